@@ -1,0 +1,33 @@
+"""The one token model. Every dialect's way of counting is turned into it once, and out of it once.
+
+Totals include their parts, as OpenTelemetry's `gen_ai.usage.*` and genai-prices count: `input` holds the cached and written tokens
+too, `output` the reasoning. OpenAI counts so by itself; Anthropic's `input_tokens` leaves the cached and written ones out.
+"""
+
+from msgspec import Struct
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """Tokens of one answer. Unit: tokens, as the provider counted them."""
+
+    input: int = 0
+    """All input tokens: fresh, read from the provider's cache, and written to it."""
+    output: int = 0
+    """All output tokens, reasoning included."""
+    cache_read: int = 0
+    """Part of `input` that was read from the provider's cache."""
+    cache_write: int = 0
+    """Part of `input` that was written to the provider's cache (5 minutes and 1 hour)."""
+    cache_write_1h: int = 0
+    """Part of `cache_write` that is kept for an hour, which costs more."""
+    reasoning: int = 0
+    """Part of `output` that was spent on reasoning."""
+    input_audio: int = 0
+    """Part of `input` that was audio."""
+    output_audio: int = 0
+    """Part of `output` that was audio."""
+
+    @property
+    def total(self) -> int:
+        """Input and output together."""
+        return self.input + self.output
