@@ -1,0 +1,7 @@
+"""The dialects that clients and providers speak, a package each: the directory listing is the support matrix."""
+
+from extproc.dialects.anthropic import Anthropic
+from extproc.dialects.dialect import Dialect
+from extproc.dialects.openai import OpenAI
+
+DIALECTS: dict[str, Dialect] = {"openai": OpenAI(), "anthropic": Anthropic()}

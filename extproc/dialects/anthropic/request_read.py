@@ -1,0 +1,138 @@
+"""A client's Anthropic messages request, read into the hub.
+
+https://docs.claude.com/en/api/messages
+"""
+
+from typing import Any
+
+from extproc.dialects.anthropic.blocks import NAME, read_content, take_cache
+from extproc.dialects.fields import (
+    FieldError,
+    items,
+    need_str,
+    obj,
+    refusing,
+    take_bool,
+    take_int,
+    take_list,
+    take_number,
+    take_obj,
+    take_str,
+)
+from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, Tool, ToolChoice
+
+_TIERS = {"auto": "auto", "standard_only": "default"}
+
+
+def read_request(body: Extra) -> Conversation:
+    """The request as a conversation. Raises `Reject` 400, naming the field of a wrong type."""
+    with refusing():
+        rest = obj(body, "$")
+        model = need_str(rest, "model")
+        messages = items(rest.pop("messages", None), "messages")
+        conversation = Conversation(
+            dialect=NAME, model=model, messages=[_message(value, f"messages[{i}]") for i, value in enumerate(messages)], extra=rest
+        )
+        if rest.get("system") is not None:
+            blocks, plain = read_content(rest.pop("system"), "system")
+            conversation.system = Message(role="system", blocks=blocks, plain=plain)
+        _sampling(conversation, rest)
+        _tools(conversation, rest)
+        _output(conversation, rest)
+        _account(conversation, rest)
+        return conversation
+
+
+def _message(value: Any, path: str) -> Message:
+    rest = obj(value, path)
+    role = need_str(rest, "role", path + ".")
+    blocks, plain = read_content(rest.pop("content", None), path + ".content")
+    return Message(role=role, blocks=blocks, plain=plain, extra=rest)
+
+
+def _sampling(conversation: Conversation, rest: Extra) -> None:
+    conversation.max_tokens = take_int(rest, "max_tokens")
+    conversation.temperature = take_number(rest, "temperature")
+    conversation.top_p = take_number(rest, "top_p")
+    conversation.top_k = take_int(rest, "top_k")
+    conversation.stop = take_list(rest, "stop_sequences")
+    for i, sequence in enumerate(conversation.stop or ()):
+        if type(sequence) is not str:
+            raise FieldError(f"stop_sequences[{i}]", "a string", sequence)
+
+
+def _tools(conversation: Conversation, rest: Extra) -> None:
+    tools = take_list(rest, "tools")
+    if tools is not None:
+        conversation.tools = [_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
+    if (choice := take_obj(rest, "tool_choice")) is not None:
+        choice = choice.copy()
+        disabled = take_bool(choice, "disable_parallel_tool_use", "tool_choice.")
+        conversation.parallel_tool_calls = None if disabled is None else not disabled
+        conversation.tool_choice = _tool_choice(choice)
+
+
+def _tool(value: Any, path: str) -> Tool:
+    rest = obj(value, path)
+    path += "."
+    if rest.get("type", "custom") not in ("custom", None):
+        return Tool(opaque=value)
+    return Tool(
+        name=need_str(rest, "name", path),
+        description=take_str(rest, "description", path),
+        schema=take_obj(rest, "input_schema", path),
+        strict=take_bool(rest, "strict", path),
+        cache=take_cache(rest, path),
+        extra=rest,
+    )
+
+
+def _tool_choice(choice: Extra) -> ToolChoice:
+    match choice.get("type"):
+        case "auto" | "none" as mode if len(choice) == 1:
+            return ToolChoice(mode=mode)
+        case "any" if len(choice) == 1:
+            return ToolChoice(mode="required")
+        case "tool" if len(choice) == 2:
+            return ToolChoice(mode="tool", name=need_str(choice, "name", "tool_choice."))
+    return ToolChoice(mode="opaque", raw=choice)
+
+
+def _output(conversation: Conversation, rest: Extra) -> None:
+    effort = ""
+    if (config := take_obj(rest, "output_config")) is not None:
+        config = config.copy()
+        effort = take_str(config, "effort", "output_config.") or ""
+        if (given := take_obj(config, "format", "output_config.")) is not None:
+            conversation.format = _format(given, "output_config")
+        if config:
+            rest["output_config"] = config
+    if conversation.format is None and (given := take_obj(rest, "output_format")) is not None:
+        conversation.format = _format(given, "output_format")  # its name while in beta
+    thinking = take_obj(rest, "thinking")
+    if thinking is None:
+        conversation.thinking = Thinking(effort=effort) if effort else None
+        return
+    thinking = thinking.copy()
+    mode, budget = need_str(thinking, "type", "thinking."), take_int(thinking, "budget_tokens", "thinking.")
+    conversation.thinking = Thinking(effort=effort, mode=mode, budget=budget, extra=thinking)
+
+
+def _format(given: Extra, field: str) -> Format:
+    rest = given.copy()
+    if rest.pop("type", None) != "json_schema":
+        return Format(kind="opaque", field=field, extra=given)
+    return Format(kind="json_schema", schema=take_obj(rest, "schema", field + ".format."), field=field, extra=rest)
+
+
+def _account(conversation: Conversation, rest: Extra) -> None:
+    conversation.stream = take_bool(rest, "stream")
+    conversation.cache = take_cache(rest, "")
+    if (metadata := take_obj(rest, "metadata")) is not None:
+        metadata = metadata.copy()
+        conversation.user = take_str(metadata, "user_id", "metadata.")
+        conversation.metadata = metadata
+    tier = rest.get("service_tier")
+    if type(tier) is str and tier in _TIERS:
+        conversation.service_tier = _TIERS[tier]
+        del rest["service_tier"]

@@ -1,0 +1,349 @@
+"""A conversation as an Anthropic messages request.
+
+The rules that shape it (https://docs.claude.com/en/api/messages): user and assistant alternate, beginning with the user; results of one
+turn's tool calls stand together, first in the user's next message; no content is empty; `max_tokens` is required; instructions stand in
+`system`. Requests that came in this dialect are written as they were.
+"""
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+
+from extproc.dialects.anthropic.blocks import NAME, arguments, write_block
+from extproc.dialects.anthropic.models import Abilities, abilities
+from extproc.dialects.anthropic.request_restore import TIERS, restore
+from extproc.dialects.fields import tool_id
+from extproc.dialects.hub import (
+    Block,
+    Cache,
+    Conversation,
+    Document,
+    Extra,
+    Format,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from extproc.dialects.schemas import tightened
+
+_ID = 64
+"""Characters of a tool call's id. Anthropic tells no limit; ours keeps a hostile one out of logs."""
+
+_FILLER = "."
+"""A user's message where the rules want one and the client has none."""
+
+_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
+_LEAST_BUDGET = 1024
+_MARKERS = 4
+"""Prompt-cache markers that a request may have."""
+
+
+def write_request(conversation: Conversation, model: str) -> Extra:
+    """The request for a provider; names what it cannot say in `conversation.dropped`."""
+    if conversation.dialect == NAME:
+        return restore(conversation, model)
+    able = abilities(model)
+    body: Extra = {"model": model, "max_tokens": conversation.max_tokens or able.max_tokens}
+    writer = _Foreign(conversation, able)
+    system, messages = writer.system(), writer.messages()
+    _tools(conversation, body, able)
+    _format(conversation, body, system, able)
+    if system:
+        body["system"] = system
+    body["messages"] = messages
+    _thinking(conversation, body, able)
+    _sampling(conversation, body, able)
+    _account(conversation, body)
+    conversation.drop_extra({key: value for key, value in conversation.extra.items() if key != "max_tokens"})
+    return body
+
+
+class _Foreign:
+    """Writes messages of another dialect's conversation."""
+
+    def __init__(self, conversation: Conversation, able: Abilities) -> None:
+        self._conversation = conversation
+        self._drop = conversation.drop
+        self._able = able
+        self._markers = 0
+
+    def system(self) -> list[Extra]:
+        """Instructions, wherever they stood: later ones join the first, as an authority that no message has."""
+        blocks = [*self._conversation.system.blocks] if self._conversation.system else []
+        for message in self._conversation.messages:
+            if message.role in ("system", "developer"):
+                self._conversation.drop_extra(message.extra, "messages[].")
+                blocks += message.blocks
+        return self._blocks(blocks)
+
+    def messages(self) -> list[Extra]:
+        """User and assistant in turns."""
+        turns: list[Extra] = []
+        for message in self._conversation.messages:
+            if message.role in ("system", "developer"):
+                continue
+            self._conversation.drop_extra(message.extra, "messages[].")
+            if message.role not in ("user", "assistant", "tool"):
+                self._drop(f"messages[].role.{message.role}")
+                continue
+            role = "assistant" if message.role == "assistant" else "user"
+            if content := self._blocks(message.blocks):
+                if turns and turns[-1]["role"] == role:
+                    turns[-1]["content"] += content
+                else:
+                    turns.append({"role": role, "content": content})
+        return self._mended(turns)
+
+    def _mended(self, turns: list[Extra]) -> list[Extra]:
+        if not turns or turns[0]["role"] == "assistant":
+            turns.insert(0, {"role": "user", "content": [{"type": "text", "text": _FILLER}]})
+        for turn in turns:
+            if turn["role"] == "user":
+                turn["content"].sort(key=lambda block: block["type"] != "tool_result")
+        last = turns[-1]
+        if last["role"] == "assistant":
+            if not self._able.prefill or last["content"][-1]["type"] == "tool_use":
+                turns.append({"role": "user", "content": [{"type": "text", "text": _FILLER}]})
+            elif last["content"][-1]["type"] == "text":
+                _strip_end(last["content"])  # "final assistant content cannot end with trailing whitespace"
+        return turns
+
+    def _blocks(self, blocks: list[Block]) -> list[Extra]:
+        written: list[Extra] = []
+        for block in blocks:
+            one = self._block(block)
+            if one is None:
+                continue
+            if block.cache:
+                self._mark(one, block.cache)
+            for key, value in block.extra.items():
+                if type(block) is not Reasoning and value:
+                    self._drop(f"messages[].content[].{key}")
+            written.append(one)
+        return written
+
+    def _mark(self, written: Extra, cache: Cache) -> None:
+        if self._markers == _MARKERS:
+            self._drop("messages[].content[].cache_control")
+            return
+        self._markers += 1
+        written["cache_control"] = {"type": "ephemeral", "ttl": "1h"} if cache.ttl in ("1h", "12h") else {"type": "ephemeral"}
+
+    def _block(self, block: Block) -> Extra | None:
+        match block:
+            case Text() | Refusal():
+                return {"type": "text", "text": block.text} if block.text.strip() else None
+            case ToolCall():
+                return {"type": "tool_use", "id": tool_id(block.id, _ID), "name": block.name, "input": arguments(block.arguments)}
+            case ToolResult():
+                return self._result(block)
+            case Reasoning():
+                return self._reasoning(block)
+            case Document():
+                written = write_block(_readable(block), False)
+            case _:
+                if getattr(block, "detail", "") not in ("", "auto"):
+                    self._drop("messages[].content[].image_url.detail")
+                written = write_block(block, False)
+        if written is None:
+            self._drop(f"messages[].content[].{block.kind if type(block) is Opaque else type(block).__name__.lower()}")
+        return written
+
+    def _reasoning(self, block: Reasoning) -> Extra | None:
+        if block.origin.startswith("anthropic") and (block.signature or block.redacted):
+            return write_block(block, False)
+        self._drop("messages[].reasoning_content")  # Anthropic takes back only what Claude signed
+        return None
+
+    def _result(self, block: ToolResult) -> Extra:
+        written: Extra = {"type": "tool_result", "tool_use_id": tool_id(block.id, _ID)}
+        if content := self._blocks(block.blocks):
+            written["content"] = content[0]["text"] if len(content) == 1 and content[0].keys() == {"type", "text"} else content
+        if block.error:
+            written["is_error"] = True
+        return written
+
+
+def _strip_end(content: list[Extra]) -> None:
+    content[-1]["text"] = content[-1]["text"].rstrip()
+
+
+def _readable(block: Document) -> Document:
+    """A text file is sent as text: as base64 Anthropic takes PDF only."""
+    if not block.data or not (block.media_type.startswith("text/") or block.media_type.endswith(("json", "xml", "yaml"))):
+        return block
+    try:
+        text = base64.b64decode(block.data, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return block
+    return Document(media_type="text/plain", text=text, name=block.name)
+
+
+def _tools(conversation: Conversation, body: Extra, able: Abilities) -> None:
+    choice = conversation.tool_choice or ToolChoice(mode="auto")
+    tools: list[Extra] = []
+    for tool in conversation.tools or ():
+        if choice.allowed is None or tool.name in choice.allowed:
+            tools += _tool(tool, conversation, able)
+    if tools:
+        body["tools"] = tools
+        written = _tool_choice(choice, conversation)
+        if conversation.parallel_tool_calls is not None and written["type"] != "none":
+            written["disable_parallel_tool_use"] = not conversation.parallel_tool_calls
+        if len(written) > 1 or conversation.tool_choice:
+            body["tool_choice"] = written
+        return
+    names = {block.name: None for message in conversation.messages for block in message.blocks if type(block) is ToolCall}
+    if names:  # earlier calls want their tools defined, though there are none to call any more
+        body["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in names]
+        body["tool_choice"] = {"type": "none"}
+
+
+def _tool(tool: Tool, conversation: Conversation, able: Abilities) -> list[Extra]:
+    if tool.opaque is not None:
+        conversation.drop(f"tools[].{tool.opaque.get('type', 'type')}")
+        return []
+    conversation.drop_extra(tool.extra, "tools[].")
+    schema = {"type": "object", **(tool.schema or {"properties": {}})}
+    written: Extra = {"name": tool.name, "input_schema": schema}
+    if tool.description:
+        written["description"] = tool.description
+    if tool.strict and able.structured:
+        written |= {"strict": True, "input_schema": tightened(schema)}
+    elif tool.strict:
+        conversation.drop("tools[].function.strict")
+    return [written]
+
+
+def _tool_choice(choice: ToolChoice, conversation: Conversation) -> Extra:
+    match choice.mode:
+        case "tool":
+            return {"type": "tool", "name": choice.name}
+        case "required":
+            return {"type": "any"}
+        case "none":
+            return {"type": "none"}
+        case "opaque":
+            conversation.drop("tool_choice")
+    return {"type": "auto"}
+
+
+def _format(conversation: Conversation, body: Extra, system: list[Extra], able: Abilities) -> None:
+    """Structured output where the model has it; elsewhere an instruction, which is no promise and therefore named."""
+    wanted = conversation.format
+    if wanted is None or wanted.kind == "text":
+        return
+    if wanted.kind == "json_schema" and able.structured and wanted.schema is not None:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": tightened(wanted.schema)}}
+        return
+    conversation.drop("response_format")
+    if wanted.kind != "opaque":
+        system.append({"type": "text", "text": _instruction(wanted)})
+
+
+def _instruction(wanted: Format) -> str:
+    if wanted.schema is None:
+        return "Answer with one JSON object and nothing else."
+    return f"Answer with one JSON object and nothing else. It must match this JSON schema:\n{_json(wanted.schema)}"
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _thinking(conversation: Conversation, body: Extra, able: Abilities) -> None:
+    wanted = conversation.thinking
+    if wanted is None or not wanted.effort or wanted.effort == "none":
+        return
+    forced = body.get("tool_choice", {}).get("type") in ("any", "tool")  # "Thinking may not be enabled when tool_choice forces tool use"
+    if not able.thinks or forced:
+        conversation.drop("reasoning_effort")
+    elif able.adaptive:
+        _adaptive(wanted, body, able)
+    else:
+        _budget(wanted, conversation, body)
+
+
+def _adaptive(wanted: Thinking, body: Extra, able: Abilities) -> None:
+    effort = "low" if wanted.effort == "minimal" else wanted.effort
+    if effort == "xhigh" and not able.xhigh:
+        effort = "high"
+    body["thinking"] = {"type": "adaptive"}
+    body.setdefault("output_config", {})["effort"] = effort
+
+
+def _budget(wanted: Thinking, conversation: Conversation, body: Extra) -> None:
+    """At most half of what the answer may have goes to thinking, as `max_tokens` counts both."""
+    budget = min(_BUDGETS.get(wanted.effort, _BUDGETS["medium"]), body["max_tokens"] // 2)
+    if budget < _LEAST_BUDGET or _unsigned(body["messages"]):
+        conversation.drop("reasoning_effort")
+        return
+    body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _unsigned(messages: list[Extra]) -> bool:
+    """A tool call is being answered whose thinking the client did not keep: "Expected `thinking`, but found `tool_use`"."""
+    if len(messages) < 2 or messages[-1]["content"][0]["type"] != "tool_result":
+        return False
+    return messages[-2]["content"][0]["type"] not in ("thinking", "redacted_thinking")
+
+
+def _sampling(conversation: Conversation, body: Extra, able: Abilities) -> None:
+    free = able.sampling and "thinking" not in body  # thinking wants temperature 1, and no top_k
+    temperature = conversation.temperature
+    if temperature is not None and free:
+        if temperature > 1:
+            conversation.drop("temperature")  # 0 to 2 there, 0 to 1 here: the most there is, and named
+        body["temperature"] = min(temperature, 1)
+    elif temperature not in (None, 1):
+        conversation.drop("temperature")
+    if conversation.top_p is not None and conversation.top_p < 1:
+        if free and not (able.one_of and temperature is not None):
+            body["top_p"] = conversation.top_p
+        else:
+            conversation.drop("top_p")
+    if conversation.top_k is not None:
+        if free:
+            body["top_k"] = conversation.top_k
+        else:
+            conversation.drop("top_k")
+    _rest_of_sampling(conversation, body)
+
+
+def _rest_of_sampling(conversation: Conversation, body: Extra) -> None:
+    for field in ("seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"):
+        value = getattr(conversation, field)
+        if value is not None and (value or field == "seed"):
+            conversation.drop(field)
+    if conversation.n is not None and conversation.n != 1:
+        conversation.drop("n")
+    if conversation.stop:
+        stop = [sequence for sequence in conversation.stop if sequence.strip()]  # "each stop sequence must contain non-whitespace"
+        if len(stop) < len(conversation.stop):
+            conversation.drop("stop")
+        if stop:
+            body["stop_sequences"] = stop
+
+
+def _account(conversation: Conversation, body: Extra) -> None:
+    user = conversation.user or conversation.extra.pop("safety_identifier", None)
+    if type(user) is str and user:
+        body["metadata"] = {"user_id": user}
+    if conversation.stream is not None:
+        body["stream"] = conversation.stream
+    if conversation.service_tier in TIERS:
+        body["service_tier"] = TIERS[conversation.service_tier]
+    elif conversation.service_tier is not None:
+        conversation.drop("service_tier")
+    if conversation.metadata:
+        conversation.drop_extra(conversation.metadata, "metadata.")
+    if conversation.cache:
+        body["cache_control"] = {"type": "ephemeral"}

@@ -1,0 +1,162 @@
+"""A provider's Anthropic stream: https://docs.claude.com/en/docs/build-with-claude/streaming"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from extproc.dialects.anthropic.answer import read_stop, read_tier
+from extproc.dialects.anthropic.blocks import NAME, read_block, read_citation
+from extproc.dialects.anthropic.errors import read_object
+from extproc.dialects.anthropic.tokens import Tokens, count, read_tokens
+from extproc.dialects.fields import FieldError, need_str, obj, take_int, take_str
+from extproc.dialects.hub import (
+    ArgumentsDelta,
+    Aside,
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    Error,
+    Extra,
+    Finish,
+    OpaqueDelta,
+    Ping,
+    ReasoningDelta,
+    SignatureDelta,
+    Start,
+    Stop,
+    StreamEvent,
+    TextDelta,
+    ToolCall,
+    Used,
+)
+from extproc.dialects.sse import ServerSentEvent
+from extproc.errors import Fault
+
+_decode = msgspec.json.Decoder().decode
+
+
+class StreamReader:
+    """Reads Anthropic's events into hub events."""
+
+    def __init__(self) -> None:
+        self._tokens = Tokens()
+        self._ended = False
+        self._known: dict[str, Callable[[Extra], list[StreamEvent]]] = {
+            "content_block_delta": self._delta,
+            "content_block_start": self._block,
+            "content_block_stop": self._stop_block,
+            "message_start": self._start,
+            "message_delta": self._message,
+            "message_stop": self._finish,
+            "ping": self._ping,
+            "error": self._error,
+        }
+        self._open: dict[int, bool] = {}
+        """Blocks that have begun, by index; whether the block is a tool call whose arguments came with its start."""
+
+    def feed(self, event: ServerSentEvent) -> list[StreamEvent]:
+        """One event. After the end, nothing."""
+        if self._ended:
+            return []
+        try:
+            value = obj(_decode(event.data), "$")
+            kind = value.pop("type", event.event)
+            known = self._known.get(kind) if type(kind) is str else None
+            if known is None:
+                return [Aside(NAME, {"type": kind, **value})]
+            return known(value)
+        except FieldError as wrong:
+            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
+
+    def end(self) -> list[StreamEvent]:
+        """The connection closed."""
+        if self._ended:
+            return []
+        return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
+
+    def _fail(self, fault: Fault) -> list[StreamEvent]:
+        self._ended = True
+        return [Error(fault)]
+
+    def _error(self, value: Extra) -> list[StreamEvent]:
+        return self._fail(read_object(value.get("error")))
+
+    def _ping(self, value: Extra) -> list[StreamEvent]:
+        return [Ping()]
+
+    def _finish(self, value: Extra) -> list[StreamEvent]:
+        self._ended = True
+        return [Finish()]
+
+    def _start(self, value: Extra) -> list[StreamEvent]:
+        message = obj(value.get("message"), "message")
+        raw = message.pop("usage", None)
+        tokens = read_tokens(raw)
+        if tokens:
+            self._tokens = tokens
+        for key in ("type", "role", "content"):
+            message.pop(key, None)
+        tier = read_tier(raw.get("service_tier")) if type(raw) is dict else None
+        identifier, model = take_str(message, "id", "message.") or "", take_str(message, "model", "message.") or ""
+        usage = count(self._tokens)
+        return [Start(id=identifier, model=model, dialect=NAME, usage=usage, usage_raw=raw, service_tier=tier, extra=message)]
+
+    def _block(self, value: Extra) -> list[StreamEvent]:
+        index = _index(value)
+        block = read_block(value.get("content_block"), "content_block")
+        if index in self._open:
+            raise FieldError("index", "a new index", index)
+        self._open[index] = True
+        if type(block) is ToolCall and block.arguments == "{}":
+            block.arguments = ""  # it stands there for form's sake; the arguments follow
+        return [BlockStart(index, block)]
+
+    def _stop_block(self, value: Extra) -> list[StreamEvent]:
+        return [BlockStop(_index(value))]
+
+    def _delta(self, value: Extra) -> list[StreamEvent]:
+        index = _index(value)
+        delta: Any = value.get("delta")
+        if type(delta) is not dict:
+            raise FieldError("delta", "an object", delta)
+        if index not in self._open:
+            raise FieldError("index", "the index of an open block", index)
+        match delta.get("type"):
+            case "text_delta":
+                return [TextDelta(index, need_str(delta, "text", "delta."))]
+            case "input_json_delta":
+                return [ArgumentsDelta(index, need_str(delta, "partial_json", "delta."))]
+            case "thinking_delta":
+                return [ReasoningDelta(index, need_str(delta, "thinking", "delta."))]
+            case "signature_delta":
+                return [SignatureDelta(index, need_str(delta, "signature", "delta."))]
+            case "citations_delta":
+                return [CitationDelta(index, read_citation(delta.get("citation")))]
+        return [OpaqueDelta(index, NAME, delta)]
+
+    def _message(self, value: Extra) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        raw = value.get("usage")
+        tokens = read_tokens(raw)
+        if tokens:
+            self._tokens.update(tokens)
+            usage = count(self._tokens)
+            if usage:
+                events.append(Used(usage, raw, NAME))
+        delta = obj(value.get("delta") or {}, "delta")
+        rest = {key: value[key] for key in value if key not in ("usage", "delta")}
+        word, sequence = take_str(delta, "stop_reason", "delta."), take_str(delta, "stop_sequence", "delta.")
+        if word is not None:
+            extra = {"delta": delta, "event": rest}
+            events.append(Stop(reason=read_stop(word), raw=word, sequence=sequence, dialect=NAME, extra=extra))
+        return events
+
+
+def _index(value: Extra) -> int:
+    index = take_int(value, "index")
+    if index is None:
+        raise FieldError("index", "an integer", None)
+    return index

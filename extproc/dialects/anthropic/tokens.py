@@ -1,0 +1,120 @@
+"""Anthropic's way of counting tokens: https://docs.claude.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance
+
+`input_tokens` leaves out what was read from the cache and what was written to it; ours holds all. In a stream, `message_start` counts
+the input and `message_delta` says again, cumulatively, what has changed since (a server-side tool's results grow the input).
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects.hub import Extra
+from extproc.usage import Usage
+
+
+class _Creation(Struct):
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class _Out(Struct):
+    thinking_tokens: int | None = None
+
+
+class _Iteration(Struct):
+    type: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class Tokens(Struct):
+    """A `usage` object, of an answer or of a stream's events."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_creation: _Creation | None = None
+    output_tokens_details: _Out | None = None
+    iterations: list[_Iteration] | None = None
+
+    def update(self, later: "Tokens") -> None:
+        """Takes over what a later event of the same stream says."""
+        for field in later.__struct_fields__:
+            value = getattr(later, field)
+            if value is not None:
+                setattr(self, field, value)
+
+
+def count(tokens: Tokens) -> Usage | None:
+    """Counted as we count; None if nothing was counted."""
+    if tokens.input_tokens is None and tokens.output_tokens is None:
+        return None
+    read, written = _natural(tokens.cache_read_input_tokens), _natural(tokens.cache_creation_input_tokens)
+    creation = tokens.cache_creation or _Creation()
+    hour = _natural(creation.ephemeral_1h_input_tokens)
+    if tokens.cache_creation_input_tokens is None:
+        written = _natural(creation.ephemeral_5m_input_tokens) + hour
+    fresh, made = _natural(tokens.input_tokens), _natural(tokens.output_tokens)
+    for iteration in tokens.iterations or ():
+        # https://docs.claude.com/en/docs/build-with-claude/compaction: the totals leave compaction out, the bill does not.
+        if iteration.type == "compaction":
+            fresh += _natural(iteration.input_tokens)
+            made += _natural(iteration.output_tokens)
+            read += _natural(iteration.cache_read_input_tokens)
+            written += _natural(iteration.cache_creation_input_tokens)
+    details = tokens.output_tokens_details or _Out()
+    return Usage(
+        input=fresh + read + written,
+        output=made,
+        cache_read=read,
+        cache_write=written,
+        cache_write_1h=min(hour, written),
+        reasoning=_natural(details.thinking_tokens),
+    )
+
+
+def _natural(value: int | None) -> int:
+    return value if value is not None and value > 0 else 0
+
+
+def read_tokens(value: Any) -> Tokens | None:
+    """A decoded `usage` object; None if it has the wrong shape."""
+    if type(value) is not dict:
+        return None
+    try:
+        return msgspec.convert(value, Tokens, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+def read_usage(value: Any) -> Usage | None:
+    """A decoded `usage` object, counted."""
+    tokens = read_tokens(value)
+    return count(tokens) if tokens else None
+
+
+def write_usage(usage: Usage | None) -> Extra:
+    """A `usage` object. Clients insist on one; what is unknown is zero."""
+    usage = usage or Usage()
+    written: Extra = {
+        "input_tokens": max(0, usage.input - usage.cache_read - usage.cache_write),
+        "cache_creation_input_tokens": usage.cache_write,
+        "cache_read_input_tokens": usage.cache_read,
+        "output_tokens": usage.output,
+    }
+    if usage.reasoning:
+        written["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
+    return written
+
+
+def write_creation(usage: Usage | None) -> Extra:
+    """`cache_creation`, which only whole answers and `message_start` have."""
+    usage = usage or Usage()
+    return {
+        "ephemeral_5m_input_tokens": usage.cache_write - usage.cache_write_1h,
+        "ephemeral_1h_input_tokens": usage.cache_write_1h,
+    }

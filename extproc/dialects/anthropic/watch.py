@@ -1,0 +1,76 @@
+"""Usage of what passes through untouched: bytes are looked at before they are parsed."""
+
+import re
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects.anthropic.tokens import Tokens, count
+from extproc.dialects.glimpse import counter, data_of
+from extproc.usage import Usage
+
+_STOP = re.compile(rb'"type"\s*:\s*"message_stop"')
+
+_text = counter("text", "thinking", "partial_json")
+
+
+class _Message(Struct):
+    usage: Tokens | None = None
+    model: str | None = None
+
+
+class _Carrier(Struct):
+    type: str | None = None
+    usage: Tokens | None = None
+    model: str | None = None
+    message: _Message | None = None
+
+
+_carrier = msgspec.json.Decoder(_Carrier, strict=False)
+
+
+def _carried(body: bytes) -> _Carrier:
+    try:
+        return _carrier.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Carrier()
+
+
+def usage(body: bytes) -> tuple[Usage | None, str]:
+    """Usage and model of a whole answer. What count_tokens answers is no usage: nothing was used."""
+    carrier = _carried(body)
+    return (count(carrier.usage) if carrier.usage else None), carrier.model or ""
+
+
+class StreamUsage:
+    """Watches a stream of Anthropic's events."""
+
+    __slots__ = ("_tokens", "finished", "model", "text", "usage")
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.model = ""
+        self.finished = False
+        self.text = 0
+        self._tokens = Tokens()
+
+    def feed(self, event: bytes) -> bool:
+        """One raw event. True if it changed usage."""
+        if b'"usage"' in event:
+            return self._count(event)
+        if b"message_stop" in event and _STOP.search(event):
+            self.finished = True
+        else:
+            self.text += _text(event)
+        return False
+
+    def _count(self, event: bytes) -> bool:
+        carrier = _carried(data_of(event))
+        if carrier.message and carrier.message.model:
+            self.model = carrier.message.model
+        tokens = carrier.usage or (carrier.message.usage if carrier.message else None)
+        if tokens is None:
+            return False
+        self._tokens.update(tokens)
+        before, self.usage = self.usage, count(self._tokens)
+        return self.usage != before

@@ -1,0 +1,94 @@
+"""What the gate reads of any JSON inference request, and nothing more: decoded once, typed, in C."""
+
+import re
+
+import msgspec
+from msgspec import Struct
+
+from extproc.errors import Reject
+
+_AT = re.compile(r" - at `\$\.?([^`]*)`$")
+_BYTE = re.compile(r"\(byte (\d+)\)")
+
+
+class StreamOptions(Struct, frozen=True):
+    """OpenAI's `stream_options`."""
+
+    include_usage: bool | None = None
+
+
+class Metadata(Struct, frozen=True):
+    """Anthropic's `metadata`; OpenAI's has keys of the caller's own."""
+
+    user_id: str | None = None
+
+
+class Envelope(Struct, frozen=True):
+    """The outside of a request. Absent and null are the same."""
+
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    n: int | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
+    user: str | None = None
+    metadata: Metadata | None = None
+
+    @property
+    def include_usage(self) -> bool:
+        """The client asked for usage at the end of the stream."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def output_limit(self) -> int | None:
+        """The most tokens that one answer may have, whatever the dialect calls it."""
+        for limit in (self.max_completion_tokens, self.max_output_tokens, self.max_tokens):
+            if limit is not None:
+                return limit
+        return None
+
+    @property
+    def end_user(self) -> str | None:
+        """The caller's name for its own user."""
+        return self.user or (self.metadata.user_id if self.metadata else None)
+
+
+_decoder = msgspec.json.Decoder(Envelope)
+
+
+def open_envelope(body: bytes) -> Envelope:
+    """Reads `body`. Raises `Reject` 400 that names the wrong field, or says where the JSON is malformed."""
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _wrong_type(str(error)) from None
+    except RecursionError:
+        raise Reject(400, "invalid_json", "the request body is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _malformed(body, str(error)) from None
+
+
+def _wrong_type(message: str) -> Reject:
+    at = _AT.search(message)
+    what = message[: at.start()] if at else message
+    if not at:
+        return Reject(400, "invalid_request", f"the request body must be a JSON object: {what}")
+    return Reject(400, "invalid_request", f"{at[1]}: {what.replace('`', '')}", param=at[1])
+
+
+def _malformed(body: bytes, message: str) -> Reject:
+    if not body.strip():
+        return Reject(400, "invalid_json", "the request body is empty; a JSON object is wanted")
+    found = _BYTE.search(message)
+    offset = int(found[1]) if found else len(body)
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        message, offset = f"byte {error.start} is not UTF-8", error.start
+    line = body.count(b"\n", 0, offset) + 1
+    column = offset - (body.rfind(b"\n", 0, offset) + 1) + 1
+    return Reject(400, "invalid_json", f"the request body is not valid JSON: {message} (line {line}, column {column})")

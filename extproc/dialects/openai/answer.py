@@ -1,0 +1,185 @@
+"""OpenAI's whole answers: https://platform.openai.com/docs/api-reference/chat/object"""
+
+import time
+from typing import Any
+
+from extproc.dialects.fields import items, obj, take_int, take_str, tool_id
+from extproc.dialects.hub import Answer, Block, Choice, Extra, Opaque, Reasoning, Refusal, StopReason, Text, ToolCall
+from extproc.dialects.openai.parts import NAME, read_assistant, write_annotation, write_part, write_reasoning, write_tool_call
+from extproc.dialects.openai.tokens import read_usage, write_usage
+
+_STOPS = {
+    "stop": StopReason.END,
+    "length": StopReason.LENGTH,
+    "tool_calls": StopReason.TOOL,
+    "function_call": StopReason.TOOL,
+    "content_filter": StopReason.FILTER,
+}
+
+_WORDS = {
+    StopReason.END: "stop",
+    StopReason.LENGTH: "length",
+    StopReason.STOP_SEQUENCE: "stop",
+    StopReason.TOOL: "tool_calls",
+    StopReason.FILTER: "content_filter",
+    StopReason.REFUSAL: "content_filter",
+    StopReason.PAUSE: "stop",
+    StopReason.CONTEXT: "length",
+}
+
+_TIERS = ("auto", "default", "flex", "scale", "priority")
+
+LONGEST_ID = 40
+
+
+def read_stop(word: str, matched: Any) -> StopReason:
+    """What a `finish_reason` means; `matched` is vLLM's `stop_reason`, the stop sequence that was met. Unknown words mean an end."""
+    if word == "stop" and type(matched) is str:
+        return StopReason.STOP_SEQUENCE
+    return _STOPS.get(word, StopReason.END)
+
+
+def write_stop(reason: StopReason) -> str:
+    """The `finish_reason`."""
+    return _WORDS[reason]
+
+
+def service_tier(tier: str | None) -> str | None:
+    """A tier that OpenAI's clients know, or none."""
+    return tier if tier in _TIERS else None
+
+
+def read_answer(body: Extra) -> Answer:
+    """A chat completion. Raises `ValueError` if it is none."""
+    rest = obj(body, "$")
+    choices = [_choice(value, f"choices[{i}]", i) for i, value in enumerate(items(rest.pop("choices", None), "choices"))]
+    if not choices:
+        raise ValueError("choices: expected at least one, got none")
+    if rest.get("object") == "chat.completion":
+        del rest["object"]
+    raw = rest.get("usage")
+    usage = read_usage(raw)
+    if usage:
+        del rest["usage"]
+    return Answer(
+        dialect=NAME,
+        id=take_str(rest, "id") or "",
+        model=take_str(rest, "model") or "",
+        created=take_int(rest, "created") or 0,
+        choices=choices,
+        usage=usage,
+        usage_raw=raw if usage else None,
+        service_tier=take_str(rest, "service_tier"),
+        extra=rest,
+    )
+
+
+def _choice(value: Any, path: str, position: int) -> Choice:
+    rest = obj(value, path)
+    path += "."
+    message = obj(rest.pop("message", None), path + "message")
+    message.pop("role", None)
+    blocks, plain = read_assistant(message, path + "message.")
+    word = take_str(rest, "finish_reason", path)
+    index = take_int(rest, "index", path)
+    matched = rest.get("stop_reason")
+    return Choice(
+        index=position if index is None else index,
+        blocks=blocks,
+        stop=None if word is None else read_stop(word, matched),
+        stop_raw=word,
+        stop_sequence=matched if type(matched) is str else None,
+        plain=plain,
+        extra=rest,
+        message_extra=message,
+    )
+
+
+def write_answer(answer: Answer) -> Extra:
+    """A chat completion for a client."""
+    own = answer.dialect == NAME
+    body: Extra = {**answer.extra} if own else {}
+    body |= {"id": answer.id, "object": "chat.completion", "created": answer.created or int(time.time()), "model": answer.model}
+    body["choices"] = [_write_choice(choice, answer, own) for choice in answer.choices]
+    if own and answer.usage_raw is not None:
+        body["usage"] = answer.usage_raw
+    elif answer.usage is not None:
+        body["usage"] = write_usage(answer.usage)
+    tier = answer.service_tier if own else service_tier(answer.service_tier)
+    if tier is not None:
+        body["service_tier"] = tier
+    return body
+
+
+def _write_choice(choice: Choice, answer: Answer, own: bool) -> Extra:
+    word = choice.stop_raw if own else write_stop(choice.stop or StopReason.END)
+    message = _own_message(choice) if own else _message(choice.blocks, answer)
+    rest: Extra = {**choice.extra} if own else {"logprobs": None}
+    return {**rest, "index": choice.index, "message": message, "finish_reason": word}
+
+
+def _message(blocks: list[Block], answer: Answer) -> Extra:
+    text = ""
+    annotations: list[Extra] = []
+    refusals: list[str] = []
+    calls: list[Extra] = []
+    for i, block in enumerate(blocks):
+        match block:
+            case Text():
+                begin = len(text)
+                text += block.text
+                for citation in block.citations:
+                    if annotation := write_annotation(citation, begin, len(text)):
+                        annotations.append(annotation)
+                    else:
+                        _drop(answer, "content[].citations")
+            case Refusal():
+                refusals.append(block.text)
+            case ToolCall():
+                calls.append(write_tool_call(block, call_id(block.id, answer.id, i), False))
+            case Reasoning():
+                pass
+            case _:
+                _drop(answer, f"content[].{block.kind if type(block) is Opaque else type(block).__name__.lower()}")
+    message: Extra = {"role": "assistant", "content": text or (None if calls or refusals else ""), "refusal": "".join(refusals) or None}
+    message |= write_reasoning(blocks)
+    if annotations:
+        message["annotations"] = annotations
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def _own_message(choice: Choice) -> Extra:
+    message: Extra = {**choice.message_extra, "role": "assistant", **write_reasoning(choice.blocks)}
+    contents: list[Block] = []
+    for block in choice.blocks:
+        match block:
+            case ToolCall():
+                message.setdefault("tool_calls", []).append(write_tool_call(block, block.id, True))
+            case Opaque() if block.kind == "tool_call":
+                message.setdefault("tool_calls", []).append(block.value)
+            case Refusal() if not block.part:
+                message["refusal"] = block.text
+            case Reasoning():
+                pass
+            case _:
+                contents.append(block)
+    if contents and choice.plain and type(contents[0]) is Text:
+        if "content" not in message or contents[0].text:
+            message["content"] = contents[0].text
+        if contents[0].citations:
+            message["annotations"] = [citation.raw for citation in contents[0].citations]
+    elif contents or not choice.plain:
+        message["content"] = [write_part(block, True) for block in contents]
+    return message
+
+
+def call_id(given: str, answer: str, index: int) -> str:
+    """A tool call's id; one is made of the answer's where the provider gave none (Gemini), so that no two answers share it."""
+    return tool_id(given or f"call_{answer}_{index}", LONGEST_ID)
+
+
+def _drop(answer: Answer, name: str) -> None:
+    if name not in answer.dropped:
+        answer.dropped.append(name)

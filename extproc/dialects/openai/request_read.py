@@ -1,0 +1,165 @@
+"""A client's OpenAI chat completion request, read into the hub.
+
+https://platform.openai.com/docs/api-reference/chat/create
+"""
+
+from typing import Any
+
+from extproc.dialects.fields import (
+    FieldError,
+    items,
+    need_str,
+    obj,
+    refusing,
+    take_bool,
+    take_int,
+    take_list,
+    take_number,
+    take_obj,
+    take_str,
+)
+from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, Tool, ToolChoice, ToolResult
+from extproc.dialects.openai.parts import NAME, read_assistant, read_content
+
+
+def read_request(body: Extra) -> Conversation:
+    """The request as a conversation. Raises `Reject` 400, naming the field of a wrong type."""
+    with refusing():
+        rest = obj(body, "$")
+        model = need_str(rest, "model")
+        messages = items(rest.pop("messages", None), "messages")
+        conversation = Conversation(
+            dialect=NAME, model=model, messages=[_message(value, f"messages[{i}]") for i, value in enumerate(messages)], extra=rest
+        )
+        _sampling(conversation, rest)
+        _limits(conversation, rest)
+        _tools(conversation, rest)
+        _output(conversation, rest)
+        return conversation
+
+
+def _message(value: Any, path: str) -> Message:
+    rest = obj(value, path)
+    path += "."
+    role = need_str(rest, "role", path)
+    if role == "assistant":
+        blocks, plain = read_assistant(rest, path)
+        return Message(role=role, blocks=blocks, plain=plain, extra=rest)
+    if rest.get("content") is None:
+        return Message(role=role, blocks=[], extra=rest)
+    blocks, plain = read_content(rest.pop("content"), path + "content")
+    if role == "tool":
+        result = ToolResult(take_str(rest, "tool_call_id", path) or "", blocks, plain=plain)
+        return Message(role=role, blocks=[result], extra=rest)
+    return Message(role=role, blocks=blocks, plain=plain, extra=rest)
+
+
+def _sampling(conversation: Conversation, rest: Extra) -> None:
+    conversation.temperature = take_number(rest, "temperature")
+    conversation.top_p = take_number(rest, "top_p")
+    conversation.top_k = take_int(rest, "top_k")  # not OpenAI's own, but vLLM, OpenRouter and most others take it
+    conversation.seed = take_int(rest, "seed")
+    conversation.presence_penalty = take_number(rest, "presence_penalty")
+    conversation.frequency_penalty = take_number(rest, "frequency_penalty")
+    conversation.n = take_int(rest, "n")
+    conversation.logprobs = take_bool(rest, "logprobs")
+    conversation.top_logprobs = take_int(rest, "top_logprobs")
+
+
+def _limits(conversation: Conversation, rest: Extra) -> None:
+    for field in ("max_completion_tokens", "max_tokens"):
+        limit = take_int(rest, field)
+        if conversation.max_tokens is None:
+            conversation.max_tokens, conversation.max_tokens_field = limit, field
+        elif limit is not None:
+            rest[field] = limit
+    stop = rest.get("stop")
+    if type(stop) is str:
+        conversation.stop, conversation.stop_plain = [stop], True
+        del rest["stop"]
+    elif stop is not None:
+        conversation.stop = items(rest.pop("stop"), "stop")
+        for i, sequence in enumerate(conversation.stop):
+            if type(sequence) is not str:
+                raise FieldError(f"stop[{i}]", "a string", sequence)
+
+
+def _tools(conversation: Conversation, rest: Extra) -> None:
+    tools = take_list(rest, "tools")
+    if tools is not None:
+        conversation.tools = [_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
+    conversation.parallel_tool_calls = take_bool(rest, "parallel_tool_calls")
+    if rest.get("tool_choice") is not None:
+        conversation.tool_choice = _tool_choice(rest.pop("tool_choice"))
+
+
+def _tool(value: Any, path: str) -> Tool:
+    rest = obj(value, path)
+    if need_str(rest, "type", path + ".") != "function":
+        return Tool(opaque=value)
+    function = obj(rest.pop("function", None), path + ".function")
+    path += ".function."
+    tool = Tool(
+        name=need_str(function, "name", path),
+        description=take_str(function, "description", path),
+        schema=take_obj(function, "parameters", path),
+        strict=take_bool(function, "strict", path),
+        extra=rest,
+    )
+    if function:
+        rest["function"] = function
+    return tool
+
+
+def _tool_choice(value: Any) -> ToolChoice:
+    if value in ("auto", "none", "required"):
+        return ToolChoice(mode=value)
+    choice = obj(value, "tool_choice")
+    match choice.get("type"):
+        case "function":
+            return ToolChoice(
+                mode="tool", name=need_str(obj(choice.get("function"), "tool_choice.function"), "name", "tool_choice.function.")
+            )
+        case "allowed_tools":
+            inner = obj(choice.get("allowed_tools"), "tool_choice.allowed_tools")
+            names = [_allowed(tool) for tool in items(inner.get("tools"), "tool_choice.allowed_tools.tools")]
+            mode = "required" if inner.get("mode") == "required" else "auto"
+            return ToolChoice(mode=mode, allowed=[name for name in names if name], raw=value)
+    return ToolChoice(mode="opaque", raw=value)
+
+
+def _allowed(tool: Any) -> str:
+    function = tool.get("function") if type(tool) is dict else None
+    name = function.get("name") if type(function) is dict else None
+    return name if type(name) is str else ""
+
+
+def _output(conversation: Conversation, rest: Extra) -> None:
+    if (given := take_obj(rest, "response_format")) is not None:
+        conversation.format = _format(given)
+    if (effort := take_str(rest, "reasoning_effort")) is not None:
+        conversation.thinking = Thinking(effort=effort)
+    conversation.user = take_str(rest, "user")
+    conversation.service_tier = take_str(rest, "service_tier")
+    conversation.stream = take_bool(rest, "stream")
+    if (options := take_obj(rest, "stream_options")) is not None:
+        options = options.copy()
+        conversation.include_usage = take_bool(options, "include_usage", "stream_options.")
+        rest["stream_options"] = options
+
+
+def _format(given: Extra) -> Format:
+    kind = given.get("type")
+    if kind in ("text", "json_object"):
+        return Format(kind=kind, extra={key: given[key] for key in given if key != "type"})
+    if kind != "json_schema":
+        return Format(kind="opaque", extra=given)
+    path = "response_format.json_schema"
+    inner = obj(given.get("json_schema"), path)
+    return Format(
+        kind="json_schema",
+        schema=take_obj(inner, "schema", path + "."),
+        name=take_str(inner, "name", path + ".") or "",
+        strict=take_bool(inner, "strict", path + "."),
+        extra=inner,
+    )

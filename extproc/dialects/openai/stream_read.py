@@ -1,0 +1,267 @@
+"""A provider's OpenAI stream: https://platform.openai.com/docs/api-reference/chat-streaming
+
+Chunks say what changed, not what begins and ends; the reader keeps the open block of each choice. A block ends when another begins or
+the choice does. Providers differ, so tool calls are told apart by index and by id (some give every call the index 0, or none at all).
+"""
+
+from typing import Any
+
+import msgspec
+
+from extproc.dialects.fields import FieldError, obj, take_int, take_str
+from extproc.dialects.hub import (
+    ArgumentsDelta,
+    Aside,
+    Block,
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    Error,
+    Extra,
+    Finish,
+    OpaqueDelta,
+    Reasoning,
+    ReasoningDelta,
+    Refusal,
+    SignatureDelta,
+    Start,
+    Stop,
+    StreamEvent,
+    Text,
+    TextDelta,
+    ToolCall,
+    Used,
+)
+from extproc.dialects.openai.answer import read_stop
+from extproc.dialects.openai.errors import read_object
+from extproc.dialects.openai.parts import NAME, read_annotation, read_detail, take_thought
+from extproc.dialects.openai.tokens import read_usage
+from extproc.dialects.sse import ServerSentEvent
+from extproc.errors import Fault
+
+_decode = msgspec.json.Decoder().decode
+
+_PER_CHUNK = ("object", "id", "created", "model", "obfuscation")
+"""Said in every chunk, or (obfuscation) random on purpose."""
+
+
+class _Open:
+    """The state of one choice."""
+
+    __slots__ = ("calls", "index", "kind", "stopped")
+
+    def __init__(self) -> None:
+        self.index = -1
+        self.kind: type | None = None
+        self.calls: dict[int, tuple[int, str]] = {}
+        """By the provider's index: the block, and its id."""
+        self.stopped = False
+
+
+class StreamReader:
+    """Reads chunks into hub events."""
+
+    def __init__(self) -> None:
+        self._choices: dict[int, _Open] = {}
+        self._started = False
+        self._ended = False
+        self._blocks = 0
+
+    def feed(self, event: ServerSentEvent) -> list[StreamEvent]:
+        """One chunk. After the end, nothing."""
+        if self._ended:
+            return []
+        if event.data.strip() == b"[DONE]":
+            return self._finish()
+        try:
+            chunk = obj(_decode(event.data), "$")
+            if (error := chunk.get("error")) or event.event == "error":
+                return self._fail(read_object(error if error else chunk, 502))
+            return self._chunk(chunk)
+        except FieldError as wrong:
+            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
+
+    def end(self) -> list[StreamEvent]:
+        """The connection closed. Some providers forget [DONE]; a choice that stopped is taken for the end, too."""
+        if self._ended:
+            return []
+        if self._choices and all(choice.stopped for choice in self._choices.values()):
+            return self._finish()
+        return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
+
+    def _finish(self) -> list[StreamEvent]:
+        self._ended = True
+        events: list[StreamEvent] = []
+        for choice in self._choices.values():
+            self._close(choice, events)
+        return [*events, Finish()]
+
+    def _fail(self, fault: Fault) -> list[StreamEvent]:
+        self._ended = True
+        return [Error(fault)]
+
+    def _chunk(self, chunk: Extra) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        choices = chunk.pop("choices", None)
+        if not self._started and choices:
+            events.append(self._start(chunk))
+        for value in choices if type(choices) is list else ():
+            self._choice(value, events)
+        usage = read_usage(chunk.get("usage"))
+        if usage is None and type(groq := chunk.get("x_groq")) is dict:
+            usage = read_usage(groq.get("usage"))
+        if usage:
+            events.append(Used(usage, chunk.get("usage"), NAME))
+        if not choices:
+            aside = {key: value for key, value in chunk.items() if key not in _PER_CHUNK and key not in ("usage", "service_tier") and value}
+            aside.pop("system_fingerprint", None)
+            if aside:
+                events.append(Aside(NAME, aside))
+        return events
+
+    def _start(self, chunk: Extra) -> Start:
+        self._started = True
+        rest = {key: value for key, value in chunk.items() if key not in ("object", "obfuscation", "usage", "x_groq")}
+        return Start(
+            id=take_str(rest, "id") or "",
+            model=take_str(rest, "model") or "",
+            created=take_int(rest, "created") or 0,
+            dialect=NAME,
+            service_tier=take_str(rest, "service_tier"),
+            extra=rest,
+        )
+
+    def _choice(self, value: Any, events: list[StreamEvent]) -> None:
+        rest = obj(value, "choices[]")
+        index = take_int(rest, "index", "choices[].") or 0
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = _Open()
+        delta = rest.pop("delta", None)
+        if delta is not None:
+            logprobs = rest.get("logprobs")
+            self._delta(obj(delta, "choices[].delta"), choice, index, {"logprobs": logprobs} if logprobs else None, events)
+        word = take_str(rest, "finish_reason", "choices[].")
+        if word and not choice.stopped:
+            self._close(choice, events)
+            choice.stopped = True
+            matched = rest.get("stop_reason")
+            rest.pop("logprobs", None)
+            sequence = matched if type(matched) is str else None
+            events.append(Stop(reason=read_stop(word, matched), raw=word, sequence=sequence, choice=index, dialect=NAME, extra=rest))
+
+    def _delta(self, delta: Extra, choice: _Open, number: int, logprobs: Extra | None, events: list[StreamEvent]) -> None:
+        path = "choices[].delta."
+        delta.pop("role", None)
+        thought, field = take_thought(delta, path)
+        if thought:
+            delta.pop("reasoning", None)
+            index = self._open(choice, number, Reasoning, events, field)
+            events.append(ReasoningDelta(index, thought))
+        if details := delta.pop("reasoning_details", None):
+            self._details(details, choice, number, bool(thought), events)
+        if text := _plain(take_content(delta, path)):
+            events.append(TextDelta(self._open(choice, number, Text, events), text, logprobs))
+        if refusal := take_str(delta, "refusal", path):
+            events.append(TextDelta(self._open(choice, number, Refusal, events), refusal, logprobs))
+        calls = delta.pop("tool_calls", None)
+        if type(calls) is list:
+            for position, call in enumerate(calls):
+                self._call(obj(call, path + "tool_calls[]"), position, choice, number, events)
+        elif calls is not None:
+            raise FieldError(path + "tool_calls", "a list", calls)
+        if delta:
+            self._rest(delta, choice, number, events)
+
+    def _rest(self, delta: Extra, choice: _Open, number: int, events: list[StreamEvent]) -> None:
+        annotations = delta.pop("annotations", None)
+        if type(annotations) is list and annotations:
+            index = choice.index if choice.kind is Text else self._open(choice, number, Text, events)
+            events += [CitationDelta(index, read_annotation(annotation)) for annotation in annotations]
+        rest = {key: value for key, value in delta.items() if value not in (None, "", [], {})}
+        if rest:
+            events.append(OpaqueDelta(-1, NAME, rest, number))
+
+    def _details(self, details: Any, choice: _Open, number: int, told: bool, events: list[StreamEvent]) -> None:
+        """OpenRouter's entries: the text is told in `reasoning` too; signatures and encrypted data only here."""
+        for entry in details if type(details) is list else ():
+            if type(entry) is not dict:
+                continue
+            detail = read_detail(entry)
+            if detail.text and not told:
+                events.append(ReasoningDelta(self._open(choice, number, Reasoning, events), detail.text))
+            if detail.signature and choice.kind is Reasoning:
+                events.append(SignatureDelta(choice.index, detail.signature, detail.origin))
+            elif detail.redacted or detail.signature:
+                detail.text = ""
+                self._close(choice, events)
+                events += (BlockStart(self._blocks, detail, number), BlockStop(self._blocks))
+                self._blocks += 1
+
+    def _open(
+        self,
+        choice: _Open,
+        number: int,
+        kind: type[Text] | type[Refusal] | type[Reasoning],
+        events: list[StreamEvent],
+        field: str = "",
+    ) -> int:
+        """The index of the open block of that kind; another is closed for it."""
+        if choice.kind is not kind:
+            block = Reasoning(field=field) if kind is Reasoning else Refusal("") if kind is Refusal else Text("")
+            self._begin(block, kind, choice, number, events)
+        return choice.index
+
+    def _begin(self, block: Block, kind: type, choice: _Open, number: int, events: list[StreamEvent]) -> None:
+        self._close(choice, events)
+        choice.index, choice.kind = self._blocks, kind
+        self._blocks += 1
+        events.append(BlockStart(choice.index, block, number))
+
+    def _close(self, choice: _Open, events: list[StreamEvent]) -> None:
+        if choice.kind is not None:
+            events.append(BlockStop(choice.index))
+            choice.kind = None
+
+    def _call(self, call: Extra, position: int, choice: _Open, number: int, events: list[StreamEvent]) -> None:
+        path = "choices[].delta.tool_calls[]."
+        slot, identifier = take_int(call, "index", path), take_str(call, "id", path) or ""
+        function = obj(call.pop("function", None) or {}, path + "function")
+        name, arguments = take_str(function, "name", path + "function.") or "", _arguments(function)
+        call.pop("type", None)
+        slot = position if slot is None else slot
+        known = choice.calls.get(slot)
+        if known is None or (name and identifier and identifier != known[1]):
+            if known is None and not name and not identifier and choice.calls:
+                known = next(reversed(choice.calls.values()))  # no index: it goes on with the last one
+            else:
+                self._begin(ToolCall(identifier, name, "", extra=call), ToolCall, choice, number, events)
+                known = (choice.index, identifier)
+            choice.calls[slot] = known
+        if arguments:
+            events.append(ArgumentsDelta(known[0], arguments))
+
+
+def take_content(delta: Extra, path: str) -> Any:
+    """`content`: a string, or with a few providers (Mistral) a list of parts."""
+    content = delta.get("content")
+    if type(content) is list:
+        return delta.pop("content")
+    return take_str(delta, "content", path)
+
+
+def _plain(content: Any) -> str:
+    if type(content) is not list:
+        return content or ""
+    texts = [part.get("text") for part in content if type(part) is dict]
+    return "".join(text for text in texts if type(text) is str)
+
+
+def _arguments(function: Extra) -> str:
+    """The arguments; Ollama and a few others send an object."""
+    given = function.pop("arguments", None)
+    if given is None or type(given) is str:
+        return given or ""
+    return msgspec.json.encode(given).decode()

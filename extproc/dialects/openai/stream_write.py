@@ -1,0 +1,268 @@
+"""A stream for OpenAI's clients: role first, then deltas, a chunk with `finish_reason`, usage if it was asked for, `[DONE]`."""
+
+import time
+
+import msgspec
+
+from extproc.dialects.hub import (
+    ArgumentsDelta,
+    Aside,
+    Block,
+    BlockStart,
+    BlockStop,
+    Citation,
+    CitationDelta,
+    Error,
+    Extra,
+    Finish,
+    Opaque,
+    OpaqueDelta,
+    Ping,
+    Reasoning,
+    ReasoningDelta,
+    Refusal,
+    SignatureDelta,
+    Start,
+    Stop,
+    StreamEvent,
+    Text,
+    TextDelta,
+    ToolCall,
+    Used,
+)
+from extproc.dialects.openai.answer import call_id, service_tier, write_stop
+from extproc.dialects.openai.errors import write_error
+from extproc.dialects.openai.parts import NAME, write_annotation, write_details
+from extproc.dialects.openai.tokens import write_usage
+from extproc.errors import Fault
+from extproc.usage import Usage
+
+_encode = msgspec.json.encode
+
+_DONE = b"data: [DONE]\n\n"
+_PING = b": ping\n\n"
+
+
+class _Written:
+    """What is written of one block."""
+
+    __slots__ = ("begin", "block", "choice", "citations", "length", "slot", "text")
+
+    def __init__(self, block: Block, choice: int, slot: int, begin: int) -> None:
+        self.block = block
+        self.choice = choice
+        self.slot = slot
+        """A tool call's index among those of its choice."""
+        self.begin = begin
+        """Where its text begins in the message, in characters."""
+        self.length = 0
+        self.text: list[str] = []
+        self.citations: list[Citation] = []
+
+
+class StreamWriter:
+    """Writes hub events as chunks."""
+
+    def __init__(self, include_usage: bool) -> None:
+        self.dropped: list[str] = []
+        """What could not be expressed."""
+        self._include_usage = include_usage
+        self._head: Extra = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
+        self._own = False
+        self._blocks: dict[int, _Written] = {}
+        self._roles: set[int] = set()
+        self._slots: dict[int, int] = {}
+        self._lengths: dict[int, int] = {}
+        self._details: dict[int, int] = {}
+        self._usage: Usage | None = None
+        self._usage_raw: Extra | None = None
+        self._ended = False
+
+    def write(self, event: StreamEvent) -> bytes:
+        """The event as chunks; empty if it has no counterpart, and after the end."""
+        if self._ended:
+            return b""
+        match event:
+            case TextDelta():
+                return self._text(event)
+            case ArgumentsDelta():
+                return self._arguments(event)
+            case ReasoningDelta():
+                return self._reasoning(event)
+            case Start():
+                return self._start(event)
+            case BlockStart():
+                return self._block(event)
+            case BlockStop():
+                return self._stop_block(event.index)
+            case Stop():
+                return self._stop(event)
+            case Used():
+                self._use(event.usage, event.raw, event.dialect)
+            case SignatureDelta() | CitationDelta() | OpaqueDelta():
+                return self._mark(event)
+            case Ping():
+                return _PING
+            case Aside() if event.dialect == NAME:
+                return self._event({**self._head, "choices": [], **event.value})
+            case Error():
+                return self._fail(event.fault)
+            case Finish():
+                return self.end()
+        return b""
+
+    def end(self) -> bytes:
+        """Usage, if it was asked for, and [DONE]."""
+        if self._ended:
+            return b""
+        self._ended = True
+        if not self._include_usage or self._usage is None:
+            return _DONE
+        raw = self._usage_raw if self._usage_raw is not None else write_usage(self._usage)
+        return self._event({**self._head, "choices": [], "usage": raw}) + _DONE
+
+    def _event(self, value: Extra) -> bytes:
+        return b"data: " + _encode(value) + b"\n\n"
+
+    def _chunk(self, choice: int, delta: Extra, finish: str | None = None, extra: Extra | None = None) -> bytes:
+        body = {"index": choice, "delta": delta, "finish_reason": finish}
+        if extra:
+            body = {**extra, **body}
+        return self._event({**self._head, "choices": [body]})
+
+    def _start(self, event: Start) -> bytes:
+        self._own = event.dialect == NAME
+        self._head |= {"id": event.id, "created": event.created or int(time.time()), "model": event.model}
+        tier = event.service_tier if self._own else service_tier(event.service_tier)
+        if tier:
+            self._head["service_tier"] = tier
+        if self._own:
+            self._head |= event.extra
+        if self._include_usage:
+            self._head["usage"] = None
+        if event.usage:
+            self._use(event.usage, event.usage_raw, event.dialect)
+        return self._role(0)
+
+    def _role(self, choice: int) -> bytes:
+        if choice in self._roles:
+            return b""
+        self._roles.add(choice)
+        return self._chunk(choice, {"role": "assistant", "content": ""})
+
+    def _use(self, usage: Usage, raw: Extra | None, dialect: str) -> None:
+        self._usage, self._usage_raw = usage, raw if dialect == NAME else None
+
+    def _block(self, event: BlockStart) -> bytes:
+        block, choice = event.block, event.choice
+        written = _Written(block, choice, self._slots.get(choice, 0), self._lengths.get(choice, 0))
+        self._blocks[event.index] = written
+        role = self._role(choice)
+        match block:
+            case ToolCall():
+                self._slots[choice] = written.slot + 1
+                return role + self._call(block, written, event.index)
+            case Text():
+                written.citations += block.citations
+                if block.text:
+                    return role + self._text(TextDelta(event.index, block.text))
+            case Refusal() if block.text:
+                return role + self._text(TextDelta(event.index, block.text))
+            case Reasoning() if block.text:
+                return role + self._reasoning(ReasoningDelta(event.index, block.text))
+            case Opaque():
+                self._drop(f"content[].{block.kind}")
+        return role
+
+    def _call(self, block: ToolCall, written: _Written, index: int) -> bytes:
+        identifier = block.id if self._own else call_id(block.id, self._head["id"], index)
+        extra = block.extra if self._own else {}
+        call = {**extra, "index": written.slot, "id": identifier, "type": "function", "function": {"name": block.name, "arguments": ""}}
+        first = self._chunk(written.choice, {"tool_calls": [call]})
+        return first + self._arguments(ArgumentsDelta(index, block.arguments)) if block.arguments else first
+
+    def _text(self, event: TextDelta) -> bytes:
+        written = self._blocks.get(event.index)
+        if written is None or not event.text:
+            return b""
+        field = "refusal" if type(written.block) is Refusal else "content"
+        if field == "content":
+            written.length += len(event.text)
+            self._lengths[written.choice] = self._lengths.get(written.choice, 0) + len(event.text)
+        return self._chunk(written.choice, {field: event.text}, None, event.extra)
+
+    def _reasoning(self, event: ReasoningDelta) -> bytes:
+        written = self._blocks.get(event.index)
+        if written is None or not event.text:
+            return b""
+        written.text.append(event.text)
+        field = written.block.field if type(written.block) is Reasoning else ""
+        return self._chunk(written.choice, {field or "reasoning_content": event.text})
+
+    def _arguments(self, event: ArgumentsDelta) -> bytes:
+        written = self._blocks.get(event.index)
+        if written is None or type(written.block) is not ToolCall or not event.text:
+            return b""
+        written.length += 1
+        return self._chunk(written.choice, {"tool_calls": [{"index": written.slot, "function": {"arguments": event.text}}]})
+
+    def _mark(self, event: SignatureDelta | CitationDelta | OpaqueDelta) -> bytes:
+        """What waits for the end of its block; or another's own, which is written only for that other."""
+        if type(event) is OpaqueDelta:
+            return self._chunk(event.choice, event.value) if event.dialect == NAME and event.index < 0 else b""
+        written = self._blocks.get(event.index)
+        if written is None:
+            return b""
+        if type(event) is CitationDelta:
+            written.citations.append(event.citation)
+        elif type(event) is SignatureDelta and type(written.block) is Reasoning:
+            written.block.signature += event.signature
+            written.block.origin = event.origin or written.block.origin
+        return b""
+
+    def _stop_block(self, index: int) -> bytes:
+        written = self._blocks.get(index)
+        if written is None:
+            return b""
+        match written.block:
+            case ToolCall() if not written.length and not self._own:
+                return self._arguments(ArgumentsDelta(index, "{}"))
+            case Reasoning():
+                return self._sign(written)
+            case Text() if written.citations:
+                return self._annotate(written)
+        return b""
+
+    def _sign(self, written: _Written) -> bytes:
+        """The whole of a signed block once more, as a client must send it back."""
+        block = written.block
+        if type(block) is not Reasoning:
+            return b""
+        block.text = "".join(written.text)
+        position = self._details.get(written.choice, 0)
+        details = write_details(block, position)
+        if not details:
+            return b""
+        self._details[written.choice] = position + 1
+        return self._chunk(written.choice, {field: [entry] for field, entry in details.items()})
+
+    def _annotate(self, written: _Written) -> bytes:
+        end = written.begin + written.length
+        given = [write_annotation(citation, written.begin, end) for citation in written.citations]
+        annotations = [annotation for annotation in given if annotation]
+        if len(annotations) < len(given):
+            self._drop("content[].citations")
+        return self._chunk(written.choice, {"annotations": annotations}) if annotations else b""
+
+    def _stop(self, event: Stop) -> bytes:
+        own = event.dialect == NAME
+        word = event.raw if own and event.raw else write_stop(event.reason)
+        return self._role(event.choice) + self._chunk(event.choice, {}, word, event.extra if own else None)
+
+    def _fail(self, fault: Fault) -> bytes:
+        self._ended = True
+        return self._event(write_error(fault, "")) + _DONE
+
+    def _drop(self, name: str) -> None:
+        if name not in self.dropped:
+            self.dropped.append(name)

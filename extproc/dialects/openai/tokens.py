@@ -1,0 +1,136 @@
+"""OpenAI's ways of counting tokens: chat and legacy completions, embeddings, and the Responses API.
+
+OpenAI's totals include their parts, as ours do. Providers of the same dialect differ a little, each as its own documentation says:
+DeepSeek calls cached tokens `prompt_cache_hit_tokens`, Groq's stream keeps usage in `x_groq`, and xAI leaves reasoning out of
+`completion_tokens` but not out of `total_tokens`.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects.hub import Extra
+from extproc.usage import Usage
+
+_HAS_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+
+
+class _In(Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _Out(Struct):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class Tokens(Struct):
+    """A `usage` object, of any endpoint."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _In | None = None
+    completion_tokens_details: _Out | None = None
+    prompt_cache_hit_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _In | None = None
+    output_tokens_details: _Out | None = None
+
+
+class _Groq(Struct):
+    usage: Tokens | None = None
+
+
+class _Response(Struct):
+    usage: Tokens | None = None
+    model: str = ""
+
+
+class Carrier(Struct):
+    """Whatever may carry usage: an answer, a chunk, or an event of the Responses API."""
+
+    usage: Tokens | None = None
+    model: str | None = None
+    x_groq: _Groq | None = None
+    response: _Response | None = None
+
+
+_carrier = msgspec.json.Decoder(Carrier, strict=False)
+
+
+def carried(body: bytes) -> tuple[Usage | None, str] | None:
+    """Usage and model in a JSON text that may carry them; None if it is unreadable."""
+    try:
+        carrier = _carrier.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    tokens = carrier.usage or (carrier.x_groq.usage if carrier.x_groq else None)
+    model = carrier.model or ""
+    if carrier.response:
+        tokens = tokens or carrier.response.usage
+        model = model or carrier.response.model
+    return (count(tokens) if tokens else None), model
+
+
+def has_usage(body: bytes) -> bool:
+    """Looks at bytes: is there a usage object that is worth decoding for? (Chunks before the last have `"usage":null`.)"""
+    return b'"usage"' in body and _HAS_USAGE.search(body) is not None
+
+
+def count(tokens: Tokens) -> Usage | None:
+    """Counted as we count; None if nothing was counted."""
+    into = tokens.prompt_tokens_details or tokens.input_tokens_details or _In()
+    out = tokens.completion_tokens_details or tokens.output_tokens_details or _Out()
+    given = tokens.prompt_tokens if tokens.prompt_tokens is not None else tokens.input_tokens
+    made = tokens.completion_tokens if tokens.completion_tokens is not None else tokens.output_tokens
+    if given is None and made is None:
+        if tokens.total_tokens is None:
+            return None
+        given = tokens.total_tokens
+    given, made = _natural(given), _natural(made)
+    reasoning = _natural(out.reasoning_tokens)
+    if reasoning and tokens.total_tokens == given + made + reasoning:
+        made += reasoning
+    return Usage(
+        input=given,
+        output=made,
+        cache_read=_natural(into.cached_tokens if into.cached_tokens is not None else tokens.prompt_cache_hit_tokens),
+        cache_write=_natural(into.cache_write_tokens),
+        reasoning=reasoning,
+        input_audio=_natural(into.audio_tokens),
+        output_audio=_natural(out.audio_tokens),
+    )
+
+
+def _natural(value: int | None) -> int:
+    return value if value is not None and value > 0 else 0
+
+
+def read_usage(value: Any) -> Usage | None:
+    """A decoded `usage` object. One of the wrong shape counts nothing."""
+    if type(value) is not dict:
+        return None
+    try:
+        return count(msgspec.convert(value, Tokens, strict=False))
+    except msgspec.ValidationError:
+        return None
+
+
+def write_usage(usage: Usage) -> Extra:
+    """A `usage` object for chat completions."""
+    given: Extra = {"cached_tokens": usage.cache_read, "audio_tokens": usage.input_audio}
+    if usage.cache_write:
+        given["cache_write_tokens"] = usage.cache_write
+    return {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+        "prompt_tokens_details": given,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": usage.output_audio},
+    }

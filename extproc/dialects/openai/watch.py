@@ -1,0 +1,76 @@
+"""Usage of what passes through untouched, in all of OpenAI's endpoints: bytes are looked at before they are parsed."""
+
+import re
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects.glimpse import counter, data_of
+from extproc.dialects.openai.tokens import Tokens, carried, has_usage
+from extproc.usage import Usage
+
+_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
+_DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
+_EMPTY = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+
+# Responses API: https://platform.openai.com/docs/api-reference/responses-streaming
+_TERMINAL = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
+_WHOLE = re.compile(rb'"type"\s*:\s*"response\.[a-z_.]*(?:done|added|created|in_progress|completed|incomplete|failed)"')
+
+# Chat deltas, legacy completions (`text`), and the Responses API's `delta`.
+_text = counter("content", "reasoning_content", "reasoning", "refusal", "arguments", "text", "delta")
+
+
+class _Chunk(Struct):
+    choices: list[msgspec.Raw] | None = None
+    usage: Tokens | None = None
+
+
+_chunk = msgspec.json.Decoder(_Chunk, strict=False)
+
+
+def usage(body: bytes) -> tuple[Usage | None, str]:
+    """Usage and model of a whole answer: chat, completions, embeddings, responses."""
+    return carried(body) or (None, "")
+
+
+class StreamUsage:
+    """Watches a stream of chunks, or of the Responses API's events."""
+
+    __slots__ = ("finished", "model", "text", "usage")
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.model = ""
+        self.finished = False
+        self.text = 0
+
+    def feed(self, event: bytes) -> bool:
+        """One raw event. True if it told usage."""
+        if not self.model and (found := _MODEL.search(event)):
+            self.model = found[1].decode("utf-8", "replace")
+        if b"[DONE]" in event and _DONE.search(event):
+            self.finished = True
+            return False
+        if b'"response.' in event and _WHOLE.search(event):  # it repeats text that was counted as deltas
+            self.finished = self.finished or _TERMINAL.search(event) is not None
+        else:
+            self.text += _text(event)
+        if not has_usage(event):
+            return False
+        told = carried(data_of(event))
+        if not told or not told[0] or told[0] == self.usage:
+            return False
+        self.usage = told[0]
+        return True
+
+
+def is_usage_only(event: bytes) -> bool:
+    """True for the chunk without choices that tells usage."""
+    if b'"choices"' not in event or not has_usage(event) or not _EMPTY.search(event):
+        return False
+    try:
+        chunk = _chunk.decode(data_of(event))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return chunk.choices == [] and chunk.usage is not None

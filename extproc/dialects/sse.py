@@ -1,0 +1,107 @@
+"""Server-sent events, as https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream says.
+
+Lines end with LF, CRLF or CR, mixed as they like, and bytes come cut anywhere. `Splitter` cuts a stream into raw events and changes no
+byte; `Framer` also reads them. JSON is UTF-8 and so is the stream, so data stays bytes until a JSON parser wants it.
+"""
+
+import re
+from typing import NamedTuple
+
+_BOM = b"\xef\xbb\xbf"
+
+# A blank line: one line end after another. Atomic groups, or a lone CRLF would pass for two line ends. CR CR stands first and takes no
+# LF with it, so that a stream of CRs is cut at once; a LF that follows then begins the next event as an empty line, and means nothing.
+_BLANK = re.compile(rb"\r\r|(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+
+
+class ServerSentEvent(NamedTuple):
+    """One event: its type ("" where none is given) and its data, in UTF-8."""
+
+    event: str
+    data: bytes
+
+
+class Splitter:
+    """Cuts a stream into whole raw events: joined together, and with `pending`, they are the input, byte for byte."""
+
+    __slots__ = ("_buffer", "_scanned")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._scanned = 0
+
+    @property
+    def pending(self) -> bytes:
+        """The beginning of an event that is not complete yet."""
+        return bytes(self._buffer)
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The events that `chunk` completes, each with its blank line."""
+        if not self._buffer and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+            if chunk.count(b"\n\n") == 1:
+                return [chunk]
+            blocks = chunk.split(b"\n\n")
+            blocks.pop()
+            return [block + b"\n\n" for block in blocks]
+        return self._slow(chunk)
+
+    def _slow(self, chunk: bytes) -> list[bytes]:
+        buffer = self._buffer
+        buffer += chunk
+        blocks: list[bytes] = []
+        begin = 0
+        position = self._scanned
+        while match := _BLANK.search(buffer, position):
+            end = match.end()
+            if end == len(buffer) and buffer[-1] == 13 and match[0] != b"\r\r":
+                break  # the LF of this CR may come with the next chunk
+            blocks.append(bytes(buffer[begin:end]))
+            begin = position = end
+        if begin:
+            del buffer[:begin]
+        # A blank line is four bytes at most, so the last three may belong to one that is not complete.
+        self._scanned = max(0, len(buffer) - 3)
+        return blocks
+
+
+def parse(block: bytes) -> ServerSentEvent | None:
+    """One raw event read; None if it carries no data (a comment, a stray line)."""
+    if block.startswith(b"data: ") and block.endswith(b"\n\n") and block.find(b"\n") == len(block) - 2 and b"\r" not in block:
+        return ServerSentEvent("", block[6:-2])
+    event = b""
+    data: list[bytes] = []
+    for line in block.splitlines():  # for bytes: LF, CRLF and CR, nothing else
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            data.append(value[1:] if value.startswith(b" ") else value)
+        elif name == b"event":
+            event = value[1:] if value.startswith(b" ") else value
+    if not data:
+        return None
+    return ServerSentEvent(event.decode("utf-8", "replace"), b"\n".join(data))
+
+
+class Framer:
+    """Bytes in, events out."""
+
+    __slots__ = ("_first", "_splitter")
+
+    def __init__(self) -> None:
+        self._splitter = Splitter()
+        self._first = True
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """The events that `chunk` completes."""
+        return self._read(self._splitter.feed(chunk))
+
+    def end(self) -> list[ServerSentEvent]:
+        """The connection closed: the last event, if it lacks only its blank line. (The standard drops it; providers forget the line.)"""
+        block = self._splitter.pending
+        self._splitter = Splitter()
+        return self._read([block]) if block else []
+
+    def _read(self, blocks: list[bytes]) -> list[ServerSentEvent]:
+        if self._first and blocks:
+            self._first = False
+            blocks[0] = blocks[0].removeprefix(_BOM)
+        return [event for block in blocks if (event := parse(block))]

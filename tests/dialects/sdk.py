@@ -1,0 +1,42 @@
+"""The official SDKs, served by a function instead of a network."""
+
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+from anthropic.types import Message, RawMessageStreamEvent
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+QUESTION: Any = [{"role": "user", "content": "Hi"}]
+
+
+def _serve(body: bytes, kind: str) -> httpx2.Client:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": kind}, content=body)
+
+    return httpx2.Client(transport=httpx2.MockTransport(answer))
+
+
+def openai_answer(body: Any) -> ChatCompletion:
+    """Validated, where the SDK itself would let anything pass."""
+    return ChatCompletion.model_validate(body)
+
+
+def anthropic_answer(body: Any) -> Message:
+    return Message.model_validate(body)
+
+
+def openai_stream(body: bytes) -> list[ChatCompletionChunk]:
+    client = openai.OpenAI(api_key="none", http_client=_serve(body, "text/event-stream"), max_retries=0)
+    chunks = list(client.chat.completions.create(model="m", messages=QUESTION, stream=True))
+    return [ChatCompletionChunk.model_validate(chunk.model_dump(exclude_unset=True)) for chunk in chunks]
+
+
+def anthropic_stream(body: bytes) -> tuple[Message, list[RawMessageStreamEvent]]:
+    """The message as the SDK puts it together, and the raw events."""
+    client = anthropic.Anthropic(api_key="none", http_client=_serve(body, "text/event-stream"), max_retries=0)
+    events = list(client.messages.create(model="m", messages=QUESTION, max_tokens=9, stream=True))
+    with client.messages.stream(model="m", messages=QUESTION, max_tokens=9) as stream:
+        final = stream.get_final_message()
+    return Message.model_validate(final.model_dump(exclude_unset=True, by_alias=True)), events

@@ -1,0 +1,81 @@
+"""Recorded exchanges with the real providers, sorted by dialect, and ways to put a stream through two dialects."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from extproc.dialects import DIALECTS
+from extproc.dialects.hub import StreamEvent
+from extproc.dialects.sse import Framer, ServerSentEvent
+
+RECORDINGS = Path(__file__).parents[1] / "recordings"
+OTHER = {"openai": "anthropic", "anthropic": "openai"}
+MODEL = {"openai": "gpt-5", "anthropic": "claude-sonnet-4-5"}
+
+_PATHS = {"/chat/completions": "openai", "/v1/messages": "anthropic"}
+
+
+class Exchange(NamedTuple):
+    """One request and what the provider said to it."""
+
+    name: str
+    url: str
+    dialect: str
+    """Empty where the path is of no dialect that is translated."""
+    request: Any
+    status: int
+    answer: Any
+    """Parsed JSON, or None."""
+    text: str
+    """A stream's bytes, or empty."""
+
+
+def _read(file: Path) -> list[Exchange]:
+    exchanges = []
+    for i, pair in enumerate(json.loads(file.read_text())):
+        request, response = pair["request"], pair["response"]
+        path = request["url"].split("?")[0]
+        dialect = next((name for end, name in _PATHS.items() if path.endswith(end)), "")
+        name = f"{file.parent.name}-{file.stem}-{i}"
+        body, answer, text = request.get("json"), response.get("json"), response.get("text", "")
+        exchanges.append(Exchange(name, path, dialect, body, response["status"], answer, text))
+    return exchanges
+
+
+ALL = [exchange for folder in ("openai", "anthropic") for file in sorted((RECORDINGS / folder).glob("*.json")) for exchange in _read(file)]
+TRANSLATED = [exchange for exchange in ALL if exchange.dialect]
+ANSWERS = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.answer is not None]
+STREAMS = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.text]
+
+
+def name(exchange: Exchange) -> str:
+    return exchange.name
+
+
+def frames(stream: bytes) -> list[ServerSentEvent]:
+    framer = Framer()
+    return framer.feed(stream) + framer.end()
+
+
+def data(stream: bytes) -> list[Any]:
+    """The JSON of each event."""
+    return [json.loads(event.data) for event in frames(stream) if event.data != b"[DONE]"]
+
+
+def hub_events(dialect: str, stream: bytes, cuts: list[int] | None = None) -> list[StreamEvent]:
+    """A provider's stream as hub events, fed in pieces that end at `cuts`."""
+    reader, framer = DIALECTS[dialect].stream_reader(), Framer()
+    events: list[StreamEvent] = []
+    bounds = [0, *sorted(cuts or []), len(stream)]
+    for begin, end in zip(bounds, bounds[1:], strict=False):
+        for event in framer.feed(stream[begin:end]):
+            events += reader.feed(event)
+    for event in framer.end():
+        events += reader.feed(event)
+    return events + reader.end()
+
+
+def rewrite(source: str, target: str, stream: bytes, cuts: list[int] | None = None, *, include_usage: bool = True) -> bytes:
+    """A stream of `source` as `target` writes it."""
+    writer = DIALECTS[target].stream_writer(include_usage=include_usage)
+    return b"".join(writer.write(event) for event in hub_events(source, stream, cuts)) + writer.end()
