@@ -1,0 +1,217 @@
+"""A worker's end of the link. It survives the control process: while there is none, every call fails at once, and it comes back."""
+
+import asyncio
+import itertools
+import logging
+import random
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from extproc.link.frames import Frame, FrameError, FrameReader, Kind, encode
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = 2.0
+"""Seconds that a call may take, unless it says otherwise."""
+_FIRST, _LAST = 0.02, 1.0
+"""Seconds between attempts to connect: doubled from the first to the last, then a random half taken off, so that workers spread."""
+_UNSENT = 160 << 20
+"""Bytes that may wait to be sent. More means that the control process has stopped reading: it counts as gone."""
+
+PushHandler = Callable[[bytes], None]
+
+
+class LinkDown(Exception):
+    """The control process cannot be reached, or did not answer in time. Whoever calls goes on without it."""
+
+
+class LinkFailed(Exception):
+    """The control process answered that the call failed: unknown method, or a bug over there."""
+
+
+class Link:
+    """A connection to the control process that is made again whenever it is lost.
+
+    `handlers` names what may be pushed: they run at once, in the loop, and a push counts as acknowledged when they return.
+    `on_up` is called after each connect, before any call can use it: what the control process forgot is told again there.
+    Calls are plain futures, so that they may be awaited outside of a task.
+    """
+
+    def __init__(self, path: str, handlers: Mapping[str, PushHandler] | None = None, on_up: Callable[[], None] | None = None) -> None:
+        self._path = path
+        self._handlers = dict(handlers or {})
+        self._on_up = on_up
+        self._ids = itertools.count(1)
+        self._calls: dict[int, asyncio.Future[bytes]] = {}
+        self._transport: asyncio.Transport | None = None
+        self._up = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(
+        cls, path: str, handlers: Mapping[str, PushHandler] | None = None, on_up: Callable[[], None] | None = None, *, wait: float = 5.0
+    ) -> "Link":
+        """A link that is up. Raises `LinkDown` if nobody answers at `path` within `wait` seconds."""
+        link = cls(path, handlers, on_up)
+        link.start()
+        if not await link.ready(wait):
+            await link.close()
+            raise LinkDown(f"nobody answers at {path}")
+        return link
+
+    @property
+    def up(self) -> bool:
+        """True while there is a connection."""
+        return self._transport is not None
+
+    def start(self) -> None:
+        """Begins to connect, in the background."""
+        if self._keeper is None:
+            self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    async def ready(self, wait: float) -> bool:
+        """Waits until there is a connection, at most `wait` seconds."""
+        try:
+            async with asyncio.timeout(wait):
+                await self._up.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Closes for good. Calls under way fail."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        if self._transport is not None:
+            self._transport.close()
+        self._lost()
+
+    async def call(self, method: str, payload: bytes = b"", *, timeout: float = TIMEOUT) -> bytes:
+        """Asks the control process. Raises `LinkDown` after `timeout` seconds at the latest, at once if there is no connection."""
+        call = next(self._ids)
+        self._send(Frame(Kind.CALL, call, method, payload))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes] = loop.create_future()
+        self._calls[call] = future
+        timer = loop.call_later(timeout, _fail, future, LinkDown(f"{method}: no answer within {timeout} s"))
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            self._calls.pop(call, None)
+
+    def notify(self, method: str, payload: bytes = b"") -> bool:
+        """Tells the control process, and waits for nothing. False if that is known to be in vain."""
+        try:
+            self._send(Frame(Kind.NOTIFY, 0, method, payload))
+        except LinkDown:
+            return False
+        return True
+
+    def _send(self, frame: Frame) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise LinkDown("the control process cannot be reached")
+        try:
+            data = encode(frame)
+        except FrameError as error:
+            raise LinkDown(str(error)) from None
+        if transport.get_write_buffer_size() > _UNSENT:
+            transport.abort()
+            raise LinkDown("the control process does not read")
+        transport.write(data)
+
+    async def _keep(self) -> None:
+        """Connects, waits until the connection is lost, and again, for ever."""
+        loop = asyncio.get_running_loop()
+        pause = _FIRST
+        while True:
+            began = loop.time()
+            lost: asyncio.Future[None] = loop.create_future()
+            try:
+                await loop.create_unix_connection(lambda lost=lost: _Connection(self, lost), self._path)  # type: ignore[misc]
+                await lost
+                logger.warning("lost the control process at %s", self._path)
+            except OSError as error:
+                logger.debug("cannot reach the control process at %s: %s", self._path, error)
+            if loop.time() - began > _LAST:
+                pause = _FIRST
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(_LAST, pause * 2)
+
+    def _connected(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._up.set()
+        if self._on_up is not None:
+            self._on_up()
+
+    def _lost(self) -> None:
+        self._transport = None
+        self._up.clear()
+        calls, self._calls = self._calls, {}
+        for future in calls.values():
+            _fail(future, LinkDown("lost the control process"))
+
+    def _received(self, frame: Frame) -> None:
+        if frame.kind is Kind.PUSH:
+            self._pushed(frame)
+            return
+        future = self._calls.get(frame.id)
+        if future is None or future.done():
+            return
+        if frame.kind is Kind.RESULT:
+            future.set_result(frame.payload)
+        elif frame.kind is Kind.FAILED:
+            future.set_exception(LinkFailed(frame.payload.decode(errors="replace")))
+
+    def _pushed(self, frame: Frame) -> None:
+        handler = self._handlers.get(frame.method)
+        if handler is None:
+            logger.error("the control process pushed %r, which nobody takes", frame.method)
+            return
+        try:
+            handler(frame.payload)
+        except Exception:  # a handler's bug must not cost the connection; the missing acknowledgement tells the other side
+            logger.exception("push %r failed", frame.method)
+            return
+        try:
+            self._send(Frame(Kind.DONE, frame.id))
+        except LinkDown:
+            logger.debug("push %r could not be acknowledged", frame.method)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, from its making to its end."""
+
+    def __init__(self, link: Link, lost: "asyncio.Future[None]") -> None:
+        self._link = link
+        self._lost = lost
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without being a subclass
+        self._link._connected(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            frames = self._reader.feed(data)
+        except FrameError as error:
+            logger.error("the control process sent nonsense: %s", error)
+            assert self._transport is not None
+            self._transport.abort()
+            return
+        for frame in frames:
+            self._link._received(frame)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._link._lost()
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+
+def _fail(future: "asyncio.Future[bytes]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
