@@ -1,0 +1,191 @@
+"""The second witness: Envoy's access log, for requests whose worker was killed before it could journal them.
+
+One JSON object a line, with these keys (`extproc.envoy.access_log` writes them):
+
+- `request_id`, `method`, `path`, `status`, `flags`, `details`, `cluster`: as Envoy knows them
+- `start_time`: when it began, RFC 3339 or Unix seconds; `duration_ms`: until it ended
+- `attempts`: attempts at providers; `bytes_in`, `bytes_out`: of the bodies
+- `record`: the Record as the gate last knew it, JSON in a string (an object will do); absent if the gate never judged the request
+- `use`: what the adapter told last (`extproc.use.Use`), as its metadata `{"told": "<JSON>"}`, as an object, or as JSON in a string
+
+A number may come as text and any key may be absent, null or `-`. A line becomes an entry only if the worker stays silent for some
+seconds. `use` counts only if its cluster is the one that answered, and its attempt the last: a failed attempt's usage is never taken
+for the answer's. Nor is the gate's guess at who would answer, where it had not seen the answer.
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from extproc.envoy.names import DETAILS_PREFIX, VIA_UPSTREAM
+from extproc.ledger.record import Record
+from extproc.usage import Usage
+from extproc.use import USE_KEY, Use
+
+KEYS = (
+    "request_id", "start_time", "duration_ms", "status", "flags", "details", "bytes_in", "bytes_out", "method", "path", "attempts",
+    "cluster", "record", "use",
+)  # fmt: skip
+"""Keys of a line."""
+
+T = TypeVar("T")
+
+_BYTES_PER_TOKEN = 4
+
+
+class _Id(Struct):
+    request_id: str | None = None
+
+
+_ID = msgspec.json.Decoder(_Id)
+_LINE = msgspec.json.Decoder(dict[str, Any])
+
+
+class Line(Struct):
+    """One line, read."""
+
+    record: Record
+    """The entry that it would make."""
+    counts: bool
+    """False: nothing of ours was under way (a refused connection, an answer of the gate's own), so its worker's silence means nothing."""
+
+
+def read_line(text: bytes, providers: Mapping[str, str] | None = None) -> Line | None:
+    """Read a line; `providers` are their names by cluster. None: it is no request's. Raises ValueError for what is no line of ours."""
+    try:
+        line = _LINE.decode(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    id = _text(line, "request_id")
+    if not id:
+        return None
+    told = _part(line, "record", dict[str, Any])
+    record = _record({**(told or {}), "id": id, "time": _start(line)})
+    cluster, attempts, seen = _text(line, "cluster"), _number(line, "attempts"), record.attempts
+    details = _text(line, "details")
+    record.witness = "envoy"
+    record.status = _number(line, "status")
+    record.path = record.path or _text(line, "path").partition("?")[0]
+    record.duration = _number(line, "duration_ms") / 1000
+    record.bytes_in, record.bytes_out = _number(line, "bytes_in"), _number(line, "bytes_out")
+    record.error = record.error or ("" if details == VIA_UPSTREAM else details[:200])
+    if told and not attempts and details.startswith(DETAILS_PREFIX):
+        # The gate's own answer, refusal or cache hit: it was whole, and the worker died after it.
+        return Line(record, counts=True)
+    record.outcome, record.partial = "killed", True
+    record.attempts = attempts or seen
+    use = _use(line)
+    if use is not None and use.cluster == cluster and use.attempt in (0, attempts):
+        _take_use(record, use)
+    elif attempts != seen:
+        # The gate had not seen this attempt's answer, and knows only whom it would ask first.
+        provider = (providers or {}).get(cluster, cluster)
+        if provider != record.provider:
+            record.provider, record.target, record.answered = provider, "", ""
+    if not record.attempts:
+        record.provider = ""
+    return Line(record, counts=told is not None or attempts > 0 or record.status == 0 or record.status >= 500)
+
+
+def _take_use(record: Record, use: Use) -> None:
+    record.provider = use.provider or record.provider
+    record.target = use.target or record.target
+    record.answered = use.answered or record.answered
+    record.error = use.error or record.error
+    usage = use.usage or Usage()
+    if record.status < 400 and use.text > usage.output * _BYTES_PER_TOKEN and not (use.finished and use.usage):
+        # Broken off before the final count: what was seen is better than nothing.
+        told = use.usage or Usage(input=record.bytes_in // _BYTES_PER_TOKEN)
+        usage = msgspec.structs.replace(told, output=-(-use.text // _BYTES_PER_TOKEN))
+        record.estimated = True
+    elif use.finished and use.usage:
+        record.partial, record.estimated = False, False
+        record.usage = usage
+    # The gate counts as the answer passes it, and may know more.
+    record.usage = max(record.usage, usage, key=lambda one: one.total)
+
+
+def line_id(text: bytes) -> str:
+    """The line's request id; empty if it has none, or is no line of ours."""
+    try:
+        return _ID.decode(text).request_id or ""
+    except msgspec.MsgspecError:
+        return ""
+
+
+def rotated(path: Path) -> list[Path]:
+    """The log's rotated files, oldest first."""
+    return sorted(path.parent.glob(f"{path.name}.*"))
+
+
+def rotate_due(path: Path, max_bytes: int) -> bool:
+    """Is it time to rotate the log: it has grown beyond `max_bytes`, or a rotation was left half done (renamed, but not reopened)?"""
+    try:
+        return path.stat().st_size > max_bytes
+    except FileNotFoundError:
+        return bool(rotated(path))
+
+
+def rotate(path: Path) -> None:
+    """Move the log aside; Envoy goes on writing to it until its admin port is sent `POST /reopen_logs`, which is the caller's to do."""
+    if path.exists():
+        path.rename(path.with_name(f"{path.name}.{time.time_ns()}"))
+
+
+def _text(line: dict[str, Any], key: str) -> str:
+    value = line.get(key)
+    return "" if value is None or value == "-" else str(value)
+
+
+def _number(line: dict[str, Any], key: str) -> int:
+    value = line.get(key)
+    if value is None or value in ("", "-"):
+        return 0
+    try:
+        return int(float(value))
+    except TypeError as error:
+        raise ValueError(f"{key} is no number") from error
+
+
+def _start(line: dict[str, Any]) -> float:
+    value = line.get("start_time")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    text = _text(line, "start_time")
+    try:
+        return float(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _record(values: dict[str, Any]) -> Record:
+    try:
+        return msgspec.convert(values, Record, strict=False)
+    except msgspec.ValidationError:
+        # The request was served all the same, so the rest of the line has to do.
+        return Record(id=values["id"], time=values["time"], error="record_unreadable")
+
+
+def _use(line: dict[str, Any]) -> Use | None:
+    metadata = _part(line, "use", dict[str, Any])
+    if metadata is None:
+        return None
+    return _part(metadata, USE_KEY, Use) if USE_KEY in metadata else _part(line, "use", Use)
+
+
+def _part(line: dict[str, Any], key: str, type: type[T]) -> T | None:
+    value = line.get(key)
+    if value is None or value in ("", "-"):
+        return None
+    try:
+        if isinstance(value, str):
+            return msgspec.json.decode(value, type=type, strict=False)
+        return msgspec.convert(value, type, strict=False)
+    except (msgspec.MsgspecError, RecursionError):
+        return None

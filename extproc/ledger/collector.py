@@ -1,0 +1,268 @@
+"""Collects the workers' journals and Envoy's access log into the ledger, exactly once, whatever dies when.
+
+What was read and how far the files have been read are committed in one transaction, so both are true or neither is. A request is known
+by its id: it becomes one entry, and the worker's word replaces Envoy's. A file that is wholly read is first marked so on disk, then
+removed. No line ever blocks the ones behind it: what cannot be read is counted and kept aside.
+"""
+
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from extproc.ledger.access_log import line_id, read_line
+from extproc.ledger.places import places
+from extproc.ledger.prices import PriceBook, Priced
+from extproc.ledger.record import Record
+from extproc.ledger.sources import Logs, Reading, read_segment, segments
+from extproc.ledger.store import Store, is_entry
+
+log = logging.getLogger(__name__)
+
+GRACE = 5.0
+_REMEMBER = 600.0
+_TIDY_EVERY = 60.0
+_COMPLAIN_EVERY = 60.0
+_LATEST = 32_503_680_000.0
+_MOST = 2**53
+_NOT_PRICED = Priced()
+
+
+class Busy(RuntimeError):
+    """Somebody else collects already."""
+
+
+class Entry(Struct):
+    """A request that was collected just now."""
+
+    record: Record
+    priced: Priced
+    """Unpriced also for what is no entry of the ledger: see `in_ledger`."""
+    in_ledger: bool
+    """False: refused or ended before a provider or the cache was reached; it counts in the metrics alone."""
+    replaces: bool
+    """True: Envoy's word for it had been collected before, and counted."""
+
+
+class Collected(Struct):
+    """What one call has collected."""
+
+    entries: list[Entry] = []
+    corrupt: int = 0
+    """Lines that nobody could read."""
+    more: bool = False
+    """True: the limit was reached; call again at once."""
+
+
+class Collector:
+    """The one collector of a state folder. For one thread at a time."""
+
+    def __init__(
+        self,
+        state: Path,
+        prices: PriceBook,
+        *,
+        access_log: Path | None = None,
+        clusters: Mapping[str, str] | None = None,
+        grace: float = GRACE,
+        limit: int = 1000,
+    ) -> None:
+        """`access_log`: Envoy's, `state/access.log` unless given. `clusters`: provider names by Envoy cluster.
+
+        `grace`: seconds that a worker has, after Envoy's line, to tell by itself. `limit`: most lines read, and entries made, at a time.
+        Raises Busy when another process collects there, sqlite3.Error and OSError when the state folder cannot be used.
+        """
+        where = places(state)
+        self.prices = prices
+        """May be replaced when the configuration changes."""
+        self.clusters = dict(clusters or {})
+        self._journal, self._grace, self._limit = where.journal, grace, limit
+        self._logs = Logs(access_log or where.access_log)
+        self._lock = _lock(where.lock)
+        try:
+            self.store = Store(where.database)
+            self._sources = self.store.sources()
+            self._waiting = self.store.waiting() > 0
+            self._forget_missing()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._decoder = msgspec.json.Decoder(Record)
+        self._tidied = 0.0
+        self._complained = float("-inf")
+        self._blind = False
+        """True: Envoy's log cannot be read, so ids without an entry are not forgotten: their lines may still come."""
+
+    def close(self) -> None:
+        """Let another process collect. More than once does no harm."""
+        self.store.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def collect(self, now: float | None = None) -> Collected:
+        """Collect what is new. Raises sqlite3.Error or OSError when the disk refuses: nothing is lost then, call again later."""
+        now = time.time() if now is None else now
+        readings, more = self._read(now)
+        collected = Collected(more=more)
+        tidy = now - self._tidied >= _TIDY_EVERY and not more and not self._blind
+        if readings or self._waiting or tidy:
+            with self.store.transaction():
+                for reading in readings:
+                    self._take_lines(reading, collected, now)
+                if not more:
+                    self._take_due(collected, now)
+                if tidy:
+                    self.store.forget_settled(now - _REMEMBER)
+                waiting = self.store.waiting() > 0
+            self._waiting = waiting
+            self._tidied = now if tidy else self._tidied
+        for reading in readings:
+            self._sources[reading.source] = reading.lines.offset
+            if not reading.journal:
+                self._logs.taken(reading)
+        self._finish([reading for reading in readings if reading.exhausted])
+        if collected.corrupt:
+            self._complain(f"the ledger has put aside {self.store.corrupt()} lines so far that nobody can read")
+        return collected
+
+    def _read(self, now: float) -> tuple[list[Reading], bool]:
+        """Whatever is new, journals first: Envoy's lines wait for them."""
+        readings: list[Reading] = []
+        limit = self._limit
+        for path in segments(self._journal):
+            if limit <= 0:
+                return readings, True
+            try:
+                reading = read_segment(path, self._sources.get(f"journal/{path.name}", 0), limit)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self._complain(f"the ledger cannot read {path}: {error}")
+                continue
+            if reading is not None:
+                readings.append(reading)
+                limit -= len(reading.lines.lines)
+        more = any(reading.lines.more for reading in readings)
+        if more or limit <= 0:
+            return readings, True
+        try:
+            logs, more = self._logs.read(self._sources, limit, now)
+        except OSError as error:
+            self._complain(f"the ledger cannot read Envoy's access log: {error}")
+            self._blind = True
+            return readings, False
+        self._blind = False
+        return readings + logs, more
+
+    def _take_lines(self, reading: Reading, collected: Collected, now: float) -> None:
+        for offset, line in reading.lines.lines:
+            try:
+                if reading.journal:
+                    self._take(self._decoder.decode(line), collected, now)
+                else:
+                    self._take_access(line, now)
+            except (ValueError, OverflowError, RecursionError):
+                collected.corrupt += 1
+                self.store.quarantine(reading.source, offset, line, now)
+        for offset, line in reading.lines.oversize:
+            collected.corrupt += 1
+            self.store.quarantine(reading.source, offset, line, now)
+        self.store.advance(reading.source, reading.lines.offset)
+
+    def _take(self, record: Record, collected: Collected, now: float) -> None:
+        _check(record)
+        known = self.store.witness(record.id)
+        if known == "worker" or known == record.witness:
+            self.store.stop_waiting(record.id)
+            return
+        in_ledger = is_entry(record)
+        priced = self.prices.price(record) if in_ledger else _NOT_PRICED
+        self.store.put(record, priced, now)
+        collected.entries.append(Entry(record, priced, in_ledger, replaces=bool(known)))
+
+    def _take_access(self, text: bytes, now: float) -> None:
+        id = line_id(text)
+        if id and self.store.witness(id):
+            return
+        line = read_line(text, self.clusters)
+        if line is not None and line.counts:
+            _check(line.record)
+            self.store.wait(id, now + self._grace, text)
+
+    def _take_due(self, collected: Collected, now: float) -> None:
+        for id, text in self.store.due(now, now + 2 * self._grace, self._limit):
+            self.store.stop_waiting(id)
+            try:
+                line = read_line(text, self.clusters)
+                if line is not None:
+                    self._take(line.record, collected, now)
+            except (ValueError, OverflowError):
+                collected.corrupt += 1
+                self.store.quarantine("pending", 0, text, now)
+
+    def _finish(self, exhausted: list[Reading]) -> None:
+        """Remove files that are wholly read. Their entries are on disk first, whatever happens to the machine."""
+        if not exhausted:
+            return
+        try:
+            with self.store.transaction(durable=True):
+                self.store.finish(reading.source for reading in exhausted)
+            for reading in exhausted:
+                reading.path.unlink(missing_ok=True)
+                self._logs.gone(reading)
+                self._sources.pop(reading.source, None)
+            with self.store.transaction():
+                self.store.drop_sources(reading.source for reading in exhausted)
+        except (OSError, sqlite3.Error) as error:
+            # They are found again, with nothing in them to read, until it succeeds.
+            self._complain(f"files that the ledger has collected cannot be removed: {error}")
+
+    def _complain(self, message: str) -> None:
+        now = time.monotonic()
+        if now - self._complained >= _COMPLAIN_EVERY:
+            self._complained = now
+            log.warning(message)
+
+    def _forget_missing(self) -> None:
+        try:
+            present = {f"journal/{path.name}" for path in segments(self._journal)} | self._logs.present()
+        except OSError:
+            # What cannot be read now may come back; read again from its beginning, it would be taken for new.
+            return
+        missing = [source for source in self._sources if source not in present]
+        if missing:
+            with self.store.transaction():
+                self.store.drop_sources(missing)
+            for source in missing:
+                del self._sources[source]
+
+
+def _check(record: Record) -> None:
+    """Raise ValueError for what no worker of ours writes, so that nonsense stops here and not in a sum of money."""
+    counts = (*msgspec.structs.astuple(record.usage), record.attempts, record.status, record.bytes_in, record.bytes_out)
+    if not record.id or not 0 <= record.time < _LATEST or any(not 0 <= count < _MOST for count in counts):
+        raise ValueError("a record beyond reason")
+
+
+def _lock(path: Path) -> int:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(fd)
+        raise Busy(f"process {holder} collects the ledger in {path.parent} already; only one may") from None
+    except OSError:
+        os.close(fd)
+        raise
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd

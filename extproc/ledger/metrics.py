@@ -1,0 +1,151 @@
+"""Prometheus metrics, fed from what the collector collects. Counters begin at zero with the process, as Prometheus expects.
+
+Labels are bounded: `model` is the configured name or pattern that matched, never the caller's free text. Money in a float is for
+graphs; the exact sums are the ledger's.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from extproc.ledger.collector import Collected, Entry
+from extproc.ledger.record import Record
+
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
+
+_DURATION = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+_FIRST_BYTE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_STATES = {"closed": 0, "open": 1, "half_open": 2}
+
+
+class Metrics:
+    """All of the gateway's metrics, in a registry of their own."""
+
+    def __init__(self, version: str) -> None:
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
+        who = ("provider", "model")
+
+        def counter(name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+            return Counter(f"ai_proxy_{name}", text, labels, registry=registry)
+
+        self._requests = counter(
+            "requests_total", "Requests ended.", (*who, "dialect", "status", "outcome", "stream", "cache")
+        )  # fmt: skip
+        self._duration = Histogram(
+            "ai_proxy_request_duration_seconds", "From a request's first byte to its answer's last.", (*who, "stream"),
+            buckets=_DURATION, registry=registry,
+        )  # fmt: skip
+        self._first_byte = Histogram(
+            "ai_proxy_time_to_first_byte_seconds", "From a request's first byte to its answer's headers.", (*who, "stream"),
+            buckets=_FIRST_BYTE, registry=registry,
+        )  # fmt: skip
+        self._tokens = counter(
+            "tokens_used_total", "Tokens bought. `input` and `output` are totals that include the other types.", (*who, "type")
+        )
+        self._cost = counter("cost_total", "US dollars spent, as far as prices are known.", who)
+        self._hits = counter("cache_hits_total", "Requests answered from the cache.", ("model",))
+        self._misses = counter("cache_misses_total", "Requests that the cache was asked for and did not have.", ("model",))
+        self._saved = counter("cache_saved_tokens_total", "Tokens that cache hits did not buy again.", ("model", "type"))
+        self._partial = counter("partial_total", "Answers that broke off, counted with what was seen until then.", (*who, "outcome"))
+        self._estimated = counter("estimated_total", "Answers whose usage is in part our estimate.", who)
+        self._unpriced = counter("unpriced_total", "Requests whose model has no price.", who)
+        self._unmetered = counter("unmetered_total", "Requests whose usage cannot be read.", who)
+        self._attempts = counter("attempts_total", "Attempts at providers, by who answered in the end.", who)
+        self._fallbacks = counter("fallbacks_total", "Requests that took more than one attempt.", who)
+        self._bytes = counter("bytes_total", "Bytes of bodies.", ("direction",))
+        self._by_envoy = counter("ledger_rescued_total", "Requests known from Envoy's access log alone: their worker was killed.")
+        self._replaced = counter("ledger_replaced_total", "Of those, the ones that their worker told of after all.")
+        self._corrupt = counter("ledger_corrupt_lines_total", "Journal and access log lines that nobody could read.")
+        self._journal = {
+            name: Gauge(f"ai_proxy_journal_{name}", text, ("worker",), registry=registry)
+            for name, text in (
+                ("failures", "Writes that the disk refused, since the worker began."),
+                ("lost", "Records given up, since the worker began."),
+                ("waiting", "Records in memory that the disk has not taken yet."),
+            )
+        }
+        self._breaker = Gauge(
+            "ai_proxy_circuit_breaker_state", "0 closed, 1 open, 2 half open.", ("provider",), registry=registry
+        )  # fmt: skip
+        Gauge("ai_proxy_build_info", "Version of Headgate.", ("version",), registry=registry).labels(version).set(1)
+
+    def feed(self, collected: Collected) -> None:
+        """Count what was collected."""
+        self._corrupt.inc(collected.corrupt)
+        for entry in collected.entries:
+            if entry.replaces:
+                # Counters cannot be corrected; the ledger has been.
+                self._replaced.inc()
+            else:
+                self._count(entry)
+
+    def breaker(self, provider: str, state: Literal["closed", "open", "half_open"]) -> None:
+        """Tell a provider's circuit breaker's state, from Envoy's statistics."""
+        self._breaker.labels(provider).set(_STATES[state])
+
+    def journal(self, worker: str, failures: int, lost: int, waiting: int) -> None:
+        """Tell how a worker's journal fares: `Journal.failures`, `.lost`, `.waiting`."""
+        for name, value in (("failures", failures), ("lost", lost), ("waiting", waiting)):
+            self._journal[name].labels(worker).set(value)
+
+    def forget(self, *, worker: str = "", provider: str = "") -> None:
+        """Drop the series of a worker or provider that is no more."""
+        if worker:
+            for gauge in self._journal.values():
+                gauge.remove_by_labels({"worker": worker})
+        if provider:
+            self._breaker.remove_by_labels({"provider": provider})
+
+    def render(self) -> bytes:
+        """The text format, to be served as `CONTENT_TYPE`."""
+        return prometheus_client.generate_latest(self.registry)
+
+    def _count(self, entry: Entry) -> None:
+        record = entry.record
+        who = (record.provider, record.route)
+        stream = "true" if record.stream else "false"
+        self._requests.labels(*who, record.dialect, str(record.status), record.outcome, stream, record.cache).inc()
+        self._duration.labels(*who, stream).observe(record.duration)
+        if record.first_byte > 0:
+            self._first_byte.labels(*who, stream).observe(record.first_byte)
+        if record.cache == "hit":
+            self._hits.labels(record.route).inc()
+        elif record.cache == "miss":
+            self._misses.labels(record.route).inc()
+        if record.witness == "envoy":
+            self._by_envoy.inc()
+        if record.attempts:
+            self._attempts.labels(*who).inc(record.attempts)
+        if record.attempts > 1:
+            self._fallbacks.labels(*who).inc()
+        self._bytes.labels("in").inc(record.bytes_in)
+        self._bytes.labels("out").inc(record.bytes_out)
+        if entry.in_ledger:
+            self._count_money(entry, who)
+        self._count_tokens(record, who)
+
+    def _count_money(self, entry: Entry, who: tuple[str, str]) -> None:
+        record = entry.record
+        if entry.priced.cost is not None:
+            self._cost.labels(*who).inc(float(entry.priced.cost))
+        elif record.metered:
+            self._unpriced.labels(*who).inc()
+        else:
+            self._unmetered.labels(*who).inc()
+        if record.partial:
+            self._partial.labels(*who, record.outcome).inc()
+        if record.estimated:
+            self._estimated.labels(*who).inc()
+
+    def _count_tokens(self, record: Record, who: tuple[str, str]) -> None:
+        for kind in record.usage.__struct_fields__:
+            count = getattr(record.usage, kind)
+            if not count:
+                continue
+            if record.cache != "hit":
+                self._tokens.labels(*who, kind).inc(count)
+            elif kind in ("input", "output"):
+                self._saved.labels(record.route, kind).inc(count)

@@ -1,0 +1,68 @@
+"""A request's line in the journal: who asked what, who answered, with how many tokens. Written by a worker, read by the control process.
+
+Money is not in it: the control process prices records as it collects them, so that workers hold no price list.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from extproc.usage import Usage
+
+Outcome = Literal["complete", "rejected", "error", "client_closed", "provider_broke", "killed"]
+"""`complete`: answered to the end. `rejected`: refused by us before any provider. `error`: a provider or Envoy answered with an error.
+`client_closed`: the client hung up. `provider_broke`: the provider broke off in mid-answer. `killed`: our worker died, and Envoy's
+access log is all that is left."""
+
+Cache = Literal["", "hit", "miss", "bypass"]
+
+
+class Record(Struct, kw_only=True, omit_defaults=True):
+    """One request, ended. `id` is its identity: collecting the same id twice counts it once."""
+
+    id: str
+    """Request id, Envoy's `x-request-id`; made by our Envoy, never the caller's."""
+    time: float
+    """When it began, Unix seconds."""
+    tenant: str = ""
+    """Whom the key belongs to."""
+    key: str = ""
+    """Name of the caller's key; empty where no keys are configured."""
+    dialect: str = ""
+    """What the client spoke: `openai`, `anthropic`."""
+    path: str = ""
+    """Request path without the query."""
+    model: str = ""
+    """The model that the caller asked for."""
+    route: str = ""
+    """The configured model that matched, a name or a pattern: a bounded set, unlike `model`."""
+    provider: str = ""
+    """Who answered; empty if nobody was reached."""
+    target: str = ""
+    """Model name sent to the provider."""
+    answered: str = ""
+    """Model name in the provider's answer, often a dated version of `target`; what is priced."""
+    attempts: int = 0
+    """Attempts at providers; 0 for a cache hit."""
+    stream: bool = False
+    cache: Cache = ""
+    status: int = 0
+    """HTTP status that the client got; 0 if it got none."""
+    outcome: Outcome = "complete"
+    error: str = ""
+    """The fault's code, when there was one."""
+    usage: Usage = Usage()
+    partial: bool = False
+    """True: the answer broke off, so `usage` is what was seen until then."""
+    estimated: bool = False
+    """True: some of `usage` is our estimate, because the provider had not told it yet."""
+    metered: bool = True
+    """False: the answer carries no usage that we can read (audio, files, unknown paths)."""
+    duration: float = 0.0
+    """Seconds from the first byte of the request at the gate to the end of the answer."""
+    first_byte: float = 0.0
+    """Seconds to the response headers."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    witness: Literal["worker", "envoy"] = "worker"
+    """Who told it: the worker's journal, or Envoy's access log after a worker was killed."""

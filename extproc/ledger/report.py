@@ -1,0 +1,98 @@
+"""What the ledger adds up to, by whatever its entries have: exact sums, a row a group."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from extproc.ledger.store import Store
+
+GROUPS = {
+    "key": "key",
+    "tenant": "tenant",
+    "model": "model",
+    "route": "route",
+    "provider": "provider",
+    "target": "target",
+    "answered": "CASE WHEN answered = '' THEN target ELSE answered END",
+    "dialect": "dialect",
+    "path": "path",
+    "outcome": "outcome",
+    "status": "CAST(status AS TEXT)",
+    "witness": "witness",
+    "day": "strftime('%Y-%m-%d', time, 'unixepoch')",
+    "hour": "strftime('%Y-%m-%dT%H:00Z', time, 'unixepoch')",
+    "month": "strftime('%Y-%m', time, 'unixepoch')",
+}
+"""What can be grouped by. `model` is what the caller asked for, `route` the configured name or pattern that matched. Days are UTC."""
+
+_SUMS = {
+    "requests": "count(*)",
+    "errors": "count(*) FILTER (WHERE outcome IN ('error', 'provider_broke', 'killed'))",
+    "partial": "coalesce(sum(partial), 0)",
+    "estimated": "coalesce(sum(estimated), 0)",
+    "cache_hits": "count(*) FILTER (WHERE cache = 'hit')",
+    "unpriced": "count(*) FILTER (WHERE NOT priced AND metered)",
+    "unmetered": "count(*) FILTER (WHERE NOT priced AND NOT metered)",
+    "input": "coalesce(sum(input), 0)",
+    "output": "coalesce(sum(output), 0)",
+    "cache_read": "coalesce(sum(cache_read), 0)",
+    "cache_write": "coalesce(sum(cache_write), 0)",
+    "reasoning": "coalesce(sum(reasoning), 0)",
+    "input_audio": "coalesce(sum(input_audio), 0)",
+    "output_audio": "coalesce(sum(output_audio), 0)",
+    "saved_input": "coalesce(sum(saved_input), 0)",
+    "saved_output": "coalesce(sum(saved_output), 0)",
+    "cost": "coalesce(exact_sum(cost), '0')",
+}
+
+
+class Row(Struct, kw_only=True):
+    """One group's sums."""
+
+    group: dict[str, str]
+    requests: int
+    errors: int
+    """Ended with a provider's error, in mid-answer, or with our worker."""
+    partial: int
+    """Of the requests, those that broke off, so that their tokens are what was seen until then."""
+    estimated: int
+    cache_hits: int
+    unpriced: int
+    """Of the requests, those whose model has no price: `cost` is without them."""
+    unmetered: int
+    """Of the requests, those whose usage cannot be read (files, unknown paths): `cost` is without them."""
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+    reasoning: int
+    input_audio: int
+    output_audio: int
+    saved_input: int
+    """Tokens that cache hits did not buy again."""
+    saved_output: int
+    cost: Decimal
+    """US dollars, exact."""
+
+
+def report(store: Store, by: Sequence[str] = (), since: datetime | None = None, until: datetime | None = None) -> list[Row]:
+    """Sums by group, ordered by group, of requests that began from `since` on and before `until`. Raises ValueError for an unknown group.
+
+    `by` empty: one row, the total. The datetimes are aware.
+    """
+    unknown = [name for name in by if name not in GROUPS]
+    if unknown:
+        raise ValueError(f"cannot group by {', '.join(unknown)}; there are {', '.join(GROUPS)}")
+    groups = [GROUPS[name] for name in by]
+    ordinals = ", ".join(str(number + 1) for number in range(len(groups)))
+    query = f"SELECT {', '.join([*groups, *_SUMS.values()])} FROM entries WHERE time >= ? AND time < ?" + (
+        f" GROUP BY {ordinals} ORDER BY {ordinals}" if groups else ""
+    )
+    bounds = (since.timestamp() if since else float("-inf"), until.timestamp() if until else float("inf"))
+    rows: list[Row] = []
+    for row in store.db.execute(query, bounds):
+        sums = dict(zip(_SUMS, row[len(groups) :], strict=True))
+        rows.append(Row(group=dict(zip(by, row, strict=False)), **{**sums, "cost": Decimal(sums["cost"])}))
+    return rows

@@ -1,0 +1,48 @@
+"""The ledger's tables, as the list of steps that lead to them. A step that has been released is never changed: add another one."""
+
+import sqlite3
+
+MIGRATIONS = (
+    """
+    CREATE TABLE entries (
+        id TEXT PRIMARY KEY, time REAL NOT NULL,
+        tenant TEXT NOT NULL, key TEXT NOT NULL, dialect TEXT NOT NULL, path TEXT NOT NULL, model TEXT NOT NULL, route TEXT NOT NULL,
+        provider TEXT NOT NULL, target TEXT NOT NULL, answered TEXT NOT NULL, attempts INTEGER NOT NULL, stream INTEGER NOT NULL,
+        cache TEXT NOT NULL, status INTEGER NOT NULL, outcome TEXT NOT NULL, error TEXT NOT NULL,
+        input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL,
+        cache_write_1h INTEGER NOT NULL, reasoning INTEGER NOT NULL, input_audio INTEGER NOT NULL, output_audio INTEGER NOT NULL,
+        saved_input INTEGER NOT NULL, saved_output INTEGER NOT NULL,
+        partial INTEGER NOT NULL, estimated INTEGER NOT NULL, metered INTEGER NOT NULL,
+        duration REAL NOT NULL, first_byte REAL NOT NULL, bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, witness TEXT NOT NULL,
+        priced INTEGER NOT NULL, cost TEXT, cost_parts TEXT NOT NULL, price_source TEXT NOT NULL, price_version TEXT NOT NULL
+    );
+    CREATE INDEX entries_time ON entries (time);
+    CREATE TABLE settled (id TEXT PRIMARY KEY, seen REAL NOT NULL, witness TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX settled_seen ON settled (seen);
+    CREATE TABLE sources (name TEXT PRIMARY KEY, offset INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+    CREATE TABLE pending (id TEXT PRIMARY KEY, due REAL NOT NULL, line BLOB NOT NULL) WITHOUT ROWID;
+    CREATE INDEX pending_due ON pending (due);
+    CREATE TABLE corrupt (source TEXT NOT NULL, offset INTEGER NOT NULL, seen REAL NOT NULL, line BLOB NOT NULL);
+    CREATE TABLE tallies (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    """,
+)
+"""`entries`: one row a request that reached a provider or the cache. `settled`: recent ids that need no entry. `sources`: how far each
+file has been read. `pending`: access log lines whose worker has not spoken. `corrupt`: lines that nobody could read, the first of them."""
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the tables up to date. Raises RuntimeError when a newer release has written them."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise RuntimeError(f"the ledger has schema {version}, this release knows {len(MIGRATIONS)}: a newer release has written it")
+    for number in range(version, len(MIGRATIONS)):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in MIGRATIONS[number].split(";"):
+                if statement.strip():
+                    db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number + 1}")
+        except sqlite3.Error:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")

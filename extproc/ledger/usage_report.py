@@ -1,0 +1,191 @@
+"""`headgate usage`: who used what, and what it cost, as a table for people and as JSON or CSV for programs."""
+
+import csv
+import io
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from extproc.ledger.collector import Busy, Collector
+from extproc.ledger.money import plain
+from extproc.ledger.places import places
+from extproc.ledger.prices import PriceBook
+from extproc.ledger.report import Row, report
+from extproc.ledger.store import Store
+
+_NUMBERS = (
+    "requests",
+    "errors",
+    "partial",
+    "cache_hits",
+    "unpriced",
+    "unmetered",
+    "input",
+    "cache_read",
+    "cache_write",
+    "output",
+    "reasoning",
+)
+_ALWAYS = frozenset({"requests", "errors", "input", "output"})
+_AGO = re.compile(r"(\d+)([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def usage(
+    state: Path,
+    by: Sequence[str] = ("key", "model"),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    form: Literal["table", "json", "csv"] = "table",
+    *,
+    prices: PriceBook | None = None,
+    access_log: Path | None = None,
+    clusters: Mapping[str, str] | None = None,
+) -> str:
+    """The report, ready to print. While the gateway runs it only reads; otherwise it collects first what workers left, if given `prices`.
+
+    `access_log` and `clusters` are those of the collector that runs with the gateway.
+    Raises ValueError for an unknown group; sqlite3.Error and OSError when the ledger cannot be read.
+    """
+    where = places(state)
+    if prices is not None and state.is_dir():
+        _collect_leftovers(state, prices, access_log, clusters)
+    if not where.database.exists():
+        rows, total = [], None
+    else:
+        store = Store(where.database, read_only=True)
+        try:
+            # Both in one transaction: rows and total are of the same moment.
+            store.db.execute("BEGIN")
+            rows = report(store, by, since, until)
+            total = report(store, (), since, until)[0]
+        finally:
+            store.close()
+    if form == "json":
+        return _json(by, since, until, rows, total)
+    if form == "csv":
+        return _csv(by, rows)
+    return _table(by, rows, total)
+
+
+def moment(text: str, now: datetime | None = None) -> datetime:
+    """Read a point in time: `2026-11-01`, an RFC 3339 time, `now`, or how long ago: `30m`, `24h`, `7d`, `2w`. UTC unless it says otherwise.
+
+    Raises ValueError.
+    """
+    now = now or datetime.now(UTC)
+    if text == "now":
+        return now
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"`{text}` is no time; write `2026-11-01`, `2026-11-01T12:00:00Z` or `24h`, `7d` (ago)") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _collect_leftovers(state: Path, prices: PriceBook, access_log: Path | None, clusters: Mapping[str, str] | None) -> None:
+    try:
+        collector = Collector(state, prices, access_log=access_log, clusters=clusters)
+    except (Busy, PermissionError, sqlite3.OperationalError):
+        # The gateway runs, or the ledger is not ours to write: what it holds is reported.
+        return
+    try:
+        while collector.collect().more:
+            pass
+    finally:
+        collector.close()
+
+
+def _values(row: Row) -> dict[str, object]:
+    """The row without its group, money as plain text."""
+    values = msgspec.structs.asdict(row)
+    del values["group"]
+    return {**values, "cost": plain(row.cost)}
+
+
+def _json(by: Sequence[str], since: datetime | None, until: datetime | None, rows: list[Row], total: Row | None) -> str:
+    document = {
+        "by": list(by),
+        "since": since,
+        "until": until,
+        "currency": "USD",
+        "rows": [row.group | _values(row) for row in rows],
+        "total": {} if total is None else _values(total),
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+
+
+def _csv(by: Sequence[str], rows: list[Row]) -> str:
+    out = io.StringIO()
+    columns = [*by, *(name for name in Row.__struct_fields__ if name != "group")]
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    # A spreadsheet takes a cell that begins like this for a formula, and callers choose their model names.
+    safe = [
+        {name: f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text for name, text in row.group.items()} for row in rows
+    ]
+    writer.writerows({**group, **_values(row)} for group, row in zip(safe, rows, strict=True))
+    return out.getvalue()
+
+
+def _table(by: Sequence[str], rows: list[Row], total: Row | None) -> str:
+    if total is None or not total.requests:
+        return "no usage recorded\n"
+    numbers = [name for name in _NUMBERS if name in _ALWAYS or getattr(total, name)]
+    # All amounts with as many decimals as the finest needs, so that points align and nothing is rounded.
+    places_needed = max(2, *(len(plain(row.cost).partition(".")[2]) for row in [*rows, total]))
+    lines = [[*by, *(name.replace("_", " ") for name in numbers), "cost $"]]
+    for row in [*rows, total]:
+        group = (
+            [_printable(row.group.get(name, "")) or "-" for name in by] if row is not total else ["total", *[""] * (len(by) - 1)][: len(by)]
+        )
+        mark = "+?" if row.unpriced or row.unmetered else ""
+        lines.append([*group, *(f"{getattr(row, name):,}" for name in numbers), f"{row.cost:,.{places_needed}f}{mark}"])
+    if not by:
+        lines.pop()
+    return _align(lines, len(by)) + _notes(total)
+
+
+def _align(lines: list[list[str]], left: int) -> str:
+    marked = any(line[-1].endswith("+?") for line in lines[1:])
+    for line in lines:
+        line[-1] += "" if line[-1].endswith("+?") or not marked else "  "
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    printed = [
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width) for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    ]
+    rule = "-" * max(len(line.rstrip()) for line in printed)
+    body = [printed[0], rule, *printed[1:-1], rule, printed[-1]] if left and len(printed) > 2 else [printed[0], rule, *printed[1:]]
+    return "\n".join(line.rstrip() for line in body) + "\n"
+
+
+def _notes(total: Row) -> str:
+    notes = [
+        (total.unpriced, "+?  {} without a price are not in the cost: give their models one under `prices`"),
+        (total.unmetered, "+?  {} carried no usage that can be read (files, audio, unknown paths) and are not in the cost"),
+        (total.partial, "    {} broke off: counted with what was seen until then"),
+        (total.estimated, "    {} are in part our estimate"),
+        (total.cache_hits, f"    {{}} came from the cache and cost nothing; saved {total.saved_input + total.saved_output:,} tokens"),
+    ]
+    return "".join(f"{note.format(_requests(count))}\n" for count, note in notes if count)
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count:,} requests"
+
+
+def _printable(text: str) -> str:
+    """Callers choose their model names: no control characters reach a terminal, and no name pushes the numbers off the screen."""
+    shown = "".join(character if character.isprintable() else "?" for character in text)
+    return shown if len(shown) <= 60 else f"{shown[:59]}…"

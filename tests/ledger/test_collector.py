@@ -1,0 +1,385 @@
+"""The collector: every request exactly once, wherever it is interrupted."""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from extproc.config.model import Price
+from extproc.ledger.access_log import rotate
+from extproc.ledger.collector import Busy, Collected, Collector
+from extproc.ledger.journal import Journal
+from extproc.ledger.places import places
+from extproc.ledger.prices import PriceBook
+from extproc.ledger.record import Record
+from extproc.ledger.report import report
+from extproc.ledger.sources import segments
+from extproc.ledger.store import Store
+from extproc.usage import Usage
+
+PRICES = PriceBook((Price(model="p/*", input="1", output="3.3"),))
+
+
+class Make(Protocol):
+    """Opens a collector that the test need not close."""
+
+    def __call__(self, state: Path, *, grace: float = 5, limit: int = 1000) -> Collector: ...
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    with ExitStack() as stack:
+
+        def opened(state: Path, *, grace: float = 5, limit: int = 1000) -> Collector:
+            collector = Collector(state, PRICES, grace=grace, limit=limit)
+            stack.callback(collector.close)
+            return collector
+
+        yield opened
+
+
+def entry(id: str, **more: object) -> Record:
+    """A served request."""
+    values = {"provider": "p", "target": "m", "attempts": 1, "usage": Usage(input=10, output=1), **more}
+    return msgspec.convert({"id": id, "time": 1000.0, **msgspec.to_builtins(values)}, Record)
+
+
+def line(id: str, record: Record | None, **more: object) -> bytes:
+    """A line of Envoy's access log."""
+    told = {} if record is None else {"record": msgspec.json.encode(record).decode()}
+    return (
+        msgspec.json.encode({"request_id": id, "start_time": 1000.0, "status": 200, "attempts": 1, "cluster": "c", **told, **more}) + b"\n"
+    )
+
+
+def append(path: Path, data: bytes) -> None:
+    """Append to a file as another process would."""
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def ids(collected: Collected) -> list[str]:
+    """Ids of what was collected."""
+    return [found.record.id for found in collected.entries]
+
+
+def test_records_are_collected_once_and_finished_segments_removed(tmp_path: Path, make: Make) -> None:
+    journal = Journal(places(tmp_path).journal, "w")
+    collector = make(tmp_path)
+    assert collector.collect() == Collected()
+    journal.append(entry("a"))
+    collected = collector.collect()
+    assert ids(collected) == ["a"]
+    assert collected.entries[0].priced.cost == Decimal("0.0000133")
+    assert ids(collector.collect()) == []
+    journal.append(entry("b"))
+    journal.append(entry("a"))
+    assert ids(collector.collect()) == ["b"]
+    (path,) = segments(places(tmp_path).journal)
+    assert collector.store.sources() == {f"journal/{path.name}": path.stat().st_size}
+    journal.close()
+    collector.collect()
+    assert segments(places(tmp_path).journal) == []
+    assert collector.store.sources() == {}
+    assert places(tmp_path).database.stat().st_mode & 0o777 == 0o600
+    (total,) = report(collector.store)
+    assert (total.requests, total.input, total.cost) == (2, 20, Decimal("0.0000266"))
+
+
+def test_only_one_collects(tmp_path: Path, make: Make) -> None:
+    first = make(tmp_path)
+    with pytest.raises(Busy, match=f"process {os.getpid()} collects"):
+        make(tmp_path)
+    first.close()
+    Collector(tmp_path, PRICES).close()
+
+
+def test_a_refused_request_is_told_but_not_entered(tmp_path: Path, make: Make) -> None:
+    journal = Journal(places(tmp_path).journal, "w")
+    journal.append(Record(id="a", time=1000.0, outcome="rejected", status=401))
+    append(places(tmp_path).access_log, line("a", None, status=500))
+    collector = make(tmp_path, grace=5)
+    (told,) = collector.collect(now=1000).entries
+    assert not told.in_ledger
+    assert ids(collector.collect(now=1100)) == []
+    assert report(collector.store)[0].requests == 0
+
+
+def test_torn_and_corrupt_lines_block_nothing(tmp_path: Path, make: Make) -> None:
+    journal = Journal(places(tmp_path).journal, "w")
+    journal.append(entry("a"))
+    (path,) = segments(places(tmp_path).journal)
+    append(path, b"\0\0\0\n[1]\n{}\n\n" + b"[" * 100_000 + b'\n{"id":"n","time":1e300}\n{"id":"n","time":1,"attempts":9007199254740993}\n')
+    journal.append(entry("b"))
+    collector = make(tmp_path)
+    collected = collector.collect()
+    assert ids(collected) == ["a", "b"]
+    assert collected.corrupt == 6
+    append(path, msgspec.json.encode(entry("c"))[:-3])
+    assert collector.collect() == Collected()
+    journal.close()
+    assert collector.collect().corrupt == 1
+    assert segments(places(tmp_path).journal) == []
+    assert collector.store.corrupt() == 7
+    assert collector.store.db.execute("SELECT count(*) FROM corrupt").fetchone() == (7,)
+
+
+def test_a_line_that_lacks_its_line_feed_alone_counts(tmp_path: Path, make: Make) -> None:
+    folder = places(tmp_path).journal
+    folder.mkdir(parents=True)
+    append(folder / "w-1-1.jsonl", msgspec.json.encode(entry("a")))
+    collector = make(tmp_path)
+    assert ids(collector.collect()) == ["a"]
+    assert segments(folder) == []
+
+
+def test_an_endless_line_is_skipped(tmp_path: Path, make: Make) -> None:
+    folder = places(tmp_path).journal
+    folder.mkdir(parents=True)
+    append(folder / "w-1-1.jsonl", b"x" * (9 * 1024 * 1024) + b"\n" + msgspec.json.encode(entry("a")) + b"\n")
+    collector = make(tmp_path)
+    found: list[str] = []
+    for _ in range(4):
+        found += ids(collector.collect())
+    assert found == ["a"]
+
+
+def test_work_is_done_in_bounded_steps(tmp_path: Path, make: Make) -> None:
+    journal = Journal(places(tmp_path).journal, "w", segment_bytes=2000)
+    for number in range(100):
+        journal.append(entry(str(number)))
+    append(places(tmp_path).access_log, line("99", entry("99")))
+    collector = make(tmp_path, limit=7, grace=0)
+    found: list[str] = []
+    while True:
+        collected = collector.collect(now=5000)
+        assert len(collected.entries) <= 7
+        found += ids(collected)
+        if not collected.more:
+            break
+    assert sorted(found, key=int) == [str(number) for number in range(100)]
+    assert {row.group["witness"] for row in report(collector.store, ["witness"])} == {"worker"}
+
+
+def test_envoy_speaks_for_a_silent_worker_until_it_speaks_itself(tmp_path: Path, make: Make) -> None:
+    log = places(tmp_path).access_log
+    collector = make(tmp_path, grace=5)
+    append(log, line("a", entry("a", usage=Usage(input=5))))
+    append(log, line("b", entry("b")))
+    assert ids(collector.collect(now=1000)) == []
+    journal = Journal(places(tmp_path).journal, "w")
+    journal.append(entry("b"))
+    assert ids(collector.collect(now=1001)) == ["b"]
+    collector.close()
+    # What waits, waits through a restart.
+    collector = make(tmp_path, grace=5)
+    assert ids(collector.collect(now=1004.9)) == []
+    (killed,) = collector.collect(now=1005.1).entries
+    assert (killed.record.outcome, killed.record.witness, killed.record.partial) == ("killed", "envoy", True)
+    append(log, line("a", entry("a", usage=Usage(input=5))))
+    assert ids(collector.collect(now=2000)) == []
+    journal.append(entry("a"))
+    (better,) = collector.collect(now=2000).entries
+    assert better.replaces
+    rows = report(collector.store, ["witness"])
+    assert [(row.group["witness"], row.requests, row.input) for row in rows] == [("worker", 2, 20)]
+
+
+def test_envoy_waits_for_journals_that_are_not_read_yet(tmp_path: Path, make: Make) -> None:
+    collector = make(tmp_path, grace=1, limit=5)
+    append(places(tmp_path).access_log, line("late", entry("late")))
+    assert ids(collector.collect(now=1000)) == []
+    journal = Journal(places(tmp_path).journal, "w")
+    for number in range(20):
+        journal.append(entry(str(number)))
+    journal.append(entry("late"))
+    while collector.collect(now=2000).more:
+        pass
+    assert collector.store.witness("late") == "worker"
+    assert report(collector.store)[0].partial == 0
+
+
+def test_a_rotated_log_is_read_to_its_end_then_removed(tmp_path: Path, make: Make) -> None:
+    log = places(tmp_path).access_log
+    collector = make(tmp_path, grace=0)
+    append(log, line("a", entry("a")))
+    assert ids(collector.collect(now=1e9)) == ["a"]
+    rotate(log)
+    (old,) = tmp_path.glob("access.log.*")
+    append(old, line("b", entry("b")))
+    assert ids(collector.collect(now=1e9)) == ["b"]
+    append(log, line("c", entry("c")))
+    assert ids(collector.collect(now=1e9)) == ["c"]
+    assert old.exists()
+    later = old.stat().st_mtime + 100
+    collector.collect(now=later)
+    assert not old.exists()
+    collector.close()
+    collector = make(tmp_path, grace=0)
+    assert ids(collector.collect(now=later)) == []
+
+
+def test_a_report_while_collecting(tmp_path: Path, make: Make) -> None:
+    journal = Journal(places(tmp_path).journal, "w")
+    journal.append(entry("a"))
+    collector = make(tmp_path)
+    collector.collect()
+    reader = Store(places(tmp_path).database, read_only=True)
+    with collector.store.transaction():
+        collector.store.put(entry("b"), PRICES.price(entry("b")), 0)
+        assert report(reader)[0].requests == 1
+    assert report(reader)[0].requests == 2
+    with pytest.raises(sqlite3.OperationalError):
+        reader.forget_settled(0)
+    reader.close()
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, make: Make) -> None:
+    journal = Journal(places(tmp_path).journal, "w")
+    for number in range(500):
+        journal.append(entry(f"{number}{'x' * 100}"))
+    collector = make(tmp_path)
+    collector.store.db.execute("PRAGMA max_page_count = 1")
+    for _ in range(2):
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            collector.collect()
+    collector.store.db.execute("PRAGMA max_page_count = 100000")
+    assert len(collector.collect().entries) == 500
+
+
+def test_a_segment_that_cannot_be_read_blocks_no_other(tmp_path: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    (places(tmp_path).journal / "a-1-1.jsonl").mkdir(parents=True)
+    places(tmp_path).access_log.mkdir()
+    Journal(places(tmp_path).journal, "w").append(entry("a"))
+    collector = make(tmp_path)
+    assert ids(collector.collect()) == ["a"]
+    assert ids(collector.collect()) == []
+    assert len(caplog.records) == 1
+
+
+class Crashes(RuleBasedStateMachine):
+    """Workers write, Envoy logs, the collector collects and is interrupted at any step; in the end all is there, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.state = Path(self.folder.name)
+        self.now = 1e9
+        self.count = 0
+        self.expected: dict[str, int] = {}
+        self.torn = 0
+        self.told: set[str] = set()
+        self.worker = self.new_worker()
+        self.collector = Collector(self.state, PRICES, limit=5)
+
+    def teardown(self) -> None:
+        self.worker.close()
+        self.now += 100
+        for _ in range(1000):
+            if not self.collector.collect(self.now).more:
+                break
+        self.now += 100
+        while self.collector.collect(self.now).entries:
+            pass
+        rows = dict(self.collector.store.db.execute("SELECT id, input FROM entries").fetchall())
+        assert rows == self.expected
+        (total,) = report(self.collector.store)
+        assert total.cost == sum(self.expected.values()) * Decimal("0.000001")
+        assert segments(places(self.state).journal) == []
+        assert self.collector.store.corrupt() == self.torn
+        self.collector.close()
+        self.folder.cleanup()
+
+    def new_worker(self) -> Journal:
+        return Journal(places(self.state).journal, "w", segment_bytes=400)
+
+    def new(self, input: int) -> Record:
+        self.count += 1
+        return entry(f"r{self.count}", usage=Usage(input=input))
+
+    @rule(input=st.integers(0, 9), logged=st.booleans())
+    def served(self, input: int, logged: bool) -> None:
+        record = self.new(input)
+        if logged:
+            self.log(record.id, entry(record.id, usage=Usage(input=99)))
+        self.worker.append(record)
+        self.expected[record.id] = input
+
+    @rule(logged_first=st.booleans())
+    def refused(self, logged_first: bool) -> None:
+        record = entry(self.new(0).id, outcome="rejected", attempts=0, provider="")
+        if logged_first:
+            self.log(record.id, None)
+        self.worker.append(record)
+        if not logged_first:
+            self.log(record.id, None)
+
+    @rule(input=st.integers(0, 9))
+    def killed(self, input: int) -> None:
+        record = self.new(input)
+        self.log(record.id, record)
+        self.expected[record.id] = input
+
+    @rule(torn=st.booleans())
+    def worker_dies(self, torn: bool) -> None:
+        paths = segments(places(self.state).journal)
+        if torn and paths and self.worker.written:
+            append(paths[-1], b'{"id":"torn"')
+            self.torn += 1
+        self.worker.close()
+        self.worker = self.new_worker()
+
+    @rule()
+    def log_rotates(self) -> None:
+        rotate(places(self.state).access_log)
+
+    @rule(seconds=st.floats(0, 4))
+    def collect(self, seconds: float) -> None:
+        self.now += seconds
+        for found in self.collector.collect(self.now).entries:
+            assert found.replaces or found.record.id not in self.told
+            self.told.add(found.record.id)
+
+    @rule(steps=st.integers(1, 4000))
+    def collect_interrupted(self, steps: int) -> None:
+        left = steps
+
+        def interrupt() -> int:
+            nonlocal left
+            left -= 1
+            return int(left == 0)
+
+        self.collector.store.db.set_progress_handler(interrupt, 1)
+        try:
+            self.collector.collect(self.now)
+        except sqlite3.OperationalError as error:
+            assert str(error) == "interrupted"
+        self.collector.store.db.set_progress_handler(None, 0)
+
+    @rule()
+    def collector_restarts(self) -> None:
+        self.collector.close()
+        self.collector = Collector(self.state, PRICES, limit=5)
+
+    @invariant()
+    def never_too_much(self) -> None:
+        (rows,) = self.collector.store.db.execute("SELECT count(*) FROM entries").fetchone()
+        assert rows <= len(self.expected)
+
+    def log(self, id: str, record: Record | None) -> None:
+        attempts = 0 if record is None else 1
+        append(places(self.state).access_log, line(id, record, attempts=attempts, status=500))
+
+
+TestCrashes = Crashes.TestCase
+TestCrashes.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
