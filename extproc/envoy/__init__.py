@@ -1,0 +1,1 @@
+"""What Envoy is told: names shared with the workers, and the compiler from `gateway.yaml` to Envoy's configuration."""

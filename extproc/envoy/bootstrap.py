@@ -1,0 +1,37 @@
+"""Envoy's bootstrap: all of it in one document, or with the providers and routes in files that Envoy watches."""
+
+from envoy_data_plane.envoy.config.bootstrap.v3 import Admin
+from envoy_data_plane.envoy.config.core.v3 import Address, Node, Pipe
+from envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.v3 import DownstreamConnectionsConfig
+
+from extproc.config.model import Config
+from extproc.envoy import names
+from extproc.envoy.clusters import provider_clusters, worker_clusters
+from extproc.envoy.listener import listener, watched
+from extproc.envoy.message import Plain, extension, plain
+from extproc.envoy.places import Places
+
+_OWNER_ONLY = 0o600
+
+
+def bootstrap(config: Config, places: Places, *, address: str, files: bool) -> Plain:
+    """The bootstrap with its listener on `address`. The workers' clusters are static: changing those would cut every stream."""
+    clusters = worker_clusters(config, places)
+    dynamic: Plain = {}
+    if files:
+        dynamic = {"dynamic_resources": {"cds_config": watched(names.clusters_file(places.run_dir), places)}}
+    else:
+        clusters += provider_clusters(config, places)
+    return {
+        "node": plain(Node(id="headgate", cluster="headgate")),
+        "admin": plain(Admin(address=Address(pipe=Pipe(path=names.admin_socket(places.run_dir), mode=_OWNER_ONLY)))),
+        "overload_manager": {"resource_monitors": [_connections(config)]},
+        **dynamic,
+        "static_resources": {"listeners": [listener(config, places, address=address, files=files)], "clusters": clusters},
+    }
+
+
+def _connections(config: Config) -> Plain:
+    # A client needs no more connections than requests.
+    most = DownstreamConnectionsConfig(max_active_downstream_connections=config.limits.concurrent_requests)
+    return extension("envoy.resource_monitors.global_downstream_max_connections", most)

@@ -1,0 +1,46 @@
+"""From `gateway.yaml` to what Envoy is told: a gateway of its own (edge), one beside an application (sidecar), or parts for an Envoy
+that somebody runs (attach)."""
+
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
+
+from extproc.config.model import Config
+from extproc.envoy.bootstrap import bootstrap
+from extproc.envoy.clusters import provider_clusters, worker_clusters
+from extproc.envoy.listener import connection_manager_parts
+from extproc.envoy.message import Plain, typed
+from extproc.envoy.places import Places
+from extproc.envoy.routes import route_configuration, virtual_host
+
+LOOPBACK = "127.0.0.1"
+
+
+def compile_edge(config: Config, places: Places, *, files: bool = False) -> Plain:
+    """The bootstrap of a gateway. `files`: its providers and routes are in the files of `compile_clusters` and `compile_routes`,
+    which must be there before Envoy starts; else the bootstrap is complete in itself."""
+    return bootstrap(config, places, address=config.listener.address, files=files)
+
+
+def compile_sidecar(config: Config, places: Places, *, files: bool = False) -> Plain:
+    """The bootstrap of a gateway beside one application: reached by loopback, whatever address is configured."""
+    return bootstrap(config, places, address=LOOPBACK, files=files)
+
+
+def compile_attach(config: Config, places: Places) -> Plain:
+    """What an Envoy that is already there needs: fields of its HTTP connection manager, a virtual host, and clusters."""
+    return {
+        "http_connection_manager": connection_manager_parts(config, places),
+        "virtual_host": virtual_host(config),
+        "validate_clusters": False,
+        "clusters": worker_clusters(config, places) + provider_clusters(config, places, adapter=True),
+    }
+
+
+def compile_clusters(config: Config, places: Places) -> Plain:
+    """The watched file of provider clusters (CDS)."""
+    return {"resources": [typed(Cluster(), **cluster) for cluster in provider_clusters(config, places)]}
+
+
+def compile_routes(config: Config) -> Plain:
+    """The watched file of routes (RDS)."""
+    return {"resources": [typed(RouteConfiguration(), **route_configuration(config))]}

@@ -1,0 +1,37 @@
+"""A compiled document as YAML: the same bytes for the same document, in an order and with comments for people."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from extproc.envoy.message import Plain
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes every value in full where it is used, without anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def to_yaml(document: Plain, *, header: str = "", notes: Mapping[str, str] | None = None) -> str:
+    """The document with a comment above it, and `notes` above its top-level keys."""
+    parts = [_comment(header)]
+    for key, value in document.items():
+        if note := (notes or {}).get(key):
+            parts.append("\n" + _comment(note))
+        parts.append(yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140))
+    return "".join(parts)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file that Envoy watches: it notices nothing but a rename."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def _comment(text: str) -> str:
+    return "".join(f"# {line}\n" for line in text.splitlines())

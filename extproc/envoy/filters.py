@@ -1,0 +1,127 @@
+"""The two ext_proc filters: the gate, once a request, and the adapter, once an attempt."""
+
+from datetime import timedelta
+
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRules
+from envoy_data_plane.envoy.config.core.v3 import BackoffStrategy, GrpcService, GrpcServiceEnvoyGrpc, RetryPolicy
+from envoy_data_plane.envoy.extensions.filters.common.matcher.action.v3 import SkipFilter
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
+    ExternalProcessor,
+    ExtProcOverrides,
+    ExtProcPerRoute,
+    MetadataOptions,
+    MetadataOptionsMetadataNamespaces,
+    ProcessingMode,
+    ProcessingModeBodySendMode,
+    ProcessingModeHeaderSendMode,
+)
+from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
+from envoy_data_plane.envoy.extensions.matching.common_inputs.network.v3 import DynamicMetadataInput, DynamicMetadataInputPathSegment
+from envoy_data_plane.envoy.extensions.matching.input_matchers.metadata.v3 import Metadata
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher, ValueMatcher
+
+from extproc.envoy import names
+from extproc.envoy.message import Plain, extension, typed, untyped
+
+SEND, SKIP = ProcessingModeHeaderSendMode.SEND, ProcessingModeHeaderSendMode.SKIP
+NONE, STREAMED, BUFFERED = ProcessingModeBodySendMode.NONE, ProcessingModeBodySendMode.STREAMED, ProcessingModeBodySendMode.BUFFERED
+
+GATE_PATIENCE = timedelta(seconds=30)
+"""Longest wait for a reply of the gate's: requests for the same answer wait for the first of them there."""
+ADAPTER_PATIENCE = timedelta(hours=1)
+"""The same for the adapter, which withholds replies until a provider speaks. The provider's own timeouts are what counts."""
+
+# Bridges a worker's restart: with 40 retries and full jitter, about 4 seconds.
+_RETRY = RetryPolicy(
+    retry_back_off=BackoffStrategy(base_interval=timedelta(milliseconds=25), max_interval=timedelta(milliseconds=250)),
+    num_retries=40,
+    retry_on="connect-failure,refused-stream,unavailable,reset",
+)
+_RULES = HeaderMutationRules(allow_all_routing=True, allow_envoy=True)
+
+
+def _service(cluster: str) -> GrpcService:
+    # No timeout: a stream lives as long as its answer. The retry policy works here only, not within envoy_grpc.
+    return GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=cluster), timeout=timedelta(0), retry_policy=_RETRY)
+
+
+def _metadata(*, forwarded: list[str], received: list[str]) -> MetadataOptions:
+    return MetadataOptions(
+        forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=forwarded),
+        receiving_namespaces=MetadataOptionsMetadataNamespaces(untyped=received),
+    )
+
+
+def _mode(request_body: ProcessingModeBodySendMode) -> ProcessingMode:
+    # The response's headers are asked for by the gate's first reply: were they configured, replies to what is no request (431, 400)
+    # would go through the gate too, and Envoy closes such connections without waiting for it.
+    return ProcessingMode(
+        request_header_mode=SEND,
+        request_body_mode=request_body,
+        response_header_mode=SKIP,
+        response_body_mode=NONE,
+        request_trailer_mode=SKIP,
+        response_trailer_mode=SKIP,
+    )
+
+
+def gate() -> Plain:
+    """The gate, an HTTP filter before the router. Fails closed."""
+    processor = ExternalProcessor(
+        grpc_service=_service(names.GATE_CLUSTER),
+        stat_prefix="gate",
+        processing_mode=_mode(BUFFERED),
+        allow_mode_override=True,
+        message_timeout=GATE_PATIENCE,
+        mutation_rules=_RULES,
+        response_attributes=[names.CLUSTER_ATTRIBUTE, names.ATTEMPT_ATTRIBUTE, names.DETAILS_ATTRIBUTE],
+        # Not its own namespace: the gate knows what it said, and would get it back with every chunk.
+        metadata_options=_metadata(forwarded=[names.USE_NAMESPACE], received=[names.NAMESPACE, names.TARGETS_NAMESPACE]),
+    )
+    return extension(names.GATE_FILTER, processor)
+
+
+def unbuffered() -> Plain:
+    """A route's `typed_per_filter_config`: the gate does not read the body.
+
+    It cannot wait for the gate to say so: while a body is to be buffered, one beyond the limit is 413 whatever the gate says later.
+    """
+    return {names.GATE_FILTER: typed(ExtProcPerRoute(overrides=ExtProcOverrides(processing_mode=_mode(NONE))))}
+
+
+def adapter() -> Plain:
+    """The adapter, an upstream HTTP filter, skipped unless the gate's metadata switches it on."""
+    processor = ExternalProcessor(
+        grpc_service=_service(names.ADAPTER_CLUSTER),
+        stat_prefix="adapter",
+        processing_mode=ProcessingMode(
+            request_header_mode=SEND,
+            request_body_mode=BUFFERED,
+            response_header_mode=SEND,
+            response_body_mode=STREAMED,
+            request_trailer_mode=SKIP,
+            response_trailer_mode=SKIP,
+        ),
+        message_timeout=ADAPTER_PATIENCE,
+        mutation_rules=_RULES,
+        request_attributes=[names.CLUSTER_ATTRIBUTE, names.ATTEMPT_ATTRIBUTE],
+        metadata_options=_metadata(forwarded=[names.NAMESPACE], received=[names.USE_NAMESPACE]),
+        # Headers that are withheld until the first event can still become an error, and be retried.
+        send_body_without_waiting_for_header_response=True,
+        allow_content_length_header=True,
+    )
+    switch = extension("adapter", DynamicMetadataInput(filter=names.NAMESPACE, path=[DynamicMetadataInputPathSegment(key=names.ADAPTER)]))
+    is_on = extension("is-on", Metadata(value=ValueMatcher(string_match=StringMatcher(exact=names.ADAPTER_ON))))
+    off = {"not_matcher": {"single_predicate": {"input": switch, "custom_match": is_on}}}
+    skip = extension("skip", SkipFilter())
+    return untyped(
+        names.ADAPTER_FILTER,
+        "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        extension_config=extension(names.ADAPTER_FILTER, processor),
+        xds_matcher={"matcher_list": {"matchers": [{"predicate": off, "on_match": {"action": skip}}]}},
+    )
+
+
+def upstream_filters() -> list[Plain]:
+    """The upstream filter chain; its last filter is always the codec."""
+    return [adapter(), extension("envoy.filters.http.upstream_codec", UpstreamCodec())]

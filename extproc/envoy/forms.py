@@ -1,0 +1,30 @@
+"""What `headgate compile` prints: one text a form, complete in itself, with comments that say how to use it."""
+
+from typing import Literal
+
+from extproc.config.model import Config
+from extproc.envoy.compile import compile_attach, compile_edge, compile_sidecar
+from extproc.envoy.document import to_yaml
+from extproc.envoy.places import Places
+
+Form = Literal["edge", "sidecar", "attach"]
+
+_MADE = "Made by `headgate compile {form}`. Change gateway.yaml and compile again, rather than this."
+_RUN = "Needs Envoy 1.40 and `headgate serve` beside it; run Envoy with --disable-hot-restart --file-flush-interval-msec 250."
+_ATTACH = "Parts for an Envoy that you run, 1.40 or newer, with `headgate serve` on the same machine, at the sockets that are named here."
+_NOTES = {
+    "http_connection_manager": "Fields for your HTTP connection manager. http_filters go directly before its router filter.\n"
+    "For a line an attempt, add access_log's file logger to that router's upstream_log as well, with another path.",
+    "virtual_host": "For the virtual_hosts of its route configuration; narrow the domains to those that it shall serve.",
+    "validate_clusters": "For that route configuration itself: a request without a target is sent to a cluster that exists nowhere.",
+    "clusters": "For static_resources.clusters. The first two must stay static: changing them by CDS would cut every answer under way.",
+}
+
+
+def render(form: Form, config: Config, places: Places) -> str:
+    """The text of one form."""
+    made = _MADE.format(form=form)
+    if form == "attach":
+        return to_yaml(compile_attach(config, places), header=f"{made}\n{_ATTACH}", notes=_NOTES)
+    compiled = compile_edge if form == "edge" else compile_sidecar
+    return to_yaml(compiled(config, places), header=f"{made}\n{_RUN}")

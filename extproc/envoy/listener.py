@@ -1,0 +1,127 @@
+"""The listener, and what its HTTP connection manager does to every request before and after the gate."""
+
+from datetime import timedelta
+
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation, HeaderMutationRemoveOnMatch
+from envoy_data_plane.envoy.config.core.v3 import (
+    Address,
+    ApiVersion,
+    ConfigSource,
+    DataSource,
+    HttpProtocolOptions,
+    HttpProtocolOptionsHeadersWithUnderscoresAction,
+    PathConfigSource,
+    SchemeHeaderTransformation,
+    SocketAddress,
+    SubstitutionFormatString,
+    WatchedDirectory,
+)
+from envoy_data_plane.envoy.config.listener.v3 import (
+    Listener,
+    ListenerConnectionBalanceConfig,
+    ListenerConnectionBalanceConfigExactBalance,
+)
+from envoy_data_plane.envoy.extensions.filters.common.set_filter_state.v3 import FilterStateValue
+from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
+from envoy_data_plane.envoy.extensions.filters.http.set_filter_state.v3 import Config as SetFilterState
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+    HttpConnectionManagerPathWithEscapedSlashesAction,
+    HttpConnectionManagerServerHeaderTransformation,
+    HttpConnectionManagerUpgradeConfig,
+)
+from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutation.v3 import HeaderMutation as EarlyHeaderMutation
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+
+from extproc.config.model import Config
+from extproc.envoy import names
+from extproc.envoy.access_log import ATTEMPT, REQUEST, access_log
+from extproc.envoy.filters import gate, upstream_filters
+from extproc.envoy.local_reply import local_reply_config
+from extproc.envoy.message import Plain, extension, plain, typed
+from extproc.envoy.places import Places
+from extproc.envoy.routes import route_configuration
+
+
+def listener(config: Config, places: Places, *, address: str, files: bool) -> Plain:
+    """The callers' listener. `files`: its routes come from a file that Envoy watches."""
+    message = Listener(
+        name="headgate",
+        address=Address(socket_address=SocketAddress(address=address, port_value=config.listener.port)),
+        # A second Envoy on the port must fail, not share it. What reuse_port is for, even threads, exact balance does better.
+        enable_reuse_port=False,
+        connection_balance_config=ListenerConnectionBalanceConfig(exact_balance=ListenerConnectionBalanceConfigExactBalance()),
+    )
+    manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": _manager(config, places, files)}
+    return plain(message, filter_chains=[{"filters": [manager]}])
+
+
+def connection_manager_parts(config: Config, places: Places) -> Plain:
+    """The fields that any HTTP connection manager needs in order to carry the gate."""
+    return {
+        "generate_request_id": True,
+        "always_set_request_id_in_response": True,
+        "early_header_mutation_extensions": [_early()],
+        "upgrade_configs": [plain(HttpConnectionManagerUpgradeConfig(upgrade_type="websocket"))],
+        "local_reply_config": local_reply_config(config),
+        "access_log": [access_log(places.access_log, REQUEST)],
+        "http_filters": [_path(), gate()],
+    }
+
+
+def _manager(config: Config, places: Places, files: bool) -> Plain:
+    message = HttpConnectionManager(
+        stat_prefix="headgate",
+        server_name="headgate",
+        server_header_transformation=HttpConnectionManagerServerHeaderTransformation.OVERWRITE,
+        use_remote_address=True,
+        normalize_path=True,
+        merge_slashes=True,
+        # Model names may hold an escaped slash; no route depends on the path.
+        path_with_escaped_slashes_action=HttpConnectionManagerPathWithEscapedSlashesAction.KEEP_UNCHANGED,
+        common_http_protocol_options=HttpProtocolOptions(
+            headers_with_underscores_action=HttpProtocolOptionsHeadersWithUnderscoresAction.REJECT_REQUEST
+        ),
+        max_request_headers_kb=config.limits.request_headers,
+        request_headers_timeout=timedelta(seconds=30),
+        # Until a route with a provider's own silence is chosen: a client that stops in mid-request.
+        stream_idle_timeout=timedelta(minutes=5),
+        # HTTP/2 providers refuse a :scheme that is not their connection's.
+        scheme_header_transformation=SchemeHeaderTransformation(match_upstream=True),
+    )
+    document = typed(message, **connection_manager_parts(config, places))
+    document["http_filters"] = [*document["http_filters"], _router(places)]
+    if files:
+        document["rds"] = {"route_config_name": names.ROUTES, "config_source": watched(names.routes_file(places.run_dir), places)}
+    else:
+        document["route_config"] = route_configuration(config)
+    return document
+
+
+def watched(path: str, places: Places) -> Plain:
+    """A source of configuration: a file that is replaced by renaming another one to it."""
+    file = PathConfigSource(path=path, watched_directory=WatchedDirectory(path=places.run_dir))
+    return plain(ConfigSource(path_config_source=file, resource_api_version=ApiVersion.V3))
+
+
+def _early() -> Plain:
+    # Before Envoy makes the request id and reads x-envoy-*: the ledger counts by that id, and a caller commands no timeouts or retries.
+    theirs = HeaderMutationRemoveOnMatch(key_matcher=StringMatcher(prefix="x-envoy-", ignore_case=True))
+    mutations = [HeaderMutation(remove="x-request-id"), HeaderMutation(remove_on_match=theirs)]
+    return extension("envoy.http.early_header_mutation.header_mutation", EarlyHeaderMutation(mutations=mutations))
+
+
+def _path() -> Plain:
+    form = SubstitutionFormatString(text_format_source=DataSource(inline_string="%PATH(NQ:PATH)%"))
+    value = FilterStateValue(object_key=names.PATH_STATE, factory_key="envoy.string", format_string=form)
+    return extension("envoy.filters.http.set_filter_state", SetFilterState(on_request_headers=[value]))
+
+
+def _router(places: Places) -> Plain:
+    router = Router(suppress_envoy_headers=True)
+    return extension(
+        "envoy.filters.http.router",
+        router,
+        upstream_log=[access_log(places.attempts_log, ATTEMPT)],
+        upstream_http_filters=upstream_filters(),
+    )

@@ -1,0 +1,103 @@
+"""Names on which Envoy's configuration and our workers must agree. Workers import this module: nothing heavy here.
+
+Dynamic metadata, all of it untyped:
+
+- `headgate`: set by the gate, read by Envoy and by the adapter. `dialect` of the client; `adapter` = "1" switches the adapter on;
+  `idle` picks the route with the right silence; `record` is what the access log keeps;
+  `call` is what the adapter has to know of the request.
+- `headgate.use`: set by the adapter, read by the gate.
+- `headgate.targets`: set by the gate: the clusters to try, in order (see `targets`).
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from extproc.config.model import Timeouts
+
+GATE_FILTER = "headgate.gate"
+ADAPTER_FILTER = "headgate.adapter"
+PATH_STATE = "headgate.path"
+"""Filter state that keeps the client's own path, without its query: attempts rewrite `:path`, and queries may hold keys."""
+
+NAMESPACE = "headgate"
+USE_NAMESPACE = "headgate.use"
+TARGETS_NAMESPACE = "headgate.targets"
+DIALECT, ADAPTER, IDLE, RECORD, CALL = "dialect", "adapter", "idle", "record", "call"
+ADAPTER_ON = "1"
+
+GATE_CLUSTER = "headgate_gate"
+ADAPTER_CLUSTER = "headgate_adapter"
+NO_TARGET_CLUSTER = "headgate_no_target"
+"""Exists nowhere: where a request goes for which the gate named no target, so that it gets 503 and never some default provider."""
+
+DETAILS_PREFIX = "headgate_"
+"""Begins the `details` of the gate's immediate responses. Envoy rewrites every other reply of its own into the client's dialect."""
+
+ATTRIBUTES = "envoy.filters.http.ext_proc"
+"""Key of the attributes in a message, whatever the filter is called."""
+CLUSTER_ATTRIBUTE = "xds.cluster_name"
+ATTEMPT_ATTRIBUTE = "upstream.request_attempt_count"
+DETAILS_ATTRIBUTE = "response.code_details"
+VIA_UPSTREAM = "via_upstream"
+"""`response.code_details` of what a provider answered; anything else is a reply of Envoy's own."""
+
+ROUTES = "headgate"
+"""The route configuration, and its virtual host."""
+
+
+def cluster_name(provider: str) -> str:
+    """The provider's cluster."""
+    return f"provider_{provider}"
+
+
+def targets(clusters: Iterable[str]) -> dict[str, Any]:
+    """Value of `headgate.targets`: attempt n goes to the n-th cluster.
+
+    Shape: `PriorityGroupsOverride` of envoy.extensions.router.cluster_specifiers.priority_group.v3.
+    """
+    return {
+        "priority_groups": [
+            {"name": str(position), "clusters": [{"cluster_name": cluster, "weight": 1}]} for position, cluster in enumerate(clusters)
+        ]
+    }
+
+
+def silence(timeouts: "Timeouts") -> float:
+    """Longest silence of a provider, in seconds. Envoy's clock for it also runs before the first byte, so it cannot be shorter than that."""
+    return max(timeouts.idle, timeouts.first_byte)
+
+
+def idle_key(timeouts: "Iterable[Timeouts]") -> str:
+    """Value of `headgate`:`idle` for a request with these targets: the longest of their silences, in seconds."""
+    return f"{max(silence(one) for one in timeouts):g}"
+
+
+def gate_socket(run_dir: str, worker: int) -> str:
+    """Where worker number `worker` serves the gate."""
+    return f"{run_dir}/worker-{worker}.gate.sock"
+
+
+def adapter_socket(run_dir: str, worker: int) -> str:
+    """Where worker number `worker` serves the adapter."""
+    return f"{run_dir}/worker-{worker}.adapter.sock"
+
+
+def origin_socket(run_dir: str) -> str:
+    """Where the local origin serves the demo provider."""
+    return f"{run_dir}/origin.sock"
+
+
+def admin_socket(run_dir: str) -> str:
+    """Envoy's admin interface."""
+    return f"{run_dir}/envoy-admin.sock"
+
+
+def clusters_file(run_dir: str) -> str:
+    """The provider clusters, watched by Envoy."""
+    return f"{run_dir}/cds.yaml"
+
+
+def routes_file(run_dir: str) -> str:
+    """The routes, watched by Envoy."""
+    return f"{run_dir}/rds.yaml"

@@ -1,0 +1,21 @@
+"""Where things are on the machine that Envoy runs on."""
+
+from msgspec import Struct
+
+
+class Places(Struct, frozen=True, kw_only=True):
+    """Paths that Envoy is told. The defaults are those of the container image."""
+
+    run_dir: str = "/run/headgate"
+    """Folder of the sockets and of the files that Envoy watches. Short: a socket's path has at most 107 bytes."""
+    access_log: str = "/run/headgate/access.log"
+    """One line a request."""
+    attempts_log: str = "/run/headgate/attempts.log"
+    """One line an attempt."""
+    ca_file: str = "/etc/ssl/certs/ca-certificates.crt"
+    """Authorities that may sign providers' certificates."""
+
+
+def below(run_dir: str, ca_file: str = Places().ca_file) -> Places:
+    """All places inside one folder."""
+    return Places(run_dir=run_dir, access_log=f"{run_dir}/access.log", attempts_log=f"{run_dir}/attempts.log", ca_file=ca_file)

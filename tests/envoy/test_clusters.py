@@ -1,0 +1,108 @@
+from typing import Any
+
+import pytest
+
+from extproc.config.model import Config, Limits, Model, Provider, Timeouts
+from extproc.envoy.clusters import provider_clusters, worker_clusters
+from extproc.envoy.places import Places
+
+PROTOCOL = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def config(base_url: str = "demo:", **more: Any) -> Config:
+    provider = Provider(
+        dialect="openai", base_url=base_url, tls_server_name=more.pop("tls_server_name", None), timeouts=Timeouts(connect=2)
+    )
+    return Config(providers={"it": provider}, models=(Model(name="*", targets=("it",)),), **more)
+
+
+def cluster(base_url: str, **more: Any) -> dict[str, Any]:
+    (found,) = provider_clusters(config(base_url, **more), Places())
+    return found
+
+
+def address(found: dict[str, Any]) -> dict[str, Any]:
+    got: dict[str, Any] = found["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+    return got
+
+
+def tls(found: dict[str, Any]) -> dict[str, Any]:
+    got: dict[str, Any] = found["transport_socket"]["typed_config"]
+    return got
+
+
+def subjects(found: dict[str, Any]) -> list[dict[str, Any]]:
+    got: list[dict[str, Any]] = tls(found)["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"]
+    return got
+
+
+@pytest.mark.parametrize(
+    ("base_url", "kind", "host", "port"),
+    [
+        ("https://api.example/v1", "LOGICAL_DNS", "api.example", 443),
+        ("http://api.example/v1", "LOGICAL_DNS", "api.example", 80),
+        ("http://localhost:11434/v1", "LOGICAL_DNS", "localhost", 11434),
+        ("http://127.0.0.1:8000", "STATIC", "127.0.0.1", 8000),
+        ("http://[::1]:8000", "STATIC", "::1", 8000),
+    ],
+)
+def test_where_a_provider_is(base_url: str, kind: str, host: str, port: int) -> None:
+    found = cluster(base_url)
+    assert found["name"] == "provider_it"
+    assert found.get("type", "STATIC") == kind
+    assert address(found) == {"socket_address": {"address": host, "port_value": port}}
+    assert found["connect_timeout"] == "2s"
+
+
+def test_demo_is_on_a_socket() -> None:
+    found = cluster("demo:")
+    assert address(found) == {"pipe": {"path": "/run/headgate/origin.sock"}}
+    assert "transport_socket" not in found
+
+
+def test_plain_http_has_no_tls() -> None:
+    assert "transport_socket" not in cluster("http://api.example")
+
+
+def test_certificate_is_checked_for_the_host() -> None:
+    found = cluster("https://api.example")
+    assert tls(found)["sni"] == "api.example"
+    assert subjects(found) == [{"san_type": "DNS", "matcher": {"exact": "api.example"}}]
+    assert tls(found)["common_tls_context"]["validation_context"]["trusted_ca"] == {"filename": Places().ca_file}
+
+
+def test_certificate_of_another_name() -> None:
+    found = cluster("https://10.0.0.7", tls_server_name="lab.example")
+    assert tls(found)["sni"] == "lab.example"
+    assert subjects(found) == [{"san_type": "DNS", "matcher": {"exact": "lab.example"}}]
+
+
+def test_certificate_of_an_address() -> None:
+    found = cluster("https://10.0.0.7")
+    assert "sni" not in tls(found)
+    assert subjects(found) == [{"san_type": "IP_ADDRESS", "matcher": {"exact": "10.0.0.7"}}]
+
+
+def test_adapter_is_inside_the_cluster_only_when_attached() -> None:
+    (plain,) = provider_clusters(config(), Places())
+    (carrying,) = provider_clusters(config(), Places(), adapter=True)
+    assert "http_filters" not in plain["typed_extension_protocol_options"][PROTOCOL]
+    filters = carrying["typed_extension_protocol_options"][PROTOCOL]["http_filters"]
+    assert [one["name"] for one in filters] == ["headgate.adapter", "envoy.filters.http.upstream_codec"]
+
+
+def test_an_endpoint_a_worker() -> None:
+    gate, adapter = worker_clusters(config(workers=3), Places())
+    assert [one["endpoint"]["address"]["pipe"]["path"] for one in gate["load_assignment"]["endpoints"][0]["lb_endpoints"]] == [
+        "/run/headgate/worker-0.gate.sock",
+        "/run/headgate/worker-1.gate.sock",
+        "/run/headgate/worker-2.gate.sock",
+    ]
+    assert len(adapter["load_assignment"]["endpoints"][0]["lb_endpoints"]) == 3
+
+
+def test_breakers_leave_room_for_every_stream_and_retry() -> None:
+    for found in worker_clusters(config(limits=Limits(concurrent_requests=7)), Places()):
+        assert found["circuit_breakers"]["thresholds"] == [
+            {"max_connections": 7, "max_pending_requests": 7, "max_requests": 7, "max_retries": 7}
+        ]
