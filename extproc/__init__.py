@@ -1,0 +1,36 @@
+"""Headgate's engine. What a filter may use is what this module exports, and nothing else."""
+
+from extproc.cachestore.entry import Entry, Lead, Store
+from extproc.config.model import HeaderEdits
+from extproc.crossing import CREDENTIALS
+from extproc.environment import Environment
+from extproc.errors import ConfigError, Fault, Reject
+from extproc.filter import Filter, Handler, Tap
+from extproc.keys import KeyTable, StoredKey
+from extproc.listing import models_document
+from extproc.usage import Usage
+from extproc.values import Endpoint, Identity, Request, Response, Target
+
+__all__ = [
+    "CREDENTIALS",
+    "ConfigError",
+    "Endpoint",
+    "Entry",
+    "Environment",
+    "Fault",
+    "Filter",
+    "Handler",
+    "HeaderEdits",
+    "Identity",
+    "KeyTable",
+    "Lead",
+    "Reject",
+    "Request",
+    "Response",
+    "Store",
+    "StoredKey",
+    "Tap",
+    "Target",
+    "Usage",
+    "models_document",
+]

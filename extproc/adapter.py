@@ -1,0 +1,203 @@
+"""The adapter: one session an attempt, at Envoy's upstream level, only for requests that have several targets.
+
+It keeps no state between attempts: Envoy hands it the original body again, and the gate's `Call` as dynamic metadata. It holds the
+response's head back until the answer has shown life - a stream its first event, any other body its end - so that what dies before is
+still retried with the next target (tried on Envoy 1.40, docs/envoy.md). A body reply may never come before the reply to the head, and
+Envoy stops reading for good once 1 MiB is unanswered; so beyond `_UNANSWERED` bytes the head goes out, come what may.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from extproc.answering import Answering, BrokenAnswer
+from extproc.attempt import Attempt, Call
+from extproc.dialects import DIALECTS
+from extproc.envoy import names
+from extproc.errors import Fault, Reject
+from extproc.transport.seam import Replies
+from extproc.use import USE_KEY, Use
+from extproc.wire.incoming import Incoming, Part
+from extproc.wire.outgoing import GO_ON, NONE, Metadata, answer, reply
+
+if TYPE_CHECKING:
+    from extproc.engine import Engine
+
+_UNANSWERED = 256 * 1024
+
+# How stale the gate's account of a stream may be, in seconds.
+_TELL_EVERY = 0.25
+
+_INTERNAL = Fault(500, "internal_error", "The gateway failed. Its log has the reason, under this request's id.")
+_CLEARED = reply(Part.RESPONSE_BODY, body=b"")
+
+_log = logging.getLogger(__name__)
+_decode_call = msgspec.json.Decoder(Call).decode
+
+
+class AdapterSession:
+    """One attempt, from the request that Envoy is about to send to the end of its answer."""
+
+    __slots__ = (
+        "_answering", "_attempt", "_call", "_cluster", "_engine", "_headers", "_held", "_number", "_owed", "_out", "_released", "_told",
+        "_told_at",
+    )  # fmt: skip
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._call: Call | None = None
+        self._attempt: Attempt | None = None
+        self._answering: Answering | None = None
+        self._cluster = ""
+        self._number = 0
+        self._headers: dict[str, str] = {}
+        self._owed = 0
+        """Body messages that wait for a reply."""
+        self._held = 0
+        """Their bytes."""
+        self._out: list[bytes] = []
+        self._released = False
+        self._told: Use | None = None
+        self._told_at = 0.0
+
+    def receive(self, message: bytes) -> Replies:
+        """One message from Envoy."""
+        incoming = Incoming(message)
+        try:
+            match incoming.part:
+                case Part.REQUEST_HEADERS:
+                    return self._request_headers(incoming)
+                case Part.REQUEST_BODY:
+                    return [self._request(incoming.part, incoming.body)]
+                case Part.RESPONSE_HEADERS:
+                    return self._response_headers(incoming)
+                case Part.RESPONSE_BODY:
+                    return self._response_body(incoming)
+            return [GO_ON[incoming.part]]
+        except Reject as reject:
+            return self._refuse(reject.fault)
+        except BrokenAnswer:
+            raise
+        except Exception:  # a bug of ours: told once, and nothing goes on with a request that is half made
+            _log.exception("request %s failed in an attempt", self._call.id if self._call else "?")
+            if incoming.part is Part.RESPONSE_BODY and self._released:
+                raise
+            return self._refuse(_INTERNAL)
+
+    def close(self) -> None:
+        """Envoy has closed the stream, at the end or because the attempt failed: nothing is kept."""
+
+    def _refuse(self, fault: Fault) -> Replies:
+        dialect = DIALECTS[self._call.dialect if self._call else "openai"]
+        body = msgspec.json.encode(dialect.write_error(fault, self._call.id if self._call else ""))
+        metadata = {names.USE_NAMESPACE: {USE_KEY: Use(self._cluster, self._number, error=fault.code).encode()}}
+        details = names.DETAILS_PREFIX + fault.code
+        return [answer(fault.status, {"content-type": "application/json"}, body, details=details, metadata=metadata)]
+
+    # The request.
+
+    def _request_headers(self, incoming: Incoming) -> Replies:
+        self._headers = incoming.headers()
+        self._cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
+        self._number = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
+        self._call = call = _decode_call(incoming.metadata(names.NAMESPACE, names.CALL))
+        snapshot = self._engine.find(call.generation)
+        # Attempts go down the list of targets, one each; the cluster says whether Envoy and we agree on that.
+        target = call.targets[min(max(self._number, 1), len(call.targets)) - 1]
+        upstream = snapshot.upstreams.get(target.provider)
+        if upstream is None or upstream.cluster != self._cluster:
+            raise LookupError(f"attempt {self._number} went to {self._cluster!r}, where {target.provider!r} was due")
+        self._attempt = Attempt(call, target, upstream)
+        return [self._request(incoming.part, b"")] if incoming.end else [GO_ON[incoming.part]]
+
+    def _request(self, part: Part, body: bytes) -> bytes:
+        attempt = self._attempt
+        assert attempt is not None
+        outgoing = attempt.outgoing(self._headers, body)
+        return reply(part, headers=outgoing.headers, remove=outgoing.remove, body=outgoing.body if part is Part.REQUEST_BODY else None)
+
+    # The answer.
+
+    def _response_headers(self, incoming: Incoming) -> Replies:
+        attempt = self._attempt
+        assert attempt is not None
+        self._headers = incoming.headers()
+        self._answering = attempt.answering(int(self._headers.get(":status", "0")), self._headers)
+        if incoming.end or self._answering.mode == NONE:
+            return self._release(incoming.end)
+        return []
+
+    def _response_body(self, incoming: Incoming) -> Replies:
+        answering = self._answering
+        assert answering is not None
+        events = answering.feed(incoming.body, incoming.end)
+        if self._released:
+            return [self._pass(incoming.body, events, incoming.end)]
+        self._out += events
+        self._owed += 1
+        self._held += len(incoming.body)
+        if incoming.end or (answering.stream and events) or self._held > _UNANSWERED:
+            return self._release(incoming.end)
+        return []
+
+    def _pass(self, chunk: bytes, events: list[bytes], end: bool) -> bytes:
+        """A piece of an answer whose head has gone."""
+        answering = self._answering
+        assert answering is not None
+        if not answering.stream:
+            # It was too long to be held back; its pieces are kept until the whole is known.
+            self._out += events
+            events, self._out = (self._out, []) if end else ([], self._out)
+            if answering.status != int(self._headers[":status"]) and end:
+                raise BrokenAnswer("the provider sent an answer that is none")
+        out = b"".join(events)
+        metadata = self._use()
+        if out == chunk:
+            return reply(Part.RESPONSE_BODY, metadata=metadata) if metadata else GO_ON[Part.RESPONSE_BODY]
+        return reply(Part.RESPONSE_BODY, body=out, metadata=metadata)
+
+    def _release(self, end: bool) -> Replies:
+        """The head, and a reply to each body message that waits for one."""
+        answering, attempt = self._answering, self._attempt
+        assert answering is not None
+        assert attempt is not None
+        headers, remove = attempt.response_headers(self._headers)
+        headers.update(answering.headers)
+        out = b"".join(self._out) if end or answering.stream else b""
+        if out or end:
+            self._out = []
+        whole = end and not answering.stream and answering.mode != NONE
+        if whole and self._owed:
+            headers["content-length"] = str(len(out))
+        elif answering.mode != NONE:
+            remove.append("content-length")
+        headers[":status"] = str(answering.status)
+        headers = {name: value for name, value in headers.items() if self._headers.get(name) != value}
+        remove = [name for name in dict.fromkeys(remove) if name in self._headers and name not in headers]
+        replies = [reply(Part.RESPONSE_HEADERS, headers=headers, remove=remove, metadata=self._use())]
+        replies += [_CLEARED] * (self._owed - 1)
+        if self._owed:
+            replies.append(reply(Part.RESPONSE_BODY, body=out))
+        self._released, self._owed = True, 0
+        return replies
+
+    def _use(self) -> Metadata | None:
+        """What the gate is to know of this answer, if there is news."""
+        answering, attempt = self._answering, self._attempt
+        assert answering is not None
+        assert attempt is not None
+        told = self._told
+        news = told is None or told.usage != answering.usage or told.finished != answering.finished
+        if not news and time.monotonic() - self._told_at < _TELL_EVERY:
+            return None
+        target = attempt.target
+        self._told_at = time.monotonic()
+        self._told = use = Use(
+            self._cluster, self._number, target.provider, target.model, answering.answered, answering.usage, answering.text,
+            answering.finished, answering.error,
+        )  # fmt: skip
+        return {names.USE_NAMESPACE: {USE_KEY: use.encode()}}

@@ -1,0 +1,183 @@
+"""An attempt: one request to one provider. It makes of the client's original request whatever that provider needs, and reads its answer.
+
+The same code runs in the gate, for a request with one target, and in the adapter, once an attempt, for one with several. It keeps
+nothing between attempts: all that it needs of the request is a `Call`, which the gate hands to the adapter as dynamic metadata.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from extproc import answering, crossing
+from extproc.answering import Answering
+from extproc.dialects import DIALECTS, splice
+from extproc.endpoints import CHAT_PATHS, STREAM_OPTIONS
+from extproc.errors import Reject
+from extproc.upstream import Upstream
+from extproc.values import Kind, Target
+
+# A browser cannot set headers on a WebSocket, so OpenAI takes a key as a subprotocol of this form.
+_KEY_IN_PROTOCOL = "openai-insecure-api-key."
+
+
+class Call(Struct, frozen=True, omit_defaults=True):
+    """What an attempt needs to know of the request beside its body. Holds no credential."""
+
+    id: str
+    generation: str
+    """The snapshot that the request began with."""
+    dialect: str
+    """The client's."""
+    kind: Kind
+    path: str
+    """The client's, with its query."""
+    headers: dict[str, str]
+    """The client's, after the gate's rules; only those that may cross to a provider at all."""
+    targets: tuple[Target, ...]
+    model: str = ""
+    """The name that the client asked for."""
+    stream: bool = False
+    include_usage: bool = False
+    """The client itself asked for usage in the stream."""
+    strict: bool = False
+    """The client would rather be refused than lose a field in translation."""
+
+
+class Outgoing(Struct, frozen=True):
+    """What an attempt changes of the request as Envoy holds it."""
+
+    headers: dict[str, str]
+    """To set, pseudo-headers included."""
+    remove: list[str]
+    body: bytes | None
+    """None: the body stays as it is, to the byte."""
+
+
+class Attempt:
+    """One attempt at one target."""
+
+    __slots__ = ("call", "dropped", "same", "target", "upstream")
+
+    def __init__(self, call: Call, target: Target, upstream: Upstream) -> None:
+        self.call = call
+        self.target = target
+        self.upstream = upstream
+        self.same = call.kind != "chat" or upstream.dialect.name == call.dialect
+        """The client's dialect is the provider's: nothing is translated."""
+        self.dropped: list[str] = []
+        """What the provider's dialect could not express."""
+
+    def outgoing(self, seen: Mapping[str, str], body: bytes) -> Outgoing:
+        """The request for this provider. `seen` is what Envoy holds: the original, or what an earlier attempt made of it.
+
+        Raises `Reject` when the client's body cannot be read, or loses something that a strict client wants kept.
+        """
+        new_body = self._body(body) if self.call.kind in ("chat", "json") else None
+        wanted = self._headers()
+        if new_body is not None:
+            wanted["content-length"] = str(len(new_body))
+            wanted["content-type"] = "application/json"
+        elif self.call.kind in ("chat", "json"):
+            wanted["content-length"] = str(len(body))
+        elif "content-length" in seen:
+            wanted["content-length"] = seen["content-length"]
+        wanted.update(_upgrade(seen))
+        return Outgoing(
+            {name: value for name, value in wanted.items() if seen.get(name) != value},
+            [name for name in seen if name not in wanted and may_remove(name)],
+            new_body,
+        )
+
+    def _headers(self) -> dict[str, str]:
+        crosses = crossing.to_provider if self.same else crossing.to_other_provider
+        upstream = self.upstream
+        wanted = {name: value for name, value in self.call.headers.items() if crosses(name)}
+        wanted["x-request-id"] = self.call.id
+        for name, value in upstream.headers:
+            # What the client says about its dialect's version goes before our default for it; a credential is never the client's.
+            if name not in wanted:
+                wanted[name] = value
+        for name in upstream.request.remove:
+            wanted.pop(name, None)
+        wanted.update(upstream.request.set)
+        wanted[":path"] = upstream.path(self.call.path if self.same else CHAT_PATHS[upstream.dialect.name])
+        wanted[":authority"] = upstream.authority
+        if not self.same:
+            wanted["content-type"] = wanted["accept"] = "application/json"
+        return wanted
+
+    def _body(self, body: bytes) -> bytes | None:
+        call = self.call
+        if not self.same:
+            return self._translated(body)
+        changed = body
+        if self.target.model != call.model:
+            changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))
+        if call.stream and not call.include_usage and call.path.partition("?")[0] in STREAM_OPTIONS:
+            changed = splice.include_usage(changed)
+        return None if changed is body else changed
+
+    def _translated(self, body: bytes) -> bytes:
+        # The gate has looked at no more than a few members, so a wrong type deeper down is found here.
+        try:
+            document = msgspec.json.decode(body)
+        except msgspec.DecodeError as error:
+            raise Reject(400, "invalid_json", f"The request body is not valid JSON: {error}.") from None
+        conversation = DIALECTS[self.call.dialect].read_request(document)
+        translated = self.upstream.dialect.write_request(conversation, self.target.model)
+        self.dropped = list(dict.fromkeys(conversation.dropped))
+        if self.dropped and self.call.strict:
+            names = ", ".join(self.dropped)
+            message = f"The provider that serves this model cannot express: {names}. Leave them out, or send no `x-headgate-strict`."
+            raise Reject(400, "unsupported_fields", message)
+        return msgspec.json.encode(translated)
+
+    def answering(self, status: int, headers: Mapping[str, str]) -> Answering:
+        """How the provider's answer is to be read, from its head."""
+        return answering.choose(
+            status,
+            headers,
+            client=DIALECTS[self.call.dialect],
+            provider=self.upstream.dialect,
+            same=self.same,
+            raw=self.call.kind == "raw",
+            stream=self.call.stream,
+            include_usage=self.call.include_usage,
+            hide_usage=self.call.stream and not self.call.include_usage and self.call.path.partition("?")[0] in STREAM_OPTIONS,
+            request_id=self.call.id,
+            provider_name=self.target.provider,
+        )
+
+    def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+        """What to set and what to take off the provider's response headers before a client sees them."""
+        crosses = crossing.to_caller if self.same else crossing.to_other_caller
+        edits = self.upstream.response
+        remove = [name for name in seen if not crosses(name)]
+        remove += [name for name in edits.remove if name in seen and name not in remove]
+        headers = dict(edits.set)
+        if self.dropped:
+            headers["x-headgate-dropped"] = _list(self.dropped)
+        return headers, remove
+
+
+def may_remove(name: str) -> bool:
+    """Whether a header may be taken off before Envoy routes the request: it finds no route without `x-forwarded-proto`, which its
+    routes take off themselves."""
+    return name[0] != ":" and name != "x-forwarded-proto"
+
+
+def _upgrade(seen: Mapping[str, str]) -> dict[str, str]:
+    if "upgrade" not in seen:
+        return {}
+    wanted = {"upgrade": seen["upgrade"], "connection": "upgrade"}
+    offered = seen.get("sec-websocket-protocol", "").split(",")
+    protocols = [protocol for protocol in map(str.strip, offered) if protocol and not protocol.startswith(_KEY_IN_PROTOCOL)]
+    if protocols:
+        wanted["sec-websocket-protocol"] = ", ".join(protocols)
+    return wanted
+
+
+def _list(names: Iterable[str], limit: int = 1024) -> str:
+    text = ", ".join(names)
+    return text if len(text) <= limit else text[: limit - 4] + " ..."

@@ -1,0 +1,31 @@
+"""The command `headgate`. Each command is one module with `add`, which describes it, and a function that runs it."""
+
+import argparse
+import logging
+import sys
+
+from extproc.cli import check, compile_, keys, serve, usage, version
+
+_STORY = """\
+An AI gateway that lives inside Envoy: one URL in front of many providers, with keys, routing, fallback, a cache and a ledger.
+
+  headgate up                     start everything: Envoy, workers, ledger; no configuration needed
+  headgate check gateway.yaml     say everything that is wrong with a configuration
+  headgate keys create alice      make a key for a caller
+  headgate usage                  who used what, and what it cost
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; its exit code."""
+    parser = argparse.ArgumentParser(prog="headgate", description=_STORY, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (serve, check, compile_, keys, usage, version):
+        module.add(commands)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        return int(given.run(given))
+    except BrokenPipeError:  # whoever read our output has had enough of it
+        sys.stderr.close()
+        return 0

@@ -1,0 +1,44 @@
+"""`headgate check`: everything that is wrong with a configuration, at once; then Envoy's own opinion of what is compiled from it."""
+
+import argparse
+import sys
+import tempfile
+
+from extproc.cli.common import add_source, load, source
+from extproc.control.trust import ca_file
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describes the command."""
+    parser = commands.add_parser("check", help="check a configuration; exit code 2 if it is wrong")
+    add_source(parser)
+    parser.add_argument("--no-envoy", action="store_true", help="do not ask Envoy itself to validate what is compiled")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Checks it."""
+    which = source(given)
+    loaded = load(which)
+    if loaded is None or loaded.config is None:
+        return 2
+    config = loaded.config
+    if not given.no_envoy:
+        from extproc.envoy.binary import validate  # noqa: PLC0415 - heavy
+        from extproc.envoy.compile import compile_edge  # noqa: PLC0415
+        from extproc.envoy.places import below  # noqa: PLC0415
+
+        try:
+            with tempfile.TemporaryDirectory(prefix="headgate-") as folder:
+                errors = validate(compile_edge(config, below(folder, ca_file())))
+        except FileNotFoundError as error:
+            print(error, file=sys.stderr)
+            return 2
+        for error in errors:
+            print(f"{which.path}: error: Envoy refuses what is compiled from it: {error}", file=sys.stderr)
+        if errors:
+            return 2
+    print(f"{which.path}: good; {len(config.providers)} providers, {len(config.models)} models")
+    for absent in loaded.absent:
+        print(f"  {absent.kind} {absent.name} is left out: {absent.reason}")
+    return 0

@@ -1,0 +1,50 @@
+"""What several commands share: which configuration, which state folder, and what they look like in `--help`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from extproc.config.load import Loaded, format_problems
+from extproc.config.model import Config
+from extproc.control.source import Source, quickstart
+
+DEFAULT = "gateway.yaml"
+
+
+class CommandError(Exception):
+    """The command cannot go on; the message says why and what to do."""
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """The arguments that name a configuration."""
+    text = f"configuration file; {DEFAULT} in this folder unless given, or the built-in quickstart where there is none"
+    parser.add_argument("config", nargs="?", type=Path, help=text)
+    parser.add_argument("--state", type=Path, help="state folder (journal, ledger, keys) instead of the one that the configuration names")
+
+
+def source(given: argparse.Namespace) -> Source:
+    """The configuration that the arguments name."""
+    path = given.config
+    if path is None:
+        path = Path(DEFAULT) if Path(DEFAULT).exists() else quickstart()
+    return Source(path.absolute(), given.state)
+
+
+def load(which: Source) -> Loaded | None:
+    """The checked configuration; None, with everything that is wrong printed, if it cannot be used. Warnings are printed, too."""
+    loaded = which.load()
+    if loaded.problems:
+        print(format_problems(loaded.problems, which.path), file=sys.stderr)
+    return loaded if loaded.config is not None else None
+
+
+def state_folder(given: argparse.Namespace) -> tuple[Path, Config | None]:
+    """The state folder that a command works on, and the configuration that names it, unless `--state` does."""
+    if given.state is not None and given.config is None and not Path(DEFAULT).exists():
+        return given.state.absolute(), None
+    which = source(given)
+    loaded = which.load()
+    if loaded.config is None:
+        print(format_problems(loaded.problems, which.path), file=sys.stderr)
+        raise SystemExit(2)
+    return which.state_folder(loaded.config), loaded.config

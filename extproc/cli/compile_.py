@@ -1,0 +1,29 @@
+"""`headgate compile`: exactly what Envoy is told."""
+
+import argparse
+from pathlib import Path
+
+from extproc.cli.common import add_source, load, source
+
+FORMS = ("edge", "sidecar", "attach")
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describes the command."""
+    parser = commands.add_parser("compile", help="print the Envoy configuration")
+    parser.add_argument("form", choices=FORMS, help="edge: a gateway of its own; sidecar: beside one application; attach: parts for your own Envoy")
+    add_source(parser)
+    parser.add_argument("--run-dir", type=Path, default=Path("/run/headgate"), help="folder of the workers' sockets, as Envoy sees it")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints it."""
+    loaded = load(source(given))
+    if loaded is None or loaded.config is None:
+        return 2
+    from extproc.envoy.forms import render  # noqa: PLC0415 - heavy
+    from extproc.envoy.places import below  # noqa: PLC0415
+
+    print(render(given.form, loaded.config, below(str(given.run_dir))), end="")
+    return 0

@@ -1,0 +1,116 @@
+"""`headgate up` and `headgate serve`: the gateway with an Envoy of its own, and without."""
+
+import argparse
+import asyncio
+import fcntl
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+from extproc.cli.common import add_source, load, source
+from extproc.config.load import Loaded
+from extproc.control.gateway import Gateway, run
+from extproc.control.ports import holder, is_free
+from extproc.envoy import names
+from extproc.ledger.collector import Busy
+from extproc.version import VERSION
+
+_CURL = """curl -sS {url}/v1/chat/completions{auth} -H 'content-type: application/json' \\
+    -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'"""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describes both commands."""
+    up = commands.add_parser("up", help="start the gateway: Envoy, workers and all")
+    add_source(up)
+    up.set_defaults(run=lambda given: _run(given, with_envoy=True))
+    serve = commands.add_parser("serve", help="start the ext_proc server alone, for an Envoy that is already there")
+    add_source(serve)
+    serve.add_argument("--run-dir", type=Path, default=Path("/run/headgate"), help="folder of the sockets that Envoy connects to (default: %(default)s)")
+    serve.set_defaults(run=lambda given: _run(given, with_envoy=False))
+
+
+def _run(given: argparse.Namespace, *, with_envoy: bool) -> int:
+    which = source(given)
+    loaded = load(which)
+    if loaded is None or loaded.config is None:
+        return 2
+    state = which.state_folder(loaded.config)
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = _lock(state)
+    except OSError as error:
+        print(f"headgate: {error}", file=sys.stderr)
+        return 1
+    taken = _taken(loaded, with_envoy)
+    if taken:
+        print("\n".join(f"headgate: {line}" for line in taken), file=sys.stderr)
+        return 1
+    print(f"Headgate {VERSION} is starting with {which.path} ...", file=sys.stderr)
+    try:
+        gateway = Gateway(which, loaded, with_envoy=with_envoy, run_dir=None if with_envoy else given.run_dir.absolute())
+        asyncio.run(run(gateway, lambda: print(_banner(gateway, loaded, with_envoy), flush=True)))
+    except (OSError, Busy, RuntimeError, sqlite3.Error) as error:
+        print(f"headgate: {error}", file=sys.stderr)
+        return 1
+    finally:
+        os.close(lock)
+    return 0
+
+
+def _lock(state: Path) -> int:
+    """Holds the state folder for this process. Raises `OSError` that names the process which has it."""
+    descriptor = os.open(state / "headgate.pid", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        other = os.read(descriptor, 32).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise BlockingIOError(f"a gateway runs already on {state} (pid {other}). Stop it, or give this one another --state.") from None
+    os.truncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def _taken(loaded: Loaded, with_envoy: bool) -> list[str]:
+    config = loaded.config
+    assert config is not None
+    wanted = [("admin", config.admin.address, config.admin.port)]
+    if with_envoy:
+        wanted.insert(0, ("listener", config.listener.address, config.listener.port))
+    return [
+        f"port {port} on {address} is taken by {holder(port)}. Stop that, or set another one: `{section}: {{port: ...}}`."
+        for section, address, port in wanted
+        if port and not is_free(address, port)
+    ]
+
+
+def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
+    config = gateway.config
+    listener = config.listener
+    host = f"[{listener.address}]" if ":" in listener.address else listener.address
+    shown = "127.0.0.1" if listener.address in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    url = f"http://{shown}:{listener.port}"
+    required = gateway.keys_required
+    who = "callers need a key" if required else "no keys configured: anybody may call" if listener.open else "no keys configured: this machine only"
+    lines = ["", f"Headgate {VERSION} is ready."]
+    if with_envoy:
+        lines.append(f"  callers    http://{host}:{listener.port}   ({who})")
+    else:
+        lines.append(f"  ext_proc   {names.gate_socket(str(gateway.run_dir), 0)}   ({who})")
+    lines.append(f"  operator   http://{config.admin.address}:{gateway.operator_port}/metrics")
+    lines.append(f"  providers  {', '.join(config.providers)}")
+    lines += [f"             {absent.name}: left out, {absent.reason}" for absent in loaded.absent if absent.kind == "provider"]
+    lines.append(f"  state      {gateway.state}")
+    if with_envoy:
+        auth = " -H 'authorization: Bearer YOUR_KEY'" if required else ""
+        lines += ["", "Try it:", "", "  " + _CURL.format(url=url, auth=auth, model=_a_model(loaded)), ""]
+    lines.append("Ctrl-C stops everything.")
+    return "\n".join(lines)
+
+
+def _a_model(loaded: Loaded) -> str:
+    assert loaded.config is not None
+    exact = [model.name for model in loaded.config.models if "*" not in model.name]
+    return exact[0] if exact else loaded.config.models[0].name.replace("*", "4o-mini")

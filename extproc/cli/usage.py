@@ -1,0 +1,41 @@
+"""`headgate usage`: what was used, by whom, and what it cost."""
+
+import argparse
+import sqlite3
+import sys
+
+from extproc.cli.common import add_source, state_folder
+from extproc.envoy.names import cluster_name
+from extproc.ledger.prices import PriceBook
+from extproc.ledger.usage_report import moment, usage
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describes the command."""
+    parser = commands.add_parser("usage", help="print usage and cost by key, model, provider, day, ...")
+    add_source(parser)
+    parser.add_argument("--by", default="key,model,provider,day", help="columns to group by, separated by commas: key, model, provider, day, tenant")
+    parser.add_argument("--since", metavar="TIME", help="2026-11-01, an RFC 3339 time, or how long ago: 24h, 7d")
+    parser.add_argument("--until", metavar="TIME", help="likewise; exclusive")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="form", action="store_const", const="json", default="table", help="for programs")
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="for spreadsheets")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints the report."""
+    state, config = state_folder(given)
+    by = [name.strip() for name in given.by.split(",") if name.strip()]
+    prices = PriceBook(config.prices, config.providers) if config is not None else None
+    clusters = {cluster_name(name): name for name in config.providers} if config is not None else None
+    try:
+        since, until = (moment(text) if text else None for text in (given.since, given.until))
+        print(usage(state, by, since, until, given.form, prices=prices, clusters=clusters))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (OSError, sqlite3.Error) as error:
+        print(f"the ledger in {state} cannot be read: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,123 @@
+"""What the types alone cannot say: addresses, credentials, prices, and who may come in."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from extproc.config.filters import Setting
+from extproc.config.model import Config, Provider, Redis
+from extproc.config.nearest import quoted
+from extproc.config.problem import Mark, Problems
+from extproc.config.urls import address_fault, is_host_name, is_loopback, parse_provider_url, redis_url_fault
+from extproc.config.walk import INVALID, Place
+
+# RFC 9110, section 5.5, without the space: no credential has one.
+_CREDENTIAL = re.compile(r"[\x21-\x7e]+")
+
+
+class Report:
+    """Puts problems at the places where a walker found values."""
+
+    def __init__(self, problems: Problems, places: Mapping[str, Place]) -> None:
+        self._problems = problems
+        self._places = places
+
+    def error(self, path: str, message: str) -> None:
+        """Something that keeps the configuration from being used."""
+        self._problems.error(path, self._mark(path), message)
+
+    def warning(self, path: str, message: str) -> None:
+        """Something that works, but that the operator should know."""
+        self._problems.warning(path, self._mark(path), message)
+
+    def referred(self, path: str) -> bool:
+        """Whether the value at `path` came from a reference."""
+        place = self._places.get(path)
+        return place is not None and place.referred
+
+    def _mark(self, path: str) -> Mark:
+        # A value that was left to its default stands nowhere: then the section that it belongs to.
+        while path:
+            if path in self._places:
+                return self._places[path].mark
+            path = path[: max(path.rfind("."), path.rfind("["))] if path != "$" else ""
+        return Mark()
+
+
+def check_provider(path: str, provider: Provider, report: Report) -> None:
+    """A provider's URL and credential."""
+    url = None
+    try:
+        url = parse_provider_url(provider.base_url) if isinstance(provider.base_url, str) else None
+    except ValueError as error:
+        report.error(f"{path}.base_url", str(error))
+    if provider.key is not None:
+        if not _CREDENTIAL.fullmatch(provider.key):
+            what = "is empty" if not provider.key.strip() else "holds spaces, line breaks or other characters that no key has"
+            report.error(f"{path}.key", f"the key {what}")
+        if not report.referred(f"{path}.key"):
+            report.warning(f"{path}.key", "the key is written here plainly; keep it out of the file with `env:NAME` or `file:PATH`")
+    name = provider.tls_server_name
+    if name is not None:
+        if not is_host_name(name):
+            report.error(f"{path}.tls_server_name", f"{quoted(name)} is not the name of a host")
+        if url is not None and url.scheme != "https":
+            report.warning(f"{path}.tls_server_name", "this has no effect: `base_url` is not https")
+
+
+def check_redis(config: Config, filters: list[Setting], report: Report) -> None:
+    """The URL of Redis, and whether there is one where one is wanted."""
+    redis = config.redis
+    if isinstance(redis, Redis) and isinstance(redis.url, str):
+        fault = redis_url_fault(redis.url)
+        if fault is not None:
+            report.error("$.redis.url", fault)
+        elif "@" in redis.url and not report.referred("$.redis.url"):
+            report.warning("$.redis.url", "a password is written here plainly; take it from `${NAME}`, or the whole URL from `env:NAME`")
+    if redis is None:
+        for setting in filters:
+            if getattr(setting.settings, "store", None) == "redis":
+                report.error(f"{setting.path}.store", "this needs the section `redis` with its `url`")
+
+
+def check_listeners(config: Config, filters: list[Setting], has_stored_keys: Callable[[], bool], report: Report) -> None:
+    """Where Envoy listens, and that strangers do not find an open door."""
+    for name, section in (("listener", config.listener), ("admin", config.admin)):
+        fault = address_fault(section.address)
+        if fault is not None:
+            report.error(f"$.{name}.address", fault)
+    listener, admin = config.listener, config.admin
+    if listener.port and listener.port == admin.port and _overlap(listener.address, admin.address):
+        report.error("$.admin.port", f"the callers' listener has the port {listener.port} already")
+    if address_fault(admin.address) is None and not is_loopback(admin.address):
+        report.warning("$.admin.address", "others than this machine can reach the operator's port, which asks for no key")
+    if address_fault(listener.address) is None and not is_loopback(listener.address) and not listener.open:
+        _check_door(config, filters, has_stored_keys, report)
+
+
+def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callable[[], bool], report: Report) -> None:
+    auth = next((setting for setting in filters if setting.name == "auth"), None)
+    if auth is None or auth.settings is INVALID:
+        # Has been told; whether there are keys cannot be said.
+        return
+    address = config.listener.address
+    required = getattr(auth.settings, "required", None)
+    if required is False:
+        report.error(
+            f"{auth.path}.required",
+            f"others can reach {address}, so everybody needs a key; take this out, listen on 127.0.0.1, or say `listener.open: true`",
+        )
+    elif not getattr(auth.settings, "keys", ()) and not has_stored_keys():
+        message = (
+            f"others can reach {address}, and there are no callers' keys: make one with `headgate keys create`, or list them at "
+            "`filters: - auth: {keys: ...}`; or listen on 127.0.0.1; or say `listener.open: true` if something else authenticates"
+        )
+        if required is True:
+            report.warning(
+                "$.listener.address", "there are no callers' keys yet, so everybody is refused; `headgate keys create` makes one"
+            )
+        else:
+            report.error("$.listener.address", message)
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or bool({one, other} & {"0.0.0.0", "::"})

@@ -1,0 +1,125 @@
+"""Reads `gateway.yaml`: all of it or nothing, and every mistake at once.
+
+bytes -> nodes with places (document) -> references replaced, types checked (walk) -> what types cannot say (checks, targets)
+-> without the optional providers that are absent -> msgspec, which has the last word
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, inspect
+from msgspec.structs import replace
+
+from extproc.config.checks import Report, check_listeners, check_provider, check_redis
+from extproc.config.document import Mapping as MappingNode
+from extproc.config.document import Node, read_document
+from extproc.config.filters import FilterType, Setting, filter_type, read_filters
+from extproc.config.model import Config, Name, Provider
+from extproc.config.optional import absent_providers, split_providers
+from extproc.config.problem import Mark, Problem, Problems, format_problems
+from extproc.config.references import References
+from extproc.config.targets import Absent, check_models, check_prices, present
+from extproc.config.walk import Walker, child
+
+_PROVIDERS = inspect.type_info(dict[Name, Provider])
+
+__all__ = ["Absent", "Loaded", "Problem", "format_problems", "load"]
+
+
+class Loaded(Struct, frozen=True):
+    """What came of a file."""
+
+    config: Config | None
+    """What is in effect: only providers that are present, only targets of theirs. None if there is any error."""
+    filters: tuple[Struct, ...]
+    """The filters' settings in order, as `config.filters` names them. Empty if there is any error."""
+    problems: list[Problem]
+    """Errors and warnings in the order of the file."""
+    absent: tuple[Absent, ...] = ()
+    """Optional providers without a key, and models that only those answer."""
+    files: tuple[Path, ...] = ()
+    """All files that were looked at, for whoever watches for changes."""
+
+
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    has_stored_keys: Callable[[Path], bool] = lambda folder: False,
+    find: FilterType = filter_type,
+) -> Loaded:
+    """Reads the configuration at `path`. Never raises for what is in it. `has_stored_keys` is asked with the state folder, if need be."""
+    reading = _Reading(path, environ, find)
+    root = read_document(path, reading.problems)
+    loaded = reading.read(root, has_stored_keys) if root is not None else None
+    problems = reading.problems.listed()
+    files = (path, *sorted(reading.references.files))
+    if loaded is None or reading.problems.errors:
+        return Loaded(None, (), problems, tuple(reading.absent), files)
+    config, filters = loaded
+    return Loaded(config, filters, problems, tuple(reading.absent), files)
+
+
+class _Reading:
+    """One file while it is read."""
+
+    def __init__(self, path: Path, environ: Mapping[str, str], find: FilterType) -> None:
+        self.problems = Problems()
+        self.folder = path.parent
+        self.references = References(environ, path.parent)
+        self.absent: list[Absent] = []
+        self._find = find
+        self._walker = Walker(self.problems, self.references)
+
+    def read(self, root: Node, has_stored_keys: Callable[[Path], bool]) -> tuple[Config, tuple[Struct, ...]] | None:
+        """The effective configuration and its filters; None if too much is wrong. All mistakes are in `problems`."""
+        filters: list[Setting] = []
+        gone: dict[str, Any] = {}
+        if isinstance(root, MappingNode):
+            filters = read_filters(root.get("filters"), self._walker, self.problems, self._find)
+            root, gone = self._leave_out(root.without("filters"))
+        config = self._walker.struct(root, Config, "$")
+        if not isinstance(config, Config) or not isinstance(config.providers, dict) or not isinstance(config.models, tuple):
+            return None
+        self._check(config, gone, filters, has_stored_keys)
+        return None if self.problems.errors else self._settled(config, filters)
+
+    def _leave_out(self, root: MappingNode) -> tuple[MappingNode, dict[str, Any]]:
+        reasons = absent_providers(root, self.references)
+        self.absent += [Absent("provider", name, reason) for name, reason in reasons.items()]
+        root, gone = split_providers(root, reasons)
+        # What an absent provider says has to be right all the same; only what it refers to may be absent with its key.
+        lenient = Walker(self.problems, self.references, lenient=True)
+        sections = lenient.walk(gone, _PROVIDERS, "$.providers")
+        self._walker.places.update(lenient.places)
+        return root, sections
+
+    def _check(self, config: Config, gone: dict[str, Any], filters: list[Setting], has_stored_keys: Callable[[Path], bool]) -> None:
+        report = Report(self.problems, self._walker.places)
+        providers = config.providers | gone
+        for name, provider in providers.items():
+            if isinstance(provider, Provider):
+                # That an absent one has no key is what makes it absent.
+                check_provider(child("$.providers", name), replace(provider, key=None) if name in gone else provider, report)
+        check_models(config, providers, report.error)
+        check_prices(config, providers, report.error)
+        check_redis(config, filters, report)
+        check_listeners(config, filters, lambda: has_stored_keys(self.folder / config.state), report)
+
+    def _settled(self, config: Config, filters: list[Setting]) -> tuple[Config, tuple[Struct, ...]] | None:
+        config, models = present(config, self.absent)
+        if not config.models:
+            reasons = "; ".join(dict.fromkeys(absent.reason for absent in self.absent))
+            self.problems.error("$.models", self._walker.places["$.models"].mark, f"no model has a provider: {reasons}")
+            return None
+        self.absent += models
+        named = tuple({setting.name: msgspec.to_builtins(setting.settings)} for setting in filters)
+        try:
+            config = msgspec.convert(msgspec.to_builtins(replace(config, filters=named)), Config)
+        except msgspec.ValidationError as error:
+            # The walker reads the same types, so this is for what it does not know yet.
+            self.problems.error("$", Mark(), str(error))
+            return None
+        return config, tuple(setting.settings for setting in filters)

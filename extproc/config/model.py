@@ -1,0 +1,188 @@
+"""What `gateway.yaml` may say: one frozen struct a section, whose fields are the keys and whose docstrings are their documentation.
+
+The JSON schema is generated from these types; `load.py` checks a document against them and finds every mistake at once.
+Durations are seconds, sizes are bytes. A string value may be `env:NAME`, `file:PATH` (the whole file, stripped) or hold `${NAME}`
+or `${NAME:-default}`; references are resolved while loading.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Bytes = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", description="a name: letters, digits, `_`, `.` and `-`, at most 63, the first no sign"
+    ),
+]
+# What names a host, frames a message, holds a credential, or speaks to Envoy or to us is not to be edited by a rule.
+HeaderName = Annotated[
+    str,
+    Meta(
+        pattern=(
+            r"^(?!(host|content-length|content-encoding|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-connection"
+            r"|authorization|proxy-authorization|x-api-key|api-key|x-goog-api-key|x-openai-key|x-anthropic-key)$)"
+            r"(?!x-envoy-|x-headgate-)[!#$%&'*+.^_`|~0-9a-z-]{1,256}$"
+        ),
+        description="a header's name in lower case that may be edited: no credential, nothing that frames a message, no `host`, `x-envoy-*` or `x-headgate-*`",
+    ),
+]
+# `$` would let a last line feed pass.
+HeaderValue = Annotated[
+    str, Meta(max_length=8192, pattern=r"^[\t\x20-\x7e]*(?![\s\S])", description="a header's value: printable ASCII without line breaks")
+]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every section of the configuration. Each repeats `frozen=True`: type checkers do not inherit it."""
+
+
+class Listener(Section, frozen=True):
+    """Where Envoy takes requests."""
+
+    address: str = "127.0.0.1"
+    """Address to bind. Anything but loopback needs callers' keys, or `open: true`."""
+    port: Port = 8080
+    """TCP port."""
+    open: bool = False
+    """Serve without callers' keys on an address that others can reach. Say this only behind something else that authenticates."""
+
+
+class Admin(Section, frozen=True):
+    """The operator's own port: `/metrics`, `/healthz`. Never on the callers' listener."""
+
+    address: str = "127.0.0.1"
+    """Address to bind."""
+    port: Port = 9180
+    """TCP port."""
+
+
+class Timeouts(Section, frozen=True):
+    """How long to wait for a provider."""
+
+    connect: Seconds = 5.0
+    """To connect, TLS included."""
+    first_byte: Seconds = 120.0
+    """From the request to the response headers (or a stream's first event, where there are several targets)."""
+    idle: Seconds = 120.0
+    """Silence in the middle of a response."""
+
+
+class HeaderEdits(Section, frozen=True):
+    """What to change in a message's headers. Removed first, then set."""
+
+    set: dict[HeaderName, HeaderValue] = {}
+    """Headers to set, by name; what was there is replaced."""
+    remove: tuple[HeaderName, ...] = ()
+    """Headers to take off."""
+
+
+class HeaderRules(Section, frozen=True):
+    """Header edits on the way to a provider and back."""
+
+    request: HeaderEdits = HeaderEdits()
+    """What the provider gets."""
+    response: HeaderEdits = HeaderEdits()
+    """What the caller gets."""
+
+
+class Provider(Section, frozen=True):
+    """Somebody who answers: a base URL, a dialect, a credential."""
+
+    dialect: Literal["openai", "anthropic"]
+    """What it speaks: `openai` (chat completions) or `anthropic` (messages)."""
+    base_url: str
+    """Scheme, host, port and path prefix, for example `https://api.openai.com/v1`. `demo:` is the built-in demo provider."""
+    key: str | None = None
+    """Its credential, best as `env:NAME` or `file:PATH`."""
+    optional: bool = False
+    """True: without its key (the environment variable is not set) the provider is left out instead of being an error."""
+    timeouts: Timeouts = Timeouts()
+    """How long to wait for it."""
+    tls_server_name: str | None = None
+    """Name to ask for and to check in its certificate; the host of `base_url` unless given."""
+    headers: HeaderRules = HeaderRules()
+    """Headers to change for this provider alone."""
+
+
+class Model(Section, frozen=True):
+    """What callers may ask for, and who answers it."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=256)]
+    """Exact name, or a pattern with `*` such as `claude-*`. Exact names win over patterns, longer patterns over shorter ones."""
+    targets: Annotated[tuple[str, ...], Meta(min_length=1, max_length=8)]
+    """In order of preference: `provider/model`, or `provider` alone to keep the name that was asked for."""
+    aliases: tuple[str, ...] = ()
+    """Other exact names for the same model."""
+    otherwise: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
+    """Targets used when none of `targets` is present (their optional providers have no key)."""
+
+
+class Price(Section, frozen=True):
+    """A price that overrides, or adds to, the built-in price list. US dollars per million tokens, exact decimals in quotes."""
+
+    model: str
+    """`provider/model`; the model may be a pattern."""
+    input: str
+    """Input tokens that no cache had."""
+    output: str
+    """Output tokens, reasoning included."""
+    cache_read: str | None = None
+    """Input tokens read from the provider's cache; `input` unless given."""
+    cache_write: str | None = None
+    """Input tokens written to the provider's cache; `input` unless given."""
+
+
+class Limits(Section, frozen=True):
+    """Bounds on what a caller may send and a provider may answer."""
+
+    request_body: Bytes = 32 * 1024 * 1024
+    """Largest JSON request; more is 413."""
+    response_body: Bytes = 64 * 1024 * 1024
+    """Largest response that is not streamed."""
+    request_headers: Annotated[int, Meta(ge=8, le=8192)] = 60
+    """All request headers together, in KiB; more is 431."""
+    concurrent_requests: Annotated[int, Meta(ge=1)] = 100_000
+    """Requests under way at once, long streams included."""
+
+
+class Redis(Section, frozen=True):
+    """Where one machine is not enough."""
+
+    url: str
+    """For example `redis://localhost:6379/0`, `rediss://...`."""
+    timeout: Seconds = 0.25
+    """Longest wait for it within a request; after it, the request goes on as if there were no cache."""
+
+
+class Config(Section, frozen=True):
+    """The whole of `gateway.yaml`."""
+
+    providers: dict[Name, Provider]
+    """Who answers, by name."""
+    models: Annotated[tuple[Model, ...], Meta(min_length=1)]
+    """What may be asked for."""
+    filters: tuple[dict[str, Any], ...] = field(default_factory=lambda: tuple({name: {}} for name in DEFAULT_FILTERS))
+    """What a request passes through, in order: each entry is one filter's name and its settings."""
+    listener: Listener = Listener()
+    """Where callers come in."""
+    admin: Admin = Admin()
+    """Where the operator looks in."""
+    limits: Limits = Limits()
+    """Sizes and counts that are refused."""
+    prices: tuple[Price, ...] = ()
+    """Own prices."""
+    redis: Redis | None = None
+    """State shared by several machines."""
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Python worker processes; Envoy spreads requests over them."""
+    envoy_threads: Annotated[int, Meta(ge=1, le=256)] = 2
+    """Envoy's worker threads (`--concurrency`)."""
+    state: Annotated[str, Meta(min_length=1)] = ".headgate"
+    """Folder for the journal, the ledger and the keys; relative to the configuration file."""
+
+
+DEFAULT_FILTERS: tuple[str, ...] = ("meter", "auth", "route", "headers", "cache")

@@ -1,0 +1,41 @@
+"""Optional providers whose key is not there: found before anything else is read, so that the rest of their section may be empty-handed too."""
+
+from msgspec.structs import replace
+
+from extproc.config.document import Entry, Mapping, Node, Scalar, boolean
+from extproc.config.references import References, Resolved, Unresolved
+
+
+def absent_providers(root: Node, references: References) -> dict[str, str]:
+    """Names of the `optional: true` providers of a configuration whose `key` refers to nothing, and why it does."""
+    providers = root.get("providers") if isinstance(root, Mapping) else None
+    if not isinstance(providers, Mapping):
+        return {}
+    reasons = {entry.key.text: _missing_key(entry.value, references) for entry in providers.entries}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def split_providers(root: Mapping, absent: dict[str, str]) -> tuple[Mapping, Mapping]:
+    """The configuration without the absent providers, and their sections."""
+    providers = root.get("providers")
+    if not isinstance(providers, Mapping):
+        return root, Mapping(root.mark, (), 1)
+    here = providers.without(*absent)
+    gone = replace(providers, entries=tuple(entry for entry in providers.entries if entry.key.text in absent), faults=())
+    entries = tuple(Entry(entry.key, here) if entry.key.text == "providers" else entry for entry in root.entries)
+    return replace(root, entries=entries), gone
+
+
+def _missing_key(provider: Node, references: References) -> str | None:
+    if not isinstance(provider, Mapping):
+        return None
+    optional, key = provider.get("optional"), provider.get("key")
+    if not isinstance(optional, Scalar) or not isinstance(key, Scalar):
+        return None
+    said = references.resolve(optional.text)
+    if not isinstance(said, Resolved) or boolean(said.text) is not True:
+        return None
+    found = references.resolve(key.text)
+    if isinstance(found, Unresolved):
+        return found.message if found.missing else None
+    return f"{key.text} is empty" if found.referred and not found.text.strip() else None

@@ -1,0 +1,132 @@
+"""Models and their targets: whether they name what exists, and what is left of them where optional providers are absent."""
+
+import re
+from collections.abc import Callable, Collection
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from extproc.config.model import Config, Model, Price
+from extproc.config.nearest import hint, quoted
+
+Error = Callable[[str, str], None]
+"""Takes a path and a message."""
+
+# Letters, digits and the signs that providers use in names; whatever else a pattern language knows is not meant to be one here.
+_NAME = re.compile(r"[^\s?\[\]^$|(){}\\\"'`<>,;#\x00-\x1f\x7f]+")
+_MAX_NAME = 256
+
+
+class Absent(Struct, frozen=True):
+    """A provider or model that the configuration has, but that is left out for now."""
+
+    kind: Literal["provider", "model"]
+    name: str
+    reason: str
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Provider and model of `provider/model`; the model is empty if the target keeps the name that was asked for."""
+    provider, _, model = target.partition("/")
+    return provider, model
+
+
+def check_models(config: Config, providers: Collection[str], error: Error) -> None:
+    """Finds what is wrong with models and prices. `providers` are the names of all, absent ones included."""
+    seen: dict[str, str] = {}
+    for at, model in enumerate(config.models):
+        if not isinstance(model, Model):
+            continue
+        path = f"$.models[{at}]"
+        if isinstance(model.name, str):
+            _check_name(model.name, f"{path}.name", seen, error)
+        for which, alias in enumerate(model.aliases):
+            if isinstance(alias, str):
+                _check_alias(alias, f"{path}.aliases[{which}]", seen, error)
+        for field, targets in (("targets", model.targets), ("otherwise", model.otherwise)):
+            for which, target in enumerate(targets if isinstance(targets, tuple) else ()):
+                if isinstance(target, str):
+                    _check_target(target, f"{path}.{field}[{which}]", providers, error)
+
+
+def check_prices(config: Config, providers: Collection[str], error: Error) -> None:
+    """Finds what is wrong with prices."""
+    seen: dict[str, str] = {}
+    for at, price in enumerate(config.prices):
+        if not isinstance(price, Price):
+            continue
+        path = f"$.prices[{at}]"
+        if isinstance(price.model, str):
+            _check_priced(price.model, f"{path}.model", seen, providers, error)
+        for field in ("input", "output", "cache_read", "cache_write"):
+            amount = getattr(price, field)
+            if isinstance(amount, str) and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?", amount):
+                error(f"{path}.{field}", 'a price is dollars per million tokens as a decimal in quotes, such as "2.50", and never negative')
+
+
+def present(config: Config, absent: list[Absent]) -> tuple[Config, list[Absent]]:
+    """The configuration without what needs an absent provider, and the models that this leaves out."""
+    models: list[Model] = []
+    left_out: list[Absent] = []
+    for model in config.models:
+        targets = _present(model.targets, config) or _present(model.otherwise, config)
+        if targets:
+            models.append(replace(model, targets=targets, otherwise=()))
+            continue
+        named = {split_target(target)[0] for target in (*model.targets, *model.otherwise)}
+        reasons = [provider.reason for provider in absent if provider.name in named]
+        left_out.append(Absent("model", model.name, "no provider: " + "; ".join(reasons)))
+    prices = tuple(price for price in config.prices if split_target(price.model)[0] in config.providers)
+    return replace(config, models=tuple(models), prices=prices), left_out
+
+
+def _check_priced(model: str, path: str, seen: dict[str, str], providers: Collection[str], error: Error) -> None:
+    provider, name = split_target(model)
+    if not name:
+        error(path, "a price is for `provider/model`, and the model is missing")
+    elif provider not in providers:
+        error(path, f"there is no provider {quoted(provider)}" + hint(provider, providers, "there are"))
+    if model in seen:
+        error(path, f"{seen[model]} is for the same model")
+    seen.setdefault(model, path)
+
+
+def _present(targets: tuple[str, ...], config: Config) -> tuple[str, ...]:
+    return tuple(target for target in targets if split_target(target)[0] in config.providers)
+
+
+def _check_name(name: str, path: str, seen: dict[str, str], error: Error) -> None:
+    if "**" in name:
+        error(path, "one `*` is enough: it stands for any characters")
+    elif not _NAME.fullmatch(name):
+        error(
+            path, f"{quoted(name)} is not the name of a model: no spaces, and no sign is special but `*`, which stands for any characters"
+        )
+    _check_unique(name, path, seen, error)
+
+
+def _check_alias(alias: str, path: str, seen: dict[str, str], error: Error) -> None:
+    if "*" in alias:
+        error(path, f"an alias is an exact name; give the pattern {quoted(alias)} an entry of its own in `models`")
+    elif not _NAME.fullmatch(alias) or len(alias) > _MAX_NAME:
+        error(path, f"{quoted(alias)} is not the name of a model: no spaces or brackets, at most {_MAX_NAME} characters")
+    _check_unique(alias, path, seen, error)
+
+
+def _check_unique(name: str, path: str, seen: dict[str, str], error: Error) -> None:
+    if name in seen:
+        error(path, f"the name {quoted(name)} is taken already by {seen[name]}")
+    seen.setdefault(name, path)
+
+
+def _check_target(target: str, path: str, providers: Collection[str], error: Error) -> None:
+    provider, slash, model = target.partition("/")
+    if provider not in providers:
+        error(path, f"there is no provider {quoted(provider)}" + hint(provider, providers, "there are"))
+    elif slash and not model:
+        error(path, f"after `{provider}/` comes the name of a model; `{provider}` alone keeps the name that was asked for")
+    elif "*" in model:
+        error(path, f"a target is one model; `{provider}` alone keeps the name that was asked for")
+    elif model and not _NAME.fullmatch(model):
+        error(path, f"{quoted(model)} is not the name of a model")

@@ -1,0 +1,136 @@
+"""Addresses in the configuration, taken apart and checked."""
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
+
+from extproc.config.model import Provider
+
+DEMO = "demo:"
+"""The base URL of the built-in demo provider."""
+
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?")
+# RFC 3986, section 3.3: characters of a path.
+_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+_PORTS = {"http": 80, "https": 443, "demo": 0}
+
+
+class ProviderUrl(Struct, frozen=True):
+    """Where a provider is."""
+
+    scheme: str
+    """`https`, `http`, or `demo` for the built-in one, which has no host and no port of its own."""
+    host: str
+    """Lower case; an IPv6 address without its brackets."""
+    port: int
+    prefix: str
+    """Path before an endpoint's own, such as `/v1`: begins with a slash, ends without one, never empty."""
+
+    @property
+    def authority(self) -> str:
+        """What `:authority` says: the host, and the port unless it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def provider_url(provider: Provider) -> ProviderUrl:
+    """Where `provider` is. Raises ValueError with a sentence that does not repeat the URL, which may hold a password."""
+    return parse_provider_url(provider.base_url)
+
+
+def parse_provider_url(text: str) -> ProviderUrl:
+    """A `base_url` taken apart. A URL without a path gets `/v1`. Raises ValueError."""
+    if text == DEMO:
+        return ProviderUrl("demo", "demo", 0, "/v1")
+    parts = _split(text)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("the URL has to begin with `https://` or `http://`, or be `demo:`")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the URL holds a user name or password; a credential belongs into `key`")
+    # An empty query or fragment is one, too: urlsplit does not tell.
+    if "?" in text or "#" in text:
+        raise ValueError("the URL holds a `?` or `#`; it ends with the path that all endpoints share, such as `/v1`")
+    host = _host(parts)
+    port = _port(parts)
+    path = parts.path.rstrip("/")
+    if not _PATH.fullmatch(path) or "//" in path or {".", ".."} & set(path.split("/")):
+        raise ValueError("the URL's path is not valid: letters, digits and `-._~` between single slashes, no `.` or `..`")
+    return ProviderUrl(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, path or "/v1")
+
+
+def redis_url_fault(text: str) -> str | None:
+    """What is wrong with a Redis URL, without repeating it; None if nothing is."""
+    try:
+        parts = _split(text)
+        if parts.scheme == "unix":
+            return None if parts.path.startswith("/") else "a `unix:` URL needs an absolute path, such as `unix:///run/redis.sock`"
+        if parts.scheme not in ("redis", "rediss"):
+            return "the URL has to begin with `redis://`, `rediss://` (TLS) or `unix://`"
+        _host(parts)
+        _port(parts)
+    except ValueError as error:
+        return str(error)
+    if not re.fullmatch(r"/?|/[0-9]{1,5}", parts.path):
+        return "after the host comes the number of a database, such as `/0`, or nothing"
+    return None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach an address that something is bound to."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def address_fault(address: str) -> str | None:
+    """What is wrong with an address to bind; None if nothing is. Envoy binds addresses, not names."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        tip = "127.0.0.1" if address == "localhost" else "127.0.0.1, 0.0.0.0 or ::"
+        return f"an IP address is needed here, such as {tip}"
+    return "an address with a zone (`%`) cannot be bound" if getattr(parsed, "scope_id", None) else None
+
+
+def is_host_name(text: str) -> bool:
+    """Whether it can be a name in a certificate."""
+    return _HOST.fullmatch(text) is not None
+
+
+def _split(text: str) -> SplitResult:
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        raise ValueError("the URL holds a space or another character that no URL has")
+    try:
+        return urlsplit(text)
+    except ValueError:
+        raise ValueError("this is not a URL") from None
+
+
+def _host(parts: SplitResult) -> str:
+    try:
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host:
+        raise ValueError("the URL has no host")
+    if ":" in host:
+        try:
+            return str(ipaddress.IPv6Address(host))
+        except ValueError:
+            raise ValueError("the URL's host is not an IPv6 address") from None
+    if not _HOST.fullmatch(host):
+        raise ValueError("the URL's host is not valid")
+    return host
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("the URL's port has to be between 1 and 65535")
+    return port

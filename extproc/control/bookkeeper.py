@@ -1,0 +1,78 @@
+"""Keeps the books: collects journals and Envoy's log into the ledger, and feeds the metrics. In a thread, since SQLite blocks."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from extproc.config.model import Config
+from extproc.envoy.names import cluster_name
+from extproc.ledger.collector import Collector
+from extproc.ledger.metrics import Metrics
+from extproc.ledger.prices import PriceBook
+
+_EVERY = 0.25
+# The disk refuses: trying it more often than this fills the log and mends nothing.
+_RETRY = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Bookkeeper:
+    """Collects for as long as it runs."""
+
+    def __init__(self, state: Path, config: Config, metrics: Metrics) -> None:
+        """Raises `Busy` when another process collects there."""
+        self._metrics = metrics
+        self._collector = Collector(state, _prices(config), clusters=_clusters(config))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to collect, in the background."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def follow(self, config: Config) -> None:
+        """The configuration has changed: other prices, other providers."""
+        self._collector.prices = _prices(config)
+        self._collector.clusters = dict(_clusters(config))
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                more = await self.collect()
+            except (OSError, sqlite3.Error) as error:
+                _log.error("the ledger cannot be written: %s; nothing is lost, trying again", error)
+                await asyncio.sleep(_RETRY)
+                continue
+            if not more:
+                await asyncio.sleep(_EVERY)
+
+    async def collect(self) -> bool:
+        """Collects once; True if there is more. Raises what the disk raises."""
+        collected = await asyncio.get_running_loop().run_in_executor(self._thread, self._collector.collect)
+        self._metrics.feed(collected)
+        return collected.more
+
+    async def close(self) -> None:
+        """Collects what is left, and lets go of the ledger."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            while await self.collect():
+                pass
+        except (OSError, sqlite3.Error) as error:
+            _log.error("the ledger cannot be written: %s; what is left is collected at the next start", error)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._collector.close)
+        self._thread.shutdown()
+
+
+def _prices(config: Config) -> PriceBook:
+    return PriceBook(config.prices, config.providers)
+
+
+def _clusters(config: Config) -> Mapping[str, str]:
+    return {cluster_name(name): name for name in config.providers}

@@ -1,0 +1,299 @@
+"""The control process: it keeps the workers, Envoy, the ledger, the shared cache, the metrics and the local origin together.
+
+Nothing of it lies on the path of a request but the shared cache, and workers go on without that.
+"""
+
+import asyncio
+import logging
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from extproc.cachestore.shared import CacheService
+from extproc.config.load import Loaded, format_problems
+from extproc.config.model import Config
+from extproc.control import operator
+from extproc.control.bookkeeper import Bookkeeper
+from extproc.control.children import Child
+from extproc.control.envoy import Envoy
+from extproc.control.keystore import KeyStore
+from extproc.control.source import Source, fingerprint
+from extproc.control.trust import ca_file
+from extproc.demo.app import build_app as build_demo
+from extproc.envoy import names
+from extproc.envoy.places import Places
+from extproc.ledger.metrics import Metrics
+from extproc.ledger.places import places as ledger_places
+from extproc.link.server import LinkServer, Peer
+from extproc.version import VERSION
+from extproc.worker import JOURNAL, LINK, SNAPSHOT, JournalState
+
+# sun_path has 108 bytes with the final zero; the longest name in the run folder is about 30.
+_LONGEST_RUN_DIR = 70
+_LOOK_EVERY = 0.25
+_READY_WITHIN = 30.0
+_GRACE = 2.0
+# Clusters of the configuration before stay this long for requests that began with it.
+_OVERLAP = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Everything that `headgate up` runs; without Envoy, everything that `headgate serve` runs."""
+
+    def __init__(self, source: Source, loaded: Loaded, *, with_envoy: bool, run_dir: Path | None = None) -> None:
+        config = loaded.config
+        assert config is not None
+        self.config: Config = config
+        self.state = source.state_folder(config)
+        self.run_dir = run_dir or _run_dir(self.state)
+        self._source = source
+        self._files = loaded.files
+        self._filters = loaded.filters
+        self._message = b""
+        self._own_run_dir = run_dir is None
+        self._metrics = Metrics(VERSION)
+        self._cache = CacheService(*_cache_size(loaded))
+        handlers = {**self._cache.handlers, JOURNAL: self._journal}
+        self._link = LinkServer(
+            str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._cache.disconnected
+        )  # fmt: skip
+        self._workers: list[Child] = []
+        self._envoy = Envoy(self._places(), self.state / "envoy.log") if with_envoy else None
+        self._books: Bookkeeper | None = None
+        self._runners: list[web.AppRunner] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reloading = asyncio.Lock()
+        self.operator_port = 0
+
+    @property
+    def keys_required(self) -> bool:
+        """Whether callers need a key, as far as a banner can tell."""
+        configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in self._filters)
+        return configured or KeyStore(self.state).load()[1]
+
+    def _places(self) -> Places:
+        state = self.state
+        return Places(
+            run_dir=str(self.run_dir), access_log=str(ledger_places(state).access_log), attempts_log=str(state / "attempts.log"),
+            ca_file=ca_file(),
+        )  # fmt: skip
+
+    # Life.
+
+    async def start(self) -> None:
+        """Starts everything, and returns when requests are answered. Raises `OSError`, `Busy`, `RuntimeError` with what is in the way."""
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._books = Bookkeeper(self.state, self.config, self._metrics)
+        self._message = self._source.message(self._source.load())
+        await self._link.start()
+        for index in range(self.config.workers):
+            command = [sys.executable, "-m", "extproc.worker", str(index), str(self.run_dir), str(self.state)]
+            worker = Child(f"worker-{index}", command)
+            self._workers.append(worker)
+            await worker.start()
+        await self._serve_origin()
+        if self._envoy is not None:
+            await self._envoy.start(self.config)
+        self._books.start()
+        await self._until_ready()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._watch()), loop.create_task(self._housekeeping())]
+
+    async def _serve_origin(self) -> None:
+        demo = web.AppRunner(build_demo(), access_log=None)
+        own = web.AppRunner(operator.build_app(self._render, self.missing), access_log=None)
+        self._runners = [demo, own]
+        for runner in self._runners:
+            await runner.setup()
+        socket = Path(names.origin_socket(str(self.run_dir)))
+        socket.unlink(missing_ok=True)
+        await web.UnixSite(demo, str(socket)).start()
+        admin = self.config.admin
+        site = web.TCPSite(own, admin.address, admin.port, reuse_address=True, reuse_port=False)
+        await site.start()
+        self.operator_port = own.addresses[0][1]
+
+    async def missing(self) -> list[str]:
+        """What is not ready yet."""
+        missing = [worker.name for worker in self._workers if worker.pid is None]
+        if len(self._link.peers) < len(self._workers):
+            missing.append("workers' connections")
+        if any(not Path(names.gate_socket(str(self.run_dir), index)).exists() for index in range(len(self._workers))):
+            missing.append("workers' sockets")
+        if self._envoy is not None and not await self._envoy.ready():
+            missing.append("envoy")
+        return missing
+
+    async def _until_ready(self) -> None:
+        deadline = asyncio.get_running_loop().time() + _READY_WITHIN
+        while missing := await self.missing():
+            if self._envoy is not None and self._envoy.failed:
+                raise RuntimeError(f"Envoy does not start; {self.state / 'envoy.log'} says why")
+            if asyncio.get_running_loop().time() > deadline:
+                raise RuntimeError(f"not ready after {_READY_WITHIN:g} s: {', '.join(missing)}")
+            await asyncio.sleep(_LOOK_EVERY / 10)
+
+    async def stop(self) -> None:
+        """Ends everything, and leaves nothing running."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Envoy first: what it still sends its workers they can still answer.
+        if self._envoy is not None:
+            await self._envoy.stop()
+        await asyncio.gather(*(worker.stop(_GRACE) for worker in self._workers))
+        for runner in self._runners:
+            await runner.cleanup()
+        await self._link.close()
+        if self._books is not None:
+            await self._books.close()
+        if self._own_run_dir:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
+
+    # The workers' link.
+
+    def _connected(self, peer: Peer) -> None:
+        peer.push(SNAPSHOT, self._message)
+
+    def _journal(self, peer: Peer, payload: bytes) -> bytes:
+        state = msgspec.msgpack.decode(payload, type=JournalState)
+        self._metrics.journal(state.worker, state.failures, state.lost, state.waiting)
+        return b""
+
+    # Reload.
+
+    async def reload(self) -> bool:
+        """Reads the configuration again and swaps it as a whole; False, with the errors logged, if it is wrong: the old one serves on."""
+        async with self._reloading:
+            try:
+                loaded = await asyncio.to_thread(self._source.load)
+                self._files = loaded.files
+                if loaded.config is None:
+                    _log.error("the new configuration is refused, the old one serves on:\n%s", format_problems(loaded.problems, self._source.path))
+                    return False
+                message = await asyncio.to_thread(self._source.message, loaded)
+                await self._swap(loaded.config, message)
+            except (OSError, RuntimeError) as error:
+                _log.error("the new configuration is refused, the old one serves on: %s", error)
+                return False
+            return True
+
+    async def _swap(self, config: Config, message: bytes) -> None:
+        if message == self._message:
+            return
+        old = self.config
+        if self._envoy is not None and (config.providers, config.limits) != (old.providers, old.limits):
+            # Envoy has to know a provider before a worker sends a request there, and to keep one until none is sent there any more.
+            await self._envoy.follow(_union(old, config))
+            loop = asyncio.get_running_loop()
+            self._tasks.append(loop.create_task(self._prune(config)))
+        elif self._envoy is None and config.providers != old.providers:
+            _log.warning("providers have changed: give your Envoy what `headgate compile attach` prints now")
+        self.config, self._message = config, message
+        taken = await self._link.push(SNAPSHOT, message)
+        if self._books is not None:
+            self._books.follow(config)
+        for name in _needs_restart(old, config):
+            _log.warning("%s has changed: it takes effect at the next start", name)
+        _log.info("new configuration in force in %d of %d workers", taken, len(self._workers))
+
+    async def _prune(self, config: Config) -> None:
+        await asyncio.sleep(_OVERLAP)
+        async with self._reloading:
+            if self.config is config and self._envoy is not None:
+                try:
+                    await self._envoy.follow(config)
+                except (OSError, RuntimeError) as error:
+                    _log.warning("providers that are gone stay in Envoy for now: %s", error)
+
+    async def _watch(self) -> None:
+        """Reloads when a file or the keys have changed, and have then stayed the same for one look: editors write in steps."""
+        keys = KeyStore(self.state)
+        seen = last = (fingerprint(self._files), keys.version())
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            now = (fingerprint(self._files), keys.version())
+            if now == last and now != seen:
+                await self.reload()
+                now = (fingerprint(self._files), now[1])
+                seen = now
+            last = now
+
+    # Metrics.
+
+    async def _render(self) -> bytes:
+        if self._envoy is not None:
+            for provider, is_open in (await self._envoy.open_breakers()).items():
+                self._metrics.breaker(provider, "open" if is_open else "closed")
+        return self._metrics.render()
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(10)
+            self._tasks = [task for task in self._tasks if not task.done()]
+            if self._envoy is not None:
+                try:
+                    await self._envoy.rotate_logs()
+                except OSError as error:
+                    _log.warning("Envoy's logs cannot be rotated: %s", error)
+
+
+def _run_dir(state: Path) -> Path:
+    inside = state / "run"
+    if len(str(inside).encode()) <= _LONGEST_RUN_DIR:
+        return inside
+    # A socket's path is short by law of the kernel; the folder's name is not to be guessed.
+    return Path(tempfile.mkdtemp(prefix="headgate-"))
+
+
+def _cache_size(loaded: Loaded) -> tuple[int, int]:
+    for settings in loaded.filters:
+        most, entry = getattr(settings, "max_bytes", None), getattr(settings, "max_entry", None)
+        if isinstance(most, int) and isinstance(entry, int):
+            return most, entry
+    return 1, 1
+
+
+def _union(old: Config, new: Config) -> Config:
+    return msgspec.structs.replace(new, providers={**old.providers, **new.providers})
+
+
+def _needs_restart(old: Config, new: Config) -> list[str]:
+    return [name for name in ("listener", "admin", "workers", "envoy_threads", "state") if getattr(old, name) != getattr(new, name)]
+
+
+async def run(gateway: Gateway, on_ready: Callable[[], None]) -> None:
+    """Runs until SIGINT or SIGTERM, which may come before everything has started; SIGHUP reloads."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    reloads: set[asyncio.Task[bool]] = set()
+
+    def hang_up() -> None:
+        task = loop.create_task(gateway.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    stopping = loop.create_task(stop.wait())
+    starting = loop.create_task(gateway.start())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            await starting
+            loop.add_signal_handler(signal.SIGHUP, hang_up)
+            on_ready()
+            await stopping
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await gateway.stop()

@@ -1,0 +1,54 @@
+"""Who has a port: so that a second start can say what is in its way."""
+
+import socket
+import sys
+from pathlib import Path
+
+
+def is_free(address: str, port: int) -> bool:
+    """Whether the address could be bound now."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def holder(port: int) -> str:
+    """Who listens on the port, like `envoy (pid 4711)`; `another process` where the system does not tell."""
+    if sys.platform == "linux":
+        for inode in _listening(port):
+            found = _owner(inode)
+            if found:
+                return found
+    return "another process"
+
+
+def _listening(port: int) -> list[str]:
+    # proc(5): local address in hexadecimal, state 0A is LISTEN, inode in the tenth column.
+    inodes = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            rows = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for row in map(str.split, rows):
+            if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port:
+                inodes.append(row[9])
+    return inodes
+
+
+def _owner(inode: str) -> str | None:
+    wanted = f"socket:[{inode}]"
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            if any(str(fd.readlink()) == wanted for fd in (process / "fd").iterdir()):
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+        except OSError:  # ended meanwhile, or somebody else's
+            continue
+    return None

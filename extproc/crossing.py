@@ -1,0 +1,61 @@
+"""Which headers may cross: from a caller to a provider, and from a provider to a caller.
+
+Nobody's credential reaches somebody else, and what is internal stays inside. Callers put secrets in headers of any name, so what
+merely looks like one is held back too; a `headers` rule can send anything on purpose.
+"""
+
+import re
+from functools import lru_cache
+
+CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-openai-key", "x-anthropic-key", "x-litellm-api-key")
+"""Where clients put keys, in the order in which they are looked at."""
+
+_SECRET = re.compile(r"auth|key|token|secret|passw|credential|cookie|session|signature|jwt|oidc|saml|csrf|xsrf")
+
+# Harmless in spite of their names.
+_NO_SECRET = frozenset({"idempotency-key", "sec-websocket-key"})
+
+_INBOUND = re.compile(
+    r"x-(headgate|envoy|forwarded|original|real|b3|client-cert|amzn|amz|cloud-trace|datadog|correlation|azure)(-|$)"
+    r"|cf-|cdn-|sec-fetch-|sec-ch-|proxy-|traceparent$|tracestate$|baggage$|b3$|forwarded$|via$|origin$|referer$|dnt$"
+    # The account of whoever called, which is not the account of the key that we send.
+    r"|openai-organization$|openai-project$"
+    # What Envoy and the attempt set themselves.
+    r"|host$|content-length$|accept-encoding$|connection$|keep-alive$|te$|transfer-encoding$|trailer$|expect$|priority$"
+)
+_OUTBOUND = re.compile(
+    r"set-cookie|openai-organization$|openai-project$|anthropic-organization-id$|x-(headgate|envoy|amzn|amz|served|cache|robots|xss)(-|$)"
+    r"|cf-|cdn-|server$|via$|alt-svc$|strict-transport-security$|report-to$|nel$|x-request-id$|www-authenticate$|access-control-"
+    r"|x-content-type-options$|x-frame-options$|content-security-policy|x-powered-by$|clear-site-data$|connection$|keep-alive$"
+    r"|transfer-encoding$|trailer$|proxy-|refresh$|location$"
+)
+
+# What a request keeps when it is translated: nothing that belongs to a dialect.
+_NEUTRAL = frozenset({"user-agent", "x-client-request-id"})
+_NEUTRAL_BACK = frozenset({"retry-after", "retry-after-ms", "x-should-retry", "content-type", "date", "cache-control"})
+
+
+@lru_cache(maxsize=4096)
+def to_provider(name: str) -> bool:
+    """May a caller's header go to a provider of the caller's dialect?"""
+    if name.startswith(":") or _INBOUND.match(name):
+        return False
+    return name in _NO_SECRET or not _SECRET.search(name)
+
+
+@lru_cache(maxsize=4096)
+def to_other_provider(name: str) -> bool:
+    """May a caller's header go to a provider of another dialect?"""
+    return name in _NEUTRAL
+
+
+@lru_cache(maxsize=4096)
+def to_caller(name: str) -> bool:
+    """May a provider's header go to the caller?"""
+    return name.startswith(":") or not _OUTBOUND.match(name)
+
+
+@lru_cache(maxsize=4096)
+def to_other_caller(name: str) -> bool:
+    """May a provider's header go to a caller of another dialect?"""
+    return name.startswith(":") or name in _NEUTRAL_BACK

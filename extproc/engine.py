@@ -1,0 +1,80 @@
+"""What a worker runs: the snapshot in force and those before it, and a session for every stream of the gate or the adapter."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+
+from extproc.adapter import AdapterSession
+from extproc.cachestore.entry import Store
+from extproc.config.model import Redis
+from extproc.environment import Environment, Journal
+from extproc.gate import GateSession
+from extproc.routes import Routes
+from extproc.snapshot import Snapshot, decode
+from extproc.transport.seam import Session
+from extproc.upstream import compile_upstream
+
+# Snapshots that are kept for requests that began with them: an adapter asks for one by name, long after it was replaced perhaps.
+_KEPT = 8
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Holds the snapshot in force. Loading another is one assignment; requests under way keep theirs."""
+
+    def __init__(self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store]) -> None:
+        self._journal = journal
+        self._memory = memory
+        self._open_redis = open_redis
+        self._redis: tuple[Redis, Store] | None = None
+        self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
+        self._current: Snapshot | None = None
+
+    @property
+    def current(self) -> Snapshot:
+        """The snapshot in force. There is one from before the first stream on."""
+        if self._current is None:
+            raise RuntimeError("no snapshot was loaded")
+        return self._current
+
+    def find(self, generation: str) -> Snapshot:
+        """The snapshot that a request began with; the one in force if that is forgotten."""
+        return self._snapshots.get(generation, self.current)
+
+    def load(self, data: bytes) -> str:
+        """Makes an encoded snapshot the one in force; its generation. Raises, and changes nothing, if it cannot be built."""
+        generation, message, filters = decode(data)
+        config = message.config
+        environment = Environment(
+            config=config,
+            routes=Routes(config.models),
+            upstreams={name: compile_upstream(name, provider) for name, provider in config.providers.items()},
+            stored_keys=message.keys,
+            keys_exist=message.keys_exist,
+            journal=self._journal,
+            memory=self._memory,
+            redis=self._redis_store(config.redis),
+        )
+        snapshot = Snapshot(generation, environment, filters)
+        self._snapshots[generation] = snapshot
+        self._snapshots.move_to_end(generation)
+        while len(self._snapshots) > _KEPT:
+            self._snapshots.popitem(last=False)
+        self._current = snapshot
+        return generation
+
+    def _redis_store(self, settings: Redis | None) -> Store | None:
+        if settings is None:
+            return None
+        if self._redis is None or self._redis[0] != settings:
+            self._redis = settings, self._open_redis(settings)
+        return self._redis[1]
+
+    def gate(self) -> Session:
+        """A session for one request."""
+        return GateSession(self)
+
+    def adapter(self) -> Session:
+        """A session for one attempt."""
+        return AdapterSession(self)

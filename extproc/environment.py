@@ -1,0 +1,41 @@
+"""What the filters of one snapshot share: the configuration, what was compiled from it, and the worker's own services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from extproc.config.model import Config
+from extproc.keys import StoredKey
+from extproc.ledger.record import Record
+from extproc.routes import Routes
+from extproc.upstream import Upstream
+
+if TYPE_CHECKING:
+    from extproc.cachestore.entry import Store
+
+
+class Journal(Protocol):
+    """Where ended requests are written down."""
+
+    def append(self, record: Record) -> None:
+        """Once a request, after its end."""
+
+
+class Environment(Struct, frozen=True):
+    """Given to each filter's `open`."""
+
+    config: Config
+    routes: Routes
+    upstreams: Mapping[str, Upstream]
+    stored_keys: tuple[StoredKey, ...]
+    """Keys of the state folder, beside those that the configuration holds."""
+    keys_exist: bool
+    """The state folder has, or had, keys: revoking the last one must not open the gateway."""
+    journal: Journal
+    memory: Store
+    """The cache that the workers of this machine share."""
+    redis: Store | None
+    """The cache of the fleet, where one is configured."""

@@ -1,0 +1,373 @@
+"""One request and its answer, from the first header to the last byte, in plain values. The gate's wire side drives it.
+
+    begin ──► proceed ──► forward ──► answer ──► feed ... ──► end
+         └───────┴─ a Response: some filter answers, or refuses
+
+Filters see the request from first to last, their taps the answer from last to first.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from extproc.answering import Answering, BrokenAnswer
+from extproc.attempt import Attempt, Call, Outgoing, may_remove
+from extproc.config.model import Timeouts
+from extproc.crossing import to_provider
+from extproc.dialects import DIALECTS
+from extproc.dialects.sse import Splitter
+from extproc.endpoints import endpoint
+from extproc.errors import Fault, Reject
+from extproc.filter import Handler, Tap
+from extproc.ledger.record import Record
+from extproc.relayed import Relayed
+from extproc.snapshot import Snapshot
+from extproc.usage import Usage
+from extproc.use import Use
+from extproc.values import Request, Response, Target
+from extproc.wire.outgoing import BUFFERED, NONE
+
+# Where a provider never told its usage, a token is taken for this many bytes of text.
+_BYTES_PER_TOKEN = 4
+
+
+class Forward(Struct, frozen=True):
+    """Where the request goes on to, and what is changed of it first."""
+
+    call: Call
+    outgoing: Outgoing
+    clusters: tuple[str, ...]
+    timeouts: tuple[Timeouts, ...]
+    """Of each target, in the same order."""
+
+
+class Head(Struct, frozen=True):
+    """The head of an answer, as the client is to get it."""
+
+    mode: int
+    headers: dict[str, str]
+    remove: list[str]
+
+
+class Exchange:
+    """One request under way."""
+
+    __slots__ = (
+        "_answering", "_attempt", "_following", "_held", "_left", "_started", "_taps", "attempts", "call", "cluster", "request",
+        "response", "snapshot",
+    )  # fmt: skip
+
+    def __init__(self, snapshot: Snapshot, headers: dict[str, str]) -> None:
+        self._started = time.perf_counter()
+        self.snapshot = snapshot
+        path = headers.get(":path", "")
+        method = headers.get(":method", "")
+        kind = endpoint(method, path, headers)
+        bare = path.partition("?")[0]
+        record = Record(id=headers.get("x-request-id", ""), time=time.time(), dialect=kind.dialect, path=bare)
+        self.request = Request(method, path, headers, kind, record)
+        self.response: Response | None = None
+        self.call: Call | None = None
+        self._taps: list[Tap] = []
+        self._following: list[Tap] = []
+        self._attempt: Attempt | None = None
+        self._answering: Answering | None = None
+        self.cluster = ""
+        self.attempts = 0
+        self._held: list[bytes] | None = None
+        self._left = -1
+
+    # The request's way in.
+
+    async def begin(self) -> Response | None:
+        """The filters that need no body."""
+        answered = await self._run(self.snapshot.early)
+        if answered is None and self.request.endpoint.buffered:
+            try:
+                self._check_body(self.request.headers)
+            except Reject as reject:
+                return self.refuse(reject.fault)
+        return answered
+
+    def _check_body(self, headers: Mapping[str, str]) -> None:
+        """What the head tells of a body that is to be read whole."""
+        length = headers.get("content-length", "")
+        if length.isascii() and length.isdigit():
+            self._check_size(int(length))
+        if encoding := headers.get("content-encoding"):
+            raise Reject(415, "unsupported_encoding", f"The request body is compressed ({encoding}); send it as it is.")
+        # Envoy buffers JSON only, so that a big upload is not held up; a body that it does not buffer cannot be read here.
+        if not headers.get("content-type", "").lower().startswith("application/json"):
+            told = headers.get("content-type", "none")
+            raise Reject(415, "unsupported_media_type", f"The content-type is {told}; send `content-type: application/json`.")
+
+    def _check_size(self, size: int) -> None:
+        limit = self.snapshot.config.limits.request_body
+        if size > limit:
+            raise Reject(413, "request_too_large", f"The request body has {size} bytes; at most {limit} are taken.")
+
+    async def proceed(self, body: bytes) -> Response | None:
+        """The filters that may look at the body."""
+        self.request.body = body
+        self.request.record.bytes_in = len(body)
+        try:
+            # Envoy's own limit is never below 1 MiB.
+            self._check_size(len(body))
+        except Reject as reject:
+            return self.refuse(reject.fault)
+        return await self._run(self.snapshot.filters)
+
+    async def _run(self, handlers: Sequence[Handler]) -> Response | None:
+        try:
+            for handler in handlers:
+                outcome = await handler.request(self.request)
+                if isinstance(outcome, Tap):
+                    self._taps.append(outcome)
+                elif outcome is not None:
+                    return self._respond(outcome)
+        except Reject as reject:
+            return self.refuse(reject.fault, dict(reject.headers))
+        return None
+
+    def refuse(self, fault: Fault, headers: Mapping[str, str] | None = None) -> Response:
+        """The fault as an answer in the client's dialect."""
+        dialect = DIALECTS[self.request.endpoint.dialect]
+        body = msgspec.json.encode(dialect.write_error(fault, self.request.record.id))
+        self.request.record.error = fault.code
+        return self._respond(Response(fault.status, {"content-type": "application/json", **(headers or {})}, body))
+
+    def _respond(self, response: Response) -> Response:
+        """An answer that no provider is asked for: it passes the taps at once."""
+        self._follow(response)
+        if response.stream:
+            split = Splitter()
+            events = split.feed(response.body)
+            if split.pending:
+                events.append(split.pending)
+        else:
+            events = [response.body]
+        response.body = b"".join(self._tap(events))
+        response.finished, response.ended = True, "complete"
+        self.request.record.bytes_out = len(response.body)
+        return response
+
+    def forward(self) -> Forward:
+        """Where the request goes. Raises `Reject` where it cannot be made into what the provider needs."""
+        request, snapshot = self.request, self.snapshot
+        request.settle()
+        read = request.endpoint.buffered
+        envelope = request.envelope if read else None
+        headers = {name: value for name, value in request.headers.items() if to_provider(name)}
+        for name, value in request.set_headers.items():
+            headers.pop(name, None)
+            if value is not None:
+                headers[name] = value
+        record = request.record
+        self.call = call = Call(
+            id=record.id,
+            generation=snapshot.generation,
+            dialect=request.endpoint.dialect,
+            kind=request.endpoint.kind,
+            path=request.path,
+            headers=headers,
+            targets=request.targets,
+            model=record.model,
+            stream=envelope is not None and bool(envelope.stream),
+            include_usage=envelope is not None and envelope.include_usage,
+            strict=request.headers.get("x-headgate-strict", "").lower() == "true",
+        )
+        record.stream = call.stream
+        upstreams = [snapshot.upstreams[target.provider] for target in request.targets]
+        if len(upstreams) == 1:
+            self._attempt = Attempt(call, request.targets[0], upstreams[0])
+            outgoing = self._attempt.outgoing(request.headers, request.body)
+        else:
+            # The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there.
+            kept = {**headers, "content-length": str(len(request.body)), "x-request-id": record.id}
+            outgoing = Outgoing(
+                {name: value for name, value in kept.items() if request.headers.get(name) != value},
+                [name for name in request.headers if name not in kept and may_remove(name)],
+                request.body,
+            )
+        return Forward(
+            call,
+            outgoing,
+            tuple(upstream.cluster for upstream in upstreams),
+            tuple(upstream.timeouts for upstream in upstreams),
+        )
+
+    # The answer's way out.
+
+    def answer(self, headers: Mapping[str, str], *, local: str, cluster: str, attempts: int) -> Head:
+        """The head of an answer. `local` is Envoy's reason where the answer is one of its own, and empty for a provider's."""
+        status = int(headers.get(":status", "0"))
+        self.cluster, self.attempts = cluster, attempts
+        request, attempt = self.request, self._attempt
+        set_headers: dict[str, str] = {}
+        remove: list[str] = []
+        if local or self.call is None:
+            response = Response(status, {}, origin="envoy")
+            request.record.error = local or "local_reply"
+            mode = NONE
+        else:
+            if attempt is not None:
+                answering = attempt.answering(status, headers)
+                set_headers, remove = attempt.response_headers(headers)
+            else:
+                answering = Relayed(status, headers, raw=self.call.kind == "raw")
+            self._answering = answering
+            mode = answering.mode
+            set_headers.update(answering.headers)
+            response = Response(answering.status, {}, origin="provider", stream=answering.stream)
+            response.headers["content-type"] = set_headers.get("content-type", headers.get("content-type", ""))
+            length = headers.get("content-length", "")
+            self._left = int(length) if length.isascii() and length.isdigit() else -1
+        response.attempts = attempts
+        response.target = self._target()
+        self._follow(response)
+        if self._answering is not None:
+            if mode and not response.stream and any(tap.whole for tap in self._following):
+                self._held = []
+            if self._answering.rewrites or response.stream or self._held is not None:
+                remove.append("content-length")
+        if response.status != status:
+            set_headers[":status"] = str(response.status)
+        set_headers.update({name: value for name, value in response.headers.items() if value and headers.get(name) != value})
+        return Head(mode, set_headers, [name for name in remove if name in headers and name not in set_headers])
+
+    def _target(self) -> Target | None:
+        """Who answered: attempts go down the list of targets, one each."""
+        targets = self.request.targets
+        index = max(self.attempts, 1) - 1
+        if not targets or index >= len(targets):
+            return None
+        upstream = self.snapshot.upstreams[targets[index].provider]
+        return targets[index] if not self.cluster or upstream.cluster == self.cluster else None
+
+    @property
+    def relayed(self) -> bool:
+        """The attempt runs in the adapter, and tells of it aside."""
+        return isinstance(self._answering, Relayed)
+
+    def tell(self, use: Use) -> None:
+        """What the adapter says of the answer, aside."""
+        if isinstance(self._answering, Relayed):
+            self._answering.tell(use)
+
+    @property
+    def status(self) -> int:
+        """What the client gets; reading the body may have changed it."""
+        return self._answering.status if self._answering is not None else 0
+
+    def feed(self, chunk: bytes, end: bool) -> bytes:
+        """The provider's bytes as the client gets them. Raises `BrokenAnswer`."""
+        answering, response = self._answering, self.response
+        if answering is None or response is None or response.ended:
+            return chunk
+        if self._left >= 0:
+            # A client that has its content-length may hang up before the empty last message comes: the answer is whole already.
+            self._left -= len(chunk)
+            end = end or self._left <= 0
+        events = answering.feed(chunk, end)
+        response.usage, response.answered = answering.usage, answering.answered
+        if answering.status != response.status and answering.mode != BUFFERED:
+            raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent an answer that is none")
+        response.finished, response.status = answering.finished, answering.status
+        if self._held is not None:
+            self._held += events
+            events = [b"".join(self._held)] if end else []
+        out = b"".join(self._tap(events))
+        if end:
+            self.close(whole=True)
+        self.request.record.bytes_out += len(out)
+        return out
+
+    def _follow(self, response: Response) -> None:
+        self.response = response
+        self.request.record.first_byte = time.perf_counter() - self._started
+        for tap in reversed(self._taps):
+            tap.start(response)
+        self._following = [tap for tap in reversed(self._taps) if not tap.passes]
+
+    def _tap(self, events: list[bytes]) -> list[bytes]:
+        for tap in self._following:
+            if not events:
+                break
+            events = tap.events(events)
+        return events
+
+    # The end.
+
+    def close(self, whole: bool) -> None:
+        """The last byte has passed (`whole`), or nobody listens any more. Settles what the taps and the ledger are told of it."""
+        response = self.response
+        if response is None:
+            # Refused by Envoy before any answer of ours, or given up by the client while it waited.
+            self.response = response = Response(0, {}, origin="envoy")
+        if response.ended:
+            return
+        answering = self._answering
+        if answering is not None and answering.mode != NONE:
+            response.finished = answering.finished
+            if not whole and not response.finished:
+                response.ended = "client_closed"
+            else:
+                response.ended = "complete" if response.finished else "provider_broke"
+        else:
+            response.ended = "complete" if whole or response.status else "client_closed"
+
+    async def end(self) -> None:
+        """Lets every tap finish. Call after `close`."""
+        self.settle()
+        response = self.response
+        assert response is not None
+        for tap in reversed(self._taps):
+            await tap.end(response)
+
+    def settle(self) -> Record:
+        """The record, brought up to what is known now."""
+        record, response, answering = self.request.record, self.response, self._answering
+        record.tenant, record.key = self.request.identity.tenant, self.request.identity.key
+        record.duration = time.perf_counter() - self._started
+        if response is None:
+            self._expect(record)
+            return record
+        record.status = response.status
+        target = response.target
+        if target is not None:
+            record.provider, record.target, record.attempts = target.provider, target.model, response.attempts
+        record.answered = response.answered
+        if answering is not None:
+            record.error = answering.error or record.error
+            record.metered = response.usage is not None or self.request.endpoint.kind == "chat"
+        self._count(record, response)
+        record.outcome = _outcome(response)
+        record.partial = record.outcome in ("client_closed", "provider_broke") and bool(record.provider)
+        return record
+
+    def _expect(self, record: Record) -> None:
+        # No answer yet: for the case that this worker does not live to see it, who was asked first.
+        if self.request.targets:
+            record.provider, record.target = self.request.targets[0].provider, self.request.targets[0].model
+
+    def _count(self, record: Record, response: Response) -> None:
+        answering = self._answering
+        if response.usage is not None:
+            record.usage, record.estimated = response.usage, response.estimated
+        if answering is None or response.status >= 400 or self.request.endpoint.kind != "chat":
+            return
+        if response.usage is None or (not answering.finished and response.usage.output * _BYTES_PER_TOKEN < answering.text):
+            # Broken off before the final count, or a provider that never counts: what was seen is better than nothing.
+            told = response.usage or Usage(input=len(self.request.body) // _BYTES_PER_TOKEN)
+            record.usage = msgspec.structs.replace(told, output=max(told.output, -(-answering.text // _BYTES_PER_TOKEN)))
+            record.estimated = True
+
+
+def _outcome(response: Response) -> str:
+    if response.ended in ("client_closed", "provider_broke"):
+        return response.ended
+    if response.origin == "gateway" and response.status >= 400:
+        return "rejected"
+    return "error" if response.status >= 400 else "complete"

@@ -1,0 +1,221 @@
+"""The gate: one session a request, at Envoy's router level. It turns Envoy's messages into an `Exchange`'s steps and back.
+
+Its promises to Envoy (tried on 1.40, docs/envoy.md): the reply to the request headers always says how the rest is to be sent, for
+by configuration Envoy sends no response at all to a gate that did not ask; a change of route needs `clear_route_cache` and at least one
+header mutation; bodies of responses come as they arrive, never buffered beyond what they announce.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from extproc.answering import BrokenAnswer
+from extproc.drive import Waiting, begin
+from extproc.envoy import names
+from extproc.errors import Fault, Reject
+from extproc.exchange import Exchange, Forward
+from extproc.transport.seam import Replies
+from extproc.use import USE_KEY, read_use
+from extproc.values import Response
+from extproc.wire.incoming import Incoming, Part
+from extproc.wire.outgoing import BUFFERED, GO_ON, NONE, answer, reply
+
+if TYPE_CHECKING:
+    from extproc.engine import Engine
+
+# How stale the record in Envoy's hands may be when this worker is killed in mid-stream, in seconds.
+_TELL_EVERY = 0.25
+
+# Which statuses are worth another target is the route's to say (`retriable_status_codes`).
+_RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
+
+_INTERNAL = Fault(500, "internal_error", "The gateway failed. Its log has the reason, under this request's id.")
+
+_log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+
+# The commonest reply to request headers, made once a dialect: "send me the body whole, and show me the response".
+_WANT_BODY = {
+    dialect: reply(
+        Part.REQUEST_HEADERS, metadata={names.NAMESPACE: {names.DIALECT: dialect}}, request_body=BUFFERED, response_headers=True
+    )
+    for dialect in ("openai", "anthropic")
+}
+
+
+class GateSession:
+    """One request, from its headers to the end of its answer."""
+
+    __slots__ = ("_body_mode", "_engine", "_exchange", "_told")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._exchange: Exchange | None = None
+        self._body_mode = NONE
+        self._told = 0.0
+
+    def receive(self, message: bytes) -> Replies | Waiting[Replies]:
+        """One message from Envoy."""
+        incoming = Incoming(message)
+        part = incoming.part
+        if part is Part.RESPONSE_BODY:
+            return self._guarded(self._response_body, incoming)
+        if part is Part.REQUEST_BODY or part is Part.REQUEST_HEADERS:
+            return begin(self._request(incoming))
+        if part is Part.RESPONSE_HEADERS:
+            return self._guarded(self._response_headers, incoming)
+        return [GO_ON[part]]
+
+    def close(self) -> Waiting[None] | None:
+        """Envoy has closed the stream."""
+        exchange = self._exchange
+        if exchange is None:
+            return None
+        exchange.close(whole=False)
+        rest = begin(exchange.end())
+        return rest if isinstance(rest, Waiting) else None
+
+    # Requests: filters may wait.
+
+    async def _request(self, incoming: Incoming) -> Replies:
+        try:
+            if incoming.part is Part.REQUEST_HEADERS:
+                return await self._request_headers(incoming)
+            return await self._proceed(incoming.part, incoming.body)
+        except Exception:  # a bug of ours: told once, answered in the client's dialect, and nothing goes on
+            return self._failed()
+
+    async def _request_headers(self, incoming: Incoming) -> Replies:
+        self._exchange = exchange = Exchange(self._engine.current, incoming.headers())
+        refused = await exchange.begin()
+        if refused is not None:
+            return self._answer(refused)
+        if incoming.end or not exchange.request.endpoint.buffered:
+            return await self._proceed(incoming.part, b"")
+        return [_WANT_BODY[exchange.request.endpoint.dialect]]
+
+    async def _proceed(self, part: Part, body: bytes) -> Replies:
+        exchange = self._exchange
+        assert exchange is not None
+        answered = await exchange.proceed(body)
+        if answered is not None:
+            return self._answer(answered)
+        try:
+            forward = exchange.forward()
+        except Reject as reject:
+            return self._answer(exchange.refuse(reject.fault, dict(reject.headers)))
+        return [self._forward(part, forward)]
+
+    def _forward(self, part: Part, forward: Forward) -> bytes:
+        """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
+        exchange = self._exchange
+        assert exchange is not None
+        own: dict[str, Any] = {names.DIALECT: forward.call.dialect, names.RECORD: _encode(exchange.settle()).decode()}
+        headers = forward.outgoing.headers
+        if len(forward.clusters) > 1:
+            own[names.ADAPTER] = names.ADAPTER_ON
+            own[names.CALL] = _encode(forward.call).decode()
+            headers["x-envoy-max-retries"] = str(len(forward.clusters) - 1)
+            headers["x-envoy-retry-on"] = _RETRY_ON
+        if "upgrade" not in exchange.request.headers:
+            own[names.IDLE] = names.idle_key(forward.timeouts)
+            headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(int(max(one.first_byte for one in forward.timeouts) * 1000))
+        self._told = time.monotonic()
+        return reply(
+            part,
+            headers=headers,
+            remove=forward.outgoing.remove,
+            body=forward.outgoing.body if part is Part.REQUEST_BODY else None,
+            metadata={names.NAMESPACE: own, names.TARGETS_NAMESPACE: names.targets(forward.clusters)},
+            clear_route_cache=True,
+            request_body=NONE if part is Part.REQUEST_HEADERS else None,
+            response_headers=part is Part.REQUEST_HEADERS,
+        )
+
+    def _answer(self, response: Response) -> Replies:
+        exchange = self._exchange
+        assert exchange is not None
+        own = {names.DIALECT: exchange.request.endpoint.dialect, names.RECORD: _encode(exchange.settle()).decode()}
+        details = names.DETAILS_PREFIX + (exchange.request.record.error or exchange.request.record.cache or response.origin)
+        return [answer(response.status, response.headers, response.body, details=details, metadata={names.NAMESPACE: own})]
+
+    def _failed(self) -> Replies:
+        exchange = self._exchange
+        if exchange is None:
+            _log.exception("a request could not even be read")
+            return [answer(500, {"content-type": "text/plain"}, _INTERNAL.message.encode(), details=names.DETAILS_PREFIX + "internal_error")]
+        _log.exception("request %s failed", exchange.request.record.id)
+        return self._answer(exchange.refuse(_INTERNAL))
+
+    # Responses: nothing waits.
+
+    def _guarded(self, step: Any, incoming: Incoming) -> Replies:
+        try:
+            return [step(incoming)]
+        except BrokenAnswer as error:
+            exchange = self._exchange
+            _log.warning("request %s: %s", exchange.request.record.id if exchange else "?", error)
+            raise
+        except Exception:  # a bug of ours: told once; the response has begun, or its head cannot be made, so it is broken off
+            _log.exception("request %s failed in its answer", self._exchange.request.record.id if self._exchange else "?")
+            raise
+
+    def _response_headers(self, incoming: Incoming) -> bytes:
+        exchange = self._exchange
+        if exchange is None:
+            return GO_ON[incoming.part]
+        details = str(incoming.attribute(names.DETAILS_ATTRIBUTE) or "")
+        cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
+        attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
+        local = "" if details == names.VIA_UPSTREAM else details.partition("{")[0] or "local_reply"
+        head = exchange.answer(incoming.headers(), local=local, cluster=cluster, attempts=attempts)
+        self._body_mode = head.mode
+        self._take_use(incoming)
+        if incoming.end:
+            exchange.feed(b"", True)
+            exchange.close(whole=True)
+        return reply(
+            incoming.part,
+            headers=head.headers,
+            remove=head.remove,
+            metadata=self._record(),
+            response_body=head.mode or None,
+            response_headers=bool(head.mode),
+        )
+
+    def _response_body(self, incoming: Incoming) -> bytes:
+        exchange = self._exchange
+        if exchange is None:
+            return GO_ON[incoming.part]
+        self._take_use(incoming)
+        usage = exchange.response.usage if exchange.response else None
+        out = exchange.feed(incoming.body, incoming.end)
+        unchanged = out is incoming.body or out == incoming.body
+        news = exchange.response is not None and exchange.response.usage is not usage
+        if incoming.end:
+            exchange.close(whole=True)
+        metadata = self._record() if news or time.monotonic() - self._told > _TELL_EVERY else None
+        if unchanged and metadata is None and self._body_mode != BUFFERED:
+            return GO_ON[incoming.part]
+        headers = None
+        if self._body_mode == BUFFERED:
+            headers = {"content-length": str(len(out)), ":status": str(exchange.status)}
+        return reply(incoming.part, headers=headers, body=None if unchanged else out, metadata=metadata)
+
+    def _take_use(self, incoming: Incoming) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.relayed:
+            use = read_use(incoming.metadata(names.USE_NAMESPACE, USE_KEY), exchange.cluster, exchange.attempts)
+            if use is not None:
+                exchange.tell(use)
+
+    def _record(self) -> dict[str, Any]:
+        """The record as it stands, for Envoy to keep: its access log has it if this worker dies."""
+        exchange = self._exchange
+        assert exchange is not None
+        self._told = time.monotonic()
+        return {names.NAMESPACE: {names.RECORD: _encode(exchange.settle()).decode()}}

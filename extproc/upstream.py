@@ -1,0 +1,50 @@
+"""A provider made ready: where it is, what it speaks, and the headers that it alone gets."""
+
+from msgspec import Struct
+
+from extproc.config.model import HeaderEdits, Provider, Timeouts
+from extproc.config.urls import provider_url
+from extproc.dialects import DIALECTS
+from extproc.dialects.dialect import Dialect
+from extproc.envoy.names import cluster_name
+
+
+class Upstream(Struct, frozen=True):
+    """A provider, compiled from its section of the configuration."""
+
+    name: str
+    cluster: str
+    """Its Envoy cluster."""
+    dialect: Dialect
+    authority: str
+    """Host, and port unless it is the scheme's own."""
+    scheme: str
+    prefix: str
+    """Path that comes before an endpoint's own, such as `/v1`."""
+    headers: tuple[tuple[str, str], ...]
+    """Its credential and whatever else it always gets."""
+    request: HeaderEdits
+    response: HeaderEdits
+    timeouts: Timeouts
+
+    def path(self, client_path: str) -> str:
+        """The provider's path for a client's: `/v1/chat/completions?x=1` becomes `/openai/v1/chat/completions?x=1`."""
+        return self.prefix + client_path.removeprefix("/v1")
+
+
+def compile_upstream(name: str, provider: Provider) -> Upstream:
+    """The provider `name`, ready for traffic. The configuration is known to be good."""
+    dialect = DIALECTS[provider.dialect]
+    url = provider_url(provider)
+    return Upstream(
+        name=name,
+        cluster=cluster_name(name),
+        dialect=dialect,
+        authority=url.authority,
+        scheme=url.scheme,
+        prefix=url.prefix,
+        headers=dialect.credential(provider.key or ""),
+        request=provider.headers.request,
+        response=provider.headers.response,
+        timeouts=provider.timeouts,
+    )

@@ -1,0 +1,42 @@
+"""What an attempt tells the gate of the provider's answer, as dynamic metadata: usage, above all.
+
+A client's dialect may have no field for a kind of token, and the gate sees only what the client sees; so the attempt says it aside.
+The gate believes it only if it comes from the attempt that answered, since metadata of a failed attempt stays behind.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from extproc.usage import Usage
+USE_KEY = "told"
+"""Where the adapter's metadata holds it, as JSON."""
+
+
+class Use(Struct, frozen=True, omit_defaults=True):
+    """One attempt's account of its answer, so far."""
+
+    cluster: str
+    attempt: int
+    provider: str = ""
+    target: str = ""
+    answered: str = ""
+    usage: Usage | None = None
+    text: int = 0
+    """UTF-8 bytes of generated content seen."""
+    finished: bool = False
+    error: str = ""
+
+    def encode(self) -> str:
+        """As metadata carries it."""
+        return msgspec.json.encode(self).decode()
+
+
+def read_use(text: str, cluster: str, attempt: int) -> Use | None:
+    """The account of the attempt that answered; None if there is none, or if it is another attempt's."""
+    if not text:
+        return None
+    try:
+        use = msgspec.json.decode(text, type=Use)
+    except msgspec.DecodeError:
+        return None
+    return use if use.cluster == cluster and use.attempt == attempt else None

@@ -1,0 +1,135 @@
+"""The plain values that filters see: a request, who sent it, where it may go, and what came back. Nothing here knows Envoy or gRPC."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects.envelope import Envelope, open_envelope
+from extproc.errors import Reject
+from extproc.ledger.record import Record
+from extproc.usage import Usage
+
+Kind = Literal["chat", "json", "models", "raw"]
+"""`chat`: translated between dialects. `json`: JSON with a model in it, for providers of the same dialect. `models`: answered by us.
+`raw`: anything else; the body is not looked at."""
+
+
+class Endpoint(Struct, frozen=True):
+    """What a path means."""
+
+    dialect: str
+    kind: Kind
+
+    @property
+    def buffered(self) -> bool:
+        """True where the gate reads the request's body before it decides."""
+        return self.kind in ("chat", "json")
+
+
+class Identity(Struct, frozen=True):
+    """Who is calling."""
+
+    tenant: str = ""
+    """Whom the key belongs to; the boundary that the cache and the ledger keep."""
+    key: str = ""
+    """The key's name, never the key."""
+
+
+class Target(Struct, frozen=True):
+    """A provider, and the model name that it knows."""
+
+    provider: str
+    model: str
+    """Empty where the request names no model (`raw`)."""
+
+
+class Request:
+    """One request on its way in. Filters read it, attach to it what they found out, and may edit it."""
+
+    __slots__ = (
+        "_edited", "_envelope", "_json", "body", "endpoint", "headers", "identity", "method", "path", "record", "set_headers", "targets",
+    )  # fmt: skip
+
+    def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record) -> None:
+        self.method = method
+        self.path = path
+        """With the query."""
+        self.headers = headers
+        """As the client sent them, names in lower case; repeated ones joined by a comma. Read-only: see `set_headers`."""
+        self.endpoint = endpoint
+        self.record = record
+        """What the ledger will say of this request; filters fill in what they know."""
+        self.body = b""
+        """Empty before the body was read, and always for `raw`."""
+        self.identity = Identity()
+        self.targets: tuple[Target, ...] = ()
+        """Where it may go, in order; set by the filter that routes."""
+        self.set_headers: dict[str, str | None] = {}
+        """Changes to what the provider is sent: a value sets the header, None takes it off."""
+        self._envelope: Envelope | None = None
+        self._json: dict[str, Any] | None = None
+        self._edited = False
+
+    @property
+    def envelope(self) -> Envelope:
+        """The few members that the gate itself reads. Raises `Reject` 400 when the body is not JSON or a member has the wrong type."""
+        if self._envelope is None:
+            self._envelope = open_envelope(self.body)
+        return self._envelope
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The whole body, decoded once. Read-only: see `edit`."""
+        if self._json is None:
+            try:
+                self._json = msgspec.json.decode(self.body)
+            except msgspec.DecodeError as error:
+                raise Reject(400, "invalid_json", f"The request body is not valid JSON: {error}.") from None
+            if not isinstance(self._json, dict):
+                raise Reject(400, "invalid_json", "The request body has to be a JSON object.")
+        return self._json
+
+    def edit(self) -> dict[str, Any]:
+        """The decoded body, to be changed in place; marks the request as changed, so that it is encoded again."""
+        self._edited = True
+        return self.json
+
+    def settle(self) -> None:
+        """Encodes the body again if a filter edited it."""
+        if self._edited:
+            self.body, self._edited, self._envelope = msgspec.json.encode(self._json), False, None
+
+
+Origin = Literal["provider", "cache", "gateway", "envoy"]
+
+
+class Response:
+    """One response on its way out: its head, and what is known of it. The body passes by as events."""
+
+    __slots__ = ("answered", "attempts", "body", "ended", "estimated", "finished", "headers", "origin", "status", "stream", "target", "usage")  # fmt: skip
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes = b"", *, origin: Origin = "gateway", stream: bool = False) -> None:
+        self.status = status
+        self.headers = headers
+        """What the client gets beside what Envoy adds. Taps may change them in `start`."""
+        self.body = body
+        """The whole of it, for a response that a filter made itself; empty for one that passes by."""
+        self.origin = origin
+        """Who made it."""
+        self.stream = stream
+        """Server-sent events; otherwise the body is one event."""
+        self.target: Target | None = None
+        """Who answered."""
+        self.attempts = 0
+        """Attempts that it took."""
+        self.usage: Usage | None = None
+        """Tokens, as far as they are known by now."""
+        self.answered = ""
+        """The model that the provider named."""
+        self.estimated = False
+        """True: the provider never told its usage; `usage` is our guess from what was seen."""
+        self.finished = False
+        """True once the dialect's own terminal event, or the whole body, was seen."""
+        self.ended: Literal["", "complete", "client_closed", "provider_broke"] = ""
+        """How it ended; empty while it lasts."""

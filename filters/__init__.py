@@ -1,0 +1,1 @@
+"""The filters, one a file. A name in the configuration's `filters` is a module here; its settings are the one `Filter` that it defines."""

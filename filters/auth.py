@@ -1,0 +1,119 @@
+"""Who is calling: a virtual key, wherever clients put one, becomes an identity. Without keys, only this machine may call.
+
+A gateway that has no keys serves loopback only, and a web page must not reach it through the browser of somebody who works there (DNS
+rebinding): so the Host has to be a loopback name, and so has the Origin, if there is one. A gateway on another address without keys
+refuses everything unless its listener says `open: true`. Once keys exist, revoking the last one does not open it again.
+"""
+
+import binascii
+import ipaddress
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from extproc import CREDENTIALS, Environment, Filter, Handler, Identity, KeyTable, Reject, Request, StoredKey
+
+_BEARER = "bearer "
+_IN_PROTOCOL = "openai-insecure-api-key."
+
+
+class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A caller's key, as `headgate keys hash` prints it."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    """What the ledger and the logs call it."""
+    hash: Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+    """SHA-256 of the key; the key itself is never stored."""
+    tenant: str = ""
+    """Whom it belongs to: keys of one tenant share a cache and a line in reports. The key's own name unless given."""
+
+
+class Auth(Filter, frozen=True, kw_only=True):
+    """Authenticates callers by virtual key."""
+
+    early: ClassVar[bool] = True
+
+    keys: tuple[Key, ...] = ()
+    """Keys, beside those that `headgate keys create` made."""
+    required: bool | None = None
+    """Refuse callers without a key. Unless given: yes as soon as there are keys."""
+
+    def open(self, environment: Environment) -> Handler:
+        """See `Filter.open`."""
+        listener = environment.config.listener
+        private = listener.open or is_loopback(listener.address)
+        required = self.required
+        if required is None:
+            required = bool(self.keys) or environment.keys_exist
+        own = [StoredKey(key.name, binascii.unhexlify(key.hash.removeprefix("sha256:")), key.tenant) for key in self.keys]
+        table = KeyTable([*environment.stored_keys, *own], required=required or not private)
+        return _Auth(table, strangers_possible=not listener.open)
+
+
+class _Auth:
+    def __init__(self, table: KeyTable, *, strangers_possible: bool) -> None:
+        self._table = table
+        self._check_host = strangers_possible
+
+    async def request(self, request: Request) -> None:
+        sent = False
+        for key in _sent_keys(request.headers):
+            sent = True
+            identity = self._table.find(key)
+            if identity is not None:
+                request.identity = identity
+                return
+        if self._table.required:
+            raise _refusal(sent)
+        request.identity = Identity()
+        if self._check_host:
+            _check_loopback(request.headers)
+
+
+def _sent_keys(headers: dict[str, str]) -> Iterator[str]:
+    for name in CREDENTIALS:
+        if (value := headers.get(name)) is not None:
+            yield value[len(_BEARER) :].strip() if value[: len(_BEARER)].lower() == _BEARER else value.strip()
+    # A browser's WebSocket can send no header but this one.
+    for protocol in headers.get("sec-websocket-protocol", "").split(","):
+        if protocol.strip().startswith(_IN_PROTOCOL):
+            yield protocol.strip()[len(_IN_PROTOCOL) :]
+
+
+def _refusal(sent: bool) -> Reject:
+    challenge = (("www-authenticate", "Bearer"),)
+    if sent:
+        return Reject(401, "invalid_api_key", "The API key is not known here. It has to be one of this gateway's own keys.", headers=challenge)
+    message = "No API key was sent. Send one of this gateway's keys as `Authorization: Bearer KEY` or `x-api-key: KEY`."
+    return Reject(401, "missing_api_key", message, headers=challenge)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine."""
+    host = host.strip("[]").lower().rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_loopback(headers: dict[str, str]) -> None:
+    authority = headers.get(":authority", "")
+    if not is_loopback(_host(f"//{authority}")):
+        message = f"This gateway has no keys, so it answers to loopback names only, not to the Host {authority!r}. Create keys to use others."
+        raise Reject(403, "foreign_host", message)
+    origin = headers.get("origin")
+    if origin is not None and not is_loopback(_host(origin)):
+        message = f"This gateway has no keys, so web pages from elsewhere may not use it (Origin {origin!r}). Create keys to allow them."
+        raise Reject(403, "foreign_origin", message)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,172 @@
+"""The exact cache: the same request, from the same tenant, to the same targets, is answered from memory.
+
+What is the same is decided by a SHA-256 of everything that shapes an answer: tenant, dialect, path, the resolved targets, the headers that
+change behaviour, and the body in canonical form. By default only requests that say `temperature: 0` (and embeddings, which have no
+temperature) are looked up. An answer is kept only when it is whole, a success, and of the first target: a fallback's answer must not
+outlive the trouble that it bridged. Of several callers that ask the same at once, one asks the provider (streams excepted).
+"""
+
+import hashlib
+import time
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from extproc import Entry, Environment, Filter, Handler, Lead, Request, Response, Store, Tap, Usage
+
+HEADER = "x-headgate-cache"
+"""Response header: `hit`, `miss` or `bypass`."""
+
+# A change in what is kept, or in how keys are made, must not meet entries of before.
+_VERSION = b"headgate-cache-1"
+
+_NO_TEMPERATURE = frozenset({"/v1/embeddings", "/v1/moderations"})
+_BEHAVIOUR = ("anthropic-version", "anthropic-beta", "openai-beta", "openai-version", "x-headgate-strict")
+
+
+class Cache(Filter, frozen=True, kw_only=True):
+    """Answers repeated requests from memory or Redis."""
+
+    ttl: Annotated[float, Meta(gt=0, le=31_536_000)] = 3600.0
+    """How long an answer is kept, in seconds."""
+    deterministic_only: bool = True
+    """Only requests whose answer should not vary: `temperature: 0`, embeddings. False: all of them."""
+    store: Literal["memory", "redis"] | None = None
+    """Where: `memory`, shared by the workers of one machine, or `redis`, shared by all. Redis if it is configured, unless given."""
+    max_bytes: Annotated[int, Meta(ge=1)] = 64 * 1024 * 1024
+    """Size of the memory; what was used least recently goes first."""
+    max_entry: Annotated[int, Meta(ge=1)] = 4 * 1024 * 1024
+    """Largest answer that is kept, in bytes."""
+    wait: Annotated[float, Meta(ge=0, le=25)] = 10.0
+    """How long to wait for somebody else's answer to the same request, in seconds, before asking as well."""
+    keep_fallbacks: bool = False
+    """Keep answers of other than the first target, too."""
+
+    def open(self, environment: Environment) -> Handler:
+        """See `Filter.open`."""
+        redis = environment.redis
+        store = environment.memory if self.store == "memory" or redis is None else redis
+        return _Cache(self, store)
+
+
+class _Cache:
+    def __init__(self, settings: Cache, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+
+    async def request(self, request: Request) -> Response | Tap | None:
+        if not request.endpoint.buffered or not self._cacheable(request):
+            return None
+        wishes = _cache_control(request.headers.get("cache-control", ""))
+        if "no-store" in wishes:
+            request.record.cache = "bypass"
+            return _Mark("bypass")
+        key = _key(request)
+        if "no-cache" in wishes:
+            request.record.cache = "miss"
+            return _Keep(self, key, None)
+        stream = bool(request.envelope.stream)
+        found = await self.store.begin(key, lead=not stream, wait=self.settings.wait)
+        if isinstance(found, Entry):
+            age = max(0, int(time.time() - found.created))
+            if age <= wishes.get("max-age", age):
+                return _replay(request, found, age)
+            found = None
+        request.record.cache = "miss"
+        return _Keep(self, key, found)
+
+    def _cacheable(self, request: Request) -> bool:
+        if not self.settings.deterministic_only:
+            return True
+        return request.envelope.temperature == 0 or request.path.partition("?")[0] in _NO_TEMPERATURE
+
+
+def _cache_control(value: str) -> dict[str, int]:
+    """Directives of a request's `cache-control` (RFC 9111, section 5.2.1) and their seconds."""
+    wishes: dict[str, int] = {}
+    for part in value.lower().split(","):
+        name, _, seconds = part.strip().partition("=")
+        if name:
+            wishes[name] = int(seconds) if seconds.isascii() and seconds.isdigit() else 0
+    return wishes
+
+
+def _key(request: Request) -> bytes:
+    digest = hashlib.sha256(_VERSION)
+    parts = [request.identity.tenant, request.endpoint.dialect, request.path]
+    parts += [f"{target.provider}/{target.model}" for target in request.targets]
+    parts += [f"{name}={request.headers.get(name, '')}" for name in _BEHAVIOUR]
+    parts += [f"{name}={value}" for name, value in sorted(request.set_headers.items())]
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape")
+        # Lengths keep `a` + `bc` from being `ab` + `c`.
+        digest.update(len(data).to_bytes(4, "big") + data)
+    digest.update(len(parts).to_bytes(4, "big"))
+    digest.update(msgspec.json.encode(request.json, order="sorted"))
+    return digest.digest()
+
+
+def _replay(request: Request, entry: Entry, age: int) -> Response:
+    response = Response(entry.status, {**dict(entry.headers), HEADER: "hit", "age": str(age)}, entry.body, origin="cache", stream=entry.stream)
+    response.usage, response.answered = entry.usage, entry.answered
+    response.target = next((target for target in request.targets if target.provider == entry.provider), None)
+    request.record.cache = "hit"
+    return response
+
+
+class _Mark(Tap):
+    passes = True
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def start(self, response: Response) -> None:
+        response.headers[HEADER] = self._word
+
+
+class _Keep(Tap):
+    """Follows an answer that may be worth keeping."""
+
+    whole = False
+
+    def __init__(self, cache: _Cache, key: bytes, lead: Lead | None) -> None:
+        self._cache = cache
+        self._key = key
+        self._lead = lead
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._wanted = False
+
+    def start(self, response: Response) -> None:
+        response.headers[HEADER] = "miss"
+        first = response.attempts <= 1 or self._cache.settings.keep_fallbacks
+        self._wanted = response.origin == "provider" and response.status == 200 and first
+
+    def events(self, events: list[bytes]) -> list[bytes]:
+        if self._wanted:
+            self._pieces += events
+            self._size += sum(map(len, events))
+            if self._size > self._cache.settings.max_entry:
+                self._wanted = False
+                self._pieces.clear()
+        return events
+
+    async def end(self, response: Response) -> None:
+        store = self._cache.store
+        if not self._wanted or response.ended != "complete" or not response.finished:
+            if self._lead is not None:
+                await store.abandon(self._key, self._lead)
+            return
+        kept = Entry(
+            status=response.status,
+            headers=(("content-type", response.headers.get("content-type", "application/json")),),
+            body=b"".join(self._pieces),
+            usage=response.usage or Usage(),
+            provider=response.target.provider if response.target else "",
+            target=response.target.model if response.target else "",
+            answered=response.answered,
+            created=int(time.time()),
+            stream=response.stream,
+        )
+        await store.put(self._key, kept, self._cache.settings.ttl, self._lead)

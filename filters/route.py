@@ -1,0 +1,79 @@
+"""Where a request goes: the model that it names becomes an ordered list of targets. The list of models is answered here, too."""
+
+import msgspec
+
+from extproc import Environment, Filter, Handler, Reject, Request, Response, Target, models_document
+
+PROVIDER_HEADER = "x-headgate-provider"
+"""Names the provider for a request that names no model: files, uploads, unknown paths."""
+
+
+class Route(Filter, frozen=True, kw_only=True):
+    """Resolves models to targets, as `models` in the configuration says."""
+
+    def open(self, environment: Environment) -> Handler:
+        """See `Filter.open`."""
+        return _Route(environment)
+
+
+class _Route:
+    def __init__(self, environment: Environment) -> None:
+        self._routes = environment.routes
+        self._dialects = {name: upstream.dialect.name for name, upstream in environment.upstreams.items()}
+
+    async def request(self, request: Request) -> Response | None:
+        match request.endpoint.kind:
+            case "models":
+                return self._models(request)
+            case "raw":
+                self._by_provider(request)
+            case _:
+                self._by_model(request)
+        return None
+
+    def _by_model(self, request: Request) -> None:
+        asked = request.envelope.model
+        if not asked:
+            raise Reject(400, "missing_model", "The request names no model. Set `model` to one that GET /v1/models lists.", param="model")
+        request.record.model = asked
+        route = self._routes.find(asked)
+        if route is None:
+            raise self._unknown(asked)
+        request.record.route = route.name
+        targets = route.resolve(asked)
+        if request.endpoint.kind == "json":
+            targets = self._same_dialect(request, targets)
+        request.targets = targets
+
+    def _same_dialect(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        wanted = request.endpoint.dialect
+        same = tuple(target for target in targets if self._dialects[target.provider] == wanted)
+        if not same:
+            path = request.path.partition("?")[0]
+            message = f"{path} is not translated between dialects, and no provider of this model speaks {wanted!r}."
+            raise Reject(404, "unsupported_endpoint", message, param="model")
+        return same
+
+    def _by_provider(self, request: Request) -> None:
+        named = request.headers.get(PROVIDER_HEADER)
+        if named is not None and named not in self._dialects:
+            known = ", ".join(self._dialects)
+            raise Reject(404, "provider_not_found", f"There is no provider {named!r} here; there are: {known}.")
+        provider = named or next((name for name, dialect in self._dialects.items() if dialect == request.endpoint.dialect), None)
+        if provider is None:
+            message = f"No provider here speaks {request.endpoint.dialect!r}, so nobody can answer {request.path.partition('?')[0]}."
+            raise Reject(404, "provider_not_found", message)
+        request.targets = (Target(provider, ""),)
+
+    def _unknown(self, asked: str) -> Reject:
+        near = self._routes.near(asked)
+        hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "GET /v1/models lists what there is."
+        return Reject(404, "model_not_found", f"There is no model {asked!r} here. {hint}", param="model")
+
+    def _models(self, request: Request) -> Response:
+        path = request.path.partition("?")[0]
+        one = path.removeprefix("/v1/models").strip("/")
+        if one and self._routes.find(one) is None:
+            raise self._unknown(one)
+        document = models_document(request.endpoint.dialect, self._routes.names(), one)
+        return Response(200, {"content-type": "application/json"}, msgspec.json.encode(document))
