@@ -60,8 +60,13 @@ def _take(rest: dict[str, Any], key: str, kind: type, path: str) -> Any:
 
 def take_str(rest: dict[str, Any], key: str, path: str = "") -> str | None:
     """The string at `key`, taken out of `rest`; None if it is absent."""
-    found: str | None = _take(rest, key, str, path)
-    return found
+    value = rest.get(key)
+    if type(value) is str:
+        del rest[key]
+        return value
+    if value is None:
+        return None
+    raise FieldError(path + key, "a string", value)
 
 
 def take_bool(rest: dict[str, Any], key: str, path: str = "") -> bool | None:
@@ -104,10 +109,11 @@ def take_number(rest: dict[str, Any], key: str, path: str = "") -> float | None:
 
 def need_str(rest: dict[str, Any], key: str, path: str = "") -> str:
     """The string at `key`, which must be there."""
-    found = take_str(rest, key, path)
-    if found is None:
-        raise FieldError(path + key, "a string", None)
-    return found
+    value = rest.get(key)
+    if type(value) is not str:
+        raise FieldError(path + key, "a string", value)
+    del rest[key]
+    return value
 
 
 def data_url(url: str) -> tuple[str, str] | None:

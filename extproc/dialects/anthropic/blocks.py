@@ -27,6 +27,8 @@ def read_content(value: Any, path: str) -> tuple[list[Block], bool]:
 
 def read_block(value: Any, path: str, *, nested: bool = False) -> Block:
     """One content block. `nested`: it stands in a tool's result, and holds no further one."""
+    if type(value) is dict and len(value) == 2 and value.get("type") == "text" and type(value.get("text")) is str:
+        return Text(value["text"])  # most blocks
     rest = obj(value, path)
     path += "."
     kind = need_str(rest, "type", path)

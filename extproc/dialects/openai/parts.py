@@ -26,6 +26,8 @@ def read_content(value: Any, path: str) -> tuple[list[Block], bool]:
 
 def read_part(value: Any, path: str) -> Block:
     """One content part."""
+    if type(value) is dict and len(value) == 2 and value.get("type") == "text" and type(value.get("text")) is str:
+        return Text(value["text"])  # most parts
     rest = obj(value, path)
     kind = need_str(rest, "type", path + ".")
     reader = _PARTS.get(kind)

@@ -18,7 +18,7 @@ from extproc.dialects.fields import (
     take_obj,
     take_str,
 )
-from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, Tool, ToolChoice, ToolResult
+from extproc.dialects.hub import Conversation, Extra, Format, Message, Text, Thinking, Tool, ToolChoice, ToolResult
 from extproc.dialects.openai.parts import NAME, read_assistant, read_content
 
 
@@ -29,7 +29,7 @@ def read_request(body: Extra) -> Conversation:
         model = need_str(rest, "model")
         messages = items(rest.pop("messages", None), "messages")
         conversation = Conversation(
-            dialect=NAME, model=model, messages=[_message(value, f"messages[{i}]") for i, value in enumerate(messages)], extra=rest
+            dialect=NAME, model=model, messages=[_message(value, i) for i, value in enumerate(messages)], extra=rest
         )
         _sampling(conversation, rest)
         _limits(conversation, rest)
@@ -38,9 +38,12 @@ def read_request(body: Extra) -> Conversation:
         return conversation
 
 
-def _message(value: Any, path: str) -> Message:
-    rest = obj(value, path)
-    path += "."
+def _message(value: Any, number: int) -> Message:
+    rest = obj(value, f"messages[{number}]")
+    role, content = rest.get("role"), rest.get("content")
+    if len(rest) == 2 and type(content) is str and type(role) is str and role != "tool":
+        return Message(role=role, blocks=[Text(content)], plain=True)  # most messages
+    path = f"messages[{number}]."
     role = need_str(rest, "role", path)
     if role == "assistant":
         blocks, plain = read_assistant(rest, path)

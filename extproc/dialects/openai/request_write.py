@@ -84,7 +84,7 @@ def _messages(conversation: Conversation, own: bool) -> list[Extra]:
         written = _assistant(message, conversation, own) if message.role == "assistant" else _other(message, conversation, own)
         if own:
             written[0] = {**message.extra, **written[0]}
-        else:
+        elif message.extra:
             conversation.drop_extra(message.extra, "messages[].")
         messages += written
     return messages
@@ -203,7 +203,8 @@ def _content(message: Message, conversation: Conversation, own: bool) -> str | l
 def _leftover(block: Block, conversation: Conversation) -> None:
     if block.cache:
         conversation.drop("messages[].content[].cache_control")
-    conversation.drop_extra(block.extra, "messages[].content[].")
+    if block.extra:
+        conversation.drop_extra(block.extra, "messages[].content[].")
 
 
 def _kind(block: Block) -> str:

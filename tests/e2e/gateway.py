@@ -1,0 +1,142 @@
+"""A whole gateway for a test: `headgate up` on a configuration of the test's own, with Envoy, workers, ledger and all."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import yaml
+
+from tests.e2e.ports import free_port
+
+_READY_WITHIN = 30.0
+# Nothing of the developer's own: a key in the environment would turn the demo into a real provider.
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "HEADGATE_ENVOY", "SSL_CERT_FILE", "VIRTUAL_ENV", "PYTHONWARNINGS")
+
+
+class Gateway:
+    """One gateway, from `with` to its end. `config` is `gateway.yaml` as a document; ports are filled in."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.port, self.operator_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.operator = f"http://127.0.0.1:{self.operator_port}"
+        self.path = folder / "gateway.yaml"
+        self.state = folder / "state"
+        self.log = folder / "gateway.log"
+        self._environ = {name: os.environ[name] for name in _KEPT if name in os.environ} | dict(environ or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self.write(config)
+
+    def write(self, config: Mapping[str, Any]) -> None:
+        """Writes the configuration, with this gateway's ports. A running gateway reloads it."""
+        listener = {**config.get("listener", {}), "port": self.port}
+        admin = {**config.get("admin", {}), "port": self.operator_port}
+        text = yaml.safe_dump({"state": "state", **config, "listener": listener, "admin": admin}, sort_keys=False)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.replace(self.path)
+
+    def __enter__(self) -> Self:
+        with self.log.open("wb") as log:
+            command = [sys.executable, "-m", "extproc.cli", "up", str(self.path)]
+            self._process = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder)
+        self.until(lambda: "is ready" in self.log.read_text() or self._process_ended(), "the gateway is ready", _READY_WITHIN)
+        assert not self._process_ended(), self.log.read_text()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _process_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    @property
+    def pid(self) -> int:
+        """The control process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def stop(self) -> int:
+        """Ctrl-C. The exit code."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            return self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+
+    def children(self, pattern: str) -> list[int]:
+        """Process ids of the control process's children whose command line matches."""
+        found = []
+        for process in Path("/proc").iterdir():
+            try:
+                stat = (process / "stat").read_text().rpartition(") ")[2].split()
+                line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except (OSError, IndexError):
+                continue
+            if int(stat[1]) == self.pid and stat[0] != "Z" and re.search(pattern, line):
+                found.append(int(process.name))
+        return found
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        return self.children(r"extproc\.worker")
+
+    def envoy(self) -> int:
+        """Process id of Envoy."""
+        (pid,) = self.children("--config-path")
+        return pid
+
+    def until(self, true: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+        """Waits until something is true; fails, with the log, if that takes longer than `seconds`."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited {seconds:g} s until {what}; the log:\n{self.log.read_text()[-4000:]}")
+            time.sleep(0.02)
+
+    def ledger(self, by: str = "provider,model", *, requests: int | None = None, seconds: float = 12.0) -> list[dict[str, Any]]:
+        """What `headgate usage` reports, once it has `requests` of them."""
+        rows: list[dict[str, Any]] = []
+
+        def reported() -> bool:
+            nonlocal rows
+            command = [sys.executable, "-m", "extproc.cli", "usage", str(self.path), "--by", by, "--json"]
+            done = subprocess.run(command, env=self._environ, capture_output=True, check=True, cwd=self.folder)
+            rows = json.loads(done.stdout)["rows"]
+            return requests is None or sum(row["requests"] for row in rows) >= requests
+
+        self.until(reported, f"{requests} requests are in the ledger", seconds)
+        return rows
+
+    def run(self, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """Another `headgate` command on this gateway's configuration."""
+        command = [sys.executable, "-m", "extproc.cli", *arguments]
+        return subprocess.run(command, env=self._environ, capture_output=True, text=True, input=text, check=False, cwd=self.folder)
+
+    def metrics(self) -> dict[str, float]:
+        """What `/metrics` says, by series."""
+        lines = httpx.get(f"{self.operator}/metrics").text.splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line and not line.startswith("#"))}
+
+
+def chat(text: str, model: str = "demo", **more: Any) -> dict[str, Any]:
+    """An OpenAI chat request."""
+    return {"model": model, "messages": [{"role": "user", "content": text}], **more}
+
+
+def message(text: str, model: str = "demo", **more: Any) -> dict[str, Any]:
+    """An Anthropic messages request."""
+    return {"model": model, "max_tokens": 256, "messages": [{"role": "user", "content": text}], **more}

@@ -1,0 +1,88 @@
+"""Several targets: the next one answers where one fails, each attempt with its own path, host, key and body, and nobody else's."""
+
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import pytest
+
+from tests.e2e.gateway import Gateway, chat, message
+from tests.e2e.upstream import Demo
+
+FAILURES = ["status=503", "status=429", "status=500", "reset"]
+STREAM_FAILURES = [*FAILURES, "break-before-first"]
+
+
+def only(demo: Demo) -> dict[str, Any]:
+    (request,) = demo.requests()
+    request["headers"] = dict(request["headers"])
+    return request
+
+
+def check_attempts(openai_provider: Demo, anthropic_provider: Demo, gateway: Gateway, models: tuple[str, str]) -> None:
+    """Each provider was asked once, properly, and saw nothing of the other's or of the caller's credentials."""
+    to_openai, to_anthropic = only(openai_provider), only(anthropic_provider)
+    assert to_openai["path"] == "/v1/chat/completions"
+    assert to_anthropic["path"] == "/v1/messages"
+    assert to_openai["headers"]["authorization"] == "Bearer sk-provider-o"
+    assert to_anthropic["headers"]["x-api-key"] == "sk-provider-a"
+    assert "x-api-key" not in to_openai["headers"]
+    assert "anthropic-version" not in to_openai["headers"]
+    assert "authorization" not in to_anthropic["headers"]
+    for request, demo, model in ((to_openai, openai_provider, models[0]), (to_anthropic, anthropic_provider, models[1])):
+        assert request["headers"]["host"] == demo.url.removeprefix("http://")
+        assert int(request["headers"]["content-length"]) == request["size"]
+        assert f'"{model}"' in request["body"]
+        assert "caller-secret" not in str(request)
+        assert not [name for name in request["headers"] if name.startswith(("x-envoy", "x-headgate", "x-forwarded"))]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_openai_fails_anthropic_answers(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo, failure: str) -> None:
+    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="caller-secret", max_retries=0)
+    answer = client.chat.completions.create(**chat(f"Hello [demo@openai: {failure}]", "o-then-a"))
+    assert answer.choices[0].finish_reason == "stop"
+    assert "Hello" in (answer.choices[0].message.content or "")
+    assert answer.usage
+    assert answer.usage.total_tokens > 0
+    check_attempts(openai_provider, anthropic_provider, gateway, ("first-o", "second-a"))
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_anthropic_fails_openai_answers(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo, failure: str) -> None:
+    client = anthropic.Anthropic(base_url=gateway.url, api_key="caller-secret", max_retries=0)
+    answer = client.messages.create(**message(f"Hello [demo@anthropic: {failure}]", "a-then-o"))
+    assert answer.stop_reason == "end_turn"
+    assert answer.usage.output_tokens > 0
+    check_attempts(openai_provider, anthropic_provider, gateway, ("second-o", "first-a"))
+
+
+@pytest.mark.parametrize("failure", STREAM_FAILURES)
+def test_openai_stream_fails_anthropic_streams(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo, failure: str) -> None:
+    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="caller-secret", max_retries=0)
+    request = chat(f"Hello [demo@openai: {failure}]", "o-then-a", stream=True, stream_options={"include_usage": True})
+    chunks = list(client.chat.completions.create(**request))
+    assert "Hello" in "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert chunks[-1].usage
+    assert chunks[-1].usage.completion_tokens > 0
+    check_attempts(openai_provider, anthropic_provider, gateway, ("first-o", "second-a"))
+
+
+@pytest.mark.parametrize("failure", STREAM_FAILURES)
+def test_anthropic_stream_fails_openai_streams(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo, failure: str) -> None:
+    client = anthropic.Anthropic(base_url=gateway.url, api_key="caller-secret", max_retries=0)
+    with client.messages.stream(**message(f"Hello [demo@anthropic: {failure}]", "a-then-o")) as stream:
+        text = "".join(stream.text_stream)
+        final = stream.get_final_message()
+    assert "Hello" in text
+    assert final.stop_reason == "end_turn"
+    assert final.usage.output_tokens > 0
+    check_attempts(openai_provider, anthropic_provider, gateway, ("second-o", "first-a"))
+
+
+def test_every_target_fails(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo) -> None:
+    answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello [demo: status=503]", "o-then-a"))
+    assert answer.status_code == 503
+    assert answer.json()["error"]["request_id"] == answer.headers["x-request-id"]
+    assert len(openai_provider.requests()) == len(anthropic_provider.requests()) == 1
