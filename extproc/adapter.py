@@ -21,8 +21,9 @@ from extproc.envoy import names
 from extproc.errors import Fault, Reject
 from extproc.transport.seam import Replies
 from extproc.use import USE_KEY, Use
+from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part
-from extproc.wire.outgoing import GO_ON, NONE, Metadata, answer, reply
+from extproc.wire.outgoing import GO_ON, Metadata, answer, reply
 
 if TYPE_CHECKING:
     from extproc.engine import Engine
@@ -127,7 +128,7 @@ class AdapterSession:
         assert attempt is not None
         self._headers = incoming.headers()
         self._answering = attempt.answering(int(self._headers.get(":status", "0")), self._headers)
-        if incoming.end or self._answering.mode == NONE:
+        if incoming.end or self._answering.mode == BodyMode.NONE:
             return self._release(incoming.end)
         return []
 
@@ -170,10 +171,10 @@ class AdapterSession:
         out = b"".join(self._out) if end or answering.stream else b""
         if out or end:
             self._out = []
-        whole = end and not answering.stream and answering.mode != NONE
+        whole = end and not answering.stream and answering.mode != BodyMode.NONE
         if whole and self._owed:
             headers["content-length"] = str(len(out))
-        elif answering.mode != NONE:
+        elif answering.mode != BodyMode.NONE:
             remove.append("content-length")
         headers[":status"] = str(answering.status)
         headers = {name: value for name, value in headers.items() if self._headers.get(name) != value}

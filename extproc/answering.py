@@ -4,8 +4,8 @@ Each is fed the provider's bytes and gives events in the client's dialect: whole
 that goes on it learns the answer's usage, and whether it came to its proper end.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Protocol
 
 import msgspec
 
@@ -13,7 +13,7 @@ from extproc.dialects.dialect import Dialect
 from extproc.dialects.sse import Splitter, parse
 from extproc.errors import Fault
 from extproc.usage import Usage
-from extproc.wire.outgoing import BUFFERED, NONE, STREAMED
+from extproc.values import BodyMode
 
 Headers = dict[str, str]
 
@@ -25,66 +25,51 @@ _BUFFERED_AT_MOST = 512 * 1024
 _OURS = (401, 403)
 
 
-class Answering(Protocol):
-    """One answer, on its way."""
-
-    mode: int
-    """How Envoy is to hand us the body: not at all (NONE), as it comes (STREAMED), or whole (BUFFERED)."""
-    stream: bool
-    """The client gets server-sent events."""
-    status: int
-    """What the client gets."""
-    headers: Headers
-    """To set on the response, beside the rest."""
-    rewrites: bool
-    """True: the body's length changes, so the provider's content-length is void."""
-    usage: Usage | None
-    answered: str
-    """The model that the provider named."""
-    text: int
-    """UTF-8 bytes of generated content so far."""
-    finished: bool
-    """The answer is whole."""
-    error: str
-    """The fault's code, where the answer is an error."""
-
-    def feed(self, chunk: bytes, end: bool) -> list[bytes]:
-        """The provider's bytes, as events for the client; pieces of the body, where it is not a stream. `end`: there will be no more.
-
-        `status` may change at the end, when a body turns out to be no answer.
-        """
-
-
 class BrokenAnswer(Exception):
     """The provider's answer is none, and the client's response has begun: it can only be broken off."""
 
 
-class _Base:
-    mode = STREAMED
+class Answering(ABC):
+    """One answer, on its way."""
+
+    mode = BodyMode.STREAMED
+    """How Envoy is to hand us the body."""
     stream = False
+    """The client gets server-sent events."""
     rewrites = False
+    """True: the body's length changes, so the provider's content-length is void."""
 
     def __init__(self, status: int) -> None:
         self.status = status
+        """What the client gets. May change at the end, when a body turns out to be no answer."""
         self.headers: Headers = {}
+        """To set on the response, beside the rest."""
         self.usage: Usage | None = None
         self.answered = ""
+        """The model that the provider named."""
         self.text = 0
+        """UTF-8 bytes of generated content so far."""
         self.finished = False
+        """The answer is whole."""
         self.error = ""
+        """The fault's code, where the answer is an error."""
+
+    @abstractmethod
+    def feed(self, chunk: bytes, end: bool) -> list[bytes]:
+        """The provider's bytes, as events for the client; pieces of the body, where it is not a stream. `end`: there will be no more."""
 
 
-class Untouched(_Base):
+class Untouched(Answering):
     """A body that nobody reads: audio, files, unknown paths, upgrades."""
 
-    mode = NONE
+    mode = BodyMode.NONE
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self.finished = end
         return [chunk]
 
 
-class WholeUntouched(_Base):
+class WholeUntouched(Answering):
     """A JSON answer of the client's own dialect: its usage is read, not a byte of it changes."""
 
     def __init__(self, status: int, dialect: Dialect) -> None:
@@ -100,7 +85,7 @@ class WholeUntouched(_Base):
         return [chunk]
 
 
-class StreamUntouched(_Base):
+class StreamUntouched(Answering):
     """A stream of the client's own dialect. Only an event that exists because we forced usage is taken out."""
 
     stream = True
@@ -126,14 +111,14 @@ class StreamUntouched(_Base):
         return events
 
 
-class WholeTranslated(_Base):
+class WholeTranslated(Answering):
     """A JSON answer of another dialect."""
 
     rewrites = True
 
     def __init__(self, status: int, length: int, client: Dialect, provider: Dialect, name: str, request_id: str) -> None:
         super().__init__(status)
-        self.mode = BUFFERED if 0 < length <= _BUFFERED_AT_MOST else STREAMED  # type: ignore[misc]
+        self.mode = BodyMode.BUFFERED if 0 < length <= _BUFFERED_AT_MOST else BodyMode.STREAMED
         self._client, self._provider, self._name, self._id = client, provider, name, request_id
         self._pieces: list[bytes] = []
 
@@ -152,7 +137,7 @@ class WholeTranslated(_Base):
         return [msgspec.json.encode(self._client.write_answer(answer))]
 
 
-class StreamTranslated(_Base):
+class StreamTranslated(Answering):
     """A stream of another dialect."""
 
     stream = True
@@ -180,11 +165,11 @@ class StreamTranslated(_Base):
         return [event for event in written if event]
 
 
-class Failure(_Base):
+class Failure(Answering):
     """An error of the provider's, read whole, and told in the client's dialect where that is another or the error is ours."""
 
     def __init__(self, status: int, client: Dialect, provider: Dialect, same: bool, name: str, request_id: str) -> None:
-        self.rewrites = not same or status in _OURS  # type: ignore[misc]
+        self.rewrites = not same or status in _OURS
         super().__init__(502 if status in _OURS else status)
         if self.rewrites:
             self.headers = {"content-type": "application/json"}
@@ -206,7 +191,7 @@ class Failure(_Base):
         return [msgspec.json.encode(self._client.write_error(fault, self._id))]
 
 
-class NotAnAnswer(_Base):
+class NotAnAnswer(Answering):
     """A success that is neither JSON nor a stream where one of them was due: a captive portal, a wrong base URL."""
 
     rewrites = True

@@ -3,7 +3,7 @@
 Most requests need nothing that is not in memory. For them `begin` returns the result at once, inside the caller's own turn of the loop.
 """
 
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -21,17 +21,16 @@ class Waiting(Generic[T]):
     def __await__(self) -> Generator[Any, Any, T]:
         wanted: Any = self._first
         while True:
+            sent, thrown = None, None
             try:
                 sent = yield wanted
             except GeneratorExit:
                 self._coroutine.close()
                 raise
             except BaseException as error:  # whatever the loop throws in (cancellation, above all) belongs to the coroutine
-                step, value = self._coroutine.throw, error
-            else:
-                step, value = self._coroutine.send, sent  # type: ignore[assignment]
+                thrown = error
             try:
-                wanted = step(value)  # type: ignore[arg-type]
+                wanted = self._coroutine.send(sent) if thrown is None else self._coroutine.throw(thrown)
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
 
@@ -47,8 +46,3 @@ def begin(coroutine: Coroutine[Any, Any, T]) -> T | Waiting[T]:
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     return Waiting(coroutine, first)
-
-
-async def finish(result: T | Awaitable[T]) -> T:
-    """The result of `begin`, waited for if need be."""
-    return await result if isinstance(result, Waiting) else result  # type: ignore[return-value]

@@ -21,13 +21,12 @@ from extproc.dialects.sse import Splitter
 from extproc.endpoints import endpoint
 from extproc.errors import Fault, Reject
 from extproc.filter import Handler, Tap
-from extproc.ledger.record import Record
+from extproc.ledger.record import Outcome, Record
 from extproc.relayed import Relayed
 from extproc.snapshot import Snapshot
 from extproc.usage import Usage
 from extproc.use import Use
-from extproc.values import Request, Response, Target
-from extproc.wire.outgoing import BUFFERED, NONE
+from extproc.values import BodyMode, Request, Response, Target
 
 # Where a provider never told its usage, a token is taken for this many bytes of text.
 _BYTES_PER_TOKEN = 4
@@ -46,7 +45,7 @@ class Forward(Struct, frozen=True):
 class Head(Struct, frozen=True):
     """The head of an answer, as the client is to get it."""
 
-    mode: int
+    mode: BodyMode
     headers: dict[str, str]
     remove: list[str]
 
@@ -210,8 +209,9 @@ class Exchange:
         if local or self.call is None:
             response = Response(status, {}, origin="envoy")
             request.record.error = local or "local_reply"
-            mode = NONE
+            mode = BodyMode.NONE
         else:
+            answering: Answering
             if attempt is not None:
                 answering = attempt.answering(status, headers)
                 set_headers, remove = attempt.response_headers(headers)
@@ -221,7 +221,8 @@ class Exchange:
             mode = answering.mode
             set_headers.update(answering.headers)
             response = Response(answering.status, {}, origin="provider", stream=answering.stream)
-            response.headers["content-type"] = set_headers.get("content-type", headers.get("content-type", ""))
+            if content_type := set_headers.get("content-type", headers.get("content-type")):
+                response.headers["content-type"] = content_type
             length = headers.get("content-length", "")
             self._left = int(length) if length.isascii() and length.isdigit() else -1
         response.attempts = attempts
@@ -234,7 +235,8 @@ class Exchange:
                 remove.append("content-length")
         if response.status != status:
             set_headers[":status"] = str(response.status)
-        set_headers.update({name: value for name, value in response.headers.items() if value and headers.get(name) != value})
+        set_headers.update({name: value for name, value in response.headers.items() if value is not None and headers.get(name) != value})
+        remove += [name for name, value in response.headers.items() if value is None]
         return Head(mode, set_headers, [name for name in remove if name in headers and name not in set_headers])
 
     def _target(self) -> Target | None:
@@ -272,7 +274,7 @@ class Exchange:
             end = end or self._left <= 0
         events = answering.feed(chunk, end)
         response.usage, response.answered = answering.usage, answering.answered
-        if answering.status != response.status and answering.mode != BUFFERED:
+        if answering.status != response.status and answering.mode != BodyMode.BUFFERED:
             raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent an answer that is none")
         response.finished, response.status = answering.finished, answering.status
         if self._held is not None:
@@ -309,7 +311,7 @@ class Exchange:
         if response.ended:
             return
         answering = self._answering
-        if answering is not None and answering.mode != NONE:
+        if answering is not None and answering.mode != BodyMode.NONE:
             response.finished = answering.finished
             if not whole and not response.finished:
                 response.ended = "client_closed"
@@ -365,7 +367,7 @@ class Exchange:
             record.estimated = True
 
 
-def _outcome(response: Response) -> str:
+def _outcome(response: Response) -> Outcome:
     if response.ended in ("client_closed", "provider_broke"):
         return response.ended
     if response.origin == "gateway" and response.status >= 400:

@@ -20,9 +20,9 @@ from extproc.errors import Fault, Reject
 from extproc.exchange import Exchange, Forward
 from extproc.transport.seam import Replies
 from extproc.use import USE_KEY, read_use
-from extproc.values import Response
+from extproc.values import BodyMode, Response
 from extproc.wire.incoming import Incoming, Part
-from extproc.wire.outgoing import BUFFERED, GO_ON, NONE, answer, reply
+from extproc.wire.outgoing import GO_ON, answer, reply
 
 if TYPE_CHECKING:
     from extproc.engine import Engine
@@ -41,7 +41,7 @@ _encode = msgspec.json.Encoder().encode
 # The commonest reply to request headers, made once a dialect: "send me the body whole, and show me the response".
 _WANT_BODY = {
     dialect: reply(
-        Part.REQUEST_HEADERS, metadata={names.NAMESPACE: {names.DIALECT: dialect}}, request_body=BUFFERED, response_headers=True
+        Part.REQUEST_HEADERS, metadata={names.NAMESPACE: {names.DIALECT: dialect}}, request_body=BodyMode.BUFFERED, response_headers=True
     )
     for dialect in ("openai", "anthropic")
 }
@@ -55,7 +55,7 @@ class GateSession:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._exchange: Exchange | None = None
-        self._body_mode = NONE
+        self._body_mode = BodyMode.NONE
         self._told = 0.0
 
     def receive(self, message: bytes) -> Replies | Waiting[Replies]:
@@ -132,7 +132,6 @@ class GateSession:
             body=forward.outgoing.body if part is Part.REQUEST_BODY else None,
             metadata={names.NAMESPACE: own, names.TARGETS_NAMESPACE: names.targets(forward.clusters)},
             clear_route_cache=True,
-            request_body=NONE if part is Part.REQUEST_HEADERS else None,
             response_headers=part is Part.REQUEST_HEADERS,
         )
 
@@ -141,7 +140,8 @@ class GateSession:
         assert exchange is not None
         own = {names.DIALECT: exchange.request.endpoint.dialect, names.RECORD: _encode(exchange.settle()).decode()}
         details = names.DETAILS_PREFIX + (exchange.request.record.error or exchange.request.record.cache or response.origin)
-        return [answer(response.status, response.headers, response.body, details=details, metadata={names.NAMESPACE: own})]
+        headers = {name: value for name, value in response.headers.items() if value is not None}
+        return [answer(response.status, headers, response.body, details=details, metadata={names.NAMESPACE: own})]
 
     def _failed(self) -> Replies:
         exchange = self._exchange
@@ -183,8 +183,8 @@ class GateSession:
             headers=head.headers,
             remove=head.remove,
             metadata=self._record(),
-            response_body=head.mode or None,
-            response_headers=bool(head.mode),
+            response_body=head.mode,
+            response_headers=head.mode is not BodyMode.NONE,
         )
 
     def _response_body(self, incoming: Incoming) -> bytes:
@@ -199,10 +199,10 @@ class GateSession:
         if incoming.end:
             exchange.close(whole=True)
         metadata = self._record() if news or time.monotonic() - self._told > _TELL_EVERY else None
-        if unchanged and metadata is None and self._body_mode != BUFFERED:
+        if unchanged and metadata is None and self._body_mode != BodyMode.BUFFERED:
             return GO_ON[incoming.part]
         headers = None
-        if self._body_mode == BUFFERED:
+        if self._body_mode == BodyMode.BUFFERED:
             headers = {"content-length": str(len(out)), ":status": str(exchange.status)}
         return reply(incoming.part, headers=headers, body=None if unchanged else out, metadata=metadata)
 

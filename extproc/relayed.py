@@ -2,28 +2,19 @@
 
 from collections.abc import Mapping
 
+from extproc.answering import Answering
 from extproc.dialects.sse import Splitter
-from extproc.usage import Usage
 from extproc.use import Use
-from extproc.wire.outgoing import NONE, STREAMED
+from extproc.values import BodyMode
 
 
-class Relayed:
+class Relayed(Answering):
     """Follows an answer whose attempt ran elsewhere: the bytes are the client's already, the usage comes aside (`tell`)."""
 
-    rewrites = False
-
     def __init__(self, status: int, headers: Mapping[str, str], *, raw: bool) -> None:
-        content_type = headers.get("content-type", "")
-        self.stream = content_type.startswith("text/event-stream")
-        self.mode = NONE if raw else STREAMED
-        self.status = status
-        self.headers: dict[str, str] = {}
-        self.usage: Usage | None = None
-        self.answered = ""
-        self.text = 0
-        self.finished = False
-        self.error = ""
+        super().__init__(status)
+        self.stream = headers.get("content-type", "").startswith("text/event-stream")
+        self.mode = BodyMode.NONE if raw else BodyMode.STREAMED
         self._split = Splitter()
 
     def tell(self, use: Use) -> None:

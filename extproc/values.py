@@ -1,5 +1,6 @@
 """The plain values that filters see: a request, who sent it, where it may go, and what came back. Nothing here knows Envoy or gRPC."""
 
+from enum import IntEnum
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +14,17 @@ from extproc.usage import Usage
 Kind = Literal["chat", "json", "models", "raw"]
 """`chat`: translated between dialects. `json`: JSON with a model in it, for providers of the same dialect. `models`: answered by us.
 `raw`: anything else; the body is not looked at."""
+
+
+class BodyMode(IntEnum):
+    """How a body is handed to us. Values are those of Envoy's `ProcessingMode.BodySendMode`."""
+
+    NONE = 0
+    """Not at all: it passes us by."""
+    STREAMED = 1
+    """As it comes."""
+    BUFFERED = 2
+    """Whole."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -109,10 +121,11 @@ class Response:
 
     __slots__ = ("answered", "attempts", "body", "ended", "estimated", "finished", "headers", "origin", "status", "stream", "target", "usage")  # fmt: skip
 
-    def __init__(self, status: int, headers: dict[str, str], body: bytes = b"", *, origin: Origin = "gateway", stream: bool = False) -> None:
+    def __init__(self, status: int, headers: dict[str, str | None], body: bytes = b"", *, origin: Origin = "gateway", stream: bool = False) -> None:
         self.status = status
         self.headers = headers
-        """What the client gets beside what Envoy adds. Taps may change them in `start`."""
+        """All headers of an answer that we make; of any other, its content-type and the changes to it. None takes a header off. Taps
+        may change them in `start`."""
         self.body = body
         """The whole of it, for a response that a filter made itself; empty for one that passes by."""
         self.origin = origin

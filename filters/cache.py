@@ -160,7 +160,7 @@ class _Keep(Tap):
             return
         kept = Entry(
             status=response.status,
-            headers=(("content-type", response.headers.get("content-type", "application/json")),),
+            headers=(("content-type", response.headers.get("content-type") or "application/json"),),
             body=b"".join(self._pieces),
             usage=response.usage or Usage(),
             provider=response.target.provider if response.target else "",

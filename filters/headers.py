@@ -67,5 +67,4 @@ class _Edits(Tap):
         self._edits = edits
 
     def start(self, response: Response) -> None:
-        for name, value in self._edits.items():
-            response.headers[name] = value
+        response.headers.update(self._edits)

@@ -31,8 +31,8 @@ def run(given: argparse.Namespace) -> int:
         try:
             with tempfile.TemporaryDirectory(prefix="headgate-") as folder:
                 errors = validate(compile_edge(config, below(folder, ca_file())))
-        except FileNotFoundError as error:
-            print(error, file=sys.stderr)
+        except FileNotFoundError as missing:
+            print(missing, file=sys.stderr)
             return 2
         for error in errors:
             print(f"{which.path}: error: Envoy refuses what is compiled from it: {error}", file=sys.stderr)

@@ -96,6 +96,8 @@ class Collector:
         self._decoder = msgspec.json.Decoder(Record)
         self._tidied = 0.0
         self._complained = float("-inf")
+        self._corrupt = 0
+        self._doubt = False
         self._blind = False
         """True: Envoy's log cannot be read, so ids without an entry are not forgotten: their lines may still come."""
 
@@ -109,6 +111,16 @@ class Collector:
     def collect(self, now: float | None = None) -> Collected:
         """Collect what is new. Raises sqlite3.Error or OSError when the disk refuses: nothing is lost then, call again later."""
         now = time.time() if now is None else now
+        try:
+            if self._doubt:
+                # A commit that failed may have reached the disk all the same: the disk knows.
+                self._sources, self._waiting, self._doubt = self.store.sources(), True, False
+            return self._collect(now)
+        except BaseException:
+            self._doubt = True
+            raise
+
+    def _collect(self, now: float) -> Collected:
         readings, more = self._read(now)
         collected = Collected(more=more)
         tidy = now - self._tidied >= _TIDY_EVERY and not more and not self._blind
@@ -129,7 +141,8 @@ class Collector:
                 self._logs.taken(reading)
         self._finish([reading for reading in readings if reading.exhausted])
         if collected.corrupt:
-            self._complain(f"the ledger has put aside {self.store.corrupt()} lines so far that nobody can read")
+            self._corrupt += collected.corrupt
+            self._complain(f"the ledger has put aside {self._corrupt} lines so far that nobody can read")
         return collected
 
     def _read(self, now: float) -> tuple[list[Reading], bool]:

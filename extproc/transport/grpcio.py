@@ -27,7 +27,8 @@ def _process(open_session: Opener) -> Callable[[object, "grpc.aio.ServicerContex
     async def process(_: object, context: "grpc.aio.ServicerContext[bytes, bytes]") -> None:
         session = open_session()
         try:
-            while (message := await context.read()) is not grpc.aio.EOF:
+            # `EOF` is an object of its own type, which the stubs do not say of `read`.
+            while isinstance(message := await context.read(), bytes):
                 replies = session.receive(message)
                 for reply in await replies if isinstance(replies, Waiting) else replies:
                     await context.write(reply)
@@ -53,7 +54,7 @@ def _finish(rest: Waiting[None]) -> None:
 
 class _Handlers(grpc.GenericRpcHandler):
     def __init__(self, open_session: Opener) -> None:
-        self._method = grpc.stream_stream_rpc_method_handler(_process(open_session))  # type: ignore[arg-type]
+        self._method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(_process(open_session))
 
     def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
         return self._method if details.method == f"/{SERVICE}/Process" else None

@@ -4,31 +4,36 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from extproc.wire.ext_proc_pb2 import (
-    BodyResponse,
     CommonResponse,
     HeaderMutation,
-    HeadersResponse,
     ProcessingMode,
     ProcessingResponse,
-    TrailersResponse,
 )
+from extproc.values import BodyMode
 from extproc.wire.incoming import Part
 
 Metadata = Mapping[str, Mapping[str, Any]]
 """Dynamic metadata: namespace, then key."""
 
-NONE, STREAMED, BUFFERED = ProcessingMode.NONE, ProcessingMode.STREAMED, ProcessingMode.BUFFERED
+def _response(part: Part, common: CommonResponse | None = None) -> ProcessingResponse:
+    response = ProcessingResponse()
+    match part:
+        case Part.REQUEST_HEADERS:
+            response.request_headers.response.CopyFrom(common or CommonResponse())
+        case Part.RESPONSE_HEADERS:
+            response.response_headers.response.CopyFrom(common or CommonResponse())
+        case Part.REQUEST_BODY:
+            response.request_body.response.CopyFrom(common or CommonResponse())
+        case Part.RESPONSE_BODY:
+            response.response_body.response.CopyFrom(common or CommonResponse())
+        case Part.REQUEST_TRAILERS:
+            response.request_trailers.SetInParent()
+        case Part.RESPONSE_TRAILERS:
+            response.response_trailers.SetInParent()
+    return response
 
-_ARMS = {
-    Part.REQUEST_HEADERS: ("request_headers", HeadersResponse),
-    Part.RESPONSE_HEADERS: ("response_headers", HeadersResponse),
-    Part.REQUEST_BODY: ("request_body", BodyResponse),
-    Part.RESPONSE_BODY: ("response_body", BodyResponse),
-    Part.REQUEST_TRAILERS: ("request_trailers", TrailersResponse),
-    Part.RESPONSE_TRAILERS: ("response_trailers", TrailersResponse),
-}
 
-GO_ON: dict[Part, bytes] = {part: ProcessingResponse(**{arm: kind()}).SerializeToString() for part, (arm, kind) in _ARMS.items()}
+GO_ON: dict[Part, bytes] = {part: _response(part).SerializeToString() for part in Part}
 """The reply to each part that changes nothing."""
 
 
@@ -49,13 +54,14 @@ def reply(
     body: bytes | None = None,
     metadata: Metadata | None = None,
     clear_route_cache: bool = False,
-    request_body: int | None = None,
-    response_body: int | None = None,
+    request_body: BodyMode = BodyMode.NONE,
+    response_body: BodyMode = BodyMode.NONE,
     response_headers: bool = False,
 ) -> bytes:
     """Go on, with changes: headers set and removed, the body replaced, dynamic metadata set, processing modes overridden.
 
-    `response_headers` asks for the response's head. An override is a whole `ProcessingMode`: a body mode left out of it means NONE.
+    `response_headers` asks for the response's head, and says at the same time how bodies are to be sent: an override is a whole
+    `ProcessingMode`, and a body mode left out of it means NONE. Without it, what is configured stays.
     """
     common = CommonResponse()
     if headers or remove:
@@ -66,15 +72,14 @@ def reply(
         else:
             common.body_mutation.clear_body = True
     common.clear_route_cache = clear_route_cache
-    arm, kind = _ARMS[part]
-    response = ProcessingResponse(**{arm: kind(response=common)})
+    response = _response(part, common)
     if metadata:
         response.dynamic_metadata.update(metadata)
-    if request_body is not None or response_body is not None or response_headers:
-        response.mode_override.request_body_mode = request_body or NONE  # type: ignore[assignment]
-        response.mode_override.response_body_mode = response_body or NONE  # type: ignore[assignment]
-        if response_headers:
-            response.mode_override.response_header_mode = ProcessingMode.SEND
+    if response_headers:
+        mode = response.mode_override
+        mode.response_header_mode = ProcessingMode.SEND
+        mode.request_body_mode = ProcessingMode.BodySendMode.Name(request_body)  # type: ignore[assignment]
+        mode.response_body_mode = ProcessingMode.BodySendMode.Name(response_body)  # type: ignore[assignment]
     return response.SerializeToString()
 
 

@@ -12,8 +12,8 @@ from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.envelope import open_envelope
 from extproc.dialects.hub import Error, Finish
-from extproc.dialects.sse import Framer, ServerSentEvent, Splitter
 from extproc.dialects.splice import include_usage, set_member
+from extproc.dialects.sse import Framer, ServerSentEvent, Splitter
 from extproc.errors import Fault, Reject
 from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED, frames
 
@@ -72,6 +72,7 @@ EVENTS = {name: [event.data for e in STREAMS if e.dialect == name for event in f
 
 
 def _request(dialect: Dialect, body: dict[str, Any]) -> None:
+    before = copy.deepcopy(body)
     for target in DIALECTS.values():
         try:
             conversation = dialect.read_request(body)
@@ -80,16 +81,19 @@ def _request(dialect: Dialect, body: dict[str, Any]) -> None:
             assert reject.fault.param
             return
         msgspec.json.encode(target.write_request(conversation, "claude-sonnet-4-5"))
+        assert body == before, "reading or writing changed what was read"
         assert all(name.isascii() and name.isprintable() for name in conversation.dropped)
 
 
 def _answer(dialect: Dialect, body: dict[str, Any]) -> None:
+    before = copy.deepcopy(body)
     for target in DIALECTS.values():
         try:
             answer = dialect.read_answer(body)
         except ValueError:
             return
         msgspec.json.encode(target.write_answer(answer))
+        assert body == before, "reading or writing changed what was read"
 
 
 def _stream(dialect: Dialect, events: list[ServerSentEvent]) -> None:

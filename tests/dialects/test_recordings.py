@@ -275,7 +275,9 @@ def test_usage_of_a_stream_that_passes_through(exchange: Exchange) -> None:
     watch = dialect.stream_usage()
     for event in Splitter().feed(stream):
         watch.feed(event)
-    _, _, _, recorded = _openai_state(data(stream)) if dialect.name == "openai" else ("", "", "", _as_openai(_anthropic_state(data(stream))[2]))
+    _, _, _, recorded = (
+        _openai_state(data(stream)) if dialect.name == "openai" else ("", "", "", _as_openai(_anthropic_state(data(stream))[2]))
+    )
     assert isinstance(watch.usage, Usage)
     assert (watch.usage.input, watch.usage.output) == (recorded["prompt_tokens"], recorded["completion_tokens"])
     assert watch.finished

@@ -30,7 +30,7 @@ def at(day: int, id: str, **more: object) -> Record:
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), MONEY | st.none()), max_size=20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_sums_are_exact(amounts: list[tuple[str, Decimal | None]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         check_sums(Store(Path(folder) / "ledger.sqlite3"), amounts)

@@ -37,6 +37,9 @@ from extproc.dialects.schemas import tightened
 _ID = 64
 """Characters of a tool call's id. Anthropic tells no limit; ours keeps a hostile one out of logs."""
 
+_CARRIED = ("max_tokens", "safety_identifier", "stream_options")
+"""Fields of other dialects that are read though the hub has no word for them, or have no meaning here."""
+
 _FILLER = "."
 """A user's message where the rules want one and the client has none."""
 
@@ -62,7 +65,7 @@ def write_request(conversation: Conversation, model: str) -> Extra:
     _thinking(conversation, body, able)
     _sampling(conversation, body, able)
     _account(conversation, body)
-    conversation.drop_extra({key: value for key, value in conversation.extra.items() if key != "max_tokens"})
+    conversation.drop_extra({key: value for key, value in conversation.extra.items() if key not in _CARRIED})
     return body
 
 
@@ -106,7 +109,7 @@ class _Foreign:
         if not turns or turns[0]["role"] == "assistant":
             turns.insert(0, {"role": "user", "content": [{"type": "text", "text": _FILLER}]})
         for turn in turns:
-            if turn["role"] == "user":
+            if turn["role"] == "user" and len(turn["content"]) > 1:
                 turn["content"].sort(key=lambda block: block["type"] != "tool_result")
         last = turns[-1]
         if last["role"] == "assistant":
@@ -334,7 +337,7 @@ def _rest_of_sampling(conversation: Conversation, body: Extra) -> None:
 
 
 def _account(conversation: Conversation, body: Extra) -> None:
-    user = conversation.user or conversation.extra.pop("safety_identifier", None)
+    user = conversation.user or conversation.extra.get("safety_identifier")
     if type(user) is str and user:
         body["metadata"] = {"user_id": user}
     if conversation.stream is not None:

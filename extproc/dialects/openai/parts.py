@@ -8,7 +8,7 @@ message. LiteLLM's `thinking_blocks` are read as well.
 
 from typing import Any
 
-from extproc.dialects.fields import FieldError, data_url, items, need_str, obj, take_list, take_obj, take_str
+from extproc.dialects.fields import FieldError, data_url, items, need_str, obj, take_list, take_str
 from extproc.dialects.hub import Audio, Block, Cache, Citation, Document, Extra, Image, Opaque, Reasoning, Refusal, Text, ToolCall
 
 NAME = "openai"
@@ -64,10 +64,10 @@ def _image(rest: Extra, path: str) -> Block:
         del rest["image_url"]
         url, detail = given, None
     else:
-        inner = take_obj(rest, "image_url", path) or {}
-        if inner.keys() - {"url", "detail"}:
-            rest["image_url"] = {key: inner[key] for key in inner if key not in ("url", "detail")}
-        url, detail = need_str(inner.copy(), "url", path + "image_url."), take_str(inner.copy(), "detail", path + "image_url.")
+        inner = obj(rest.pop("image_url", None), path + "image_url")
+        url, detail = need_str(inner, "url", path + "image_url."), take_str(inner, "detail", path + "image_url.")
+        if inner:
+            rest["image_url"] = inner
     inline = data_url(url)
     if inline and inline[0]:
         return Image(media_type=inline[0], data=inline[1], detail=detail or "")
@@ -75,8 +75,12 @@ def _image(rest: Extra, path: str) -> Block:
 
 
 def _audio(rest: Extra, path: str) -> Block:
-    inner = take_obj(rest, "input_audio", path) or {}
-    return Audio(need_str(inner, "data", path + "input_audio."), need_str(inner, "format", path + "input_audio."))
+    inner = obj(rest.pop("input_audio", None), path + "input_audio")
+    path += "input_audio."
+    audio = Audio(need_str(inner, "data", path), need_str(inner, "format", path))
+    if inner:
+        rest["input_audio"] = inner
+    return audio
 
 
 def _file(rest: Extra, path: str) -> Block | None:
@@ -136,8 +140,10 @@ def _read_reasoning(rest: Extra, path: str) -> list[Reasoning]:
         if type(entries) is list and entries and all(type(entry) is dict for entry in entries) and not blocks:
             del rest[name]
             blocks = [read_detail(entry) for entry in entries]
-    if text and any(block.text for block in blocks):
-        rest[field] = text  # the entries say the same, piece by piece
+    if text and text == "".join(block.text for block in blocks):
+        blocks[0].field = field  # the entries say the same, piece by piece
+    elif text and any(block.text for block in blocks):
+        rest[field] = text
     elif text:
         blocks.insert(0, Reasoning(text, field=field))
     return blocks
@@ -213,10 +219,11 @@ def write_part(block: Block, own: bool) -> Extra | None:
     """A block as content part; None if there is none for it."""
     part = _write_part(block, own)
     if part is not None and own:
-        inner = block.extra.get("image_url")
-        part = {**block.extra, **part, **(block.cache.raw if block.cache else {})}
-        if inner:
-            part["image_url"] = {**inner, **part["image_url"]}
+        whole = {**block.extra, **part, **(block.cache.raw if block.cache else {})}
+        for field in ("image_url", "input_audio"):
+            if field in block.extra and field in part:
+                whole[field] = {**block.extra[field], **part[field]}
+        return whole
     return part
 
 
@@ -244,9 +251,15 @@ def _write_document(block: Document, own: bool) -> Extra | None:
         return {"type": "text", "text": f"<document{title}>\n{block.text}\n</document>"}
     if not block.data:
         return None
-    name = block.name if own else block.name or "document.pdf"
+    name = block.name if own else _filename(block)
     file = {"file_data": f"data:{block.media_type};base64,{block.data}"}
     return {"type": "file", "file": {**file, "filename": name} if name else file}
+
+
+def _filename(block: Document) -> str:
+    """A name for a file that came with a title or none: OpenAI tells kinds of file by the ending."""
+    name = block.name or "document"
+    return name + ".pdf" if block.media_type == "application/pdf" and not name.lower().endswith(".pdf") else name
 
 
 def write_tool_call(call: ToolCall, identifier: str, own: bool) -> Extra:
@@ -263,8 +276,8 @@ def write_reasoning(blocks: list[Block]) -> Extra:
     if not reasoning:
         return {}
     fields: Extra = {}
-    # With entries of its own dialect, the text stands where it stood before: in `extra`.
-    if text := "".join(block.text for block in reasoning if not block.extra):
+    # Entries of this dialect (`extra`) may stand alone; then no field tells the text again.
+    if text := "".join(block.text for block in reasoning if reasoning[0].field or not block.extra):
         fields[reasoning[0].field or "reasoning_content"] = text
     for i, block in enumerate(reasoning):
         for field, entry in write_details(block, i).items():

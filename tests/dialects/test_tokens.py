@@ -1,0 +1,146 @@
+"""Usage of what passes through, for every endpoint and provider's habit."""
+
+import json
+from typing import Any
+
+import pytest
+
+from extproc.dialects import DIALECTS
+from extproc.usage import Usage
+
+OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
+
+CHAT = {"prompt_tokens": 10, "completion_tokens": 6, "total_tokens": 16}
+COUNTED: list[tuple[str, Any, Usage | None]] = [
+    ("chat", CHAT, Usage(input=10, output=6)),
+    (
+        "details",
+        CHAT
+        | {
+            "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 1, "cache_write_tokens": 2},
+            "completion_tokens_details": {"reasoning_tokens": 3},
+        },
+        Usage(input=10, output=6, cache_read=4, cache_write=2, input_audio=1, reasoning=3),
+    ),
+    ("details null", CHAT | {"prompt_tokens_details": None, "completion_tokens_details": None}, Usage(input=10, output=6)),
+    ("xai", CHAT | {"total_tokens": 19, "completion_tokens_details": {"reasoning_tokens": 3}}, Usage(input=10, output=9, reasoning=3)),
+    ("deepseek", CHAT | {"prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 6}, Usage(input=10, output=6, cache_read=4)),
+    ("embeddings", {"prompt_tokens": 8, "total_tokens": 8}, Usage(input=8)),
+    ("total only", {"total_tokens": 8}, Usage(input=8)),
+    (
+        "responses",
+        {
+            "input_tokens": 9,
+            "output_tokens": 5,
+            "input_tokens_details": {"cached_tokens": 2},
+            "output_tokens_details": {"reasoning_tokens": 1},
+        },
+        Usage(input=9, output=5, cache_read=2, reasoning=1),
+    ),
+    ("floats", {"prompt_tokens": 10.0, "completion_tokens": 6.0}, Usage(input=10, output=6)),
+    ("empty", {}, None),
+    ("wrong", {"prompt_tokens": "many"}, None),
+]
+
+
+@pytest.mark.parametrize(("name", "told", "usage"), COUNTED, ids=[name for name, *_ in COUNTED])
+def test_openai(name: str, told: Any, usage: Usage | None) -> None:
+    assert OPENAI.usage(json.dumps({"model": "m", "usage": told}).encode())[0] == usage
+
+
+ANTHROPIC_COUNTED: list[tuple[str, Any, Usage | None]] = [
+    ("plain", {"input_tokens": 3, "output_tokens": 5}, Usage(input=3, output=5)),
+    (
+        "cache",
+        {
+            "input_tokens": 3,
+            "output_tokens": 5,
+            "cache_read_input_tokens": 100,
+            "cache_creation_input_tokens": 50,
+            "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 30},
+            "output_tokens_details": {"thinking_tokens": 2},
+        },
+        Usage(input=153, output=5, cache_read=100, cache_write=50, cache_write_1h=30, reasoning=2),
+    ),
+    ("nulls", {"input_tokens": 3, "output_tokens": 5, "cache_read_input_tokens": None, "cache_creation": None}, Usage(input=3, output=5)),
+    (
+        "compaction",
+        {
+            "input_tokens": 3,
+            "output_tokens": 5,
+            "iterations": [{"type": "compaction", "input_tokens": 70, "output_tokens": 7}, {"type": "message"}],
+        },
+        Usage(input=73, output=12),
+    ),
+    ("none", {}, None),
+]
+
+
+@pytest.mark.parametrize(("name", "told", "usage"), ANTHROPIC_COUNTED, ids=[name for name, *_ in ANTHROPIC_COUNTED])
+def test_anthropic(name: str, told: Any, usage: Usage | None) -> None:
+    assert ANTHROPIC.usage(json.dumps({"model": "m", "usage": told}).encode())[0] == usage
+
+
+def test_the_responses_stream() -> None:
+    watch = OPENAI.stream_usage()
+    response = {"id": "r", "model": "gpt-5", "usage": None, "output": []}
+    watch.feed(b"event: response.created\ndata: " + json.dumps({"type": "response.created", "response": response}).encode() + b"\n\n")
+    watch.feed(b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"H\\u00e9"}\n\n')
+    watch.feed(b'event: response.output_text.done\ndata: {"type":"response.output_text.done","text":"H\\u00e9"}\n\n')
+    assert (watch.finished, watch.text, watch.usage, watch.model) == (False, 3, None, "gpt-5")
+    done = {"type": "response.completed", "response": response | {"usage": {"input_tokens": 9, "output_tokens": 5}}}
+    assert watch.feed(b"data: " + json.dumps(done).encode() + b"\n\n")
+    assert (watch.finished, watch.usage) == (True, Usage(input=9, output=5))
+
+
+def test_a_chat_stream() -> None:
+    watch = OPENAI.stream_usage()
+    assert not watch.feed(b'data: {"model":"m","choices":[{"delta":{"content":"say \\"usage\\":{ [DONE]"}}],"usage":null}\n\n')
+    assert (watch.finished, watch.text, watch.model) == (False, 20, "m")
+    assert watch.feed(b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\r\n\r\n')
+    assert not watch.feed(b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n'), "nothing new"
+    assert not watch.feed(b"data: [DONE]\n\n")
+    assert watch.finished and watch.usage == Usage(input=1, output=2)
+
+
+def test_groq_keeps_it_elsewhere() -> None:
+    watch = OPENAI.stream_usage()
+    assert watch.feed(b'data: {"choices":[{}],"x_groq":{"usage":{"prompt_tokens":1,"completion_tokens":2}}}\n\n')
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n', True),
+        (b'data: {"choices": [ ], "usage": {"prompt_tokens":1}}\r\n\r\n', True),
+        (b'data: {"choices":[],"usage":null}\n\n', False),
+        (b'data: {"choices":[],"prompt_filter_results":[]}\n\n', False),
+        (b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}\n\n', False),
+        (b"data: [DONE]\n\n", False),
+        (b"", False),
+    ],
+)
+def test_the_event_that_only_tells_usage(event: bytes, expected: bool) -> None:
+    assert OPENAI.is_usage_only(event) is expected
+    assert not ANTHROPIC.is_usage_only(event)
+
+
+def test_an_anthropic_stream_counts_on() -> None:
+    watch = ANTHROPIC.stream_usage()
+    start = {
+        "model": "claude",
+        "usage": {
+            "input_tokens": 3,
+            "cache_creation_input_tokens": 5,
+            "cache_creation": {"ephemeral_1h_input_tokens": 5},
+            "output_tokens": 1,
+        },
+    }
+    assert watch.feed(b"event: message_start\ndata: " + json.dumps({"type": "message_start", "message": start}).encode() + b"\n\n")
+    assert watch.model == "claude"
+    watch.feed(b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"type":"text_delta","text":"abc"}}\n\n')
+    assert watch.feed(b'event: message_delta\ndata: {"type":"message_delta","delta":{},"usage":{"output_tokens":9,"input_tokens":30}}\n\n')
+    assert watch.usage == Usage(input=35, output=9, cache_write=5, cache_write_1h=5)
+    assert (watch.text, watch.finished) == (3, False)
+    watch.feed(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
+    assert watch.finished
