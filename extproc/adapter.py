@@ -6,17 +6,15 @@ still retried with the next target (tried on Envoy 1.40, docs/envoy.md). A body 
 Envoy stops reading for good once 1 MiB is unanswered; so beyond `_UNANSWERED` bytes the head goes out, come what may.
 """
 
-from __future__ import annotations
-
 import logging
 import time
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from extproc.answering import Answering, BrokenAnswer
 from extproc.attempt import Attempt, Call
 from extproc.dialects import DIALECTS
+from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import Fault, Reject
 from extproc.transport.seam import Replies
@@ -24,9 +22,6 @@ from extproc.use import USE_KEY, Use
 from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part
 from extproc.wire.outgoing import GO_ON, Metadata, answer, reply
-
-if TYPE_CHECKING:
-    from extproc.engine import Engine
 
 _UNANSWERED = 256 * 1024
 

@@ -80,9 +80,19 @@ class WholeUntouched(Answering):
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self._pieces.append(chunk)
         if end:
-            self.usage, self.answered = self._dialect.usage(b"".join(self._pieces))
-            self.finished = True
+            body = b"".join(self._pieces)
+            self.usage, self.answered = self._dialect.usage(body)
+            # What announced no length ends like a whole body where it was cut off; but then it is no JSON.
+            self.finished = self.usage is not None or _is_json(body)
         return [chunk]
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 class StreamUntouched(Answering):

@@ -1,23 +1,17 @@
-"""What a worker runs: the snapshot in force and those before it, and a session for every stream of the gate or the adapter."""
+"""The snapshots of a worker: the one in force, and those before it that requests under way began with."""
 
-import logging
 from collections import OrderedDict
 from collections.abc import Callable
 
-from extproc.adapter import AdapterSession
 from extproc.cachestore.entry import Store
 from extproc.config.model import Redis
 from extproc.environment import Environment, Journal
-from extproc.gate import GateSession
 from extproc.routes import Routes
 from extproc.snapshot import Snapshot, decode
-from extproc.transport.seam import Session
 from extproc.upstream import compile_upstream
 
 # Snapshots that are kept for requests that began with them: an adapter asks for one by name, long after it was replaced perhaps.
 _KEPT = 8
-
-_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -70,11 +64,3 @@ class Engine:
         if self._redis is None or self._redis[0] != settings:
             self._redis = settings, self._open_redis(settings)
         return self._redis[1]
-
-    def gate(self) -> Session:
-        """A session for one request."""
-        return GateSession(self)
-
-    def adapter(self) -> Session:
-        """A session for one attempt."""
-        return AdapterSession(self)

@@ -24,12 +24,9 @@ from extproc.filter import Handler, Tap
 from extproc.ledger.record import Outcome, Record
 from extproc.relayed import Relayed
 from extproc.snapshot import Snapshot
-from extproc.usage import Usage
+from extproc.usage import broken_off
 from extproc.use import Use
 from extproc.values import BodyMode, Request, Response, Target
-
-# Where a provider never told its usage, a token is taken for this many bytes of text.
-_BYTES_PER_TOKEN = 4
 
 
 class Forward(Struct, frozen=True):
@@ -216,7 +213,7 @@ class Exchange:
                 answering = attempt.answering(status, headers)
                 set_headers, remove = attempt.response_headers(headers)
             else:
-                answering = Relayed(status, headers, raw=self.call.kind == "raw")
+                answering = Relayed(status, headers, DIALECTS[self.call.dialect], raw=self.call.kind == "raw")
             self._answering = answering
             mode = answering.mode
             set_headers.update(answering.headers)
@@ -275,6 +272,7 @@ class Exchange:
         events = answering.feed(chunk, end)
         response.usage, response.answered = answering.usage, answering.answered
         if answering.status != response.status and answering.mode != BodyMode.BUFFERED:
+            response.ended = "provider_broke"
             raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent an answer that is none")
         response.finished, response.status = answering.finished, answering.status
         if self._held is not None:
@@ -360,11 +358,11 @@ class Exchange:
             record.usage, record.estimated = response.usage, response.estimated
         if answering is None or response.status >= 400 or self.request.endpoint.kind != "chat":
             return
-        if response.usage is None or (not answering.finished and response.usage.output * _BYTES_PER_TOKEN < answering.text):
+        if response.usage is None or not answering.finished:
             # Broken off before the final count, or a provider that never counts: what was seen is better than nothing.
-            told = response.usage or Usage(input=len(self.request.body) // _BYTES_PER_TOKEN)
-            record.usage = msgspec.structs.replace(told, output=max(told.output, -(-answering.text // _BYTES_PER_TOKEN)))
-            record.estimated = True
+            guess = broken_off(response.usage, len(self.request.body), answering.text)
+            if guess is not None:
+                record.usage, record.estimated = guess, True
 
 
 def _outcome(response: Response) -> Outcome:

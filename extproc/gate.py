@@ -5,16 +5,15 @@ by configuration Envoy sends no response at all to a gate that did not ask; a ch
 header mutation; bodies of responses come as they arrive, never buffered beyond what they announce.
 """
 
-from __future__ import annotations
-
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from extproc.answering import BrokenAnswer
 from extproc.drive import Waiting, begin
+from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import Fault, Reject
 from extproc.exchange import Exchange, Forward
@@ -23,9 +22,6 @@ from extproc.use import USE_KEY, read_use
 from extproc.values import BodyMode, Response
 from extproc.wire.incoming import Incoming, Part
 from extproc.wire.outgoing import GO_ON, answer, reply
-
-if TYPE_CHECKING:
-    from extproc.engine import Engine
 
 # How stale the record in Envoy's hands may be when this worker is killed in mid-stream, in seconds.
 _TELL_EVERY = 0.25

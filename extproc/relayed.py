@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from extproc.answering import Answering
+from extproc.dialects.dialect import Dialect
 from extproc.dialects.sse import Splitter
 from extproc.use import Use
 from extproc.values import BodyMode
@@ -11,21 +12,27 @@ from extproc.values import BodyMode
 class Relayed(Answering):
     """Follows an answer whose attempt ran elsewhere: the bytes are the client's already, the usage comes aside (`tell`)."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], *, raw: bool) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str], client: Dialect, *, raw: bool) -> None:
         super().__init__(status)
         self.stream = headers.get("content-type", "").startswith("text/event-stream")
         self.mode = BodyMode.NONE if raw else BodyMode.STREAMED
         self._split = Splitter()
+        self._watch = client.stream_usage()
 
     def tell(self, use: Use) -> None:
         """The attempt's account, as far as it has got."""
-        self.usage, self.answered, self.text, self.finished, self.error = use.usage, use.answered, use.text, use.finished, use.error
+        self.usage, self.answered, self.finished, self.error = use.usage, use.answered, use.finished, use.error
+        self.text = max(self.text, use.text)
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         """Bytes of the client's dialect, cut into events where they are a stream."""
         if not self.stream:
             return [chunk]
         events = self._split.feed(chunk)
+        for event in events:
+            self._watch.feed(event)
+        # A provider that breaks off leaves the attempt no chance to tell how far it had got.
+        self.text = max(self.text, self._watch.text)
         if end and self._split.pending:
             events.append(self._split.pending)
         return events

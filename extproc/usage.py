@@ -5,7 +5,7 @@ too, `output` the reasoning. OpenAI counts so by itself; Anthropic's `input_toke
 """
 
 from msgspec import Struct
-
+from msgspec.structs import replace
 
 class Usage(Struct, frozen=True, omit_defaults=True):
     """Tokens of one answer. Unit: tokens, as the provider counted them."""
@@ -31,3 +31,18 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     def total(self) -> int:
         """Input and output together."""
         return self.input + self.output
+
+
+# A rule of thumb, for where a provider never told; what it gives is marked as estimated wherever it is used.
+_BYTES_PER_TOKEN = 4
+
+
+def broken_off(told: Usage | None, request: int, text: int) -> Usage | None:
+    """Usage of an answer that ended before its final count: at least what was told, and at least what was seen. None if `told` holds.
+
+    `request`: bytes of the request's body. `text`: UTF-8 bytes of generated content.
+    """
+    seen = -(-text // _BYTES_PER_TOKEN)
+    if told is None:
+        return Usage(input=-(-request // _BYTES_PER_TOKEN), output=seen)
+    return replace(told, output=seen) if seen > told.output else None

@@ -17,11 +17,13 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from extproc.adapter import AdapterSession
 from extproc.cachestore.shared import RemoteStore
 from extproc.cachestore.entry import Store
 from extproc.config.model import Redis
 from extproc.engine import Engine
 from extproc.envoy import names
+from extproc.gate import GateSession
 from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
 from extproc.link.client import Link
@@ -77,8 +79,10 @@ async def serve(index: int, run_dir: str, state: Path, stop: asyncio.Event) -> N
     first = asyncio.ensure_future(loaded.wait())
     await asyncio.wait({waiting, first}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
-        sockets = (names.gate_socket(run_dir, index), engine.gate), (names.adapter_socket(run_dir, index), engine.adapter)
-        servers = [_open(path, opener) for path, opener in sockets]
+        servers = [
+            _open(names.gate_socket(run_dir, index), lambda: GateSession(engine)),
+            _open(names.adapter_socket(run_dir, index), lambda: AdapterSession(engine)),
+        ]
         for server in servers:
             await server.start()
         flushing = asyncio.ensure_future(_flush(journal, link, f"worker-{index}"))

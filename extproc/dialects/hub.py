@@ -139,6 +139,14 @@ class Opaque(_Block):
 Block: TypeAlias = Text | Refusal | Image | Document | Audio | Reasoning | ToolCall | ToolResult | Opaque
 
 
+_KINDS: dict[type, str] = {ToolCall: "tool_call", ToolResult: "tool_result"}
+
+
+def kind_of(block: Block) -> str:
+    """What to call a block that could not be expressed: its dialect's own word, if it has one."""
+    return block.kind if type(block) is Opaque else _KINDS.get(type(block)) or type(block).__name__.lower()
+
+
 class Message(Struct, kw_only=True):
     """One turn, or a part of one: `system`, `developer`, `user`, `assistant` or `tool`."""
 

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from extproc.envoy.names import DETAILS_PREFIX, VIA_UPSTREAM
 from extproc.ledger.record import Record
-from extproc.usage import Usage
+from extproc.usage import Usage, broken_off
 from extproc.use import USE_KEY, Use
 
 KEYS = (
@@ -35,7 +35,6 @@ KEYS = (
 
 T = TypeVar("T")
 
-_BYTES_PER_TOKEN = 4
 
 
 class _Id(Struct):
@@ -98,16 +97,27 @@ def _take_use(record: Record, use: Use) -> None:
     record.answered = use.answered or record.answered
     record.error = use.error or record.error
     usage = use.usage or Usage()
-    if record.status < 400 and use.text > usage.output * _BYTES_PER_TOKEN and not (use.finished and use.usage):
-        # Broken off before the final count: what was seen is better than nothing.
-        told = use.usage or Usage(input=record.bytes_in // _BYTES_PER_TOKEN)
-        usage = msgspec.structs.replace(told, output=-(-use.text // _BYTES_PER_TOKEN))
-        record.estimated = True
-    elif use.finished and use.usage:
+    if use.finished and use.usage:
         record.partial, record.estimated = False, False
         record.usage = usage
+    elif record.status < 400 and use.text and (guess := broken_off(use.usage, record.bytes_in, use.text)) is not None:
+        usage, record.estimated = guess, True
     # The gate counts as the answer passes it, and may know more.
     record.usage = max(record.usage, usage, key=lambda one: one.total)
+
+
+def broken_off(text: bytes) -> int | None:
+    """The status that the client got, where the line says that the provider broke off, or fell silent, in its answer; else None.
+
+    A worker cannot tell that from a client's hang-up: either way, its stream just ends.
+    """
+    if b'"upstream_' not in text:
+        return None
+    try:
+        line = _LINE.decode(text)
+        return _number(line, "status") if _text(line, "details").startswith("upstream_") else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def line_id(text: bytes) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from extproc.ledger.access_log import line_id, read_line
+from extproc.ledger.access_log import broken_off, line_id, read_line
 from extproc.ledger.places import places
 from extproc.ledger.prices import PriceBook, Priced
 from extproc.ledger.record import Record
@@ -98,6 +98,8 @@ class Collector:
         self._complained = float("-inf")
         self._corrupt = 0
         self._doubt = False
+        self._unsure: dict[str, tuple[float, Entry]] = {}
+        """Entries that a worker says the client broke off, and until when Envoy may say otherwise: they are not counted before."""
         self._blind = False
         """True: Envoy's log cannot be read, so ids without an entry are not forgotten: their lines may still come."""
 
@@ -134,6 +136,8 @@ class Collector:
                     self.store.forget_settled(now - _REMEMBER)
                 waiting = self.store.waiting() > 0
             self._waiting = waiting
+        for id in [id for id, (until, _) in self._unsure.items() if until <= now]:
+            collected.entries.append(self._unsure.pop(id)[1])
             self._tidied = now if tidy else self._tidied
         for reading in readings:
             self._sources[reading.source] = reading.lines.offset
@@ -180,7 +184,7 @@ class Collector:
                 if reading.journal:
                     self._take(self._decoder.decode(line), collected, now)
                 else:
-                    self._take_access(line, now)
+                    self._take_access(line, collected, now)
             except (ValueError, OverflowError, RecursionError):
                 collected.corrupt += 1
                 self.store.quarantine(reading.source, offset, line, now)
@@ -196,18 +200,40 @@ class Collector:
             self.store.stop_waiting(record.id)
             return
         in_ledger = is_entry(record)
+        # Whoever broke off an answer that had begun: Envoy knows.
+        open_question = record.outcome == "client_closed" and record.status > 0
+        if open_question and (line := self.store.line(record.id)):
+            open_question = False
+            if (status := broken_off(line)) is not None:
+                record.outcome, record.status = "provider_broke", status
         priced = self.prices.price(record) if in_ledger else _NOT_PRICED
         self.store.put(record, priced, now)
-        collected.entries.append(Entry(record, priced, in_ledger, replaces=bool(known)))
+        entry = Entry(record, priced, in_ledger, replaces=bool(known))
+        if open_question:
+            self._unsure[record.id] = (now + self._grace, entry)
+        else:
+            collected.entries.append(entry)
 
-    def _take_access(self, text: bytes, now: float) -> None:
+    def _take_access(self, text: bytes, collected: Collected, now: float) -> None:
         id = line_id(text)
         if id and self.store.witness(id):
+            self._ask_envoy(id, text, collected)
             return
         line = read_line(text, self.clusters)
         if line is not None and line.counts:
             _check(line.record)
             self.store.wait(id, now + self._grace, text)
+
+    def _ask_envoy(self, id: str, text: bytes, collected: Collected) -> None:
+        """Envoy's line for a request that its worker has told of."""
+        status = broken_off(text)
+        if status is not None:
+            self.store.broke(id, status)
+        if id in self._unsure:
+            _, entry = self._unsure.pop(id)
+            if status is not None:
+                entry.record.outcome, entry.record.status = "provider_broke", status
+            collected.entries.append(entry)
 
     def _take_due(self, collected: Collected, now: float) -> None:
         for id, text in self.store.due(now, now + 2 * self._grace, self._limit):

@@ -95,6 +95,10 @@ class Store:
             self.db.execute("DELETE FROM entries WHERE id = ?", (record.id,))
         self.db.execute("DELETE FROM pending WHERE id = ?", (record.id,))
 
+    def broke(self, id: str, status: int) -> None:
+        """It was the provider that broke off, where the worker could tell no more than that nobody listened any longer."""
+        self.db.execute("UPDATE entries SET outcome = 'provider_broke', status = ? WHERE id = ? AND outcome = 'client_closed'", (status, id))
+
     def forget_settled(self, before: float) -> None:
         """Forget ids that needed no entry and were seen before then."""
         self.db.execute("DELETE FROM settled WHERE seen < ?", (before,))
@@ -126,6 +130,11 @@ class Store:
         return self.db.execute(
             "SELECT id, line FROM pending WHERE due <= ? OR due > ? ORDER BY due, id LIMIT ?", (now, latest, limit)
         ).fetchall()
+
+    def line(self, id: str) -> bytes:
+        """The access log line that waits for its worker; empty if there is none."""
+        row = self.db.execute("SELECT line FROM pending WHERE id = ?", (id,)).fetchone()
+        return b"" if row is None else bytes(row[0])
 
     def stop_waiting(self, id: str) -> None:
         """The line needs no waiting any more."""

@@ -1,5 +1,6 @@
 """Whatever comes, from a client or a provider: only `Reject`, `ValueError` or an `Error` event comes out."""
 
+import contextlib
 import copy
 from typing import Any
 
@@ -14,15 +15,14 @@ from extproc.dialects.envelope import open_envelope
 from extproc.dialects.hub import Error, Finish
 from extproc.dialects.splice import include_usage, set_member
 from extproc.dialects.sse import Framer, ServerSentEvent, Splitter
-from extproc.errors import Fault, Reject
+from extproc.errors import Reject
 from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED, frames
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 WORDS = st.sampled_from(
-    "type text role content user assistant tool system function name arguments id input tool_use tool_result source url base64 data index "
-    "delta choices message usage error stop_reason finish_reason image_url thinking signature citations annotations tools schema".split()
+    ["type", "text", "role", "content", "user", "assistant", "tool", "system", "function", "name", "arguments", "id", "input", "tool_use", "tool_result", "source", "url", "base64", "data", "index", "delta", "choices", "message", "usage", "error", "stop_reason", "finish_reason", "image_url", "thinking", "signature", "citations", "annotations", "tools", "schema"]
 )
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT | WORDS,
@@ -172,14 +172,12 @@ def test_any_bytes(dialect: Dialect, junk: bytes, status: int) -> None:
     for block in Splitter().feed(junk + b"\n\n"):
         watch.feed(block)
     fault = dialect.read_error(status, junk)
-    assert isinstance(fault, Fault) and fault.message
+    assert fault.message
     for target in DIALECTS.values():
         msgspec.json.encode(target.write_error(fault, "req_1"))
     for refuse in (open_envelope, include_usage, lambda body: set_member(body, "model", b'"m"')):
-        try:
+        with contextlib.suppress(Reject, ValueError):
             refuse(junk)
-        except (Reject, ValueError):
-            pass
 
 
 @FUZZ

@@ -137,7 +137,8 @@ def test_an_anthropic_answer_reaches_openais_sdk(exchange: Exchange) -> None:
     blocks = exchange.answer["content"]
     (choice,) = completion.choices
     assert (choice.message.content or "") == "".join(block["text"] for block in blocks if block["type"] == "text")
-    calls = [(call.id, call.function.name, json.loads(call.function.arguments)) for call in choice.message.tool_calls or ()]
+    called = [call for call in choice.message.tool_calls or () if call.type == "function"]
+    calls = [(call.id, call.function.name, json.loads(call.function.arguments)) for call in called]
     assert calls == [(block["id"], block["name"], block["input"]) for block in blocks if block["type"] == "tool_use"]
     assert choice.finish_reason in STOPS[exchange.answer["stop_reason"]]
     thoughts = "".join(block["thinking"] for block in blocks if block["type"] == "thinking")
@@ -178,7 +179,8 @@ def test_an_openai_stream_reaches_anthropics_sdk(exchange: Exchange) -> None:
     assert "".join(block.text for block in message.content if block.type == "text") == text
     assert [(block.name, block.input) for block in message.content if block.type == "tool_use"] == calls
     assert message.stop_reason in STOPS[stop]
-    _same_usage(_sum_anthropic(message.usage), usage)
+    if usage:
+        _same_usage(_sum_anthropic(message.usage), usage)
 
 
 @pytest.mark.parametrize("exchange", [e for e in STREAMS if e.dialect == "anthropic"], ids=name)
@@ -278,8 +280,10 @@ def test_usage_of_a_stream_that_passes_through(exchange: Exchange) -> None:
     _, _, _, recorded = (
         _openai_state(data(stream)) if dialect.name == "openai" else ("", "", "", _as_openai(_anthropic_state(data(stream))[2]))
     )
-    assert isinstance(watch.usage, Usage)
-    assert (watch.usage.input, watch.usage.output) == (recorded["prompt_tokens"], recorded["completion_tokens"])
+    assert (watch.usage is None) == (recorded is None)
+    if recorded:
+        assert isinstance(watch.usage, Usage)
+        assert (watch.usage.input, watch.usage.output) == (recorded["prompt_tokens"], recorded["completion_tokens"])
     assert watch.finished
     assert watch.model
     assert watch.text > 0
@@ -299,4 +303,4 @@ def test_errors_are_told_in_the_other_dialect(exchange: Exchange) -> None:
     told = DIALECTS[OTHER[exchange.dialect]].write_error(fault, "req_1")
     assert told["error"]["message"] == recorded["message"]
     own = DIALECTS[exchange.dialect].write_error(fault, "req_1")["error"]
-    assert {key: own[key] for key in recorded} == recorded
+    assert (own["message"], own["type"]) == (recorded["message"], recorded["type"])

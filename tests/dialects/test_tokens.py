@@ -83,7 +83,7 @@ def test_anthropic(name: str, told: Any, usage: Usage | None) -> None:
 
 def test_the_responses_stream() -> None:
     watch = OPENAI.stream_usage()
-    response = {"id": "r", "model": "gpt-5", "usage": None, "output": []}
+    response: dict[str, Any] = {"id": "r", "model": "gpt-5", "usage": None, "output": []}
     watch.feed(b"event: response.created\ndata: " + json.dumps({"type": "response.created", "response": response}).encode() + b"\n\n")
     watch.feed(b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"H\\u00e9"}\n\n')
     watch.feed(b'event: response.output_text.done\ndata: {"type":"response.output_text.done","text":"H\\u00e9"}\n\n')

@@ -1,6 +1,7 @@
 """Recorded exchanges with the real providers, sorted by dialect, and ways to put a stream through two dialects."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +68,7 @@ def hub_events(dialect: str, stream: bytes, cuts: list[int] | None = None) -> li
     reader, framer = DIALECTS[dialect].stream_reader(), Framer()
     events: list[StreamEvent] = []
     bounds = [0, *sorted(cuts or []), len(stream)]
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         for event in framer.feed(stream[begin:end]):
             events += reader.feed(event)
     for event in framer.end():

@@ -4,7 +4,7 @@ from extproc.dialects.anthropic.blocks import NAME, arguments, read_block, write
 from extproc.dialects.anthropic.request_restore import own_block
 from extproc.dialects.anthropic.tokens import read_usage, write_creation, write_usage
 from extproc.dialects.fields import items, obj, take_str, tool_id
-from extproc.dialects.hub import Answer, Block, Choice, Extra, Opaque, Refusal, StopReason, Text, ToolCall
+from extproc.dialects.hub import Answer, Block, Choice, Extra, Refusal, StopReason, Text, ToolCall, kind_of
 
 _STOPS = {
     "end_turn": StopReason.END,
@@ -116,7 +116,7 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
                 content.append({"type": "text", "text": block.text})
             case _:
                 written = write_block(block, False)
-                name = f"message.{block.kind if type(block) is Opaque else type(block).__name__.lower()}"
+                name = f"message.{kind_of(block)}"
                 if written is not None:
                     content.append(written)
                 elif name not in answer.dropped:

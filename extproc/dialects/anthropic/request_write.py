@@ -22,7 +22,6 @@ from extproc.dialects.hub import (
     Document,
     Extra,
     Format,
-    Opaque,
     Reasoning,
     Refusal,
     Text,
@@ -31,6 +30,7 @@ from extproc.dialects.hub import (
     ToolCall,
     ToolChoice,
     ToolResult,
+    kind_of,
 )
 from extproc.dialects.schemas import tightened
 
@@ -157,7 +157,7 @@ class _Foreign:
                     self._drop("messages[].content[].image_url.detail")
                 written = write_block(block, False)
         if written is None:
-            self._drop(f"messages[].content[].{block.kind if type(block) is Opaque else type(block).__name__.lower()}")
+            self._drop(f"messages[].content[].{kind_of(block)}")
         return written
 
     def _reasoning(self, block: Reasoning) -> Extra | None:

@@ -21,7 +21,6 @@ from extproc.dialects.hub import (
     Error,
     Extra,
     Finish,
-    Opaque,
     OpaqueDelta,
     Ping,
     Reasoning,
@@ -36,6 +35,7 @@ from extproc.dialects.hub import (
     TextDelta,
     ToolCall,
     Used,
+    kind_of,
 )
 from extproc.usage import Usage
 
@@ -144,7 +144,7 @@ class StreamWriter:
         block = event.block
         written = self._begin(block, len(self._indices))
         if written is None:
-            self._drop(f"message.{block.kind if type(block) is Opaque else type(block).__name__.lower()}")
+            self._drop(f"message.{kind_of(block)}")
             return b""
         index = self._indices[event.index] = len(self._indices)
         first = _event("content_block_start", {"index": index, "content_block": written})

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from extproc.dialects.fields import items, obj, take_int, take_str, tool_id
-from extproc.dialects.hub import Answer, Block, Choice, Extra, Opaque, Reasoning, Refusal, StopReason, Text, ToolCall
+from extproc.dialects.hub import Answer, Block, Choice, Extra, Opaque, Reasoning, Refusal, StopReason, Text, ToolCall, kind_of
 from extproc.dialects.openai.parts import NAME, read_assistant, write_annotation, write_part, write_reasoning, write_tool_call
 from extproc.dialects.openai.tokens import read_usage, write_usage
 
@@ -140,7 +140,7 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
             case Reasoning():
                 pass
             case _:
-                _drop(answer, f"content[].{block.kind if type(block) is Opaque else type(block).__name__.lower()}")
+                _drop(answer, f"content[].{kind_of(block)}")
     message: Extra = {"role": "assistant", "content": text or (None if calls or refusals else ""), "refusal": "".join(refusals) or None}
     message |= write_reasoning(blocks)
     if annotations:

@@ -27,6 +27,7 @@ from extproc.dialects.hub import (
     ToolCall,
     ToolChoice,
     ToolResult,
+    kind_of,
 )
 from extproc.dialects.openai.parts import NAME, write_part, write_reasoning, write_tool_call
 from extproc.dialects.schemas import closed
@@ -118,7 +119,7 @@ def _assistant(message: Message, conversation: Conversation, own: bool) -> list[
             case Text():
                 pass
             case _:
-                conversation.drop(f"messages[].content[].{_kind(block)}")
+                conversation.drop(f"messages[].content[].{kind_of(block)}")
         if not own:
             _leftover(block, conversation)
     if own:
@@ -187,7 +188,7 @@ def _content(message: Message, conversation: Conversation, own: bool) -> str | l
     for block in message.blocks:
         part = write_part(block, own)
         if part is None:
-            conversation.drop(f"messages[].content[].{_kind(block)}")
+            conversation.drop(f"messages[].content[].{kind_of(block)}")
             continue
         parts.append(part)
         if not own:
@@ -205,10 +206,6 @@ def _leftover(block: Block, conversation: Conversation) -> None:
         conversation.drop("messages[].content[].cache_control")
     if block.extra:
         conversation.drop_extra(block.extra, "messages[].content[].")
-
-
-def _kind(block: Block) -> str:
-    return block.kind if type(block) is Opaque else type(block).__name__.lower()
 
 
 def _sampling(conversation: Conversation, body: Extra, fixed: bool) -> None:

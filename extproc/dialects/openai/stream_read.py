@@ -76,7 +76,7 @@ class StreamReader:
         try:
             chunk = obj(_decode(event.data), "$")
             if (error := chunk.get("error")) or event.event == "error":
-                return self._fail(read_object(error if error else chunk, 502))
+                return self._fail(read_object(error or chunk, 502))
             return self._chunk(chunk)
         except FieldError as wrong:
             return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))

@@ -1,0 +1,96 @@
+# Everything that one does here. It needs make and Python 3.11 or newer; the rest comes from the package registry, by hash.
+
+PYTHON ?= python3
+VENV   ?= .venv
+CONFIG ?= examples/quickstart.yaml
+STATE  ?= .headgate
+JOBS   ?= 2
+ARGS   ?=
+
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip --disable-pip-version-check
+# A stamp is newer than all that it was made from, so a second start does nothing.
+MADE := $(VENV)/.made
+RUN  := $(VENV)/.run
+DEV  := $(VENV)/.dev
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url $(if $(UPGRADE),--upgrade)
+
+SOURCES := extproc filters tests
+LINTERS := ruff format types imports dockerfile
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check lint $(LINTERS) lock protos golden clean
+
+help: ## What there is to do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PYTHON=$(PYTHON)  which Python makes the environment"
+	@echo "  CONFIG=$(CONFIG)  what \`make run\` serves;  STATE=$(STATE)  where it keeps what it knows"
+	@echo "  ARGS=...  more arguments for pytest, such as ARGS='-k cache';  JOBS=$(JOBS)  tests at once"
+
+run: $(RUN) ## Start the gateway, with Envoy and all; Ctrl-C stops it
+	@exec $(BIN)/headgate up $(CONFIG) --state $(STATE)
+
+test: $(DEV) ## Run all tests
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+check: lint test ## Everything: lint, types, imports, Dockerfile, tests
+
+lint: $(LINTERS) ## Everything but the tests
+
+ruff: $(DEV)
+	$(BIN)/ruff check
+
+format: $(DEV)
+	$(BIN)/ruff format --check
+
+types: $(DEV)
+	$(BIN)/mypy
+
+imports: $(DEV)
+	$(BIN)/lint-imports
+
+dockerfile: $(DEV)
+	$(BIN)/hadolint Dockerfile
+
+lock: $(DEV) ## Write the lock files anew (UPGRADE=1: with the newest versions)
+	$(LOCK) --group build --output-file requirements-build.lock
+	$(LOCK) pyproject.toml --extra all --constraints requirements-build.lock --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra all --group build --group dev --constraints requirements-build.lock --constraints requirements.lock \
+	  --output-file requirements-dev.lock
+
+protos: $(DEV) ## Compile extproc/wire/*.proto
+	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. extproc/wire/ext_proc.proto
+
+golden: $(DEV) ## Write the golden files anew; look at the difference before you commit it
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --update $(ARGS)
+
+clean: ## Remove what was made here, but for $(STATE)
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment. `--require-hashes`: what is installed is what was locked, to the byte.
+
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Headgate needs Python 3.11 or newer, and \`$(PYTHON)\` is $$($(PYTHON) --version 2>&1 || echo 'not there')."; \
+	  echo "Name another one: make PYTHON=python3.13 ..."; exit 1; } >&2
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "\`$(PYTHON)\` cannot make a virtual environment: venv or ensurepip is missing."; \
+	  echo "Debian and Ubuntu have them in a package of their own: apt-get install python3-venv"; exit 1; } >&2
+	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(RUN): $(MADE) requirements.lock requirements-build.lock pyproject.toml
+	@echo "Installing what requirements.lock names ..."
+	@$(PIP) install --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(PIP) install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(DEV): $(MADE) requirements-dev.lock pyproject.toml
+	@echo "Installing what requirements-dev.lock names ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --quiet --no-build-isolation --no-deps -e .
+	@touch $@ $(RUN)

@@ -1,0 +1,30 @@
+"""What a worker imports: little, so that it starts at once and stays small. Prices, keys and configuration reach it compiled."""
+
+import subprocess
+import sys
+
+HEAVY = (
+    "aiohttp",
+    "betterproto2",
+    "envoy_data_plane",
+    "genai_prices",
+    "httpx",
+    "prometheus_client",
+    "pydantic",
+    "redis",
+    "requests",
+    "sqlite3",
+    "yaml",
+)
+
+_PROGRAM = """
+import sys
+import extproc.worker
+import filters.auth, filters.cache, filters.headers, filters.meter, filters.route
+print(*(name for name in sys.argv[1:] if name in sys.modules))
+"""
+
+
+def test_a_worker_imports_little() -> None:
+    done = subprocess.run([sys.executable, "-c", _PROGRAM, *HEAVY], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []
