@@ -13,7 +13,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check
 MADE := $(VENV)/.made
 RUN  := $(VENV)/.run
 DEV  := $(VENV)/.dev
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url $(if $(UPGRADE),--upgrade)
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --no-annotate --no-emit-index-url $(if $(UPGRADE),--upgrade)
 
 SOURCES := extproc filters tests
 LINTERS := ruff format types imports dockerfile

@@ -76,8 +76,11 @@ class AdapterSession:
             return [GO_ON[incoming.part]]
         except Reject as reject:
             return self._refuse(reject.fault)
-        except BrokenAnswer:
-            raise
+        except BrokenAnswer as error:
+            _log.warning("request %s: %s", self._call.id if self._call else "?", error)
+            if self._released:
+                raise
+            return self._refuse(Fault(502, "bad_provider_answer", f"{error}"))
         except Exception:  # a bug of ours: told once, and nothing goes on with a request that is half made
             _log.exception("request %s failed in an attempt", self._call.id if self._call else "?")
             if incoming.part is Part.RESPONSE_BODY and self._released:
@@ -107,7 +110,7 @@ class AdapterSession:
         upstream = snapshot.upstreams.get(target.provider)
         if upstream is None or upstream.cluster != self._cluster:
             raise LookupError(f"attempt {self._number} went to {self._cluster!r}, where {target.provider!r} was due")
-        self._attempt = Attempt(call, target, upstream)
+        self._attempt = Attempt(call, target, upstream, snapshot.config.limits.response_body)
         return [self._request(incoming.part, b"")] if incoming.end else [GO_ON[incoming.part]]
 
     def _request(self, part: Part, body: bytes) -> bytes:

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import Struct
 
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.sse import Splitter, parse
@@ -26,7 +27,54 @@ _OURS = (401, 403)
 
 
 class BrokenAnswer(Exception):
-    """The provider's answer is none, and the client's response has begun: it can only be broken off."""
+    """The provider's answer is none, or more than is taken, and the client's response has begun: it can only be broken off."""
+
+
+class Terms(Struct, frozen=True):
+    """What an answer is read by: who speaks what, and what the client asked for."""
+
+    client: Dialect
+    provider: Dialect
+    provider_name: str
+    request_id: str
+    same: bool
+    """Nothing is translated."""
+    raw: bool
+    """Nothing is read, either."""
+    include_usage: bool
+    """The client wants usage at the end of a stream."""
+    hide_usage: bool
+    """The stream tells usage only because we made it."""
+    most: int
+    """Bytes of the largest body, or event of a stream, that is taken."""
+
+    def error(self, fault: Fault) -> bytes:
+        """The fault as the client's dialect says it."""
+        return msgspec.json.encode(self.client.write_error(fault, self.request_id))
+
+
+class _Collected:
+    """A body that is needed whole, piece by piece, up to a bound."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        """One piece. Raises `BrokenAnswer` when it is too much."""
+        self._pieces.append(chunk)
+        self._size += len(chunk)
+        _check(self._size, self._terms)
+
+    def whole(self) -> bytes:
+        """All of it."""
+        return b"".join(self._pieces)
+
+
+def _check(size: int, terms: Terms) -> None:
+    if size > terms.most:
+        raise BrokenAnswer(f"the provider {terms.provider_name} sent more than {terms.most} bytes (limits.response_body)")
 
 
 class Answering(ABC):
@@ -72,15 +120,15 @@ class Untouched(Answering):
 class WholeUntouched(Answering):
     """A JSON answer of the client's own dialect: its usage is read, not a byte of it changes."""
 
-    def __init__(self, status: int, dialect: Dialect) -> None:
+    def __init__(self, status: int, terms: Terms) -> None:
         super().__init__(status)
-        self._dialect = dialect
-        self._pieces: list[bytes] = []
+        self._dialect = terms.client
+        self._body = _Collected(terms)
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
-        self._pieces.append(chunk)
+        self._body.add(chunk)
         if end:
-            body = b"".join(self._pieces)
+            body = self._body.whole()
             self.usage, self.answered = self._dialect.usage(body)
             # What announced no length ends like a whole body where it was cut off; but then it is no JSON.
             self.finished = self.usage is not None or _is_json(body)
@@ -100,25 +148,32 @@ class StreamUntouched(Answering):
 
     stream = True
 
-    def __init__(self, status: int, dialect: Dialect, hide_usage: bool) -> None:
+    def __init__(self, status: int, terms: Terms) -> None:
         super().__init__(status)
-        self._dialect = dialect
-        self._hide = hide_usage
+        self._terms = terms
         self._split = Splitter()
-        self._watch = dialect.stream_usage()
+        self._watch = terms.client.stream_usage()
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
-        events = self._split.feed(chunk)
+        events = _events(self._split, chunk, end, self._terms)
         watch = self._watch
         for event in events:
             if watch.feed(event):
                 self.usage = watch.usage
         self.text, self.answered, self.finished = watch.text, watch.model, watch.finished
-        if self._hide and self.usage is not None:
-            events = [event for event in events if not self._dialect.is_usage_only(event)]
-        if end and self._split.pending:
-            events.append(self._split.pending)
+        if self._terms.hide_usage and self.usage is not None:
+            events = [event for event in events if not self._terms.client.is_usage_only(event)]
         return events
+
+
+def _events(split: Splitter, chunk: bytes, end: bool, terms: Terms) -> list[bytes]:
+    """The events that a chunk completes; at the end, also one that lacks its blank line: providers forget it."""
+    events = split.feed(chunk)
+    if split.waiting:
+        _check(split.waiting, terms)
+        if end:
+            events.append(split.pending)
+    return events
 
 
 class WholeTranslated(Answering):
@@ -126,25 +181,26 @@ class WholeTranslated(Answering):
 
     rewrites = True
 
-    def __init__(self, status: int, length: int, client: Dialect, provider: Dialect, name: str, request_id: str) -> None:
+    def __init__(self, status: int, terms: Terms, length: int) -> None:
         super().__init__(status)
         self.mode = BodyMode.BUFFERED if 0 < length <= _BUFFERED_AT_MOST else BodyMode.STREAMED
-        self._client, self._provider, self._name, self._id = client, provider, name, request_id
-        self._pieces: list[bytes] = []
+        self._terms = terms
+        self._body = _Collected(terms)
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
-        self._pieces.append(chunk)
+        self._body.add(chunk)
         if not end:
             return []
         self.finished = True
+        terms = self._terms
         try:
-            answer = self._provider.read_answer(msgspec.json.decode(b"".join(self._pieces)))
+            answer = terms.provider.read_answer(msgspec.json.decode(self._body.whole()))
         except (ValueError, msgspec.DecodeError) as error:
-            fault = Fault(502, "bad_provider_answer", f"The provider {self._name} sent an answer that is none: {error}.")
+            fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
             self.status, self.error = fault.status, fault.code
-            return [msgspec.json.encode(self._client.write_error(fault, self._id))]
+            return [terms.error(fault)]
         self.usage, self.answered = answer.usage, answer.model
-        return [msgspec.json.encode(self._client.write_answer(answer))]
+        return [msgspec.json.encode(terms.client.write_answer(answer))]
 
 
 class StreamTranslated(Answering):
@@ -153,17 +209,18 @@ class StreamTranslated(Answering):
     stream = True
     rewrites = True
 
-    def __init__(self, status: int, client: Dialect, provider: Dialect, include_usage: bool) -> None:
+    def __init__(self, status: int, terms: Terms) -> None:
         super().__init__(status)
         self.headers = {"content-type": "text/event-stream; charset=utf-8"}
-        self._reader = provider.stream_reader()
-        self._writer = client.stream_writer(include_usage=include_usage)
-        self._watch = provider.stream_usage()
+        self._terms = terms
+        self._reader = terms.provider.stream_reader()
+        self._writer = terms.client.stream_writer(include_usage=terms.include_usage)
+        self._watch = terms.provider.stream_usage()
         self._split = Splitter()
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         written = []
-        for block in self._split.feed(chunk):
+        for block in _events(self._split, chunk, end, self._terms):
             if self._watch.feed(block):
                 self.usage = self._watch.usage
             if (event := parse(block)) is not None:
@@ -178,74 +235,60 @@ class StreamTranslated(Answering):
 class Failure(Answering):
     """An error of the provider's, read whole, and told in the client's dialect where that is another or the error is ours."""
 
-    def __init__(self, status: int, client: Dialect, provider: Dialect, same: bool, name: str, request_id: str) -> None:
-        self.rewrites = not same or status in _OURS
+    def __init__(self, status: int, terms: Terms) -> None:
         super().__init__(502 if status in _OURS else status)
+        self.rewrites = not terms.same or status in _OURS
         if self.rewrites:
             self.headers = {"content-type": "application/json"}
         self._told = status
-        self._client, self._provider, self._name, self._id = client, provider, name, request_id
-        self._pieces: list[bytes] = []
+        self._terms = terms
+        self._body = _Collected(terms)
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
-        self._pieces.append(chunk)
+        self._body.add(chunk)
         if not end:
             return [] if self.rewrites else [chunk]
-        fault = self._provider.read_error(self._told, b"".join(self._pieces))
+        terms = self._terms
+        fault = terms.provider.read_error(self._told, self._body.whole())
         if self._told in _OURS:
-            message = f"The provider {self._name} refused the gateway's credential ({self._told}). Its operator has to mend that."
+            message = f"The provider {terms.provider_name} refused the gateway's credential ({self._told}). Its operator has to mend that."
             fault = Fault(502, "provider_authentication", message)
         self.error, self.finished = fault.code, True
-        if not self.rewrites:
-            return [chunk]
-        return [msgspec.json.encode(self._client.write_error(fault, self._id))]
+        return [terms.error(fault)] if self.rewrites else [chunk]
 
 
 class NotAnAnswer(Answering):
-    """A success that is neither JSON nor a stream where one of them was due: a captive portal, a wrong base URL."""
+    """A success that is none: neither JSON nor a stream where one of them was due, or too large. A captive portal, a wrong base URL."""
 
     rewrites = True
 
-    def __init__(self, client: Dialect, name: str, content_type: str, request_id: str) -> None:
+    def __init__(self, terms: Terms, why: str) -> None:
         super().__init__(502)
         self.headers = {"content-type": "application/json"}
         self.error = "bad_provider_answer"
-        told = content_type or "no content type"
-        fault = Fault(502, self.error, f"The provider {name} answered with {told}, which is no answer. Its base_url may be wrong.")
-        self._body = msgspec.json.encode(client.write_error(fault, request_id))
+        self._body = terms.error(Fault(502, self.error, f"The provider {terms.provider_name} {why}."))
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self.finished = end
         return [self._body] if end else []
 
 
-def choose(
-    status: int,
-    headers: Mapping[str, str],
-    *,
-    client: Dialect,
-    provider: Dialect,
-    same: bool,
-    raw: bool,
-    stream: bool,
-    include_usage: bool,
-    hide_usage: bool,
-    request_id: str,
-    provider_name: str,
-) -> Answering:
+def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     """The way of an answer with this head."""
-    if raw:
+    if terms.raw:
         return Untouched(status)
     if status >= 400:
-        return Failure(status, client, provider, same, provider_name, request_id)
-    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        return Failure(status, terms)
+    told = headers.get("content-type", "no content type")
+    content_type = told.partition(";")[0].strip().lower()
     if content_type == "text/event-stream":
-        return StreamUntouched(status, client, hide_usage) if same else StreamTranslated(status, client, provider, include_usage)
+        return StreamUntouched(status, terms) if terms.same else StreamTranslated(status, terms)
     if content_type.endswith("json"):
-        if same:
-            return WholeUntouched(status, client)
         length = headers.get("content-length", "")
-        return WholeTranslated(status, int(length) if length.isdigit() else 0, client, provider, provider_name, request_id)
-    if same:
+        size = int(length) if length.isascii() and length.isdigit() else 0
+        if size > terms.most:
+            return NotAnAnswer(terms, f"sent an answer of {size} bytes, and at most {terms.most} are taken (limits.response_body)")
+        return WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, size)
+    if terms.same:
         return Untouched(status)
-    return NotAnAnswer(client, provider_name, content_type, request_id)
+    return NotAnAnswer(terms, f"answered with {told[:100]}, which is no answer; its base_url may be wrong")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec import Struct
 
-from extproc import answering, crossing
-from extproc.answering import Answering
+from extproc import crossing
+from extproc.answering import Answering, Terms, choose
 from extproc.dialects import DIALECTS, splice
 from extproc.endpoints import CHAT_PATHS, STREAM_OPTIONS
 from extproc.errors import Reject
@@ -57,12 +57,14 @@ class Outgoing(Struct, frozen=True):
 class Attempt:
     """One attempt at one target."""
 
-    __slots__ = ("call", "dropped", "same", "target", "upstream")
+    __slots__ = ("_most", "call", "dropped", "same", "target", "upstream")
 
-    def __init__(self, call: Call, target: Target, upstream: Upstream) -> None:
+    def __init__(self, call: Call, target: Target, upstream: Upstream, most: int) -> None:
+        """`most`: bytes of the largest answer that is taken."""
         self.call = call
         self.target = target
         self.upstream = upstream
+        self._most = most
         self.same = call.kind != "chat" or upstream.dialect.name == call.dialect
         """The client's dialect is the provider's: nothing is translated."""
         self.dropped: list[str] = []
@@ -135,19 +137,20 @@ class Attempt:
 
     def answering(self, status: int, headers: Mapping[str, str]) -> Answering:
         """How the provider's answer is to be read, from its head."""
-        return answering.choose(
-            status,
-            headers,
-            client=DIALECTS[self.call.dialect],
+        call = self.call
+        forced = call.stream and not call.include_usage and call.path.partition("?")[0] in STREAM_OPTIONS
+        terms = Terms(
+            client=DIALECTS[call.dialect],
             provider=self.upstream.dialect,
-            same=self.same,
-            raw=self.call.kind == "raw",
-            stream=self.call.stream,
-            include_usage=self.call.include_usage,
-            hide_usage=self.call.stream and not self.call.include_usage and self.call.path.partition("?")[0] in STREAM_OPTIONS,
-            request_id=self.call.id,
             provider_name=self.target.provider,
+            request_id=call.id,
+            same=self.same,
+            raw=call.kind == "raw",
+            include_usage=call.include_usage,
+            hide_usage=forced,
+            most=self._most,
         )
+        return choose(status, headers, terms)
 
     def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         """What to set and what to take off the provider's response headers before a client sees them."""

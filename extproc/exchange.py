@@ -177,7 +177,7 @@ class Exchange:
         record.stream = call.stream
         upstreams = [snapshot.upstreams[target.provider] for target in request.targets]
         if len(upstreams) == 1:
-            self._attempt = Attempt(call, request.targets[0], upstreams[0])
+            self._attempt = Attempt(call, request.targets[0], upstreams[0], snapshot.config.limits.response_body)
             outgoing = self._attempt.outgoing(request.headers, request.body)
         else:
             # The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there.

@@ -35,6 +35,11 @@ class Splitter:
         """The beginning of an event that is not complete yet."""
         return bytes(self._buffer)
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of `pending`."""
+        return len(self._buffer)
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes, each with its blank line."""
         if not self._buffer and chunk.endswith(b"\n\n") and b"\r" not in chunk:

@@ -106,7 +106,7 @@ def _take_use(record: Record, use: Use) -> None:
     record.usage = max(record.usage, usage, key=lambda one: one.total)
 
 
-def broken_off(text: bytes) -> int | None:
+def status_if_broken(text: bytes) -> int | None:
     """The status that the client got, where the line says that the provider broke off, or fell silent, in its answer; else None.
 
     A worker cannot tell that from a client's hang-up: either way, its stream just ends.

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from extproc.ledger.access_log import broken_off, line_id, read_line
+from extproc.ledger.access_log import status_if_broken, line_id, read_line
 from extproc.ledger.places import places
 from extproc.ledger.prices import PriceBook, Priced
 from extproc.ledger.record import Record
@@ -136,9 +136,9 @@ class Collector:
                     self.store.forget_settled(now - _REMEMBER)
                 waiting = self.store.waiting() > 0
             self._waiting = waiting
+            self._tidied = now if tidy else self._tidied
         for id in [id for id, (until, _) in self._unsure.items() if until <= now]:
             collected.entries.append(self._unsure.pop(id)[1])
-            self._tidied = now if tidy else self._tidied
         for reading in readings:
             self._sources[reading.source] = reading.lines.offset
             if not reading.journal:
@@ -204,7 +204,7 @@ class Collector:
         open_question = record.outcome == "client_closed" and record.status > 0
         if open_question and (line := self.store.line(record.id)):
             open_question = False
-            if (status := broken_off(line)) is not None:
+            if (status := status_if_broken(line)) is not None:
                 record.outcome, record.status = "provider_broke", status
         priced = self.prices.price(record) if in_ledger else _NOT_PRICED
         self.store.put(record, priced, now)
@@ -226,7 +226,7 @@ class Collector:
 
     def _ask_envoy(self, id: str, text: bytes, collected: Collected) -> None:
         """Envoy's line for a request that its worker has told of."""
-        status = broken_off(text)
+        status = status_if_broken(text)
         if status is not None:
             self.store.broke(id, status)
         if id in self._unsure:

@@ -32,6 +32,8 @@ def _process(open_session: Opener) -> Callable[[object, "grpc.aio.ServicerContex
                 replies = session.receive(message)
                 for reply in await replies if isinstance(replies, Waiting) else replies:
                     await context.write(reply)
+        except Exception:  # the session has told what it was; Envoy, which puts our words into its log, is told no more than this
+            await context.abort(grpc.StatusCode.INTERNAL, "broken off")
         finally:
             # This task may be cancelled already (a hang-up cancels the RPC), so what is left has a task of its own.
             if (rest := session.close()) is not None:

@@ -22,7 +22,42 @@ FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 WORDS = st.sampled_from(
-    ["type", "text", "role", "content", "user", "assistant", "tool", "system", "function", "name", "arguments", "id", "input", "tool_use", "tool_result", "source", "url", "base64", "data", "index", "delta", "choices", "message", "usage", "error", "stop_reason", "finish_reason", "image_url", "thinking", "signature", "citations", "annotations", "tools", "schema"]
+    [
+        "type",
+        "text",
+        "role",
+        "content",
+        "user",
+        "assistant",
+        "tool",
+        "system",
+        "function",
+        "name",
+        "arguments",
+        "id",
+        "input",
+        "tool_use",
+        "tool_result",
+        "source",
+        "url",
+        "base64",
+        "data",
+        "index",
+        "delta",
+        "choices",
+        "message",
+        "usage",
+        "error",
+        "stop_reason",
+        "finish_reason",
+        "image_url",
+        "thinking",
+        "signature",
+        "citations",
+        "annotations",
+        "tools",
+        "schema",
+    ]
 )
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT | WORDS,
@@ -77,12 +112,16 @@ def _request(dialect: Dialect, body: dict[str, Any]) -> None:
         try:
             conversation = dialect.read_request(body)
         except Reject as reject:
-            assert reject.fault.status == 400
-            assert reject.fault.param
+            _named(reject)
             return
         msgspec.json.encode(target.write_request(conversation, "claude-sonnet-4-5"))
         assert body == before, "reading or writing changed what was read"
         assert all(name.isascii() and name.isprintable() for name in conversation.dropped)
+
+
+def _named(reject: Reject) -> None:
+    assert reject.fault.status == 400
+    assert reject.fault.param
 
 
 def _answer(dialect: Dialect, body: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ IMAGES = st.sampled_from(["https://example.com/a.png", "data:image/png;base64,iV
 SCHEMAS = st.dictionaries(NAMES, st.sampled_from([{"type": "string"}, {"type": "integer"}]), max_size=3).map(
     lambda properties: {"type": "object", "properties": properties, "required": sorted(properties), "additionalProperties": False}
 )
+TOOLS: st.SearchStrategy[Any] = st.lists(st.tuples(NAMES, WORDS, SCHEMAS), max_size=2, unique_by=lambda tool: tool[0])
 CACHE = st.none() | st.sampled_from([{"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}])
 
 
@@ -35,7 +36,8 @@ def maybe(draw: Callable[[st.SearchStrategy[Any]], Any], body: dict[str, Any], *
 def user_content(draw: st.DrawFn) -> Any:
     text: dict[str, Any] = {"type": "text", "text": draw(WORDS)}
     image: dict[str, Any] = {"type": "image_url", "image_url": {"url": draw(IMAGES)}}
-    return draw(st.sampled_from([text["text"], [text, image], [image]]))
+    contents: list[Any] = [text["text"], [text, image], [image]]
+    return draw(st.sampled_from(contents))
 
 
 @st.composite
@@ -44,7 +46,7 @@ def openai_requests(draw: st.DrawFn) -> dict[str, Any]:
     messages: list[dict[str, Any]] = []
     if draw(st.booleans()):
         messages.append({"role": "system", "content": draw(WORDS)})
-    tools: list[Any] = draw(st.lists(st.tuples(NAMES, WORDS, SCHEMAS), max_size=2, unique_by=lambda tool: tool[0]))
+    tools = draw(TOOLS)
     identifiers = iter(range(100))
     for _ in range(draw(st.integers(0, 3))):
         messages.append({"role": "user", "content": draw(user_content())})

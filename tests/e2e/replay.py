@@ -119,6 +119,7 @@ def counted(dialect: str, usage: dict[str, Any]) -> Usage:
             input=usage["prompt_tokens"],
             output=usage["completion_tokens"],
             cache_read=given.get("cached_tokens", 0),
+            cache_write=given.get("cache_write_tokens", 0),
             reasoning=made.get("reasoning_tokens", 0),
             input_audio=given.get("audio_tokens", 0),
             output_audio=made.get("audio_tokens", 0),

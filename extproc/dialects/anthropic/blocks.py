@@ -22,13 +22,17 @@ def read_content(value: Any, path: str) -> tuple[list[Block], bool]:
     """Blocks of a `content`, and whether it was a bare string."""
     if type(value) is str:
         return [Text(value)], True
-    return [read_block(block, f"{path}[{i}]") for i, block in enumerate(items(value, path))], False
+    blocks: list[Block] = []
+    for i, block in enumerate(items(value, path)):
+        if type(block) is dict and len(block) == 2 and block.get("type") == "text" and type(block.get("text")) is str:
+            blocks.append(Text(block["text"]))  # most blocks
+        else:
+            blocks.append(read_block(block, f"{path}[{i}]"))
+    return blocks, False
 
 
 def read_block(value: Any, path: str, *, nested: bool = False) -> Block:
     """One content block. `nested`: it stands in a tool's result, and holds no further one."""
-    if type(value) is dict and len(value) == 2 and value.get("type") == "text" and type(value.get("text")) is str:
-        return Text(value["text"])  # most blocks
     rest = obj(value, path)
     path += "."
     kind = need_str(rest, "type", path)

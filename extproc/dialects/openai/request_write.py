@@ -149,10 +149,8 @@ def _other(message: Message, conversation: Conversation, own: bool) -> list[Extr
     results = [block for block in message.blocks if type(block) is ToolResult]
     if not results:
         return _plain_message(message, conversation, own) or []
-    written: list[Extra] = []
     rest: list[Block] = []
-    for result in results:
-        written.append(_tool_result(result, rest, conversation, own))
+    written = [_tool_result(result, rest, conversation, own) for result in results]
     rest += [block for block in message.blocks if type(block) is not ToolResult]
     if rest:
         written += _plain_message(Message(role="user", blocks=rest), conversation, own)
