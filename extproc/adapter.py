@@ -126,6 +126,9 @@ class AdapterSession:
         assert attempt is not None
         self._headers = incoming.headers()
         self._answering = attempt.answering(int(self._headers.get(":status", "0")), self._headers)
+        if incoming.end:
+            # No body can be given to a head alone here; the gate sees to that.
+            self._answering.feed(b"", True)
         if incoming.end or self._answering.mode == BodyMode.NONE:
             return self._release(incoming.end)
         return []

@@ -138,7 +138,7 @@ class WholeUntouched(Answering):
 def _is_json(body: bytes) -> bool:
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 
@@ -195,7 +195,7 @@ class WholeTranslated(Answering):
         terms = self._terms
         try:
             answer = terms.provider.read_answer(msgspec.json.decode(self._body.whole()))
-        except (ValueError, msgspec.DecodeError) as error:
+        except (ValueError, msgspec.DecodeError, RecursionError) as error:
             fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
             self.status, self.error = fault.status, fault.code
             return [terms.error(fault)]

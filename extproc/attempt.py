@@ -33,8 +33,10 @@ class Call(Struct, frozen=True, omit_defaults=True):
     path: str
     """The client's, with its query."""
     headers: dict[str, str]
-    """The client's, after the gate's rules; only those that may cross to a provider at all."""
+    """The client's; only those that may cross to a provider at all."""
     targets: tuple[Target, ...]
+    rules: dict[str, str] = {}
+    """What the gate's rules set: it crosses whatever its name, to providers of any dialect."""
     model: str = ""
     """The name that the client asked for."""
     stream: bool = False
@@ -94,7 +96,7 @@ class Attempt:
     def _headers(self) -> dict[str, str]:
         crosses = crossing.to_provider if self.same else crossing.to_other_provider
         upstream = self.upstream
-        wanted = {name: value for name, value in self.call.headers.items() if crosses(name)}
+        wanted = {name: value for name, value in self.call.headers.items() if crosses(name)} | self.call.rules
         wanted["x-request-id"] = self.call.id
         for name, value in upstream.headers:
             # What the client says about its dialect's version goes before our default for it; a credential is never the client's.
@@ -114,18 +116,21 @@ class Attempt:
         if not self.same:
             return self._translated(body)
         changed = body
-        if self.target.model != call.model:
-            changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))
-        if call.stream and not call.include_usage and call.path.partition("?")[0] in STREAM_OPTIONS:
-            changed = splice.include_usage(changed)
+        try:
+            if self.target.model != call.model:
+                changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))
+            if call.stream and not call.include_usage and call.path.partition("?")[0] in STREAM_OPTIONS:
+                changed = splice.include_usage(changed)
+        except ValueError as error:
+            raise _malformed(error) from None
         return None if changed is body else changed
 
     def _translated(self, body: bytes) -> bytes:
         # The gate has looked at no more than a few members, so a wrong type deeper down is found here.
         try:
             document = msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
-            raise Reject(400, "invalid_json", f"The request body is not valid JSON: {error}.") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise _malformed(error) from None
         conversation = DIALECTS[self.call.dialect].read_request(document)
         translated = self.upstream.dialect.write_request(conversation, self.target.model)
         self.dropped = list(dict.fromkeys(conversation.dropped))
@@ -168,6 +173,10 @@ def may_remove(name: str) -> bool:
     """Whether a header may be taken off before Envoy routes the request: it finds no route without `x-forwarded-proto`, which its
     routes take off themselves."""
     return name[0] != ":" and name != "x-forwarded-proto"
+
+
+def _malformed(error: Exception) -> Reject:
+    return Reject(400, "invalid_json", f"The request body is not valid JSON: {error}.")
 
 
 def _upgrade(seen: Mapping[str, str]) -> dict[str, str]:

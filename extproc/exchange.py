@@ -6,6 +6,7 @@
 Filters see the request from first to last, their taps the answer from last to first.
 """
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 
@@ -27,6 +28,8 @@ from extproc.snapshot import Snapshot
 from extproc.usage import broken_off
 from extproc.use import Use
 from extproc.values import BodyMode, Request, Response, Target
+
+_log = logging.getLogger(__name__)
 
 
 class Forward(Struct, frozen=True):
@@ -51,7 +54,7 @@ class Exchange:
     """One request under way."""
 
     __slots__ = (
-        "_answering", "_attempt", "_following", "_held", "_left", "_started", "_taps", "attempts", "call", "cluster", "request",
+        "_answering", "_attempt", "_bare", "_following", "_held", "_left", "_started", "_taps", "attempts", "call", "cluster", "request",
         "response", "snapshot",
     )  # fmt: skip
 
@@ -74,6 +77,7 @@ class Exchange:
         self.attempts = 0
         self._held: list[bytes] | None = None
         self._left = -1
+        self._bare = False
 
     # The request's way in.
 
@@ -156,10 +160,9 @@ class Exchange:
         read = request.endpoint.buffered
         envelope = request.envelope if read else None
         headers = {name: value for name, value in request.headers.items() if to_provider(name)}
-        for name, value in request.set_headers.items():
+        for name in request.set_headers:
             headers.pop(name, None)
-            if value is not None:
-                headers[name] = value
+        rules = {name: value for name, value in request.set_headers.items() if value is not None}
         record = request.record
         self.call = call = Call(
             id=record.id,
@@ -169,6 +172,7 @@ class Exchange:
             path=request.path,
             headers=headers,
             targets=request.targets,
+            rules=rules,
             model=record.model,
             stream=envelope is not None and bool(envelope.stream),
             include_usage=envelope is not None and envelope.include_usage,
@@ -181,7 +185,7 @@ class Exchange:
             outgoing = self._attempt.outgoing(request.headers, request.body)
         else:
             # The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there.
-            kept = {**headers, "content-length": str(len(request.body)), "x-request-id": record.id}
+            kept = {**headers, **rules, "content-length": str(len(request.body)), "x-request-id": record.id}
             outgoing = Outgoing(
                 {name: value for name, value in kept.items() if request.headers.get(name) != value},
                 [name for name in request.headers if name not in kept and may_remove(name)],
@@ -196,8 +200,10 @@ class Exchange:
 
     # The answer's way out.
 
-    def answer(self, headers: Mapping[str, str], *, local: str, cluster: str, attempts: int) -> Head:
-        """The head of an answer. `local` is Envoy's reason where the answer is one of its own, and empty for a provider's."""
+    def answer(self, headers: Mapping[str, str], *, local: str, cluster: str, attempts: int, end: bool = False) -> Head:
+        """The head of an answer. `local` is Envoy's reason where the answer is one of its own, and empty for a provider's. `end`: there
+        is nothing but the head, see `fill`."""
+        self._bare = end
         status = int(headers.get(":status", "0"))
         self.cluster, self.attempts = cluster, attempts
         request, attempt = self.request, self._attempt
@@ -271,7 +277,7 @@ class Exchange:
             end = end or self._left <= 0
         events = answering.feed(chunk, end)
         response.usage, response.answered = answering.usage, answering.answered
-        if answering.status != response.status and answering.mode != BodyMode.BUFFERED:
+        if answering.status != response.status and answering.mode != BodyMode.BUFFERED and not self._bare:
             response.ended = "provider_broke"
             raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent an answer that is none")
         response.finished, response.status = answering.finished, answering.status
@@ -282,6 +288,17 @@ class Exchange:
         if end:
             self.close(whole=True)
         self.request.record.bytes_out += len(out)
+        return out
+
+    def fill(self) -> bytes:
+        """Ends an answer that came without a body: the body that the client gets instead, since an error has the shape of its dialect."""
+        out, call, response = self.feed(b"", True), self.call, self.response
+        self.close(whole=True)
+        if out or self._answering is None or call is None or response is None or call.kind == "raw" or response.status < 400:
+            return out
+        dialect = DIALECTS[call.dialect]
+        out = msgspec.json.encode(dialect.write_error(dialect.read_error(response.status, b""), call.id))
+        self.request.record.bytes_out = len(out)
         return out
 
     def _follow(self, response: Response) -> None:
@@ -324,7 +341,10 @@ class Exchange:
         response = self.response
         assert response is not None
         for tap in reversed(self._taps):
-            await tap.end(response)
+            try:
+                await tap.end(response)
+            except Exception:  # a bug of one filter: the others, above all the one that meters, still have their end
+                _log.exception("request %s: the end of %s failed", self.request.record.id, type(tap).__name__)
 
     def settle(self) -> Record:
         """The record, brought up to what is known now."""

@@ -7,6 +7,7 @@ header mutation; bodies of responses come as they arrive, never buffered beyond 
 
 import logging
 import time
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,12 +17,12 @@ from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import Fault, Reject
-from extproc.exchange import Exchange, Forward
+from extproc.exchange import Exchange, Forward, Head
 from extproc.transport.seam import Replies
 from extproc.use import USE_KEY, read_use
 from extproc.values import BodyMode, Response
 from extproc.wire.incoming import Incoming, Part
-from extproc.wire.outgoing import GO_ON, answer, reply
+from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply
 
 # How stale the record in Envoy's hands may be when this worker is killed in mid-stream, in seconds.
 _TELL_EVERY = 0.25
@@ -41,6 +42,11 @@ _WANT_BODY = {
     )
     for dialect in ("openai", "anthropic")
 }
+
+
+@lru_cache(maxsize=1024)
+def _targets(clusters: tuple[str, ...]) -> bytes:
+    return packed({names.TARGETS_NAMESPACE: names.targets(clusters)})
 
 
 class GateSession:
@@ -110,7 +116,7 @@ class GateSession:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
         exchange = self._exchange
         assert exchange is not None
-        own: dict[str, Any] = {names.DIALECT: forward.call.dialect, names.RECORD: _encode(exchange.settle()).decode()}
+        own = {names.DIALECT: forward.call.dialect, names.RECORD: _encode(exchange.settle()).decode()}
         headers = forward.outgoing.headers
         if len(forward.clusters) > 1:
             own[names.ADAPTER] = names.ADAPTER_ON
@@ -126,7 +132,8 @@ class GateSession:
             headers=headers,
             remove=forward.outgoing.remove,
             body=forward.outgoing.body if part is Part.REQUEST_BODY else None,
-            metadata={names.NAMESPACE: own, names.TARGETS_NAMESPACE: names.targets(forward.clusters)},
+            metadata={names.NAMESPACE: own},
+            more=_targets(forward.clusters),
             clear_route_cache=True,
             response_headers=part is Part.REQUEST_HEADERS,
         )
@@ -168,12 +175,12 @@ class GateSession:
         cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
         local = "" if details == names.VIA_UPSTREAM else details.partition("{")[0] or "local_reply"
-        head = exchange.answer(incoming.headers(), local=local, cluster=cluster, attempts=attempts)
+        seen = incoming.headers()
+        head = exchange.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end)
         self._body_mode = head.mode
         self._take_use(incoming)
-        if incoming.end:
-            exchange.feed(b"", True)
-            exchange.close(whole=True)
+        if incoming.end and (body := exchange.fill()):
+            return self._instead(seen, head, body)
         return reply(
             incoming.part,
             headers=head.headers,
@@ -182,6 +189,16 @@ class GateSession:
             response_body=head.mode,
             response_headers=head.mode is not BodyMode.NONE,
         )
+
+    def _instead(self, seen: dict[str, str], head: Head, body: bytes) -> bytes:
+        """An answer of ours in place of one without a body; what may cross of its head stays."""
+        exchange = self._exchange
+        assert exchange is not None
+        kept = {name: value for name, value in seen.items() if name[0] != ":" and name != "content-length" and name not in head.remove}
+        headers = {"content-type": "application/json", **kept, **head.headers}
+        headers.pop(":status", None)
+        details = names.DETAILS_PREFIX + (exchange.settle().error or "no_body")
+        return answer(exchange.status, headers, body, details=details, metadata=self._record())
 
     def _response_body(self, incoming: Incoming) -> bytes:
         exchange = self._exchange
@@ -209,7 +226,7 @@ class GateSession:
             if use is not None:
                 exchange.tell(use)
 
-    def _record(self) -> dict[str, Any]:
+    def _record(self) -> Metadata:
         """The record as it stands, for Envoy to keep: its access log has it if this worker dies."""
         exchange = self._exchange
         assert exchange is not None

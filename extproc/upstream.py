@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from extproc.config.model import HeaderEdits, Provider, Timeouts
 from extproc.config.urls import provider_url
+from extproc.crossing import CREDENTIALS
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
 from extproc.envoy.names import cluster_name
@@ -43,7 +44,7 @@ def compile_upstream(name: str, provider: Provider) -> Upstream:
         authority=url.authority,
         scheme=url.scheme,
         prefix=url.prefix,
-        headers=dialect.credential(provider.key or ""),
+        headers=tuple(pair for pair in dialect.credential(provider.key or "") if provider.key or pair[0] not in CREDENTIALS),
         request=provider.headers.request,
         response=provider.headers.response,
         timeouts=provider.timeouts,

@@ -96,7 +96,7 @@ class Request:
         if self._json is None:
             try:
                 self._json = msgspec.json.decode(self.body)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise Reject(400, "invalid_json", f"The request body is not valid JSON: {error}.") from None
             if not isinstance(self._json, dict):
                 raise Reject(400, "invalid_json", "The request body has to be a JSON object.")

@@ -154,7 +154,7 @@ class _Keep(Tap):
 
     async def end(self, response: Response) -> None:
         store = self._cache.store
-        if not self._wanted or response.ended != "complete" or not response.finished:
+        if not self._wanted or response.status != 200 or response.ended != "complete" or not response.finished:
             if self._lead is not None:
                 await store.abandon(self._key, self._lead)
             return

@@ -25,6 +25,14 @@ class Part(IntEnum):
 _PARTS = {part.name.lower(): part for part in Part}
 
 
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        # RFC 9110 section 5.5: any byte above 0x7f may stand in a value. As text that JSON and the journal can say.
+        return value.decode("latin-1")
+
+
 class Incoming:
     """One message from Envoy."""
 
@@ -48,7 +56,7 @@ class Incoming:
         headers: dict[str, str] = {}
         for header in self._piece.headers.headers:
             name = header.key
-            value = header.raw_value.decode("utf-8", "surrogateescape")
+            value = _text(header.raw_value)
             if name in headers:
                 value = headers[name] + ("; " if name == "cookie" else ", ") + value
             headers[name] = value
