@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from extproc.config.filters import filter_type
+from extproc.config.lookup import filter_type
 from extproc.config.model import Config
 from extproc.environment import Environment
 from extproc.filter import Filter, Handler

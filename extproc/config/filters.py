@@ -1,34 +1,18 @@
 """The `filters` section: which filters there are, and what each may be told.
 
-A name is a module of the package `filters` (`cache` is `filters/cache.py`), or `package.module:Class` for somebody else's. A module
-holds one class that derives from `extproc.filter.Filter`; its fields are the settings.
+Which names there are, and what they mean, is the business of `lookup.py`.
 """
 
-import importlib
-import pkgutil
-import re
-from collections.abc import Callable
-from importlib.util import find_spec
-from types import ModuleType
-from typing import Any, TypeGuard
+from typing import Any
 
 from msgspec import Struct
 
 from extproc.config.document import Entry, Mapping, Node, Scalar, Sequence
+from extproc.config.lookup import FilterType
 from extproc.config.model import DEFAULT_FILTERS
 from extproc.config.nearest import hint, quoted
 from extproc.config.problem import Mark, Problems
 from extproc.config.walk import INVALID, Walker, child
-from extproc.filter import Filter
-
-PACKAGE = "filters"
-FilterType = Callable[[str], type[Struct]]
-"""Finds the settings of a filter by its name. Raises LookupError with a sentence."""
-
-_OURS = re.compile(r"[a-z][a-z0-9_]*")
-_THEIRS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-# What importing somebody's module may raise that is about that module; an interrupt is not.
-_BROKEN = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError, OSError, RuntimeError, ArithmeticError)
 
 
 class Setting(Struct, frozen=True):
@@ -38,26 +22,6 @@ class Setting(Struct, frozen=True):
     path: str
     settings: Any
     """A struct, or INVALID."""
-
-
-def filter_type(name: str) -> type[Filter]:
-    """The settings of the filter `name`. Raises LookupError with a sentence."""
-    if ":" in name:
-        return _theirs(name)
-    if not _OURS.fullmatch(name) or find_spec(f"{PACKAGE}.{name}") is None:
-        raise LookupError(f"there is no filter {quoted(name)}" + hint(name, filter_names(), "the filters are"))
-    module = _imported(f"{PACKAGE}.{name}")
-    found = [value for value in vars(module).values() if _is_filter(value) and value.__module__ == module.__name__]
-    public = [cls for cls in found if not cls.__name__.startswith("_")]
-    if len(public) != 1:
-        raise LookupError(f"{module.__name__} has to hold one class that derives from Filter, and holds {len(public)}")
-    return public[0]
-
-
-def filter_names() -> list[str]:
-    """The names of our own filters."""
-    package = _imported(PACKAGE)
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
 
 
 def read_filters(node: Node | None, walker: Walker, problems: Problems, find: FilterType) -> list[Setting]:
@@ -134,26 +98,3 @@ def _check_after(setting: Setting, names: list[str], seen: set[str], mark: Mark,
     for first, then in (("auth", ("route", "headers", "cache")), ("route", ("headers", "cache"))):
         if setting.name in then and first in names and first not in seen:
             problems.error(setting.path, mark, f"the filter {quoted(setting.name)} has to come after {quoted(first)}")
-
-
-def _theirs(name: str) -> type[Filter]:
-    module_name, _, class_name = name.partition(":")
-    if not _THEIRS.fullmatch(name):
-        raise LookupError(f"{quoted(name)} is not the name of a filter; somebody else's is written `package.module:Class`")
-    found = getattr(_imported(module_name), class_name, None)
-    if not _is_filter(found):
-        raise LookupError(f"{quoted(class_name)} in {module_name} is not a class that derives from extproc.filter.Filter")
-    return found
-
-
-def _is_filter(value: Any) -> TypeGuard[type[Filter]]:
-    return isinstance(value, type) and issubclass(value, Filter) and value is not Filter
-
-
-def _imported(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise LookupError(f"the Python module {error.name} is not installed") from error
-    except _BROKEN as error:
-        raise LookupError(f"the Python module {name} cannot be imported: {type(error).__name__}: {error}") from error

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from extproc.config.checks import Report, check_listeners, check_provider, check_redis
 from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, read_document
-from extproc.config.filters import FilterType, Setting, filter_type, read_filters
+from extproc.config.filters import Setting, read_filters
+from extproc.config.lookup import FilterType, filter_type
 from extproc.config.model import Config, Name, Provider
 from extproc.config.optional import absent_providers, split_providers
 from extproc.config.problem import Mark, Problem, Problems, format_problems

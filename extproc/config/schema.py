@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extproc.config.filters import filter_names, filter_type
+from extproc.config.lookup import filter_names, filter_type
 from extproc.config.model import Config
 from extproc.config.references import PATTERN
 

@@ -55,8 +55,8 @@ class Gateway:
         self.state = source.state_folder(config)
         self.run_dir = run_dir or _run_dir(self.state)
         self._source = source
+        self._loaded = loaded
         self._files = loaded.files
-        self._filters = loaded.filters
         self._message = b""
         self._own_run_dir = run_dir is None
         self._metrics = Metrics(VERSION)
@@ -76,7 +76,7 @@ class Gateway:
     @property
     def keys_required(self) -> bool:
         """Whether callers need a key, as far as a banner can tell."""
-        configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in self._filters)
+        configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in self._loaded.filters)
         return configured or KeyStore(self.state).load()[1]
 
     def _places(self) -> Places:
@@ -93,7 +93,7 @@ class Gateway:
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._books = Bookkeeper(self.state, self.config, self._metrics)
-        self._message = self._source.message(self._source.load())
+        self._message = self._source.message(self._loaded)
         await self._link.start()
         for index in range(self.config.workers):
             command = [sys.executable, "-m", "extproc.worker", str(index), str(self.run_dir), str(self.state)]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from extproc.config.filters import filter_names, filter_type
+from extproc.config.lookup import filter_names, filter_type
 from extproc.config.model import DEFAULT_FILTERS
 from extproc.filter import Filter
 from tests.config.settings import Auth, Cache, Headers, Key, Load, Meter, Route, told

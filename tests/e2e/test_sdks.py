@@ -387,14 +387,14 @@ def test_a_stream_that_fails_on_its_way(request: pytest.FixtureRequest, sdk: str
 @pytest.mark.parametrize("sdk", SDKS)
 def test_a_wrong_type(request: pytest.FixtureRequest, sdk: str) -> None:
     with pytest.raises((openai.BadRequestError, anthropic.BadRequestError), match="temperature") as caught:
-        ask(request.getfixturevalue(sdk), "Hello", "gpt-demo", temperature="hot")
+        ask(request.getfixturevalue(sdk), "Hello", "gpt-demo", extra_body={"temperature": "hot"})
     check_id(caught.value)
 
 
 def test_no_key_and_a_wrong_key(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> None:
     folder = tmp_path_factory.mktemp("closed")
     with Gateway(folder, config) as closed:
-        made = closed.run("keys", "create", "somebody", "--config", str(closed.path))
+        made = closed.run("keys", "create", "somebody", str(closed.path))
         assert made.returncode == 0, made.stderr
         assert made.stdout
         closed.until(lambda: httpx.get(f"{closed.url}/v1/models").status_code == 401, "keys are asked for")
