@@ -29,7 +29,8 @@ RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/headgate --she
 COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
 COPY --from=build /opt/headgate /opt/headgate
 ENV HEADGATE_ENVOY=/usr/local/bin/envoy PATH=/opt/headgate/bin:$PATH PYTHONUNBUFFERED=1
-USER headgate
+# By number, so that `runAsNonRoot` can tell.
+USER 10001:10001
 # gateway.yaml is looked for here; without one, the built-in quickstart is served, on loopback only.
 WORKDIR /etc/headgate
 VOLUME /var/lib/headgate

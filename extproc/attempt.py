@@ -98,6 +98,9 @@ class Attempt:
         upstream = self.upstream
         wanted = {name: value for name, value in self.call.headers.items() if crosses(name)} | self.call.rules
         wanted["x-request-id"] = self.call.id
+        if self.call.kind != "raw":
+            # What is read has to be readable.
+            wanted.pop("accept-encoding", None)
         for name, value in upstream.headers:
             # What the client says about its dialect's version goes before our default for it; a credential is never the client's.
             if name not in wanted:

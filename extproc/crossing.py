@@ -21,7 +21,7 @@ _INBOUND = re.compile(
     # The account of whoever called, which is not the account of the key that we send.
     r"|openai-organization$|openai-project$"
     # What Envoy and the attempt set themselves; the last one may hold a key.
-    r"|host$|content-length$|accept-encoding$|connection$|keep-alive$|te$|transfer-encoding$|trailer$|expect$|priority$|sec-websocket-protocol$"
+    r"|host$|content-length$|connection$|keep-alive$|te$|transfer-encoding$|trailer$|expect$|priority$|sec-websocket-protocol$"
 )
 _OUTBOUND = re.compile(
     r"set-cookie|openai-organization$|openai-project$|anthropic-organization-id$|x-(headgate|envoy|amzn|amz|served|cache|robots|xss)(-|$)"

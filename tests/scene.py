@@ -1,12 +1,12 @@
 """What engine and filters are tested with: a store and a journal in this process, a small configuration, and filters that do as they are told."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from extproc import Entry, Environment, Filter, Handler, Identity, Lead, Reject, Request, Response, StoredKey, Tap
+from extproc import Entry, Environment, Identity, Lead, Request, StoredKey
 from extproc.cachestore.entry import new_lead
 from extproc.config.model import Config, Model, Provider
 from extproc.endpoints import endpoint
@@ -37,6 +37,8 @@ CONFIG = Config(
 )
 
 DEFAULT: tuple[tuple[str, Struct], ...] = (("meter", Meter()), ("auth", Auth()), ("route", Route()), ("headers", Headers()), ("cache", Cache()))
+
+T = TypeVar("T")
 
 CHAT = {"model": "gpt", "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -131,7 +133,7 @@ def request(headers: dict[str, str] | None = None, body: bytes | dict[str, Any] 
     return made
 
 
-def run[T](awaitable: Awaitable[T]) -> T:
+def run(awaitable: Awaitable[T]) -> T:
     """The result of what does not wait."""
     step = awaitable.__await__()
     try:

@@ -1,0 +1,50 @@
+"""What a path means."""
+
+import pytest
+
+from extproc.endpoints import endpoint
+from extproc.values import Endpoint
+
+JSON = {"content-type": "application/json"}
+
+TABLE = [
+    ("POST", "/v1/chat/completions", JSON, "openai", "chat"),
+    ("POST", "/v1/chat/completions?beta=true", JSON, "openai", "chat"),
+    ("POST", "/v1/messages", JSON, "anthropic", "chat"),
+    ("POST", "/v1/messages?beta=true", JSON, "anthropic", "chat"),
+    ("POST", "/v1/messages/count_tokens", JSON, "anthropic", "json"),
+    ("POST", "/v1/responses", JSON, "openai", "json"),
+    ("POST", "/v1/embeddings", JSON, "openai", "json"),
+    ("POST", "/v1/completions", {}, "openai", "json"),
+    ("POST", "/v1/images/generations", JSON, "openai", "json"),
+    # The path says the dialect, whatever else the client says.
+    ("POST", "/v1/chat/completions", {**JSON, "anthropic-version": "2023-06-01"}, "openai", "chat"),
+    ("POST", "/v1/audio/transcriptions", {"content-type": "multipart/form-data; boundary=x"}, "openai", "raw"),
+    ("POST", "/v1/images/generations", {"content-type": "multipart/form-data; boundary=x"}, "openai", "raw"),
+    ("POST", "/v1/chat/completions", {"upgrade": "websocket"}, "openai", "raw"),
+    ("GET", "/v1/chat/completions", {}, "openai", "raw"),
+    ("GET", "/v1/models", {}, "openai", "models"),
+    ("HEAD", "/v1/models", {}, "openai", "models"),
+    ("GET", "/v1/models/gpt-4o", {}, "openai", "models"),
+    ("GET", "/v1/models", {"anthropic-version": "2023-06-01"}, "anthropic", "models"),
+    ("GET", "/v1/models?limit=2", {"anthropic-version": "2023-06-01"}, "anthropic", "models"),
+    ("DELETE", "/v1/models/ft-1", {}, "openai", "raw"),
+    ("GET", "/v1/modelsx", {}, "openai", "raw"),
+    ("GET", "/v1/realtime", {"upgrade": "websocket"}, "openai", "raw"),
+    ("POST", "/v1/files", {"content-type": "multipart/form-data"}, "openai", "raw"),
+    ("GET", "/v1/files", {"anthropic-version": "2023-06-01"}, "anthropic", "raw"),
+    ("POST", "/v1/messages/batches", JSON, "anthropic", "raw"),
+    ("GET", "/", {}, "openai", "raw"),
+    ("", "", {}, "openai", "raw"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "dialect", "kind"), TABLE)
+def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str, kind: str) -> None:
+    found = endpoint(method, path, headers)
+    assert (found.dialect, found.kind) == (dialect, kind)
+    assert found.buffered == (kind in ("chat", "json"))
+
+
+def test_multipart_in_any_case() -> None:
+    assert endpoint("POST", "/v1/images/generations", {"content-type": "Multipart/Form-Data; boundary=x"}) == Endpoint("openai", "raw")

@@ -1,0 +1,25 @@
+"""The list of models, as each dialect's clients read it."""
+
+from anthropic.types import ModelInfo
+from openai.types import Model as OpenAIModel
+
+from extproc.listing import models_document
+
+
+def test_openai() -> None:
+    document = models_document("openai", ["gpt", "claude"])
+    assert document["object"] == "list"
+    assert [OpenAIModel.model_validate(entry).id for entry in document["data"]] == ["gpt", "claude"]
+    assert OpenAIModel.model_validate(models_document("openai", ["gpt"], "gpt")).object == "model"
+
+
+def test_anthropic() -> None:
+    document = models_document("anthropic", ["gpt", "claude"])
+    assert [ModelInfo.model_validate(entry).display_name for entry in document["data"]] == ["gpt", "claude"]
+    assert (document["first_id"], document["last_id"], document["has_more"]) == ("gpt", "claude", False)
+    assert ModelInfo.model_validate(models_document("anthropic", ["gpt"], "gpt")).type == "model"
+
+
+def test_none() -> None:
+    assert models_document("openai", []) == {"object": "list", "data": []}
+    assert models_document("anthropic", []) == {"data": [], "has_more": False, "first_id": None, "last_id": None}
