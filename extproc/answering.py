@@ -233,11 +233,12 @@ class StreamTranslated(Answering):
 
 
 class Failure(Answering):
-    """An error of the provider's, read whole, and told in the client's dialect where that is another or the error is ours."""
+    """An error of the provider's, read whole, and told in the client's dialect where it is not in that, or the error is ours."""
 
-    def __init__(self, status: int, terms: Terms) -> None:
+    def __init__(self, status: int, terms: Terms, *, json: bool = True) -> None:
+        """`json`: False for a load balancer's page, which no client's dialect knows."""
         super().__init__(502 if status in _OURS else status)
-        self.rewrites = not terms.same or status in _OURS
+        self.rewrites = not terms.same or status in _OURS or not json
         if self.rewrites:
             self.headers = {"content-type": "application/json"}
         self._told = status
@@ -277,10 +278,10 @@ def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     """The way of an answer with this head."""
     if terms.raw:
         return Untouched(status)
-    if status >= 400:
-        return Failure(status, terms)
     told = headers.get("content-type", "no content type")
     content_type = told.partition(";")[0].strip().lower()
+    if status >= 400:
+        return Failure(status, terms, json=content_type.endswith("json"))
     if content_type == "text/event-stream":
         return StreamUntouched(status, terms) if terms.same else StreamTranslated(status, terms)
     if content_type.endswith("json"):

@@ -240,7 +240,7 @@ class Exchange:
             set_headers[":status"] = str(response.status)
         set_headers.update({name: value for name, value in response.headers.items() if value is not None and headers.get(name) != value})
         remove += [name for name, value in response.headers.items() if value is None]
-        return Head(mode, set_headers, [name for name in remove if name in headers and name not in set_headers])
+        return Head(mode, set_headers, [name for name in dict.fromkeys(remove) if name in headers and name not in set_headers])
 
     def _target(self) -> Target | None:
         """Who answered: attempts go down the list of targets, one each."""
@@ -300,6 +300,15 @@ class Exchange:
         out = msgspec.json.encode(dialect.write_error(dialect.read_error(response.status, b""), call.id))
         self.request.record.bytes_out = len(out)
         return out
+
+    def broken(self, fault: Fault) -> bytes:
+        """The answer cannot go on: the body that the client gets instead, if its head has not gone out yet."""
+        request, response, answering = self.request, self.response, self._answering
+        if response is not None:
+            response.status, response.ended = fault.status, "provider_broke"
+        if answering is not None:
+            answering.error = fault.code
+        return msgspec.json.encode(DIALECTS[request.endpoint.dialect].write_error(fault, request.record.id))
 
     def _follow(self, response: Response) -> None:
         self.response = response
@@ -363,8 +372,8 @@ class Exchange:
             record.error = answering.error or record.error
             record.metered = response.usage is not None or self.request.endpoint.kind == "chat"
         self._count(record, response)
-        record.outcome = _outcome(response)
-        record.partial = record.outcome in ("client_closed", "provider_broke") and bool(record.provider)
+        record.outcome = _outcome(response, record.error)
+        record.partial = record.outcome in ("client_closed", "provider_broke", "killed") and bool(record.provider)
         return record
 
     def _expect(self, record: Record) -> None:
@@ -385,9 +394,12 @@ class Exchange:
                 record.usage, record.estimated = guess, True
 
 
-def _outcome(response: Response) -> Outcome:
+def _outcome(response: Response, error: str) -> Outcome:
     if response.ended in ("client_closed", "provider_broke"):
         return response.ended
     if response.origin == "gateway" and response.status >= 400:
         return "rejected"
+    if error.startswith("ext_proc_"):
+        # Envoy's word for an attempt whose worker died: another one than this.
+        return "killed"
     return "error" if response.status >= 400 else "complete"

@@ -125,7 +125,11 @@ class GateSession:
             headers["x-envoy-retry-on"] = _RETRY_ON
         if "upgrade" not in exchange.request.headers:
             own[names.IDLE] = names.idle_key(forward.timeouts)
-            headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(int(max(one.first_byte for one in forward.timeouts) * 1000))
+            first_byte = max(one.first_byte for one in forward.timeouts)
+            # Envoy's clock for silence runs before the first byte, too; and when this one runs out, Envoy stops that one for good
+            # (UpstreamRequest::onPerTryTimeout), even in mid-answer. So it is wound only where it is the shorter one.
+            if first_byte < max(map(names.silence, forward.timeouts)):
+                headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(int(first_byte * 1000))
         self._told = time.monotonic()
         return reply(
             part,
@@ -161,8 +165,12 @@ class GateSession:
             return [step(incoming)]
         except BrokenAnswer as error:
             exchange = self._exchange
-            _log.warning("request %s: %s", exchange.request.record.id if exchange else "?", error)
-            raise
+            assert exchange is not None
+            _log.warning("request %s: %s", exchange.request.record.id, error)
+            # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
+            body = exchange.broken(Fault(502, "bad_provider_answer", f"This cannot be answered: {error}."))
+            details = names.DETAILS_PREFIX + "bad_provider_answer"
+            return [answer(502, {"content-type": "application/json"}, body, details=details, metadata=self._record())]
         except Exception:  # a bug of ours: told once; the response has begun, or its head cannot be made, so it is broken off
             _log.exception("request %s failed in its answer", self._exchange.request.record.id if self._exchange else "?")
             raise

@@ -1,11 +1,16 @@
 """Where a request goes: the model that it names becomes an ordered list of targets. The list of models is answered here, too."""
 
+from urllib.parse import unquote
+
 import msgspec
 
 from extproc import Environment, Filter, Handler, Reject, Request, Response, Target, models_document
 
 PROVIDER_HEADER = "x-headgate-provider"
 """Names the provider for a request that names no model: files, uploads, unknown paths."""
+
+_LONGEST = 256
+"""Characters of a model's name, as in the configuration. What is longer costs time to search, and room in every record."""
 
 
 class Route(Filter, frozen=True, kw_only=True):
@@ -35,6 +40,8 @@ class _Route:
         asked = request.envelope.model
         if not asked:
             raise Reject(400, "missing_model", "The request names no model. Set `model` to one that GET /v1/models lists.", param="model")
+        if len(asked) > _LONGEST:
+            raise Reject(400, "invalid_model", f"The name of the model has {len(asked)} characters; at most {_LONGEST} are taken.", param="model")
         request.record.model = asked
         route = self._routes.find(asked)
         if route is None:
@@ -72,8 +79,9 @@ class _Route:
 
     def _models(self, request: Request) -> Response:
         path = request.path.partition("?")[0]
-        one = path.removeprefix("/v1/models").strip("/")
-        if one and self._routes.find(one) is None:
-            raise self._unknown(one)
+        # SDKs escape the slash of a name.
+        one = unquote(path.removeprefix("/v1/models").strip("/"))
+        if len(one) > _LONGEST or one and self._routes.find(one) is None:
+            raise self._unknown(one[:_LONGEST])
         document = models_document(request.endpoint.dialect, self._routes.names(), one)
         return Response(200, {"content-type": "application/json"}, msgspec.json.encode(document))

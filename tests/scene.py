@@ -1,4 +1,4 @@
-"""What engine and filters are tested with: a store and a journal in this process, a small configuration, and filters that do as they are told."""
+"""What engine and filters are tested with: a store and a journal in this process, and a small configuration."""
 
 from collections.abc import Awaitable
 from typing import Any, TypeVar
@@ -36,7 +36,13 @@ CONFIG = Config(
     ),
 )
 
-DEFAULT: tuple[tuple[str, Struct], ...] = (("meter", Meter()), ("auth", Auth()), ("route", Route()), ("headers", Headers()), ("cache", Cache()))
+DEFAULT: tuple[tuple[str, Struct], ...] = (
+    ("meter", Meter()),
+    ("auth", Auth()),
+    ("route", Route()),
+    ("headers", Headers()),
+    ("cache", Cache()),
+)
 
 T = TypeVar("T")
 
@@ -99,7 +105,9 @@ def message(config: Config, filters: tuple[tuple[str, Struct], ...] = DEFAULT, k
     return encode(Message(msgspec.structs.replace(config, filters=()), raw, keys, bool(keys)))
 
 
-def environment(config: Config = CONFIG, keys: tuple[StoredKey, ...] = (), *, keys_exist: bool = False, redis: Shelf | None = None) -> Environment:
+def environment(
+    config: Config = CONFIG, keys: tuple[StoredKey, ...] = (), *, keys_exist: bool = False, redis: Shelf | None = None
+) -> Environment:
     """What a filter is opened with."""
     return Environment(
         config=config,

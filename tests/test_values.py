@@ -30,7 +30,9 @@ def test_an_edited_body_is_encoded_again() -> None:
     assert made.envelope.model == "other"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"1", b'{"a":"\xff"}', b'{"\xff":1}', b'{"a":' + b"[" * 100_000, b'{"a":1e999}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[1]", b"1", b'{"a":"\xff"}', b'{"\xff":1}', b'{"a":' + b"[" * 100_000, b'{"a":1e999}', b"\xff"]
+)
 def test_what_is_no_json_object_is_the_callers_mistake(body: bytes) -> None:
     with pytest.raises(Reject) as raised:
         _ = request(body=body).json

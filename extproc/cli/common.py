@@ -39,12 +39,15 @@ def load(which: Source) -> Loaded | None:
 
 
 def state_folder(given: argparse.Namespace) -> tuple[Path, Config | None]:
-    """The state folder that a command works on, and the configuration that names it, unless `--state` does."""
-    if given.state is not None and given.config is None and not Path(DEFAULT).exists():
-        return given.state.absolute(), None
+    """The state folder that a command works on, and the configuration that goes with it.
+
+    With `--state` the command does without a configuration that is not there or not right. Raises `SystemExit` where it cannot.
+    """
     which = source(given)
     loaded = which.load()
-    if loaded.config is None:
-        print(format_problems(loaded.problems, which.path), file=sys.stderr)
-        raise SystemExit(2)
-    return which.state_folder(loaded.config), loaded.config
+    if loaded.config is not None:
+        return which.state_folder(loaded.config), loaded.config
+    if given.state is not None and given.config is None:
+        return given.state.absolute(), None
+    print(format_problems(loaded.problems, which.path), file=sys.stderr)
+    raise SystemExit(2)

@@ -23,10 +23,10 @@ _log = logging.getLogger(__name__)
 class Bookkeeper:
     """Collects for as long as it runs."""
 
-    def __init__(self, state: Path, config: Config, metrics: Metrics) -> None:
-        """Raises `Busy` when another process collects there."""
+    def __init__(self, state: Path, config: Config, metrics: Metrics, access_log: Path) -> None:
+        """`access_log`: where Envoy writes it. Raises `Busy` when another process collects there."""
         self._metrics = metrics
-        self._collector = Collector(state, _prices(config), clusters=_clusters(config))
+        self._collector = Collector(state, _prices(config), access_log=access_log, clusters=_clusters(config))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._task: asyncio.Task[None] | None = None
 

@@ -34,7 +34,6 @@ class Child:
         self._env = dict(env) if env is not None else None
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -66,15 +65,14 @@ class Child:
             assert process is not None
             began = time.monotonic()
             code = await process.wait()
-            if self._stopping:
-                return
             _log.error("%s (pid %d) ended: %s; starting it again", self.name, process.pid, _how(code))
             backoff = 0.0 if time.monotonic() - began > _STABLE else min(_BACKOFF_MOST, backoff * 2 + 0.05)
             await asyncio.sleep(backoff)
-            if self._stopping:
-                return
             self.restarts += 1
-            await self._spawn()
+            try:
+                await self._spawn()
+            except OSError as error:  # no memory, no file: tried again as after any other end, more and more slowly
+                _log.error("%s cannot be started: %s", self.name, error)
 
     def send(self, signal_number: int) -> None:
         """Sends it a signal, if it runs."""
@@ -83,7 +81,10 @@ class Child:
 
     async def stop(self, grace: float) -> None:
         """Ends it: asks, waits `grace` seconds, then kills."""
-        self._stopping = True
+        if self._keeper is not None:
+            # First, and to its end: it may be about to start another one.
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
         process = self._process
         if process is not None and process.returncode is None:
             process.terminate()
@@ -92,8 +93,6 @@ class Child:
             except TimeoutError:
                 process.kill()
                 await process.wait()
-        if self._keeper is not None:
-            self._keeper.cancel()
 
 
 def _how(code: int) -> str:

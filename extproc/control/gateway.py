@@ -27,7 +27,7 @@ from extproc.control.source import Source, fingerprint
 from extproc.control.trust import ca_file
 from extproc.demo.app import build_app as build_demo
 from extproc.envoy import names
-from extproc.envoy.places import Places
+from extproc.envoy.places import Places, below
 from extproc.ledger.metrics import Metrics
 from extproc.ledger.places import places as ledger_places
 from extproc.link.server import LinkServer, Peer
@@ -65,6 +65,7 @@ class Gateway:
         self._link = LinkServer(
             str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._cache.disconnected
         )  # fmt: skip
+        self._with_envoy = with_envoy
         self._workers: list[Child] = []
         self._envoy = Envoy(self._places(), self.state / "envoy.log") if with_envoy else None
         self._books: Bookkeeper | None = None
@@ -80,6 +81,9 @@ class Gateway:
         return configured or KeyStore(self.state).load()[1]
 
     def _places(self) -> Places:
+        """Where Envoy finds and puts things. Somebody else's has its logs where `headgate compile` says: beside the sockets."""
+        if not self._with_envoy:
+            return below(str(self.run_dir), ca_file())
         state = self.state
         return Places(
             run_dir=str(self.run_dir), access_log=str(ledger_places(state).access_log), attempts_log=str(state / "attempts.log"),
@@ -92,7 +96,7 @@ class Gateway:
         """Starts everything, and returns when requests are answered. Raises `OSError`, `Busy`, `RuntimeError` with what is in the way."""
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._books = Bookkeeper(self.state, self.config, self._metrics)
+        self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
         self._message = self._source.message(self._loaded)
         await self._link.start()
         for index in range(self.config.workers):

@@ -5,7 +5,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 
 from extproc.config.model import Config
-from extproc.envoy.bootstrap import bootstrap
+from extproc.envoy.bootstrap import bootstrap, runtime
 from extproc.envoy.clusters import provider_clusters, worker_clusters
 from extproc.envoy.listener import connection_manager_parts
 from extproc.envoy.message import Plain, typed
@@ -27,8 +27,9 @@ def compile_sidecar(config: Config, places: Places, *, files: bool = False) -> P
 
 
 def compile_attach(config: Config, places: Places) -> Plain:
-    """What an Envoy that is already there needs: fields of its HTTP connection manager, a virtual host, and clusters."""
+    """What an Envoy that is already there needs: a runtime layer, fields of its HTTP connection manager, a virtual host, and clusters."""
     return {
+        "layered_runtime": runtime(),
         "http_connection_manager": connection_manager_parts(config, places),
         "virtual_host": virtual_host(config),
         "validate_clusters": False,

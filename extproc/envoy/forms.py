@@ -13,6 +13,8 @@ _MADE = "Made by `headgate compile {form}`. Change gateway.yaml and compile agai
 _RUN = "Needs Envoy 1.40 and `headgate serve` beside it; run Envoy with --disable-hot-restart --file-flush-interval-msec 250."
 _ATTACH = "Parts for an Envoy that you run, 1.40 or newer, with `headgate serve` on the same machine, at the sockets that are named here."
 _NOTES = {
+    "layered_runtime": "For your bootstrap: Envoy crashes without it, on long answers of models that have several targets. For the same\n"
+    "reason give your listener a per_connection_buffer_limit_bytes larger than any answer.",
     "http_connection_manager": "Fields for your HTTP connection manager. http_filters go directly before its router filter.\n"
     "For a line an attempt, add access_log's file logger to that router's upstream_log as well, with another path.",
     "virtual_host": "For the virtual_hosts of its route configuration; narrow the domains to those that it shall serve.",

@@ -42,6 +42,9 @@ from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
 from extproc.envoy.routes import route_configuration
 
+_MOST_BUFFERED = 2**31
+"""The field has 32 bits."""
+
 
 def listener(config: Config, places: Places, *, address: str, files: bool) -> Plain:
     """The callers' listener. `files`: its routes come from a file that Envoy watches."""
@@ -50,6 +53,9 @@ def listener(config: Config, places: Places, *, address: str, files: bool) -> Pl
         address=Address(socket_address=SocketAddress(address=address, port_value=config.listener.port)),
         # A second Envoy on the port must fail, not share it. What reuse_port is for, even threads, exact balance does better.
         enable_reuse_port=False,
+        # The end of an answer waits for the adapter. If a slow client's buffer fills up in that very moment, Envoy tells an upstream
+        # connection to pause that is no more, and crashes (tried on 1.40); so it has to be larger than any answer.
+        per_connection_buffer_limit_bytes=min(max(config.limits.response_body, config.limits.request_body), _MOST_BUFFERED),
         connection_balance_config=ListenerConnectionBalanceConfig(exact_balance=ListenerConnectionBalanceConfigExactBalance()),
     )
     manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": _manager(config, places, files)}

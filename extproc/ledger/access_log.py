@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.envoy.names import DETAILS_PREFIX, VIA_UPSTREAM
-from extproc.ledger.record import Record
+from extproc.ledger.record import Outcome, Record
 from extproc.usage import Usage, broken_off
 from extproc.use import USE_KEY, Use
 
@@ -106,18 +106,21 @@ def _take_use(record: Record, use: Use) -> None:
     record.usage = max(record.usage, usage, key=lambda one: one.total)
 
 
-def status_if_broken(text: bytes) -> int | None:
-    """The status that the client got, where the line says that the provider broke off, or fell silent, in its answer; else None.
+def verdict(text: bytes) -> tuple[Outcome, int] | None:
+    """Who broke off an answer that a worker thinks the client gave up, and the status that the client got. None: the client did.
 
-    A worker cannot tell that from a client's hang-up: either way, its stream just ends.
+    A worker cannot tell: either way, its stream just ends. It may be the provider, or another worker, which ran the attempt and died.
     """
-    if b'"upstream_' not in text:
+    if b'"upstream_' not in text and b'"ext_proc_' not in text:
         return None
     try:
         line = _LINE.decode(text)
-        return _number(line, "status") if _text(line, "details").startswith("upstream_") else None
+        details, status = _text(line, "details"), _number(line, "status")
     except (ValueError, RecursionError):
         return None
+    if details.startswith("upstream_"):
+        return "provider_broke", status
+    return ("killed", status) if details.startswith("ext_proc_") else None
 
 
 def line_id(text: bytes) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from extproc.ledger.access_log import status_if_broken, line_id, read_line
+from extproc.ledger.access_log import line_id, read_line, verdict
 from extproc.ledger.places import places
 from extproc.ledger.prices import PriceBook, Priced
 from extproc.ledger.record import Record
@@ -204,8 +204,8 @@ class Collector:
         open_question = record.outcome == "client_closed" and record.status > 0
         if open_question and (line := self.store.line(record.id)):
             open_question = False
-            if (status := status_if_broken(line)) is not None:
-                record.outcome, record.status = "provider_broke", status
+            if (told := verdict(line)) is not None:
+                record.outcome, record.status = told
         priced = self.prices.price(record) if in_ledger else _NOT_PRICED
         self.store.put(record, priced, now)
         entry = Entry(record, priced, in_ledger, replaces=bool(known))
@@ -226,13 +226,13 @@ class Collector:
 
     def _ask_envoy(self, id: str, text: bytes, collected: Collected) -> None:
         """Envoy's line for a request that its worker has told of."""
-        status = status_if_broken(text)
-        if status is not None:
-            self.store.broke(id, status)
+        told = verdict(text)
+        if told is not None:
+            self.store.broke(id, *told)
         if id in self._unsure:
             _, entry = self._unsure.pop(id)
-            if status is not None:
-                entry.record.outcome, entry.record.status = "provider_broke", status
+            if told is not None:
+                entry.record.outcome, entry.record.status = told
             collected.entries.append(entry)
 
     def _take_due(self, collected: Collected, now: float) -> None:

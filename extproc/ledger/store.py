@@ -15,7 +15,7 @@ import msgspec
 
 from extproc.ledger.money import add_exact_sum, plain
 from extproc.ledger.prices import Priced
-from extproc.ledger.record import Record
+from extproc.ledger.record import Outcome, Record
 from extproc.ledger.schema import migrate
 from extproc.usage import Usage
 
@@ -81,7 +81,7 @@ class Store:
     def witness(self, id: str) -> str:
         """Who has told of this request so far: `worker`, `envoy`, or empty."""
         row = self.db.execute(
-            "SELECT witness FROM entries WHERE id = ?1 UNION ALL SELECT witness FROM settled WHERE id = ?1", (id,)
+            "SELECT witness FROM entries WHERE id = ? UNION ALL SELECT witness FROM settled WHERE id = ?", (id, id)
         ).fetchone()
         return "" if row is None else str(row[0])
 
@@ -95,9 +95,9 @@ class Store:
             self.db.execute("DELETE FROM entries WHERE id = ?", (record.id,))
         self.db.execute("DELETE FROM pending WHERE id = ?", (record.id,))
 
-    def broke(self, id: str, status: int) -> None:
-        """It was the provider that broke off, where the worker could tell no more than that nobody listened any longer."""
-        self.db.execute("UPDATE entries SET outcome = 'provider_broke', status = ? WHERE id = ? AND outcome = 'client_closed'", (status, id))
+    def broke(self, id: str, outcome: Outcome, status: int) -> None:
+        """It was not the client that broke off, though the worker could tell no more than that nobody listened any longer."""
+        self.db.execute("UPDATE entries SET outcome = ?, status = ? WHERE id = ? AND outcome = 'client_closed'", (outcome, status, id))
 
     def forget_settled(self, before: float) -> None:
         """Forget ids that needed no entry and were seen before then."""

@@ -5,6 +5,8 @@ Envoy serialises the oneof first, so its tag is the message's first byte; but th
 
 from enum import IntEnum
 
+from google.protobuf.message import DecodeError
+
 from extproc.wire.ext_proc_pb2 import ProcessingRequest
 
 # All attributes come under this key, whatever the filter is called (tried on Envoy 1.40).
@@ -39,8 +41,11 @@ class Incoming:
     __slots__ = ("_message", "_piece", "body", "end", "part")
 
     def __init__(self, data: bytes) -> None:
-        """Raises `ValueError` (protobuf's DecodeError is one) when `data` is not a `ProcessingRequest`."""
-        message = ProcessingRequest.FromString(data)
+        """Raises `ValueError` when `data` is not a `ProcessingRequest`."""
+        try:
+            message = ProcessingRequest.FromString(data)
+        except DecodeError as error:
+            raise ValueError(f"not a ProcessingRequest: {error}") from None
         arm = message.WhichOneof("request")
         if arm is None:
             raise ValueError("a ProcessingRequest that names no part of an exchange")

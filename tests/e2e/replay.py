@@ -157,11 +157,11 @@ def play(exchange: Exchange) -> Play:
     return answer
 
 
-def play_cut(stream: bytes, places: list[int]) -> Play:
+def play_cut(stream: bytes, places: list[int], headers: dict[str, str] | None = None) -> Play:
     """A provider that sends a stream in pieces, each by itself."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        response = web.StreamResponse(headers={"content-type": "text/event-stream", **(headers or {})})
         await response.prepare(request)
         for begin, end in zip([0, *places], [*places, len(stream)], strict=True):
             await response.write(stream[begin:end])

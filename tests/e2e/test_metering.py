@@ -99,6 +99,12 @@ def ask(gateway: Gateway, dialect: str, document: dict[str, Any]) -> tuple[str, 
         return answer.headers["x-request-id"], answer.status_code
 
 
+def total(gateway: Gateway, name: str, *labels: str) -> float:
+    """Sum of a metric's series that have these labels."""
+    found = gateway.metrics().items()
+    return sum(value for series, value in found if series.partition("{")[0] == name and all(label in series for label in labels))
+
+
 def check(found: Entry, provider: str, expected: tuple[int, int, int]) -> None:
     """The entry has these tokens, and their exact price."""
     assert (found["provider"], found["input"], found["cache_read"], found["output"]) == (provider, *expected)
@@ -144,6 +150,7 @@ def test_a_client_that_hangs_up_ends_the_provider_s_work_and_is_billed_for_what_
 ) -> None:
     provider = {"o": openai_provider, "a": anthropic_provider}[MODELS[model]]
     document = body(dialect, model, "Tell me. [demo: tokens=2000 gap=0.02]", stream=True)
+    before = total(gateway, "ai_proxy_requests_total", 'outcome="client_closed"')
     with httpx.stream("POST", gateway.url + PATHS[dialect], json=document, headers=HEADERS) as answer:
         seen = 0
         for line in answer.iter_lines():
@@ -153,6 +160,8 @@ def test_a_client_that_hangs_up_ends_the_provider_s_work_and_is_billed_for_what_
     left = time.time()
     gateway.until(lambda: provider.open()["hung_up"], "the provider was told", 3)
     assert provider.open()["hung_up"][0]["client_gone"] - left < 0.5
+    # It is counted only when Envoy's log has had its say, too.
+    gateway.until(lambda: total(gateway, "ai_proxy_requests_total", 'outcome="client_closed"') == before + 1, "it is in the metrics")
     found = entry(gateway, answer.headers["x-request-id"])
     assert (found["outcome"], found["partial"], found["estimated"], found["status"]) == ("client_closed", 1, 1, 200)
     assert (found["provider"], found["attempts"], found["witness"]) == (MODELS[model], 1, "worker")
@@ -173,34 +182,43 @@ def test_a_client_that_hangs_up_before_the_answer(gateway: Gateway, openai_provi
     assert found["output"] == 0
 
 
-@pytest.mark.parametrize("how", ["break=8", "close=8"])
-@pytest.mark.parametrize("model", ["o-only", "a-only", "o-then-a", "a-then-o"])
-def test_a_provider_that_breaks_off_in_its_stream(gateway: Gateway, model: str, how: str) -> None:
-    for dialect in DIALECTS:
+def settled(gateway: Gateway, id: str) -> Entry:
+    """The entry, once Envoy's log has had its say, too."""
+    return when(gateway, lambda now: id in now and now[id]["outcome"] != "client_closed", "Envoy's word is in the ledger")[id]
+
+
+def test_a_provider_that_breaks_off_in_its_stream(gateway: Gateway) -> None:
+    def one(way: tuple[str, str, str]) -> Entry:
+        dialect, model, how = way
         id, status = ask(gateway, dialect, body(dialect, model, f"Go on. [demo: tokens=100 {how}]", stream=True))
         assert status == 200
-        found = when(gateway, lambda now, id=id: id in now and now[id]["outcome"] != "client_closed", "Envoy's word is in the ledger")[id]
-        assert (found["outcome"], found["partial"], found["estimated"], found["witness"]) == ("provider_broke", 1, 1, "worker")
-        # Events before the first word: one of OpenAI's, three of Anthropic's; each word has five letters or six.
-        assert 6 <= found["output"] <= 11
-        assert found["attempts"] == 1
+        return settled(gateway, id)
+
+    ways = list(itertools.product(DIALECTS, MODELS, ("break=8", "close=8")))
+    with ThreadPoolExecutor(8) as pool:
+        for found, way in zip(pool.map(one, ways), ways, strict=True):
+            assert (found["outcome"], found["partial"], found["estimated"], found["witness"]) == ("provider_broke", 1, 1, "worker"), way
+            # Events before the first word: one of OpenAI's, three of Anthropic's; each word has five letters or six.
+            assert 6 <= found["output"] <= 11, way
+            assert (found["provider"], found["attempts"]) == (MODELS[way[1]], 1), way
 
 
-@pytest.mark.parametrize("how", ["break", "close"])
-@pytest.mark.parametrize("model", ["o-only", "a-only"])
-@pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_provider_that_breaks_off_in_a_whole_body(gateway: Gateway, dialect: str, model: str, how: str) -> None:
-    document = body(dialect, model, f"Go on. [demo: {how}]")
-    id = ""
-    with contextlib.suppress(httpx.RemoteProtocolError), httpx.stream("POST", gateway.url + PATHS[dialect], json=document, headers=HEADERS) as answer:
-        id = answer.headers["x-request-id"]
-        failed = answer.status_code >= 500
-        text = answer.read()
-        # What announced no length, and is passed on untouched, ends like a whole body: only the ledger can tell.
-        assert failed or (how == "close" and SPOKEN[MODELS[model]] == dialect and not text.endswith(b"}"))
-    found = when(gateway, lambda now: id in now and now[id]["outcome"] != "client_closed", "Envoy's word is in the ledger")[id]
-    assert (found["outcome"], found["partial"], found["attempts"]) == ("provider_broke", 1, 1)
-    assert found["output"] == 0
+def test_a_provider_that_breaks_off_in_a_whole_body(gateway: Gateway) -> None:
+    def one(way: tuple[str, str, str]) -> tuple[int, str, Entry]:
+        dialect, model, how = way
+        id, status, text = "", 0, ""
+        document = body(dialect, model, f"Go on. [demo: {how}]")
+        with contextlib.suppress(httpx.RemoteProtocolError), httpx.stream("POST", gateway.url + PATHS[dialect], json=document, headers=HEADERS) as answer:
+            id, status = answer.headers["x-request-id"], answer.status_code
+            text = answer.read().decode()
+        return status, text, settled(gateway, id)
+
+    ways = list(itertools.product(DIALECTS, ("o-only", "a-only"), ("break", "close")))
+    with ThreadPoolExecutor(8) as pool:
+        for (status, text, found), way in zip(pool.map(one, ways), ways, strict=True):
+            # The client sees a failure: an error in its dialect, or a body that is none.
+            assert status in (500, 502) or not text.endswith("}"), way
+            assert (found["outcome"], found["partial"], found["attempts"], found["output"]) == ("provider_broke", 1, 1, 0), way
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -282,7 +300,7 @@ def test_a_silent_provider_is_said_to_have_broken_off(tmp_path_factory: pytest.T
     config = {"providers": {"o": provider}, "models": [{"name": "demo", "targets": ["o"]}]}
     with Gateway(folder(tmp_path_factory), config) as gateway:
         id, _ = ask(gateway, "openai", chat("Then? [demo: tokens=50 silent=9]", stream=True))
-        found = when(gateway, lambda now: id in now and now[id]["outcome"] != "client_closed", "Envoy's word is in the ledger")[id]
+        found = settled(gateway, id)
     assert (found["outcome"], found["partial"], found["estimated"]) == ("provider_broke", 1, 1)
     assert found["output"] >= 8
 
@@ -314,23 +332,18 @@ def test_metrics_and_reports_agree_and_survive_a_restart(tmp_path_factory: pytes
         assert httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Me!")).status_code == 401
         assert httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Me!"), headers={"x-api-key": "wrong"}).status_code == 401
         when(gateway, lambda found: len(found) == 6, "all that reached somebody is in the ledger")
-
-        def total(name: str, *labels: str) -> float:
-            lines = gateway.metrics().items()
-            return sum(value for series, value in lines if series.partition("{")[0] == name and all(label in series for label in labels))
-
-        gateway.until(lambda: total("ai_proxy_requests_total") == 9, "all of them are in the metrics")
-        assert total("ai_proxy_requests_total", 'outcome="rejected"', 'status="401"') == 2
-        assert total("ai_proxy_requests_total", 'outcome="rejected"', 'status="404"') == 1
-        assert total("ai_proxy_requests_total", 'outcome="error"', 'status="500"', 'provider="o"', 'model="demo"') == 1
-        assert total("ai_proxy_requests_total", 'outcome="complete"', 'cache="hit"') == total("ai_proxy_cache_hits_total") == 2
-        assert total("ai_proxy_request_duration_seconds_count") == 9
-        assert 0 < total("ai_proxy_request_duration_seconds_sum") < 60
-        assert total("ai_proxy_tokens_used_total", 'type="input"', 'provider="o"', 'model="demo"') == 3 * given
-        assert total("ai_proxy_tokens_used_total", 'type="output"') == 3 * made
-        assert total("ai_proxy_tokens_used_total", 'type="cache_read"') == 3 * cached
-        assert total("ai_proxy_cost_total") == pytest.approx(float(3 * each))
-        assert total("ai_proxy_circuit_breaker_state", 'provider="o"') == 0
+        gateway.until(lambda: total(gateway, "ai_proxy_requests_total") == 9, "all of them are in the metrics")
+        assert total(gateway, "ai_proxy_requests_total", 'outcome="rejected"', 'status="401"') == 2
+        assert total(gateway, "ai_proxy_requests_total", 'outcome="rejected"', 'status="404"') == 1
+        assert total(gateway, "ai_proxy_requests_total", 'outcome="error"', 'status="500"', 'provider="o"', 'model="demo"') == 1
+        assert total(gateway, "ai_proxy_requests_total", 'outcome="complete"', 'cache="hit"') == total(gateway, "ai_proxy_cache_hits_total") == 2
+        assert total(gateway, "ai_proxy_request_duration_seconds_count") == 9
+        assert 0 < total(gateway, "ai_proxy_request_duration_seconds_sum") < 60
+        assert total(gateway, "ai_proxy_tokens_used_total", 'type="input"', 'provider="o"', 'model="demo"') == 3 * given
+        assert total(gateway, "ai_proxy_tokens_used_total", 'type="output"') == 3 * made
+        assert total(gateway, "ai_proxy_tokens_used_total", 'type="cache_read"') == 3 * cached
+        assert total(gateway, "ai_proxy_cost_total") == pytest.approx(float(3 * each))
+        assert total(gateway, "ai_proxy_circuit_breaker_state", 'provider="o"') == 0
         assert 'ai_proxy_circuit_breaker_state{provider="o"}' in gateway.metrics()
         running = gateway.ledger("key,model,provider", requests=6)
     assert gateway.ledger("key,model,provider") == running

@@ -49,6 +49,9 @@ class Running:
 
     def admin(self, path: str) -> str:
         """Ask the admin interface."""
+        # httpx forgets to close a Unix socket that nobody listens on yet, so that is found out first.
+        with closing(socket.socket(socket.AF_UNIX)) as probe:
+            probe.connect(names.admin_socket(self.places.run_dir))
         with httpx.Client(transport=httpx.HTTPTransport(uds=names.admin_socket(self.places.run_dir))) as client:
             return client.get(f"http://envoy{path}").text
 
@@ -70,7 +73,7 @@ def eventually(condition: Any, seconds: float = 10) -> None:
         try:
             if condition():
                 return
-        except (httpx.TransportError, FileNotFoundError):
+        except (httpx.TransportError, FileNotFoundError, ConnectionRefusedError):
             pass
         assert time.monotonic() < deadline, "in vain"
         time.sleep(0.05)

@@ -71,6 +71,7 @@ def _code(status: int) -> str:
 
 def write_error(fault: Fault, request_id: str) -> Extra:
     """An error body."""
-    kind = fault.type if fault.type in _KINDS else kind_for(fault.status)
+    # OpenAI has words of the same spelling that mean more: its `invalid_request_error` may be a 404.
+    kind = fault.type if fault.type in _KINDS and _KINDS[fault.type][0] == fault.status else kind_for(fault.status)
     body: Extra = {"type": "error", "error": {"type": kind, "message": fault.message}}
     return {**body, "request_id": request_id} if request_id else body

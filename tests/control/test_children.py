@@ -1,0 +1,160 @@
+"""Processes that are kept alive, that end when they are told to, and that do not outlive their parent."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from extproc.control.children import Child
+
+# Says hello in a file, then waits to be ended; with `deaf`, not by SIGTERM.
+PROGRAM = """
+import os, signal, sys
+if "deaf" in sys.argv: signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("started", os.getpid(), flush=True)
+signal.pause()
+"""
+
+
+class Children:
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "child.log"
+        self.made: list[Child] = []
+
+    async def start(self, *command: str) -> Child:
+        child = Child("child", command or (sys.executable, "-c", PROGRAM), log=str(self.log))
+        self.made.append(child)
+        await child.start()
+        return child
+
+    def started(self) -> list[int]:
+        """Pids of all that said hello."""
+        return [int(line.split()[1]) for line in self.log.read_text().splitlines() if line.startswith("started")]
+
+    async def until_started(self, number: int) -> None:
+        await until(lambda: len(self.started()) >= number)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest_asyncio.fixture
+async def children(tmp_path: Path) -> AsyncIterator[Children]:
+    made = Children(tmp_path)
+    yield made
+    for child in made.made:
+        await child.stop(0)
+
+
+def lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+async def test_it_runs_and_stops(children: Children) -> None:
+    child = await children.start()
+    await children.until_started(1)
+    assert children.started() == [child.pid]
+    assert child.pid is not None and os.getsid(child.pid) == child.pid
+    await child.stop(20)
+    assert child.restarts == 0
+    assert not lives(children.started()[0])
+    child.send(signal.SIGTERM)
+    await child.stop(20)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_it_is_started_again(children: Children, number: signal.Signals, caplog: pytest.LogCaptureFixture) -> None:
+    child = await children.start()
+    await children.until_started(1)
+    first = child.pid
+    child.send(number)
+    await children.until_started(2)
+    assert child.restarts == 1
+    assert child.pid is not None and child.pid != first
+    assert f"killed by {number.name}" in caplog.text
+
+
+async def test_one_that_ends_at_once_is_started_ever_more_slowly(children: Children, caplog: pytest.LogCaptureFixture) -> None:
+    began = time.monotonic()
+    child = await children.start(sys.executable, "-c", "raise SystemExit(3)")
+    await until(lambda: child.restarts >= 2)
+    # 0.05 s, then 0.15 s.
+    assert time.monotonic() - began > 0.2
+    assert "exit code 3" in caplog.text
+    await child.stop(20)
+    restarts = child.restarts
+    await asyncio.sleep(0)
+    assert (child.restarts, child.pid) == (restarts, None)
+
+
+async def test_one_that_will_not_end_is_killed(children: Children) -> None:
+    child = await children.start(sys.executable, "-c", PROGRAM, "deaf")
+    await children.until_started(1)
+    pid = child.pid
+    await child.stop(0.05)
+    assert pid is not None and not lives(pid)
+    assert child.restarts == 0
+
+
+async def test_one_that_cannot_be_started_again_is_tried_until_it_can(children: Children, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!{sys.executable}\n{PROGRAM}")
+    program.chmod(0o700)
+    child = await children.start(str(program))
+    await children.until_started(1)
+    program.rename(tmp_path / "away")
+    child.send(signal.SIGKILL)
+    await until(lambda: child.restarts >= 2)
+    assert child.pid is None
+    (tmp_path / "away").rename(program)
+    await children.until_started(2)
+
+
+async def test_what_cannot_be_started_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await Child("nothing", [str(tmp_path / "nothing")]).start()
+
+
+_PARENT = """
+import asyncio, sys
+from extproc.control.children import Child
+
+async def main():
+    await Child("child", [sys.executable, "-c", sys.argv[1]], log=sys.argv[2]).start()
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is promised")
+async def test_it_does_not_outlive_its_parent(children: Children) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", _PARENT, PROGRAM, str(children.log)])
+    try:
+        await until(children.log.exists)
+        await children.until_started(1)
+        (pid,) = children.started()
+        assert lives(pid)
+    finally:
+        parent.kill()
+        parent.wait(20)
+    try:
+        await until(lambda: not lives(pid))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,35 @@
+"""Whether a port is free, and who has it."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from extproc.control.ports import holder, is_free
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_port_of_ours(family: socket.AddressFamily, address: str) -> None:
+    with socket.socket(family) as listener:
+        try:
+            listener.bind((address, 0))
+        except OSError:
+            pytest.skip(f"this machine has no {address}")
+        listener.listen()
+        port = listener.getsockname()[1]
+        assert not is_free(address, port)
+        name = Path("/proc/self/comm").read_text().strip() if sys.platform == "linux" else ""
+        assert holder(port) == (f"{name} (pid {os.getpid()})" if name else "another process")
+    assert is_free(address, port)
+    assert holder(port) == "another process"
+
+
+def test_a_connection_is_no_listener() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        assert holder(client.getsockname()[1]) == "another process"
+
+
+def test_an_address_that_is_not_ours() -> None:
+    assert not is_free("203.0.113.1", 0)

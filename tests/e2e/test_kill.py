@@ -1,0 +1,374 @@
+"""Whatever is killed, new requests are answered, nobody gets in without a key, and every request at a provider is in the ledger once.
+
+SIGKILL of a worker under load, of Envoy, and of the control process. The providers keep the ids of all requests that reached them.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import pytest
+from aiohttp import web
+
+from extproc.demo.app import build_app
+from tests.e2e.books import Entry, entries, when
+from tests.e2e.conftest import folder
+from tests.e2e.gateway import Gateway, chat, message
+from tests.e2e.upstream import Upstream
+
+KEY = "sk-of-alice"
+KEYED = {"authorization": f"Bearer {KEY}"}
+PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
+MAKE = {"openai": chat, "anthropic": message}
+INTRUDER = "intruder"
+
+
+class Counted(Upstream):
+    """The demo provider, with the ids of all that ever reached it."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.intruders = 0
+
+        @web.middleware
+        async def count(request: web.Request, handler: Any) -> web.StreamResponse:
+            self.ids.append(request.headers["x-request-id"])
+            self.intruders += INTRUDER.encode() in await request.read()
+            answer: web.StreamResponse = await handler(request)
+            return answer
+
+        app = build_app()
+        app.middlewares.insert(0, count)
+        super().__init__(app)
+
+
+class Asked:
+    """One request, as its client saw it."""
+
+    def __init__(self, dialect: str, model: str, stream: bool) -> None:
+        self.dialect, self.model, self.stream = dialect, model, stream
+        self.began = time.monotonic()
+        self.ended = 0.0
+        self.status = 0
+        self.id = ""
+        self.headers: httpx.Headers = httpx.Headers()
+        self.text = ""
+        self.broken = False
+        self.hung_up = False
+
+    def send(self, client: httpx.Client, base: str, text: str, headers: dict[str, str], stop: threading.Event | None = None) -> Self:
+        """Sends it, and reads the answer to its end, whichever end that is; hangs up on `stop`."""
+        document = MAKE[self.dialect](text, self.model, stream=self.stream)
+        try:
+            with client.stream("POST", base + PATHS[self.dialect], json=document, headers=headers, timeout=30) as answer:
+                self.status, self.headers, self.id = answer.status_code, answer.headers, answer.headers["x-request-id"]
+                for piece in answer.iter_text():
+                    self.text += piece
+                    if stop is not None and stop.is_set():
+                        self.hung_up = True
+                        break
+        except httpx.HTTPError:
+            self.broken = True
+        self.ended = time.monotonic()
+        return self
+
+    def words(self) -> int:
+        """Words of the demo provider that arrived."""
+        return self.text.count("word")
+
+
+class Load:
+    """Callers in threads of their own: `steady` ones send short requests one after another, from `with` to its end."""
+
+    def __init__(self, gateway: Gateway, steady: int, intruders: int = 0) -> None:
+        self.asked: list[Asked] = []
+        self.refused: list[Asked] = []
+        self.long: list[Asked] = []
+        self._gateway = gateway
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._steady, args=(number,), daemon=True) for number in range(steady)]
+        self._threads += [threading.Thread(target=self._intrude, args=(number,), daemon=True) for number in range(intruders)]
+
+    def __enter__(self) -> Self:
+        for thread in list(self._threads):
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        """No new requests, and no more of long streams; waits for whole answers that are under way."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(35)
+            assert not thread.is_alive()
+
+    def begin(self, dialect: str, model: str, directives: str, *, stream: bool) -> None:
+        """Begins one long request."""
+        asked = Asked(dialect, model, stream)
+        self.long.append(asked)
+
+        def run() -> None:
+            with httpx.Client() as client:
+                asked.send(client, self._gateway.url, f"Long [demo: {directives}]", KEYED, self._stop)
+
+        thread = threading.Thread(target=run, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _steady(self, number: int) -> None:
+        dialect, model = tuple(PATHS)[number % 2], ("o-only", "a-only", "o-then-a")[number % 3]
+        with httpx.Client() as client:
+            while not self._stop.is_set():
+                self.asked.append(Asked(dialect, model, stream=number % 4 == 3).send(client, self._gateway.url, "Short [demo: tokens=9]", KEYED))
+                self._stop.wait(0.02)
+
+    def _intrude(self, number: int) -> None:
+        keys: list[dict[str, str]] = [{}, {"authorization": "Bearer sk-of-bob"}, {"x-api-key": KEY[:-1]}]
+        with httpx.Client() as client:
+            while not self._stop.is_set():
+                asked = Asked(tuple(PATHS)[number % 2], "o-only", stream=False)
+                self.refused.append(asked.send(client, self._gateway.url, INTRUDER, keys[len(self.refused) % 3]))
+                self._stop.wait(0.02)
+
+    def since(self, moment: float) -> list[Asked]:
+        """Short requests that were answered and had been sent after that moment."""
+        return [asked for asked in list(self.asked) if asked.began > moment]
+
+
+@pytest.fixture
+def providers() -> Iterator[tuple[Counted, Counted]]:
+    with Counted() as o, Counted() as a:
+        yield o, a
+
+
+@pytest.fixture(params=[1, 2])
+def workers(request: pytest.FixtureRequest) -> int:
+    count: int = request.param
+    return count
+
+
+@pytest.fixture
+def gateway(tmp_path_factory: pytest.TempPathFactory, providers: tuple[Counted, Counted], workers: int) -> Iterator[Gateway]:
+    with Gateway(folder(tmp_path_factory), document(providers, workers)) as running:
+        yield running
+
+
+def document(providers: tuple[Counted, Counted], workers: int) -> dict[str, Any]:
+    key = {"name": "alice", "hash": f"sha256:{hashlib.sha256(KEY.encode()).hexdigest()}"}
+    return {
+        "providers": {
+            "o": {"dialect": "openai", "base_url": f"{providers[0].url}/v1", "key": "k"},
+            "a": {"dialect": "anthropic", "base_url": f"{providers[1].url}/v1", "key": "k"},
+        },
+        "models": [
+            {"name": "o-only", "targets": ["o/m"]},
+            {"name": "a-only", "targets": ["a/m"]},
+            {"name": "o-then-a", "targets": ["o/m", "a/m"]},
+        ],
+        "filters": [{"meter": {}}, {"auth": {"keys": [key]}}, {"route": {}}, {"cache": {}}],
+        "workers": workers,
+    }
+
+
+def kill(pid: int) -> float:
+    """SIGKILL, and when."""
+    os.kill(pid, signal.SIGKILL)
+    return time.monotonic()
+
+
+def check_books(gateway: Gateway, providers: tuple[Counted, Counted]) -> dict[str, Entry]:
+    """Each request that reached a provider has its entry, and there are no others, but those that a kill met on their way there."""
+    reached = [id for provider in providers for id in provider.ids]
+    assert len(reached) == len(set(reached)), "a provider was asked twice"
+    found = when(gateway, lambda found: set(reached) <= found.keys(), "all that reached a provider is in the ledger")
+    for id in found.keys() - set(reached):
+        # It had been sent on its way, and nobody who lives can know how far it came.
+        assert found[id]["outcome"] in ("client_closed", "killed")
+        assert (found[id]["partial"], found[id]["input"], found[id]["output"]) == (1, 0, 0)
+    return found
+
+
+def check_failure(asked: Asked) -> None:
+    """A failure in the client's dialect, with the request's id."""
+    assert asked.status == 500
+    body = json.loads(asked.text)
+    assert asked.id
+    if asked.dialect == "openai":
+        assert body["error"]["message"]
+        assert body["error"]["code"] == "gateway_error"
+    else:
+        assert (body["type"], body["error"]["type"], body["request_id"]) == ("error", "api_error", asked.id)
+    assert "grpc" not in asked.text.lower()
+
+
+LONG = [(dialect, model) for dialect in PATHS for model in ("o-only", "a-only", "o-then-a")]
+
+
+def test_a_worker_is_killed_under_load(gateway: Gateway, providers: tuple[Counted, Counted], workers: int) -> None:
+    with Load(gateway, steady=8, intruders=2) as load:
+        for dialect, model in LONG:
+            load.begin(dialect, model, "tokens=4000 gap=0.02", stream=True)
+            load.begin(dialect, model, "delay=3", stream=False)
+        streams = [asked for asked in load.long if asked.stream]
+        gateway.until(lambda: all(asked.words() > 20 for asked in streams), "all streams flow")
+        gateway.until(lambda: len(load.asked) > 50, "the load flows")
+        seen = {id(asked): asked.words() for asked in streams}
+        killed = kill(gateway.workers()[0])
+        gateway.until(lambda: len(load.since(killed)) >= 100, "requests are answered again")
+        gateway.until(lambda: len(gateway.workers()) == workers, "the worker is back")
+        gateway.until(lambda: all(asked.ended for asked in load.long if not asked.stream), "the whole answers are there")
+        if workers == 1:
+            gateway.until(lambda: all(asked.ended for asked in streams), "the streams have ended")
+        flowing = {id(asked): asked.words() for asked in streams if not asked.ended}
+        gateway.until(lambda: all(asked.words() > flowing.get(id(asked), -1) for asked in streams), "the other worker's streams flow on")
+    check_new(load.since(killed), killed)
+    cut = [asked for asked in streams if not asked.hung_up]
+    lost = [asked for asked in load.long if not asked.stream and asked.status != 200]
+    assert all(0 < asked.ended - killed < 3 for asked in cut)
+    for asked in lost:
+        check_failure(asked)
+        assert 0 < asked.ended - killed < 2
+    assert len(lost) + len(cut) == len(load.long) if workers == 1 else 0 < len(lost) + len(cut) < len(load.long)
+    print(f"{workers} workers: streams end after {max((asked.ended - killed for asked in cut), default=0):.2f} s")
+    # Of the short requests, those that the worker had in hand, and no others.
+    for asked in load.asked:
+        if asked.status != 200:
+            assert asked.began < killed < asked.ended
+            check_failure(asked)
+    check_intruders(load, providers)
+    found = check_books(gateway, providers)
+    for asked in [*lost, *cut]:
+        check_killed(found[asked.id], asked, seen.get(id(asked), 0))
+        # The worker that dies may be the one that runs the attempt, while the gate's lives to tell.
+        assert found[asked.id]["witness"] == "envoy" or (workers > 1 and asked.model == "o-then-a")
+    rescued = {id for id, entry in found.items() if entry["witness"] == "envoy"}
+    assert rescued <= {asked.id for asked in [*lost, *cut, *load.asked]}
+    assert all(found[id]["outcome"] == "killed" for id in rescued)
+
+
+def check_new(answered: list[Asked], killed: float) -> None:
+    """Every request that was sent after the kill was answered as if nothing had happened, only later."""
+    failed = [asked for asked in answered if asked.status != 200 or asked.broken]
+    assert not failed, [(asked.status, asked.text) for asked in failed]
+    first = min(asked.ended for asked in answered) - killed
+    slowest = max(asked.ended - asked.began for asked in answered)
+    print(f"{len(answered)} requests after the kill: the first answered after {first:.2f} s, the slowest took {slowest:.2f} s")
+    # A new worker takes less than a second; a busy machine's may take longer.
+    assert first < 3
+    assert slowest < 5
+
+
+def check_intruders(load: Load, providers: tuple[Counted, Counted]) -> None:
+    """Nobody without a key got anything, at any time."""
+    assert {asked.status for asked in load.refused} <= {401, 500}
+    assert sum(asked.status == 401 for asked in load.refused) > 5
+    assert not [asked for asked in load.refused if asked.broken]
+    assert all(provider.intruders == 0 for provider in providers)
+
+
+def check_killed(entry: Entry, asked: Asked, words: int) -> None:
+    """What Envoy's log makes of a request whose worker died: with the tokens seen, a quarter of a second ago at the most."""
+    assert (entry["outcome"], entry["partial"], entry["key"]) == ("killed", 1, "alice")
+    assert (entry["provider"], entry["attempts"], entry["status"]) == (asked.model[0], 1, asked.status)
+    if asked.stream:
+        # ` word12` is seven bytes, a token is taken for four; at 50 words a second, a quarter of a second is 13 words, and some slack.
+        assert (words - 30) * 1.5 <= entry["output"] <= asked.words() * 2 + 2
+        assert entry["input"] > 0
+        assert entry["estimated"]
+    else:
+        assert entry["output"] == 0
+
+
+@pytest.mark.parametrize("workers", [1], indirect=True)
+def test_a_worker_is_killed_again_and_again(gateway: Gateway, providers: tuple[Counted, Counted]) -> None:
+    with Load(gateway, steady=4, intruders=1) as load:
+        gateway.until(lambda: len(load.asked) > 20, "the load flows")
+        kills = []
+        for _ in range(5):
+            (victim,) = gateway.workers()
+            kills.append(kill(victim))
+            gateway.until(lambda kills=kills: len(load.since(kills[-1])) >= 20, "requests are answered again")
+    for asked in load.asked:
+        if asked.status != 200 or asked.broken:
+            assert any(asked.began < killed < asked.ended for killed in kills)
+            check_failure(asked)
+    check_intruders(load, providers)
+    check_books(gateway, providers)
+    waits = [min(asked.ended for asked in load.since(killed)) - killed for killed in kills]
+    print("a new worker after", *(f"{wait:.2f}" for wait in waits), "s")
+
+
+@pytest.mark.parametrize("workers", [2], indirect=True)
+def test_envoy_is_killed(gateway: Gateway, providers: tuple[Counted, Counted]) -> None:
+    with Load(gateway, steady=4, intruders=1) as load:
+        for dialect, model in LONG:
+            load.begin(dialect, model, "tokens=4000 gap=0.02", stream=True)
+        gateway.until(lambda: all(asked.words() > 20 for asked in load.long), "all streams flow")
+        seen = {id(asked): asked.words() for asked in load.long}
+        envoy = gateway.envoy()
+        killed = kill(envoy)
+        gateway.until(lambda: sum(asked.status == 200 for asked in load.since(killed)) >= 20, "requests are answered again", 15)
+        gateway.until(lambda: all(asked.ended for asked in load.long), "the streams have ended")
+    assert all(asked.broken for asked in load.long)
+    assert {asked.status for asked in load.refused} <= {0, 401}
+    assert all(provider.intruders == 0 for provider in providers)
+    back = min(asked.ended for asked in load.since(killed) if asked.status == 200) - killed
+    print(f"Envoy answers again after {back:.2f} s")
+    assert back < 5
+    found = check_books(gateway, providers)
+    for asked in load.long:
+        entry = found[asked.id]
+        assert (entry["outcome"], entry["partial"], entry["witness"]) == ("client_closed", 1, "worker")
+        assert entry["output"] >= (seen[id(asked)] - 5) * 1.5
+    for asked in load.asked:
+        if asked.status == 200 and not asked.broken:
+            assert found[asked.id]["outcome"] == "complete"
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists, and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("workers", [2], indirect=True)
+def test_the_control_process_is_killed(gateway: Gateway, providers: tuple[Counted, Counted]) -> None:
+    with Load(gateway, steady=4, intruders=1) as load:
+        for dialect, model in LONG:
+            load.begin(dialect, model, "tokens=4000 gap=0.02", stream=True)
+        gateway.until(lambda: all(asked.words() > 20 for asked in load.long), "all streams flow")
+        gateway.until(lambda: len(load.asked) > 50, "the load flows")
+        family = [gateway.envoy(), *gateway.workers()]
+        assert len(family) == 3
+        killed = kill(gateway.pid)
+        gateway.until(lambda: not any(map(alive, family)), "Envoy and the workers have gone with it", 5)
+        print(f"all is gone after {time.monotonic() - killed:.2f} s")
+    assert all(asked.broken for asked in load.long)
+    assert all(provider.intruders == 0 for provider in providers)
+    with gateway:
+        found = check_books(gateway, providers)
+        for asked in load.long:
+            assert found[asked.id]["partial"]
+            assert found[asked.id]["output"] > 10
+        for asked in load.asked:
+            if asked.status == 200 and not asked.broken:
+                assert asked.id in found
+        with httpx.Client() as client:
+            assert Asked("openai", "o-only", stream=False).send(client, gateway.url, "Back", KEYED).status == 200
+        when(gateway, lambda now: len(now) == len(found) + 1, "the new request is in the ledger")
+    # Collected once, and for good: nothing is left to collect.
+    rows = gateway.ledger("outcome")
+    assert sum(row["requests"] for row in rows) == len(entries(gateway)) == len(found) + 1
+    assert not list((gateway.state / "journal").glob("*.jsonl"))

@@ -1,0 +1,121 @@
+"""From the model that a request names to its targets, and the list of models."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from extproc import Reject, Request, Response, Target
+from filters.route import Route
+from tests.scene import CHAT, CONFIG, environment, head, request, run
+
+HANDLER = Route().open(environment())
+
+
+def routed(body: Any = CHAT, path: str = "/v1/chat/completions", method: str = "POST", **headers: str) -> Request:
+    made = request(head(path, method, **headers), body)
+    assert run(HANDLER.request(made)) is None
+    return made
+
+
+def refused(body: Any = CHAT, path: str = "/v1/chat/completions", method: str = "POST", **headers: str) -> Reject:
+    with pytest.raises(Reject) as raised:
+        routed(body, path, method, **headers)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("model", "route", "targets"),
+    [
+        ("gpt", "gpt", [("openai", "gpt")]),
+        ("quick", "fast", [("openai", "gpt-fast")]),
+        ("claude-9", "claude-*", [("anthropic", "claude-9")]),
+        ("both", "both", [("openai", "gpt"), ("anthropic", "claude")]),
+    ],
+)
+def test_by_model(model: str, route: str, targets: list[tuple[str, str]]) -> None:
+    made = routed({**CHAT, "model": model})
+    assert made.targets == tuple(Target(*target) for target in targets)
+    assert (made.record.model, made.record.route) == (model, route)
+
+
+def test_a_model_that_there_is_not() -> None:
+    error = refused({"model": "gppt"}).fault
+    assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
+    assert "'gpt'" in error.message
+    assert "/v1/models" in refused({"model": "zzzzzzzz"}).fault.message
+
+
+@pytest.mark.parametrize("model", ["x" * 257, "gpt" * 100_000, "claude-" + "x" * 300])
+def test_a_name_that_is_no_name(model: str) -> None:
+    error = refused({"model": model}).fault
+    assert (error.status, error.code) == (400, "invalid_model")
+    assert len(error.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "missing_model"),
+        ({"model": ""}, "missing_model"),
+        ({"model": None}, "missing_model"),
+        ({"model": 1}, "invalid_request"),
+        (b"", "invalid_json"),
+        (b"{", "invalid_json"),
+    ],
+)
+def test_a_request_that_names_none(body: Any, code: str) -> None:
+    error = refused(body).fault
+    assert (error.status, error.code) == (400, code)
+
+
+def test_what_is_not_translated_goes_to_its_own_dialect_only() -> None:
+    assert routed({"model": "other"}, "/v1/embeddings").targets == (Target("openai", "gpt"),)
+    assert routed({"model": "other"}, "/v1/messages/count_tokens").targets == (Target("anthropic", "claude"),)
+    assert refused({"model": "claude-1"}, "/v1/embeddings").fault.code == "unsupported_endpoint"
+
+
+def test_what_names_no_model_goes_by_dialect_or_header() -> None:
+    assert routed(b"", "/v1/files", "GET").targets == (Target("openai", ""),)
+    assert routed(b"", "/v1/files", "GET", anthropic_version="2023-06-01").targets == (Target("anthropic", ""),)
+    assert routed(b"", "/v1/files", "GET", x_headgate_provider="anthropic").targets == (Target("anthropic", ""),)
+    assert refused(b"", "/v1/files", "GET", x_headgate_provider="nobody").fault.code == "provider_not_found"
+
+
+def test_where_nobody_speaks_the_dialect() -> None:
+    config = msgspec.structs.replace(CONFIG, providers={"openai": CONFIG.providers["openai"]}, models=CONFIG.models[:1])
+    handler = Route().open(environment(config))
+    with pytest.raises(Reject) as raised:
+        run(handler.request(request(head("/v1/files", "GET", anthropic_version="2023-06-01"))))
+    assert (raised.value.fault.status, raised.value.fault.code) == (404, "provider_not_found")
+
+
+def listed(path: str, **headers: str) -> Any:
+    response = run(HANDLER.request(request(head(path, "GET", **headers))))
+    assert isinstance(response, Response) and response.status == 200
+    return msgspec.json.decode(response.body)
+
+
+def test_models() -> None:
+    names = ["gpt", "fast", "quick", "both", "other"]
+    assert [entry["id"] for entry in listed("/v1/models?limit=9")["data"]] == names
+    assert [entry["id"] for entry in listed("/v1/models/", anthropic_version="x")["data"]] == names
+
+
+@pytest.mark.parametrize(
+    ("path", "id"),
+    [
+        ("/v1/models/gpt", "gpt"),
+        ("/v1/models/claude-1?x=1", "claude-1"),
+        ("/v1/models/claude-a%2Fb", "claude-a/b"),
+        ("/v1/models/claude-a/b", "claude-a/b"),
+    ],
+)
+def test_one_model(path: str, id: str) -> None:
+    assert listed(path)["id"] == id
+
+
+def test_one_model_that_there_is_not() -> None:
+    with pytest.raises(Reject) as raised:
+        listed("/v1/models/nothing")
+    assert raised.value.fault.code == "model_not_found"

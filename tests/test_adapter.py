@@ -1,0 +1,319 @@
+"""The adapter's promises to Envoy: a playbook of messages in, replies out."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from extproc.adapter import AdapterSession
+from extproc.answering import BrokenAnswer
+from extproc.config.model import Limits
+from extproc.envoy import names
+from extproc.gate import GateSession
+from extproc.usage import Usage
+from extproc.use import USE_KEY, Use
+from tests.playbook import Reply, one, request_body, request_headers, response_body, response_headers, say, trailers
+from tests.scene import CHAT, CONFIG, Scene, head
+from tests.test_answering import CHAT as ANSWER
+from tests.test_answering import DONE, MESSAGE, MESSAGE_STREAM, STREAM, delta
+
+JSON = {":status": "200", "content-type": "application/json"}
+SSE = {":status": "200", "content-type": "text/event-stream"}
+CLEARED = Reply("response_body", body=b"")
+PASSED = Reply("response_body")
+KIB = 1024
+
+
+def gated(scene: Scene, body: Any = CHAT, **headers: str) -> tuple[dict[str, str], bytes, dict[str, Any]]:
+    """What the gate makes of a request for two targets: its headers, its body, its metadata."""
+    session = GateSession(scene.engine)
+    sent = head(authorization="Bearer hg-callers", **headers)
+    one(session, request_headers(sent))
+    reply = one(
+        session,
+        request_body(msgspec.json.encode({**body, "model": body.get("model") if "model" in body and body["model"] != "gpt" else "both"})),
+    )
+    assert reply.part == "request_body", reply.body
+    after = {name: value for name, value in sent.items() if name not in reply.remove} | reply.headers
+    return after, reply.body or msgspec.json.encode({**body, "model": "both"}), reply.metadata
+
+
+class Try:
+    """One attempt, as Envoy makes it."""
+
+    def __init__(self, scene: Scene, gated: tuple[dict[str, str], bytes, dict[str, Any]], number: int, cluster: str) -> None:
+        self.session = AdapterSession(scene.engine)
+        self.headers, self.body, metadata = gated
+        self.number, self.cluster = number, cluster
+        attributes = {names.CLUSTER_ATTRIBUTE: cluster, names.ATTEMPT_ATTRIBUTE: number}
+        self.first = one(self.session, request_headers(self.headers, attributes=attributes, metadata=metadata))
+        self.second = one(self.session, request_body(self.body)) if self.first.part == "request_headers" else self.first
+
+    def sent(self) -> tuple[dict[str, str], Any]:
+        """What the provider gets."""
+        headers = {name: value for name, value in self.headers.items() if name not in self.second.remove} | self.second.headers
+        return headers, msgspec.json.decode(self.body if self.second.body is None else self.second.body)
+
+    def answer(self, headers: dict[str, str], *, end: bool = False) -> list[Reply]:
+        return say(self.session, response_headers(headers, end=end, cluster=self.cluster, attempt=self.number))
+
+    def piece(self, body: bytes, *, end: bool = False) -> list[Reply]:
+        return say(self.session, response_body(body, end=end))
+
+
+def attempt(body: Any = CHAT, scene: Scene | None = None, *, second: bool = False, **headers: str) -> Try:
+    scene = scene or Scene()
+    return Try(scene, gated(scene, body, **headers), 2 if second else 1, "provider_anthropic" if second else "provider_openai")
+
+
+def use_of(reply: Reply) -> Use:
+    return msgspec.json.decode(reply.metadata[names.USE_NAMESPACE][USE_KEY], type=Use)
+
+
+def test_a_first_attempt() -> None:
+    made = attempt()
+    assert made.first == Reply("request_headers")
+    headers, body = made.sent()
+    assert (headers[":authority"], headers[":path"], headers["authorization"]) == (
+        "openai.test",
+        "/v1/chat/completions",
+        "Bearer sk-openai",
+    )
+    assert body == CHAT
+    assert headers["content-length"] == str(len(made.second.body or b""))
+    assert not any("hg-callers" in value for value in headers.values())
+
+
+def test_a_second_attempt_after_a_first_of_another_dialect() -> None:
+    scene = Scene()
+    given = gated(scene, x_title="app")
+    first = Try(scene, given, 1, "provider_openai")
+    headers, _ = first.sent()
+    # Envoy restores the body, but keeps the headers.
+    second = Try(scene, (headers, given[1], given[2]), 2, "provider_anthropic")
+    after, body = second.sent()
+    assert (after[":authority"], after[":path"], after["x-api-key"]) == ("anthropic.test", "/v1/messages", "sk-anthropic")
+    assert "authorization" not in after and "x-title" not in after
+    assert (body["model"], body["messages"][0]["role"]) == ("claude", "user")
+    assert after["content-length"] == str(len(second.second.body or b""))
+    assert not any("openai" in value for value in after.values())
+
+
+def test_a_request_without_a_body() -> None:
+    scene = Scene()
+    headers, _, metadata = gated(scene)
+    session = AdapterSession(scene.engine)
+    attributes = {names.CLUSTER_ATTRIBUTE: "provider_openai", names.ATTEMPT_ATTRIBUTE: 1}
+    reply = one(session, request_headers(headers, end=True, attributes=attributes, metadata=metadata))
+    assert (reply.part, reply.status) == ("immediate_response", 400)
+
+
+@pytest.mark.parametrize(("number", "cluster"), [(1, "provider_anthropic"), (2, "provider_openai"), (1, ""), (2, "provider_gone")])
+def test_another_cluster_than_was_due(number: int, cluster: str, caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene()
+    made = Try(scene, gated(scene), number, cluster)
+    assert (made.first.part, made.first.status, made.first.details) == ("immediate_response", 500, "headgate_internal_error")
+    assert msgspec.json.decode(made.first.body or b"")["error"]["request_id"] == "r-1"
+    assert "r-1" in caplog.text
+
+
+def test_without_a_call_nothing_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    reply = one(AdapterSession(Scene().engine), request_headers(head()))
+    assert (reply.part, reply.status) == ("immediate_response", 500)
+    assert caplog.text
+
+
+def test_a_request_keeps_its_snapshot() -> None:
+    scene = Scene()
+    given = gated(scene)
+    providers = {**CONFIG.providers, "openai": msgspec.structs.replace(CONFIG.providers["openai"], key="sk-new")}
+    scene.load(msgspec.structs.replace(CONFIG, providers=providers))
+    assert Try(scene, given, 1, "provider_openai").sent()[0]["authorization"] == "Bearer sk-openai"
+
+
+def test_the_head_is_held_until_the_first_event() -> None:
+    made = attempt({**CHAT, "stream": True, "stream_options": {"include_usage": True}})
+    assert made.answer({**SSE, "set-cookie": "a=b", "content-length": "99"}) == []
+    first = delta("Hello")
+    assert made.piece(first[:20]) == []
+    assert made.piece(first[20:40]) == []
+    replies = made.piece(first[40:])
+    # The head first, then one reply to each piece, in order; no byte is lost.
+    assert [reply.part for reply in replies] == ["response_headers", *["response_body"] * 3]
+    assert replies[0].remove == ["set-cookie", "content-length"]
+    assert replies[1:3] == [CLEARED] * 2
+    assert replies[3].body == first
+    assert made.piece(delta("!"))[0].body is None
+    last = made.piece(STREAM[len(delta("Hel") + delta("lo")) :], end=True)
+    assert use_of(last[0]) == Use("provider_openai", 1, "openai", "gpt", "gpt-1", Usage(input=5, output=2), 6, True)
+    assert say(made.session, trailers()) == [Reply("response_trailers")]
+
+
+def test_json_is_held_to_its_end() -> None:
+    made = attempt()
+    body = msgspec.json.encode(ANSWER)
+    assert made.answer({**JSON, "content-length": str(len(body))}) == []
+    assert made.piece(body[:30]) == []
+    replies = made.piece(body[30:], end=True)
+    assert [reply.part for reply in replies] == ["response_headers", "response_body", "response_body"]
+    # Its length is what it was.
+    assert (replies[0].headers, replies[0].remove) == ({}, [])
+    assert (replies[1].body, replies[2].body) == (b"", body)
+    assert use_of(replies[0]).usage == Usage(input=5, output=2)
+
+
+def test_a_translated_answer_has_its_own_length() -> None:
+    made = attempt(second=True)
+    body = msgspec.json.encode(MESSAGE)
+    made.answer({**JSON, "content-length": str(len(body)), "request-id": "q"})
+    replies = made.piece(body, end=True)
+    assert replies[0].headers == {"content-length": str(len(replies[1].body or b""))}
+    assert replies[0].remove == ["request-id"]
+    assert msgspec.json.decode(replies[1].body or b"")["object"] == "chat.completion"
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_beyond_256_kib_the_head_goes_out(second: bool) -> None:
+    made = attempt(second=second)
+    text = "x" * (800 * KIB)
+    answer = {**MESSAGE, "content": [{"type": "text", "text": text}]} if second else {**ANSWER, "x": text}
+    body = msgspec.json.encode(answer)
+    made.answer({**JSON, "content-length": str(len(body))})
+    unanswered, replies, out = 0, [], b""
+    for at in range(0, len(body), 100 * KIB):
+        piece = body[at : at + 100 * KIB]
+        unanswered += len(piece)
+        told = made.piece(piece)
+        if told:
+            unanswered = 0
+        assert unanswered <= 256 * KIB
+        replies += told
+    replies += made.piece(b"", end=True)
+    assert replies[0].part == "response_headers"
+    assert "content-length" in replies[0].remove
+    pieces = -(-len(body) // (100 * KIB)) + 1
+    assert [reply.part for reply in replies[1:]] == ["response_body"] * pieces
+    out = b"".join(reply.body if reply.body is not None else b"" for reply in replies[1:])
+    if second:
+        assert msgspec.json.decode(out)["choices"][0]["message"]["content"] == text
+    else:
+        assert out == body
+    assert use_of(replies[-1]).usage == Usage(input=5, output=2)
+
+
+def test_a_stream_without_an_event_does_not_fill_envoys_buffer() -> None:
+    made = attempt({**CHAT, "stream": True})
+    made.answer(SSE)
+    assert made.piece(b"data: " + b"x" * (200 * KIB)) == []
+    replies = made.piece(b"x" * (100 * KIB))
+    assert [reply.part for reply in replies] == ["response_headers", "response_body", "response_body"]
+    # The event is not whole, so nothing of it has passed; it does when it is.
+    assert [reply.body for reply in replies[1:]] == [b"", b""]
+    assert len(made.piece(b"\n\n")[0].body or b"") == 300 * KIB + 8
+
+
+@pytest.mark.parametrize(("status", "sent"), [("429", None), ("503", None), ("401", "502")])
+def test_an_error_is_held_and_its_status_told(status: str, sent: str | None) -> None:
+    made = attempt()
+    made.answer({**JSON, ":status": status})
+    assert made.piece(b'{"error":') == []
+    replies = made.piece(b'{"message":"no"}}', end=True)
+    assert replies[0].headers.get(":status") == sent
+    assert b'"message"' in (replies[-1].body or b"")
+    assert use_of(replies[0]).error
+
+
+def test_an_error_of_another_dialect() -> None:
+    made = attempt(second=True)
+    made.answer({**JSON, ":status": "529"})
+    replies = made.piece(b'{"type":"error","error":{"type":"overloaded_error","message":"busy"}}', end=True)
+    document = msgspec.json.decode(replies[1].body or b"")
+    assert (document["error"]["message"], document["error"]["request_id"]) == ("busy", "r-1")
+    assert ":status" not in replies[0].headers
+
+
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize(("status", "sent"), [("503", None), ("401", "502"), ("204", None)])
+def test_a_head_alone_is_answered_at_once(status: str, sent: str | None, second: bool) -> None:
+    made = attempt(second=second)
+    (reply,) = made.answer({":status": status, "content-length": "0"}, end=True)
+    assert reply.part == "response_headers"
+    if status != "204":
+        assert reply.headers.get(":status") == sent
+        assert use_of(reply).error
+        assert use_of(reply).finished
+
+
+def test_what_is_no_answer_is_a_bad_gateway_and_so_tried_elsewhere() -> None:
+    made = attempt(second=True)
+    made.answer({":status": "200", "content-type": "text/html"})
+    replies = made.piece(b"<html>Log in</html>", end=True)
+    assert replies[0].headers[":status"] == "502"
+    made = attempt(second=True)
+    made.answer(JSON)
+    replies = made.piece(b"<html>", end=True)
+    assert replies[0].headers[":status"] == "502"
+    assert use_of(replies[0]).error == "bad_provider_answer"
+
+
+def test_what_is_too_large_is_refused_or_broken_off() -> None:
+    scene = Scene(msgspec.structs.replace(CONFIG, limits=Limits(response_body=300 * KIB)))
+    made = attempt(scene=scene)
+    made.answer({**JSON, "content-length": str(400 * KIB)})
+    assert made.piece(b"{}", end=True)[0].headers[":status"] == "502"
+    made = attempt(scene=scene)
+    made.answer(JSON)
+    assert made.piece(b"x" * (270 * KIB))[0].part == "response_headers"
+    with pytest.raises(BrokenAnswer):
+        made.piece(b"x" * (40 * KIB))
+    made = attempt(scene=scene)
+    made.answer(JSON)
+    (refused,) = made.piece(b"x" * (310 * KIB))
+    assert (refused.part, refused.status) == ("immediate_response", 502)
+
+
+def test_a_bug_before_the_head_has_gone_is_a_500(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    made = attempt(second=True)
+    made.answer(JSON)
+    # What a later version of a dialect might do wrong.
+    made.session._answering = None
+    (reply,) = made.piece(b"{}", end=True)
+    assert (reply.part, reply.status, reply.details) == ("immediate_response", 500, "headgate_internal_error")
+    assert "r-1" in caplog.text
+
+
+def test_a_bug_afterwards_breaks_it_off(caplog: pytest.LogCaptureFixture) -> None:
+    made = attempt({**CHAT, "stream": True})
+    made.answer(SSE)
+    assert made.piece(delta("Hello"))
+    made.session._answering = None
+    with pytest.raises(AssertionError):
+        made.piece(DONE)
+    made.session.close()
+    assert "r-1" in caplog.text
+
+
+@given(st.lists(st.integers(0, 400), max_size=25), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_one_reply_a_message_and_no_byte_lost(cuts: list[int], second: bool) -> None:
+    made = attempt({**CHAT, "stream": True, "stream_options": {"include_usage": True}}, second=second)
+    body = MESSAGE_STREAM if second else STREAM
+    replies = made.answer(SSE)
+    pieces = []
+    for cut in cuts:
+        pieces.append(body[:cut])
+        body = body[cut:]
+    for piece in [*pieces, body]:
+        replies += made.piece(piece)
+    replies += made.piece(b"", end=True)
+    assert [reply.part for reply in replies] == ["response_headers", *["response_body"] * (len(pieces) + 2)]
+    seen = [*pieces, body, b""]
+    out = b"".join(seen[at] if reply.body is None else reply.body for at, reply in enumerate(replies[1:]))
+    if second:
+        assert out.endswith(DONE) and b'"content":"Hello"' in out
+    else:
+        assert out == STREAM
+    last = [reply for reply in replies if reply.metadata][-1]
+    assert (use_of(last).usage, use_of(last).finished) == (Usage(input=5, output=2), True)

@@ -1,0 +1,294 @@
+"""How a provider's answer becomes the client's: each way, however the bytes are cut."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from extproc.answering import (
+    Answering,
+    BrokenAnswer,
+    Failure,
+    NotAnAnswer,
+    StreamTranslated,
+    StreamUntouched,
+    Terms,
+    Untouched,
+    WholeTranslated,
+    WholeUntouched,
+    choose,
+)
+from extproc.dialects import DIALECTS
+from extproc.usage import Usage
+from extproc.values import BodyMode
+
+JSON = {"content-type": "application/json"}
+SSE = {"content-type": "text/event-stream"}
+
+CHAT: dict[str, Any] = {
+    "id": "c-1", "object": "chat.completion", "created": 1, "model": "gpt-1",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+}  # fmt: skip
+MESSAGE: dict[str, Any] = {
+    "id": "m-1", "type": "message", "role": "assistant", "model": "claude-1", "content": [{"type": "text", "text": "Hello"}],
+    "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 5, "output_tokens": 2},
+}  # fmt: skip
+
+
+def chunk(**fields: Any) -> bytes:
+    return (
+        b"data: "
+        + msgspec.json.encode({"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-1", **fields})
+        + b"\n\n"
+    )
+
+
+def delta(content: str | None, reason: str | None = None) -> bytes:
+    return chunk(choices=[{"index": 0, "delta": {"content": content} if content else {}, "finish_reason": reason}])
+
+
+USAGE_ONLY = chunk(choices=[], usage={"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7})
+DONE = b"data: [DONE]\n\n"
+STREAM = b"".join([delta("Hel"), delta("lo"), delta(None, "stop"), USAGE_ONLY, DONE])
+
+
+def event(type: str, **fields: Any) -> bytes:
+    return b"event: " + type.encode() + b"\ndata: " + msgspec.json.encode({"type": type, **fields}) + b"\n\n"
+
+
+MESSAGE_STREAM = b"".join(
+    [
+        event("message_start", message={**MESSAGE, "content": [], "stop_reason": None, "usage": {"input_tokens": 5, "output_tokens": 1}}),
+        event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+        event("content_block_delta", index=0, delta={"type": "text_delta", "text": "Hello"}),
+        event("content_block_stop", index=0),
+        event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 2}),
+        event("message_stop"),
+    ]
+)
+
+
+def terms(client: str = "openai", provider: str = "openai", **changes: Any) -> Terms:
+    usual: dict[str, Any] = {"raw": False, "include_usage": False, "hide_usage": False, "most": 1 << 20}
+    return Terms(
+        client=DIALECTS[client],
+        provider=DIALECTS[provider],
+        provider_name="p",
+        request_id="r-1",
+        same=client == provider,
+        **(usual | changes),
+    )
+
+
+def fed(answering: Answering, body: bytes, cuts: list[int] | None = None) -> bytes:
+    """The whole of what the client gets of a body that comes in pieces, the last of them empty."""
+    out = []
+    for cut in cuts or []:
+        out += answering.feed(body[:cut], False)
+        body = body[cut:]
+    out += answering.feed(body, False)
+    out += answering.feed(b"", True)
+    return b"".join(out)
+
+
+CUTS = st.lists(st.integers(0, 50), max_size=30)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "changes", "kind"),
+    [
+        (200, JSON, {}, WholeUntouched),
+        (200, {"content-type": "application/json; charset=utf-8"}, {}, WholeUntouched),
+        (200, {"content-type": "Application/Problem+JSON"}, {}, WholeUntouched),
+        (200, JSON, {"provider": "anthropic"}, WholeTranslated),
+        (200, SSE, {}, StreamUntouched),
+        (200, {"content-type": "text/event-stream; charset=utf-8"}, {"provider": "anthropic"}, StreamTranslated),
+        (200, {"content-type": "audio/mpeg"}, {}, Untouched),
+        (200, {}, {}, Untouched),
+        (200, {"content-type": "text/html"}, {"provider": "anthropic"}, NotAnAnswer),
+        (200, {}, {"provider": "anthropic"}, NotAnAnswer),
+        (200, {**JSON, "content-length": "1048577"}, {}, NotAnAnswer),
+        (500, JSON, {}, Failure),
+        (429, SSE, {"provider": "anthropic"}, Failure),
+        (500, JSON, {"raw": True}, Untouched),
+        (200, JSON, {"raw": True, "provider": "anthropic"}, Untouched),
+    ],
+)
+def test_choice(status: int, headers: dict[str, str], changes: dict[str, Any], kind: type[Answering]) -> None:
+    assert type(choose(status, headers, terms(**changes))) is kind
+
+
+def test_a_length_that_is_no_number() -> None:
+    assert choose(200, {**JSON, "content-length": "²"}, terms(provider="anthropic")).mode == BodyMode.STREAMED
+
+
+@given(CUTS)
+@settings(max_examples=40, deadline=None)
+def test_whole_untouched(cuts: list[int]) -> None:
+    body = b" " + msgspec.json.encode(CHAT) + b"\n"
+    answering = WholeUntouched(200, terms())
+    assert fed(answering, body, cuts) == body
+    assert (answering.usage, answering.answered, answering.finished) == (Usage(input=5, output=2), "gpt-1", True)
+
+
+@pytest.mark.parametrize(("body", "finished"), [(b"{}", True), (b'{"choices":[', False), (b"", False), (b"[" * 200_000, False)])
+def test_whole_untouched_without_usage(body: bytes, finished: bool) -> None:
+    answering = WholeUntouched(200, terms())
+    assert fed(answering, body) == body
+    assert (answering.usage, answering.finished) == (None, finished)
+
+
+@given(CUTS)
+@settings(max_examples=60, deadline=None)
+def test_stream_untouched(cuts: list[int]) -> None:
+    answering = StreamUntouched(200, terms())
+    assert fed(answering, STREAM, cuts) == STREAM
+    assert (answering.usage, answering.answered, answering.finished, answering.text) == (Usage(input=5, output=2), "gpt-1", True, 5)
+
+
+@given(CUTS)
+@settings(max_examples=60, deadline=None)
+def test_forced_usage_is_taken_out_again(cuts: list[int]) -> None:
+    answering = StreamUntouched(200, terms(hide_usage=True))
+    assert fed(answering, STREAM, cuts) == STREAM.replace(USAGE_ONLY, b"")
+    assert answering.usage == Usage(input=5, output=2)
+
+
+@pytest.mark.parametrize("hide", [False, True])
+def test_the_last_event_without_its_blank_line(hide: bool) -> None:
+    body = STREAM.removesuffix(b"\n\n")
+    answering = StreamUntouched(200, terms(hide_usage=hide))
+    assert fed(answering, body) == (body.replace(USAGE_ONLY, b"") if hide else body)
+    assert answering.finished
+    answering = StreamUntouched(200, terms(hide_usage=hide))
+    body = (delta("Hello") + USAGE_ONLY).removesuffix(b"\n\n")
+    assert fed(answering, body) == (delta("Hello") if hide else body)
+    assert answering.usage == Usage(input=5, output=2)
+
+
+def test_a_stream_that_breaks_off_is_not_finished() -> None:
+    answering = StreamUntouched(200, terms())
+    assert fed(answering, delta("Hello")) == delta("Hello")
+    assert (answering.finished, answering.usage, answering.text) == (False, None, 5)
+
+
+@given(CUTS)
+@settings(max_examples=40, deadline=None)
+def test_whole_translated(cuts: list[int]) -> None:
+    answering = WholeTranslated(200, terms(provider="anthropic"), 0)
+    out = msgspec.json.decode(fed(answering, msgspec.json.encode(MESSAGE), cuts))
+    assert out["choices"][0]["message"]["content"] == "Hello"
+    assert (out["object"], out["model"], out["usage"]["completion_tokens"]) == ("chat.completion", "claude-1", 2)
+    assert (answering.usage, answering.answered, answering.finished, answering.status) == (Usage(input=5, output=2), "claude-1", True, 200)
+
+
+@pytest.mark.parametrize(
+    ("length", "mode"), [(0, BodyMode.STREAMED), (1, BodyMode.BUFFERED), (512 * 1024, BodyMode.BUFFERED), (600_000, BodyMode.STREAMED)]
+)
+def test_small_bodies_are_asked_for_whole(length: int, mode: BodyMode) -> None:
+    assert WholeTranslated(200, terms(provider="anthropic"), length).mode == mode
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"content":1}', b"null", b"\xff", b'{"a":"\xff"}', b"[" * 200_000])
+def test_what_is_no_answer_is_a_bad_gateway(body: bytes) -> None:
+    answering = WholeTranslated(200, terms(provider="anthropic"), 0)
+    error = msgspec.json.decode(fed(answering, body))["error"]
+    assert (error["code"], error["request_id"]) == ("bad_provider_answer", "r-1")
+    assert (answering.status, answering.error, answering.usage) == (502, "bad_provider_answer", None)
+
+
+@given(CUTS)
+@settings(max_examples=60, deadline=None)
+def test_stream_translated(cuts: list[int]) -> None:
+    answering = StreamTranslated(200, terms(provider="anthropic", include_usage=True))
+    whole = fed(StreamTranslated(200, terms(provider="anthropic", include_usage=True)), MESSAGE_STREAM)
+    out = fed(answering, MESSAGE_STREAM, cuts)
+    assert out == whole
+    assert out.count(b"[DONE]") == 1
+    assert b'"content":"Hello"' in out
+    assert (answering.usage, answering.answered, answering.finished) == (Usage(input=5, output=2), "claude-1", True)
+    assert answering.headers["content-type"].startswith("text/event-stream")
+
+
+@given(CUTS)
+@settings(max_examples=40, deadline=None)
+def test_the_other_way_round(cuts: list[int]) -> None:
+    answering = StreamTranslated(200, terms("anthropic", "openai"))
+    out = fed(answering, STREAM, cuts)
+    assert out.startswith(b"event: message_start")
+    assert out.count(b"message_stop") == 2
+    assert (answering.usage, answering.finished) == (Usage(input=5, output=2), True)
+
+
+def test_a_translated_stream_that_breaks_off_says_so() -> None:
+    answering = StreamTranslated(200, terms("anthropic", "openai"))
+    out = fed(answering, delta("Hello"))
+    assert b"event: error" in out
+    assert not answering.finished
+
+
+@pytest.mark.parametrize("last", [1, 2])
+def test_a_translated_stream_without_its_last_line(last: int) -> None:
+    answering = StreamTranslated(200, terms("anthropic", "openai"))
+    assert b"message_stop" in fed(answering, STREAM[:-last])
+    assert answering.finished
+
+
+def test_failures_of_the_same_dialect_pass() -> None:
+    body = b'{"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}'
+    answering = Failure(429, terms())
+    assert fed(answering, body, [3, 9]) == body
+    assert (answering.status, answering.error, answering.finished, answering.rewrites, answering.headers) == (
+        429,
+        "rate_limit_exceeded",
+        True,
+        False,
+        {},
+    )
+
+
+def test_failures_of_another_dialect_are_translated() -> None:
+    answering = Failure(529, terms(provider="anthropic"))
+    out = msgspec.json.decode(fed(answering, b'{"type":"error","error":{"type":"overloaded_error","message":"busy"}}', [20]))
+    assert (out["error"]["message"], out["error"]["type"]) == ("busy", "server_error")
+    assert (answering.status, answering.error, answering.headers) == (529, "overloaded", {"content-type": "application/json"})
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("status", [401, 403])
+def test_our_own_credential_is_none_of_the_clients_business(provider: str, status: int) -> None:
+    answering = Failure(status, terms(provider=provider))
+    out = fed(answering, b'{"error": {"message": "Incorrect API key provided: sk-secret"}}')
+    assert b"sk-secret" not in out
+    assert (answering.status, answering.error) == (502, "provider_authentication")
+    assert msgspec.json.decode(out)["error"]["code"] == "provider_authentication"
+
+
+def test_a_web_page_is_no_answer() -> None:
+    answering = choose(200, {"content-type": "text/html"}, terms(provider="anthropic"))
+    out = msgspec.json.decode(fed(answering, b"<html>Log in</html>", [4]))
+    assert "text/html" in out["error"]["message"]
+    assert (answering.status, answering.finished) == (502, True)
+
+
+@pytest.mark.parametrize(
+    "answering",
+    [
+        WholeUntouched(200, terms(most=100)), WholeTranslated(200, terms(provider="anthropic", most=100), 0), Failure(500, terms(most=100)),
+        StreamUntouched(200, terms(most=100)), StreamTranslated(200, terms(provider="anthropic", most=100)),
+    ],
+    ids=lambda answering: type(answering).__name__,
+)  # fmt: skip
+def test_nothing_grows_without_bound(answering: Answering) -> None:
+    answering.feed(b"data: " + b"x" * 80, False)
+    with pytest.raises(BrokenAnswer, match=r"limits\.response_body"):
+        answering.feed(b"x" * 80, False)
+
+
+def test_a_long_stream_of_small_events_is_no_trouble() -> None:
+    answering = StreamUntouched(200, terms(most=1000))
+    for _ in range(100):
+        assert answering.feed(delta("Hello"), False)

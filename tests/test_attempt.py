@@ -1,0 +1,260 @@
+"""What an attempt makes of a request for a provider, and of the provider's headers for a client."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from extproc import Reject
+from extproc.attempt import Attempt, Call, Outgoing
+from extproc.config.model import HeaderEdits, HeaderRules, Provider
+from extproc.crossing import CREDENTIALS, to_provider
+from extproc.upstream import compile_upstream
+from extproc.values import Target
+from tests.scene import CHAT, head
+
+MOST = 1 << 20
+PROVIDERS = {
+    "openai": Provider(dialect="openai", base_url="https://openai.test/v1", key="sk-openai"),
+    "azure": Provider(dialect="openai", base_url="https://azure.test:8443/openai/v1", key="sk-azure"),
+    "anthropic": Provider(dialect="anthropic", base_url="https://anthropic.test", key="sk-anthropic"),
+    "local": Provider(dialect="openai", base_url="http://local.test/v1"),
+}
+
+
+def attempt(provider: str = "openai", model: str = "gpt", seen: dict[str, str] | None = None, **changes: Any) -> Attempt:
+    seen = seen or head(authorization="Bearer hg-callers", x_title="app", anthropic_version="2024-01-01")
+    usual = {
+        "id": "r-1",
+        "generation": "g",
+        "dialect": "openai",
+        "kind": "chat",
+        "path": seen[":path"],
+        "model": "" if changes.get("kind") == "raw" else "gpt",
+    }
+    crossing = {name: value for name, value in seen.items() if to_provider(name)}
+    call = Call(**{"headers": crossing, "targets": (Target(provider, model),), **usual, **changes})
+    return Attempt(call, Target(provider, model), compile_upstream(provider, PROVIDERS[provider]), MOST)
+
+
+def sent(seen: dict[str, str], body: bytes, outgoing: Outgoing) -> tuple[dict[str, str], bytes]:
+    """The request as it stands after an attempt's changes."""
+    headers = {name: value for name, value in seen.items() if name not in outgoing.remove} | outgoing.headers
+    return headers, body if outgoing.body is None else outgoing.body
+
+
+def encoded(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def test_same_dialect_same_name() -> None:
+    seen = head(authorization="Bearer hg-callers", x_title="app", content_length="99", accept_encoding="gzip")
+    body = b'{ "model": "gpt",  "messages": [] }'
+    assert attempt(seen=seen).outgoing(seen, body) == Outgoing(
+        {":authority": "openai.test", "authorization": "Bearer sk-openai", "content-length": str(len(body))},
+        ["x-forwarded-for", "accept-encoding"],
+        None,
+    )
+
+
+def test_rename_changes_the_name_alone() -> None:
+    seen, body = head(), b'{ "model" : "gpt", "seed":1.0, "messages": [] }'
+    outgoing = attempt("azure", "gpt-4o-2024").outgoing(seen, body)
+    headers, out = sent(seen, body, outgoing)
+    assert out == body.replace(b'"gpt"', b'"gpt-4o-2024"')
+    assert headers["content-length"] == str(len(out))
+    assert (headers[":path"], headers[":authority"]) == ("/openai/v1/chat/completions", "azure.test:8443")
+    assert headers["authorization"] == "Bearer sk-azure"
+
+
+@pytest.mark.parametrize(
+    ("path", "stream", "asked", "forced"),
+    [
+        ("/v1/chat/completions", True, False, True),
+        ("/v1/completions?x=1", True, False, True),
+        ("/v1/chat/completions", True, True, False),
+        ("/v1/chat/completions", False, False, False),
+        ("/v1/responses", True, False, False),
+    ],
+)
+def test_usage_is_asked_for_where_the_client_did_not(path: str, stream: bool, asked: bool, forced: bool) -> None:
+    kind = "chat" if "chat" in path else "json"
+    seen, body = head(path), encoded({**CHAT, "stream": stream})
+    outgoing = attempt(seen=seen, kind=kind, stream=stream, include_usage=asked).outgoing(seen, body)
+    if forced:
+        assert outgoing.body is not None
+        assert msgspec.json.decode(outgoing.body) == {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+        assert outgoing.headers["content-length"] == str(len(outgoing.body))
+    else:
+        assert outgoing.body is None
+
+
+def test_translation() -> None:
+    seen = head("/v1/chat/completions?beta=1", x_title="app", openai_beta="x", accept="*/*", content_length="77")
+    body = encoded({**CHAT, "max_tokens": 9})
+    headers, out = sent(seen, body, attempt("anthropic", "claude", seen).outgoing(seen, body))
+    assert msgspec.json.decode(out) == {
+        "model": "claude",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}],
+    }
+    assert headers == {
+        ":method": "POST", ":path": "/v1/messages", ":authority": "anthropic.test", ":scheme": "http", "x-request-id": "r-1",
+        "x-forwarded-proto": "http", "content-type": "application/json", "accept": "application/json", "user-agent": "test/1",
+        "x-api-key": "sk-anthropic", "anthropic-version": "2023-06-01", "content-length": str(len(out)),
+    }  # fmt: skip
+
+
+def test_the_clients_own_version_goes_before_our_default() -> None:
+    seen = head("/v1/messages", anthropic_version="2024-01-01", x_api_key="hg-callers")
+    headers, _ = sent(seen, b"{}", attempt("anthropic", "gpt", seen, dialect="anthropic").outgoing(seen, b"{}"))
+    assert (headers["anthropic-version"], headers["x-api-key"]) == ("2024-01-01", "sk-anthropic")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("openai", "anthropic"), ("anthropic", "openai"), ("azure", "openai"), ("anthropic", "local")]
+)
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_a_second_attempt_leaves_nothing_of_the_first(first: str, second: str, dialect: str) -> None:
+    path = "/v1/chat/completions" if dialect == "openai" else "/v1/messages"
+    seen = head(path, x_title="app", content_length="55")
+    body = encoded({**CHAT, "max_tokens": 5})
+    changes = {"dialect": dialect, "kind": "chat"}
+    after_first, _ = sent(seen, body, attempt(first, "one", seen, **changes).outgoing(seen, body))
+    fresh = sent(seen, body, attempt(second, "two", seen, **changes).outgoing(seen, body))
+    # Envoy restores the body for a retry, but keeps the headers of the attempt before.
+    retried = sent(after_first, body, attempt(second, "two", seen, **changes).outgoing(after_first, body))
+    assert retried == fresh
+    assert not any(first in value or "one" in value.split("/") for value in retried[0].values())
+
+
+def test_a_provider_without_a_key_gets_none() -> None:
+    seen = head(authorization="Bearer hg-callers", x_api_key="hg-callers")
+    headers, _ = sent(seen, b"{}", attempt("local", "gpt", seen).outgoing(seen, b"{}"))
+    assert not set(CREDENTIALS) & set(headers)
+
+
+def test_raw() -> None:
+    seen = head(
+        "/v1/files?purpose=x", content_type="multipart/form-data; boundary=b", content_length="5000000", authorization="Bearer hg-callers"
+    )
+    outgoing = attempt("azure", "", seen, kind="raw").outgoing(seen, b"")
+    assert outgoing.body is None
+    headers, _ = sent(seen, b"", outgoing)
+    assert (headers[":path"], headers["content-length"], headers["authorization"]) == (
+        "/openai/v1/files?purpose=x",
+        "5000000",
+        "Bearer sk-azure",
+    )
+    assert headers["content-type"] == "multipart/form-data; boundary=b"
+    chunked = head("/v1/files", content_type="text/plain")
+    assert "content-length" not in sent(chunked, b"", attempt("azure", "", chunked, kind="raw").outgoing(chunked, b""))[0]
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted"),
+    [
+        ("realtime, openai-insecure-api-key.hg-callers, openai-beta.realtime-v1", "realtime, openai-beta.realtime-v1"),
+        ("openai-insecure-api-key.hg-callers", None),
+        ("", None),
+    ],
+)
+def test_upgrade(offered: str, wanted: str | None) -> None:
+    seen = head("/v1/realtime?model=x", "GET", upgrade="websocket", connection="Upgrade", content_type="", sec_websocket_key="abc",
+                sec_websocket_version="13", sec_websocket_protocol=offered)  # fmt: skip
+    headers, _ = sent(seen, b"", attempt("openai", "", seen, kind="raw").outgoing(seen, b""))
+    assert (headers["upgrade"], headers["connection"], headers["sec-websocket-key"]) == ("websocket", "upgrade", "abc")
+    assert headers.get("sec-websocket-protocol") == wanted
+    assert not any("hg-callers" in value for value in headers.values())
+
+
+def test_a_key_in_a_protocol_does_not_cross_without_an_upgrade() -> None:
+    seen = head("/v1/files", "GET", content_type="", sec_websocket_protocol="openai-insecure-api-key.hg-callers")
+    headers, _ = sent(seen, b"", attempt("openai", "", seen, kind="raw").outgoing(seen, b""))
+    assert "sec-websocket-protocol" not in headers
+
+
+def edited(rules: HeaderRules, **changes: Any) -> Attempt:
+    provider = Provider(dialect="openai", base_url="https://openai.test/v1", key="sk-openai", headers=rules)
+    plain = attempt(**changes)
+    return Attempt(plain.call, plain.target, compile_upstream("openai", provider), MOST)
+
+
+def test_a_providers_own_edits() -> None:
+    rules = HeaderRules(
+        request=HeaderEdits(set={"x-team": "blue", "x-title": "ours"}, remove=("user-agent", "x-title")),
+        response=HeaderEdits(set={"x-served": "yes"}, remove=("x-ratelimit-limit",)),
+    )
+    seen = head(x_title="app")
+    one = edited(rules, seen=seen)
+    headers, _ = sent(seen, b"{}", one.outgoing(seen, b"{}"))
+    assert (headers["x-team"], headers["x-title"], "user-agent" in headers) == ("blue", "ours", False)
+    answer = {
+        ":status": "200",
+        "content-type": "application/json",
+        "x-ratelimit-limit": "5",
+        "set-cookie": "a=b",
+        "server": "cloudflare",
+        "date": "now",
+    }
+    assert one.response_headers(answer) == ({"x-served": "yes"}, ["set-cookie", "server", "x-ratelimit-limit"])
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_what_a_rule_sets_crosses_on_purpose(provider: str) -> None:
+    seen = head()
+    one = attempt(provider, "m", seen, rules={"x-team-token": "t", "user-agent": "ours"})
+    headers, _ = sent(seen, encoded(CHAT), one.outgoing(seen, encoded(CHAT)))
+    assert (headers["x-team-token"], headers["user-agent"]) == ("t", "ours")
+
+
+def test_what_is_dropped_is_named() -> None:
+    body = encoded({**CHAT, "logit_bias": {"1": 1}, "seed": 4})
+    one = attempt("anthropic", "claude")
+    one.outgoing(head(), body)
+    assert {"logit_bias", "seed"} <= set(one.dropped)
+    headers, _ = one.response_headers({":status": "200"})
+    assert headers == {"x-headgate-dropped": ", ".join(one.dropped)}
+
+
+def test_names_of_dropped_fields_do_not_break_a_header() -> None:
+    body = encoded({**CHAT, **{f"field-{index}": 1 for index in range(500)}, "a\r\nx-evil: 1": 1, "ünï": 1})
+    one = attempt("anthropic", "claude")
+    one.outgoing(head(), body)
+    value = one.response_headers({})[0].get("x-headgate-dropped", "")
+    assert len(value) <= 1024
+    assert value.isascii() and value.isprintable()
+
+
+def test_strict_refuses_what_would_be_lost() -> None:
+    with pytest.raises(Reject, match="seed") as raised:
+        attempt("anthropic", "claude", strict=True).outgoing(head(), encoded({**CHAT, "seed": 4}))
+    assert (raised.value.fault.status, raised.value.fault.code) == (400, "unsupported_fields")
+    attempt("anthropic", "claude", strict=True).outgoing(head(), encoded(CHAT))
+    attempt("openai", "gpt", strict=True).outgoing(head(), encoded({**CHAT, "seed": 4}))
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("body", [b'{"\xff":1,"model":"gpt"}', b'{"model":"gpt","a":"\xff"}', b'{"model":"gpt","messages":[{"role":7}]}'])
+def test_what_cannot_be_read_is_the_callers_mistake(provider: str, body: bytes) -> None:
+    try:
+        attempt(provider, "renamed", stream=True).outgoing(head(), body)
+    except Reject as reject:
+        assert reject.fault.status == 400  # noqa: PT017 - the same dialect passes what it need not read
+
+
+def test_headers_of_another_dialect_stay_behind() -> None:
+    answer = {
+        ":status": "200",
+        "content-type": "application/json",
+        "request-id": "q",
+        "anthropic-ratelimit-tokens-limit": "5",
+        "retry-after": "1",
+    }
+    assert attempt("anthropic", "claude").response_headers(answer)[1] == ["request-id", "anthropic-ratelimit-tokens-limit"]
+
+
+def test_a_call_survives_its_journey() -> None:
+    call = attempt(rules={"x-a": "b"}).call
+    assert msgspec.json.decode(msgspec.json.encode(call), type=Call) == call
+    assert "hg-callers" not in msgspec.json.encode(call).decode()

@@ -1,0 +1,109 @@
+"""Snapshots: swapped in one assignment, kept for those who began with them, and never half in force."""
+
+import msgspec
+import pytest
+
+from extproc.cachestore.entry import Store
+from extproc.config.model import Config, Model, Redis
+from extproc.engine import Engine
+from extproc.gate import GateSession
+from extproc.keys import StoredKey, digest
+from extproc.snapshot import decode
+from filters.auth import Auth
+from filters.cache import Cache
+from filters.meter import Meter
+from filters.route import Route
+from tests.scene import CHAT, CONFIG, DEFAULT, Books, Scene, Shelf, head, message, run
+
+
+def renamed(name: str) -> Config:
+    return msgspec.structs.replace(CONFIG, models=(Model(name=name, targets=("openai/gpt",)),))
+
+
+def test_a_message_survives_its_journey() -> None:
+    keys = (StoredKey("one", digest("hg-1"), "acme"),)
+    data = message(CONFIG, DEFAULT, keys)
+    generation, told, filters = decode(data)
+    assert (told.config, told.keys, told.keys_exist) == (msgspec.structs.replace(CONFIG, filters=()), keys, True)
+    assert filters == [settings for _, settings in DEFAULT]
+    assert decode(data)[0] == generation != decode(message(renamed("x")))[0]
+
+
+def test_filters_are_told_apart_by_what_they_need() -> None:
+    snapshot = Scene().engine.current
+    assert [type(handler).__module__ for handler in snapshot.early] == ["filters.meter", "filters.auth"]
+    assert [type(handler).__module__ for handler in snapshot.filters] == ["filters.route", "filters.headers", "filters.cache"]
+
+
+def test_nothing_is_in_force_before_the_first() -> None:
+    engine = Engine(Books(), Shelf(), lambda _: Shelf())
+    with pytest.raises(RuntimeError, match="no snapshot"):
+        _ = engine.current
+    with pytest.raises(RuntimeError, match="no snapshot"):
+        engine.find("x")
+
+
+def test_loading_swaps() -> None:
+    scene = Scene()
+    first = scene.engine.current
+    generation = scene.load(renamed("x"))
+    assert scene.engine.current.generation == generation != first.generation
+    assert scene.engine.find(first.generation) is first
+    assert scene.engine.find("forgotten") is scene.engine.current
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"nonsense", message(renamed("x"))[:-3], message(CONFIG, (("nothing", Meter()),))])
+def test_bad_data_changes_nothing(data: bytes) -> None:
+    scene = Scene()
+    before = scene.engine.current
+    with pytest.raises((msgspec.DecodeError, LookupError, UnicodeDecodeError)):
+        scene.engine.load(data)
+    assert scene.engine.current is before
+    assert scene.engine.find(scene.generation) is before
+
+
+def test_only_so_many_are_kept() -> None:
+    scene = Scene()
+    generations = [scene.load(renamed(f"m{index}")) for index in range(20)]
+    assert len(scene.engine._snapshots) == 8
+    assert scene.engine.find(generations[-8]).generation == generations[-8]
+    assert scene.engine.find(generations[0]) is scene.engine.current
+    # Coming back to one that is known moves it to the end.
+    assert scene.load(renamed("m12")) == generations[12]
+    scene.load(renamed("new"))
+    assert scene.engine.find(generations[12]).generation == generations[12]
+
+
+def test_redis_is_opened_once_for_the_same_settings() -> None:
+    opened: list[Redis] = []
+
+    def open_redis(settings: Redis) -> Store:
+        opened.append(settings)
+        return Shelf()
+
+    engine = Engine(Books(), Shelf(), open_redis)
+    for url in ("redis://a", "redis://a", "redis://b"):
+        engine.load(message(msgspec.structs.replace(CONFIG, redis=Redis(url=url))))
+    assert [settings.url for settings in opened] == ["redis://a", "redis://b"]
+    engine.load(message(CONFIG))
+    assert engine.current.environment.redis is None
+
+
+def test_a_request_keeps_the_snapshot_that_it_began_with() -> None:
+    scene = Scene(renamed("old"))
+    exchange = scene.exchange()
+    assert run(exchange.begin()) is None
+    scene.load(renamed("new"), (("meter", Meter()), ("auth", Auth(required=True)), ("route", Route()), ("cache", Cache())))
+    assert run(exchange.proceed(msgspec.json.encode({**CHAT, "model": "old"}))) is None
+    assert exchange.forward().call.generation == scene.generation
+    later = scene.exchange()
+    refused = run(later.begin())
+    assert refused is not None and refused.status == 401
+
+
+def test_sessions_share_nothing() -> None:
+    scene = Scene()
+    one, two = GateSession(scene.engine), GateSession(scene.engine)
+    assert one.close() is None
+    assert two.close() is None
+    assert head() == head()

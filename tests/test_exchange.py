@@ -1,0 +1,400 @@
+"""One request and its answer: which filter is asked when, what each way out does, and what the ledger is told."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from extproc import Reject, Request, Response, Tap
+from extproc.answering import BrokenAnswer
+from extproc.config.model import Limits
+from extproc.exchange import Exchange
+from extproc.usage import Usage
+from extproc.use import Use
+from extproc.values import BodyMode, Target
+from tests.scene import CHAT, CONFIG, Scene, head, run
+from tests.test_answering import CHAT as ANSWER
+from tests.test_answering import DONE, MESSAGE, STREAM, USAGE_ONLY, delta
+
+BODY = msgspec.json.encode(CHAT)
+JSON = {":status": "200", "content-type": "application/json"}
+SSE = {":status": "200", "content-type": "text/event-stream"}
+
+
+class Told(Tap):
+    """Writes down what it is told."""
+
+    def __init__(self, name: str, log: list[str], *, passes: bool = False, whole: bool = True) -> None:
+        self.name, self.log = name, log
+        self.passes, self.whole = passes, whole
+        self.seen: list[bytes] = []
+
+    def start(self, response: Response) -> None:
+        self.log.append(f"{self.name} start {response.status}")
+
+    def events(self, events: list[bytes]) -> list[bytes]:
+        self.seen += events
+        self.log.append(f"{self.name} {len(events)}")
+        return events
+
+    async def end(self, response: Response) -> None:
+        self.log.append(f"{self.name} end {response.ended}")
+
+
+class Handler:
+    """Does as it is told."""
+
+    def __init__(self, outcome: Response | Tap | Exception | None) -> None:
+        self.outcome = outcome
+
+    async def request(self, request: Request) -> Response | Tap | None:
+        request.targets = request.targets or (Target("openai", "gpt"),)
+        request.record.model = "gpt"
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+def exchange(*outcomes: Response | Tap | Exception | None, early: int = 0, **headers: str) -> Exchange:
+    """An exchange whose filters do as they are told; the first `early` of them need no body."""
+    made = Scene(filters=()).exchange(head(**headers))
+    handlers = tuple(map(Handler, outcomes)) or (Handler(None),)
+    made.snapshot.early, made.snapshot.filters = handlers[:early], handlers[early:] or (Handler(None),)
+    return made
+
+
+def started(made: Exchange, body: bytes = BODY) -> Exchange:
+    """As far as the provider."""
+    assert run(made.begin()) is None
+    assert run(made.proceed(body)) is None
+    made.forward()
+    return made
+
+
+def answered(made: Exchange, headers: dict[str, str] = JSON, *pieces: bytes) -> bytes:
+    """The answer passes, its last message empty; what the client gets of its body."""
+    made.answer(headers, local="", cluster="provider_openai", attempts=1)
+    out = b"".join(made.feed(piece, False) for piece in pieces)
+    return out + made.feed(b"", True)
+
+
+def ended(made: Exchange, *, whole: bool = True) -> Exchange:
+    made.close(whole=whole)
+    run(made.end())
+    return made
+
+
+def test_taps_hear_of_it_from_last_to_first() -> None:
+    log: list[str] = []
+    taps = (Told("a", log), Told("b", log, passes=True), None, Told("c", log))
+    made = started(exchange(*taps, early=1), msgspec.json.encode({**CHAT, "stream": True}))
+    assert log == []
+    assert answered(made, SSE, *[event + b"\n\n" for event in STREAM.split(b"\n\n")[:-1]]) == STREAM.replace(USAGE_ONLY, b"")
+    ended(made)
+    # b wants no events, and what we made the provider tell of usage is nobody's event.
+    assert log == ["c start 200", "b start 200", "a start 200", *["c 1", "a 1"] * 4, "c end complete", "b end complete", "a end complete"]
+
+
+@pytest.mark.parametrize("early", [0, 3])
+def test_a_refusal_reaches_the_taps_of_before(early: int) -> None:
+    log: list[str] = []
+    refusal = Reject(429, "too_many", "Slow down.", headers=(("retry-after", "3"),))
+    made = exchange(Told("a", log), refusal, Told("never", log), early=early)
+    response = run(made.begin()) if early else run(made.begin()) or run(made.proceed(BODY))
+    assert response is not None
+    assert (response.status, response.headers) == (429, {"content-type": "application/json", "retry-after": "3"})
+    assert msgspec.json.decode(response.body)["error"]["request_id"] == "r-1"
+    record = ended(made).settle()
+    assert (record.outcome, record.error, record.status, record.provider, record.bytes_out) == (
+        "rejected",
+        "too_many",
+        429,
+        "",
+        len(response.body),
+    )
+    assert log == ["a start 429", "a 1", "a end complete"]
+
+
+def test_a_refusal_has_the_clients_dialect() -> None:
+    made = exchange(Reject(401, "missing_api_key", "No key."), early=1)
+    made = Exchange(made.snapshot, head("/v1/messages"))
+    response = run(made.begin())
+    assert response is not None
+    assert msgspec.json.decode(response.body) == {
+        "type": "error", "error": {"type": "authentication_error", "message": "No key."}, "request_id": "r-1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_of_a_filters_own(stream: bool) -> None:
+    log: list[str] = []
+    tap = Told("a", log)
+    body = STREAM if stream else b"{}"
+    made = exchange(tap, Response(200, {"content-type": "x"}, body, origin="cache", stream=stream))
+    response = run(made.begin()) or run(made.proceed(BODY))
+    assert response is not None and response.body == body
+    assert len(tap.seen) == (5 if stream else 1)
+    record = ended(made).settle()
+    assert (record.outcome, record.status, record.provider, record.attempts) == ("complete", 200, "", 0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"content_type": "text/plain"}, 415, "unsupported_media_type"),
+        ({"content_type": ""}, 415, "unsupported_media_type"),
+        ({"content_encoding": "gzip"}, 415, "unsupported_encoding"),
+        ({"content_length": "33554433"}, 413, "request_too_large"),
+    ],
+)
+def test_what_the_head_tells_of_a_body(headers: dict[str, str], status: int, code: str) -> None:
+    made = Scene(filters=()).exchange(head(**headers))
+    response = run(made.begin())
+    assert response is not None
+    assert (response.status, msgspec.json.decode(response.body)["error"]["code"]) == (status, code)
+
+
+def test_a_body_that_is_too_large_after_all() -> None:
+    scene = Scene(msgspec.structs.replace(CONFIG, limits=Limits(request_body=10)), filters=())
+    made = scene.exchange()
+    assert run(made.begin()) is None
+    response = run(made.proceed(BODY))
+    assert response is not None and response.status == 413
+
+
+def test_one_target_is_asked_from_here() -> None:
+    made = started(exchange(authorization="Bearer hg-callers", content_length=str(len(BODY))))
+    forward = made.forward()
+    assert forward.clusters == ("provider_openai",)
+    assert forward.outgoing.headers == {":authority": "openai.test", "authorization": "Bearer sk-openai"}
+    assert forward.outgoing.body is None
+
+
+def test_several_targets_are_the_adapters_business() -> None:
+    made = exchange(authorization="Bearer hg-callers", x_title="app", x_api_key="hg-callers", x_headgate_strict="True")
+    made.request.targets = (Target("openai", "gpt"), Target("anthropic", "claude"))
+    made.request.set_headers = {"x-title": None, "x-token": "on purpose", "user-agent": "ours"}
+    assert run(made.begin()) is None
+    assert run(made.proceed(BODY)) is None
+    forward = made.forward()
+    assert forward.clusters == ("provider_openai", "provider_anthropic")
+    assert len(forward.timeouts) == 2
+    assert forward.outgoing.headers == {"x-token": "on purpose", "user-agent": "ours", "content-length": str(len(BODY))}
+    assert sorted(forward.outgoing.remove) == ["authorization", "x-api-key", "x-forwarded-for", "x-headgate-strict", "x-title"]
+    assert forward.call.strict
+    assert forward.call.headers == {"content-type": "application/json", "x-request-id": "r-1"}
+    assert forward.call.rules == {"x-token": "on purpose", "user-agent": "ours"}
+
+
+def test_a_whole_answer() -> None:
+    made = started(exchange(Told("a", [])))
+    body = msgspec.json.encode(ANSWER)
+    assert answered(made, JSON, body[:10], body[10:]) == body
+    record = ended(made).settle()
+    assert (record.usage, record.estimated, record.answered, record.outcome) == (Usage(input=5, output=2), False, "gpt-1", "complete")
+    assert (record.provider, record.target, record.attempts, record.status) == ("openai", "gpt", 1, 200)
+    assert (record.bytes_in, record.bytes_out) == (len(BODY), len(body))
+
+
+def test_bodies_are_held_only_for_taps_that_want_them_whole() -> None:
+    pieces = [b'{"a":', b"1}"]
+    whole, parts = Told("whole", []), Told("parts", [], whole=False)
+    for taps, expected in (((whole, parts), [b'{"a":1}']), ((parts,), [*pieces, b""])):
+        whole.seen.clear()
+        parts.seen.clear()
+        made = started(exchange(*taps))
+        head_ = made.answer({**JSON, "content-length": "7"} if whole in taps else JSON, local="", cluster="", attempts=1)
+        assert ("content-length" in head_.remove) == (whole in taps)
+        out = [made.feed(piece, False) for piece in pieces] + [made.feed(b"", True)]
+        assert b"".join(out) == b'{"a":1}'
+        assert parts.seen == expected
+        if whole in taps:
+            assert whole.seen == expected
+
+
+def test_the_announced_length_is_the_end() -> None:
+    made = started(exchange())
+    body = msgspec.json.encode(ANSWER)
+    made.answer({**JSON, "content-length": str(len(body))}, local="", cluster="", attempts=1)
+    assert made.feed(body, False) == body
+    # A client that has all of it may hang up before the empty last message comes.
+    record = ended(made, whole=False).settle()
+    assert (record.outcome, record.partial, record.usage) == ("complete", False, Usage(input=5, output=2))
+    assert made.feed(b"", True) == b""
+
+
+@pytest.mark.parametrize(
+    ("pieces", "whole", "outcome"),
+    [
+        ([STREAM], True, "complete"),
+        ([STREAM], False, "complete"),
+        ([delta("Hello!!!!"), DONE], True, "complete"),
+        ([delta("Hello!!!!")], True, "provider_broke"),
+        ([delta("Hello!!!!")], False, "client_closed"),
+        ([], False, "client_closed"),
+    ],
+)
+def test_how_a_stream_ends(pieces: list[bytes], whole: bool, outcome: str) -> None:
+    log: list[str] = []
+    made = started(exchange(Told("a", log)))
+    made.answer(SSE, local="", cluster="provider_openai", attempts=1)
+    for piece in pieces:
+        made.feed(piece, False)
+    record = ended(made, whole=whole).settle()
+    assert (record.outcome, record.partial) == (outcome, outcome != "complete")
+    assert log[-1] == f"a end {outcome}"
+    if STREAM in pieces:
+        assert (record.usage, record.estimated) == (Usage(input=5, output=2), False)
+    else:
+        # Nobody told: a token is taken for four bytes.
+        assert (record.usage, record.estimated) == (Usage(input=-(-len(BODY) // 4), output=3 if pieces else 0), True)
+
+
+def test_a_client_that_gives_up_before_the_answer() -> None:
+    made = started(exchange())
+    assert made.settle().provider == "openai"
+    record = ended(made, whole=False).settle()
+    assert (record.outcome, record.status, record.provider, record.partial, record.usage) == ("client_closed", 0, "openai", True, Usage())
+    early = exchange(early=1)
+    assert ended(early, whole=False).settle().outcome == "client_closed"
+
+
+@pytest.mark.parametrize(
+    ("local", "status"), [("no_healthy_upstream", "503"), ("upstream_per_try_timeout", "504"), ("cluster_not_found", "503")]
+)
+def test_envoys_own_replies_pass(local: str, status: str) -> None:
+    made = started(exchange(Told("a", [])))
+    found = made.answer({":status": status, "content-type": "application/json", "content-length": "9"}, local=local, cluster="", attempts=0)
+    assert (found.mode, found.headers, found.remove) == (BodyMode.NONE, {}, [])
+    record = ended(made).settle()
+    assert (record.outcome, record.error, record.status, record.usage, record.estimated) == ("error", local, int(status), Usage(), False)
+
+
+def test_a_providers_error() -> None:
+    made = started(exchange())
+    answered(made, {**JSON, ":status": "429"}, b'{"error":{"message":"slow down","code":"rate_limit_exceeded"}}')
+    record = ended(made).settle()
+    assert (record.outcome, record.error, record.status, record.usage, record.estimated) == (
+        "error",
+        "rate_limit_exceeded",
+        429,
+        Usage(),
+        False,
+    )
+
+
+def translated(*taps: Tap) -> Exchange:
+    made = exchange(*taps)
+    made.request.targets = (Target("anthropic", "claude"),)
+    return started(made)
+
+
+def test_the_status_can_change_while_the_body_is_buffered() -> None:
+    made = translated()
+    found = made.answer({**JSON, "content-length": "6"}, local="", cluster="provider_anthropic", attempts=1)
+    assert found.mode == BodyMode.BUFFERED
+    assert b"bad_provider_answer" in made.feed(b"<html>", True)
+    assert made.status == 502
+    record = ended(made).settle()
+    assert (record.outcome, record.status, record.error) == ("error", 502, "bad_provider_answer")
+
+
+def test_it_cannot_once_the_head_has_gone() -> None:
+    log: list[str] = []
+    made = translated(Told("a", log))
+    made.answer(JSON, local="", cluster="provider_anthropic", attempts=1)
+    assert made.feed(b"<html>", False) == b""
+    with pytest.raises(BrokenAnswer, match="anthropic"):
+        made.feed(b"", True)
+    record = ended(made, whole=False).settle()
+    assert (record.outcome, record.status, record.error, log[-1]) == ("provider_broke", 200, "bad_provider_answer", "a end provider_broke")
+
+
+def test_a_translated_answer() -> None:
+    made, body = translated(), msgspec.json.encode(MESSAGE)
+    found = made.answer({**JSON, "content-length": str(len(body)), "request-id": "q"}, local="", cluster="provider_anthropic", attempts=1)
+    assert (found.headers, sorted(found.remove)) == ({}, ["content-length", "request-id"])
+    assert msgspec.json.decode(made.feed(body, True))["object"] == "chat.completion"
+    assert ended(made).settle().usage == Usage(input=5, output=2)
+
+
+@pytest.mark.parametrize(("status", "sent"), [("401", 502), ("500", 500), ("200", 502)])
+def test_a_head_alone_gets_a_body(status: str, sent: int) -> None:
+    for made in (started(exchange()), translated()):
+        if status == "200" and made.request.targets[0].provider == "openai":
+            continue
+        made.answer({**JSON, ":status": status}, local="", cluster="", attempts=1, end=True)
+        body = made.fill()
+        assert msgspec.json.decode(body)["error"]["message"]
+        record = ended(made).settle()
+        assert (made.status, record.status, record.outcome, record.bytes_out) == (sent, sent, "error", len(body))
+    made = started(exchange())
+    made.answer({":status": "204"}, local="", cluster="", attempts=1, end=True)
+    assert made.fill() == b""
+
+
+class Adding(Tap):
+    passes = True
+
+    def start(self, response: Response) -> None:
+        response.headers["x-cache"] = "miss"
+        response.headers["x-secret"] = None
+        response.headers["content-type"] = "application/json"
+
+
+def test_taps_change_the_head() -> None:
+    made = started(exchange(Adding()))
+    found = made.answer({**JSON, "x-secret": "s", "set-cookie": "a=b"}, local="", cluster="", attempts=1)
+    assert (found.headers, sorted(found.remove)) == ({"x-cache": "miss"}, ["set-cookie", "x-secret"])
+
+
+def relayed(attempts: int, cluster: str, headers: dict[str, str] = SSE) -> Exchange:
+    made = exchange()
+    made.request.targets = (Target("openai", "gpt"), Target("anthropic", "claude"))
+    started(made)
+    made.answer(headers, local="", cluster=cluster, attempts=attempts)
+    return made
+
+
+def test_what_the_adapter_tells() -> None:
+    made = relayed(2, "provider_anthropic")
+    assert made.relayed
+    made.tell(Use("provider_anthropic", 2, answered="claude-1", usage=Usage(input=9, output=4, cache_read=3), text=5, finished=True))
+    assert made.feed(STREAM, True) == STREAM
+    record = ended(made).settle()
+    assert (record.provider, record.target, record.attempts, record.answered) == ("anthropic", "claude", 2, "claude-1")
+    assert (record.usage, record.estimated, record.outcome) == (Usage(input=9, output=4, cache_read=3), False, "complete")
+
+
+@pytest.mark.parametrize(("attempts", "cluster"), [(3, "provider_anthropic"), (1, "provider_anthropic"), (2, "provider_openai")])
+def test_a_target_that_does_not_fit_is_not_named(attempts: int, cluster: str) -> None:
+    made = relayed(attempts, cluster)
+    assert made.response is not None and made.response.target is None
+
+
+def test_a_bug_in_one_end_does_not_cost_the_others_theirs(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Tap):
+        async def end(self, response: Response) -> None:
+            raise ZeroDivisionError
+
+    log: list[str] = []
+    made = started(exchange(Told("meter", log), Broken(), Told("c", log)))
+    answered(made, JSON, b"{}")
+    ended(made)
+    assert log[-2:] == ["c end complete", "meter end complete"]
+    assert "r-1" in caplog.text
+
+
+def test_what_a_record_holds() -> None:
+    made: Any = exchange(None)
+    record = made.settle()
+    assert (record.id, record.dialect, record.path, record.status, record.outcome) == (
+        "r-1",
+        "openai",
+        "/v1/chat/completions",
+        0,
+        "complete",
+    )
+    started(made, msgspec.json.encode({**CHAT, "stream": True}))
+    record = made.settle()
+    assert (record.stream, record.provider, record.target, record.duration > 0) == (True, "openai", "gpt", True)

@@ -1,0 +1,329 @@
+"""The gate's promises to Envoy: a playbook of messages in, replies out."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from extproc.config.model import Timeouts
+from extproc.envoy import names
+from extproc.gate import GateSession
+from extproc.ledger.record import Record
+from extproc.usage import Usage
+from extproc.use import USE_KEY, Use
+from extproc.values import BodyMode
+from tests.playbook import (
+    Reply,
+    one,
+    request_body,
+    request_headers,
+    response_body,
+    response_headers,
+    trailers,
+)
+from tests.scene import CHAT, CONFIG, Scene, head
+from tests.test_answering import CHAT as ANSWER
+from tests.test_answering import DONE, MESSAGE, STREAM, USAGE_ONLY, delta
+
+BODY = msgspec.json.encode(CHAT)
+JSON = {":status": "200", "content-type": "application/json"}
+SSE = {":status": "200", "content-type": "text/event-stream"}
+PASSED = Reply("response_body")
+
+
+def gate(scene: Scene | None = None) -> tuple[Scene, GateSession]:
+    scene = scene or Scene()
+    return scene, GateSession(scene.engine)
+
+
+def asked(session: GateSession, body: Any = CHAT, path: str = "/v1/chat/completions", **headers: str) -> Reply:
+    """As far as the provider: the reply to the body."""
+    told = one(session, request_headers(head(path, **headers)))
+    assert told.mode == (BodyMode.BUFFERED, BodyMode.NONE)
+    return one(session, request_body(msgspec.json.encode(body)))
+
+
+def record_of(reply: Reply) -> Record:
+    return msgspec.json.decode(reply.metadata[names.NAMESPACE][names.RECORD], type=Record)
+
+
+def test_the_head_of_a_json_request() -> None:
+    _, session = gate()
+    for path, dialect in (("/v1/chat/completions", "openai"), ("/v1/messages", "anthropic")):
+        _, session = gate()
+        reply = one(session, request_headers(head(path)))
+        # An unset request_body_mode means NONE, and without the override the gate never sees the response.
+        assert reply == Reply("request_headers", mode=(BodyMode.BUFFERED, BodyMode.NONE), metadata={"headgate": {"dialect": dialect}})
+
+
+def test_one_target() -> None:
+    _, session = gate()
+    reply = asked(session, content_length=str(len(BODY)), authorization="Bearer whatever")
+    assert (reply.part, reply.body, reply.mode) == ("request_body", None, None)
+    # A change of route is ignored without a header mutation.
+    assert reply.clear_route and reply.headers
+    assert reply.headers == {":authority": "openai.test", "authorization": "Bearer sk-openai"}
+    assert reply.remove == ["x-forwarded-for"]
+    own = reply.metadata["headgate"]
+    assert (own["dialect"], own["idle"], "adapter" in own, "call" in own) == ("openai", "120", False, False)
+    assert reply.metadata["headgate.targets"] == {
+        "priority_groups": [{"name": "0", "clusters": [{"cluster_name": "provider_openai", "weight": 1}]}],
+    }  # fmt: skip
+    record = record_of(reply)
+    assert (record.id, record.model, record.route, record.provider, record.target) == ("r-1", "gpt", "gpt", "openai", "gpt")
+
+
+def test_several_targets() -> None:
+    _, session = gate()
+    reply = asked(session, {**CHAT, "model": "both"}, authorization="Bearer whatever", x_title="caf\xe9")
+    assert reply.headers["x-envoy-max-retries"] == "1"
+    assert {"5xx", "reset", "connect-failure", "retriable-status-codes"} <= set(reply.headers["x-envoy-retry-on"].split(","))
+    assert "authorization" in reply.remove
+    own = reply.metadata["headgate"]
+    assert own["adapter"] == "1"
+    call = msgspec.json.decode(own["call"])
+    assert [target["provider"] for target in call["targets"]] == ["openai", "anthropic"]
+    assert "whatever" not in own["call"]
+    groups = reply.metadata["headgate.targets"]["priority_groups"]
+    assert groups == [
+        {"name": "0", "clusters": [{"cluster_name": "provider_openai", "weight": 1}]},
+        {"name": "1", "clusters": [{"cluster_name": "provider_anthropic", "weight": 1}]},
+    ]
+
+
+@pytest.mark.parametrize(("model", "idle", "first_byte"), [("gpt", "30", "5000"), ("claude-1", "60", None), ("both", "60", None)])
+def test_patience(model: str, idle: str, first_byte: str | None) -> None:
+    quick, slow = Timeouts(first_byte=5, idle=30), Timeouts(first_byte=60, idle=30)
+    providers = {name: msgspec.structs.replace(CONFIG.providers[name], timeouts=t) for name, t in (("openai", quick), ("anthropic", slow))}
+    _, session = gate(Scene(msgspec.structs.replace(CONFIG, providers=providers)))
+    reply = asked(session, {**CHAT, "model": model})
+    # Envoy's clock for silence runs before the first byte, too, so it is never shorter than that.
+    assert (reply.metadata["headgate"]["idle"], reply.headers.get("x-envoy-upstream-rq-per-try-timeout-ms")) == (idle, first_byte)
+
+
+def test_an_upgrade_may_be_silent() -> None:
+    quick = {
+        name: msgspec.structs.replace(provider, timeouts=Timeouts(first_byte=5, idle=30)) for name, provider in CONFIG.providers.items()
+    }
+    _, session = gate(Scene(msgspec.structs.replace(CONFIG, providers=quick)))
+    reply = one(session, request_headers(head("/v1/realtime", "GET", content_type="", upgrade="websocket")))
+    assert "x-envoy-upstream-rq-per-try-timeout-ms" not in reply.headers
+    assert reply.clear_route and reply.headers
+
+
+def test_a_changed_body_has_its_length_in_the_same_reply() -> None:
+    _, session = gate()
+    reply = asked(session, {**CHAT, "model": "quick", "stream": True})
+    assert reply.body is not None
+    assert msgspec.json.decode(reply.body)["model"] == "gpt-fast"
+    assert reply.headers["content-length"] == str(len(reply.body))
+
+
+def test_headers_that_are_not_utf_8_do_no_harm() -> None:
+    scene, session = gate()
+    headers: dict[str, str | bytes] = {**head(), "x-title": b"caf\xe9", ":path": b"/v1/chat/completions?q=\xff"}
+    assert one(session, request_headers(headers)).mode
+    reply = one(session, request_body(msgspec.json.encode({**CHAT, "model": "both"})))
+    assert msgspec.json.decode(reply.metadata["headgate"]["call"])["headers"]["x-title"] == "caf\xe9"
+    session.close()
+    assert scene.books[0].path == "/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("headers", "end"),
+    [
+        (head("/v1/files", content_type="multipart/form-data; boundary=b"), False),
+        (head("/v1/unknown", "GET", content_type=""), True),
+        (head("/v1/unknown", "PUT"), False),
+        (head("/v1/realtime", "GET", content_type="", upgrade="websocket"), False),
+        (head("/v1/chat/completions", "DELETE"), True),
+    ],
+)
+def test_what_is_not_read_passes_without_its_body(headers: dict[str, str], end: bool) -> None:
+    _, session = gate()
+    reply = one(session, request_headers(headers, end=end))
+    assert (reply.part, reply.mode, reply.body) == ("request_headers", (BodyMode.NONE, BodyMode.NONE), None)
+    assert reply.clear_route and reply.headers
+    # An upgrade is silent for as long as it likes.
+    assert ("idle" in reply.metadata["headgate"]) == ("upgrade" not in headers)
+    assert one(session, response_headers({":status": "200"})).mode is None
+
+
+def test_json_without_a_body() -> None:
+    _, session = gate()
+    reply = one(session, request_headers(head(), end=True))
+    assert (reply.part, reply.status) == ("immediate_response", 400)
+
+
+@pytest.mark.parametrize(("path", "dialect"), [("/v1/chat/completions", "openai"), ("/v1/messages", "anthropic")])
+@pytest.mark.parametrize("body", [b"{", b"", b"[]", b'{"model": 7}', b'{"model": "nothing-like-it"}', b'{"messages": []}'])
+def test_a_refusal(path: str, dialect: str, body: bytes) -> None:
+    scene, session = gate()
+    assert one(session, request_headers(head(path))).mode
+    reply = one(session, request_body(body))
+    assert (reply.part, reply.status, reply.headers["content-type"]) == (
+        "immediate_response",
+        404 if b"nothing" in body else 400,
+        "application/json",
+    )
+    document = msgspec.json.decode(reply.body or b"")
+    assert (document.get("request_id") or document["error"].get("request_id")) == "r-1"
+    assert ("type" in document) == (dialect == "anthropic")
+    # Anything that begins otherwise is rewritten by Envoy.
+    assert reply.details == f"headgate_{record_of(reply).error}"
+    assert (reply.metadata["headgate"]["dialect"], record_of(reply).outcome) == (dialect, "rejected")
+    session.close()
+    assert [(record.status, record.outcome) for record in scene.books] == [(reply.status, "rejected")]
+
+
+def test_models() -> None:
+    scene, session = gate()
+    reply = one(session, request_headers(head("/v1/models", "GET", content_type=""), end=True))
+    assert (reply.status, reply.details) == (200, "headgate_gateway")
+    assert "gpt" in [entry["id"] for entry in msgspec.json.decode(reply.body or b"")["data"]]
+    session.close()
+    assert scene.books[0].outcome == "complete"
+
+
+def test_an_answer_of_the_same_dialect() -> None:
+    scene, session = gate()
+    asked(session)
+    body = msgspec.json.encode(ANSWER)
+    reply = one(session, response_headers({**JSON, "content-length": str(len(body)), "set-cookie": "a=b"}))
+    assert (reply.mode, reply.headers, reply.remove) == ((BodyMode.NONE, BodyMode.STREAMED), {}, ["set-cookie"])
+    assert one(session, response_body(body[:20])) == PASSED
+    last = one(session, response_body(body[20:]))
+    assert last.body is None
+    assert record_of(last).usage == Usage(input=5, output=2)
+    # Both ends are normal, and either may come first.
+    assert session.close() is None
+    assert [(record.outcome, record.usage) for record in scene.books] == [("complete", Usage(input=5, output=2))]
+
+
+def test_a_stream_of_the_same_dialect() -> None:
+    scene, session = gate()
+    asked(session, {**CHAT, "stream": True})
+    reply = one(session, response_headers(SSE))
+    assert reply.mode == (BodyMode.NONE, BodyMode.STREAMED)
+    replies = [one(session, response_body(piece)) for piece in (delta("Hel"), delta("lo")[:9], delta("lo")[9:] + USAGE_ONLY, DONE)]
+    assert [told.body for told in replies] == [None, b"", delta("lo"), None]
+    assert record_of(replies[2]).usage == Usage(input=5, output=2)
+    assert one(session, response_body(b"", end=True)) == PASSED
+    session.close()
+    assert scene.books[0].outcome == "complete"
+
+
+def translated(headers: dict[str, str]) -> tuple[Scene, GateSession, Reply]:
+    scene, session = gate()
+    asked(session, {**CHAT, "model": "claude-1"})
+    return scene, session, one(session, response_headers(headers, cluster="provider_anthropic"))
+
+
+def test_a_small_answer_of_another_dialect_is_buffered() -> None:
+    body = msgspec.json.encode(MESSAGE)
+    _, session, reply = translated({**JSON, "content-length": str(len(body))})
+    assert (reply.mode, reply.remove) == ((BodyMode.NONE, BodyMode.BUFFERED), ["content-length"])
+    told = one(session, response_body(body, end=True))
+    assert told.body is not None
+    assert (told.headers["content-length"], told.headers[":status"]) == (str(len(told.body)), "200")
+    assert msgspec.json.decode(told.body)["object"] == "chat.completion"
+
+
+def test_a_long_answer_of_another_dialect_is_never_buffered() -> None:
+    long = {**MESSAGE, "content": [{"type": "text", "text": "x" * 600_000}]}
+    body = msgspec.json.encode(long)
+    _, session, reply = translated({**JSON, "content-length": str(len(body))})
+    assert (reply.mode, reply.remove) == ((BodyMode.NONE, BodyMode.STREAMED), ["content-length"])
+    pieces = [body[at : at + 100_000] for at in range(0, len(body), 100_000)]
+    replies = [one(session, response_body(piece)) for piece in pieces]
+    assert [told.body for told in replies[:-1]] == [b""] * (len(pieces) - 1)
+    assert msgspec.json.decode(replies[-1].body or b"")["choices"][0]["message"]["content"] == "x" * 600_000
+    assert one(session, response_body(b"", end=True)) == PASSED
+
+
+def test_an_answer_that_is_none() -> None:
+    scene, session, _ = translated({**JSON, "content-length": "6"})
+    told = one(session, response_body(b"<html>", end=True))
+    assert (told.headers[":status"], b"bad_provider_answer" in (told.body or b"")) == ("502", True)
+    session.close()
+    assert (scene.books[0].status, scene.books[0].outcome) == (502, "error")
+    # Where the head has gone, Envoy breaks the response off.
+    scene, session, _ = translated(JSON)
+    told = one(session, response_body(b"<html>", end=True))
+    assert (told.part, told.status, told.details) == ("immediate_response", 502, "headgate_bad_provider_answer")
+    assert record_of(told).outcome == "provider_broke"
+    session.close()
+    assert (scene.books[0].error, scene.books[0].outcome) == ("bad_provider_answer", "provider_broke")
+
+
+def test_a_provider_that_refuses_our_key() -> None:
+    _, session = gate()
+    asked(session)
+    reply = one(session, response_headers({**JSON, ":status": "401", "content-length": "9", "www-authenticate": "Bearer"}))
+    assert reply.headers == {":status": "502", "content-type": "application/json"}
+    assert sorted(reply.remove) == ["content-length", "www-authenticate"]
+    assert b"provider_authentication" in (one(session, response_body(b'{"a":"b"}', end=True)).body or b"")
+
+
+@pytest.mark.parametrize(
+    ("model", "cluster"), [("gpt", "provider_openai"), ("claude-1", "provider_anthropic"), ("both", "provider_openai")]
+)
+def test_an_error_without_a_body_gets_one(model: str, cluster: str) -> None:
+    scene, session = gate()
+    asked(session, {**CHAT, "model": model})
+    headers = {":status": "503", "retry-after": "7", "set-cookie": "a=b", "content-length": "0"}
+    reply = one(session, response_headers(headers, cluster=cluster, end=True))
+    # Of several targets, the adapter has seen to what may cross.
+    crossed = {"set-cookie": "a=b"} if model == "both" else {}
+    assert (reply.part, reply.status) == ("immediate_response", 503)
+    assert reply.headers == {"content-type": "application/json", "retry-after": "7", **crossed}
+    assert msgspec.json.decode(reply.body or b"")["error"]["request_id"] == "r-1"
+    assert reply.details.startswith("headgate_")
+    session.close()
+    assert (scene.books[0].status, scene.books[0].provider) == (503, cluster.removeprefix("provider_"))
+
+
+@pytest.mark.parametrize("details", ["no_healthy_upstream", "upstream_reset_before_response_started{remote_connection_failure|x}", ""])
+def test_envoys_own_replies(details: str) -> None:
+    scene, session = gate()
+    asked(session)
+    reply = one(session, response_headers({**JSON, ":status": "503"}, cluster="", attempt=0, details=details))
+    assert (reply.mode, reply.headers, reply.remove, reply.body) == (None, {}, [], None)
+    session.close()
+    assert (scene.books[0].error, scene.books[0].outcome) == (details.partition("{")[0] or "local_reply", "error")
+
+
+def told_aside(use: Use) -> dict[str, Any]:
+    return {names.USE_NAMESPACE: {USE_KEY: use.encode()}}
+
+
+def test_what_the_adapter_tells_is_believed_of_the_attempt_that_answered() -> None:
+    scene, session = gate()
+    asked(session, {**CHAT, "model": "both", "stream": True})
+    first = Use("provider_openai", 1, usage=Usage(input=1000), finished=True, error="overloaded")
+    second = Use("provider_anthropic", 2, answered="claude-1", usage=Usage(input=9, output=4, cache_read=3), finished=True)
+    reply = one(session, response_headers(SSE, cluster="provider_anthropic", attempt=2, metadata=told_aside(first)))
+    assert (reply.mode, reply.remove) == ((BodyMode.NONE, BodyMode.STREAMED), [])
+    assert record_of(reply).usage == Usage(input=-(-len(msgspec.json.encode({**CHAT, "model": "both", "stream": True})) // 4))
+    assert one(session, response_body(STREAM, metadata=told_aside(first))).body is None
+    last = one(session, response_body(b"", end=True, metadata=told_aside(second)))
+    assert (last.body, record_of(last).usage) == (None, Usage(input=9, output=4, cache_read=3))
+    session.close()
+    record = scene.books[0]
+    assert (record.provider, record.target, record.attempts, record.error, record.outcome) == ("anthropic", "claude", 2, "", "complete")
+
+
+def test_other_parts_go_on() -> None:
+    _, session = gate()
+    assert one(session, trailers()) == Reply("response_trailers")
+    # A stream that begins with a response is none of ours.
+    assert one(session, response_headers(JSON)) == Reply("response_headers")
+    assert one(session, response_body(b"x", end=True)) == PASSED
+    assert session.close() is None
+
+
+def test_nonsense_is_no_message() -> None:
+    _, session = gate()
+    with pytest.raises(ValueError, match="ProcessingRequest"):
+        session.receive(b"\xff\xff")
+    assert session.close() is None
