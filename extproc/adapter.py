@@ -167,7 +167,7 @@ class AdapterSession:
         answering, attempt = self._answering, self._attempt
         assert answering is not None
         assert attempt is not None
-        headers, remove = attempt.response_headers(self._headers)
+        headers, remove = attempt.response_headers(self._headers, answering)
         headers.update(answering.headers)
         out = b"".join(self._out) if end or answering.stream else b""
         if out or end:

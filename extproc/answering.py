@@ -4,6 +4,7 @@ Each is fed the provider's bytes and gives events in the client's dialect: whole
 that goes on it learns the answer's usage, and whether it came to its proper end.
 """
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
@@ -21,6 +22,10 @@ Headers = dict[str, str]
 # Envoy stops reading for good when a body that it buffers for us passes its 1 MiB (tried on 1.40), so only what announces to be
 # smaller is asked for whole; that is worth it, because the status can then still be changed when the body turns out to be no answer.
 _BUFFERED_AT_MOST = 512 * 1024
+
+# What can be undone of a compression that nobody asked for; zlib tells the two forms apart when it is told 32 + 15.
+_PACKED = ("gzip", "x-gzip", "deflate")
+_EITHER_FORM = 47
 
 # A provider that refuses our key is our trouble. To the client it is a bad gateway, or it would think its own key were wrong.
 _OURS = (401, 403)
@@ -258,16 +263,49 @@ class Failure(Answering):
         return [terms.error(fault)] if self.rewrites else [chunk]
 
 
+class Unpacked(Answering):
+    """An answer that came compressed though nobody had asked for that: read, and given on, as if it had not."""
+
+    rewrites = True
+
+    def __init__(self, inner: Answering, terms: Terms) -> None:
+        super().__init__(inner.status)
+        self.mode, self.stream, self.headers, self.error = inner.mode, inner.stream, inner.headers, inner.error
+        self._inner, self._terms = inner, terms
+        self._unpacker = zlib.decompressobj(_EITHER_FORM)
+
+    def feed(self, chunk: bytes, end: bool) -> list[bytes]:
+        inner = self._inner
+        events = inner.feed(self._unpack(chunk), end)
+        self.status, self.error, self.finished = inner.status, inner.error, inner.finished
+        self.usage, self.answered, self.text = inner.usage, inner.answered, inner.text
+        return events
+
+    def _unpack(self, chunk: bytes) -> bytes:
+        plain = b""
+        while chunk:
+            if self._unpacker.eof:  # several packed one after the other are one (RFC 1952, section 2.2)
+                self._unpacker = zlib.decompressobj(_EITHER_FORM)
+            try:
+                plain += self._unpacker.decompress(chunk, self._terms.most + 1)
+            except zlib.error as error:
+                raise BrokenAnswer(f"the provider {self._terms.provider_name} sent what cannot be decompressed: {error}") from None
+            _check(len(plain), self._terms)
+            chunk = self._unpacker.unconsumed_tail or self._unpacker.unused_data
+        return plain
+
+
 class NotAnAnswer(Answering):
     """A success that is none: neither JSON nor a stream where one of them was due, or too large. A captive portal, a wrong base URL."""
 
     rewrites = True
 
-    def __init__(self, terms: Terms, why: str) -> None:
-        super().__init__(502)
+    def __init__(self, terms: Terms, why: str, status: int = 0) -> None:
+        """`status`: the provider's, which the client gets if it tells of an error that is not ours."""
+        super().__init__(status if status >= 400 and status not in _OURS else 502)
         self.headers = {"content-type": "application/json"}
         self.error = "bad_provider_answer"
-        self._body = terms.error(Fault(502, self.error, f"The provider {terms.provider_name} {why}."))
+        self._body = terms.error(Fault(self.status, self.error, f"The provider {terms.provider_name} {why}."))
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self.finished = end
@@ -278,6 +316,17 @@ def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     """The way of an answer with this head."""
     if terms.raw:
         return Untouched(status)
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return _choose(status, headers, terms)
+    if encoding in _PACKED:
+        # Its length is that of the packed body, and says nothing.
+        plain = _choose(status, {name: value for name, value in headers.items() if name != "content-length"}, terms)
+        return plain if plain.mode is BodyMode.NONE else Unpacked(plain, terms)
+    return NotAnAnswer(terms, f"compressed its answer ({encoding[:50]}) though it was not asked to", status)
+
+
+def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     told = headers.get("content-type", "no content type")
     content_type = told.partition(";")[0].strip().lower()
     if status >= 400:

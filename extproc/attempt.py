@@ -160,12 +160,15 @@ class Attempt:
         )
         return choose(status, headers, terms)
 
-    def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    def response_headers(self, seen: Mapping[str, str], answering: Answering) -> tuple[dict[str, str], list[str]]:
         """What to set and what to take off the provider's response headers before a client sees them."""
         crosses = crossing.to_caller if self.same else crossing.to_other_caller
         edits = self.upstream.response
         remove = [name for name in seen if not crosses(name)]
         remove += [name for name in edits.remove if name in seen and name not in remove]
+        if answering.rewrites:
+            # They belong to a body that the client does not get.
+            remove += ["content-encoding", "request-id"]
         headers = dict(edits.set)
         if self.dropped:
             headers["x-headgate-dropped"] = _list(self.dropped)

@@ -140,6 +140,7 @@ class Exchange:
 
     def _respond(self, response: Response) -> Response:
         """An answer that no provider is asked for: it passes the taps at once."""
+        self._name(response)
         self._follow(response)
         if response.stream:
             split = Splitter()
@@ -202,7 +203,8 @@ class Exchange:
 
     def answer(self, headers: Mapping[str, str], *, local: str, cluster: str, attempts: int, end: bool = False) -> Head:
         """The head of an answer. `local` is Envoy's reason where the answer is one of its own, and empty for a provider's. `end`: there
-        is nothing but the head, see `fill`."""
+        is nothing but the head, see `fill`.
+        """
         self._bare = end
         status = int(headers.get(":status", "0"))
         self.cluster, self.attempts = cluster, attempts
@@ -217,7 +219,7 @@ class Exchange:
             answering: Answering
             if attempt is not None:
                 answering = attempt.answering(status, headers)
-                set_headers, remove = attempt.response_headers(headers)
+                set_headers, remove = attempt.response_headers(headers, answering)
             else:
                 answering = Relayed(status, headers, DIALECTS[self.call.dialect], raw=self.call.kind == "raw")
             self._answering = answering
@@ -228,6 +230,8 @@ class Exchange:
                 response.headers["content-type"] = content_type
             length = headers.get("content-length", "")
             self._left = int(length) if length.isascii() and length.isdigit() else -1
+        if "request-id" not in headers or "request-id" in remove:
+            self._name(response)
         response.attempts = attempts
         response.target = self._target()
         self._follow(response)
@@ -310,6 +314,11 @@ class Exchange:
             answering.error = fault.code
         return msgspec.json.encode(DIALECTS[request.endpoint.dialect].write_error(fault, request.record.id))
 
+    def _name(self, response: Response) -> None:
+        """Anthropic's clients look for the request's id in a header of their own; `x-request-id`, for all, is Envoy's to set."""
+        if self.request.endpoint.dialect == "anthropic":
+            response.headers["request-id"] = self.request.record.id
+
     def _follow(self, response: Response) -> None:
         self.response = response
         self.request.record.first_byte = time.perf_counter() - self._started
@@ -352,7 +361,7 @@ class Exchange:
         for tap in reversed(self._taps):
             try:
                 await tap.end(response)
-            except Exception:  # a bug of one filter: the others, above all the one that meters, still have their end
+            except Exception:  # noqa: BLE001 - a bug of one filter: the others, above all the one that meters, still have their end
                 _log.exception("request %s: the end of %s failed", self.request.record.id, type(tap).__name__)
 
     def settle(self) -> Record:

@@ -113,6 +113,9 @@ def _check_loopback(headers: dict[str, str]) -> None:
 
 
 def _host(url: str) -> str:
+    if "@" in url:
+        # Neither a Host nor an Origin has a user, so this is a trick; readers do not agree on which of the two names counts.
+        return ""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

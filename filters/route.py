@@ -41,7 +41,8 @@ class _Route:
         if not asked:
             raise Reject(400, "missing_model", "The request names no model. Set `model` to one that GET /v1/models lists.", param="model")
         if len(asked) > _LONGEST:
-            raise Reject(400, "invalid_model", f"The name of the model has {len(asked)} characters; at most {_LONGEST} are taken.", param="model")
+            message = f"The name of the model has {len(asked)} characters; at most {_LONGEST} are taken."
+            raise Reject(400, "invalid_model", message, param="model")
         request.record.model = asked
         route = self._routes.find(asked)
         if route is None:
@@ -81,7 +82,7 @@ class _Route:
         path = request.path.partition("?")[0]
         # SDKs escape the slash of a name.
         one = unquote(path.removeprefix("/v1/models").strip("/"))
-        if len(one) > _LONGEST or one and self._routes.find(one) is None:
+        if len(one) > _LONGEST or (one and self._routes.find(one) is None):
             raise self._unknown(one[:_LONGEST])
         document = models_document(request.endpoint.dialect, self._routes.names(), one)
         return Response(200, {"content-type": "application/json"}, msgspec.json.encode(document))

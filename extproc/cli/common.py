@@ -44,7 +44,8 @@ def state_folder(given: argparse.Namespace) -> tuple[Path, Config | None]:
     With `--state` the command does without a configuration that is not there or not right. Raises `SystemExit` where it cannot.
     """
     which = source(given)
-    loaded = which.load()
+    # A gateway that lacks nothing but a caller's key may be about to be given one.
+    loaded = which.load(keys_to_come=True)
     if loaded.config is not None:
         return which.state_folder(loaded.config), loaded.config
     if given.state is not None and given.config is None:

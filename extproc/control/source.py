@@ -29,9 +29,9 @@ class Source(Struct, frozen=True):
     """Instead of the one that the configuration names."""
     environ: Mapping[str, str] = os.environ
 
-    def load(self) -> Loaded:
-        """Reads and checks it."""
-        return load(self.path, self.environ, has_stored_keys=lambda folder: KeyStore(self.state or folder).load()[1])
+    def load(self, *, keys_to_come: bool = False) -> Loaded:
+        """Reads and checks it. `keys_to_come`: it is no mistake that there are no callers' keys yet."""
+        return load(self.path, self.environ, has_stored_keys=lambda folder: keys_to_come or KeyStore(self.state or folder).load()[1])
 
     def state_folder(self, config: Config) -> Path:
         """Where the journal, the ledger and the keys are."""

@@ -66,10 +66,11 @@ class Site:
             return
         self._settings = settings
         filters = [*self._document["filters"][:-1], {"cache": settings}]
+        loaded = [gateway.log.read_text().count("new configuration in force") for gateway in self.gateways]
         for gateway in self.gateways:
-            loaded = gateway.log.read_text().count("new configuration in force")
             gateway.write({**self._document, "filters": filters})
-            gateway.until(lambda g=gateway, n=loaded: g.log.read_text().count("new configuration in force") > n, "the settings are in force")
+        for gateway, before in zip(self.gateways, loaded, strict=True):
+            gateway.until(lambda g=gateway, n=before: g.log.read_text().count("new configuration in force") > n, "the settings are in force")
 
     def ask(self, dialect: str, document: Any, who: str = "alice", path: str = "", timeout: float = 30, **headers: str) -> httpx.Response:
         """Asks the next gateway; `document` may be bytes. Headers are named with underscores."""
@@ -250,19 +251,21 @@ def test_openai_streams_are_replayed_to_the_byte(site: Site, openai_provider: De
 @pytest.mark.parametrize("model", MODELS)
 def test_anthropic_streams_are_replayed_to_the_byte(site: Site, anthropic_provider: Demo, model: str) -> None:
     question = message(fresh(), model)
-    # As the SDK sends it; it has no parameter for the temperature any more.
-    raw = {**question, "stream": True, "temperature": 0}
-    first, second = (site.ask("anthropic", raw, anthropic_version="2023-06-01") for _ in range(2))
+    first, second = (site.ask("anthropic", {**question, "stream": True, "temperature": 0}) for _ in range(2))
     assert [first.headers["x-headgate-cache"], second.headers["x-headgate-cache"]] == ["miss", "hit"]
     assert second.content == first.content
-    client = anthropic.Anthropic(base_url=site.gateways[0].url, auth_token="sk-of-alice", max_retries=0)
-    with client.messages.stream(**question, extra_body={"temperature": 0}) as stream:
-        assert "Question" in "".join(stream.text_stream)
-        final = stream.get_final_message()
-        assert stream.response.headers["x-headgate-cache"] == "hit"
-    assert final.stop_reason == "end_turn"
-    assert final.usage.output_tokens > 0
-    assert len(anthropic_provider.requests()) == (model == "a-only")
+    finals = []
+    for gateway, word in ((site.gateways[0], "miss"), (site.gateways[-1], "hit")):
+        client = anthropic.Anthropic(base_url=gateway.url, auth_token="sk-of-alice", max_retries=0)
+        # The SDK has no parameter for the temperature any more.
+        with client.messages.stream(**question, extra_body={"temperature": 0}) as stream:
+            assert stream.response.headers["x-headgate-cache"] == word
+            assert "Question" in "".join(stream.text_stream)
+            finals.append(stream.get_final_message())
+    assert finals[0] == finals[1]
+    assert finals[1].stop_reason == "end_turn"
+    assert finals[1].usage.output_tokens > 0
+    assert len(anthropic_provider.requests()) == (2 if model == "a-only" else 0)
 
 
 def twice(site: Site, questions: list[tuple[str, dict[str, Any]]]) -> None:

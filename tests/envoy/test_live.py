@@ -33,7 +33,9 @@ class Running:
             port = found.getsockname()[1]
         self.places = places
         self.config = changed(
-            SEVERAL, listener=Listener(address="127.0.0.1", port=port), limits=Limits(request_headers=8, request_body=2_000_000)
+            SEVERAL,
+            listener=Listener(address="127.0.0.1", port=port),
+            limits=Limits(request_headers=8, request_body=2_000_000, response_body=2_000_000),
         )
         self.url = f"http://127.0.0.1:{port}"
         self.tell(self.config)
