@@ -28,6 +28,9 @@ _UNANSWERED = 256 * 1024
 # How stale the gate's account of a stream may be, in seconds.
 _TELL_EVERY = 0.25
 
+_ERRORS = 400
+_STILLBORN = Fault(502, "empty_stream", "The provider ended its stream before the first event.")
+
 _INTERNAL = Fault(500, "internal_error", "The gateway failed. Its log has the reason, under this request's id.")
 _CLEARED = reply(Part.RESPONSE_BODY, body=b"")
 
@@ -142,15 +145,28 @@ class AdapterSession:
         self._out += events
         self._owed += 1
         self._held += len(incoming.body)
-        if incoming.end or (answering.stream and events) or self._held > _UNANSWERED:
+        if answering.stream:
+            fault = answering.opening or (_STILLBORN if incoming.end and not answering.begun else None)
+            if fault is not None:
+                return self._fail(fault)
+        if incoming.end or (answering.stream and answering.begun) or self._held > _UNANSWERED:
             return self._release(incoming.end)
         return []
+
+    def _fail(self, fault: Fault) -> Replies:
+        """A stream that is no answer after all, told as the error that it is: Envoy asks the next target, or passes it on."""
+        attempt = self._attempt
+        assert attempt is not None
+        status = fault.status if fault.status >= _ERRORS else 502
+        self._answering = answering = attempt.failed(Fault(status, fault.code, fault.message, fault.param, fault.type))
+        self._out = answering.feed(b"", True)
+        return self._release(True)
 
     def _pass(self, chunk: bytes, events: list[bytes], end: bool) -> bytes:
         """A piece of an answer whose head has gone."""
         answering = self._answering
         assert answering is not None
-        if not answering.stream:
+        if not answering.stream and answering.rewrites:
             # It was too long to be held back; its pieces are kept until the whole is known.
             self._out += events
             events, self._out = (self._out, []) if end else ([], self._out)
@@ -167,9 +183,10 @@ class AdapterSession:
         answering, attempt = self._answering, self._attempt
         assert answering is not None
         assert attempt is not None
-        headers, remove = attempt.response_headers(self._headers, answering)
+        headers, remove = attempt.response_headers(self._headers)
+        remove += answering.voids
         headers.update(answering.headers)
-        out = b"".join(self._out) if end or answering.stream else b""
+        out = b"".join(self._out) if end or answering.stream or not answering.rewrites else b""
         if out or end:
             self._out = []
         whole = end and not answering.stream and answering.mode != BodyMode.NONE
@@ -184,6 +201,7 @@ class AdapterSession:
         replies += [_CLEARED] * (self._owed - 1)
         if self._owed:
             replies.append(reply(Part.RESPONSE_BODY, body=out))
+        self._headers[":status"] = str(answering.status)
         self._released, self._owed = True, 0
         return replies
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.dialects.dialect import Dialect
+from extproc.dialects.hub import Error
 from extproc.dialects.sse import Splitter, parse
 from extproc.errors import Fault
 from extproc.usage import Usage
@@ -106,6 +107,15 @@ class Answering(ABC):
         """The answer is whole."""
         self.error = ""
         """The fault's code, where the answer is an error."""
+        self.begun = False
+        """A stream has shown life: its first event, comments aside, has come."""
+        self.opening: Fault | None = None
+        """The error that a stream began with, if it did."""
+
+    @property
+    def voids(self) -> tuple[str, ...]:
+        """The provider's headers that belong to a body which the client does not get."""
+        return ("content-encoding", "request-id") if self.rewrites else ()
 
     @abstractmethod
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
@@ -161,6 +171,8 @@ class StreamUntouched(Answering):
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         events = _events(self._split, chunk, end, self._terms)
+        if not self.begun:
+            _open(self, events, self._terms.client)
         watch = self._watch
         for event in events:
             if watch.feed(event):
@@ -169,6 +181,17 @@ class StreamUntouched(Answering):
         if self._terms.hide_usage and self.usage is not None:
             events = [event for event in events if not self._terms.client.is_usage_only(event)]
         return events
+
+
+def _open(answering: Answering, events: list[bytes], provider: Dialect) -> None:
+    """Looks at the first events of a stream: it may be an error that comes with status 200."""
+    first = next((event for event in map(parse, events) if event is not None), None)
+    if first is None:
+        return
+    answering.begun = True
+    if b'"error"' in first.data:
+        said = provider.stream_reader().feed(first)
+        answering.opening = next((one.fault for one in said if isinstance(one, Error)), None)
 
 
 def _events(split: Splitter, chunk: bytes, end: bool, terms: Terms) -> list[bytes]:
@@ -225,7 +248,10 @@ class StreamTranslated(Answering):
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         written = []
-        for block in _events(self._split, chunk, end, self._terms):
+        blocks = _events(self._split, chunk, end, self._terms)
+        if not self.begun:
+            _open(self, blocks, self._terms.provider)
+        for block in blocks:
             if self._watch.feed(block):
                 self.usage = self._watch.usage
             if (event := parse(block)) is not None:
@@ -279,6 +305,7 @@ class Unpacked(Answering):
         events = inner.feed(self._unpack(chunk), end)
         self.status, self.error, self.finished = inner.status, inner.error, inner.finished
         self.usage, self.answered, self.text = inner.usage, inner.answered, inner.text
+        self.begun, self.opening = inner.begun, inner.opening
         return events
 
     def _unpack(self, chunk: bytes) -> bytes:
@@ -295,21 +322,29 @@ class Unpacked(Answering):
         return plain
 
 
-class NotAnAnswer(Answering):
-    """A success that is none: neither JSON nor a stream where one of them was due, or too large. A captive portal, a wrong base URL."""
+class Told(Answering):
+    """An error of ours to tell, whatever the provider still sends."""
 
     rewrites = True
 
-    def __init__(self, terms: Terms, why: str, status: int = 0) -> None:
-        """`status`: the provider's, which the client gets if it tells of an error that is not ours."""
-        super().__init__(status if status >= 400 and status not in _OURS else 502)
+    def __init__(self, terms: Terms, fault: Fault) -> None:
+        super().__init__(fault.status)
         self.headers = {"content-type": "application/json"}
-        self.error = "bad_provider_answer"
-        self._body = terms.error(Fault(self.status, self.error, f"The provider {terms.provider_name} {why}."))
+        self.error = fault.code
+        self._body = [terms.error(fault)]
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self.finished = end
-        return [self._body] if end else []
+        told, self._body = (self._body, []) if end else ([], self._body)
+        return told
+
+
+def no_answer(terms: Terms, why: str, status: int = 502) -> Told:
+    """What cannot be read: neither JSON nor a stream where one of them was due, or too large. A captive portal, a wrong base URL.
+
+    `status`: the provider's, which stands if it is that of an error.
+    """
+    return Told(terms, Fault(status if status >= 400 else 502, "bad_provider_answer", f"The provider {terms.provider_name} {why}."))
 
 
 def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
@@ -323,7 +358,7 @@ def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
         # Its length is that of the packed body, and says nothing.
         plain = _choose(status, {name: value for name, value in headers.items() if name != "content-length"}, terms)
         return plain if plain.mode is BodyMode.NONE else Unpacked(plain, terms)
-    return NotAnAnswer(terms, f"compressed its answer ({encoding[:50]}) though it was not asked to", status)
+    return no_answer(terms, f"compressed its answer ({encoding[:50]}) though it was not asked to", status)
 
 
 def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
@@ -337,8 +372,8 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
         length = headers.get("content-length", "")
         size = int(length) if length.isascii() and length.isdigit() else 0
         if size > terms.most:
-            return NotAnAnswer(terms, f"sent an answer of {size} bytes, and at most {terms.most} are taken (limits.response_body)")
+            return no_answer(terms, f"sent an answer of {size} bytes, and at most {terms.most} are taken (limits.response_body)")
         return WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, size)
     if terms.same:
         return Untouched(status)
-    return NotAnAnswer(terms, f"answered with {told[:100]}, which is no answer; its base_url may be wrong")
+    return no_answer(terms, f"answered with {told[:100]}, which is no answer; its base_url may be wrong")

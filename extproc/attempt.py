@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from extproc import crossing
-from extproc.answering import Answering, Terms, choose
+from extproc.answering import Answering, Terms, Told, choose
 from extproc.dialects import DIALECTS, splice
 from extproc.endpoints import CHAT_PATHS, STREAM_OPTIONS
-from extproc.errors import Reject
+from extproc.errors import Fault, Reject
 from extproc.upstream import Upstream
 from extproc.values import Kind, Target
 
@@ -145,9 +145,16 @@ class Attempt:
 
     def answering(self, status: int, headers: Mapping[str, str]) -> Answering:
         """How the provider's answer is to be read, from its head."""
+        return choose(status, headers, self._terms())
+
+    def failed(self, fault: Fault) -> Answering:
+        """The answer turned out to be this error."""
+        return Told(self._terms(), fault)
+
+    def _terms(self) -> Terms:
         call = self.call
         forced = call.stream and not call.include_usage and call.path.partition("?")[0] in STREAM_OPTIONS
-        terms = Terms(
+        return Terms(
             client=DIALECTS[call.dialect],
             provider=self.upstream.dialect,
             provider_name=self.target.provider,
@@ -158,17 +165,14 @@ class Attempt:
             hide_usage=forced,
             most=self._most,
         )
-        return choose(status, headers, terms)
 
-    def response_headers(self, seen: Mapping[str, str], answering: Answering) -> tuple[dict[str, str], list[str]]:
+    def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         """What to set and what to take off the provider's response headers before a client sees them."""
         crosses = crossing.to_caller if self.same else crossing.to_other_caller
         edits = self.upstream.response
-        remove = [name for name in seen if not crosses(name)]
+        # Without `connection: upgrade` an upgrade is none (RFC 9110, section 7.8).
+        remove = [name for name in seen if not crosses(name) and not (name == "connection" and seen.get(":status") == "101")]
         remove += [name for name in edits.remove if name in seen and name not in remove]
-        if answering.rewrites:
-            # They belong to a body that the client does not get.
-            remove += ["content-encoding", "request-id"]
         headers = dict(edits.set)
         if self.dropped:
             headers["x-headgate-dropped"] = _list(self.dropped)

@@ -219,7 +219,8 @@ class Exchange:
             answering: Answering
             if attempt is not None:
                 answering = attempt.answering(status, headers)
-                set_headers, remove = attempt.response_headers(headers, answering)
+                set_headers, remove = attempt.response_headers(headers)
+                remove += answering.voids
             else:
                 answering = Relayed(status, headers, DIALECTS[self.call.dialect], raw=self.call.kind == "raw")
             self._answering = answering

@@ -195,7 +195,8 @@ def test_beyond_256_kib_the_head_goes_out(second: bool) -> None:
     assert "content-length" in replies[0].remove
     pieces = -(-len(body) // (100 * KIB)) + 1
     assert [reply.part for reply in replies[1:]] == ["response_body"] * pieces
-    out = b"".join(reply.body if reply.body is not None else b"" for reply in replies[1:])
+    sent = [body[at : at + 100 * KIB] for at in range(0, len(body), 100 * KIB)] + [b""]
+    out = b"".join(piece if reply.body is None else reply.body for reply, piece in zip(replies[1:], sent, strict=True))
     if second:
         assert msgspec.json.decode(out)["choices"][0]["message"]["content"] == text
     else:

@@ -15,7 +15,6 @@ import httpx
 import pytest
 from aiohttp import web
 
-from extproc.usage import Usage
 from tests.e2e.books import Entry, entry
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway, chat, message
@@ -104,12 +103,13 @@ REQUESTS = {
     "white space": b'\r\n\t {  "model" :\n "MODEL" , \t"max_tokens"\r\n:9 , "messages" : [ { "role":"user", "content" : "Hi" } ]\n} \n\n',
     "escapes": rb'{"model":"MODEL","max_tokens":9,"messages":[{"role":"user","content":"\u00e9\ud83d\ude00 \u2028\/\b\u0000\u007F"}]}',
     "characters": '{"model":"MODEL","max_tokens":9,"messages":[{"role":"user","content":"é😀 \u2028/\u007f漢字"}]}'.encode(),
-    "numbers": b'{"top_p":1.0,"max_tokens":9,"n":1,"x":[1,1.0,1e0,1.50,-0,-0.0,1E+2,123456789012345678901234567890,0.1000,5e-324],"model":"MODEL",'
-    b'"messages":[{"role":"user","content":"Hi"}]}',
-    "twice the same key": b'{"x":1,"model":"MODEL","max_tokens":9,"x":2,"messages":[{"role":"user","role":"user","content":"Hi"}],"x":{"y":1,"y":[]}}',
+    "numbers": b'{"top_p":1.0,"max_tokens":9,"n":1,"x":[1,1.0,1e0,1.50,-0,-0.0,1E+2,123456789012345678901234567890,0.1000,5e-324],'
+    b'"model":"MODEL","messages":[{"role":"user","content":"Hi"}]}',
+    "twice the same key": b'{"x":1,"model":"MODEL","max_tokens":9,"x":2,"messages":[{"role":"user","role":"user","content":"Hi"}],'
+    b'"x":{"y":1,"y":[]}}',
     "strange keys": rb'{"\u006dodel ":"no","":"","z":null,"max_tokens":9,"messages":[{"role":"user","content":"\"model\":\"no\""}],"a":'
     rb'{"model":"no","}":"{\\"},"model":"MODEL","B":true}',
-    "depth": b'{"max_tokens":9,"x":' + b'[{"model":' * 100 + b"1" + b"}]" * 100 + b',"model":"MODEL","messages":[{"role":"user","content":"Hi"}]}',
+    "depth": b'{"x":' + b'[{"model":' * 100 + b"1" + b"}]" * 100 + b',"model":"MODEL","messages":[{"role":"user","content":"Hi"}]}',
 }
 
 
@@ -147,17 +147,27 @@ def test_a_name_that_is_written_strangely(gateway: Gateway, providers: dict[str,
     assert provider.bodies[-1] == body
 
 
-OPTIONS = {
-    b'{"model":"gpt-x","stream":true,"messages":[] }\n': b'{"model":"gpt-x","stream":true,"messages":[],"stream_options":{"include_usage":true} }\n',
-    b'{"stream_options" : null, "model":"gpt-x","stream":true}': b'{"stream_options" : {"include_usage":true}, "model":"gpt-x","stream":true}',
-    b'{"stream_options" : { } , "model":"gpt-x","stream":true}': b'{"stream_options" : {"include_usage":true } , "model":"gpt-x","stream":true}',
-    b'{"stream":true,"stream_options":{"include_usage" : false, "x" :1.0},"model":"gpt-x"}':
+OPTIONS = [
+    (b'{"model":"gpt-x","stream":true,"x":[] }\n', b'{"model":"gpt-x","stream":true,"x":[],"stream_options":{"include_usage":true} }\n'),
+    (
+        b'{"stream_options" : null,"model":"gpt-x","stream":true}',
+        b'{"stream_options" : {"include_usage":true},"model":"gpt-x","stream":true}',
+    ),
+    (
+        b'{"stream_options":{ } , "model":"gpt-x","stream":true}',
+        b'{"stream_options":{"include_usage":true } , "model":"gpt-x","stream":true}',
+    ),
+    (
+        b'{"stream":true,"stream_options":{"include_usage" : false, "x" :1.0},"model":"gpt-x"}',
         b'{"stream":true,"stream_options":{"include_usage" : true, "x" :1.0},"model":"gpt-x"}',
-    b'{"stream":true,"stream_options":{ "include_usage":true },"model":"gpt-x"}':
+    ),
+    (
         b'{"stream":true,"stream_options":{ "include_usage":true },"model":"gpt-x"}',
-    b'{"stream":false, "model":"gpt-x"}': b'{"stream":false, "model":"gpt-x"}',
-    b'{"stream":null, "model":"gpt-x"}': b'{"stream":null, "model":"gpt-x"}',
-}  # fmt: skip
+        b'{"stream":true,"stream_options":{ "include_usage":true },"model":"gpt-x"}',
+    ),
+    (b'{"stream":false, "model":"gpt-x"}', b'{"stream":false, "model":"gpt-x"}'),
+    (b'{"stream":null, "model":"gpt-x"}', b'{"stream":null, "model":"gpt-x"}'),
+]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -165,7 +175,7 @@ def test_streams_are_made_to_tell_their_usage(gateway: Gateway, providers: dict[
     provider = providers["openai"]
     provider.handler = whole(json.dumps(answer_of("openai")).encode())
     model = f"{way}gpt-x".encode()
-    for sent, wanted in OPTIONS.items():
+    for sent, wanted in OPTIONS:
         assert post(gateway, "openai", sent.replace(b"gpt-x", model)).status_code == 200
         assert provider.bodies[-1] == wanted.replace(b"gpt-x", model)
 
@@ -206,7 +216,7 @@ def check_counted(gateway: Gateway, answer: httpx.Response) -> Entry:
     return found
 
 
-USAGE = b'data: {"id":"1","object":"chat.completion.chunk","model":"gpt-x-2026","choices" : [ ],"usage":{"prompt_tokens":7,"completion_tokens":3}}'
+USAGE = b'data: {"id":"1","model":"gpt-x-2026","choices" : [ ],"usage":{"prompt_tokens":7,"completion_tokens":3}}'
 STREAMS = {
     "openai": [
         b": hello\n",
@@ -326,7 +336,7 @@ def test_nobody_is_asked_to_compress(gateway: Gateway, demo: Demo, stream: bool,
     body = json.dumps({**ask(client, stream=stream), "model": f"{way}demo"}).encode()
     answer = post(gateway, client, body, {"accept-encoding": "gzip, deflate, br, zstd"})
     assert "content-encoding" not in answer.headers
-    assert "built-in" in answer.text
+    assert "Hi" in answer.text
     (asked,) = demo.requests()
     assert "accept-encoding" not in dict(asked["headers"])
     assert entry(gateway, answer.headers["x-request-id"])["output"] > 0
@@ -390,9 +400,7 @@ def test_an_error_that_is_compressed_unasked(
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("client", DIALECTS)
 @pytest.mark.parametrize("status", [200, 400])
-def test_a_compression_that_nobody_can_undo(
-    gateway: Gateway, providers: dict[str, Scripted], status: int, client: str, way: str
-) -> None:
+def test_a_compression_that_nobody_can_undo(gateway: Gateway, providers: dict[str, Scripted], status: int, client: str, way: str) -> None:
     providers["openai"].handler = whole(b"\x1b\x02\x00\xf8\xffnot to be read", {"content-encoding": "br"}, status)
     answer = post(gateway, client, json.dumps({**ask(client), "model": f"{way}gpt-x"}).encode())
     assert answer.status_code == (502 if status == 200 else 400)

@@ -11,7 +11,7 @@ from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo
 
 FAILURES = ["status=503", "status=429", "status=500", "reset"]
-STREAM_FAILURES = [*FAILURES, "break-before-first"]
+STREAM_FAILURES = [*FAILURES, "break-before-first", "close=0", "error=0"]
 
 
 def only(demo: Demo) -> dict[str, Any]:

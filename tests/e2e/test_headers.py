@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from tests.e2e.gateway import Gateway, chat
+from tests.e2e.ports import free_port
 from tests.e2e.upstream import Scripted
 
 CLIENT = httpx.Client(verify=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
@@ -130,7 +131,7 @@ def config(provider: Scripted) -> dict[str, Any]:
             },
         },
         "a": {"dialect": "anthropic", "base_url": f"{provider.url}/v1", "key": "sk-provider-a"},
-        "gone": {"dialect": "openai", "base_url": "http://127.0.0.1:9/v1", "key": "sk-provider-gone"},
+        "gone": {"dialect": "openai", "base_url": f"http://127.0.0.1:{free_port()}/v1", "key": "sk-provider-gone"},
     }
     rules = [
         {"request": {"set": {"x-rule": "all", "x-tenant": "us"}, "remove": ["x-removed"]}, "response": {"set": {"x-served": "all"}}},

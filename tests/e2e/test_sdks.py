@@ -22,7 +22,8 @@ MODELS = ["gpt-demo", "claude-demo"]
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(60)).decode()
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 OPENAI_TOOLS: Any = [
-    {"type": "function", "function": {"name": name, "description": f"Tells the {name}.", "parameters": CITY}} for name in ("weather", "time")
+    {"type": "function", "function": {"name": name, "description": f"Tells the {name}.", "parameters": CITY}}
+    for name in ("weather", "time")
 ]
 ANTHROPIC_TOOLS: Any = [{"name": name, "description": f"Tells the {name}.", "input_schema": CITY} for name in ("weather", "time")]
 BOTH = 'call weather {"city": "Zürich"} and call time {"city": "東京"}'
@@ -127,7 +128,9 @@ def test_openai_parallel_tools_there_and_back(o: openai.OpenAI, model: str, stre
     calls = called.message.tool_calls
     assert [(call.function.name, json.loads(call.function.arguments)) for call in calls] == CALLS
     assert len({call.id for call in calls}) == 2
-    messages.append({"role": "assistant", "content": called.message.content, "tool_calls": [call.model_dump(exclude={"function": {"parsed_arguments"}}) for call in calls]})
+    # The SDK's helper adds a field of its own, which is not sent.
+    made = [call.model_dump(exclude={"function": {"parsed_arguments"}}) for call in calls]
+    messages.append({"role": "assistant", "content": called.message.content, "tool_calls": made})
     messages += [{"role": "tool", "tool_call_id": call.id, "content": f"{call.function.name}: föhn"} for call in calls]
     answer = o.chat.completions.create(model=model, messages=messages, tools=OPENAI_TOOLS).choices[0]
     assert answer.finish_reason == "stop"
@@ -346,14 +349,13 @@ def check_id(error: Any) -> None:
         (422, "UnprocessableEntityError"),
         (429, "RateLimitError"),
         (500, "InternalServerError"),
-        (503, "InternalServerError"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_errors_of_the_provider(request: pytest.FixtureRequest, sdk: str, model: str, status: int, name: str, stream: bool) -> None:
     with pytest.raises((openai.APIStatusError, anthropic.APIStatusError), match=f"asked to fail with status {status}") as caught:
         ask(request.getfixturevalue(sdk), f"Hello [demo: status={status}]", model, stream=stream)
-    assert status in (503,) or type(caught.value).__name__ == name
+    assert type(caught.value).__name__ == name
     assert caught.value.status_code == status
     assert caught.value.request_id
 
