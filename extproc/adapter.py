@@ -42,15 +42,27 @@ class AdapterSession:
     """One attempt, from the request that Envoy is about to send to the end of its answer."""
 
     __slots__ = (
-        "_answering", "_attempt", "_call", "_cluster", "_engine", "_headers", "_held", "_number", "_owed", "_out", "_released", "_told",
+        "_answering",
+        "_attempt",
+        "_call",
+        "_cluster",
+        "_engine",
+        "_headers",
+        "_held",
+        "_number",
+        "_out",
+        "_owed",
+        "_released",
+        "_told",
         "_told_at",
     )  # fmt: skip
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._call: Call | None = None
-        self._attempt: Attempt | None = None
-        self._answering: Answering | None = None
+        # Begun by the head of the request and of the response, which Envoy sends before anything that needs them.
+        self._attempt: Attempt
+        self._answering: Answering
         self._cluster = ""
         self._number = 0
         self._headers: dict[str, str] = {}
@@ -118,7 +130,6 @@ class AdapterSession:
 
     def _request(self, part: Part, body: bytes) -> bytes:
         attempt = self._attempt
-        assert attempt is not None
         outgoing = attempt.outgoing(self._headers, body)
         return reply(part, headers=outgoing.headers, remove=outgoing.remove, body=outgoing.body if part is Part.REQUEST_BODY else None)
 
@@ -126,7 +137,6 @@ class AdapterSession:
 
     def _response_headers(self, incoming: Incoming) -> Replies:
         attempt = self._attempt
-        assert attempt is not None
         self._headers = incoming.headers()
         self._answering = attempt.answering(int(self._headers.get(":status", "0")), self._headers)
         if incoming.end:
@@ -138,7 +148,6 @@ class AdapterSession:
 
     def _response_body(self, incoming: Incoming) -> Replies:
         answering = self._answering
-        assert answering is not None
         events = answering.feed(incoming.body, incoming.end)
         if self._released:
             return [self._pass(incoming.body, events, incoming.end)]
@@ -156,7 +165,6 @@ class AdapterSession:
     def _fail(self, fault: Fault) -> Replies:
         """A stream that is no answer after all, told as the error that it is: Envoy asks the next target, or passes it on."""
         attempt = self._attempt
-        assert attempt is not None
         status = fault.status if fault.status >= _ERRORS else 502
         self._answering = answering = attempt.failed(Fault(status, fault.code, fault.message, fault.param, fault.type))
         self._out = answering.feed(b"", True)
@@ -165,7 +173,6 @@ class AdapterSession:
     def _pass(self, chunk: bytes, events: list[bytes], end: bool) -> bytes:
         """A piece of an answer whose head has gone."""
         answering = self._answering
-        assert answering is not None
         if not answering.stream and answering.rewrites:
             # It was too long to be held back; its pieces are kept until the whole is known.
             self._out += events
@@ -181,8 +188,6 @@ class AdapterSession:
     def _release(self, end: bool) -> Replies:
         """The head, and a reply to each body message that waits for one."""
         answering, attempt = self._answering, self._attempt
-        assert answering is not None
-        assert attempt is not None
         headers, remove = attempt.response_headers(self._headers)
         remove += answering.voids
         headers.update(answering.headers)
@@ -208,8 +213,6 @@ class AdapterSession:
     def _use(self) -> Metadata | None:
         """What the gate is to know of this answer, if there is news."""
         answering, attempt = self._answering, self._attempt
-        assert answering is not None
-        assert attempt is not None
         told = self._told
         news = told is None or told.usage != answering.usage or told.finished != answering.finished
         if not news and time.monotonic() - self._told_at < _TELL_EVERY:

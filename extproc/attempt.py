@@ -181,7 +181,8 @@ class Attempt:
 
 def may_remove(name: str) -> bool:
     """Whether a header may be taken off before Envoy routes the request: it finds no route without `x-forwarded-proto`, which its
-    routes take off themselves."""
+    routes take off themselves.
+    """
     return name[0] != ":" and name != "x-forwarded-proto"
 
 

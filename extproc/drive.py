@@ -27,7 +27,7 @@ class Waiting(Generic[T]):
             except GeneratorExit:
                 self._coroutine.close()
                 raise
-            except BaseException as error:  # whatever the loop throws in (cancellation, above all) belongs to the coroutine
+            except BaseException as error:  # noqa: BLE001 - whatever the loop throws in (cancellation, above all) belongs to the coroutine
                 thrown = error
             try:
                 wanted = self._coroutine.send(sent) if thrown is None else self._coroutine.throw(thrown)

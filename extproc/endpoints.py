@@ -28,7 +28,7 @@ _MODELS = {name: Endpoint(name, "models") for name in ("openai", "anthropic")}
 
 
 def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
-    """The endpoint that a request is for. Unknown paths are `raw`: they pass through, authenticated, to a provider of the client's dialect."""
+    """The endpoint that a request is for. Unknown paths are `raw`: they pass through to a provider of the client's dialect."""
     bare = path.partition("?")[0]
     if method == "POST" and (known := _POST.get(bare)) is not None:
         if "upgrade" not in headers and not headers.get("content-type", "").lower().startswith("multipart/"):

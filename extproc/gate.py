@@ -64,10 +64,13 @@ class GateSession:
         """One message from Envoy."""
         incoming = Incoming(message)
         part = incoming.part
-        if part is Part.RESPONSE_BODY:
-            return self._guarded(self._response_body, incoming)
         if part is Part.REQUEST_BODY or part is Part.REQUEST_HEADERS:
             return begin(self._request(incoming))
+        if self._exchange is None:
+            # A reply of Envoy's own to a request that it never showed us.
+            return [GO_ON[part]]
+        if part is Part.RESPONSE_BODY:
+            return self._guarded(self._response_body, incoming)
         if part is Part.RESPONSE_HEADERS:
             return self._guarded(self._response_headers, incoming)
         return [GO_ON[part]]
@@ -81,6 +84,13 @@ class GateSession:
         rest = begin(exchange.end())
         return rest if isinstance(rest, Waiting) else None
 
+    @property
+    def _open(self) -> Exchange:
+        """The exchange, which the first message has begun: by our configuration of Envoy that is the request's head."""
+        if self._exchange is None:
+            raise RuntimeError("a message came before the request's head")
+        return self._exchange
+
     # Requests: filters may wait.
 
     async def _request(self, incoming: Incoming) -> Replies:
@@ -88,7 +98,7 @@ class GateSession:
             if incoming.part is Part.REQUEST_HEADERS:
                 return await self._request_headers(incoming)
             return await self._proceed(incoming.part, incoming.body)
-        except Exception:  # a bug of ours: told once, answered in the client's dialect, and nothing goes on
+        except Exception:  # noqa: BLE001 - a bug of ours: told once, answered in the client's dialect, and nothing goes on
             return self._failed()
 
     async def _request_headers(self, incoming: Incoming) -> Replies:
@@ -101,8 +111,7 @@ class GateSession:
         return [_WANT_BODY[exchange.request.endpoint.dialect]]
 
     async def _proceed(self, part: Part, body: bytes) -> Replies:
-        exchange = self._exchange
-        assert exchange is not None
+        exchange = self._open
         answered = await exchange.proceed(body)
         if answered is not None:
             return self._answer(answered)
@@ -114,8 +123,7 @@ class GateSession:
 
     def _forward(self, part: Part, forward: Forward) -> bytes:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
-        exchange = self._exchange
-        assert exchange is not None
+        exchange = self._open
         own = {names.DIALECT: forward.call.dialect, names.RECORD: _encode(exchange.settle()).decode()}
         headers = forward.outgoing.headers
         if len(forward.clusters) > 1:
@@ -143,8 +151,7 @@ class GateSession:
         )
 
     def _answer(self, response: Response) -> Replies:
-        exchange = self._exchange
-        assert exchange is not None
+        exchange = self._open
         own = {names.DIALECT: exchange.request.endpoint.dialect, names.RECORD: _encode(exchange.settle()).decode()}
         details = names.DETAILS_PREFIX + (exchange.request.record.error or exchange.request.record.cache or response.origin)
         headers = {name: value for name, value in response.headers.items() if value is not None}
@@ -154,7 +161,7 @@ class GateSession:
         exchange = self._exchange
         if exchange is None:
             _log.exception("a request could not even be read")
-            return [answer(500, {"content-type": "text/plain"}, _INTERNAL.message.encode(), details=names.DETAILS_PREFIX + "internal_error")]
+            return [answer(500, {"content-type": "text/plain"}, _INTERNAL.message.encode(), details=names.DETAILS_PREFIX + _INTERNAL.code)]
         _log.exception("request %s failed", exchange.request.record.id)
         return self._answer(exchange.refuse(_INTERNAL))
 
@@ -164,8 +171,7 @@ class GateSession:
         try:
             return [step(incoming)]
         except BrokenAnswer as error:
-            exchange = self._exchange
-            assert exchange is not None
+            exchange = self._open
             _log.warning("request %s: %s", exchange.request.record.id, error)
             # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
             body = exchange.broken(Fault(502, "bad_provider_answer", f"This cannot be answered: {error}."))
@@ -176,9 +182,7 @@ class GateSession:
             raise
 
     def _response_headers(self, incoming: Incoming) -> bytes:
-        exchange = self._exchange
-        if exchange is None:
-            return GO_ON[incoming.part]
+        exchange = self._open
         details = str(incoming.attribute(names.DETAILS_ATTRIBUTE) or "")
         cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
@@ -200,8 +204,7 @@ class GateSession:
 
     def _instead(self, seen: dict[str, str], head: Head, body: bytes) -> bytes:
         """An answer of ours in place of one without a body; what may cross of its head stays."""
-        exchange = self._exchange
-        assert exchange is not None
+        exchange = self._open
         kept = {name: value for name, value in seen.items() if name[0] != ":" and name != "content-length" and name not in head.remove}
         headers = {"content-type": "application/json", **kept, **head.headers}
         headers.pop(":status", None)
@@ -209,9 +212,7 @@ class GateSession:
         return answer(exchange.status, headers, body, details=details, metadata=self._record())
 
     def _response_body(self, incoming: Incoming) -> bytes:
-        exchange = self._exchange
-        if exchange is None:
-            return GO_ON[incoming.part]
+        exchange = self._open
         self._take_use(incoming)
         usage = exchange.response.usage if exchange.response else None
         out = exchange.feed(incoming.body, incoming.end)
@@ -228,15 +229,14 @@ class GateSession:
         return reply(incoming.part, headers=headers, body=None if unchanged else out, metadata=metadata)
 
     def _take_use(self, incoming: Incoming) -> None:
-        exchange = self._exchange
-        if exchange is not None and exchange.relayed:
+        exchange = self._open
+        if exchange.relayed:
             use = read_use(incoming.metadata(names.USE_NAMESPACE, USE_KEY), exchange.cluster, exchange.attempts)
             if use is not None:
                 exchange.tell(use)
 
     def _record(self) -> Metadata:
         """The record as it stands, for Envoy to keep: its access log has it if this worker dies."""
-        exchange = self._exchange
-        assert exchange is not None
+        exchange = self._open
         self._told = time.monotonic()
         return {names.NAMESPACE: {names.RECORD: _encode(exchange.settle()).decode()}}

@@ -7,6 +7,7 @@ too, `output` the reasoning. OpenAI counts so by itself; Anthropic's `input_toke
 from msgspec import Struct
 from msgspec.structs import replace
 
+
 class Usage(Struct, frozen=True, omit_defaults=True):
     """Tokens of one answer. Unit: tokens, as the provider counted them."""
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.usage import Usage
+
 USE_KEY = "told"
 """Where the adapter's metadata holds it, as JSON."""
 

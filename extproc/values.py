@@ -119,9 +119,13 @@ Origin = Literal["provider", "cache", "gateway", "envoy"]
 class Response:
     """One response on its way out: its head, and what is known of it. The body passes by as events."""
 
-    __slots__ = ("answered", "attempts", "body", "ended", "estimated", "finished", "headers", "origin", "status", "stream", "target", "usage")  # fmt: skip
+    __slots__ = (
+        "answered", "attempts", "body", "ended", "estimated", "finished", "headers", "origin", "status", "stream", "target", "usage",
+    )  # fmt: skip
 
-    def __init__(self, status: int, headers: dict[str, str | None], body: bytes = b"", *, origin: Origin = "gateway", stream: bool = False) -> None:
+    def __init__(
+        self, status: int, headers: dict[str, str | None], body: bytes = b"", *, origin: Origin = "gateway", stream: bool = False
+    ) -> None:
         self.status = status
         self.headers = headers
         """All headers of an answer that we make; of any other, its content-type and the changes to it. None takes a header off. Taps

@@ -18,8 +18,8 @@ import msgspec
 import uvloop
 
 from extproc.adapter import AdapterSession
-from extproc.cachestore.shared import RemoteStore
 from extproc.cachestore.entry import Store
+from extproc.cachestore.shared import RemoteStore
 from extproc.config.model import Redis
 from extproc.engine import Engine
 from extproc.envoy import names

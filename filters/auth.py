@@ -85,7 +85,8 @@ def _sent_keys(headers: dict[str, str]) -> Iterator[str]:
 def _refusal(sent: bool) -> Reject:
     challenge = (("www-authenticate", "Bearer"),)
     if sent:
-        return Reject(401, "invalid_api_key", "The API key is not known here. It has to be one of this gateway's own keys.", headers=challenge)
+        message = "The API key is not known here. It has to be one of this gateway's own keys."
+        return Reject(401, "invalid_api_key", message, headers=challenge)
     message = "No API key was sent. Send one of this gateway's keys as `Authorization: Bearer KEY` or `x-api-key: KEY`."
     return Reject(401, "missing_api_key", message, headers=challenge)
 
@@ -104,7 +105,7 @@ def is_loopback(host: str) -> bool:
 def _check_loopback(headers: dict[str, str]) -> None:
     authority = headers.get(":authority", "")
     if not is_loopback(_host(f"//{authority}")):
-        message = f"This gateway has no keys, so it answers to loopback names only, not to the Host {authority!r}. Create keys to use others."
+        message = f"This gateway has no keys, so it answers to loopback names only, not to the Host {authority!r}. Create keys first."
         raise Reject(403, "foreign_host", message)
     origin = headers.get("origin")
     if origin is not None and not is_loopback(_host(origin)):

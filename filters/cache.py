@@ -108,7 +108,8 @@ def _key(request: Request) -> bytes:
 
 
 def _replay(request: Request, entry: Entry, age: int) -> Response:
-    response = Response(entry.status, {**dict(entry.headers), HEADER: "hit", "age": str(age)}, entry.body, origin="cache", stream=entry.stream)
+    headers: dict[str, str | None] = {**dict(entry.headers), HEADER: "hit", "age": str(age)}
+    response = Response(entry.status, headers, entry.body, origin="cache", stream=entry.stream)
     response.usage, response.answered = entry.usage, entry.answered
     response.target = next((target for target in request.targets if target.provider == entry.provider), None)
     request.record.cache = "hit"

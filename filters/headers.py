@@ -6,8 +6,9 @@ Rules for one provider stand with that provider (`providers.NAME.headers`), sinc
 
 from fnmatch import fnmatchcase
 
-from extproc import Environment, Filter, Handler, HeaderEdits, Request, Response, Tap
 from msgspec import Struct
+
+from extproc import Environment, Filter, Handler, HeaderEdits, Request, Response, Tap
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

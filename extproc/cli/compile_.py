@@ -11,7 +11,9 @@ FORMS = ("edge", "sidecar", "attach")
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describes the command."""
     parser = commands.add_parser("compile", help="print the Envoy configuration")
-    parser.add_argument("form", choices=FORMS, help="edge: a gateway of its own; sidecar: beside one application; attach: parts for your own Envoy")
+    parser.add_argument(
+        "form", choices=FORMS, help="edge: a gateway of its own; sidecar: beside one application; attach: parts for an Envoy of yours"
+    )
     add_source(parser)
     parser.add_argument("--run-dir", type=Path, default=Path("/run/headgate"), help="folder of the workers' sockets, as Envoy sees it")
     parser.set_defaults(run=run)

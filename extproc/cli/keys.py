@@ -2,11 +2,12 @@
 
 import argparse
 import getpass
+import shlex
 import sys
 from datetime import UTC, datetime
 
 from extproc.cli.common import add_source, state_folder
-from extproc.control.keystore import KeyStore
+from extproc.control.keystore import KeyEntry, KeyStore
 from extproc.keys import digest
 
 
@@ -40,15 +41,15 @@ def _create(given: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     print(key)
-    print(f"This is the only time that it is shown. From now on callers need a key; revoke this one with: headgate keys revoke {given.name}", file=sys.stderr)
+    print("This is the only time that it is shown. From now on callers need a key.", file=sys.stderr)
+    print(f"To revoke this one: headgate keys revoke {shlex.quote(given.name)}", file=sys.stderr)
     return 0
 
 
 def _list(given: argparse.Namespace) -> int:
     state, _ = state_folder(given)
     rows = [("NAME", "TENANT", "CREATED", "STATE")]
-    for entry in KeyStore(state).list():
-        rows.append((entry.name, entry.tenant, _time(entry.created), f"revoked {_time(entry.revoked)}" if entry.revoked else "in force"))
+    rows += [(entry.name, entry.tenant, _time(entry.created), _state(entry)) for entry in KeyStore(state).list()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
@@ -71,6 +72,10 @@ def _hash(_: argparse.Namespace) -> int:
         return 2
     print(f"sha256:{digest(key.strip()).hex()}")
     return 0
+
+
+def _state(entry: KeyEntry) -> str:
+    return "in force" if entry.revoked is None else f"revoked {_time(entry.revoked)}"
 
 
 def _time(seconds: float) -> str:

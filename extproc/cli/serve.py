@@ -27,7 +27,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     up.set_defaults(run=lambda given: _run(given, with_envoy=True))
     serve = commands.add_parser("serve", help="start the ext_proc server alone, for an Envoy that is already there")
     add_source(serve)
-    serve.add_argument("--run-dir", type=Path, default=Path("/run/headgate"), help="folder of the sockets that Envoy connects to (default: %(default)s)")
+    sockets = "folder of the sockets that Envoy connects to (default: %(default)s)"
+    serve.add_argument("--run-dir", type=Path, default=Path("/run/headgate"), help=sockets)
     serve.set_defaults(run=lambda given: _run(given, with_envoy=False))
 
 
@@ -93,7 +94,7 @@ def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
     shown = "127.0.0.1" if listener.address in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     url = f"http://{shown}:{listener.port}"
     required = gateway.keys_required
-    who = "callers need a key" if required else "no keys configured: anybody may call" if listener.open else "no keys configured: this machine only"
+    who = "callers need a key" if required else f"no keys configured: {'anybody may call' if listener.open else 'this machine only'}"
     lines = ["", f"Headgate {VERSION} is ready."]
     if with_envoy:
         lines.append(f"  callers    http://{host}:{listener.port}   ({who})")

@@ -14,7 +14,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Describes the command."""
     parser = commands.add_parser("usage", help="print usage and cost by key, model, provider, day, ...")
     add_source(parser)
-    parser.add_argument("--by", default="key,model,provider,day", help="columns to group by, separated by commas: key, model, provider, day, tenant")
+    groups = "columns to group by, separated by commas: key, tenant, model, provider, day, month, ... (default: %(default)s)"
+    parser.add_argument("--by", default="key,model,provider,day", help=groups)
     parser.add_argument("--since", metavar="TIME", help="2026-11-01, an RFC 3339 time, or how long ago: 24h, 7d")
     parser.add_argument("--until", metavar="TIME", help="likewise; exclusive")
     form = parser.add_mutually_exclusive_group()

@@ -8,7 +8,7 @@ from extproc.config.model import Config, Provider, Redis
 from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
 from extproc.config.urls import address_fault, is_host_name, is_loopback, parse_provider_url, redis_url_fault
-from extproc.config.walk import INVALID, Place
+from extproc.config.walk import INVALID, Place, sound
 
 # RFC 9110, section 5.5, without the space: no credential has one.
 _CREDENTIAL = re.compile(r"[\x21-\x7e]+")
@@ -47,7 +47,7 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
     """A provider's URL and credential."""
     url = None
     try:
-        url = parse_provider_url(provider.base_url) if isinstance(provider.base_url, str) else None
+        url = parse_provider_url(provider.base_url) if sound(provider.base_url) else None
     except ValueError as error:
         report.error(f"{path}.base_url", str(error))
     if provider.key is not None:
@@ -120,4 +120,4 @@ def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callabl
 
 
 def _overlap(one: str, other: str) -> bool:
-    return one == other or bool({one, other} & {"0.0.0.0", "::"})
+    return one == other or bool({one, other} & {"0.0.0.0", "::"})  # noqa: S104 - compared, not bound

@@ -10,7 +10,7 @@ from msgspec import Struct
 from extproc.config.document import Entry, Mapping, Node, Scalar, Sequence
 from extproc.config.lookup import FilterType
 from extproc.config.model import DEFAULT_FILTERS
-from extproc.config.nearest import hint, quoted
+from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
 from extproc.config.walk import INVALID, Walker, child
 

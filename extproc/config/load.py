@@ -22,7 +22,7 @@ from extproc.config.optional import absent_providers, split_providers
 from extproc.config.problem import Mark, Problem, Problems, format_problems
 from extproc.config.references import References
 from extproc.config.targets import Absent, check_models, check_prices, present
-from extproc.config.walk import Walker, child
+from extproc.config.walk import Walker, child, sound
 
 _PROVIDERS = inspect.type_info(dict[Name, Provider])
 
@@ -82,7 +82,7 @@ class _Reading:
             filters = read_filters(root.get("filters"), self._walker, self.problems, self._find)
             root, gone = self._leave_out(root.without("filters"))
         config = self._walker.struct(root, Config, "$")
-        if not isinstance(config, Config) or not isinstance(config.providers, dict) or not isinstance(config.models, tuple):
+        if not isinstance(config, Config) or not (sound(config.providers) and sound(config.models)):
             return None
         self._check(config, gone, filters, has_stored_keys)
         return None if self.problems.errors else self._settled(config, filters)

@@ -27,7 +27,8 @@ HeaderName = Annotated[
             r"|authorization|proxy-authorization|x-api-key|api-key|x-goog-api-key|x-openai-key|x-anthropic-key)$)"
             r"(?!x-envoy-|x-headgate-)[!#$%&'*+.^_`|~0-9a-z-]{1,256}$"
         ),
-        description="a header's name in lower case that may be edited: no credential, nothing that frames a message, no `host`, `x-envoy-*` or `x-headgate-*`",
+        description="a header's name in lower case that may be edited: no credential, nothing that frames a message, no `host`, "
+        "`x-envoy-*` or `x-headgate-*`",
     ),
 ]
 # `$` would let a last line feed pass.

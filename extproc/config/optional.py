@@ -1,4 +1,4 @@
-"""Optional providers whose key is not there: found before anything else is read, so that the rest of their section may be empty-handed too."""
+"""Optional providers whose key is not there: found before anything else is read, so that what else they refer to may be missing, too."""
 
 from msgspec.structs import replace
 

@@ -86,7 +86,7 @@ class References:
             referred = True
             parts.append(value)
         parts.append(text[at:])
-        return _checked("".join(parts), "this value, with its references replaced,", referred)
+        return _checked("".join(parts), "this value, with its references replaced,", referred=referred)
 
     def _braces(self, body: str, closed: bool) -> str | Unresolved:
         name, dash, default = body.partition(":-")
@@ -130,7 +130,7 @@ class References:
         return checked if isinstance(checked, Unresolved) else Resolved(checked.text, True, warning)
 
 
-def _checked(value: str, what: str, referred: bool = True) -> Resolved | Unresolved:
+def _checked(value: str, what: str, *, referred: bool = True) -> Resolved | Unresolved:
     if len(value) > MAX_VALUE_BYTES:
         return Unresolved(f"{what} is longer than {MAX_VALUE_BYTES // 1024} KiB", False)
     if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):

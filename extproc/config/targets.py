@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from extproc.config.model import Config, Model, Price
 from extproc.config.nearest import hint, quoted
+from extproc.config.walk import sound
 
 Error = Callable[[str, str], None]
 """Takes a path and a message."""
@@ -45,7 +46,7 @@ def check_models(config: Config, providers: Collection[str], error: Error) -> No
             if isinstance(alias, str):
                 _check_alias(alias, f"{path}.aliases[{which}]", seen, error)
         for field, targets in (("targets", model.targets), ("otherwise", model.otherwise)):
-            for which, target in enumerate(targets if isinstance(targets, tuple) else ()):
+            for which, target in enumerate(targets if sound(targets) else ()):
                 if isinstance(target, str):
                     _check_target(target, f"{path}.{field}[{which}]", providers, error)
 

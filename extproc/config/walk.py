@@ -36,6 +36,11 @@ class _Invalid:
 INVALID: Final = _Invalid()
 
 
+def sound(value: object) -> bool:
+    """False for what stands in for something wrong, which a type checker takes for the real thing."""
+    return value is not INVALID
+
+
 class Place(Struct, frozen=True):
     """Where a value stands, and whether it came from a reference (and so may be a secret)."""
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 # A child that lived shorter than this died of something that a restart does not mend, so restarts slow down.
@@ -47,7 +48,7 @@ class Child:
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
 
     async def _spawn(self) -> None:
-        output = open(self._log, "ab", buffering=0) if self._log else None  # noqa: SIM115 - the child's, closed below
+        output = Path(self._log).open("ab", buffering=0) if self._log else None  # noqa: SIM115 - the child's, closed below
         try:
             # A session of its own: Ctrl-C in the terminal reaches the control process alone, which then ends the others in order.
             self._process = await asyncio.create_subprocess_exec(

@@ -182,7 +182,8 @@ class Gateway:
                 loaded = await asyncio.to_thread(self._source.load)
                 self._files = loaded.files
                 if loaded.config is None:
-                    _log.error("the new configuration is refused, the old one serves on:\n%s", format_problems(loaded.problems, self._source.path))
+                    problems = format_problems(loaded.problems, self._source.path)
+                    _log.error("the new configuration is refused, the old one serves on:\n%s", problems)
                     return False
                 message = await asyncio.to_thread(self._source.message, loaded)
                 await self._swap(loaded.config, message)

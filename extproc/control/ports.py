@@ -29,15 +29,14 @@ def holder(port: int) -> str:
 
 def _listening(port: int) -> list[str]:
     # proc(5): local address in hexadecimal, state 0A is LISTEN, inode in the tenth column.
-    inodes = []
+    inodes: list[str] = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             rows = Path(table).read_text().splitlines()[1:]
         except OSError:
             continue
-        for row in map(str.split, rows):
-            if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port:
-                inodes.append(row[9])
+        listening = (row for row in map(str.split, rows) if row[3] == "0A")
+        inodes += [row[9] for row in listening if int(row[1].rpartition(":")[2], 16) == port]
     return inodes
 
 

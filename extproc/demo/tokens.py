@@ -1,7 +1,7 @@
-"""How the demo provider counts tokens: by a rule that anybody can do again by hand, the same in every dialect.
+r"""How the demo provider counts tokens: by a rule that anybody can do again by hand, the same in every dialect.
 
 A token is a run of up to 12 word characters, or one character that is neither word nor white space (regular expression
-`\\w{1,12}|[^\\w\\s]`). White space is free. A request costs `REQUEST` tokens, plus those of every text in it: system prompts,
+`\w{1,12}|[^\w\s]`). White space is free. A request costs `REQUEST` tokens, plus those of every text in it: system prompts,
 messages, names and arguments of tool calls, tool results, and each tool's name, description and schema; and `IMAGE` tokens an image.
 Objects (arguments, schemas) count as their JSON with sorted keys and no spaces. Roles, ids and the division into messages are
 free, because that is where the dialects differ: a conversation that was translated costs the same.

@@ -1,5 +1,6 @@
 """From `gateway.yaml` to what Envoy is told: a gateway of its own (edge), one beside an application (sidecar), or parts for an Envoy
-that somebody runs (attach)."""
+that somebody runs (attach).
+"""
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
@@ -17,7 +18,8 @@ LOOPBACK = "127.0.0.1"
 
 def compile_edge(config: Config, places: Places, *, files: bool = False) -> Plain:
     """The bootstrap of a gateway. `files`: its providers and routes are in the files of `compile_clusters` and `compile_routes`,
-    which must be there before Envoy starts; else the bootstrap is complete in itself."""
+    which must be there before Envoy starts; else the bootstrap is complete in itself.
+    """
     return bootstrap(config, places, address=config.listener.address, files=files)
 
 

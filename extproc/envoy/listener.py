@@ -42,6 +42,7 @@ from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
 from extproc.envoy.routes import route_configuration
 
+_LEAST_BUFFERED = 64 * 1024 * 1024
 _MOST_BUFFERED = 2**31
 """The field has 32 bits."""
 
@@ -54,8 +55,11 @@ def listener(config: Config, places: Places, *, address: str, files: bool) -> Pl
         # A second Envoy on the port must fail, not share it. What reuse_port is for, even threads, exact balance does better.
         enable_reuse_port=False,
         # The end of an answer waits for the adapter. If a slow client's buffer fills up in that very moment, Envoy tells an upstream
-        # connection to pause that is no more, and crashes (tried on 1.40); so it has to be larger than any answer.
-        per_connection_buffer_limit_bytes=min(max(config.limits.response_body, config.limits.request_body), _MOST_BUFFERED),
+        # connection to pause that is no more, and crashes (tried on 1.40); so it has to be larger than any answer;
+        # than streams, too, which `limits.response_body` does not bound.
+        per_connection_buffer_limit_bytes=min(
+            max(_LEAST_BUFFERED, config.limits.response_body, config.limits.request_body), _MOST_BUFFERED
+        ),
         connection_balance_config=ListenerConnectionBalanceConfig(exact_balance=ListenerConnectionBalanceConfigExactBalance()),
     )
     manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": _manager(config, places, files)}

@@ -64,7 +64,7 @@ def targets(clusters: Iterable[str]) -> dict[str, Any]:
 
 
 def silence(timeouts: "Timeouts") -> float:
-    """Longest silence of a provider, in seconds. Envoy's clock for it also runs before the first byte, so it cannot be shorter than that."""
+    """Longest silence of a provider, in seconds. Envoy's clock for it also runs before the first byte, so it is no shorter than that."""
     return max(timeouts.idle, timeouts.first_byte)
 
 

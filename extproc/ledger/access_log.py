@@ -36,7 +36,6 @@ KEYS = (
 T = TypeVar("T")
 
 
-
 class _Id(Struct):
     request_id: str | None = None
 

@@ -196,7 +196,7 @@ class Collector:
     def _take(self, record: Record, collected: Collected, now: float) -> None:
         _check(record)
         known = self.store.witness(record.id)
-        if known == "worker" or known == record.witness:
+        if known in ("worker", record.witness):
             self.store.stop_waiting(record.id)
             return
         in_ledger = is_entry(record)

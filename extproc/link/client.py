@@ -192,7 +192,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without being a subclass
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without being a subclass
         self._link._connected(self._transport)
 
     def data_received(self, data: bytes) -> None:

@@ -47,7 +47,7 @@ class Peer(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without being a subclass
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without being a subclass
         self._server._joined(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -78,14 +78,17 @@ class Peer(asyncio.Protocol):
         elif frame.kind in (Kind.CALL, Kind.NOTIFY):
             self._called(frame)
 
+    def _handler(self, method: str) -> "Handler":
+        handler = self._server.handlers.get(method)
+        if handler is None:
+            raise LookupError(f"unknown method {method!r}")
+        return handler
+
     def _called(self, frame: Frame) -> None:
         """Handlers that do not wait are answered here and now, without a task."""
-        handler = self._server.handlers.get(frame.method)
         try:
-            if handler is None:
-                raise LookupError(f"unknown method {frame.method!r}")
-            result = handler(self, frame.payload)
-        except Exception as error:  # a handler's bug fails this call, not the connection that all calls share
+            result = self._handler(frame.method)(self, frame.payload)
+        except Exception as error:  # noqa: BLE001 - a handler's bug fails this call, not the connection that all calls share
             self._failed(frame, error)
             return
         if isinstance(result, bytes):
@@ -98,7 +101,7 @@ class Peer(asyncio.Protocol):
     async def _wait(self, frame: Frame, result: Awaitable[bytes]) -> None:
         try:
             self._answer(frame, await result)
-        except Exception as error:  # as above
+        except Exception as error:  # noqa: BLE001 - as above
             self._failed(frame, error)
 
     def _answer(self, frame: Frame, payload: bytes) -> None:

@@ -32,7 +32,7 @@ def _process(open_session: Opener) -> Callable[[object, "grpc.aio.ServicerContex
                 replies = session.receive(message)
                 for reply in await replies if isinstance(replies, Waiting) else replies:
                     await context.write(reply)
-        except Exception:  # the session has told what it was; Envoy, which puts our words into its log, is told no more than this
+        except Exception:  # noqa: BLE001 - the session has told what it was; Envoy, which puts our words into its log, is told no more than this
             await context.abort(grpc.StatusCode.INTERNAL, "broken off")
         finally:
             # This task may be cancelled already (a hang-up cancels the RPC), so what is left has a task of its own.
@@ -46,7 +46,7 @@ def _finish(rest: Waiting[None]) -> None:
     async def ending() -> None:
         try:
             await rest
-        except Exception:  # the exchange is over: there is nobody left to answer, so a bug in its ending can only be told
+        except Exception:  # noqa: BLE001 - the exchange is over: there is nobody left to answer, so a bug in its ending can only be told
             _log.exception("the end of an exchange failed")
 
     task = asyncio.get_running_loop().create_task(ending())

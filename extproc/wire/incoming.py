@@ -57,7 +57,7 @@ class Incoming:
         self.end: bool = piece.end_of_stream if self.part < Part.REQUEST_TRAILERS else True
 
     def headers(self) -> dict[str, str]:
-        """Headers, names in lower case as Envoy has them; repeated ones joined (RFC 9110 section 5.3, cookies by RFC 9113 section 8.2.3)."""
+        """Headers, names in lower case as Envoy has them; repeated ones joined (RFC 9110 section 5.3, cookies: RFC 9113, 8.2.3)."""
         headers: dict[str, str] = {}
         for header in self._piece.headers.headers:
             name = header.key

@@ -5,13 +5,13 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from extproc.values import BodyMode
 from extproc.wire.ext_proc_pb2 import (
     CommonResponse,
     HeaderMutation,
     ProcessingMode,
     ProcessingResponse,
 )
-from extproc.values import BodyMode
 from extproc.wire.incoming import Part
 
 Metadata = Mapping[str, Mapping[str, str]]
@@ -31,6 +31,7 @@ def _put(metadata: Metadata, into: Struct) -> None:
         fields = into.fields[namespace].struct_value.fields
         for key, value in values.items():
             fields[key].string_value = value
+
 
 def _response(part: Part, common: CommonResponse | None = None) -> ProcessingResponse:
     response = ProcessingResponse()

@@ -6,8 +6,10 @@ counted, and the chunk that it makes taken out again for a client that did not a
 
 import gzip
 import json
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +17,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from tests.e2e.books import Entry, entry
+from tests.e2e.books import collected, entry
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.replay import Play, cuts, play_cut
@@ -24,6 +26,9 @@ from tests.e2e.upstream import Demo, Scripted
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 KEPT = {"openai": "gpt-x", "anthropic": "claude-x"}
 DIALECTS = ["openai", "anthropic"]
+
+MOST = 8_000_000
+"""Bytes of the largest answer that is taken."""
 
 # One target, or a second one behind it, where the attempt runs in the adapter.
 WAYS = ["", "pair-"]
@@ -64,6 +69,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, providers: dict[str, Scrip
             {"name": "demo", "targets": ["d"]},
             {"name": "pair-demo", "targets": ["d", "a"]},
         ],
+        "limits": {"response_body": MOST},
     }
     with Gateway(folder(tmp_path_factory), config) as running:
         yield running
@@ -182,7 +188,7 @@ def test_streams_are_made_to_tell_their_usage(gateway: Gateway, providers: dict[
 
 # Answers.
 
-ANSWERS = {
+ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "white space": lambda text: b"\r\n \t" + json.dumps(json.loads(text), indent=3).encode() + b"\n\n  ",
     "escapes": lambda text: text.replace(b"Hi", rb"\u00e9\ud83d\ude00\/ \u2028"),
     "characters": lambda text: text.replace(b"Hi", "é😀/ \u2028 漢字".encode()),
@@ -207,13 +213,14 @@ def ask(dialect: str, way: str = "", **more: Any) -> dict[str, Any]:
     return (chat if dialect == "openai" else message)("Hi", way + KEPT[dialect], **more)
 
 
-def check_counted(gateway: Gateway, answer: httpx.Response) -> Entry:
+def check_counted(gateway: Gateway, *answers: httpx.Response) -> None:
     """The ledger has the tokens of `answer_of` and of `STREAMS`, and knows that they are no guess."""
-    found = entry(gateway, answer.headers["x-request-id"])
-    assert (found["input"], found["output"], found["outcome"]) == (7, 3, "complete")
-    assert not found["estimated"]
-    assert not found["partial"]
-    return found
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    books = collected(gateway, ids)
+    for found in (books[id] for id in ids):
+        assert (found["input"], found["output"], found["outcome"]) == (7, 3, "complete")
+        assert not found["estimated"]
+        assert not found["partial"]
 
 
 USAGE = b'data: {"id":"1","model":"gpt-x-2026","choices" : [ ],"usage":{"prompt_tokens":7,"completion_tokens":3}}'
@@ -252,12 +259,13 @@ def test_a_stream_stays_as_it_is(gateway: Gateway, providers: dict[str, Scripted
     stream = b"".join(STREAMS[dialect]).replace(b"\n", ENDS[ends])
     asked = {"stream_options": {"include_usage": True}} if dialect == "openai" else {}
     body = json.dumps(ask(dialect, way, stream=True, **asked)).encode()
+    answers = []
     for places in ([], cuts(stream, 1), cuts(stream, 2)):
         providers[dialect].handler = play_cut(stream, places)
-        answer = post(gateway, dialect, body)
-        assert answer.content == stream
+        answers.append(post(gateway, dialect, body))
+        assert answers[-1].content == stream
         assert providers[dialect].bodies[-1] == body
-        check_counted(gateway, answer)
+    check_counted(gateway, *answers)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -265,14 +273,45 @@ def test_a_stream_stays_as_it_is(gateway: Gateway, providers: dict[str, Scripted
 def test_usage_that_nobody_asked_for_is_taken_out(gateway: Gateway, providers: dict[str, Scripted], ends: str, way: str) -> None:
     pieces = [piece.replace(b"\n", ENDS[ends]) for piece in STREAMS["openai"]]
     stream = b"".join(pieces)
+    answers = []
     for places in ([], cuts(stream, 1), cuts(stream, 2)):
         providers["openai"].handler = play_cut(stream, places)
-        answer = post(gateway, "openai", json.dumps(ask("openai", way, stream=True)).encode())
-        assert answer.content == b"".join(piece for piece in pieces if b"prompt_tokens" not in piece)
-        check_counted(gateway, answer)
+        answers.append(post(gateway, "openai", json.dumps(ask("openai", way, stream=True)).encode()))
+        assert answers[-1].content == b"".join(piece for piece in pieces if b"prompt_tokens" not in piece)
+    check_counted(gateway, *answers)
+
+
+def test_completions_of_old_tell_their_usage_too(gateway: Gateway, providers: dict[str, Scripted]) -> None:
+    pieces = [b'data: {"choices":[{"index":0,"text":"Hi","finish_reason":"stop"}]}\n\n', USAGE + b"\n\n", b"data: [DONE]\n\n"]
+    providers["openai"].handler = play_cut(b"".join(pieces), [])
+    answer = httpx.post(f"{gateway.url}/v1/completions", json={"model": "gpt-x", "prompt": "Hi", "stream": True})
+    assert json.loads(providers["openai"].bodies[-1])["stream_options"] == {"include_usage": True}
+    assert answer.content == pieces[0] + pieces[2]
+    check_counted(gateway, answer)
 
 
 # Sizes.
+
+
+def test_slow_readers_harm_nobody(gateway: Gateway, providers: dict[str, Scripted]) -> None:
+    """Envoy has crashed over this: docs/envoy.md."""
+    piece = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * 500 + b'"}}]}\n\n'
+    stream = piece * 5000 + USAGE + b"\n\ndata: [DONE]\n\n"
+    providers["openai"].handler = play_cut(stream, list(range(0, len(stream), 200_000))[1:])
+    pid = gateway.envoy()
+
+    def read(pause: float) -> int:
+        size = 0
+        request = ask("openai", "pair-", stream=True, stream_options={"include_usage": True})
+        with httpx.stream("POST", f"{gateway.url}{PATHS['openai']}", json=request, timeout=30) as answer:
+            for chunk in answer.iter_raw(65_536):
+                size += len(chunk)
+                time.sleep(pause)
+        return size
+
+    with ThreadPoolExecutor(8) as readers:
+        assert list(readers.map(read, [0.0, 0.005, 0.01, 0.015] * 2)) == [len(stream)] * 8
+    assert gateway.envoy() == pid
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -354,6 +393,7 @@ def test_a_provider_that_compresses_unasked(
 ) -> None:
     told = json.dumps(answer_of(provider)).encode()
     packed = PACKED[encoding](told)
+    answers = []
     for handler in (whole(packed, {"content-encoding": encoding}), play_whole(packed, [1, 9, 30], {"content-encoding": encoding})):
         providers[provider].handler = handler
         answer = post(gateway, client, json.dumps({**ask(client), "model": way + KEPT[provider]}).encode())
@@ -361,7 +401,8 @@ def test_a_provider_that_compresses_unasked(
         said = answer.json()
         assert (said["choices"][0]["message"]["content"] if client == "openai" else said["content"][0]["text"]) == "Hi"
         assert client != provider or answer.content == told
-        check_counted(gateway, answer)
+        answers.append(answer)
+    check_counted(gateway, *answers)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -374,13 +415,15 @@ def test_a_stream_that_is_compressed_unasked(
     pieces = [packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH) for piece in STREAMS[provider]] + [packer.flush()]
     packed = b"".join(pieces)
     asked = {"stream_options": {"include_usage": True}} if client == "openai" else {}
+    answers = []
     for places in ([sum(map(len, pieces[:count])) for count in range(1, len(pieces))], cuts(packed, 1)):
         providers[provider].handler = play_cut(packed, places, {"content-encoding": "gzip"})
-        answer = post(gateway, client, json.dumps({**ask(client, stream=True, **asked), "model": way + KEPT[provider]}).encode())
+        answer = post(gateway, client, json.dumps({**ask(client, stream=True), **asked, "model": way + KEPT[provider]}).encode())
         assert "content-encoding" not in answer.headers
         assert "é" in answer.text
         assert client != provider or answer.content == b"".join(STREAMS[provider])
-        check_counted(gateway, answer)
+        answers.append(answer)
+    check_counted(gateway, *answers)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -401,7 +444,8 @@ def test_an_error_that_is_compressed_unasked(
 @pytest.mark.parametrize("client", DIALECTS)
 @pytest.mark.parametrize("status", [200, 400])
 def test_a_compression_that_nobody_can_undo(gateway: Gateway, providers: dict[str, Scripted], status: int, client: str, way: str) -> None:
-    providers["openai"].handler = whole(b"\x1b\x02\x00\xf8\xffnot to be read", {"content-encoding": "br"}, status)
+    for provider in providers.values():
+        provider.handler = whole(b"\x1b\x02\x00\xf8\xffnot to be read", {"content-encoding": "br"}, status)
     answer = post(gateway, client, json.dumps({**ask(client), "model": f"{way}gpt-x"}).encode())
     assert answer.status_code == (502 if status == 200 else 400)
     assert "content-encoding" not in answer.headers
@@ -409,3 +453,14 @@ def test_a_compression_that_nobody_can_undo(gateway: Gateway, providers: dict[st
     assert "compressed" in error["message"]
     found = entry(gateway, answer.headers["x-request-id"])
     assert (found["outcome"], found["status"]) == ("error", answer.status_code)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("client", DIALECTS)
+def test_a_small_answer_that_unpacks_to_a_large_one(gateway: Gateway, providers: dict[str, Scripted], client: str, way: str) -> None:
+    packed = gzip.compress(json.dumps(answer_of("openai", "x" * MOST)).encode())
+    providers["openai"].handler = whole(packed, {"content-encoding": "gzip"})
+    answer = post(gateway, client, json.dumps({**ask(client), "model": f"{way}gpt-x"}).encode())
+    assert answer.status_code == 502
+    assert f"more than {MOST} bytes" in answer.json()["error"]["message"]
+    assert entry(gateway, answer.headers["x-request-id"])["status"] == 502
