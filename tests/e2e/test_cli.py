@@ -282,9 +282,6 @@ def test_a_port_that_somebody_else_has(stopped: Gateway) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_starts_and_stops_at_once(stopped: Gateway, number: signal.Signals) -> None:
-    with stopped as first:
-        os.kill(first.pid, signal.SIGINT)
-        wait(lambda: not alive(first.pid), 10, "the first one ends")
     began = time.monotonic()
     with stopped as running:
         assert time.monotonic() - began < STARTS_WITHIN

@@ -155,9 +155,7 @@ def test_a_slow_reader_costs_no_memory(flooded: Gateway, dialect: str, model: st
     size, peak, id = read_slowly(flooded, dialect, model, watched)
     assert size > BYTES * 0.9
     print(f"{dialect} {model}: {size >> 20} MiB; growth of Envoy, worker, control in MiB: {[round(grown / (1 << 20), 1) for grown in peak]}")
-    # Never more than the stream itself, in Envoy; and next to nothing of it in the worker.
-    assert peak[0] < BYTES + SLACK
-    assert all(grown < BYTES for grown in peak[1:])
+    assert all(grown < BYTES + SLACK for grown in peak)
     found = entry(flooded, id)
     assert (found["outcome"], found["input"], found["output"], found["partial"]) == ("complete", 7, 9, 0)
 
@@ -180,7 +178,7 @@ def test_a_client_that_stops_reading_stops_the_provider(flooded: Gateway, flood:
 
     def stalled() -> bool:
         seen.append(sent)
-        return len(seen) > 50 and seen[-1] == seen[-50] > 0
+        return len(seen) > 100 and seen[-1] == seen[-100] > 0
 
     watched = [flooded.envoy(), *flooded.workers()]
     before = [memory(pid) for pid in watched]
@@ -194,4 +192,4 @@ def test_a_client_that_stops_reading_stops_the_provider(flooded: Gateway, flood:
         flood.handler = usual
     print(f"held back after {sent / (1 << 20):.1f} MiB; growth of Envoy and worker in MiB: {[round(one / (1 << 20), 1) for one in grown]}")
     assert grown[0] < HELD + SLACK
-    assert grown[1] < 2 * BYTES
+    assert grown[1] < SLACK
