@@ -22,10 +22,10 @@ from extproc.dialects.sse import Splitter
 from extproc.endpoints import endpoint
 from extproc.errors import Fault, Reject
 from extproc.filter import Handler, Tap
-from extproc.ledger.record import Outcome, Record
+from extproc.ledger.record import Record
 from extproc.relayed import Relayed
 from extproc.snapshot import Snapshot
-from extproc.usage import broken_off
+from extproc.tally import tally
 from extproc.use import Use
 from extproc.values import BodyMode, Request, Response, Target
 
@@ -234,7 +234,8 @@ class Exchange:
         if "request-id" not in headers or "request-id" in remove:
             self._name(response)
         response.attempts = attempts
-        response.target = self._target()
+        # Envoy may have refused it before anybody was asked.
+        response.target = self._target() if attempts or not local else None
         self._follow(response)
         if self._answering is not None:
             if mode and not response.stream and any(tap.whole for tap in self._following):
@@ -342,6 +343,7 @@ class Exchange:
         if response is None:
             # Refused by Envoy before any answer of ours, or given up by the client while it waited.
             self.response = response = Response(0, {}, origin="envoy")
+            response.target = self._target()
         if response.ended:
             return
         answering = self._answering
@@ -367,49 +369,4 @@ class Exchange:
 
     def settle(self) -> Record:
         """The record, brought up to what is known now."""
-        record, response, answering = self.request.record, self.response, self._answering
-        record.tenant, record.key = self.request.identity.tenant, self.request.identity.key
-        record.duration = time.perf_counter() - self._started
-        if response is None:
-            self._expect(record)
-            return record
-        record.status = response.status
-        target = response.target
-        if target is not None:
-            record.provider, record.target, record.attempts = target.provider, target.model, response.attempts
-        record.answered = response.answered
-        if answering is not None:
-            record.error = answering.error or record.error
-            record.metered = response.usage is not None or self.request.endpoint.kind == "chat"
-        self._count(record, response)
-        record.outcome = _outcome(response, record.error)
-        record.partial = record.outcome in ("client_closed", "provider_broke", "killed") and bool(record.provider)
-        return record
-
-    def _expect(self, record: Record) -> None:
-        # No answer yet: for the case that this worker does not live to see it, who was asked first.
-        if self.request.targets:
-            record.provider, record.target = self.request.targets[0].provider, self.request.targets[0].model
-
-    def _count(self, record: Record, response: Response) -> None:
-        answering = self._answering
-        if response.usage is not None:
-            record.usage, record.estimated = response.usage, response.estimated
-        if answering is None or response.status >= 400 or self.request.endpoint.kind != "chat":
-            return
-        if response.usage is None or not answering.finished:
-            # Broken off before the final count, or a provider that never counts: what was seen is better than nothing.
-            guess = broken_off(response.usage, len(self.request.body), answering.text)
-            if guess is not None:
-                record.usage, record.estimated = guess, True
-
-
-def _outcome(response: Response, error: str) -> Outcome:
-    if response.ended in ("client_closed", "provider_broke"):
-        return response.ended
-    if response.origin == "gateway" and response.status >= 400:
-        return "rejected"
-    if error.startswith("ext_proc_"):
-        # Envoy's word for an attempt whose worker died: another one than this.
-        return "killed"
-    return "error" if response.status >= 400 else "complete"
+        return tally(self.request, self.response, self._answering, time.perf_counter() - self._started)

@@ -273,7 +273,10 @@ def _union(old: Config, new: Config) -> Config:
 
 
 def _needs_restart(old: Config, new: Config) -> list[str]:
-    return [name for name in ("listener", "admin", "workers", "envoy_threads", "state") if getattr(old, name) != getattr(new, name)]
+    found = [name for name in ("listener", "admin", "workers", "envoy_threads", "state") if getattr(old, name) != getattr(new, name)]
+    # These stand in Envoy's bootstrap; the other limits are the workers' or the routes'.
+    limits = ("request_headers", "concurrent_requests")
+    return found + [f"limits.{name}" for name in limits if getattr(old.limits, name) != getattr(new.limits, name)]
 
 
 async def run(gateway: Gateway, on_ready: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+import logging
 import os
 import signal
 import threading
@@ -34,6 +35,7 @@ MAKE = {"openai": chat, "anthropic": message}
 MODELS = ("o-only", "a-only", "o-then-a")
 MEMORY = 200_000
 _numbers = itertools.count()
+_log = logging.getLogger(__name__)
 
 
 def key(name: str) -> dict[str, str]:
@@ -51,6 +53,11 @@ def zero(dialect: str, model: str, text: str, **more: Any) -> dict[str, Any]:
     return MAKE[dialect](text, model, temperature=0, **more)
 
 
+def taken(gateway: Gateway) -> int:
+    """How often it has taken a new configuration."""
+    return gateway.log.read_text().count("new configuration in force")
+
+
 class Site:
     """One gateway with two workers and a shared memory, or two gateways on one Redis."""
 
@@ -66,23 +73,25 @@ class Site:
             return
         self._settings = settings
         filters = [*self._document["filters"][:-1], {"cache": settings}]
-        loaded = [gateway.log.read_text().count("new configuration in force") for gateway in self.gateways]
+        loaded = [taken(gateway) for gateway in self.gateways]
         for gateway in self.gateways:
             gateway.write({**self._document, "filters": filters})
-        for gateway, before in zip(self.gateways, loaded, strict=True):
-            gateway.until(lambda g=gateway, n=before: g.log.read_text().count("new configuration in force") > n, "the settings are in force")
+        wanted = [count + 1 for count in loaded]
+        self.gateways[0].until(lambda: [taken(gateway) for gateway in self.gateways] == wanted, "the settings are in force everywhere")
 
-    def ask(self, dialect: str, document: Any, who: str = "alice", path: str = "", timeout: float = 30, **headers: str) -> httpx.Response:
-        """Asks the next gateway; `document` may be bytes. Headers are named with underscores."""
+    def ask(
+        self, dialect: str, document: Any, who: str = "alice", path: str = "", *, timeout: float = 30, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """Asks the next gateway; `document` may be bytes."""
         content = document if isinstance(document, bytes) else json.dumps(document).encode()
-        sent = {"content-type": "application/json", **key(who), **{name.replace("_", "-"): value for name, value in headers.items()}}
+        sent = {"content-type": "application/json", **key(who), **(headers or {})}
         return httpx.post(next(self._turns).url + (path or PATHS[dialect]), content=content, headers=sent, timeout=timeout)
 
-    def word(self, dialect: str, document: Any, who: str = "alice", path: str = "", **headers: str) -> str:
+    def word(self, dialect: str, document: Any, who: str = "alice", path: str = "", headers: dict[str, str] | None = None) -> str:
         """`hit`, `miss`, `bypass`, or empty."""
-        answer = self.ask(dialect, document, who, path, **headers)
+        answer = self.ask(dialect, document, who, path, headers=headers)
         assert answer.status_code == 200, answer.text
-        return answer.headers.get("x-headgate-cache", "")
+        return str(answer.headers.get("x-headgate-cache", ""))
 
 
 @pytest.fixture(scope="module")
@@ -187,31 +196,33 @@ def test_an_answer_is_forgotten_after_its_time(site: Site) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_tenants_never_share(site: Site, openai_provider: Demo, stream: bool) -> None:
     question = zero("openai", "o-only", fresh(), stream=stream)
-    assert [site.word("openai", question, who) for who in ("alice", "hatter", "bob", "bob", "alice")] == ["miss", "hit", "miss", "hit", "hit"]
+    callers = ("alice", "hatter", "bob", "bob", "alice")
+    assert [site.word("openai", question, who) for who in callers] == ["miss", "hit", "miss", "hit", "hit"]
     assert len(openai_provider.requests()) == 2
 
 
 def test_what_makes_another_question(site: Site) -> None:
     question = {**zero("anthropic", "a-only", fresh()), "metadata": {"user_id": "u"}, "top_k": 5}
-    version = {"anthropic_version": "2023-06-01"}
-    assert site.word("anthropic", question, **version) == "miss"
+    version = {"anthropic-version": "2023-06-01"}
+    assert site.word("anthropic", question, headers=version) == "miss"
     turned = json.dumps(dict(reversed(question.items())), indent=3).encode()
     assert turned.index(b"top_k") < turned.index(b"model")
-    assert site.word("anthropic", turned, **version, user_agent="another", x_something="else") == "hit"
-    others: list[dict[str, Any]] = [
-        {"document": {**question, "top_k": 6}},
-        {"document": {**question, "metadata": {"user_id": "v"}}},
-        {"document": {**question, "unknown": None}},
-        {"document": {**question, "messages": [*question["messages"], {"role": "assistant", "content": "Well,"}]}},
-        {"document": {**question, "model": "o-only"}},
-        {"path": "/v1/messages?beta=true"},
-        {"anthropic_version": "2023-01-01"},
-        {"anthropic_beta": "x"},
-        {"x_headgate_strict": "true"},
+    assert site.word("anthropic", turned, headers={**version, "user-agent": "another", "x-something": "else"}) == "hit"
+    documents = [
+        {**question, "top_k": 6},
+        {**question, "metadata": {"user_id": "v"}},
+        {**question, "unknown": None},
+        {**question, "messages": [*question["messages"], {"role": "assistant", "content": "Well,"}]},
+        {**question, "model": "o-only"},
     ]
-    for changes in others:
-        asked = {"document": question, **version, **changes}
-        assert [site.word("anthropic", **asked) for _ in range(2)] == ["miss", "hit"], changes
+    headers = [{"anthropic-version": "2023-01-01"}, {"anthropic-beta": "x"}, {"x-headgate-strict": "true"}]
+    others: list[dict[str, Any]] = [
+        *({"document": one, "headers": version} for one in documents),
+        *({"document": question, "headers": {**version, **one}} for one in headers),
+        {"document": question, "headers": version, "path": "/v1/messages?beta=true"},
+    ]
+    for asked in others:
+        assert [site.word("anthropic", **asked) for _ in range(2)] == ["miss", "hit"], asked
     # The same bytes, valid in both dialects.
     both = zero("anthropic", "o-only", fresh())
     assert [site.word(dialect, both) for dialect in ("openai", "anthropic", "openai")] == ["miss", "miss", "hit"]
@@ -319,7 +330,7 @@ def test_errors_are_never_kept(site: Site, openai_provider: Demo, status: int) -
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_fallback_s_answer_does_not_outlive_the_trouble(site: Site, openai_provider: Demo, anthropic_provider: Demo, stream: bool) -> None:
+def test_a_fallback_s_answer_is_not_kept(site: Site, openai_provider: Demo, anthropic_provider: Demo, stream: bool) -> None:
     question = zero("openai", "o-then-a", f"{fresh()} [demo@openai: status=503]", stream=stream)
     assert [site.word("openai", question) for _ in range(2)] == ["miss", "miss"]
     assert len(anthropic_provider.requests()) == len(openai_provider.requests()) == 2
@@ -330,18 +341,18 @@ def test_a_fallback_s_answer_does_not_outlive_the_trouble(site: Site, openai_pro
 
 def test_cache_control(site: Site, openai_provider: Demo) -> None:
     question = zero("openai", "o-only", fresh())
-    assert site.word("openai", question, cache_control="no-store") == "bypass"
-    first = site.ask("openai", question, cache_control="no-cache")
-    again = site.ask("openai", question, cache_control="No-Cache, max-age=10")
+    assert site.word("openai", question, headers={"cache-control": "no-store"}) == "bypass"
+    first = site.ask("openai", question, headers={"cache-control": "no-cache"})
+    again = site.ask("openai", question, headers={"cache-control": "No-Cache, max-age=10"})
     assert [first.headers["x-headgate-cache"], again.headers["x-headgate-cache"]] == ["miss", "miss"]
-    found = site.ask("openai", question, cache_control="max-age=60")
+    found = site.ask("openai", question, headers={"cache-control": "max-age=60"})
     assert found.headers["x-headgate-cache"] == "hit"
     assert found.json()["id"] == again.json()["id"] != first.json()["id"]
-    assert site.word("openai", question, cache_control="no-store") == "bypass"
+    assert site.word("openai", question, headers={"cache-control": "no-store"}) == "bypass"
     assert len(openai_provider.requests()) == 4
     site.gateways[0].until(lambda: int(site.ask("openai", question).headers["age"]) >= 2, "it is old enough", 5)
-    assert site.word("openai", question, cache_control="max-age=1") == "miss"
-    assert site.word("openai", question, cache_control="max-age=1") == "hit"
+    assert site.word("openai", question, headers={"cache-control": "max-age=1"}) == "miss"
+    assert site.word("openai", question, headers={"cache-control": "max-age=1"}) == "hit"
     assert len(openai_provider.requests()) == 5
 
 
@@ -413,7 +424,7 @@ class Stage:
         return web.json_response({"id": f"c{self.asked}", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage})
 
 
-def wait_in_line(site: Site, pool: ThreadPoolExecutor, question: dict[str, Any], stage: Stage, count: int) -> list["Future[httpx.Response]"]:
+def wait_in_line(site: Site, pool: ThreadPoolExecutor, question: Any, stage: Stage, count: int) -> "list[Future[httpx.Response]]":
     """Callers who wait, after somebody has the lead: they do not ask the provider."""
     site.gateways[0].until(lambda: stage.asked == 1, "the leader is at the provider")
     waiters = [pool.submit(site.ask, "openai", question) for _ in range(count)]
@@ -492,7 +503,7 @@ def test_the_leader_s_worker_is_killed(site: Site, where: str, scripted: Scripte
     for gateway, pid in victims:
         # Which worker leads is nobody's business, so they are killed one after the other until the leader is dead.
         os.kill(pid, signal.SIGKILL)
-        gateway.until(lambda g=gateway, p=pid: p not in g.workers() and len(g.workers()) == len(victims) // len(site.gateways), "a new worker")
+        until_replaced(gateway, pid, len(victims) // len(site.gateways))
         # Those who ask now wait, too, while the leader lives.
         waiters += [pool.submit(site.ask, "openai", question) for _ in range(2)]
         if leader.done() or _done_soon(leader):
@@ -506,6 +517,11 @@ def test_the_leader_s_worker_is_killed(site: Site, where: str, scripted: Scripte
     # Shared memory knows of the death at once; a Redis does not, so those who wait there wait as long as they may.
     assert took < (4 if where == "memory" else 7)
     assert site.word("openai", question) == "hit"
+
+
+def until_replaced(gateway: Gateway, pid: int, workers: int) -> None:
+    """Waits until a killed worker is gone, and there are as many as before."""
+    gateway.until(lambda: pid not in gateway.workers() and len(gateway.workers()) == workers, "there is a new worker")
 
 
 def _done_soon(future: "Future[httpx.Response]") -> bool:
@@ -557,7 +573,7 @@ def test_a_redis_that_is_stopped_or_gone_costs_its_time_out_at_most(on_redis: Si
             results += threads.map(timed, [zero("openai", "o-only", fresh()) for _ in range(16)])
         assert {word for word, _ in results} == {"miss"}
         slowest = max(took for _, took in results)
-        print(f"{trouble.__name__}: the slowest took {slowest:.3f} s")
+        _log.info("after %s, the slowest took %.3f s", trouble.__name__, slowest)
         assert slowest < TIMEOUT + 0.5
         relief()
         # It is used again as soon as it has answered.

@@ -5,7 +5,9 @@ Delays are measured against the same provider asked directly, in runs that take 
 
 import asyncio
 import contextlib
+import itertools
 import json
+import logging
 import os
 import socket
 import statistics
@@ -25,6 +27,7 @@ from tests.e2e.upstream import Demo, Scripted
 
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 MAKE = {"openai": chat, "anthropic": message}
+_log = logging.getLogger(__name__)
 GAP = 0.03
 WORDS = 8
 RUNS = 3
@@ -67,9 +70,9 @@ def test_every_event_is_passed_on_at_once(gateway: Gateway, openai_provider: Dem
         first.append(through[0] - directly[0])
         added += [there - here for there, here in zip(through[1:], directly[1:], strict=True)]
         # Each comes by itself: none waited for another.
-        gaps = [later - earlier for earlier, later in zip(through, through[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(through)]
         assert statistics.median(gaps) > GAP * 0.7
-    print(f"{way}: first event +{statistics.median(first) * 1000:.1f} ms, others +{statistics.median(added) * 1000:.1f} ms (medians)")
+    _log.info("%s: first event +%.1f ms, others +%.1f ms (medians)", way, statistics.median(first) * 1000, statistics.median(added) * 1000)
     assert statistics.median(first) < MOST
     assert statistics.median(added) < MOST
 
@@ -154,7 +157,7 @@ def test_a_slow_reader_costs_no_memory(flooded: Gateway, dialect: str, model: st
     watched = [flooded.envoy(), *flooded.workers(), flooded.pid]
     size, peak, id = read_slowly(flooded, dialect, model, watched)
     assert size > BYTES * 0.9
-    print(f"{dialect} {model}: {size >> 20} MiB; growth of Envoy, worker, control in MiB: {[round(grown / (1 << 20), 1) for grown in peak]}")
+    _log.info("%s %s: growth of Envoy, worker and control process in KiB: %s", dialect, model, [grown >> 10 for grown in peak])
     assert all(grown < BYTES + SLACK for grown in peak)
     found = entry(flooded, id)
     assert (found["outcome"], found["input"], found["output"], found["partial"]) == ("complete", 7, 9, 0)
@@ -163,6 +166,7 @@ def test_a_slow_reader_costs_no_memory(flooded: Gateway, dialect: str, model: st
 def test_a_client_that_stops_reading_stops_the_provider(flooded: Gateway, flood: Scripted) -> None:
     """Nothing is read ahead without bound. The kernel's own buffers, tens of MiB on some machines, are nobody's memory here."""
     sent, usual = 0, flood.handler
+    seen: list[int] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
         nonlocal sent
@@ -182,7 +186,7 @@ def test_a_client_that_stops_reading_stops_the_provider(flooded: Gateway, flood:
 
     watched = [flooded.envoy(), *flooded.workers()]
     before = [memory(pid) for pid in watched]
-    flood.handler, seen = answer, []
+    flood.handler = answer
     try:
         with httpx.stream("POST", flooded.url + PATHS["openai"], json=chat("Go", "flood", stream=True)) as reply:
             next(reply.iter_raw())
@@ -190,6 +194,6 @@ def test_a_client_that_stops_reading_stops_the_provider(flooded: Gateway, flood:
             grown = [memory(pid) - base for pid, base in zip(watched, before, strict=True)]
     finally:
         flood.handler = usual
-    print(f"held back after {sent / (1 << 20):.1f} MiB; growth of Envoy and worker in MiB: {[round(one / (1 << 20), 1) for one in grown]}")
+    _log.info("held back after %d KiB; growth of Envoy and worker in KiB: %s", sent >> 10, [one >> 10 for one in grown])
     assert grown[0] < HELD + SLACK
     assert grown[1] < SLACK
