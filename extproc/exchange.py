@@ -343,7 +343,7 @@ class Exchange:
         if response is None:
             # Refused by Envoy before any answer of ours, or given up by the client while it waited.
             self.response = response = Response(0, {}, origin="envoy")
-            response.target = self._target()
+            response.target = self._target() if self.call is not None else None
         if response.ended:
             return
         answering = self._answering
