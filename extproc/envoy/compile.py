@@ -6,12 +6,12 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 
 from extproc.config.model import Config
+from extproc.envoy.attach import shared_manager_parts, shared_virtual_host
 from extproc.envoy.bootstrap import bootstrap, runtime
 from extproc.envoy.clusters import provider_clusters, worker_clusters
-from extproc.envoy.listener import connection_manager_parts
 from extproc.envoy.message import Plain, typed
 from extproc.envoy.places import Places
-from extproc.envoy.routes import route_configuration, virtual_host
+from extproc.envoy.routes import route_configuration
 
 LOOPBACK = "127.0.0.1"
 
@@ -32,8 +32,8 @@ def compile_attach(config: Config, places: Places) -> Plain:
     """What an Envoy that is already there needs: a runtime layer, fields of its HTTP connection manager, a virtual host, and clusters."""
     return {
         "layered_runtime": runtime(),
-        "http_connection_manager": connection_manager_parts(config, places),
-        "virtual_host": virtual_host(config),
+        "http_connection_manager": shared_manager_parts(config, places),
+        "virtual_host": shared_virtual_host(config),
         "validate_clusters": False,
         "clusters": worker_clusters(config, places) + provider_clusters(config, places, adapter=True),
     }

@@ -16,8 +16,10 @@ _NOTES = {
     "layered_runtime": "For your bootstrap: Envoy crashes without it, on long answers of models that have several targets. For the same\n"
     "reason give your listener a per_connection_buffer_limit_bytes larger than any answer.",
     "http_connection_manager": "Fields for your HTTP connection manager. http_filters go directly before its router filter.\n"
-    "For a line an attempt, add access_log's file logger to that router's upstream_log as well, with another path.",
-    "virtual_host": "For the virtual_hosts of its route configuration; narrow the domains to those that it shall serve.",
+    "For a line an attempt, add access_log's file logger to that router's upstream_log as well, with another path.\n"
+    "Your other virtual hosts are left alone, but that callers' x-request-id and x-envoy-* headers are taken off there, too.",
+    "virtual_host": "For the virtual_hosts of its route configuration; narrow the domains to those that it shall serve.\n"
+    "Keep its name: by it, Envoy's own replies and the log's lines are known for ours.",
     "validate_clusters": "For that route configuration itself: a request without a target is sent to a cluster that exists nowhere.",
     "clusters": "For static_resources.clusters. The first two must stay static: changing them by CDS would cut every answer under way.",
 }

@@ -133,11 +133,15 @@ _ANTHROPIC = (
 )
 
 
-def local_reply_config(config: Config) -> Plain:
-    """All replies in both dialects: Anthropic's first, then OpenAI's, which is also for requests too broken to tell."""
+def local_reply_config(config: Config, *, only: str = "") -> Plain:
+    """All replies in both dialects: Anthropic's first, then OpenAI's, which is also for requests too broken to tell.
+
+    `only`: a CEL condition that all of them have besides.
+    """
     replies = _replies(config)
-    anthropic = [_mapper(f"{_NOT_OURS} && {_ANTHROPIC} && ({reply.when})", _anthropic(reply)) for reply in replies]
-    return {"mappers": anthropic + [_mapper(f"{_NOT_OURS} && ({reply.when})", _openai(reply)) for reply in replies]}
+    first = f"{only} && {_NOT_OURS}" if only else _NOT_OURS
+    anthropic = [_mapper(f"{first} && {_ANTHROPIC} && ({reply.when})", _anthropic(reply)) for reply in replies]
+    return {"mappers": anthropic + [_mapper(f"{first} && ({reply.when})", _openai(reply)) for reply in replies]}
 
 
 def _mapper(expression: str, body: Plain) -> Plain:

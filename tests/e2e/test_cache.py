@@ -34,6 +34,8 @@ PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 MAKE = {"openai": chat, "anthropic": message}
 MODELS = ("o-only", "a-only", "o-then-a")
 MEMORY = 200_000
+# Without certificates, which take longer to load than most requests; and a connection for each request, as most clients have.
+CLIENT = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0))
 _numbers = itertools.count()
 _log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ class Site:
         """Asks the next gateway; `document` may be bytes."""
         content = document if isinstance(document, bytes) else json.dumps(document).encode()
         sent = {"content-type": "application/json", **key(who), **(headers or {})}
-        return httpx.post(next(self._turns).url + (path or PATHS[dialect]), content=content, headers=sent, timeout=timeout)
+        return CLIENT.post(next(self._turns).url + (path or PATHS[dialect]), content=content, headers=sent, timeout=timeout)
 
     def word(self, dialect: str, document: Any, who: str = "alice", path: str = "", headers: dict[str, str] | None = None) -> str:
         """`hit`, `miss`, `bypass`, or empty."""
@@ -287,7 +289,7 @@ def twice(site: Site, questions: list[tuple[str, dict[str, Any]]]) -> None:
         for _ in range(2):
             headers = {**key("alice"), "anthropic-version": "2023-06-01"}
             try:
-                with httpx.stream("POST", site.gateways[-1].url + PATHS[dialect], json=question, headers=headers) as answer:
+                with CLIENT.stream("POST", site.gateways[-1].url + PATHS[dialect], json=question, headers=headers) as answer:
                     assert answer.headers.get("x-headgate-cache", "miss") == "miss"
                     answer.read()
             except httpx.RemoteProtocolError:
@@ -313,7 +315,7 @@ def test_a_whole_body_that_is_none_is_never_kept(site: Site, openai_provider: De
 def test_a_stream_that_its_client_left_is_never_kept(site: Site, openai_provider: Demo, anthropic_provider: Demo, model: str) -> None:
     provider = anthropic_provider if model == "a-only" else openai_provider
     question = zero("openai", model, f"{fresh()} [demo: tokens=25 gap=0.02]", stream=True)
-    with httpx.stream("POST", site.gateways[0].url + PATHS["openai"], json=question, headers=key("alice")) as answer:
+    with CLIENT.stream("POST", site.gateways[0].url + PATHS["openai"], json=question, headers=key("alice")) as answer:
         next(answer.iter_bytes())
     site.gateways[0].until(lambda: provider.open()["hung_up"], "the provider was told")
     assert [site.word("openai", question) for _ in range(2)] == ["miss", "hit"]
@@ -367,7 +369,7 @@ def test_a_large_answer_is_not_kept(site: Site, openai_provider: Demo) -> None:
 def test_hits_are_metered_as_such(site: Site, openai_provider: Demo) -> None:
     for gateway, stream in ((site.gateways[0], False), (site.gateways[-1], True)):
         question = zero("openai", "o-only", f"{fresh()} [demo: tokens=33]", stream=stream)
-        answers = [httpx.post(gateway.url + PATHS["openai"], json=question, headers=key("hatter")) for _ in range(2)]
+        answers = [CLIENT.post(gateway.url + PATHS["openai"], json=question, headers=key("hatter")) for _ in range(2)]
         ids = [answer.headers["x-request-id"] for answer in answers]
         found = collected(gateway, ids)
         miss, hit = (found[id] for id in ids)

@@ -121,7 +121,7 @@ class Load:
         self.long.append(asked)
 
         def run() -> None:
-            with httpx.Client() as client:
+            with httpx.Client(verify=False) as client:
                 asked.send(client, self._gateway.url, f"Long [demo: {directives}]", KEYED, self._stop)
 
         thread = threading.Thread(target=run, daemon=True)
@@ -130,14 +130,14 @@ class Load:
 
     def _steady(self, number: int) -> None:
         dialect, model = tuple(PATHS)[number % 2], ("o-only", "a-only", "o-then-a")[number % 3]
-        with httpx.Client() as client:
+        with httpx.Client(verify=False) as client:
             while not self._stop.is_set():
                 self.asked.append(Asked(dialect, model, stream=number % 4 == 3).send(client, self._gateway.url, SHORT, KEYED))
                 self._stop.wait(0.02)
 
     def _intrude(self, number: int) -> None:
         keys: list[dict[str, str]] = [{}, {"authorization": "Bearer sk-of-bob"}, {"x-api-key": KEY[:-1]}]
-        with httpx.Client() as client:
+        with httpx.Client(verify=False) as client:
             while not self._stop.is_set():
                 asked = Asked(tuple(PATHS)[number % 2], "o-only", stream=False)
                 self.refused.append(asked.send(client, self._gateway.url, INTRUDER, keys[len(self.refused) % 3]))
@@ -369,7 +369,7 @@ def test_the_control_process_is_killed(gateway: Gateway, providers: tuple[Counte
         for asked in load.asked:
             if asked.status == 200 and not asked.broken:
                 assert asked.id in found
-        with httpx.Client() as client:
+        with httpx.Client(verify=False) as client:
             assert Asked("openai", "o-only", stream=False).send(client, gateway.url, "Back", KEYED).status == 200
         when(gateway, lambda now: len(now) == len(found) + 1, "the new request is in the ledger")
     # Collected once, and for good: nothing is left to collect.

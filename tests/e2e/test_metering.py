@@ -28,6 +28,8 @@ KEY = "sk-of-alice"
 HEADERS = {"authorization": f"Bearer {KEY}"}
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 DIALECTS = tuple(PATHS)
+# Without certificates, which take longer to load than most requests; and a connection for each request, as most clients have.
+CLIENT = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0))
 MODELS = {"o-only": "o", "a-only": "a", "o-then-a": "o", "a-then-o": "a"}
 OTHER = {"o": "a", "a": "o"}
 SPOKEN = {"o": "openai", "a": "anthropic"}
@@ -81,7 +83,7 @@ def said(directives: str) -> str:
 
 def asked_directly(provider: Demo, text: str) -> tuple[int, int, int]:
     """Input, cached input and output tokens, as the provider itself reports them."""
-    usage = httpx.post(f"{provider.url}/v1/chat/completions", json=chat(text)).json()["usage"]
+    usage = CLIENT.post(f"{provider.url}/v1/chat/completions", json=chat(text)).json()["usage"]
     return usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"], usage["completion_tokens"]
 
 
@@ -93,7 +95,7 @@ def cost(provider: str, input: int, cached: int, output: int) -> Decimal:
 
 def ask(gateway: Gateway, dialect: str, document: dict[str, Any]) -> tuple[str, int]:
     """Request id and status of a request that is answered to its end, or broken off by somebody else."""
-    with httpx.stream("POST", gateway.url + PATHS[dialect], json=document, headers=HEADERS, timeout=30) as answer:
+    with CLIENT.stream("POST", gateway.url + PATHS[dialect], json=document, headers=HEADERS, timeout=30) as answer:
         with contextlib.suppress(httpx.RemoteProtocolError):
             answer.read()
         return answer.headers["x-request-id"], answer.status_code
@@ -151,7 +153,7 @@ def test_a_client_that_hangs_up_ends_the_provider_s_work_and_is_billed_for_what_
     provider = {"o": openai_provider, "a": anthropic_provider}[MODELS[model]]
     document = body(dialect, model, "Tell me. [demo: tokens=2000 gap=0.02]", stream=True)
     before = total(gateway, "ai_proxy_requests_total", 'outcome="client_closed"')
-    with httpx.stream("POST", gateway.url + PATHS[dialect], json=document, headers=HEADERS) as answer:
+    with CLIENT.stream("POST", gateway.url + PATHS[dialect], json=document, headers=HEADERS) as answer:
         seen = 0
         for line in answer.iter_lines():
             seen += "word" in line
@@ -173,7 +175,7 @@ def test_a_client_that_hangs_up_ends_the_provider_s_work_and_is_billed_for_what_
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_client_that_hangs_up_before_the_answer(gateway: Gateway, openai_provider: Demo, dialect: str) -> None:
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(gateway.url + PATHS[dialect], json=body(dialect, "o-only", "Hm? [demo: delay=20]"), headers=HEADERS, timeout=0.4)
+        CLIENT.post(gateway.url + PATHS[dialect], json=body(dialect, "o-only", "Hm? [demo: delay=20]"), headers=HEADERS, timeout=0.4)
     gateway.until(lambda: openai_provider.open()["hung_up"], "the provider was told", 3)
     (asked,) = openai_provider.requests()
     id = dict(asked["headers"])["x-request-id"]
@@ -210,7 +212,7 @@ def test_a_provider_that_breaks_off_in_a_whole_body(gateway: Gateway) -> None:
         document = body(dialect, model, f"Go on. [demo: {how}]")
         with (
             contextlib.suppress(httpx.RemoteProtocolError),
-            httpx.stream("POST", gateway.url + PATHS[dialect], json=document, headers=HEADERS) as answer,
+            CLIENT.stream("POST", gateway.url + PATHS[dialect], json=document, headers=HEADERS) as answer,
         ):
             id, status = answer.headers["x-request-id"], answer.status_code
             text = answer.read().decode()
@@ -292,7 +294,7 @@ def test_a_provider_that_never_counts_is_estimated(gateway: Gateway, model: str,
 
 def test_counting_tokens_is_not_billed(gateway: Gateway, anthropic_provider: Demo) -> None:
     document = {name: value for name, value in message("How many?", "a-only").items() if name != "max_tokens"}
-    answer = httpx.post(f"{gateway.url}/v1/messages/count_tokens", json=document, headers={**HEADERS, "anthropic-version": "2023-06-01"})
+    answer = CLIENT.post(f"{gateway.url}/v1/messages/count_tokens", json=document, headers={**HEADERS, "anthropic-version": "2023-06-01"})
     assert answer.json()["input_tokens"] > 0
     found = entry(gateway, answer.headers["x-request-id"])
     assert (found["input"], found["output"], found["cost"] or "0", found["outcome"]) == (0, 0, "0", "complete")
@@ -332,8 +334,8 @@ def test_metrics_and_reports_agree_and_survive_a_restart(tmp_path_factory: pytes
             assert ask(gateway, "openai", chat(text, temperature=0))[1] == 200
         assert ask(gateway, "openai", chat("No [demo: status=500]"))[1] == 500
         assert ask(gateway, "openai", chat("Who?", "nobody"))[1] == 404
-        assert httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Me!")).status_code == 401
-        assert httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Me!"), headers={"x-api-key": "wrong"}).status_code == 401
+        assert CLIENT.post(f"{gateway.url}/v1/chat/completions", json=chat("Me!")).status_code == 401
+        assert CLIENT.post(f"{gateway.url}/v1/chat/completions", json=chat("Me!"), headers={"x-api-key": "wrong"}).status_code == 401
         when(gateway, lambda found: len(found) == 6, "all that reached somebody is in the ledger")
         gateway.until(lambda: total(gateway, "ai_proxy_requests_total") == 9, "all of them are in the metrics")
         assert total(gateway, "ai_proxy_requests_total", 'outcome="rejected"', 'status="401"') == 2
@@ -365,7 +367,7 @@ def test_metrics_and_reports_agree_and_survive_a_restart(tmp_path_factory: pytes
 def test_what_is_under_way_when_the_gateway_stops_is_in_the_ledger(tmp_path_factory: pytest.TempPathFactory, openai_provider: Demo) -> None:
     gateway = Gateway(folder(tmp_path_factory), small(openai_provider))
     document = chat("Slowly [demo: tokens=500 gap=0.02]", stream=True)
-    with gateway, httpx.stream("POST", gateway.url + PATHS["openai"], json=document, headers=HEADERS) as answer:
+    with gateway, CLIENT.stream("POST", gateway.url + PATHS["openai"], json=document, headers=HEADERS) as answer:
         for _ in zip(range(20), answer.iter_lines(), strict=False):
             pass
         gateway.stop()
