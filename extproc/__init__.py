@@ -2,10 +2,11 @@
 
 from extproc.cachestore.entry import Entry, Lead, Store
 from extproc.config.model import HeaderEdits
-from extproc.crossing import CREDENTIALS
+from extproc.crossing import CREDENTIALS, to_provider
 from extproc.environment import Environment
 from extproc.errors import ConfigError, Fault, Reject
 from extproc.filter import Filter, Handler, Tap
+from extproc.hosts import is_loopback_name
 from extproc.keys import KeyTable, StoredKey
 from extproc.listing import models_document
 from extproc.usage import Usage
@@ -32,5 +33,7 @@ __all__ = [
     "Tap",
     "Target",
     "Usage",
+    "is_loopback_name",
     "models_document",
+    "to_provider",
 ]

@@ -145,6 +145,10 @@ class WholeUntouched(Answering):
         if end:
             body = self._body.whole()
             self.usage, self.answered = self._dialect.usage(body)
+            if self.usage is None:
+                watch = self._dialect.stream_usage()
+                watch.feed(body)
+                self.text = watch.text
             # What announced no length ends like a whole body where it was cut off; but then it is no JSON.
             self.finished = self.usage is not None or _is_json(body)
         return [chunk]

@@ -22,7 +22,7 @@ _KEY_IN_PROTOCOL = "openai-insecure-api-key."
 
 
 class Call(Struct, frozen=True, omit_defaults=True):
-    """What an attempt needs to know of the request beside its body. Holds no credential."""
+    """What an attempt needs to know of the request beside its body. Holds no credential of the caller's."""
 
     id: str
     generation: str

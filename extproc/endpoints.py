@@ -1,5 +1,8 @@
 """What a path means: which dialect its client speaks, and whether its body is read. Data, not code: one row a path."""
 
+from urllib.parse import unquote
+
+from extproc.errors import Reject
 from extproc.values import Endpoint
 
 _OPENAI_JSON = (
@@ -25,17 +28,36 @@ STREAM_OPTIONS = frozenset({"/v1/chat/completions", "/v1/completions"})
 
 _RAW = {name: Endpoint(name, "raw") for name in ("openai", "anthropic")}
 _MODELS = {name: Endpoint(name, "models") for name in ("openai", "anthropic")}
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
 def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
-    """The endpoint that a request is for. Unknown paths are `raw`: they pass through to a provider of the client's dialect."""
+    """The endpoint that a request is for. Unknown paths are `raw`: they pass through to a provider of the client's dialect.
+
+    A provider may be lenient about how its paths are written. What it might take for inference must not pass as `raw`, or a caller
+    would have models that are not configured, and nobody would count them.
+    """
     bare = path.partition("?")[0]
-    if method == "POST" and (known := _POST.get(bare)) is not None:
-        if "upgrade" not in headers and not headers.get("content-type", "").lower().startswith("multipart/"):
-            return known
-        return _RAW[known.dialect]
+    if method not in _BODILESS and (known := _POST.get(_plain(bare))) is not None:
+        as_json = "upgrade" not in headers and not headers.get("content-type", "").lower().startswith("multipart/")
+        return known if method == "POST" and bare in _POST and as_json else Endpoint(known.dialect, "misplaced")
     # Every Anthropic client sends `anthropic-version`; no other client does.
     dialect = "anthropic" if "anthropic-version" in headers or bare.startswith("/v1/messages") else "openai"
     if method in ("GET", "HEAD") and (bare == "/v1/models" or bare.startswith("/v1/models/")):
         return _MODELS[dialect]
     return _RAW[dialect]
+
+
+def _plain(path: str) -> str:
+    """A path as a lenient server may read it: unescaped, without parameters, doubled or trailing slashes, in any case."""
+    if path in _POST:
+        return path
+    segments = unquote(path).lower().split("/")
+    return "/" + "/".join(name for segment in segments if (name := segment.partition(";")[0].strip()))
+
+
+def check_path(path: str) -> None:
+    """Raises `Reject` 400 for a path that would lead out of a provider's prefix."""
+    bare = unquote(path.partition("?")[0])
+    if "\\" in bare or any(segment in (".", "..") for segment in bare.split("/")):
+        raise Reject(400, "invalid_path", "The path holds `.`, `..` or a backslash, escaped or not; write it without.")

@@ -46,6 +46,7 @@ class Engine:
             upstreams={name: compile_upstream(name, provider) for name, provider in config.providers.items()},
             stored_keys=message.keys,
             keys_exist=message.keys_exist,
+            private=message.private,
             journal=self._journal,
             memory=self._memory,
             redis=self._redis_store(config.redis),

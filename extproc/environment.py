@@ -39,3 +39,5 @@ class Environment(Struct, frozen=True):
     """The cache that the workers of this machine share."""
     redis: Store | None
     """The cache of the fleet, where one is configured."""
+    private: bool = True
+    """The Envoy that asks listens where `listener` says. False for somebody else's, which strangers may reach."""

@@ -8,6 +8,7 @@ Filters see the request from first to last, their taps the answer from last to f
 
 import logging
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -19,7 +20,7 @@ from extproc.config.model import Timeouts
 from extproc.crossing import to_provider
 from extproc.dialects import DIALECTS
 from extproc.dialects.sse import Splitter
-from extproc.endpoints import endpoint
+from extproc.endpoints import check_path, endpoint
 from extproc.errors import Fault, Reject
 from extproc.filter import Handler, Tap
 from extproc.ledger.record import Record
@@ -65,7 +66,7 @@ class Exchange:
         method = headers.get(":method", "")
         kind = endpoint(method, path, headers)
         bare = path.partition("?")[0]
-        record = Record(id=headers.get("x-request-id", ""), time=time.time(), dialect=kind.dialect, path=bare)
+        record = Record(id=headers.get("x-request-id") or str(uuid.uuid4()), time=time.time(), dialect=kind.dialect, path=bare)
         self.request = Request(method, path, headers, kind, record)
         self.response: Response | None = None
         self.call: Call | None = None
@@ -84,12 +85,21 @@ class Exchange:
     async def begin(self) -> Response | None:
         """The filters that need no body."""
         answered = await self._run(self.snapshot.early)
-        if answered is None and self.request.endpoint.buffered:
+        if answered is None:
             try:
-                self._check_body(self.request.headers)
+                self._check_head(self.request)
             except Reject as reject:
                 return self.refuse(reject.fault)
         return answered
+
+    def _check_head(self, request: Request) -> None:
+        """What can be told from the head alone, once the caller is known."""
+        check_path(request.path)
+        if request.endpoint.kind == "misplaced":
+            message = "This endpoint takes a POST with `content-type: application/json`, at its exact path, and nothing else."
+            raise Reject(404, "misplaced_request", message)
+        if request.endpoint.buffered:
+            self._check_body(request.headers)
 
     def _check_body(self, headers: Mapping[str, str]) -> None:
         """What the head tells of a body that is to be read whole."""
@@ -157,7 +167,10 @@ class Exchange:
     def forward(self) -> Forward:
         """Where the request goes. Raises `Reject` where it cannot be made into what the provider needs."""
         request, snapshot = self.request, self.snapshot
+        held = request.body
         request.settle()
+        # What Envoy holds is sent back only where a filter has changed it.
+        edited = request.body if request.body is not held else None
         read = request.endpoint.buffered
         envelope = request.envelope if read else None
         headers = {name: value for name, value in request.headers.items() if to_provider(name)}
@@ -184,13 +197,15 @@ class Exchange:
         if len(upstreams) == 1:
             self._attempt = Attempt(call, request.targets[0], upstreams[0], snapshot.config.limits.response_body)
             outgoing = self._attempt.outgoing(request.headers, request.body)
+            if outgoing.body is None and edited is not None:
+                outgoing = msgspec.structs.replace(outgoing, body=edited)
         else:
             # The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there.
             kept = {**headers, **rules, "content-length": str(len(request.body)), "x-request-id": record.id}
             outgoing = Outgoing(
                 {name: value for name, value in kept.items() if request.headers.get(name) != value},
                 [name for name in request.headers if name not in kept and may_remove(name)],
-                request.body,
+                edited,
             )
         return Forward(
             call,

@@ -22,7 +22,7 @@ def tally(request: Request, response: Response | None, answering: Answering | No
     record.status, record.answered, record.attempts = response.status, response.answered, response.attempts
     if answering is not None:
         record.error = answering.error or record.error
-        record.metered = response.usage is not None or request.endpoint.kind == "chat"
+        record.metered = response.usage is not None or _generates(request, answering)
     if response.usage is not None:
         record.usage, record.estimated = response.usage, response.estimated
     if answering is not None:
@@ -34,11 +34,16 @@ def tally(request: Request, response: Response | None, answering: Answering | No
 
 def _guess(record: Record, request: Request, response: Response, answering: Answering) -> None:
     """Broken off before the final count, or a provider that never counts: what was seen is better than nothing."""
-    if response.status >= 400 or request.endpoint.kind != "chat" or (response.usage is not None and answering.finished):
+    if response.status >= 400 or not _generates(request, answering) or (response.usage is not None and answering.finished):
         return
     guess = broken_off(response.usage, len(request.body), answering.text)
     if guess is not None:
         record.usage, record.estimated = guess, True
+
+
+def _generates(request: Request, answering: Answering) -> bool:
+    """It is paid for by what it generates: every conversation, and whatever else has generated something."""
+    return request.endpoint.kind == "chat" or answering.text > 0
 
 
 def _outcome(response: Response, error: str) -> Outcome:

@@ -30,7 +30,8 @@ class Upstream(Struct, frozen=True):
 
     def path(self, client_path: str) -> str:
         """The provider's path for a client's: `/v1/chat/completions?x=1` becomes `/openai/v1/chat/completions?x=1`."""
-        return self.prefix + client_path.removeprefix("/v1")
+        rest = client_path.removeprefix("/v1")
+        return self.prefix + (rest if rest[:1] in ("", "/", "?") else client_path)
 
 
 def compile_upstream(name: str, provider: Provider) -> Upstream:

@@ -11,9 +11,9 @@ from extproc.errors import Reject
 from extproc.ledger.record import Record
 from extproc.usage import Usage
 
-Kind = Literal["chat", "json", "models", "raw"]
+Kind = Literal["chat", "json", "models", "raw", "misplaced"]
 """`chat`: translated between dialects. `json`: JSON with a model in it, for providers of the same dialect. `models`: answered by us.
-`raw`: anything else; the body is not looked at."""
+`raw`: anything else; the body is not looked at. `misplaced`: one of the first two, but not asked in the one form that is read."""
 
 
 class BodyMode(IntEnum):

@@ -2,8 +2,8 @@
 
     python -m extproc.worker INDEX RUN_DIR STATE
 
-It imports no price list, no YAML and no Envoy configuration, so that it stays small and starts at once. It outlives a control process
-that dies or restarts: it goes on with the snapshot that it has, and connects again.
+It imports no price list, no YAML and no Envoy configuration, so that it stays small and starts at once. It ends with the control
+process; while the link to that is lost, it goes on with the snapshot that it has, and connects again.
 """
 
 import asyncio

@@ -6,14 +6,13 @@ refuses everything unless its listener says `open: true`. Once keys exist, revok
 """
 
 import binascii
-import ipaddress
 from collections.abc import Iterator
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from extproc import CREDENTIALS, Environment, Filter, Handler, Identity, KeyTable, Reject, Request, StoredKey
+from extproc import CREDENTIALS, Environment, Filter, Handler, Identity, KeyTable, Reject, Request, StoredKey, is_loopback_name
 
 _BEARER = "bearer "
 _IN_PROTOCOL = "openai-insecure-api-key."
@@ -43,7 +42,7 @@ class Auth(Filter, frozen=True, kw_only=True):
     def open(self, environment: Environment) -> Handler:
         """See `Filter.open`."""
         listener = environment.config.listener
-        private = listener.open or is_loopback(listener.address)
+        private = listener.open or (environment.private and is_loopback_name(listener.address))
         required = self.required
         if required is None:
             required = bool(self.keys) or environment.keys_exist
@@ -91,24 +90,13 @@ def _refusal(sent: bool) -> Reject:
     return Reject(401, "missing_api_key", message, headers=challenge)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine."""
-    host = host.strip("[]").lower().rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _check_loopback(headers: dict[str, str]) -> None:
     authority = headers.get(":authority", "")
-    if not is_loopback(_host(f"//{authority}")):
+    if not is_loopback_name(_host(f"//{authority}")):
         message = f"This gateway has no keys, so it answers to loopback names only, not to the Host {authority!r}. Create keys first."
         raise Reject(403, "foreign_host", message)
     origin = headers.get("origin")
-    if origin is not None and not is_loopback(_host(origin)):
+    if origin is not None and not is_loopback_name(_host(origin)):
         message = f"This gateway has no keys, so web pages from elsewhere may not use it (Origin {origin!r}). Create keys to allow them."
         raise Reject(403, "foreign_origin", message)
 

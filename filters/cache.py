@@ -7,13 +7,14 @@ outlive the trouble that it bridged. Of several callers that ask the same at onc
 """
 
 import hashlib
+import re
 import time
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from extproc import Entry, Environment, Filter, Handler, Lead, Request, Response, Store, Tap, Usage
+from extproc import Entry, Environment, Filter, Handler, Lead, Request, Response, Store, Tap, Usage, to_provider
 
 HEADER = "x-headgate-cache"
 """Response header: `hit`, `miss` or `bypass`."""
@@ -22,7 +23,12 @@ HEADER = "x-headgate-cache"
 _VERSION = b"headgate-cache-1"
 
 _NO_TEMPERATURE = frozenset({"/v1/embeddings", "/v1/moderations"})
-_BEHAVIOUR = ("anthropic-version", "anthropic-beta", "openai-beta", "openai-version", "x-headgate-strict")
+
+# Headers that go to a provider and change nothing about its answer. Any other that goes there may.
+_NEUTRAL = re.compile(
+    r"user-agent$|accept(-|$)|content-|x-stainless-|idempotency-key$|x-client-request-id$|cache-control$|x-request-id$|date$"
+)
+_STRICT = "x-headgate-strict"
 
 
 class Cache(Filter, frozen=True, kw_only=True):
@@ -96,7 +102,8 @@ def _key(request: Request) -> bytes:
     digest = hashlib.sha256(_VERSION)
     parts = [request.identity.tenant, request.endpoint.dialect, request.path]
     parts += [f"{target.provider}/{target.model}" for target in request.targets]
-    parts += [f"{name}={request.headers.get(name, '')}" for name in _BEHAVIOUR]
+    names = sorted(name for name in request.headers if name == _STRICT or (to_provider(name) and not _NEUTRAL.match(name)))
+    parts += [f"{name}={request.headers[name]}" for name in names]
     parts += [f"{name}={value}" for name, value in sorted(request.set_headers.items())]
     for part in parts:
         data = part.encode("utf-8", "surrogateescape")
@@ -111,7 +118,7 @@ def _replay(request: Request, entry: Entry, age: int) -> Response:
     headers: dict[str, str | None] = {**dict(entry.headers), HEADER: "hit", "age": str(age)}
     response = Response(entry.status, headers, entry.body, origin="cache", stream=entry.stream)
     response.usage, response.answered = entry.usage, entry.answered
-    response.target = next((target for target in request.targets if target.provider == entry.provider), None)
+    response.target = next((one for one in request.targets if (one.provider, one.model) == (entry.provider, entry.target)), None)
     request.record.cache = "hit"
     return response
 

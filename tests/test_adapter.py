@@ -279,7 +279,7 @@ def test_a_bug_before_the_head_has_gone_is_a_500(monkeypatch: pytest.MonkeyPatch
     made = attempt(second=True)
     made.answer(JSON)
     # What a later version of a dialect might do wrong.
-    made.session._answering = None
+    del made.session._answering
     (reply,) = made.piece(b"{}", end=True)
     assert (reply.part, reply.status, reply.details) == ("immediate_response", 500, "headgate_internal_error")
     assert "r-1" in caplog.text

@@ -2,7 +2,8 @@
 
 import pytest
 
-from extproc.endpoints import endpoint
+from extproc.endpoints import check_path, endpoint
+from extproc.errors import Reject
 from extproc.values import Endpoint
 
 JSON = {"content-type": "application/json"}
@@ -20,8 +21,18 @@ TABLE = [
     # The path says the dialect, whatever else the client says.
     ("POST", "/v1/chat/completions", {**JSON, "anthropic-version": "2023-06-01"}, "openai", "chat"),
     ("POST", "/v1/audio/transcriptions", {"content-type": "multipart/form-data; boundary=x"}, "openai", "raw"),
-    ("POST", "/v1/images/generations", {"content-type": "multipart/form-data; boundary=x"}, "openai", "raw"),
-    ("POST", "/v1/chat/completions", {"upgrade": "websocket"}, "openai", "raw"),
+    # What a lenient provider might take for inference is not let through unread.
+    ("POST", "/v1/images/generations", {"content-type": "multipart/form-data; boundary=x"}, "openai", "misplaced"),
+    ("POST", "/v1/chat/completions", {"upgrade": "websocket"}, "openai", "misplaced"),
+    ("POST", "/v1/chat/completions/", JSON, "openai", "misplaced"),
+    ("POST", "//v1//chat/completions", JSON, "openai", "misplaced"),
+    ("POST", "/V1/Chat/Completions", JSON, "openai", "misplaced"),
+    ("POST", "/v1/chat/completions;a=b?c=d", JSON, "openai", "misplaced"),
+    ("POST", "/v1;x/chat/completions", JSON, "openai", "misplaced"),
+    ("POST", "/v1/chat%2Fcompletions", JSON, "openai", "misplaced"),
+    ("POST", "/v1/messages/", JSON, "anthropic", "misplaced"),
+    ("PUT", "/v1/responses", JSON, "openai", "misplaced"),
+    ("BREW", "/v1/embeddings", JSON, "openai", "misplaced"),
     ("GET", "/v1/chat/completions", {}, "openai", "raw"),
     ("GET", "/v1/models", {}, "openai", "models"),
     ("HEAD", "/v1/models", {}, "openai", "models"),
@@ -47,4 +58,18 @@ def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str,
 
 
 def test_multipart_in_any_case() -> None:
-    assert endpoint("POST", "/v1/images/generations", {"content-type": "Multipart/Form-Data; boundary=x"}) == Endpoint("openai", "raw")
+    assert endpoint("POST", "/v1/images/generations", {"content-type": "Multipart/Form-Data; boundary=x"}) == Endpoint(
+        "openai", "misplaced"
+    )
+
+
+@pytest.mark.parametrize("path", ["/v1/../x", "/v1/%2e%2e/x", "/v1/..%2Fx", "/v1/a/./b", "/v1/..", "/v1/a\\b", "/v1/%5C..%5Cx", "/.?x"])
+def test_a_path_that_leads_elsewhere(path: str) -> None:
+    with pytest.raises(Reject) as caught:
+        check_path(path)
+    assert caught.value.fault.status == 400
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/files/a..b", "/v1/models/gpt-4.1", "/v1/x?redirect=../y", "/", "", "/v1/.well-known"])
+def test_a_path_that_does_not(path: str) -> None:
+    check_path(path)

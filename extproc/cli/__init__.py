@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         return int(given.run(given))
+    except KeyboardInterrupt:  # by somebody who needs no traceback to know it
+        return 130
     except BrokenPipeError:  # whoever read our output has had enough of it
         sys.stderr.close()
         return 0

@@ -4,9 +4,12 @@ import argparse
 import asyncio
 import fcntl
 import os
+import signal
 import sqlite3
 import sys
 from pathlib import Path
+
+import msgspec
 
 from extproc.cli.common import add_source, load, source
 from extproc.config.load import Loaded
@@ -15,6 +18,10 @@ from extproc.control.ports import holder, is_free
 from extproc.envoy import names
 from extproc.ledger.collector import Busy
 from extproc.version import VERSION
+
+_OPEN_DOOR = """\
+there are no keys, so everybody who reaches that Envoy could use the gateway. Make a key (headgate keys create NAME); or, if only this
+machine can reach it, say --private; or, if something in front of it authenticates, `listener: {open: true}`."""
 
 _CURL = """curl -sS {url}/v1/chat/completions{auth} -H 'content-type: application/json' \\
     -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'"""
@@ -29,11 +36,17 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     add_source(serve)
     sockets = "folder of the sockets that Envoy connects to (default: %(default)s)"
     serve.add_argument("--run-dir", type=Path, default=Path("/run/headgate"), help=sockets)
+    private = "only this machine can reach that Envoy: callers need no keys, and Host and Origin have to be loopback"
+    serve.add_argument("--private", action="store_true", help=private)
     serve.set_defaults(run=lambda given: _run(given, with_envoy=False))
 
 
 def _run(given: argparse.Namespace, *, with_envoy: bool) -> int:
+    # Whatever is written from here on, logs and Envoy's configuration among it, is for the owner alone.
+    os.umask(0o077)
     which = source(given)
+    if not with_envoy:
+        which = msgspec.structs.replace(which, private=given.private)
     loaded = load(which)
     if loaded is None or loaded.config is None:
         return 2
@@ -48,9 +61,14 @@ def _run(given: argparse.Namespace, *, with_envoy: bool) -> int:
     if taken:
         print("\n".join(f"headgate: {line}" for line in taken), file=sys.stderr)
         return 1
+    # Until there is something to end, Ctrl-C ends the process itself: Python's exception would come in the midst of asyncio's own start.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     print(f"Headgate {VERSION} is starting with {which.path} ...", file=sys.stderr)
     try:
         gateway = Gateway(which, loaded, with_envoy=with_envoy, run_dir=None if with_envoy else given.run_dir.absolute())
+        if not with_envoy and not (given.private or loaded.config.listener.open or gateway.keys_required):
+            print(f"headgate: {_OPEN_DOOR}", file=sys.stderr)
+            return 2
         asyncio.run(run(gateway, lambda: print(_banner(gateway, loaded, with_envoy), flush=True)))
     except (OSError, Busy, RuntimeError, sqlite3.Error) as error:
         print(f"headgate: {error}", file=sys.stderr)

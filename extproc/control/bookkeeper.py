@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from extproc.config.model import Config
+from extproc.control.loops import forever
 from extproc.envoy.names import cluster_name
 from extproc.ledger.collector import Collector
 from extproc.ledger.metrics import Metrics
@@ -32,7 +33,7 @@ class Bookkeeper:
 
     def start(self) -> None:
         """Begins to collect, in the background."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = asyncio.get_running_loop().create_task(forever("collecting the ledger", _EVERY, self._run))
 
     def follow(self, config: Config) -> None:
         """The configuration has changed: other prices, other providers."""
@@ -40,15 +41,12 @@ class Bookkeeper:
         self._collector.clusters = dict(_clusters(config))
 
     async def _run(self) -> None:
-        while True:
-            try:
-                more = await self.collect()
-            except (OSError, sqlite3.Error) as error:
-                _log.error("the ledger cannot be written: %s; nothing is lost, trying again", error)
-                await asyncio.sleep(_RETRY)
-                continue
-            if not more:
-                await asyncio.sleep(_EVERY)
+        try:
+            while await self.collect():
+                pass
+        except (OSError, sqlite3.Error) as error:
+            _log.error("the ledger cannot be written: %s; nothing is lost, trying again", error)
+            await asyncio.sleep(_RETRY)
 
     async def collect(self) -> bool:
         """Collects once; True if there is more. Raises what the disk raises."""

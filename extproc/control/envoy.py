@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import aiohttp
@@ -42,7 +45,7 @@ class Envoy:
     async def start(self, config: Config) -> None:
         """Compiles, and starts it. Raises `FileNotFoundError` with advice where there is no Envoy."""
         # Importing Envoy's types takes most of a second, in which the workers start.
-        command = await asyncio.to_thread(self._prepare, config)
+        command = await _aside(self._prepare, config)
         self._http = aiohttp.ClientSession(connector=aiohttp.UnixConnector(names.admin_socket(self._places.run_dir)))
         self._child = Child("envoy", command, log=str(self._log))
         await self._child.start()
@@ -73,9 +76,9 @@ class Envoy:
         end = asyncio.get_running_loop().time() + _TAKEN_WITHIN
         while asyncio.get_running_loop().time() < end:
             now = await self._updates()
-            if any(now[key] > before[key] for key in now if key.endswith("rejected")):
+            if any(now[key] > before.get(key, 0) for key in now if key.endswith("rejected")):
                 raise RuntimeError(f"Envoy refused its part of the configuration; {self._log} says why")
-            if all(now[key] > before[key] for key in now if key.endswith("success")):
+            if all(now[key] > before.get(key, 0) for key in now if key.endswith("success")):
                 return
             await asyncio.sleep(_LOOK_EVERY)
         raise RuntimeError("Envoy did not take its part of the configuration in time")
@@ -135,3 +138,18 @@ class Envoy:
             await self._child.stop(grace=2.0)
         if self._http is not None:
             await self._http.close()
+
+
+async def _aside(function: Callable[[Config], list[str]], config: Config) -> list[str]:
+    """Like `asyncio.to_thread`, but nobody waits for the thread where Ctrl-C comes meanwhile."""
+    done: Future[list[str]] = Future()
+    done.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            done.set_result(function(config))
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(done)

@@ -7,22 +7,26 @@ import asyncio
 import logging
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import msgspec
 from aiohttp import web
 
 from extproc.cachestore.shared import CacheService
 from extproc.config.load import Loaded, format_problems
 from extproc.config.model import Config
+from extproc.config.urls import is_loopback
 from extproc.control import operator
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.children import Child
 from extproc.control.envoy import Envoy
 from extproc.control.keystore import KeyStore
+from extproc.control.loops import forever
 from extproc.control.source import Source, fingerprint
 from extproc.control.trust import ca_file
 from extproc.demo.app import build_app as build_demo
@@ -38,6 +42,7 @@ from extproc.worker import JOURNAL, LINK, SNAPSHOT, JournalState
 _LONGEST_RUN_DIR = 70
 _LOOK_EVERY = 0.25
 _READY_WITHIN = 30.0
+_HOUSEKEEPING_EVERY = 10.0
 _GRACE = 2.0
 # Clusters of the configuration before stay this long for requests that began with it.
 _OVERLAP = 30.0
@@ -58,6 +63,7 @@ class Gateway:
         self._loaded = loaded
         self._files = loaded.files
         self._message = b""
+        self._seen = self._last = self._look()
         self._own_run_dir = run_dir is None
         self._metrics = Metrics(VERSION)
         self._cache = CacheService(*_cache_size(loaded))
@@ -110,11 +116,14 @@ class Gateway:
         self._books.start()
         await self._until_ready()
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._watch()), loop.create_task(self._housekeeping())]
+        self._tasks = [
+            loop.create_task(forever("looking for changes", _LOOK_EVERY, self._watch)),
+            loop.create_task(forever("housekeeping", _HOUSEKEEPING_EVERY, self._housekeeping)),
+        ]
 
     async def _serve_origin(self) -> None:
         demo = web.AppRunner(build_demo(), access_log=None)
-        own = web.AppRunner(operator.build_app(self._render, self.missing), access_log=None)
+        own = web.AppRunner(operator.build_app(self._render, self.missing, private=is_loopback(self.config.admin.address)), access_log=None)
         self._runners = [demo, own]
         for runner in self._runners:
             await runner.setup()
@@ -178,19 +187,27 @@ class Gateway:
     async def reload(self) -> bool:
         """Reads the configuration again and swaps it as a whole; False, with the errors logged, if it is wrong: the old one serves on."""
         async with self._reloading:
+            loaded = await asyncio.to_thread(self._source.load)
+            self._files = loaded.files
             try:
-                loaded = await asyncio.to_thread(self._source.load)
-                self._files = loaded.files
-                if loaded.config is None:
-                    problems = format_problems(loaded.problems, self._source.path)
-                    _log.error("the new configuration is refused, the old one serves on:\n%s", problems)
-                    return False
-                message = await asyncio.to_thread(self._source.message, loaded)
-                await self._swap(loaded.config, message)
-            except (OSError, RuntimeError) as error:
-                _log.error("the new configuration is refused, the old one serves on: %s", error)
-                return False
-            return True
+                if loaded.config is not None:
+                    await self._swap(loaded.config, await asyncio.to_thread(self._source.message, loaded))
+                    self._loaded = loaded
+                    return True
+                reason = "\n" + format_problems(loaded.problems, self._source.path)
+            except (OSError, RuntimeError, sqlite3.Error, aiohttp.ClientError) as error:
+                reason = str(error)
+            _log.error("the new configuration is refused, the old one serves on: %s", reason)
+            await self._take_keys()
+            return False
+
+    async def _take_keys(self) -> None:
+        """Keys that were made or revoked count at once, also while the file is wrong."""
+        message = await asyncio.to_thread(self._source.message, self._loaded)
+        if message != self._message:
+            self._message = message
+            taken = await self._link.push(SNAPSHOT, message)
+            _log.info("new keys in force in %d of %d workers", taken, len(self._workers))
 
     async def _swap(self, config: Config, message: bytes) -> None:
         if message == self._message:
@@ -209,7 +226,8 @@ class Gateway:
             self._books.follow(config)
         for name in _needs_restart(old, config):
             _log.warning("%s has changed: it takes effect at the next start", name)
-        _log.info("new configuration in force in %d of %d workers", taken, len(self._workers))
+        level = logging.INFO if taken >= len(self._workers) else logging.ERROR
+        _log.log(level, "new configuration in force in %d of %d workers", taken, len(self._workers))
 
     async def _prune(self, config: Config) -> None:
         await asyncio.sleep(_OVERLAP)
@@ -222,16 +240,16 @@ class Gateway:
 
     async def _watch(self) -> None:
         """Reloads when a file or the keys have changed, and have then stayed the same for one look: editors write in steps."""
-        keys = KeyStore(self.state)
-        seen = last = (fingerprint(self._files), keys.version())
-        while True:
-            await asyncio.sleep(_LOOK_EVERY)
-            now = (fingerprint(self._files), keys.version())
-            if now == last and now != seen:
-                await self.reload()
-                now = (fingerprint(self._files), now[1])
-                seen = now
-            last = now
+        now = self._look()
+        settled, self._last = now == self._last, now
+        if settled and now != self._seen:
+            # What changes while it is read has to be read again, so what was seen is what was there before.
+            await self.reload()
+            self._seen = {path: now.get(path, mark) for path, mark in self._look().items()}
+
+    def _look(self) -> dict[Path, object]:
+        """Changes whenever one of the files or the keys do."""
+        return dict(zip(self._files, fingerprint(self._files), strict=True)) | {self.state: KeyStore(self.state).version()}
 
     # Metrics.
 
@@ -242,14 +260,9 @@ class Gateway:
         return self._metrics.render()
 
     async def _housekeeping(self) -> None:
-        while True:
-            await asyncio.sleep(10)
-            self._tasks = [task for task in self._tasks if not task.done()]
-            if self._envoy is not None:
-                try:
-                    await self._envoy.rotate_logs()
-                except OSError as error:
-                    _log.warning("Envoy's logs cannot be rotated: %s", error)
+        self._tasks = [task for task in self._tasks if not task.done()]
+        if self._envoy is not None:
+            await self._envoy.rotate_logs()
 
 
 def _run_dir(state: Path) -> Path:

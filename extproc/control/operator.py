@@ -3,16 +3,30 @@
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from extproc.hosts import is_loopback_name
+from extproc.ledger.metrics import CONTENT_TYPE
 
 Render = Callable[[], Awaitable[bytes]]
 Ready = Callable[[], Awaitable[list[str]]]
 
 
-def build_app(render: Render, ready: Ready) -> web.Application:
-    """`render`: the metrics in Prometheus' text format. `ready`: what is missing; empty when requests would be answered."""
+def build_app(render: Render, ready: Ready, *, private: bool = False) -> web.Application:
+    """`render`: the metrics in Prometheus' text format. `ready`: what is missing; empty when requests would be answered.
+
+    `private`: it listens on loopback.
+    """
+
+    @web.middleware
+    async def loopback_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # A web page that has had its own name resolved to this machine must not read what it costs (DNS rebinding).
+        if private and not is_loopback_name(request.url.host or ""):
+            return web.json_response({"error": "this port answers to loopback names only"}, status=403)
+        return await handler(request)
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=await render(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(body=await render(), headers={"content-type": CONTENT_TYPE})
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -24,6 +38,6 @@ def build_app(render: Render, ready: Ready) -> web.Application:
     async def index(_: web.Request) -> web.Response:
         return web.json_response({"headgate": ["/metrics", "/healthz", "/readyz"]})
 
-    app = web.Application()
+    app = web.Application(middlewares=[loopback_only])
     app.add_routes([web.get("/", index), web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])
     return app

@@ -28,6 +28,8 @@ class Source(Struct, frozen=True):
     state: Path | None = None
     """Instead of the one that the configuration names."""
     environ: Mapping[str, str] = os.environ
+    private: bool = True
+    """See `snapshot.Message.private`."""
 
     def load(self, *, keys_to_come: bool = False) -> Loaded:
         """Reads and checks it. `keys_to_come`: it is no mistake that there are no callers' keys yet."""
@@ -49,7 +51,9 @@ class Source(Struct, frozen=True):
         names = [next(iter(entry)) for entry in config.filters]
         settings = [msgspec.Raw(msgspec.msgpack.encode(settings)) for settings in loaded.filters]
         # The filters travel as checked structs; what the file said of them is of no more use.
-        return encode(Message(msgspec.structs.replace(config, filters=()), tuple(zip(names, settings, strict=True)), keys, exist))
+        return encode(
+            Message(msgspec.structs.replace(config, filters=()), tuple(zip(names, settings, strict=True)), keys, exist, self.private)
+        )
 
 
 def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[int, int, int] | None, ...]:

@@ -17,12 +17,6 @@ class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class Metadata(Struct, frozen=True):
-    """Anthropic's `metadata`; OpenAI's has keys of the caller's own."""
-
-    user_id: str | None = None
-
-
 class Envelope(Struct, frozen=True):
     """The outside of a request. Absent and null are the same."""
 
@@ -30,31 +24,11 @@ class Envelope(Struct, frozen=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = None
-    seed: int | None = None
-    n: int | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    max_output_tokens: int | None = None
-    user: str | None = None
-    metadata: Metadata | None = None
 
     @property
     def include_usage(self) -> bool:
         """The client asked for usage at the end of the stream."""
         return bool(self.stream_options and self.stream_options.include_usage)
-
-    @property
-    def output_limit(self) -> int | None:
-        """The most tokens that one answer may have, whatever the dialect calls it."""
-        for limit in (self.max_completion_tokens, self.max_output_tokens, self.max_tokens):
-            if limit is not None:
-                return limit
-        return None
-
-    @property
-    def end_user(self) -> str | None:
-        """The caller's name for its own user."""
-        return self.user or (self.metadata.user_id if self.metadata else None)
 
 
 _decoder = msgspec.json.Decoder(Envelope)

@@ -7,7 +7,7 @@ with a prefix. Envoy's details of an ext_proc failure may hold a Python error's 
 from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import ExpressionFilter
 from msgspec import Struct
 
-from extproc.config.model import Config
+from extproc.config.model import Config, Limits
 from extproc.envoy import names
 from extproc.envoy.message import Plain, extension
 
@@ -35,8 +35,8 @@ def _details(*prefixes: str) -> str:
     return "(" + " || ".join(f'response.code_details.startsWith("{prefix}")' for prefix in prefixes) + ")"
 
 
-def _replies(config: Config) -> tuple[Reply, ...]:
-    limits = config.limits
+def _refusals(limits: Limits) -> tuple[Reply, ...]:
+    """What is wrong with a request."""
     return (
         Reply(
             _status(413),
@@ -73,6 +73,12 @@ def _replies(config: Config) -> tuple[Reply, ...]:
             "invalid_request_error",
             "The request is not acceptable HTTP (%RESPONSE_CODE_DETAILS%). Correct it before sending it again.",
         ),
+    )
+
+
+def _failures() -> tuple[Reply, ...]:
+    """What is wrong here, or at a provider."""
+    return (
         Reply(
             _status(504) + " && " + _details("ext_proc"),
             "gateway_timeout",
@@ -125,6 +131,7 @@ def _replies(config: Config) -> tuple[Reply, ...]:
     )
 
 
+_REQUEST_ID = "%REQ(X-REQUEST-ID)%"
 _NOT_OURS = f'!response.code_details.startsWith("{names.DETAILS_PREFIX}")'
 _SAID = f'"{names.NAMESPACE}" in metadata.filter_metadata && "{names.DIALECT}" in metadata.filter_metadata["{names.NAMESPACE}"]'
 _ANTHROPIC = (
@@ -138,7 +145,7 @@ def local_reply_config(config: Config, *, only: str = "") -> Plain:
 
     `only`: a CEL condition that all of them have besides.
     """
-    replies = _replies(config)
+    replies = _refusals(config.limits) + _failures()
     first = f"{only} && {_NOT_OURS}" if only else _NOT_OURS
     anthropic = [_mapper(f"{first} && {_ANTHROPIC} && ({reply.when})", _anthropic(reply)) for reply in replies]
     return {"mappers": anthropic + [_mapper(f"{first} && ({reply.when})", _openai(reply)) for reply in replies]}
@@ -150,8 +157,9 @@ def _mapper(expression: str, body: Plain) -> Plain:
 
 
 def _openai(reply: Reply) -> Plain:
-    return {"error": {"message": reply.message, "type": reply.openai, "param": None, "code": reply.code}}
+    error = {"message": reply.message, "type": reply.openai, "param": None, "code": reply.code, "request_id": _REQUEST_ID}
+    return {"error": error}
 
 
 def _anthropic(reply: Reply) -> Plain:
-    return {"type": "error", "error": {"type": reply.anthropic, "message": reply.message}, "request_id": "%REQ(X-REQUEST-ID)%"}
+    return {"type": "error", "error": {"type": reply.anthropic, "message": reply.message}, "request_id": _REQUEST_ID}

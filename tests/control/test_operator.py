@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from extproc.control.operator import build_app
+from extproc.ledger.metrics import CONTENT_TYPE
 
 Client = TestClient[web.Request, web.Application]
 
@@ -35,7 +36,7 @@ async def desk() -> AsyncIterator[Desk]:
 async def test_metrics(desk: Desk) -> None:
     async with desk.client.get("/metrics") as response:
         assert (response.status, await response.text()) == (200, "# TYPE x counter\nx 1\n")
-        assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert response.headers["content-type"] == CONTENT_TYPE
 
 
 async def test_alive_and_ready(desk: Desk) -> None:

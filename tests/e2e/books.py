@@ -1,5 +1,6 @@
 """What a gateway's ledger holds, entry by entry: by request id, as the client saw it in `x-request-id`."""
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,6 +21,15 @@ def entries(gateway: Gateway) -> dict[str, Entry]:
         return {row["id"]: dict(row) for row in connection.execute("SELECT * FROM entries ORDER BY time")}
     finally:
         connection.close()
+
+
+def journaled(gateway: Gateway, id: str) -> bool:
+    """Whether a request is over: its record is the last thing that is made of it. The ledger has it a little later."""
+    for segment in (gateway.state / "journal").glob("*.jsonl"):
+        with contextlib.suppress(FileNotFoundError):
+            if id in segment.read_text():
+                return True
+    return id in entries(gateway)
 
 
 def entry(gateway: Gateway, id: str, seconds: float = 15.0) -> Entry:

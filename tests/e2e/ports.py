@@ -3,11 +3,12 @@
 import itertools
 import os
 import socket
+from collections.abc import Iterator
 
 _FIRST, _COUNT = 18_000, 12_000
 # Every process begins somewhere else, test runs side by side included, and goes round.
 _begin = os.getpid() * 97 % _COUNT
-_candidates = itertools.cycle([*range(_FIRST + _begin, _FIRST + _COUNT), *range(_FIRST, _FIRST + _begin)])
+_candidates: Iterator[int] = itertools.cycle([*range(_FIRST + _begin, _FIRST + _COUNT), *range(_FIRST, _FIRST + _begin)])
 
 
 def free_port() -> int:

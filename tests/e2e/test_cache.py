@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -23,7 +23,7 @@ import openai
 import pytest
 from aiohttp import web
 
-from tests.e2e.books import collected
+from tests.e2e.books import collected, journaled
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo, Scripted
@@ -53,6 +53,18 @@ def fresh() -> str:
 def zero(dialect: str, model: str, text: str, **more: Any) -> dict[str, Any]:
     """A request that is cached by default."""
     return MAKE[dialect](text, model, temperature=0, **more)
+
+
+def over(gateway: Gateway, headers: Mapping[str, str]) -> None:
+    """Waits until the cache has kept an answer, which it does when the client has it: a record is written when that is done."""
+    gateway.until(lambda: journaled(gateway, headers["x-request-id"]), "the request is over")
+
+
+def kept(gateway: Gateway, answer: httpx.Response) -> httpx.Response:
+    """The answer, after the cache has kept it."""
+    if answer.status_code == 200:
+        over(gateway, answer.headers)
+    return answer
 
 
 def taken(gateway: Gateway) -> int:
@@ -87,7 +99,9 @@ class Site:
         """Asks the next gateway; `document` may be bytes."""
         content = document if isinstance(document, bytes) else json.dumps(document).encode()
         sent = {"content-type": "application/json", **key(who), **(headers or {})}
-        return CLIENT.post(next(self._turns).url + (path or PATHS[dialect]), content=content, headers=sent, timeout=timeout)
+        gateway = next(self._turns)
+        answer = CLIENT.post(gateway.url + (path or PATHS[dialect]), content=content, headers=sent, timeout=timeout)
+        return kept(gateway, answer)
 
     def word(self, dialect: str, document: Any, who: str = "alice", path: str = "", headers: dict[str, str] | None = None) -> str:
         """`hit`, `miss`, `bypass`, or empty."""
@@ -275,6 +289,7 @@ def test_anthropic_streams_are_replayed_to_the_byte(site: Site, anthropic_provid
             assert stream.response.headers["x-headgate-cache"] == word
             assert "Question" in "".join(stream.text_stream)
             finals.append(stream.get_final_message())
+            over(gateway, stream.response.headers)
     assert finals[0] == finals[1]
     assert finals[1].stop_reason == "end_turn"
     assert finals[1].usage.output_tokens > 0
@@ -369,7 +384,7 @@ def test_a_large_answer_is_not_kept(site: Site, openai_provider: Demo) -> None:
 def test_hits_are_metered_as_such(site: Site, openai_provider: Demo) -> None:
     for gateway, stream in ((site.gateways[0], False), (site.gateways[-1], True)):
         question = zero("openai", "o-only", f"{fresh()} [demo: tokens=33]", stream=stream)
-        answers = [CLIENT.post(gateway.url + PATHS["openai"], json=question, headers=key("hatter")) for _ in range(2)]
+        answers = [kept(gateway, CLIENT.post(gateway.url + PATHS["openai"], json=question, headers=key("hatter"))) for _ in range(2)]
         ids = [answer.headers["x-request-id"] for answer in answers]
         found = collected(gateway, ids)
         miss, hit = (found[id] for id in ids)

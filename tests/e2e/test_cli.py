@@ -44,7 +44,7 @@ Headgate = Callable[..., Done]
 
 
 @pytest.fixture
-def headgate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Headgate:
+def headgate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Headgate]:
     """Runs a command in an empty folder, with no provider's key in the environment."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.endswith("_API_KEY")]:
@@ -59,7 +59,9 @@ def headgate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         out, err = capsys.readouterr()
         return Done(code, out, err)
 
-    return run
+    umask = os.umask(0o022)
+    yield run
+    os.umask(umask)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 import pytest
@@ -183,10 +183,18 @@ def document(providers: tuple[Counted, Counted], workers: int) -> dict[str, Any]
     }
 
 
-def kill(pid: int) -> float:
-    """SIGKILL, and when."""
+class Killed(NamedTuple):
+    """When somebody was killed: somewhere between these moments, which a busy machine may hold apart."""
+
+    before: float
+    after: float
+
+
+def kill(pid: int) -> Killed:
+    """SIGKILL."""
+    before = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    return time.monotonic()
+    return Killed(before, time.monotonic())
 
 
 def check_books(gateway: Gateway, providers: tuple[Counted, Counted]) -> dict[str, Entry]:
@@ -227,27 +235,24 @@ def test_a_worker_is_killed_under_load(gateway: Gateway, providers: tuple[Counte
         gateway.until(lambda: len(load.asked) > 50, "the load flows")
         seen = {id(asked): asked.words() for asked in streams}
         killed = kill(gateway.workers()[0])
-        gateway.until(lambda: len(load.since(killed)) >= 100, "requests are answered again")
+        gateway.until(lambda: len(load.since(killed.after)) >= 100, "requests are answered again")
         gateway.until(lambda: len(gateway.workers()) == workers, "the worker is back")
         gateway.until(lambda: all(asked.ended for asked in load.long if not asked.stream), "the whole answers are there")
         if workers == 1:
             gateway.until(lambda: all(asked.ended for asked in streams), "the streams have ended")
         flowing = {id(asked): asked.words() for asked in streams if not asked.ended}
         gateway.until(lambda: all(asked.words() > flowing.get(id(asked), -1) for asked in streams), "the other worker's streams flow on")
-    check_new(load.since(killed), killed)
+    check_new(load.since(killed.after), killed)
     cut = [asked for asked in streams if not asked.hung_up]
     lost = [asked for asked in load.long if not asked.stream and asked.status != 200]
-    assert all(0 < asked.ended - killed < 3 for asked in cut)
+    assert all(0 < asked.ended - killed.before < 5 for asked in cut)
     for asked in lost:
         check_failure(asked)
-        assert 0 < asked.ended - killed < 2
+        assert 0 < asked.ended - killed.before < 5
     assert len(lost) + len(cut) == len(load.long) if workers == 1 else 0 < len(lost) + len(cut) < len(load.long)
-    _log.info("%d workers: streams end after %.2f s", workers, max((asked.ended - killed for asked in cut), default=0))
+    _log.info("%d workers: streams end after %.2f s", workers, max((asked.ended - killed.before for asked in cut), default=0))
     # Of the short requests, those that the worker had in hand, and no others.
-    for asked in load.asked:
-        if asked.status != 200:
-            assert asked.began < killed < asked.ended
-            check_failure(asked)
+    check_in_hand(load.asked, [killed])
     check_intruders(load, providers)
     found = check_books(gateway, providers)
     for asked in [*lost, *cut]:
@@ -259,16 +264,25 @@ def test_a_worker_is_killed_under_load(gateway: Gateway, providers: tuple[Counte
     assert all(found[id]["outcome"] == "killed" for id in rescued)
 
 
-def check_new(answered: list[Asked], killed: float) -> None:
+def check_new(answered: list[Asked], killed: Killed) -> None:
     """Every request that was sent after the kill was answered as if nothing had happened, only later."""
     failed = [asked for asked in answered if asked.status != 200 or asked.broken]
     assert not failed, [(asked.status, asked.text) for asked in failed]
-    first = min(asked.ended for asked in answered) - killed
+    first = min(asked.ended for asked in answered) - killed.before
     slowest = max(asked.ended - asked.began for asked in answered)
     _log.info("%d requests after the kill: the first answered after %.2f s, the slowest took %.2f s", len(answered), first, slowest)
     # A new worker takes less than a second; a busy machine's may take longer.
     assert first < 3
     assert slowest < 5
+
+
+def check_in_hand(short: list[Asked], kills: list[Killed]) -> None:
+    """A request that was not answered was in a worker's hands when that was killed: an error, or a truncation if it had begun."""
+    for asked in short:
+        if asked.status != 200 or asked.broken:
+            assert any(asked.began < killed.after and killed.before < asked.ended for killed in kills)
+        if asked.status != 200:
+            check_failure(asked)
 
 
 def check_intruders(load: Load, providers: tuple[Counted, Counted]) -> None:
@@ -296,18 +310,15 @@ def check_killed(entry: Entry, asked: Asked, words: int) -> None:
 def test_a_worker_is_killed_again_and_again(gateway: Gateway, providers: tuple[Counted, Counted]) -> None:
     with Load(gateway, steady=4, intruders=1) as load:
         gateway.until(lambda: len(load.asked) > 20, "the load flows")
-        kills: list[float] = []
+        kills: list[Killed] = []
         for _ in range(5):
             (victim,) = gateway.workers()
             kills.append(kill(victim))
-            gateway.until(lambda: len(load.since(kills[-1])) >= 20, "requests are answered again")
-    for asked in load.asked:
-        if asked.status != 200 or asked.broken:
-            assert any(asked.began < killed < asked.ended for killed in kills)
-            check_failure(asked)
+            gateway.until(lambda: len(load.since(kills[-1].after)) >= 20, "requests are answered again")
+    check_in_hand(load.asked, kills)
     check_intruders(load, providers)
     check_books(gateway, providers)
-    waits = [min(asked.ended for asked in load.since(killed)) - killed for killed in kills]
+    waits = [min(asked.ended for asked in load.since(killed.after)) - killed.before for killed in kills]
     _log.info("a new worker after %s s", ", ".join(f"{wait:.2f}" for wait in waits))
     assert max(waits) < 5
 
@@ -321,12 +332,12 @@ def test_envoy_is_killed(gateway: Gateway, providers: tuple[Counted, Counted]) -
         seen = {id(asked): asked.words() for asked in load.long}
         envoy = gateway.envoy()
         killed = kill(envoy)
-        gateway.until(lambda: sum(asked.status == 200 for asked in load.since(killed)) >= 20, "requests are answered again", 15)
+        gateway.until(lambda: sum(asked.status == 200 for asked in load.since(killed.after)) >= 20, "requests are answered again", 15)
         gateway.until(lambda: all(asked.ended for asked in load.long), "the streams have ended")
     assert all(asked.broken for asked in load.long)
     assert {asked.status for asked in load.refused} <= {0, 401}
     assert all(provider.intruders == 0 for provider in providers)
-    back = min(asked.ended for asked in load.since(killed) if asked.status == 200) - killed
+    back = min(asked.ended for asked in load.since(killed.after) if asked.status == 200) - killed.before
     _log.info("Envoy answers again after %.2f s", back)
     assert back < 5
     found = check_books(gateway, providers)
@@ -358,7 +369,7 @@ def test_the_control_process_is_killed(gateway: Gateway, providers: tuple[Counte
         assert len(family) == 3
         killed = kill(gateway.pid)
         gateway.until(lambda: not any(map(alive, family)), "Envoy and the workers have gone with it", 5)
-        _log.info("all is gone after %.2f s", time.monotonic() - killed)
+        _log.info("all is gone after %.2f s", time.monotonic() - killed.before)
     assert all(asked.broken for asked in load.long)
     assert all(provider.intruders == 0 for provider in providers)
     with gateway:

@@ -249,6 +249,15 @@ def test_a_file_that_is_half_written_or_away(gateway: Gateway, provider: Scripte
     assert set(traffic.answers) == {"first", "mended", "stream"}
 
 
+def test_no_edit_is_lost(gateway: Gateway, provider: Scripted, streaming: Demo) -> None:
+    """Neither one that comes while the one before is read, nor the last of many."""
+    for number in range(60):
+        gateway.write(generation(f"edit-{number}", provider, streaming))
+        # Not a wait for anything: edits at the pace of the gateway's own looks, which meet it at every moment of them.
+        time.sleep(0.26 if number % 2 else 0.013 * (number % 20))
+    wait_for(gateway, "edit-59")
+
+
 def test_a_secrets_file(gateway: Gateway, config: dict[str, Any], provider: Scripted) -> None:
     """Whoever rotates keys need not touch the configuration."""
     secret = gateway.folder / "secret"

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from extproc import Handler, Identity, Reject
+from extproc import Handler, Identity, Reject, is_loopback_name
 from extproc.config.model import Listener
 from extproc.crossing import CREDENTIALS
 from extproc.keys import StoredKey, digest
-from filters.auth import Auth, Key, is_loopback
+from filters.auth import Auth, Key
 from tests.scene import CONFIG, environment, head, request, run
 
 KEYS = (StoredKey("one", digest("hg-1"), "acme"), StoredKey("two", digest("hg-2")))
@@ -132,4 +132,4 @@ def test_only_loopback_origins_without_keys(origin: str, mine: bool) -> None:
     ("host", "mine"), [("127.0.0.1", True), ("::1", True), ("[::1]", True), ("LOCALHOST", True), ("8.8.8.8", False), ("x", False)]
 )
 def test_loopback(host: str, mine: bool) -> None:
-    assert is_loopback(host) == mine
+    assert is_loopback_name(host) == mine
