@@ -398,3 +398,35 @@ def test_what_a_record_holds() -> None:
     started(made, msgspec.json.encode({**CHAT, "stream": True}))
     record = made.settle()
     assert (record.stream, record.provider, record.target, record.duration > 0) == (True, "openai", "gpt", True)
+
+
+class Redact(Handler):
+    """Edits the body, as a guardrail would."""
+
+    async def request(self, request: Request) -> Response | Tap | None:
+        request.edit()["messages"] = [{"role": "user", "content": "[redacted]"}]
+        return await super().request(request)
+
+
+@pytest.mark.parametrize("targets", [("openai",), ("openai", "anthropic")])
+def test_an_edited_body_is_what_goes_on(targets: tuple[str, ...]) -> None:
+    made = Scene(filters=()).exchange(head(content_length=str(len(BODY))))
+    handler = Redact(None)
+    made.snapshot.filters = (handler,)
+    run(made.begin())
+    made.request.targets = tuple(Target(name, "gpt") for name in targets)
+    run(made.proceed(BODY))
+    outgoing = made.forward().outgoing
+    assert outgoing.body is not None
+    assert b"[redacted]" in outgoing.body
+    assert outgoing.headers["content-length"] == str(len(outgoing.body))
+
+
+@pytest.mark.parametrize("targets", [("openai",), ("openai", "anthropic")])
+def test_an_untouched_body_is_never_sent_back(targets: tuple[str, ...]) -> None:
+    made = Scene(filters=()).exchange(head(content_length=str(len(BODY))))
+    made.snapshot.filters = (Handler(None),)
+    run(made.begin())
+    made.request.targets = tuple(Target(name, "gpt") for name in targets)
+    run(made.proceed(BODY))
+    assert made.forward().outgoing.body is None

@@ -1,0 +1,56 @@
+"""A revoked key is worthless at once, whatever state the configuration is in; no Envoy is served without keys by accident."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.gateway import Gateway, chat
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> Iterator[Gateway]:
+    with Gateway(tmp_path_factory.mktemp("guarded"), config) as running:
+        yield running
+
+
+def status(gateway: Gateway, key: str, model: str = "demo") -> int:
+    return httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", model), headers={"x-api-key": key}).status_code
+
+
+def test_while_the_file_is_wrong(guarded: Gateway, config: dict[str, Any]) -> None:
+    key = guarded.run("keys", "create", "alice", str(guarded.path)).stdout.strip()
+    guarded.until(lambda: status(guarded, key) == 200 and status(guarded, "no-key") == 401, "the key is known")
+    state = ("--state", str(guarded.state))
+    guarded.write({**config, "modles": []})
+    guarded.until(lambda: "the old one serves on" in guarded.log.read_text(), "the file is refused")
+    assert guarded.run("keys", "revoke", "alice", *state).returncode == 0
+    guarded.until(lambda: status(guarded, key) == 401, "the key is refused", 3)
+    guarded.write(config)
+
+
+def test_while_the_key_store_is_broken(guarded: Gateway, config: dict[str, Any]) -> None:
+    """The watching goes on: what comes after the fault is noticed."""
+    store = guarded.state / "keys.sqlite"
+    good = store.read_bytes()
+    store.write_bytes(b"nonsense" * 200)
+    guarded.until(lambda: "is tried again" in guarded.log.read_text() or "not a database" in guarded.log.read_text(), "the fault is told")
+    store.write_bytes(good)
+    guarded.write({**config, "models": [*config["models"], {"name": "later", "targets": ["o/demo"]}]})
+    key = guarded.run("keys", "create", "carol", str(guarded.path)).stdout.strip()
+    guarded.until(lambda: status(guarded, key, "later") == 200, "it is all noticed", 15)
+
+
+def test_serve_without_keys(guarded: Gateway, config: dict[str, Any], tmp_path: Path) -> None:
+    other = Gateway(tmp_path, config)
+    done = other.run("serve", str(other.path), "--run-dir", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert "there are no keys" in done.stderr
+
+
+def test_the_operators_port_answers_to_this_machine(guarded: Gateway) -> None:
+    """A web page whose name was made to mean this machine reads nothing."""
+    assert httpx.get(f"{guarded.operator}/healthz").status_code == 200
+    assert httpx.get(f"{guarded.operator}/metrics", headers={"host": "evil.example"}).status_code == 403
