@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 CONFIG ?= examples/quickstart.yaml
-STATE  ?= .headgate
+STATE  ?=
 JOBS   ?= 2
 ARGS   ?=
 
@@ -26,11 +26,11 @@ help: ## What there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=$(PYTHON)  which Python makes the environment"
-	@echo "  CONFIG=$(CONFIG)  what \`make run\` serves;  STATE=$(STATE)  where it keeps what it knows"
+	@echo "  CONFIG=$(CONFIG)  what \`make run\` serves;  STATE=...  where it keeps what it knows, instead of where the configuration says"
 	@echo "  ARGS=...  more arguments for pytest, such as ARGS='-k cache';  JOBS=$(JOBS)  tests at once"
 
 run: $(RUN) ## Start the gateway, with Envoy and all; Ctrl-C stops it
-	@exec $(BIN)/headgate up $(CONFIG) --state $(STATE)
+	@exec $(BIN)/headgate up "$(CONFIG)" $(if $(STATE),--state "$(STATE)")
 
 test: $(DEV) ## Run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)

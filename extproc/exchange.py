@@ -55,8 +55,8 @@ class Exchange:
     """One request under way."""
 
     __slots__ = (
-        "_answering", "_attempt", "_bare", "_following", "_held", "_left", "_started", "_taps", "attempts", "call", "cluster", "request",
-        "response", "snapshot",
+        "_answering", "_attempt", "_bare", "_following", "_held", "_left", "_started", "_taps", "attempts", "call", "cluster", "over",
+        "request", "response", "snapshot",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, headers: dict[str, str]) -> None:
@@ -79,6 +79,8 @@ class Exchange:
         self._held: list[bytes] | None = None
         self._left = -1
         self._bare = False
+        self.over = False
+        """The taps have been told of the end."""
 
     # The request's way in.
 
@@ -372,7 +374,8 @@ class Exchange:
             response.ended = "complete" if whole or response.status else "client_closed"
 
     async def end(self) -> None:
-        """Lets every tap finish. Call after `close`."""
+        """Lets every tap finish. Call once, after `close`."""
+        self.over = True
         self.settle()
         response = self.response
         assert response is not None

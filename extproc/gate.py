@@ -30,6 +30,16 @@ _TELL_EVERY = 0.25
 # Which statuses are worth another target is the route's to say (`retriable_status_codes`).
 _RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
 
+_SERVER_ERRORS = 500
+
+# What an operator can do about Envoy's commonest reasons; the others speak for themselves.
+_REASONS = {
+    "no_healthy_upstream": "it has no address: its name cannot be resolved (no_healthy_upstream)",
+    "cluster_not_found": "Envoy does not know it (cluster_not_found)",
+    "upstream_per_try_timeout": "it did not begin to answer in time (timeouts.first_byte)",
+    "upstream_per_try_idle_timeout": "it fell silent (timeouts.idle)",
+}
+
 _INTERNAL = Fault(500, "internal_error", "The gateway failed. Its log has the reason, under this request's id.")
 
 _log = logging.getLogger(__name__)
@@ -52,13 +62,14 @@ def _targets(clusters: tuple[str, ...]) -> bytes:
 class GateSession:
     """One request, from its headers to the end of its answer."""
 
-    __slots__ = ("_body_mode", "_engine", "_exchange", "_told")
+    __slots__ = ("_body_mode", "_ending", "_engine", "_exchange", "_told")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._exchange: Exchange | None = None
         self._body_mode = BodyMode.NONE
         self._told = 0.0
+        self._ending: Waiting[None] | None = None
 
     def receive(self, message: bytes) -> Replies | Waiting[Replies]:
         """One message from Envoy."""
@@ -77,12 +88,19 @@ class GateSession:
 
     def close(self) -> Waiting[None] | None:
         """Envoy has closed the stream."""
-        exchange = self._exchange
-        if exchange is None:
-            return None
-        exchange.close(whole=False)
+        if self._exchange is not None:
+            self._exchange.close(whole=False)
+            self._end()
+        return self._ending
+
+    def _end(self) -> None:
+        """The end comes before the client has the last byte, so that what it asks next finds the answer kept and the usage written."""
+        exchange = self._open
+        if exchange.response is None or not exchange.response.ended or exchange.over:
+            return
         rest = begin(exchange.end())
-        return rest if isinstance(rest, Waiting) else None
+        # What waits has been begun; the transport sees to the rest of it when Envoy closes the stream.
+        self._ending = rest if isinstance(rest, Waiting) else None
 
     @property
     def _open(self) -> Exchange:
@@ -190,6 +208,9 @@ class GateSession:
         seen = incoming.headers()
         head = exchange.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end)
         self._body_mode = head.mode
+        if local and exchange.call is not None and exchange.response is not None and exchange.response.status >= _SERVER_ERRORS:
+            asked = ", ".join(target.provider for target in exchange.request.targets)
+            _log.warning("request %s: no answer from %s: %s", exchange.request.record.id, asked, _REASONS.get(local, details))
         self._take_use(incoming)
         if incoming.end and (body := exchange.fill()):
             return self._instead(seen, head, body)
@@ -220,6 +241,7 @@ class GateSession:
         news = exchange.response is not None and exchange.response.usage is not usage
         if incoming.end:
             exchange.close(whole=True)
+        self._end()
         metadata = self._record() if news or time.monotonic() - self._told > _TELL_EVERY else None
         if unchanged and metadata is None and self._body_mode != BodyMode.BUFFERED:
             return GO_ON[incoming.part]

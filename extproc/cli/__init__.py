@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from extproc.cli import check, compile_, keys, serve, usage, version
+from extproc.version import VERSION
 
 _STORY = """\
 An AI gateway that lives inside Envoy: one URL in front of many providers, with keys, routing, fallback, a cache and a ledger.
@@ -20,6 +21,7 @@ An AI gateway that lives inside Envoy: one URL in front of many providers, with 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; its exit code."""
     parser = argparse.ArgumentParser(prog="headgate", description=_STORY, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=f"headgate {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (serve, check, compile_, keys, usage, version):
         module.add(commands)

@@ -21,7 +21,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     create.set_defaults(run=_create)
     listing = actions.add_parser("list", help="list all keys")
     listing.set_defaults(run=_list)
-    revoke = actions.add_parser("revoke", help="make a key worthless at once")
+    revoke = actions.add_parser("revoke", help="make a key worthless; a running gateway follows within a second")
     revoke.add_argument("name")
     revoke.set_defaults(run=_revoke)
     hashing = actions.add_parser("hash", help="read a key from standard input, print what `filters: - auth: keys:` wants")
@@ -41,7 +41,9 @@ def _create(given: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     print(key)
-    print("This is the only time that it is shown. From now on callers need a key.", file=sys.stderr)
+    print(
+        f"This is the only time that it is shown. It is for the gateway on {state}, whose callers need a key from now on.", file=sys.stderr
+    )
     print(f"To revoke this one: headgate keys revoke {shlex.quote(given.name)}", file=sys.stderr)
     return 0
 
@@ -61,7 +63,7 @@ def _revoke(given: argparse.Namespace) -> int:
     if not KeyStore(state).revoke(given.name):
         print(f"no key named {given.name!r} is in force in {state}; `headgate keys list` shows all of them", file=sys.stderr)
         return 1
-    print(f"revoked {given.name}")
+    print(f"revoked {given.name}; a running gateway refuses it within a second")
     return 0
 
 

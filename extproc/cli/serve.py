@@ -54,8 +54,11 @@ def _run(given: argparse.Namespace, *, with_envoy: bool) -> int:
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _lock(state)
-    except OSError as error:
+    except BlockingIOError as error:
         print(f"headgate: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"headgate: the state folder {state} cannot be used: {error.strerror}. Choose another with --state.", file=sys.stderr)
         return 1
     taken = _taken(loaded, with_envoy)
     if taken:
@@ -86,7 +89,9 @@ def _lock(state: Path) -> int:
     except BlockingIOError:
         other = os.read(descriptor, 32).decode(errors="replace").strip()
         os.close(descriptor)
-        raise BlockingIOError(f"a gateway runs already on {state} (pid {other}). Stop it, or give this one another --state.") from None
+        raise BlockingIOError(
+            f"a gateway runs already on {state} (pid {other}). Stop it (kill {other}), or give this one another --state."
+        ) from None
     os.truncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor

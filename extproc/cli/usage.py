@@ -36,6 +36,8 @@ def run(given: argparse.Namespace) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        raise
     except (OSError, sqlite3.Error) as error:
         print(f"the ledger in {state} cannot be read: {error}", file=sys.stderr)
         return 1

@@ -4,7 +4,9 @@ Nothing of it lies on the path of a request but the shared cache, and workers go
 """
 
 import asyncio
+import errno
 import logging
+import os
 import shutil
 import signal
 import sqlite3
@@ -43,6 +45,8 @@ _LONGEST_RUN_DIR = 70
 _LOOK_EVERY = 0.25
 _READY_WITHIN = 30.0
 _HOUSEKEEPING_EVERY = 10.0
+# Connections that may wait for the demo provider: as many as the kernel allows by default.
+_BACKLOG = 4096
 _GRACE = 2.0
 # Clusters of the configuration before stay this long for requests that began with it.
 _OVERLAP = 30.0
@@ -57,6 +61,7 @@ class Gateway:
         config = loaded.config
         assert config is not None
         self.config: Config = config
+        self._running = config
         self.state = source.state_folder(config)
         self.run_dir = run_dir or _run_dir(self.state)
         self._source = source
@@ -129,7 +134,7 @@ class Gateway:
             await runner.setup()
         socket = Path(names.origin_socket(str(self.run_dir)))
         socket.unlink(missing_ok=True)
-        await web.UnixSite(demo, str(socket)).start()
+        await web.UnixSite(demo, str(socket), backlog=_BACKLOG).start()
         admin = self.config.admin
         site = web.TCPSite(own, admin.address, admin.port, reuse_address=True, reuse_port=False)
         await site.start()
@@ -224,7 +229,7 @@ class Gateway:
         taken = await self._link.push(SNAPSHOT, message)
         if self._books is not None:
             self._books.follow(config)
-        for name in _needs_restart(old, config):
+        for name in _needs_restart(self._running, config):
             _log.warning("%s has changed: it takes effect at the next start", name)
         level = logging.INFO if taken >= len(self._workers) else logging.ERROR
         _log.log(level, "new configuration in force in %d of %d workers", taken, len(self._workers))
@@ -265,6 +270,15 @@ class Gateway:
             await self._envoy.rotate_logs()
 
 
+def _terminal_gone() -> bool:
+    """Whether the terminal that this process was started from has been closed: its SIGHUP means the end, not a reload."""
+    try:
+        os.tcgetpgrp(0)
+    except OSError as error:
+        return error.errno == errno.EIO
+    return False
+
+
 def _run_dir(state: Path) -> Path:
     inside = state / "run"
     if len(str(inside).encode()) <= _LONGEST_RUN_DIR:
@@ -301,6 +315,9 @@ async def run(gateway: Gateway, on_ready: Callable[[], None]) -> None:
     reloads: set[asyncio.Task[bool]] = set()
 
     def hang_up() -> None:
+        if _terminal_gone():
+            stop.set()
+            return
         task = loop.create_task(gateway.reload())
         reloads.add(task)
         task.add_done_callback(reloads.discard)

@@ -117,7 +117,7 @@ async def _converse(speech: Speech, request: web.Request) -> web.StreamResponse:
 def _decode(raw: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DemoError(400, f"We could not parse the JSON body of your request: {error}") from None
 
 

@@ -99,7 +99,8 @@ def read_script(headers: Iterable[tuple[str, str]], text: str, dialect: str) -> 
     try:
         return msgspec.convert(knobs, Script, strict=False)
     except msgspec.ValidationError as error:
-        raise ValueError(f"demo directive: {error}") from None
+        known = ", ".join(Script.__struct_encode_fields__)
+        raise ValueError(f"demo directive: {error}; the knobs are: {known}") from None
 
 
 def without_directives(text: str) -> str:

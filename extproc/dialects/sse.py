@@ -46,8 +46,9 @@ class Splitter:
             if chunk.count(b"\n\n") == 1:
                 return [chunk]
             blocks = chunk.split(b"\n\n")
-            blocks.pop()
-            return [block + b"\n\n" for block in blocks]
+            if not blocks.pop():
+                return [block + b"\n\n" for block in blocks]
+            # An odd number of line ends at the very end: the last one is a line of its own.
         return self._slow(chunk)
 
     def _slow(self, chunk: bytes) -> list[bytes]:

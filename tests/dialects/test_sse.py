@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from extproc.dialects.sse import Framer, ServerSentEvent, Splitter, parse
@@ -53,7 +53,8 @@ def test_any_cut_gives_the_same(lines: list[str], draw: st.DataObject) -> None:
     assert b"".join(blocks) + splitter.pending == text
 
 
-@given(st.lists(st.binary(max_size=12), max_size=8))
+@given(st.lists(st.one_of(st.binary(max_size=12), st.text("a\n\r", max_size=12).map(str.encode)), max_size=8))
+@example([b"a\n\nb\n\n\n"])
 def test_the_splitter_changes_no_byte(chunks: list[bytes]) -> None:
     splitter = Splitter()
     blocks = [block for chunk in chunks for block in splitter.feed(chunk)]

@@ -47,6 +47,8 @@ class Gateway:
         fresh.replace(self.path)
 
     def __enter__(self) -> Self:
+        if self._process is not None:
+            self._process.wait(10)
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "extproc.cli", "up", str(self.path)]
             self._process = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder)

@@ -223,7 +223,7 @@ def test_what_makes_another_question(site: Site) -> None:
     assert site.word("anthropic", question, headers=version) == "miss"
     turned = json.dumps(dict(reversed(question.items())), indent=3).encode()
     assert turned.index(b"top_k") < turned.index(b"model")
-    assert site.word("anthropic", turned, headers={**version, "user-agent": "another", "x-something": "else"}) == "hit"
+    assert site.word("anthropic", turned, headers={**version, "user-agent": "another", "accept-language": "fr"}) == "hit"
     documents = [
         {**question, "top_k": 6},
         {**question, "metadata": {"user_id": "v"}},
@@ -231,7 +231,7 @@ def test_what_makes_another_question(site: Site) -> None:
         {**question, "messages": [*question["messages"], {"role": "assistant", "content": "Well,"}]},
         {**question, "model": "o-only"},
     ]
-    headers = [{"anthropic-version": "2023-01-01"}, {"anthropic-beta": "x"}, {"x-headgate-strict": "true"}]
+    headers = [{"anthropic-version": "2023-01-01"}, {"anthropic-beta": "x"}, {"x-headgate-strict": "true"}, {"x-use-cache": "0"}]
     others: list[dict[str, Any]] = [
         *({"document": one, "headers": version} for one in documents),
         *({"document": question, "headers": {**version, **one}} for one in headers),

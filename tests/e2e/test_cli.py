@@ -28,8 +28,8 @@ from tests.e2e.upstream import Demo
 
 COMMANDS = ["up", "serve", "check", "compile", "keys", "keys create", "keys list", "keys revoke", "keys hash", "usage", "version"]
 HEADGATE = [sys.executable, "-m", "extproc.cli"]
-# What is promised is 2 and 3 seconds; two busy cores are given more.
-STOPS_WITHIN, STARTS_WITHIN = 2.0, 6.0
+# What is promised is 2 and 3 seconds, and 0.3 and 1.7 are what it takes; a machine that runs other tests beside is given more.
+STOPS_WITHIN, STARTS_WITHIN = 5.0, 10.0
 
 
 class Done(Struct):
