@@ -2,7 +2,7 @@
 
 from extproc.cachestore.entry import Entry, Lead, Store
 from extproc.config.model import HeaderEdits
-from extproc.crossing import CREDENTIALS, to_provider
+from extproc.crossing import CREDENTIALS, KEY_PROTOCOL, to_provider
 from extproc.environment import Environment
 from extproc.errors import ConfigError, Fault, Reject
 from extproc.filter import Filter, Handler, Tap
@@ -14,6 +14,7 @@ from extproc.values import Endpoint, Identity, Request, Response, Target
 
 __all__ = [
     "CREDENTIALS",
+    "KEY_PROTOCOL",
     "ConfigError",
     "Endpoint",
     "Entry",

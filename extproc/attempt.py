@@ -17,9 +17,6 @@ from extproc.errors import Fault, Reject
 from extproc.upstream import Upstream
 from extproc.values import Kind, Target
 
-# A browser cannot set headers on a WebSocket, so OpenAI takes a key as a subprotocol of this form.
-_KEY_IN_PROTOCOL = "openai-insecure-api-key."
-
 
 class Call(Struct, frozen=True, omit_defaults=True):
     """What an attempt needs to know of the request beside its body. Holds no credential of the caller's."""
@@ -195,7 +192,7 @@ def _upgrade(seen: Mapping[str, str]) -> dict[str, str]:
         return {}
     wanted = {"upgrade": seen["upgrade"], "connection": "upgrade"}
     offered = seen.get("sec-websocket-protocol", "").split(",")
-    protocols = [protocol for protocol in map(str.strip, offered) if protocol and not protocol.startswith(_KEY_IN_PROTOCOL)]
+    protocols = [protocol for protocol in map(str.strip, offered) if protocol and not protocol.startswith(crossing.KEY_PROTOCOL)]
     if protocols:
         wanted["sec-websocket-protocol"] = ", ".join(protocols)
     return wanted

@@ -10,6 +10,9 @@ from functools import lru_cache
 CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-openai-key", "x-anthropic-key", "x-litellm-api-key")
 """Where clients put keys, in the order in which they are looked at."""
 
+KEY_PROTOCOL = "openai-insecure-api-key."
+"""Begins a WebSocket's subprotocol that is a key: a browser cannot set headers, so OpenAI takes one there."""
+
 _SECRET = re.compile(r"auth|key|token|secret|passw|credential|cookie|session|signature|jwt|oidc|saml|csrf|xsrf")
 
 # Harmless in spite of their names.

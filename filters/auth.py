@@ -12,10 +12,21 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from extproc import CREDENTIALS, Environment, Filter, Handler, Identity, KeyTable, Reject, Request, StoredKey, is_loopback_name
+from extproc import (
+    CREDENTIALS,
+    KEY_PROTOCOL,
+    Environment,
+    Filter,
+    Handler,
+    Identity,
+    KeyTable,
+    Reject,
+    Request,
+    StoredKey,
+    is_loopback_name,
+)
 
 _BEARER = "bearer "
-_IN_PROTOCOL = "openai-insecure-api-key."
 
 
 class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,8 +88,8 @@ def _sent_keys(headers: dict[str, str]) -> Iterator[str]:
             yield value[len(_BEARER) :].strip() if value[: len(_BEARER)].lower() == _BEARER else value.strip()
     # A browser's WebSocket can send no header but this one.
     for protocol in headers.get("sec-websocket-protocol", "").split(","):
-        if protocol.strip().startswith(_IN_PROTOCOL):
-            yield protocol.strip()[len(_IN_PROTOCOL) :]
+        if protocol.strip().startswith(KEY_PROTOCOL):
+            yield protocol.strip()[len(KEY_PROTOCOL) :]
 
 
 def _refusal(sent: bool) -> Reject:
