@@ -43,7 +43,9 @@ class Engine:
         environment = Environment(
             config=config,
             routes=Routes(config.models),
-            upstreams={name: compile_upstream(name, provider) for name, provider in config.providers.items()},
+            upstreams={
+                name: compile_upstream(name, provider, message.clusters.get(name, name)) for name, provider in config.providers.items()
+            },
             stored_keys=message.keys,
             keys_exist=message.keys_exist,
             private=message.private,

@@ -25,6 +25,8 @@ class Message(Struct, frozen=True):
     """Name and settings of each filter, in order."""
     keys: tuple[StoredKey, ...] = ()
     keys_exist: bool = False
+    clusters: dict[str, str] = {}
+    """By provider: its name in Envoy, where that is not its own (`control.addresses`)."""
     private: bool = True
     """Only this machine can reach the Envoy that asks, if `listener` says so: not known of somebody else's Envoy."""
 

@@ -34,13 +34,13 @@ class Upstream(Struct, frozen=True):
         return self.prefix + (rest if rest[:1] in ("", "/", "?") else client_path)
 
 
-def compile_upstream(name: str, provider: Provider) -> Upstream:
-    """The provider `name`, ready for traffic. The configuration is known to be good."""
+def compile_upstream(name: str, provider: Provider, alias: str = "") -> Upstream:
+    """The provider `name`, ready for traffic. The configuration is known to be good. `alias`: its name in Envoy, if that is another."""
     dialect = DIALECTS[provider.dialect]
     url = provider_url(provider)
     return Upstream(
         name=name,
-        cluster=cluster_name(name),
+        cluster=cluster_name(alias or name),
         dialect=dialect,
         authority=url.authority,
         scheme=url.scheme,

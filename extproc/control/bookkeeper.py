@@ -35,10 +35,11 @@ class Bookkeeper:
         """Begins to collect, in the background."""
         self._task = asyncio.get_running_loop().create_task(forever("collecting the ledger", _EVERY, self._run))
 
-    def follow(self, config: Config) -> None:
-        """The configuration has changed: other prices, other providers."""
+    def follow(self, config: Config, aliases: Mapping[str, str]) -> None:
+        """The configuration has changed: other prices, other providers. `aliases`: their names in Envoy, where those are not their own."""
         self._collector.prices = _prices(config)
-        self._collector.clusters = dict(_clusters(config))
+        # Lines of requests that began before still name the clusters of before.
+        self._collector.clusters |= _clusters(config) | {cluster_name(alias): name for name, alias in aliases.items()}
 
     async def _run(self) -> None:
         try:
@@ -72,5 +73,5 @@ def _prices(config: Config) -> PriceBook:
     return PriceBook(config.prices, config.providers)
 
 
-def _clusters(config: Config) -> Mapping[str, str]:
+def _clusters(config: Config) -> dict[str, str]:
     return {cluster_name(name): name for name in config.providers}

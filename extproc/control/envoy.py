@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from extproc.config.model import Config
+from extproc.control.addresses import SEPARATOR
 from extproc.control.children import Child
 from extproc.envoy import names
 from extproc.envoy.places import Places
@@ -105,7 +106,7 @@ class Envoy:
         found: dict[str, bool] = {}
         for line in text.splitlines():
             name, _, value = line.rpartition(":")
-            provider = name.removeprefix(prefix).partition(".circuit_breakers.")[0]
+            provider = name.removeprefix(prefix).partition(".circuit_breakers.")[0].partition(SEPARATOR)[0]
             found[provider] = found.get(provider, False) or value.strip() != "0"
         return found
 

@@ -12,7 +12,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -24,6 +24,7 @@ from extproc.config.load import Loaded, format_problems
 from extproc.config.model import Config
 from extproc.config.urls import is_loopback
 from extproc.control import operator
+from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.children import Child
 from extproc.control.envoy import Envoy
@@ -62,6 +63,7 @@ class Gateway:
         assert config is not None
         self.config: Config = config
         self._running = config
+        self._addresses = Addresses()
         self.state = source.state_folder(config)
         self.run_dir = run_dir or _run_dir(self.state)
         self._source = source
@@ -108,7 +110,7 @@ class Gateway:
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
-        self._message = self._source.message(self._loaded)
+        self._message = self._source.message(self._loaded, self._aliases(self.config))
         await self._link.start()
         for index in range(self.config.workers):
             command = [sys.executable, "-m", "extproc.worker", str(index), str(self.run_dir), str(self.state)]
@@ -196,7 +198,7 @@ class Gateway:
             self._files = loaded.files
             try:
                 if loaded.config is not None:
-                    await self._swap(loaded.config, await asyncio.to_thread(self._source.message, loaded))
+                    await self._swap(loaded.config, await asyncio.to_thread(self._source.message, loaded, self._aliases(loaded.config)))
                     self._loaded = loaded
                     return True
                 reason = "\n" + format_problems(loaded.problems, self._source.path)
@@ -208,11 +210,15 @@ class Gateway:
 
     async def _take_keys(self) -> None:
         """Keys that were made or revoked count at once, also while the file is wrong."""
-        message = await asyncio.to_thread(self._source.message, self._loaded)
+        message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config))
         if message != self._message:
             self._message = message
             taken = await self._link.push(SNAPSHOT, message)
             _log.info("new keys in force in %d of %d workers", taken, len(self._workers))
+
+    def _aliases(self, config: Config) -> Mapping[str, str]:
+        # Somebody else's Envoy has the names that `headgate compile attach` gave it.
+        return self._addresses.aliases(config) if self._envoy is not None else {}
 
     async def _swap(self, config: Config, message: bytes) -> None:
         if message == self._message:
@@ -220,7 +226,7 @@ class Gateway:
         old = self.config
         if self._envoy is not None and (config.providers, config.limits) != (old.providers, old.limits):
             # Envoy has to know a provider before a worker sends a request there, and to keep one until none is sent there any more.
-            await self._envoy.follow(_union(old, config))
+            await self._envoy.follow(self._addresses.seen_by_envoy(old, config))
             loop = asyncio.get_running_loop()
             self._tasks.append(loop.create_task(self._prune(config)))
         elif self._envoy is None and config.providers != old.providers:
@@ -228,7 +234,7 @@ class Gateway:
         self.config, self._message = config, message
         taken = await self._link.push(SNAPSHOT, message)
         if self._books is not None:
-            self._books.follow(config)
+            self._books.follow(config, self._aliases(config))
         for name in _needs_restart(self._running, config):
             _log.warning("%s has changed: it takes effect at the next start", name)
         level = logging.INFO if taken >= len(self._workers) else logging.ERROR
@@ -239,7 +245,7 @@ class Gateway:
         async with self._reloading:
             if self.config is config and self._envoy is not None:
                 try:
-                    await self._envoy.follow(config)
+                    await self._envoy.follow(self._addresses.seen_by_envoy(config))
                 except (OSError, RuntimeError) as error:
                     _log.warning("providers that are gone stay in Envoy for now: %s", error)
 
@@ -293,10 +299,6 @@ def _cache_size(loaded: Loaded) -> tuple[int, int]:
         if isinstance(most, int) and isinstance(entry, int):
             return most, entry
     return 1, 1
-
-
-def _union(old: Config, new: Config) -> Config:
-    return msgspec.structs.replace(new, providers={**old.providers, **new.providers})
 
 
 def _needs_restart(old: Config, new: Config) -> list[str]:

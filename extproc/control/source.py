@@ -43,17 +43,17 @@ class Source(Struct, frozen=True):
         base = Path.cwd() if self.path == quickstart() else self.path.parent
         return (base / config.state).absolute()
 
-    def message(self, loaded: Loaded) -> bytes:
-        """The snapshot for the workers, keys included. Raises what SQLite raises."""
+    def message(self, loaded: Loaded, clusters: Mapping[str, str] | None = None) -> bytes:
+        """The snapshot for the workers, keys included. `clusters`: see `Message.clusters`. Raises what SQLite raises."""
         config = loaded.config
         assert config is not None
         keys, exist = KeyStore(self.state_folder(config)).load()
         names = [next(iter(entry)) for entry in config.filters]
         settings = [msgspec.Raw(msgspec.msgpack.encode(settings)) for settings in loaded.filters]
         # The filters travel as checked structs; what the file said of them is of no more use.
-        return encode(
-            Message(msgspec.structs.replace(config, filters=()), tuple(zip(names, settings, strict=True)), keys, exist, self.private)
-        )
+        config = msgspec.structs.replace(config, filters=())
+        filters = tuple(zip(names, settings, strict=True))
+        return encode(Message(config, filters, keys, exist, dict(clusters or {}), self.private))
 
 
 def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[int, int, int] | None, ...]:

@@ -36,7 +36,9 @@ def route_configuration(config: Config) -> Plain:
 def virtual_host(config: Config) -> Plain:
     """Routes by the silence that the gate chose, once it has; before that by whether the body is JSON, which the gate reads."""
     silences = {names.idle_key([provider.timeouts]): names.silence(provider.timeouts) for provider in config.providers.values()}
-    routes = [_silence(key, timedelta(seconds=seconds)) for key, seconds in sorted(silences.items(), key=lambda item: item[1])]
+    # Envoy's clock for the whole stream goes on over all attempts, so it has to leave each of them its time.
+    attempts = max((len(model.targets) for model in config.models), default=1)
+    routes = [_silence(key, timedelta(seconds=seconds), attempts) for key, seconds in sorted(silences.items(), key=lambda item: item[1])]
     upgrade = HeaderMatcher(name="upgrade", present_match=True)
     json = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/json", ignore_case=True))
     routes.append(_route("upgrade", RouteMatch(prefix="/", headers=[upgrade]), idle=_QUIET, typed_per_filter_config=unbuffered()))
@@ -48,11 +50,11 @@ def virtual_host(config: Config) -> Plain:
     return plain(host, request_headers_to_remove=INTERNAL_HEADERS, routes=routes)
 
 
-def _silence(key: str, silence: timedelta) -> Plain:
+def _silence(key: str, silence: timedelta, attempts: int) -> Plain:
     chosen = ValueMatcher(string_match=StringMatcher(exact=key))
     matcher = MetadataMatcher(filter=names.NAMESPACE, path=[MetadataMatcherPathSegment(key=names.IDLE)], value=chosen)
     # Envoy's clock for the whole stream runs behind the provider's, which names who was silent.
-    return _route(f"silence-{key}", RouteMatch(prefix="/", dynamic_metadata=[matcher]), silence, silence + timedelta(minutes=1))
+    return _route(f"silence-{key}", RouteMatch(prefix="/", dynamic_metadata=[matcher]), silence, attempts * silence + timedelta(minutes=1))
 
 
 def _route(name: str, match: RouteMatch, silence: timedelta | None = None, idle: timedelta | None = None, **more: Plain) -> Plain:

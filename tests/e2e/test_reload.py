@@ -3,6 +3,7 @@
 A wrong file is refused with its errors, and the old one serves on.
 """
 
+import functools
 import json
 import os
 import signal
@@ -281,7 +282,8 @@ def test_limits(gateway: Gateway, config: dict[str, Any]) -> None:
         gateway.until(lambda: status(client) == 413, "it is too much", SOON)
         gateway.write({**config, "limits": {"request_body": 3_000_000, "request_headers": 30}})
         gateway.until(lambda: status(client) == 200, "it is not", SOON)
-    assert "limits.request_headers has changed: it takes effect at the next start" in gateway.log.read_text()
+    said = "limits.request_headers has changed: it takes effect at the next start"
+    gateway.until(lambda: said in gateway.log.read_text(), "the log says which limit is not reloaded")
 
 
 def test_how_long_it_takes(gateway: Gateway, provider: Scripted, streaming: Demo) -> None:
@@ -296,3 +298,31 @@ def test_how_long_it_takes(gateway: Gateway, provider: Scripted, streaming: Demo
 
 def test_the_folder_of_the_configuration_is_not_touched(gateway: Gateway) -> None:
     assert {path.name for path in Path(gateway.folder).iterdir()} <= {"gateway.yaml", "gateway.log", "state", "secret"}
+
+
+def test_a_provider_moves(gateway: Gateway, config: dict[str, Any]) -> None:
+    """Another address with another credential: neither address ever sees the other's, nor the other's name."""
+    with Demo() as old, Demo() as new, httpx.Client(timeout=10) as client:
+        places = {"old": old, "new": new}
+
+        def at(place: str) -> dict[str, Any]:
+            moving = {"dialect": "openai", "base_url": f"{places[place].url}/v1", "key": f"sk-{place}"}
+            models = [{"name": "moving", "targets": ["moving/m"]}, {"name": "moving-several", "targets": ["gone/x", "moving/m"]}]
+            return {**config, "providers": {**config["providers"], "moving": moving}, "models": [*config["models"], *models]}
+
+        def arrived(place: str) -> bool:
+            for model in ("moving", "moving-several"):
+                answer = client.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", model))
+                assert answer.status_code in (200, 404), answer.text
+            return bool(places[place].requests())
+
+        gateway.write(at("old"))
+        gateway.until(lambda: arrived("old"), "the provider is there", SOON)
+        for place in ("new", "old", "new", "old"):
+            places[place].reset()
+            gateway.write(at(place))
+            gateway.until(functools.partial(arrived, place), "the provider has moved", SOON)
+            for name, demo in places.items():
+                for seen in demo.requests():
+                    headers = dict(seen["headers"])
+                    assert (headers["authorization"], headers["host"]) == (f"Bearer sk-{name}", demo.url.removeprefix("http://"))

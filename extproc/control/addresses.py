@@ -1,0 +1,36 @@
+"""Names of providers' clusters: one name never means two addresses, or a request that began with an old configuration would carry one
+address's credential to another while a reload is under way.
+"""
+
+import zlib
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from extproc.config.model import Config, Provider
+
+SEPARATOR = "~"
+"""Between a provider's name, which cannot hold it, and what tells its later addresses from its first."""
+
+
+class Addresses:
+    """What each provider's address was when it was first seen; an address that came later makes the name another one."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[str, str | None]] = {}
+
+    def aliases(self, config: Config) -> Mapping[str, str]:
+        """By provider: its name in Envoy, where that is not its own."""
+        found = {name: self._alias(name, provider) for name, provider in config.providers.items()}
+        return {name: alias for name, alias in found.items() if alias != name}
+
+    def seen_by_envoy(self, *configs: Config) -> Config:
+        """The last of `configs` as Envoy is to have it, and the providers of all of them."""
+        providers = {self._alias(name, provider): provider for config in configs for name, provider in config.providers.items()}
+        return replace(configs[-1], providers=providers)
+
+    def _alias(self, name: str, provider: Provider) -> str:
+        address = (provider.base_url, provider.tls_server_name)
+        if self._first.setdefault(name, address) == address:
+            return name
+        return f"{name}{SEPARATOR}{zlib.crc32(repr(address).encode()):08x}"
