@@ -10,13 +10,18 @@ import pytest
 from extproc.control.ports import holder, is_free
 
 
-@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def _here() -> list[tuple[socket.AddressFamily, str]]:
+    """Loopback, in as many families as this machine has."""
+    found = [(socket.AF_INET, "127.0.0.1")]
+    if socket.has_dualstack_ipv6():
+        found.append((socket.AF_INET6, "::1"))
+    return found
+
+
+@pytest.mark.parametrize(("family", "address"), _here())
 def test_a_port_of_ours(family: socket.AddressFamily, address: str) -> None:
     with socket.socket(family) as listener:
-        try:
-            listener.bind((address, 0))
-        except OSError:
-            pytest.skip(f"this machine has no {address}")
+        listener.bind((address, 0))
         listener.listen()
         port = listener.getsockname()[1]
         assert not is_free(address, port)
