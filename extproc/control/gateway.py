@@ -11,7 +11,6 @@ import shutil
 import signal
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from extproc.control.children import Child
 from extproc.control.envoy import Envoy
 from extproc.control.keystore import KeyStore
 from extproc.control.loops import forever
+from extproc.control.run_dir import sockets_folder
 from extproc.control.source import Source, fingerprint
 from extproc.control.trust import ca_file
 from extproc.demo.app import build_app as build_demo
@@ -41,8 +41,6 @@ from extproc.link.server import LinkServer, Peer
 from extproc.version import VERSION
 from extproc.worker import JOURNAL, LINK, SNAPSHOT, JournalState
 
-# sun_path has 108 bytes with the final zero; the longest name in the run folder is about 30.
-_LONGEST_RUN_DIR = 70
 _LOOK_EVERY = 0.25
 _READY_WITHIN = 30.0
 _HOUSEKEEPING_EVERY = 10.0
@@ -65,7 +63,7 @@ class Gateway:
         self._running = config
         self._addresses = Addresses()
         self.state = source.state_folder(config)
-        self.run_dir = run_dir or _run_dir(self.state)
+        self.run_dir = run_dir or sockets_folder(self.state)
         self._source = source
         self._loaded = loaded
         self._files = loaded.files
@@ -283,14 +281,6 @@ def _terminal_gone() -> bool:
     except OSError as error:
         return error.errno == errno.EIO
     return False
-
-
-def _run_dir(state: Path) -> Path:
-    inside = state / "run"
-    if len(str(inside).encode()) <= _LONGEST_RUN_DIR:
-        return inside
-    # A socket's path is short by law of the kernel; the folder's name is not to be guessed.
-    return Path(tempfile.mkdtemp(prefix="headgate-"))
 
 
 def _cache_size(loaded: Loaded) -> tuple[int, int]:

@@ -1,0 +1,42 @@
+"""Where sockets are: short enough for the kernel, the same at the next start, and never in a folder of somebody else's."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from extproc.control.run_dir import sockets_folder
+
+LONG = "x" * 100
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_short_path_stays_inside() -> None:
+    assert sockets_folder(Path("/srv/state")) == Path("/srv/state/run")
+
+
+def test_a_long_one_is_used_again(elsewhere: Path) -> None:
+    first = sockets_folder(Path("/srv", LONG))
+    assert first.parent == elsewhere
+    assert first.stat().st_mode & 0o777 == 0o700
+    assert sockets_folder(Path("/srv", LONG)) == first
+    assert sockets_folder(Path("/srv2", LONG)) != first
+
+
+@pytest.mark.parametrize("trap", ["open", "link", "file"])
+def test_a_folder_that_is_not_ours_alone(elsewhere: Path, trap: str) -> None:
+    guessed = sockets_folder(Path("/srv", LONG))
+    guessed.rmdir()
+    if trap == "open":
+        guessed.mkdir(mode=0o777)
+        guessed.chmod(0o777)
+    elif trap == "link":
+        guessed.symlink_to(elsewhere)
+    else:
+        guessed.touch()
+    assert sockets_folder(Path("/srv", LONG)) != guessed
