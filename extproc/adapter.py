@@ -16,22 +16,18 @@ from extproc.attempt import Attempt, Call
 from extproc.dialects import DIALECTS
 from extproc.engine import Engine
 from extproc.envoy import names
-from extproc.errors import Fault, Reject
+from extproc.errors import INTERNAL, Fault, Reject
 from extproc.transport.seam import Replies
-from extproc.use import USE_KEY, Use
+from extproc.use import TELL_EVERY, USE_KEY, Use
 from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part
 from extproc.wire.outgoing import GO_ON, Metadata, answer, reply
 
 _UNANSWERED = 256 * 1024
 
-# How stale the gate's account of a stream may be, in seconds.
-_TELL_EVERY = 0.25
-
 _ERRORS = 400
 _STILLBORN = Fault(502, "empty_stream", "The provider ended its stream before the first event.")
 
-_INTERNAL = Fault(500, "internal_error", "The gateway failed. Its log has the reason, under this request's id.")
 _CLEARED = reply(Part.RESPONSE_BODY, body=b"")
 
 _log = logging.getLogger(__name__)
@@ -100,7 +96,7 @@ class AdapterSession:
             _log.exception("request %s failed in an attempt", self._call.id if self._call else "?")
             if incoming.part is Part.RESPONSE_BODY and self._released:
                 raise
-            return self._refuse(_INTERNAL)
+            return self._refuse(INTERNAL)
 
     def close(self) -> None:
         """Envoy has closed the stream, at the end or because the attempt failed: nothing is kept."""
@@ -215,7 +211,7 @@ class AdapterSession:
         answering, attempt = self._answering, self._attempt
         told = self._told
         news = told is None or told.usage != answering.usage or told.finished != answering.finished
-        if not news and time.monotonic() - self._told_at < _TELL_EVERY:
+        if not news and time.monotonic() - self._told_at < TELL_EVERY:
             return None
         target = attempt.target
         self._told_at = time.monotonic()

@@ -42,6 +42,11 @@ class Call(Struct, frozen=True, omit_defaults=True):
     strict: bool = False
     """The client would rather be refused than lose a field in translation."""
 
+    @property
+    def forces_usage(self) -> bool:
+        """The stream tells its usage only because we ask for it, and the client is not to see that."""
+        return self.stream and not self.include_usage and self.path.partition("?")[0] in STREAM_OPTIONS
+
 
 class Outgoing(Struct, frozen=True):
     """What an attempt changes of the request as Envoy holds it."""
@@ -119,7 +124,7 @@ class Attempt:
         try:
             if self.target.model != call.model:
                 changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))
-            if call.stream and not call.include_usage and call.path.partition("?")[0] in STREAM_OPTIONS:
+            if call.forces_usage:
                 changed = splice.include_usage(changed)
         except ValueError as error:
             raise _malformed(error) from None
@@ -150,7 +155,6 @@ class Attempt:
 
     def _terms(self) -> Terms:
         call = self.call
-        forced = call.stream and not call.include_usage and call.path.partition("?")[0] in STREAM_OPTIONS
         return Terms(
             client=DIALECTS[call.dialect],
             provider=self.upstream.dialect,
@@ -159,7 +163,7 @@ class Attempt:
             same=self.same,
             raw=call.kind == "raw",
             include_usage=call.include_usage,
-            hide_usage=forced,
+            hide_usage=call.forces_usage,
             most=self._most,
         )
 

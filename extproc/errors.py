@@ -21,6 +21,10 @@ class Fault(Struct, frozen=True):
     """The provider's own word for the kind of error, where it came from a provider of the client's dialect."""
 
 
+INTERNAL = Fault(500, "internal_error", "The gateway failed. Its log has the reason, under this request's id.")
+"""What a client is told of a bug of ours."""
+
+
 class Reject(Exception):
     """The caller's request is refused. Raised by filters and dialects; the client sees it in its own dialect."""
 

@@ -16,16 +16,13 @@ from extproc.answering import BrokenAnswer
 from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
-from extproc.errors import Fault, Reject
+from extproc.errors import INTERNAL, Fault, Reject
 from extproc.exchange import Exchange, Forward, Head
 from extproc.transport.seam import Replies
-from extproc.use import USE_KEY, read_use
+from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
 from extproc.wire.incoming import Incoming, Part
 from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply
-
-# How stale the record in Envoy's hands may be when this worker is killed in mid-stream, in seconds.
-_TELL_EVERY = 0.25
 
 # Which statuses are worth another target is the route's to say (`retriable_status_codes`).
 _RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
@@ -40,7 +37,6 @@ _REASONS = {
     "upstream_per_try_idle_timeout": "it fell silent (timeouts.idle)",
 }
 
-_INTERNAL = Fault(500, "internal_error", "The gateway failed. Its log has the reason, under this request's id.")
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -179,9 +175,9 @@ class GateSession:
         exchange = self._exchange
         if exchange is None:
             _log.exception("a request could not even be read")
-            return [answer(500, {"content-type": "text/plain"}, _INTERNAL.message.encode(), details=names.DETAILS_PREFIX + _INTERNAL.code)]
+            return [answer(500, {"content-type": "text/plain"}, INTERNAL.message.encode(), details=names.DETAILS_PREFIX + INTERNAL.code)]
         _log.exception("request %s failed", exchange.request.record.id)
-        return self._answer(exchange.refuse(_INTERNAL))
+        return self._answer(exchange.refuse(INTERNAL))
 
     # Responses: nothing waits.
 
@@ -242,7 +238,7 @@ class GateSession:
         if incoming.end:
             exchange.close(whole=True)
         self._end()
-        metadata = self._record() if news or time.monotonic() - self._told > _TELL_EVERY else None
+        metadata = self._record() if news or time.monotonic() - self._told > TELL_EVERY else None
         if unchanged and metadata is None and self._body_mode != BodyMode.BUFFERED:
             return GO_ON[incoming.part]
         headers = None

@@ -19,7 +19,6 @@ class Upstream(Struct, frozen=True):
     dialect: Dialect
     authority: str
     """Host, and port unless it is the scheme's own."""
-    scheme: str
     prefix: str
     """Path that comes before an endpoint's own, such as `/v1`."""
     headers: tuple[tuple[str, str], ...]
@@ -43,7 +42,6 @@ def compile_upstream(name: str, provider: Provider, alias: str = "") -> Upstream
         cluster=cluster_name(alias or name),
         dialect=dialect,
         authority=url.authority,
-        scheme=url.scheme,
         prefix=url.prefix,
         headers=tuple(pair for pair in dialect.credential(provider.key or "") if provider.key or pair[0] not in CREDENTIALS),
         request=provider.headers.request,

@@ -12,6 +12,9 @@ from extproc.usage import Usage
 USE_KEY = "told"
 """Where the adapter's metadata holds it, as JSON."""
 
+TELL_EVERY = 0.25
+"""How stale an account of a stream under way may be, in seconds: the adapter's to the gate, and the gate's in Envoy's hands."""
+
 
 class Use(Struct, frozen=True, omit_defaults=True):
     """One attempt's account of its answer, so far."""

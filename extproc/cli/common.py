@@ -11,10 +11,6 @@ from extproc.control.source import Source, quickstart
 DEFAULT = "gateway.yaml"
 
 
-class CommandError(Exception):
-    """The command cannot go on; the message says why and what to do."""
-
-
 def add_source(parser: argparse.ArgumentParser) -> None:
     """The arguments that name a configuration."""
     text = f"configuration file; {DEFAULT} in this folder unless given, or the built-in quickstart where there is none"

@@ -7,10 +7,8 @@ from enum import IntEnum
 
 from google.protobuf.message import DecodeError
 
+from extproc.envoy.names import ATTRIBUTES
 from extproc.wire.ext_proc_pb2 import ProcessingRequest
-
-# All attributes come under this key, whatever the filter is called (tried on Envoy 1.40).
-_ATTRIBUTES = "envoy.filters.http.ext_proc"
 
 
 class Part(IntEnum):
@@ -69,7 +67,7 @@ class Incoming:
 
     def attribute(self, name: str) -> str | float | None:
         """One of the attributes that the filter asks for, such as `xds.cluster_name`."""
-        fields = self._message.attributes[_ATTRIBUTES].fields if _ATTRIBUTES in self._message.attributes else None
+        fields = self._message.attributes[ATTRIBUTES].fields if ATTRIBUTES in self._message.attributes else None
         if fields is None or name not in fields:
             return None
         value = fields[name]
