@@ -6,6 +6,7 @@ CONFIG ?= examples/quickstart.yaml
 STATE  ?=
 JOBS   ?= 2
 ARGS   ?=
+FUZZ   ?= 600
 
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --disable-pip-version-check
@@ -15,25 +16,40 @@ RUN  := $(VENV)/.run
 DEV  := $(VENV)/.dev
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --no-annotate --no-emit-index-url $(if $(UPGRADE),--upgrade)
 
-SOURCES := extproc filters tests
+SOURCES := bench extproc filters tests
 LINTERS := ruff format types imports dockerfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint $(LINTERS) lock protos golden clean
+.PHONY: help run test bench bench-peers fuzz check lint $(LINTERS) lock protos golden clean
 
 help: ## What there is to do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=$(PYTHON)  which Python makes the environment"
 	@echo "  CONFIG=$(CONFIG)  what \`make run\` serves;  STATE=...  where it keeps what it knows, instead of where the configuration says"
-	@echo "  ARGS=...  more arguments for pytest, such as ARGS='-k cache';  JOBS=$(JOBS)  tests at once"
+	@echo "  ARGS=...  more arguments for pytest or the benchmark, such as ARGS='-k cache';  JOBS=$(JOBS)  tests at once"
 
 run: $(RUN) ## Start the gateway, with Envoy and all; Ctrl-C stops it
 	@exec $(BIN)/headgate up "$(CONFIG)" $(if $(STATE),--state "$(STATE)")
 
 test: $(DEV) ## Run all tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+bench: $(DEV) ## Measure how fast it is, on this machine: docs/benchmarks (ARGS='--quick', ARGS='--help')
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-peers: $(DEV) ## The same beside LiteLLM, Portkey and TensorZero, which it installs into .peers (1 GB)
+	@$(BIN)/python -m bench.peers.install
+	@$(BIN)/python -m bench --peers $(ARGS)
+
+fuzz: $(DEV) ## Look for bytes that break the transport, for FUZZ=600 seconds; what was new is kept in build/fuzz
+	@mkdir -p build/fuzz
+	@$(BIN)/python -m tests.fuzz.seeds build/seeds
+	@$(BIN)/python -m tests.fuzz.http2_connection -max_total_time=$(FUZZ) -max_len=4096 -artifact_prefix=build/ build/fuzz build/seeds
+
+counts: $(DEV) ## Count instructions per request under valgrind, against the limits in bench/counts.py
+	@$(BIN)/python -m bench.counts
 
 check: lint test ## Everything: lint, types, imports, Dockerfile, tests
 
@@ -59,6 +75,8 @@ lock: $(DEV) ## Write the lock files anew (UPGRADE=1: with the newest versions)
 	$(LOCK) pyproject.toml --extra all --constraints requirements-build.lock --output-file requirements.lock
 	$(LOCK) pyproject.toml --extra all --group build --group dev --constraints requirements-build.lock --constraints requirements.lock \
 	  --output-file requirements-dev.lock
+	$(LOCK) bench/peers/litellm.in --output-file bench/peers/litellm.lock
+	$(LOCK) bench/peers/tensorzero.in --output-file bench/peers/tensorzero.lock
 
 protos: $(DEV) ## Compile extproc/wire/*.proto
 	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. extproc/wire/ext_proc.proto

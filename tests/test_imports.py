@@ -8,6 +8,7 @@ HEAVY = (
     "betterproto2",
     "envoy_data_plane",
     "genai_prices",
+    "grpc",
     "httpx",
     "prometheus_client",
     "pydantic",

@@ -1,21 +1,20 @@
-"""The transport on grpcio: `grpc.aio` with raw bytes, no (de)serialisers, one method."""
+"""The transport on grpcio: `grpc.aio` with raw bytes and no (de)serialisers. It costs some ten times what the native one does."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import grpc
 
 from extproc.drive import Waiting
-from extproc.transport.seam import Opener
-
-SERVICE = "envoy.service.ext_proc.v3.ExternalProcessor"
+from extproc.transport.seam import Methods, Opener, Refused, Session
+from extproc.transport.tls import Tls
 
 # -1 is without limit: gRPC's 4 MiB default would refuse buffered bodies that Envoy's own limit has let in.
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
-    ("grpc.so_reuseport", 0),
     ("grpc.http2.max_ping_strikes", 0),
 ]
 
@@ -23,23 +22,39 @@ _log = logging.getLogger(__name__)
 _endings: set[asyncio.Task[None]] = set()
 
 
+_STATUSES = {code.value[0]: code for code in grpc.StatusCode}
+
+
 def _process(open_session: Opener) -> Callable[[object, "grpc.aio.ServicerContext[bytes, bytes]"], Awaitable[None]]:
     async def process(_: object, context: "grpc.aio.ServicerContext[bytes, bytes]") -> None:
-        session = open_session()
+        session: Session | None = None
         try:
             # `EOF` is an object of its own type, which the stubs do not say of `read`.
             while isinstance(message := await context.read(), bytes):
+                session = session or open_session()
                 replies = session.receive(message)
                 for reply in await replies if isinstance(replies, Waiting) else replies:
                     await context.write(reply)
+        except Refused as refused:
+            await context.abort(_STATUSES[refused.status], refused.text)
         except Exception:  # noqa: BLE001 - the session has told what it was; Envoy, which puts our words into its log, is told no more than this
             await context.abort(grpc.StatusCode.INTERNAL, "broken off")
         finally:
             # This task may be cancelled already (a hang-up cancels the RPC), so what is left has a task of its own.
-            if (rest := session.close()) is not None:
-                _finish(rest)
+            if session is not None:
+                _close(session)
 
     return process
+
+
+def _close(session: Session) -> None:
+    try:
+        rest = session.close()
+    except Exception:  # noqa: BLE001 - there is nobody left to answer, so a bug in an ending can only be told
+        _log.exception("the end of an exchange failed")
+    else:
+        if rest is not None:
+            _finish(rest)
 
 
 def _finish(rest: Waiting[None]) -> None:
@@ -55,29 +70,45 @@ def _finish(rest: Waiting[None]) -> None:
 
 
 class _Handlers(grpc.GenericRpcHandler):
-    def __init__(self, open_session: Opener) -> None:
-        self._method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(_process(open_session))
+    def __init__(self, methods: Methods) -> None:
+        # A call with one message each way is a stream of one.
+        self._methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            name: grpc.stream_stream_rpc_method_handler(_process(opener)) for name, opener in methods.items()
+        }
 
     def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
-        return self._method if details.method == f"/{SERVICE}/Process" else None
+        return self._methods.get(details.method)
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    pair = (Path(tls.key).read_bytes(), Path(tls.certificate).read_bytes())
+    trusted = Path(tls.client_ca).read_bytes() if tls.client_ca else None
+    return grpc.ssl_server_credentials([pair], root_certificates=trusted, require_client_auth=trusted is not None)
 
 
 class Server:
-    """An ext_proc server on one address."""
+    """A gRPC server on one address."""
 
-    def __init__(self, address: str, open_session: Opener) -> None:
-        """`address` as gRPC spells it: `unix:/path`, `127.0.0.1:50051`."""
-        self._server = grpc.aio.server(options=_OPTIONS)
-        self._server.add_generic_rpc_handlers((_Handlers(open_session),))
-        if self._server.add_insecure_port(address) == 0 and not address.startswith("unix:"):
-            raise OSError(f"cannot listen on {address}")
+    def __init__(self, address: str, methods: Methods, *, tls: Tls | None = None, shared: bool = False) -> None:
+        """`address`: `unix:/path`, `127.0.0.1:50051`, `[::1]:50051`. `shared`: other processes may listen on the same port."""
+        self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", int(shared))])
+        self._server.add_generic_rpc_handlers((_Handlers(methods),))
+        self._address = address
+        self._credentials = _credentials(tls) if tls is not None else None
 
     async def start(self) -> None:
-        """Begins to take streams."""
+        """See `seam.Server`."""
+        address, credentials = self._address, self._credentials
+        try:
+            port = self._server.add_secure_port(address, credentials) if credentials else self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address}: {error}") from None
+        if port == 0 and not address.startswith("unix:"):
+            raise OSError(f"cannot listen on {address}")
         await self._server.start()
 
     async def stop(self, grace: float) -> None:
-        """Takes no new streams, gives those under way `grace` seconds, and waits for their endings."""
+        """See `seam.Server`."""
         await self._server.stop(grace)
         if _endings:
             await asyncio.wait(_endings, timeout=grace)

@@ -1,10 +1,11 @@
 """The seam between a transport and the engine: bytes of a message in, bytes of messages out.
 
 A transport carries gRPC streams from Envoy. For each stream it opens a `Session`, hands it every message, and writes what it answers,
-in order. It knows nothing of what the messages mean; the engine knows nothing of gRPC.
+in order. It knows nothing of what the messages mean; the engine knows nothing of gRPC. There are two transports, `native` and `grpcio`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import IntEnum
 from typing import Protocol
 
 from extproc.drive import Waiting
@@ -13,8 +14,28 @@ Replies = list[bytes]
 """Messages to write, usually one; none where the engine holds an answer back."""
 
 
+class Status(IntEnum):
+    """How a gRPC call ends; those that we use (https://grpc.io/docs/guides/status-codes/)."""
+
+    OK = 0
+    NOT_FOUND = 5
+    RESOURCE_EXHAUSTED = 8
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+
+
+class Refused(Exception):
+    """A session ends its stream with this status. Anything else that it raises is a bug of ours: INTERNAL, and no word more."""
+
+    def __init__(self, status: Status, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
 class Session(Protocol):
-    """One ext_proc stream: one request at the gate, or one attempt at the adapter."""
+    """One stream: one request at the gate, or one attempt at the adapter."""
 
     def receive(self, message: bytes) -> Replies | Waiting[Replies]:
         """One message. What has to wait comes back as `Waiting`; the transport awaits it in a task before the next message."""
@@ -24,4 +45,17 @@ class Session(Protocol):
 
 
 Opener = Callable[[], Session]
-"""Opens a session for a new stream."""
+"""Opens a session, when the first message of a stream has come."""
+
+Methods = Mapping[str, Opener]
+"""What a server offers: full names of gRPC methods, `/package.Service/Method`."""
+
+
+class Server(Protocol):
+    """A transport that listens on one address."""
+
+    async def start(self) -> None:
+        """Begins to take streams. Raises `OSError` when it cannot listen."""
+
+    async def stop(self, grace: float) -> None:
+        """Takes no new streams, gives those under way `grace` seconds, and waits for their endings."""

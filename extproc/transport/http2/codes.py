@@ -1,0 +1,99 @@
+"""The numbers of HTTP/2 (RFC 9113): frame types, flags, error codes, settings, and the frames that are made of nothing else."""
+
+import struct
+from enum import IntEnum
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+# Plain integers: they are compared for every frame.
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+
+END_STREAM = ACK = 0x1
+END_HEADERS = 0x4
+PADDED = 0x8
+PRIORITISED = 0x20
+
+LARGEST_WINDOW = LARGEST_ID = 2**31 - 1
+DEFAULT_WINDOW = 65_535
+SMALLEST_FRAME_LIMIT = 16_384
+"""What every peer has to take in one frame, and what we take: longer ones would only have to be waited for."""
+LARGEST_FRAME_LIMIT = 2**24 - 1
+
+
+class Code(IntEnum):
+    """Why a stream or a connection ends (RFC 9113, section 7)."""
+
+    NO_ERROR = 0
+    PROTOCOL_ERROR = 1
+    INTERNAL_ERROR = 2
+    FLOW_CONTROL_ERROR = 3
+    SETTINGS_TIMEOUT = 4
+    STREAM_CLOSED = 5
+    FRAME_SIZE_ERROR = 6
+    REFUSED_STREAM = 7
+    CANCEL = 8
+    COMPRESSION_ERROR = 9
+    CONNECT_ERROR = 10
+    ENHANCE_YOUR_CALM = 11
+    INADEQUATE_SECURITY = 12
+    HTTP_1_1_REQUIRED = 13
+
+
+class Setting(IntEnum):
+    """What the two ends tell each other of themselves (RFC 9113, section 6.5.2)."""
+
+    HEADER_TABLE_SIZE = 1
+    ENABLE_PUSH = 2
+    MAX_CONCURRENT_STREAMS = 3
+    INITIAL_WINDOW_SIZE = 4
+    MAX_FRAME_SIZE = 5
+    MAX_HEADER_LIST_SIZE = 6
+
+
+HEAD = struct.Struct(">BHBBI")
+"""A frame's head: length (its high byte, its low two), type, flags, stream."""
+NUMBER = struct.Struct(">I")
+SETTING = struct.Struct(">HI")
+_GOAWAY = struct.Struct(">II")
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """One frame, for a payload that fits in one."""
+    size = len(payload)
+    return HEAD.pack(size >> 16, size & 0xFFFF, kind, flags, stream) + payload
+
+
+def settings(values: dict[Setting, int]) -> bytes:
+    """A SETTINGS frame."""
+    return frame(SETTINGS, 0, 0, b"".join(SETTING.pack(name, value) for name, value in values.items()))
+
+
+def window_update(stream: int, more: int) -> bytes:
+    """A WINDOW_UPDATE frame; stream 0 is the connection."""
+    return frame(WINDOW_UPDATE, 0, stream, NUMBER.pack(more))
+
+
+def rst_stream(stream: int, code: Code) -> bytes:
+    """A RST_STREAM frame."""
+    return frame(RST_STREAM, 0, stream, NUMBER.pack(code))
+
+
+def goaway(last: int, code: Code, why: str = "") -> bytes:
+    """A GOAWAY frame; `why` is for the other end's logs."""
+    return frame(GOAWAY, 0, 0, _GOAWAY.pack(last, code) + why.encode())
+
+
+class Broken(Exception):
+    """The other end broke the protocol: the connection ends with this code."""
+
+    def __init__(self, code: Code, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+        self.why = why
+
+
+def unpadded(payload: bytes) -> bytes:
+    """What is left of a payload whose PADDED flag is set (RFC 9113, section 6.1)."""
+    if not payload or payload[0] >= len(payload):
+        raise Broken(Code.PROTOCOL_ERROR, "more padding than payload")
+    return payload[1 : len(payload) - payload[0]]

@@ -1,0 +1,589 @@
+"""One HTTP/2 connection that carries gRPC calls, without a socket: bytes in; messages, ends of streams, and bytes out.
+
+    for stream, what in connection.receive(data, now):      # what: a message, or the `End` of the stream
+        connection.reply(stream, ...)                       # or hold(stream) ... resume(stream), or finish(stream, status)
+    transport.write(connection.take())
+
+Events are made as they are taken, so what is answered to one of them counts before the next is read. RFC 9113 says what is right; what is
+wrong ends the stream (`_Reset`, RST_STREAM) or the connection (`Broken`, GOAWAY), as it says there. A server of gRPC needs little of
+HTTP/2: streams are begun by the other end alone, nothing is pushed, priorities are heard and not followed.
+
+    HEADERS ──► open ──END_STREAM──► done ──trailers──► past
+                  └─────────── RST_STREAM ─────────────►┘
+"""
+
+from collections.abc import Callable, Container, Iterable, Iterator
+
+from extproc.transport.http2 import codes
+from extproc.transport.http2.blocks import ANSWER, OK_TRAILERS, Blocks, Malformed, refusal, trailers
+from extproc.transport.http2.codes import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    DEFAULT_WINDOW,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEAD,
+    HEADERS,
+    LARGEST_FRAME_LIMIT,
+    LARGEST_ID,
+    LARGEST_WINDOW,
+    NUMBER,
+    PADDED,
+    PING,
+    PREFACE,
+    PRIORITISED,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTING,
+    SETTINGS,
+    SMALLEST_FRAME_LIMIT,
+    WINDOW_UPDATE,
+    Broken,
+    Code,
+    Setting,
+)
+from extproc.transport.http2.limits import Budget, Limits
+from extproc.transport.http2.past import Past, Was
+from extproc.transport.http2.sender import Sender
+from extproc.transport.http2.stream import PREFIX, PREFIX_SIZE, End, Stream, weight
+from extproc.transport.seam import Refused, Status
+
+Event = tuple[Stream, bytes | End]
+
+_LIMITS = Limits()
+_NOTHING: tuple[Event, ...] = ()
+_MOST_EARNED = 100_000
+_LEAVING = b"leaving."  # the ping whose answer says that our goodbye was heard
+
+
+class _Reset(Exception):
+    """The other end did with one stream what it must not: the stream ends with this code."""
+
+    def __init__(self, stream: int, code: Code) -> None:
+        super().__init__(stream, code)
+        self.stream = stream
+        self.code = code
+
+
+class Connection:
+    """The server's end of a connection."""
+
+    def __init__(self, methods: Container[bytes], limits: Limits = _LIMITS) -> None:
+        self.streams: dict[int, Stream] = {}
+        """Those under way."""
+        self.closed = False
+        """Nothing more is read; what is in `take` is the last. Streams that are left are over."""
+        self.greeted = False
+        """The other end speaks HTTP/2."""
+        self._limits = limits
+        self._sender = Sender()
+        self.reply = self._sender.message
+        """Sends a message on a stream; what the other end gives no window for waits there."""
+        self._blocks = Blocks(methods, limits)
+        self._past = Past()
+        self._last = 0
+        """The newest stream."""
+        self._rest = b""
+        self._now = 0.0
+        self._leaving = self._left = False
+        self._only: int | None = SETTINGS
+        """The one type of frame that may come next: the settings that open a connection, or the rest of a header block."""
+        self._block: tuple[int, int, list[bytes]] = (0, 0, [])
+        """A header block that is not whole yet: stream, flags, pieces."""
+        self._window = limits.connection_window
+        """Bytes that the other end may still send, of all streams together."""
+        self._low_tide, self._low_tide_of_all = limits.window // 2, limits.connection_window // 2
+        """Below these, windows are opened again."""
+        self._kept = 0
+        """Bytes of messages that are not whole yet, or wait in a queue."""
+        # What costs the other end nothing: so many a second, so many at once.
+        self._pings = Budget(100, 1_000)
+        self._settings = Budget(10, 100)
+        self._resets = Budget(5_000, 2 * limits.streams)
+        self._chatter = Budget(10_000, 100_000)
+        self._earned = 0
+        """Window updates that cost nothing: some clients answer every frame with one."""
+        self._frames: dict[int, Callable[[int, int, bytes], Iterable[Event]]] = {
+            DATA: self._on_data,
+            HEADERS: self._on_headers,
+            PRIORITY: self._on_priority,
+            RST_STREAM: self._on_rst_stream,
+            SETTINGS: self._on_settings,
+            PUSH_PROMISE: self._on_push_promise,
+            PING: self._on_ping,
+            GOAWAY: self._on_goaway,
+            WINDOW_UPDATE: self._on_window_update,
+            CONTINUATION: self._on_continuation,
+        }
+        mine = {
+            Setting.HEADER_TABLE_SIZE: 0,
+            Setting.MAX_CONCURRENT_STREAMS: limits.streams,
+            Setting.INITIAL_WINDOW_SIZE: limits.window,
+            Setting.MAX_HEADER_LIST_SIZE: limits.headers,
+        }
+        self._say(codes.settings(mine))
+        if limits.connection_window > DEFAULT_WINDOW:
+            self._say(codes.window_update(0, limits.connection_window - DEFAULT_WINDOW))
+
+    # What the driver calls.
+
+    def receive(self, data: bytes, now: float) -> Iterator[Event]:
+        """Bytes have come. `now`: seconds of any clock that does not go back."""
+        if self.closed:
+            return
+        self._now = now
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        try:
+            position = 0 if self.greeted else self._greet(data)
+            size, streams = len(data), self.streams
+            while self.greeted and size - position >= 9:
+                high, low, kind, flags, number = HEAD.unpack_from(data, position)
+                begin, end = position + 9, position + 9 + low
+                if high or low > SMALLEST_FRAME_LIMIT:
+                    return self.close(Code.FRAME_SIZE_ERROR, f"a frame of {high << 16 | low} bytes")
+                if end > size:
+                    break
+                position = end
+                # Nearly all frames are one whole message each for a stream that waits for nothing, or end one. The rest is `_frame`'s.
+                stream = streams.get(number) if kind == DATA else None
+                if stream is None or not stream.plain or self._only is not None:
+                    yield from self._frame(kind, flags, number & LARGEST_ID, data[begin:end])
+                elif flags == 0 and PREFIX_SIZE <= low <= stream.window_in and PREFIX.unpack_from(data, begin) == (0, low - PREFIX_SIZE):
+                    self._arrived(stream, low)
+                    yield stream, data[begin + PREFIX_SIZE : end]
+                elif flags == END_STREAM and low == 0:
+                    stream.done, stream.plain = True, False
+                    yield stream, End.DONE
+                else:
+                    yield from self._frame(kind, flags, number, data[begin:end])
+                if self.closed:
+                    return None
+            self._rest = data[position:]
+        except Broken as broken:
+            self.close(broken.code, broken.why)
+
+    def finish(self, stream: Stream, status: Status = Status.OK, text: str = "") -> None:
+        """Ends the answer, after all that was replied. `text`: what went wrong, in words."""
+        if stream.ending is not None or stream.finished:
+            return
+        if not stream.headed and status:
+            block = refusal(status, text)
+        else:
+            block = trailers(status, text) if status else OK_TRAILERS
+            if not stream.headed:
+                self._sender.head(stream, ANSWER)
+        self._drop(stream)
+        self._sender.end(stream, block)
+        self._retire(stream)
+
+    def hold(self, stream: Stream) -> None:
+        """No more messages of this stream for now. What comes for it is kept, and the other end's window is not opened again."""
+        stream.held, stream.plain = True, False
+
+    def resume(self, stream: Stream) -> Iterator[Event]:
+        """The opposite of `hold`: what has come meanwhile."""
+        stream.held = False
+        return self._drain(stream)
+
+    def take(self) -> list[bytes]:
+        """What has to be written."""
+        out, self._sender.out = self._sender.out, []
+        self._earned = min(self._earned + len(out), _MOST_EARNED)
+        return out
+
+    def leave(self) -> None:
+        """Says goodbye: streams under way go on, new ones go elsewhere (RFC 9113, section 6.8). `closed` when the last has ended."""
+        if not self._leaving and not self.closed:
+            self._leaving = True
+            # What the other end has begun before it hears this is still taken.
+            self._say(codes.goaway(LARGEST_ID, Code.NO_ERROR), codes.frame(PING, 0, 0, _LEAVING))
+
+    def close(self, code: Code = Code.NO_ERROR, why: str = "") -> None:
+        """Ends the connection at once."""
+        if not self.closed:
+            self._say(codes.goaway(self._last, code, why))
+            self.closed = True
+            self._rest = b""
+            for stream in self.streams.values():
+                # They stay listed, for the driver; but nothing more comes of them.
+                self._sender.forget(stream)
+                self._drop(stream)
+
+    # Frames in general.
+
+    def _say(self, *frames: bytes) -> None:
+        self._sender.out += frames
+
+    def _greet(self, data: bytes) -> int:
+        """Where the frames begin."""
+        if not PREFACE.startswith(data[: len(PREFACE)]):
+            raise Broken(Code.PROTOCOL_ERROR, "this speaks HTTP/2 only, and gRPC over it")
+        if len(data) < len(PREFACE):
+            return 0
+        self.greeted = True
+        return len(PREFACE)
+
+    def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        if self._only is not None and kind != self._only:
+            raise Broken(Code.PROTOCOL_ERROR, f"a frame of type {kind} where only type {self._only} may be")
+        handler = self._frames.get(kind)
+        try:
+            if handler is not None:
+                return handler(flags, number, payload)
+            # Section 5.5: an extension that we do not know.
+            self._spend(self._chatter, "frames that say nothing")
+        except _Reset as reset:
+            return self._break(reset.stream, reset.code)
+        return _NOTHING
+
+    def _spend(self, budget: Budget, what: str) -> None:
+        if not budget.spend(self._now):
+            raise Broken(Code.ENHANCE_YOUR_CALM, f"too many {what}")
+
+    def _stray(self, number: int) -> bool:
+        """A frame for a stream that is not open (section 5.1). True: it was under way when we reset the stream, and is ignored."""
+        if not self._begun(number):
+            return True
+        match self._past.find(number):
+            case Was.RESET_BY_US | Was.FORGOTTEN:
+                self._spend(self._chatter, "frames for streams that were reset")
+                return True
+            case Was.RESET_BY_THEM:
+                raise _Reset(number, Code.STREAM_CLOSED)
+            case Was.NEVER:
+                raise Broken(Code.PROTOCOL_ERROR, f"stream {number} after {self._last}")
+        raise Broken(Code.STREAM_CLOSED, f"stream {number} has ended")
+
+    def _begun(self, number: int) -> bool:
+        """False: it began after we had left, and was never listened to. Raises for a stream that is idle (section 5.1)."""
+        if 0 < number <= self._last:
+            return True
+        if self._left and number % 2:
+            self._spend(self._chatter, "frames for streams that are not taken")
+            return False
+        raise Broken(Code.PROTOCOL_ERROR, f"stream {number} has not begun")
+
+    # Messages that come: sections 5.2 and 6.1.
+
+    def _on_data(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        """Any DATA frame: cut, padded, the last one, or one that should not be."""
+        size = len(payload)
+        stream = self.streams.get(number)
+        if stream is None or stream.done:
+            self._count(size)
+            if stream is None and self._stray(number):
+                return _NOTHING
+            raise _Reset(number, Code.STREAM_CLOSED)
+        self._arrived(stream, size)
+        if flags & PADDED:
+            payload = codes.unpadded(payload)
+        last = bool(flags & END_STREAM)
+        if not payload and not last:
+            self._spend(self._chatter, "empty frames")
+        if stream.left >= 0:
+            stream.left -= len(payload)
+            if stream.left < 0 or (last and stream.left):
+                raise _Reset(number, Code.PROTOCOL_ERROR)
+        return self._collect(stream, payload, last=last)
+
+    def _collect(self, stream: Stream, payload: bytes, *, last: bool) -> Iterable[Event]:
+        stream.done = last
+        if stream.deaf:
+            return _NOTHING
+        messages: list[bytes] = []
+        before = stream.kept
+        try:
+            stream.take(payload, self._limits.message, messages)
+            stream.wait(messages)
+            if last and (stream.have or stream.need >= 0):
+                stream.fail(Refused(Status.INTERNAL, "the stream ended in the midst of a message"))
+            elif last:
+                stream.wait((End.DONE,))
+            elif stream.have and self._kept + stream.kept - before > self._limits.memory:
+                stream.fail(Refused(Status.RESOURCE_EXHAUSTED, "too many messages that are not whole"))
+        except Refused as refused:
+            stream.wait(messages)
+            stream.fail(refused)
+        self._kept += stream.kept - before
+        return self._drain(stream)
+
+    def _drain(self, stream: Stream) -> Iterator[Event]:
+        """What waits of a stream, as long as it need not wait any longer."""
+        queue = stream.queue
+        while queue and not stream.held and not stream.outbox:
+            what = queue.popleft()
+            stream.kept -= weight(what)
+            self._kept -= weight(what)
+            if isinstance(what, Refused):
+                # Only now: what had come before it was to be answered first.
+                self.finish(stream, what.status, what.text)
+                what = End.GONE
+            yield stream, what
+        stream.settle()
+        self._replenish(stream)
+        self._replenish_all()
+
+    def _arrived(self, stream: Stream, size: int) -> None:
+        """Bytes of a stream. Both windows have to have had room for them."""
+        stream.window_in = left = stream.window_in - size
+        self._window = left_of_all = self._window - size
+        if left_of_all < self._low_tide_of_all:
+            self._count(0)
+        if left < self._low_tide:
+            if left < 0:
+                raise _Reset(stream.id, Code.FLOW_CONTROL_ERROR)
+            self._replenish(stream)
+
+    def _count(self, size: int) -> None:
+        """Bytes of no stream that is there."""
+        self._window -= size
+        if self._window < 0:
+            raise Broken(Code.FLOW_CONTROL_ERROR, "more than the connection's window")
+        self._replenish_all()
+
+    def _replenish(self, stream: Stream) -> None:
+        """Lets the other end send on, once it has used half of its window and what it sent is not waiting."""
+        if stream.window_in < self._low_tide and not (stream.held or stream.outbox or stream.done or stream.finished):
+            self._say(codes.window_update(stream.id, self._limits.window - stream.window_in))
+            stream.window_in = self._limits.window
+
+    def _replenish_all(self) -> None:
+        if not self.closed and self._window < self._low_tide_of_all and self._kept + self._sender.waiting <= self._limits.memory:
+            self._say(codes.window_update(0, self._limits.connection_window - self._window))
+            self._window = self._limits.connection_window
+
+    # Streams begin: sections 6.2, 6.10 and 8.1.
+
+    def _on_headers(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        if number % 2 == 0:
+            raise Broken(Code.PROTOCOL_ERROR, f"a stream cannot have the number {number}")
+        if flags & PADDED:
+            payload = codes.unpadded(payload)
+        if flags & PRIORITISED:
+            if len(payload) < 5:
+                raise Broken(Code.FRAME_SIZE_ERROR, "no room for a priority")
+            self._check_priority(number, payload)
+            payload = payload[5:]
+        if flags & END_HEADERS:
+            return self._begin(number, flags, payload)
+        self._block = (number, flags, [payload])
+        self._only = CONTINUATION
+        return _NOTHING
+
+    def _on_continuation(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        begun, begun_flags, pieces = self._block
+        if self._only is None or number != begun:
+            raise Broken(Code.PROTOCOL_ERROR, "CONTINUATION of nothing")
+        pieces.append(payload)
+        if len(pieces) > self._limits.continuations + 1 or sum(map(len, pieces)) > self._limits.headers:
+            raise Broken(Code.ENHANCE_YOUR_CALM, "headers without end")
+        if not flags & END_HEADERS:
+            return _NOTHING
+        self._only = None
+        return self._begin(number, begun_flags, b"".join(pieces))
+
+    def _begin(self, number: int, flags: int, block: bytes) -> Iterable[Event]:
+        """A whole header block: a stream's first, or its trailers."""
+        stream = self.streams.get(number)
+        if stream is not None:
+            return self._trailers(stream, flags, block)
+        if number <= self._last:
+            self._blocks.skip(block)
+            self._stray(number)
+            return _NOTHING
+        if self._left:
+            self._blocks.skip(block)
+            return _NOTHING
+        self._last = number
+        try:
+            head = self._blocks.request(block)
+        except Malformed:
+            raise _Reset(number, Code.PROTOCOL_ERROR) from None
+        if len(self.streams) >= self._limits.streams:
+            raise _Reset(number, Code.REFUSED_STREAM)
+        self.streams[number] = stream = Stream(number, head.method, self._limits.window, self._sender.stream_window)
+        if head.length >= 0 or flags & END_STREAM:
+            stream.left, stream.done, stream.plain = head.length, bool(flags & END_STREAM), False
+        if head.refusal:
+            self._sender.end(stream, head.refusal)
+            self._retire(stream)
+            return _NOTHING
+        if not stream.done:
+            return _NOTHING
+        if stream.left > 0:
+            raise _Reset(number, Code.PROTOCOL_ERROR)
+        return ((stream, End.DONE),)
+
+    def _trailers(self, stream: Stream, flags: int, block: bytes) -> Iterable[Event]:
+        if stream.done:
+            self._blocks.skip(block)
+            raise _Reset(stream.id, Code.STREAM_CLOSED)
+        try:
+            self._blocks.trailers(block)
+        except Malformed:
+            raise _Reset(stream.id, Code.PROTOCOL_ERROR) from None
+        if not flags & END_STREAM or stream.left > 0:
+            raise _Reset(stream.id, Code.PROTOCOL_ERROR)
+        return self._collect(stream, b"", last=True)
+
+    def _on_priority(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        """Section 6.3; of what it says only that it may not be nonsense is left in RFC 9113."""
+        if number == 0:
+            raise Broken(Code.PROTOCOL_ERROR, "PRIORITY without a stream")
+        self._spend(self._chatter, "frames that say nothing")
+        if len(payload) != 5:
+            if number > self._last:
+                raise Broken(Code.FRAME_SIZE_ERROR, "PRIORITY of another size than 5")
+            raise _Reset(number, Code.FRAME_SIZE_ERROR)
+        self._check_priority(number, payload)
+        return _NOTHING
+
+    def _check_priority(self, number: int, payload: bytes) -> None:
+        # RFC 7540, section 5.3.1: a stream error; but the stream may not have begun, and then it cannot be reset.
+        if NUMBER.unpack_from(payload)[0] & LARGEST_ID == number:
+            raise Broken(Code.PROTOCOL_ERROR, f"stream {number} depends on itself")
+
+    # Streams end: sections 6.4 and 8.1.
+
+    def _on_rst_stream(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        if len(payload) != 4:
+            raise Broken(Code.FRAME_SIZE_ERROR, "RST_STREAM of another size than 4")
+        stream = self.streams.get(number)
+        if stream is None:
+            if self._begun(number):
+                self._spend(self._chatter, "frames for streams that are over")
+            return _NOTHING
+        if not stream.headed:
+            self._spend(self._resets, "streams that are reset at once")
+        return self._gone(stream, Was.RESET_BY_THEM)
+
+    def _gone(self, stream: Stream, how: Was) -> Iterable[Event]:
+        ended = stream.ending is not None
+        self._forget(stream, how)
+        # One whose answer had ended was over for the driver already.
+        return _NOTHING if ended else ((stream, End.GONE),)
+
+    def _break(self, number: int, code: Code) -> Iterable[Event]:
+        self._say(codes.rst_stream(number, code))
+        stream = self.streams.get(number)
+        if stream is None or not stream.headed:
+            # Streams that end before they were answered make work for nothing, whoever ends them (CVE-2023-44487, CVE-2025-8671).
+            self._spend(self._resets, "streams that had to be reset at once")
+        if stream is None:
+            self._past.add(number, Was.RESET_BY_US)
+            return _NOTHING
+        return self._gone(stream, Was.RESET_BY_US)
+
+    def _retire(self, stream: Stream) -> None:
+        """Forgets a stream that is finished. What the other end still has to say on it, nobody wants to hear (section 8.1)."""
+        if stream.finished and self.streams.get(stream.id) is stream:
+            if not stream.done:
+                self._say(codes.rst_stream(stream.id, Code.NO_ERROR))
+            self._forget(stream, Was.ENDED if stream.done else Was.RESET_BY_US)
+
+    def _drop(self, stream: Stream) -> None:
+        """What has come and waits is not wanted any more."""
+        self._kept -= stream.kept
+        stream.drop()
+        stream.plain = False
+        self._replenish_all()
+
+    def _forget(self, stream: Stream, how: Was) -> None:
+        self._sender.forget(stream)
+        self._drop(stream)
+        del self.streams[stream.id]
+        self._past.add(stream.id, how)
+        if self._left and not self.streams:
+            self.closed = True
+
+    # The connection itself: sections 6.5 to 6.9.
+
+    def _on_settings(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        if number:
+            raise Broken(Code.PROTOCOL_ERROR, "SETTINGS of a stream")
+        if len(payload) % SETTING.size or (flags & ACK and payload):
+            raise Broken(Code.FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes")
+        if flags & ACK:
+            self._spend(self._chatter, "frames that say nothing")
+            self._blocks.forbid_table()
+            return _NOTHING
+        self._spend(self._settings, "settings")
+        self._only = None
+        window = self._sender.stream_window
+        for name, value in SETTING.iter_unpack(payload):
+            match name:
+                case Setting.ENABLE_PUSH if value > 1:
+                    raise Broken(Code.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1")
+                case Setting.INITIAL_WINDOW_SIZE if value > LARGEST_WINDOW:
+                    raise Broken(Code.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is too large")
+                case Setting.INITIAL_WINDOW_SIZE:
+                    window = value
+                case Setting.MAX_FRAME_SIZE if not SMALLEST_FRAME_LIMIT <= value <= LARGEST_FRAME_LIMIT:
+                    raise Broken(Code.PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of its range")
+                case Setting.MAX_FRAME_SIZE:
+                    self._sender.frame_limit = value
+        # Before any DATA that the new window lets through: it counts for the other end from the answer on.
+        self._say(codes.frame(SETTINGS, ACK, 0))
+        # The last value of several counts, and it concerns every stream: once is enough.
+        return self._poured(self._sender.widen_all(self.streams.values(), window)) if window != self._sender.stream_window else _NOTHING
+
+    def _on_push_promise(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        raise Broken(Code.PROTOCOL_ERROR, "a client does not push")
+
+    def _on_ping(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        if number:
+            raise Broken(Code.PROTOCOL_ERROR, "PING of a stream")
+        if len(payload) != 8:
+            raise Broken(Code.FRAME_SIZE_ERROR, "PING of another size than 8")
+        self._spend(self._pings, "pings")
+        if not flags & ACK:
+            self._say(codes.frame(PING, ACK, 0, payload))
+        elif payload == _LEAVING and self._leaving and not self._left:
+            self._left = True
+            self._say(codes.goaway(self._last, Code.NO_ERROR))
+            if not self.streams:
+                self.closed = True
+        return _NOTHING
+
+    def _on_goaway(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        """The other end leaves: it says so and begins nothing more, which asks nothing of us."""
+        if number:
+            raise Broken(Code.PROTOCOL_ERROR, "GOAWAY of a stream")
+        if len(payload) < 8:
+            raise Broken(Code.FRAME_SIZE_ERROR, "GOAWAY of less than 8 bytes")
+        self._spend(self._chatter, "frames that say nothing")
+        return _NOTHING
+
+    def _on_window_update(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
+        if len(payload) != 4:
+            raise Broken(Code.FRAME_SIZE_ERROR, "WINDOW_UPDATE of another size than 4")
+        if self._earned:
+            self._earned -= 1
+        else:
+            self._spend(self._chatter, "window updates")
+        more = NUMBER.unpack(payload)[0] & LARGEST_WINDOW
+        if number == 0:
+            if not more:
+                raise Broken(Code.PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
+            return self._poured(self._sender.widen(more))
+        stream = self.streams.get(number)
+        if stream is None:
+            self._begun(number)
+            return _NOTHING
+        if not more:
+            raise _Reset(number, Code.PROTOCOL_ERROR)
+        if stream.window_out + more > LARGEST_WINDOW:
+            raise _Reset(number, Code.FLOW_CONTROL_ERROR)
+        stream.window_out += more
+        self._sender.pour(stream)
+        return self._poured((stream,))
+
+    def _poured(self, streams: Iterable[Stream]) -> Iterator[Event]:
+        """The other end has taken more of these streams' answers: some are over, and some may be listened to again."""
+        for stream in streams:
+            self._retire(stream)
+            yield from self._drain(stream)
