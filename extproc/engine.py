@@ -6,8 +6,9 @@ from collections.abc import Callable
 from extproc.cachestore.entry import Store
 from extproc.config.model import Redis
 from extproc.environment import Environment, Journal
+from extproc.keys import StoredKeys
 from extproc.routes import Routes
-from extproc.snapshot import Snapshot, decode
+from extproc.snapshot import Message, Snapshot, decode, decode_settings
 from extproc.upstream import compile_upstream
 
 # Snapshots that are kept for requests that began with them: an adapter asks for one by name, long after it was replaced perhaps.
@@ -22,6 +23,7 @@ class Engine:
         self._memory = memory
         self._open_redis = open_redis
         self._redis: tuple[Redis, Store] | None = None
+        self._keys = StoredKeys()
         self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
         self._current: Snapshot | None = None
 
@@ -38,28 +40,32 @@ class Engine:
 
     def load(self, data: bytes) -> str:
         """Makes an encoded snapshot the one in force; its generation. Raises, and changes nothing, if it cannot be built."""
-        generation, message, filters = decode(data)
-        config = message.config
-        environment = Environment(
-            config=config,
-            routes=Routes(config.models),
-            upstreams={
-                name: compile_upstream(name, provider, message.clusters.get(name, name)) for name, provider in config.providers.items()
-            },
-            stored_keys=message.keys,
-            keys_exist=message.keys_exist,
-            private=message.private,
-            journal=self._journal,
-            memory=self._memory,
-            redis=self._redis_store(config.redis),
-        )
-        snapshot = Snapshot(generation, environment, filters)
+        generation, message = decode(data)
+        snapshot = self._snapshots.get(generation) or self._compile(generation, message)
+        self._keys.take(message.keys, exist=message.keys_exist)
         self._snapshots[generation] = snapshot
         self._snapshots.move_to_end(generation)
         while len(self._snapshots) > _KEPT:
             self._snapshots.popitem(last=False)
         self._current = snapshot
         return generation
+
+    def _compile(self, generation: str, message: Message) -> Snapshot:
+        settings, filters = decode_settings(message)
+        config = settings.config
+        environment = Environment(
+            config=config,
+            routes=Routes(config.models),
+            upstreams={
+                name: compile_upstream(name, provider, settings.clusters.get(name, name)) for name, provider in config.providers.items()
+            },
+            stored_keys=self._keys,
+            private=settings.private,
+            journal=self._journal,
+            memory=self._memory,
+            redis=self._redis_store(config.redis),
+        )
+        return Snapshot(generation, environment, filters)
 
     def _redis_store(self, settings: Redis | None) -> Store | None:
         if settings is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from extproc.config.model import Config
-from extproc.keys import StoredKey
+from extproc.keys import StoredKeys
 from extproc.ledger.record import Record
 from extproc.routes import Routes
 from extproc.upstream import Upstream
@@ -30,10 +30,8 @@ class Environment(Struct, frozen=True):
     config: Config
     routes: Routes
     upstreams: Mapping[str, Upstream]
-    stored_keys: tuple[StoredKey, ...]
+    stored_keys: StoredKeys
     """Keys of the state folder, beside those that the configuration holds."""
-    keys_exist: bool
-    """The state folder has, or had, keys: revoking the last one must not open the gateway."""
     journal: Journal
     memory: Store
     """The cache that the workers of this machine share."""

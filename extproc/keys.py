@@ -5,14 +5,26 @@ caller cannot steer byte by byte, so the time of a look-up tells nothing of the 
 """
 
 import hashlib
+import logging
 import secrets
+import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from msgspec import Struct
 
+from extproc.errors import Reject
+from extproc.keyfile import KeyFile, KeyFileError
 from extproc.values import Identity
 
 PREFIX = "hg-"
+
+# Keys that a worker remembers to have found in a key file. Those that are not there are looked for each time: anybody can make them up.
+_REMEMBERED = 4096
+# Seconds after which a key file that could not be used is tried again, if somebody sends a key.
+_AGAIN = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 class StoredKey(Struct, frozen=True):
@@ -22,6 +34,20 @@ class StoredKey(Struct, frozen=True):
     digest: bytes
     """SHA-256 of the key, 32 bytes."""
     tenant: str = ""
+
+
+class KeyState(Struct, frozen=True):
+    """The stored keys as a snapshot tells them: a key file, and what has changed since it was written."""
+
+    file: str = ""
+    """Path of the key file, whose name is the digest of what has to be in it; empty while the keys are few."""
+    added: tuple[StoredKey, ...] = ()
+    """Keys that the file does not have, or has otherwise."""
+    revoked: tuple[bytes, ...] = ()
+    """Digests of keys that are no longer in force, whatever the file says."""
+
+
+_NONE = KeyState()
 
 
 def make_key() -> str:
@@ -34,19 +60,101 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
+def _identities(keys: Iterable[StoredKey]) -> dict[bytes, Identity]:
+    return {key.digest: Identity(key.tenant or key.name, key.name) for key in keys}
+
+
+class MappedKeys:
+    """The keys of a file that has to be at `path`. While it is not, nobody is let in by it, and nobody is told that a key is wrong."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._file: KeyFile | None = None
+        self._fault = ""
+        self._next = 0.0
+        self._open()
+
+    def _open(self) -> KeyFile | None:
+        now = time.monotonic()
+        if self._file is None and now >= self._next:
+            self._next = now + _AGAIN
+            try:
+                self._file = KeyFile(Path(self.path))
+            except KeyFileError as error:
+                self._refuse(error)
+        return self._file
+
+    def _refuse(self, error: KeyFileError) -> None:
+        if str(error) != self._fault:
+            self._fault = str(error)
+            _log.error("requests with a key are refused: %s", error)
+
+    def find(self, digest: bytes) -> Identity | None:
+        """Whose key has this digest, or None. Raises `Reject` 503 if the file does not say."""
+        file = self._file
+        if file is None:
+            file = self._open()
+        if file is not None:
+            try:
+                return file.find(digest)
+            except KeyFileError as error:
+                self._refuse(error)
+        message = "The gateway cannot read its keys at the moment, so it does not know whose this one is. Try again."
+        raise Reject(503, "keys_unavailable", message, headers=(("retry-after", "1"),))
+
+
+class StoredKeys:
+    """The keys of the state folder. All snapshots of a worker share them: a key that is revoked is so for each of them."""
+
+    __slots__ = ("_changed", "_known", "_mapped", "exist")
+
+    def __init__(self, state: KeyState = _NONE, *, exist: bool = False) -> None:
+        self._changed: dict[bytes, Identity | None] = {}
+        # The same, and what was found in the file lately: whoever calls mostly calls again.
+        self._known: dict[bytes, Identity | None] = {}
+        self._mapped: MappedKeys | None = None
+        self.exist = exist
+        """The state folder has, or had, keys: revoking the last one must not open the gateway."""
+        self.take(state, exist=exist)
+
+    def take(self, state: KeyState, *, exist: bool) -> None:
+        """From now on these are the keys."""
+        changed = {**dict.fromkeys(state.revoked), **_identities(state.added)}
+        if self._mapped is None or self._mapped.path != state.file:
+            self._mapped = MappedKeys(state.file) if state.file else None
+        self._changed, self._known, self.exist = changed, dict(changed), exist
+
+    def find(self, digest: bytes) -> Identity | None:
+        """Whose key has this digest, or None. Raises `Reject` 503 if that cannot be known."""
+        known = self._known
+        if self._mapped is None or digest in known:
+            return known.get(digest)
+        found = self._mapped.find(digest)
+        if found is not None:
+            if len(known) >= len(self._changed) + _REMEMBERED:
+                known = self._known = dict(self._changed)
+            known[digest] = found
+        return found
+
+
 class KeyTable:
     """All keys of a snapshot. Looking one up costs the same for ten keys and for a million."""
 
-    __slots__ = ("_identities", "required")
+    __slots__ = ("_own", "_required", "_stored")
 
-    def __init__(self, keys: Iterable[StoredKey], *, required: bool) -> None:
-        self._identities = {key.digest: Identity(key.tenant or key.name, key.name) for key in keys}
-        self.required = required
+    def __init__(self, stored: StoredKeys, own: Iterable[StoredKey] = (), *, required: bool | None = None) -> None:
+        """`own`: keys that stand in the configuration itself. `required`: see there; None: as soon as there are any keys."""
+        self._stored = stored
+        self._own = _identities(own)
+        self._required = True if required is None and self._own else required
+
+    @property
+    def required(self) -> bool:
         """True: a request without a key is refused. False only for a gateway that has none and that strangers cannot reach."""
+        return self._stored.exist if self._required is None else self._required
 
     def find(self, key: str) -> Identity | None:
-        """Whose key it is, or None."""
-        return self._identities.get(digest(key))
-
-    def __len__(self) -> int:
-        return len(self._identities)
+        """Whose key it is, or None. Raises `Reject` 503 if that cannot be known."""
+        hashed = digest(key)
+        own = self._own.get(hashed)
+        return own if own is not None else self._stored.find(hashed)

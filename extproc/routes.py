@@ -4,6 +4,7 @@ import difflib
 import re
 from bisect import bisect
 from collections.abc import Iterable
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -32,6 +33,35 @@ def _target(text: str) -> Target:
     return Target(provider, model)
 
 
+class _Globs:
+    """Patterns with a star elsewhere than at their end. Each is found by the longer one of its two fixed ends, where it has any."""
+
+    def __init__(self, globs: list[tuple[str, Route]]) -> None:
+        self._heads: dict[str, list[_Glob]] = {}
+        self._tails: dict[str, list[_Glob]] = {}
+        for rank, (name, route) in enumerate(sorted(globs, key=lambda pair: -len(pair[0]))):
+            head, *inner, tail = name.split("*")
+            # What was passed over for a fixed part is not tried again (atomic groups): that would change nothing, and take for ever.
+            text = re.escape(head) + "".join(f"(?>.*?{re.escape(part)})" for part in inner) + ".*" + re.escape(tail)
+            by, end = (self._heads, head) if len(head) >= len(tail) else (self._tails, tail)
+            by.setdefault(end, []).append((rank, re.compile(text, re.DOTALL), route))
+        self._head_lengths = sorted(set(map(len, self._heads)))
+        self._tail_lengths = sorted(set(map(len, self._tails)))
+
+    def __bool__(self) -> bool:
+        return bool(self._heads or self._tails)
+
+    def find(self, name: str) -> Route | None:
+        """What the longest pattern that `name` matches is for."""
+        near = [self._heads.get(name[:length], ()) for length in self._head_lengths]
+        near += [self._tails.get(name[-length:], ()) for length in self._tail_lengths]
+        ranked = sorted((glob for globs in near for glob in globs), key=itemgetter(0))
+        return next((route for _, pattern, route in ranked if pattern.fullmatch(name)), None)
+
+
+_Glob = tuple[int, re.Pattern[str], Route]
+
+
 class Routes:
     """All configured models. Exact names and aliases win over patterns, longer patterns over shorter ones."""
 
@@ -51,8 +81,7 @@ class Routes:
                 # The alias asks for the model's own name, so a target that keeps the name gets that.
                 self._exact[alias] = Route(model.name, route.resolve(model.name)) if "*" not in model.name else route
         self._lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
-        globs.sort(key=lambda pair: -len(pair[0]))
-        self._globs = [(re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL), route) for name, route in globs]
+        self._globs = _Globs(globs)
         self._known = sorted([*self._exact, *(f"{prefix}*" for prefix in self._prefixes)])
         self._remembered: dict[str, Route | None] = {}
 
@@ -67,10 +96,10 @@ class Routes:
         return glob
 
     def _glob(self, name: str) -> Route | None:
-        # Patterns with a star inside are few; what they gave is remembered, up to a bound that a hostile caller cannot exceed.
+        # What a pattern with a star inside gave is remembered, up to a bound that a hostile caller cannot exceed.
         if name in self._remembered:
             return self._remembered[name]
-        found = next((route for pattern, route in self._globs if pattern.fullmatch(name)), None)
+        found = self._globs.find(name)
         if len(self._remembered) >= _GLOBS_REMEMBERED:
             self._remembered.clear()
         self._remembered[name] = found

@@ -1,7 +1,8 @@
 """The configuration as workers have it: read, checked and resolved by the control process, sent as one message, swapped in one assignment.
 
 A request keeps the snapshot that it began with. The adapter, which has no memory, finds it again by its generation, a digest of
-what it says: so that a worker that was restarted, or that is not the gate's own, agrees.
+its settings: so that a worker that was restarted, or that is not the gate's own, agrees. The keys of the state folder travel in the same
+message and are no part of the generation: a key that is revoked is worthless at once, whatever else is in force.
 """
 
 import hashlib
@@ -14,21 +15,29 @@ from extproc.config.lookup import filter_type
 from extproc.config.model import Config
 from extproc.environment import Environment
 from extproc.filter import Filter, Handler
-from extproc.keys import StoredKey
+from extproc.keys import KeyState
 
 
-class Message(Struct, frozen=True):
-    """A snapshot as the control process sends it. Holds credentials: it travels over a socket that only the owner can open."""
+class Settings(Struct, frozen=True):
+    """What `gateway.yaml` says, checked and resolved. Holds credentials: it travels over a socket that only the owner can open."""
 
     config: Config
     filters: tuple[tuple[str, msgspec.Raw], ...]
     """Name and settings of each filter, in order."""
-    keys: tuple[StoredKey, ...] = ()
-    keys_exist: bool = False
     clusters: dict[str, str] = {}
     """By provider: its name in Envoy, where that is not its own (`control.addresses`)."""
     private: bool = True
     """Only this machine can reach the Envoy that asks, if `listener` says so: not known of somebody else's Envoy."""
+
+
+class Message(Struct, frozen=True):
+    """A snapshot as the control process sends it."""
+
+    settings: msgspec.Raw
+    """`Settings`, encoded: a worker that has them compiled already does not look into them again."""
+    keys: KeyState = KeyState()
+    keys_exist: bool = False
+    """The state folder has, or had, keys."""
 
 
 class Snapshot:
@@ -46,13 +55,18 @@ class Snapshot:
         self.filters: tuple[Handler, ...] = tuple(handler for early, handler in handlers if not early)
 
 
-def encode(message: Message) -> bytes:
+def encode(settings: Settings, keys: KeyState, *, keys_exist: bool) -> bytes:
     """A message for the workers."""
-    return msgspec.msgpack.encode(message)
+    return msgspec.msgpack.encode(Message(msgspec.Raw(msgspec.msgpack.encode(settings)), keys, keys_exist))
 
 
-def decode(data: bytes) -> tuple[str, Message, list[Filter]]:
-    """Generation, message and filter settings of an encoded message."""
+def decode(data: bytes) -> tuple[str, Message]:
+    """An encoded message and its generation."""
     message = msgspec.msgpack.decode(data, type=Message)
-    filters = [msgspec.msgpack.decode(settings, type=filter_type(name)) for name, settings in message.filters]
-    return hashlib.sha256(data).hexdigest()[:12], message, filters
+    return hashlib.sha256(message.settings).hexdigest()[:12], message
+
+
+def decode_settings(message: Message) -> tuple[Settings, list[Filter]]:
+    """The settings of a message, and those of each of its filters."""
+    settings = msgspec.msgpack.decode(message.settings, type=Settings)
+    return settings, [msgspec.msgpack.decode(raw, type=filter_type(name)) for name, raw in settings.filters]

@@ -54,11 +54,8 @@ class Auth(Filter, frozen=True, kw_only=True):
         """See `Filter.open`."""
         listener = environment.config.listener
         private = listener.open or (environment.private and is_loopback_name(listener.address))
-        required = self.required
-        if required is None:
-            required = bool(self.keys) or environment.keys_exist
         own = [StoredKey(key.name, binascii.unhexlify(key.hash.removeprefix("sha256:")), key.tenant) for key in self.keys]
-        table = KeyTable([*environment.stored_keys, *own], required=required or not private)
+        table = KeyTable(environment.stored_keys, own, required=self.required if private else True)
         return _Auth(table, strangers_possible=not listener.open)
 
 

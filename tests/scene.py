@@ -12,9 +12,10 @@ from extproc.config.model import Config, Model, Provider
 from extproc.endpoints import endpoint
 from extproc.engine import Engine
 from extproc.exchange import Exchange
+from extproc.keys import KeyState, StoredKeys
 from extproc.ledger.record import Record
 from extproc.routes import Routes
-from extproc.snapshot import Message, encode
+from extproc.snapshot import Settings, encode
 from extproc.upstream import compile_upstream
 from filters.auth import Auth
 from filters.cache import Cache
@@ -86,9 +87,10 @@ class Scene:
 
     def __init__(
         self, config: Config = CONFIG, filters: tuple[tuple[str, Struct], ...] = DEFAULT, keys: tuple[StoredKey, ...] = (),
+        *, shelf: Shelf | None = None,
     ) -> None:  # fmt: skip
         self.books = Books()
-        self.shelf = Shelf()
+        self.shelf = shelf or Shelf()
         self.engine = Engine(self.books, self.shelf, lambda _: self.shelf)
         self.generation = self.load(config, filters, keys)
 
@@ -102,7 +104,7 @@ class Scene:
 def message(config: Config, filters: tuple[tuple[str, Struct], ...] = DEFAULT, keys: tuple[StoredKey, ...] = ()) -> bytes:
     """A snapshot as the control process sends it."""
     raw = tuple((name, msgspec.Raw(msgspec.msgpack.encode(settings))) for name, settings in filters)
-    return encode(Message(msgspec.structs.replace(config, filters=()), raw, keys, bool(keys)))
+    return encode(Settings(msgspec.structs.replace(config, filters=()), raw), KeyState(added=keys), keys_exist=bool(keys))
 
 
 def environment(
@@ -113,8 +115,7 @@ def environment(
         config=config,
         routes=Routes(config.models),
         upstreams={name: compile_upstream(name, provider) for name, provider in config.providers.items()},
-        stored_keys=keys,
-        keys_exist=keys_exist or bool(keys),
+        stored_keys=StoredKeys(KeyState(added=keys), exist=keys_exist or bool(keys)),
         journal=Books(),
         memory=Shelf(),
         redis=redis,

@@ -1,14 +1,18 @@
 """Snapshots: swapped in one assignment, kept for those who began with them, and never half in force."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from extproc.cachestore.entry import Store
 from extproc.config.model import Config, Model, Redis
 from extproc.engine import Engine
+from extproc.errors import Reject
 from extproc.gate import GateSession
-from extproc.keys import StoredKey, digest
-from extproc.snapshot import decode
+from extproc.keyfile import Stamp, write_key_file
+from extproc.keys import KeyState, StoredKey, digest
+from extproc.snapshot import Settings, decode, decode_settings, encode
 from filters.auth import Auth
 from filters.cache import Cache
 from filters.meter import Meter
@@ -23,8 +27,9 @@ def renamed(name: str) -> Config:
 def test_a_message_survives_its_journey() -> None:
     keys = (StoredKey("one", digest("hg-1"), "acme"),)
     data = message(CONFIG, DEFAULT, keys)
-    generation, told, filters = decode(data)
-    assert (told.config, told.keys, told.keys_exist) == (msgspec.structs.replace(CONFIG, filters=()), keys, True)
+    generation, told = decode(data)
+    settings, filters = decode_settings(told)
+    assert (settings.config, told.keys, told.keys_exist) == (msgspec.structs.replace(CONFIG, filters=()), KeyState(added=keys), True)
     assert filters == [settings for _, settings in DEFAULT]
     assert decode(data)[0] == generation != decode(message(renamed("x")))[0]
 
@@ -99,6 +104,53 @@ def test_a_request_keeps_the_snapshot_that_it_began_with() -> None:
     later = scene.exchange()
     refused = run(later.begin())
     assert refused is not None and refused.status == 401
+
+
+KEYS = (StoredKey("one", digest("hg-1"), "acme"), StoredKey("two", digest("hg-2")))
+
+
+def test_keys_change_without_the_configuration() -> None:
+    scene = Scene(keys=KEYS)
+    before = scene.engine.current
+    began = scene.exchange(head(x_api_key="hg-2"))
+    assert run(began.begin()) is None
+    assert scene.load(CONFIG, keys=KEYS[:1]) == scene.generation
+    # Nothing is compiled again, and no snapshot is pushed out for it, however often keys change.
+    assert scene.engine.current is before
+    assert len(scene.engine._snapshots) == 1
+    refused = run(scene.exchange(head(x_api_key="hg-2")).begin())
+    assert refused is not None and refused.status == 401
+    assert run(scene.exchange(head(x_api_key="hg-1")).begin()) is None
+    assert run(began.proceed(msgspec.json.encode(CHAT))) is None
+
+
+def test_older_snapshots_know_no_revoked_keys() -> None:
+    scene = Scene(renamed("old"), keys=KEYS)
+    old = scene.engine.current
+    scene.load(renamed("new"), keys=KEYS[:1])
+    assert old.environment.stored_keys.find(KEYS[1].digest) is None
+
+
+def test_what_cannot_be_built_changes_no_keys() -> None:
+    scene = Scene(keys=KEYS)
+    with pytest.raises(LookupError):
+        scene.load(renamed("x"), (("nothing", Meter()),), KEYS[:1])
+    assert scene.engine.current.environment.stored_keys.find(KEYS[1].digest) is not None
+
+
+def test_keys_in_a_file(tmp_path: Path) -> None:
+    path = write_key_file(tmp_path, ((key.digest, key.name, key.tenant) for key in KEYS), Stamp(1, bytes(8)))
+    settings = Settings(CONFIG, (("auth", msgspec.Raw(msgspec.msgpack.encode(Auth()))),))
+    engine = Engine(Books(), Shelf(), lambda _: Shelf())
+    generation = engine.load(encode(settings, KeyState(str(path)), keys_exist=True))
+    assert engine.load(encode(settings, KeyState(str(path), revoked=(KEYS[1].digest,)), keys_exist=True)) == generation
+    keys = engine.current.environment.stored_keys
+    assert keys.find(KEYS[0].digest) is not None
+    assert keys.find(KEYS[1].digest) is None
+    # A configuration is in force also where its key file is not to be had: it lets in nobody whose key would be in it.
+    engine.load(encode(settings, KeyState(str(tmp_path / "none.keys")), keys_exist=True))
+    with pytest.raises(Reject):
+        keys.find(KEYS[0].digest)
 
 
 def test_sessions_share_nothing() -> None:

@@ -15,7 +15,7 @@ from filters.auth import Auth
 from filters.meter import Meter
 from filters.route import Route
 from tests.playbook import later, one, request_body, request_headers, response_body, response_headers, say
-from tests.scene import CHAT, DEFAULT, Scene, Shelf, head
+from tests.scene import CHAT, Scene, Shelf, head
 from tests.test_answering import CHAT as ANSWER
 from tests.test_answering import STREAM, USAGE_ONLY
 from tests.test_gate import JSON, SSE, asked, gate, record_of
@@ -115,10 +115,8 @@ class Slow(Shelf):
 
 
 def slow() -> tuple[Scene, GateSession, Slow]:
-    scene = Scene()
-    shelf = scene.shelf = scene.engine._memory = Slow()
-    scene.load(scene.engine.current.config, DEFAULT)
-    scene, session = gate(scene)
+    shelf = Slow()
+    scene, session = gate(Scene(shelf=shelf))
     one(session, request_headers(head()))
     return scene, session, shelf
 
@@ -143,15 +141,12 @@ async def test_a_client_that_goes_while_a_filter_waits() -> None:
 
 
 async def test_an_end_that_waits() -> None:
-    scene, session = gate()
-
     class Kept(Shelf):
         async def put(self, *args: Any) -> None:
             await asyncio.sleep(0)
             await super().put(*args)
 
-    scene.shelf = scene.engine._memory = Kept()
-    scene.load(scene.engine.current.config, DEFAULT)
+    scene, session = gate(Scene(shelf=Kept()))
     asked(session, {**CHAT, "temperature": 0})
     one(session, response_headers(JSON))
     one(session, response_body(msgspec.json.encode(ANSWER), end=True))

@@ -2,8 +2,10 @@
 
 import fnmatch
 import re
+import time
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,6 +132,42 @@ def lookups(number: int) -> list[int]:
 
 def test_ten_thousand_routes_cost_no_more_than_ten() -> None:
     assert lookups(10_000) == lookups(10) == [1, 2, 2]
+
+
+class Watched:
+    """A pattern that counts how often it is tried."""
+
+    tried = 0
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._pattern = pattern
+
+    def fullmatch(self, name: str) -> object:
+        Watched.tried += 1
+        return self._pattern.fullmatch(name)
+
+
+@pytest.mark.parametrize("form", ["group-{}-*-x", "*-x-group-{}", "g*-of-group-{}"])
+def test_ten_thousand_patterns_cost_no_more_than_ten(form: str) -> None:
+    """Not even a name that was never asked for."""
+    for number in (10, 10_000):
+        routes = Routes([Model(name=form.format(f"{index:05}"), targets=("p",)) for index in range(number)])
+        for by in (routes._globs._heads, routes._globs._tails):
+            for end, globs in by.items():
+                by[end] = [(rank, Watched(pattern), route) for rank, pattern, route in globs]  # type: ignore[misc]
+        Watched.tried = 0
+        found = routes.find(form.format(f"{number - 1:05}").replace("*", "any"))
+        assert found is not None and found.name == form.format(f"{number - 1:05}")
+        assert routes.find("no-such-group-at-all") is None
+        assert Watched.tried == 1
+
+
+def test_no_name_makes_a_pattern_take_for_ever() -> None:
+    routes = Routes([Model(name="*a*a*a*a*a*a*a*a*b", targets=("p",))])
+    began = time.process_time()
+    assert routes.find("a" * 255 + "c") is None
+    assert routes.find("a" * 255 + "b") is not None
+    assert time.process_time() - began < 1
 
 
 def test_what_strangers_ask_does_not_pile_up() -> None:

@@ -1,14 +1,20 @@
-"""`headgate keys`: makes, lists and revokes callers' keys. A running gateway notices at once."""
+"""`headgate keys`: makes, imports, lists and revokes callers' keys. A running gateway notices at once."""
 
 import argparse
+import csv
 import getpass
+import re
 import shlex
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from extproc.cli.common import add_source, state_folder
 from extproc.control.keystore import KeyEntry, KeyStore
-from extproc.keys import digest
+from extproc.keys import StoredKey, digest
+
+_HASH = re.compile(r"sha256:([0-9a-f]{64})")
+_NAME_RULE = "a key's name has 1 to 128 printable characters"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,13 +32,18 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     revoke.set_defaults(run=_revoke)
     hashing = actions.add_parser("hash", help="read a key from standard input, print what `filters: - auth: keys:` wants")
     hashing.set_defaults(run=_hash)
-    for action in (create, listing, revoke):
+    importing = actions.add_parser("import", help="add keys that callers have already, by their hashes: all of them or none")
+    importing.description = (
+        "Reads lines `name,hash` or `name,hash,tenant` (CSV) from standard input; a hash is what `headgate keys hash` prints."
+    )
+    importing.set_defaults(run=_import)
+    for action in (create, importing, listing, revoke):
         add_source(action)
 
 
 def _create(given: argparse.Namespace) -> int:
-    if not given.name.strip() or len(given.name) > 128 or not given.name.isprintable():
-        print("a key's name has 1 to 128 printable characters", file=sys.stderr)
+    if not _is_name(given.name):
+        print(_NAME_RULE, file=sys.stderr)
         return 2
     state, _ = state_folder(given)
     try:
@@ -46,6 +57,42 @@ def _create(given: argparse.Namespace) -> int:
     )
     print(f"To revoke this one: headgate keys revoke {shlex.quote(given.name)}", file=sys.stderr)
     return 0
+
+
+def _import(given: argparse.Namespace) -> int:
+    state, _ = state_folder(given)
+    try:
+        count = KeyStore(state).add_many(_read(sys.stdin))
+    except ValueError as error:
+        print(f"nothing was imported: {error}", file=sys.stderr)
+        return 1
+    print(f"imported {count} keys into {state}, whose callers need a key from now on")
+    return 0
+
+
+def _read(lines: Iterable[str]) -> Iterator[StoredKey]:
+    """Raises `ValueError` that tells the line."""
+    reader = csv.reader(lines)
+    try:
+        for row in reader:
+            if row:
+                yield _key(row, reader.line_num)
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from None
+
+
+def _key(row: list[str], line: int) -> StoredKey:
+    name, hashed, tenant = [*map(str.strip, row), "", ""][:3]
+    found = _HASH.fullmatch(hashed)
+    if len(row) > 3 or found is None:
+        raise ValueError(f"line {line}: this is not `name,sha256:HASH` or `name,sha256:HASH,tenant`")
+    if not _is_name(name):
+        raise ValueError(f"line {line}: {_NAME_RULE}")
+    return StoredKey(name, bytes.fromhex(found[1]), tenant)
+
+
+def _is_name(text: str) -> bool:
+    return bool(text.strip()) and len(text) <= 128 and text.isprintable()
 
 
 def _list(given: argparse.Namespace) -> int:

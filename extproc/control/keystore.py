@@ -1,23 +1,59 @@
-"""Callers' keys in the state folder: made and revoked by `headgate keys`, watched by the control process. SQLite, hashes only."""
+"""Callers' keys in the state folder: made and revoked by `headgate keys`, watched by the control process. SQLite, hashes only.
+
+The store remembers its last changes, whoever made them (triggers see to it), so that a change among a million keys is found without
+reading a million. Each change has a random mark: a store that was restored from a copy is not taken for the one that it was.
+"""
 
 import sqlite3
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
 
+from extproc.keyfile import Stamp
 from extproc.keys import StoredKey, digest, make_key
 
+REMEMBERED = 131_072
+"""Changes that are remembered: who knows of none of them has to read all keys."""
+TOLD = 16_384
+"""Keys that can be told one by one: nobody waits for so many new ones, but for those to be worthless that were revoked with them."""
+
 _FILE = "keys.sqlite"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS keys (
-  name TEXT PRIMARY KEY,
-  digest BLOB NOT NULL UNIQUE,
-  tenant TEXT NOT NULL,
-  created REAL NOT NULL,
-  revoked REAL
-) STRICT
-"""
+_VERSION = 1
+_NOTICE_MADE = "CREATE TRIGGER key_made AFTER INSERT ON keys BEGIN INSERT INTO changes (digest) VALUES (NEW.digest); END"
+# A last change for those to come to be counted from; no key has this digest.
+_FRESH_START = "INSERT INTO changes (digest) VALUES (x'')"
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS keys (
+         name TEXT PRIMARY KEY,
+         digest BLOB NOT NULL UNIQUE,
+         tenant TEXT NOT NULL,
+         created REAL NOT NULL,
+         revoked REAL
+       ) STRICT""",
+    """CREATE TABLE changes (
+         number INTEGER PRIMARY KEY,
+         mark BLOB NOT NULL DEFAULT (randomblob(8)),
+         digest BLOB NOT NULL
+       ) STRICT""",
+    _NOTICE_MADE,
+    "CREATE TRIGGER key_changed AFTER UPDATE ON keys BEGIN INSERT INTO changes (digest) VALUES (NEW.digest); END",
+    "CREATE TRIGGER key_replaced AFTER UPDATE OF digest ON keys BEGIN INSERT INTO changes (digest) VALUES (OLD.digest); END",
+    "CREATE TRIGGER key_gone AFTER DELETE ON keys BEGIN INSERT INTO changes (digest) VALUES (OLD.digest); END",
+    f"""CREATE TRIGGER change_forgotten AFTER INSERT ON changes BEGIN
+          DELETE FROM changes WHERE number < NEW.number - {REMEMBERED};
+        END""",  # noqa: S608 - a number of ours
+    _FRESH_START,
+    f"PRAGMA user_version = {_VERSION}",
+)
+_MADE = "INSERT INTO keys (name, digest, tenant, created) VALUES (?, ?, ?, ?)"
+# Rows that are read at once: between two such helpings somebody else may write.
+_HELPING = 20_000
+# KiB, negative as SQLite wants it: a million keys are added without writing in between, and nobody who reads is kept waiting.
+_CACHE = -256 * 1024
 
 
 class KeyEntry(Struct, frozen=True):
@@ -29,20 +65,40 @@ class KeyEntry(Struct, frozen=True):
     revoked: float | None
 
 
+class Changes(Struct, frozen=True):
+    """What has become of the keys that changed since some moment."""
+
+    added: tuple[StoredKey, ...]
+    """In force."""
+    revoked: tuple[bytes, ...]
+    """Digests of those that are not, or that are no more."""
+
+    def __len__(self) -> int:
+        return len(self.added) + len(self.revoked)
+
+
 class KeyStore:
     """The keys of one state folder. Raises `OSError` or `sqlite3.Error` where the folder cannot be used."""
 
     def __init__(self, state: Path) -> None:
         self._path = state / _FILE
 
-    def _open(self) -> sqlite3.Connection:
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._path.exists():
             self._path.touch(mode=0o600)
         connection = sqlite3.connect(self._path, timeout=5, isolation_level=None)
-        # A rollback journal, not a write-ahead log: every change then touches the file itself, which is how it is noticed.
-        connection.execute(_SCHEMA)
-        return connection
+        try:
+            # A rollback journal, not a write-ahead log: every change then touches the file itself, which is how it is noticed.
+            if _version(connection) < _VERSION:
+                with _transaction(connection, "IMMEDIATE"):
+                    if _version(connection) < _VERSION:
+                        for statement in _SCHEMA:
+                            connection.execute(statement)
+            yield connection
+        finally:
+            connection.close()
 
     def version(self) -> tuple[int, int] | None:
         """Changes whenever the keys do; None while there is no store."""
@@ -55,45 +111,108 @@ class KeyStore:
     def create(self, name: str, tenant: str) -> str:
         """Makes a key and returns it, for the only time. Raises `ValueError` if the name is taken."""
         key = make_key()
-        connection = self._open()
         try:
-            row = (name, digest(key), tenant or name, time.time())
-            connection.execute("INSERT INTO keys (name, digest, tenant, created) VALUES (?, ?, ?, ?)", row)
+            with self._open() as connection:
+                connection.execute(_MADE, (name, digest(key), tenant or name, time.time()))
         except sqlite3.IntegrityError:
             raise ValueError(f"there is, or was, a key named {name!r}; names are not used twice, so that reports stay true") from None
-        finally:
-            connection.close()
         return key
+
+    def add_many(self, keys: Iterable[StoredKey]) -> int:
+        """Adds keys that were made elsewhere: all of them, or none if it raises `ValueError`. How many they were."""
+        now = time.time()
+        rows = ((key.name, key.digest, key.tenant or key.name, now) for key in keys)
+        first = list(islice(rows, TOLD))
+        try:
+            with self._open() as connection:
+                connection.execute(f"PRAGMA cache_size = {_CACHE}")
+                with _transaction(connection, "IMMEDIATE"):
+                    added = connection.executemany(_MADE, first).rowcount
+                    # More than can be told need not be noticed one by one, which takes longer than adding them.
+                    if len(first) == TOLD:
+                        connection.execute("DROP TRIGGER key_made")
+                        added += connection.executemany(_MADE, rows).rowcount
+                        for statement in ("DELETE FROM changes", _FRESH_START, _NOTICE_MADE):
+                            connection.execute(statement)
+                    return added
+        except sqlite3.IntegrityError as error:
+            what = "digest" if "keys.digest" in str(error) else "name"
+            raise ValueError(
+                f"two of these keys have the same {what}, or one has that of a key that there is, or was; none was added"
+            ) from None
 
     def revoke(self, name: str) -> bool:
         """Revokes a key at once; False if there is no such key in force."""
         if not self._path.exists():
             return False
-        connection = self._open()
-        try:
+        with self._open() as connection:
             cursor = connection.execute("UPDATE keys SET revoked = ? WHERE name = ? AND revoked IS NULL", (time.time(), name))
             return cursor.rowcount > 0
-        finally:
-            connection.close()
 
     def list(self) -> list[KeyEntry]:
         """All keys, revoked ones too, oldest first."""
         if not self._path.exists():
             return []
-        connection = self._open()
-        try:
+        with self._open() as connection:
             rows = connection.execute("SELECT name, tenant, created, revoked FROM keys ORDER BY created")
             return [KeyEntry(*row) for row in rows]
-        finally:
-            connection.close()
 
-    def load(self) -> tuple[tuple[StoredKey, ...], bool]:
-        """The keys in force, and whether there ever were any."""
+    def exist(self) -> bool:
+        """Whether there are keys, or ever were any."""
         if not self._path.exists():
-            return (), False
-        connection = self._open()
-        try:
-            rows = list(connection.execute("SELECT name, digest, tenant, revoked FROM keys ORDER BY created"))
-        finally:
-            connection.close()
-        return tuple(StoredKey(name, hashed, tenant) for name, hashed, tenant, revoked in rows if revoked is None), bool(rows)
+            return False
+        with self._open() as connection:
+            return connection.execute("SELECT 1 FROM keys LIMIT 1").fetchone() is not None
+
+    def stamp(self) -> Stamp:
+        """The last change."""
+        with self._open() as connection:
+            return Stamp(*connection.execute("SELECT number, mark FROM changes ORDER BY number DESC LIMIT 1").fetchone())
+
+    def since(self, stamp: Stamp | None) -> Changes | None:
+        """What has changed since `stamp`, or since there were no keys.
+
+        None if that is more than is `REMEMBERED` or can be `TOLD`, or if this store never was what the stamp tells of.
+        """
+        if not self._path.exists():
+            return Changes((), ()) if stamp is None else None
+        with self._open() as connection, _transaction(connection, "DEFERRED"):
+            if stamp is None:
+                query = "SELECT name, digest, tenant FROM keys WHERE revoked IS NULL ORDER BY rowid LIMIT ?"
+                added = tuple(StoredKey(*row) for row in connection.execute(query, (TOLD + 1,)))
+                return Changes(added, ()) if len(added) <= TOLD else None
+            if connection.execute("SELECT 1 FROM changes WHERE number = ? AND mark = ?", (stamp.number, stamp.mark)).fetchone() is None:
+                return None
+            query = """SELECT keys.name, changes.digest, keys.tenant FROM changes
+                LEFT JOIN keys ON keys.digest = changes.digest AND keys.revoked IS NULL
+                WHERE changes.number > ? GROUP BY changes.digest"""
+            rows = connection.execute(query, (stamp.number,)).fetchall()
+        added = tuple(StoredKey(*row) for row in rows if row[0] is not None)
+        return Changes(added, tuple(row[1] for row in rows if row[0] is None)) if len(added) <= TOLD else None
+
+    def each(self) -> Iterator[StoredKey]:
+        """The keys in force. Others may write meanwhile: what is then read of a key is what it was before, or after."""
+        last = -1
+        with self._open() as connection:
+            while True:
+                query = "SELECT rowid, name, digest, tenant, revoked FROM keys WHERE rowid > ? ORDER BY rowid LIMIT ?"
+                rows = connection.execute(query, (last, _HELPING)).fetchall()
+                if not rows:
+                    return
+                yield from (StoredKey(name, hashed, tenant) for _, name, hashed, tenant, revoked in rows if revoked is None)
+                last = rows[-1][0]
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

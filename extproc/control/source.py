@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from extproc.config.load import Loaded, load
 from extproc.config.model import Config
+from extproc.control.keyfiles import key_state
 from extproc.control.keystore import KeyStore
-from extproc.snapshot import Message, encode
+from extproc.snapshot import Settings, encode
 
 QUICKSTART = "quickstart.yaml"
 
@@ -29,11 +30,11 @@ class Source(Struct, frozen=True):
     """Instead of the one that the configuration names."""
     environ: Mapping[str, str] = os.environ
     private: bool = True
-    """See `snapshot.Message.private`."""
+    """See `snapshot.Settings.private`."""
 
     def load(self, *, keys_to_come: bool = False) -> Loaded:
         """Reads and checks it. `keys_to_come`: it is no mistake that there are no callers' keys yet."""
-        return load(self.path, self.environ, has_stored_keys=lambda folder: keys_to_come or KeyStore(self.state or folder).load()[1])
+        return load(self.path, self.environ, has_stored_keys=lambda folder: keys_to_come or KeyStore(self.state or folder).exist())
 
     def state_folder(self, config: Config) -> Path:
         """Where the journal, the ledger and the keys are."""
@@ -43,17 +44,21 @@ class Source(Struct, frozen=True):
         base = Path.cwd() if self.path == quickstart() else self.path.parent
         return (base / config.state).absolute()
 
-    def message(self, loaded: Loaded, clusters: Mapping[str, str] | None = None) -> bytes:
-        """The snapshot for the workers, keys included. `clusters`: see `Message.clusters`. Raises what SQLite raises."""
+    def message(self, loaded: Loaded, clusters: Mapping[str, str] | None = None, *, fold: bool = False) -> bytes:
+        """The snapshot for the workers, keys included. `clusters`: see `Settings.clusters`; `fold`: see `key_state`.
+
+        Raises `OSError` or `sqlite3.Error` where the keys cannot be read.
+        """
         config = loaded.config
         assert config is not None
-        keys, exist = KeyStore(self.state_folder(config)).load()
+        state = self.state_folder(config)
         names = [next(iter(entry)) for entry in config.filters]
         settings = [msgspec.Raw(msgspec.msgpack.encode(settings)) for settings in loaded.filters]
         # The filters travel as checked structs; what the file said of them is of no more use.
         config = msgspec.structs.replace(config, filters=())
         filters = tuple(zip(names, settings, strict=True))
-        return encode(Message(config, filters, keys, exist, dict(clusters or {}), self.private))
+        keys = key_state(state, fold=fold)
+        return encode(Settings(config, filters, dict(clusters or {}), self.private), keys, keys_exist=KeyStore(state).exist())
 
 
 def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[int, int, int] | None, ...]:

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from extproc.config.load import Loaded
+from extproc.control.keyfiles import FOLD
 from extproc.control.keystore import KeyStore
 from extproc.control.source import Source, fingerprint, quickstart
 from extproc.engine import Engine
-from extproc.keys import digest
-from extproc.snapshot import decode
+from extproc.keys import KeyState, StoredKey, digest
+from extproc.snapshot import decode, decode_settings
 from filters.auth import Auth
 from tests.scene import Books, Shelf
 
@@ -64,14 +65,15 @@ def test_the_message_survives_its_journey(tmp_path: Path) -> None:
     key = KeyStore(tmp_path / "state").create("one", "acme")
     found = loaded(made)
     data = made.message(found)
-    _, message, filters = decode(data)
+    _, message = decode(data)
+    settings, filters = decode_settings(message)
     config = found.config
     assert config is not None
-    assert (message.config.providers, message.config.models, message.config.filters) == (config.providers, config.models, ())
-    assert message.config.providers["one"].key == "sk-one"
+    assert (settings.config.providers, settings.config.models, settings.config.filters) == (config.providers, config.models, ())
+    assert settings.config.providers["one"].key == "sk-one"
     assert tuple(filters) == found.filters
-    assert [name for name, _ in message.filters] == ["meter", "auth", "route", "cache"]
-    assert ([stored.digest for stored in message.keys], message.keys_exist) == ([digest(key)], True)
+    assert [name for name, _ in settings.filters] == ["meter", "auth", "route", "cache"]
+    assert (message.keys, message.keys_exist) == (KeyState(added=(StoredKey("one", digest(key), "acme"),)), True)
     engine = Engine(Books(), Shelf(), lambda _: Shelf())
     engine.load(data)
     assert list(engine.current.upstreams) == ["one", "demo"]
@@ -84,12 +86,24 @@ def test_revoking_the_last_key_does_not_open_the_gateway(tmp_path: Path) -> None
     before = made.message(loaded(made))
     store.revoke("one")
     after = made.message(loaded(made))
-    _, message, _ = decode(after)
-    assert (message.keys, message.keys_exist) == ((), True)
-    assert decode(before)[0] != decode(after)[0]
+    generation, message = decode(after)
+    assert (message.keys, message.keys_exist) == (KeyState(), True)
+    assert before != after
+    assert decode(before)[0] == generation
     engine = Engine(Books(), Shelf(), lambda _: Shelf())
     engine.load(after)
     assert Auth().open(engine.current.environment)._table.required  # type: ignore[attr-defined]
+
+
+def test_many_keys_travel_in_a_file(tmp_path: Path) -> None:
+    made = source(tmp_path, state=tmp_path / "state")
+    KeyStore(tmp_path / "state").add_many(StoredKey(f"key-{number}", digest(f"hg-{number}")) for number in range(FOLD + 1))
+    unfolded, folded = made.message(loaded(made)), made.message(loaded(made), fold=True)
+    assert len(unfolded) > 50 * FOLD > 10 * len(folded)
+    engine = Engine(Books(), Shelf(), lambda _: Shelf())
+    for data in (unfolded, folded):
+        engine.load(data)
+        assert engine.current.environment.stored_keys.find(digest(f"hg-{FOLD}")) is not None
 
 
 def test_the_same_is_the_same(tmp_path: Path) -> None:

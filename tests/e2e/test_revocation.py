@@ -1,5 +1,7 @@
 """A revoked key is worthless at once, whatever state the configuration is in; no Envoy is served without keys by accident."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from extproc.control.keystore import TOLD, KeyStore
+from extproc.keys import StoredKey, digest
 from tests.e2e.gateway import Gateway, chat
 
 
@@ -41,6 +45,45 @@ def test_while_the_key_store_is_broken(guarded: Gateway, config: dict[str, Any])
     guarded.write({**config, "models": [*config["models"], {"name": "later", "targets": ["o/demo"]}]})
     key = guarded.run("keys", "create", "carol", str(guarded.path)).stdout.strip()
     guarded.until(lambda: status(guarded, key, "later") == 200, "it is all noticed", 15)
+
+
+def test_among_many(guarded: Gateway) -> None:
+    """More keys than are told one by one: they are in a file that all workers map, and a change counts as soon as ever."""
+    store = KeyStore(guarded.state)
+    store.add_many(StoredKey(f"many-{number}", digest(f"hg-many-{number}"), "acme") for number in range(TOLD + 10))
+    guarded.until(lambda: status(guarded, "hg-many-0") == status(guarded, f"hg-many-{TOLD + 9}") == 200, "they are known")
+    (file,) = (guarded.state / "keyfiles").iterdir()
+    assert all(file.name in Path(f"/proc/{pid}/maps").read_text() for pid in guarded.workers())
+    assert store.revoke("many-1")
+    guarded.until(lambda: status(guarded, "hg-many-1") == 401, "the key is refused", 3)
+    key = store.create("dave", "")
+    guarded.until(lambda: status(guarded, key) == 200, "the key is known", 3)
+    # A worker that is started anew knows the same.
+    old = guarded.workers()
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    guarded.until(lambda: guarded.workers() and not set(old) & set(guarded.workers()), "there are others")
+    guarded.until(lambda: status(guarded, key) == 200, "requests are answered", 15)
+    assert [status(guarded, f"hg-many-{number}") for number in (0, 1)] == [200, 401]
+
+
+def test_a_key_file_that_is_lost(guarded: Gateway) -> None:
+    """Nobody is let in, or told that the key is wrong, because of a fault of ours; and it is mended."""
+    (file,) = (guarded.state / "keyfiles").iterdir()
+    file.unlink()
+    seen = set()
+    old = guarded.workers()
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    guarded.until(lambda: guarded.workers() and not set(old) & set(guarded.workers()), "there are others")
+
+    def mended() -> bool:
+        seen.add(status(guarded, "hg-many-0"))
+        assert status(guarded, "hg-many-1") in (401, 500, 503)
+        return 200 in seen
+
+    guarded.until(mended, "the file is written again", 20)
+    assert seen <= {200, 500, 503}
 
 
 def test_serve_without_keys(guarded: Gateway, config: dict[str, Any], tmp_path: Path) -> None:

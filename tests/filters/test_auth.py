@@ -8,7 +8,7 @@ import pytest
 from extproc import Handler, Identity, Reject, is_loopback_name
 from extproc.config.model import Listener
 from extproc.crossing import CREDENTIALS
-from extproc.keys import StoredKey, digest
+from extproc.keys import KeyState, StoredKey, StoredKeys, digest
 from filters.auth import Auth, Key
 from tests.scene import CONFIG, environment, head, request, run
 
@@ -67,6 +67,17 @@ def test_keys_of_the_configuration() -> None:
     handler = opened(CONFIGURED, KEYS)
     assert asked(handler, {**head(), "x-api-key": "hg-c"}) == Identity("t", "cfg")
     assert asked(handler, {**head(), "x-api-key": "hg-1"}) == Identity("acme", "one")
+
+
+def test_while_the_key_file_cannot_be_read() -> None:
+    """A fault of ours is never a 401, and never lets anybody in."""
+    lost = msgspec.structs.replace(environment(), stored_keys=StoredKeys(KeyState("/nowhere/x.keys", (KEYS[0],)), exist=True))
+    for settings in (Auth(), Auth(required=False), CONFIGURED):
+        handler = settings.open(lost)
+        assert asked(handler, {**head(), "x-api-key": "hg-2"}) == (503, "keys_unavailable")
+        assert asked(handler, {**head(), "x-api-key": "hg-1"}) == Identity("acme", "one")
+    assert asked(Auth().open(lost)) == (401, "missing_api_key")
+    assert asked(CONFIGURED.open(lost), {**head(), "x-api-key": "hg-c"}) == Identity("t", "cfg")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""`headgate keys import`: all keys of a list, or none of them, and the line that is to blame."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from extproc.cli import main
+from extproc.control.keystore import KeyStore
+from extproc.keys import StoredKey, digest
+
+CONFIG = """
+providers: {one: {dialect: openai, base_url: "http://one.test/v1"}}
+models: [{name: m, targets: [one]}]
+"""
+
+
+def hashed(key: str) -> str:
+    return f"sha256:{digest(key).hex()}"
+
+
+def imported(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> int:
+    (folder / "gateway.yaml").write_text(CONFIG)
+    monkeypatch.setattr("sys.stdin", io.StringIO(text, newline=""))
+    return main(["keys", "import", str(folder / "gateway.yaml"), "--state", str(folder / "state")])
+
+
+def test_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = f'alice,{hashed("hg-1")}\n\n"bob, the second", {hashed("hg-2")} ,acme\r\ncarol,{hashed("hg-3")},\n'
+    assert imported(tmp_path, monkeypatch, text) == 0
+    assert "imported 3 keys" in capsys.readouterr().out
+    assert list(KeyStore(tmp_path / "state").each()) == [
+        StoredKey("alice", digest("hg-1"), "alice"),
+        StoredKey("bob, the second", digest("hg-2"), "acme"),
+        StoredKey("carol", digest("hg-3"), "carol"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("dave", "line 2: this is not `name,sha256:HASH`"),
+        ("dave,hg-plain-key", "line 2: this is not"),
+        (f"dave,{hashed('x')}0", "line 2: this is not"),
+        (f"dave,{hashed('x')},acme,more", "line 2: this is not"),
+        (f" ,{hashed('x')}", "line 2: a key's name has"),
+        (f"{'d' * 129},{hashed('x')}", "line 2: a key's name has"),
+        (f"alice,{hashed('x')}", "the same name"),
+        (f"dave,{hashed('hg-1')}", "the same digest"),
+        (f"{'d' * 200_000},{hashed('x')}", "line 2: field larger than"),
+    ],
+)
+def test_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, message: str) -> None:
+    assert imported(tmp_path, monkeypatch, f"alice,{hashed('hg-1')}\n{line}\n") == 1
+    told = capsys.readouterr().err
+    assert "nothing was imported" in told
+    assert message in told
+    assert "hg-plain-key" not in told
+    assert not KeyStore(tmp_path / "state").exist()
