@@ -14,7 +14,11 @@ from extproc.ledger.collector import Collector
 from extproc.ledger.metrics import Metrics
 from extproc.ledger.prices import PriceBook
 
-_EVERY = 0.25
+# Whatever a collection finds, it costs a commit, and looking costs something even where there is nothing. Envoy writes its log once a
+# second, too.
+_EVERY = 1.0
+# Lines that are read, and entries that are made, in one transaction.
+_LIMIT = 2000
 # The disk refuses: trying it more often than this fills the log and mends nothing.
 _RETRY = 2.0
 
@@ -27,7 +31,9 @@ class Bookkeeper:
     def __init__(self, state: Path, config: Config, metrics: Metrics, access_log: Path) -> None:
         """`access_log`: where Envoy writes it. Raises `Busy` when another process collects there."""
         self._metrics = metrics
-        self._collector = Collector(state, _prices(config), access_log=access_log, clusters=_clusters(config))
+        self._collector = Collector(
+            state, _prices(config), access_log=access_log, clusters=_clusters(config), limit=_LIMIT
+        )  # fmt: skip
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._task: asyncio.Task[None] | None = None
 
@@ -51,7 +57,10 @@ class Bookkeeper:
 
     async def collect(self) -> bool:
         """Collects once; True if there is more. Raises what the disk raises."""
-        collected = await asyncio.get_running_loop().run_in_executor(self._thread, self._collector.collect)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._collect)
+
+    def _collect(self) -> bool:
+        collected = self._collector.collect()
         self._metrics.feed(collected)
         return collected.more
 

@@ -42,6 +42,7 @@ class _Id(Struct):
 
 _ID = msgspec.json.Decoder(_Id)
 _LINE = msgspec.json.Decoder(dict[str, Any])
+_ANSWERED = f'"details":"{VIA_UPSTREAM}"'.encode()
 
 
 class Line(Struct):
@@ -110,7 +111,8 @@ def verdict(text: bytes) -> tuple[Outcome, int] | None:
 
     A worker cannot tell: either way, its stream just ends. It may be the provider, or another worker, which ran the attempt and died.
     """
-    if b'"upstream_' not in text and b'"ext_proc_' not in text:
+    # A provider's whole answer is what most lines tell of, and says so early on.
+    if _ANSWERED in text or (b'"upstream_' not in text and b'"ext_proc_' not in text):
         return None
     try:
         line = _LINE.decode(text)

@@ -10,7 +10,8 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -19,9 +20,11 @@ from msgspec import Struct
 from extproc.ledger.access_log import line_id, read_line, verdict
 from extproc.ledger.places import places
 from extproc.ledger.prices import PriceBook, Priced
+from extproc.ledger.recent import Recent
 from extproc.ledger.record import Record
 from extproc.ledger.sources import Logs, Reading, read_segment, segments
 from extproc.ledger.store import Store, is_entry
+from extproc.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ _COMPLAIN_EVERY = 60.0
 _LATEST = 32_503_680_000.0
 _MOST = 2**53
 _NOT_PRICED = Priced()
+_counts = attrgetter(*(f"usage.{name}" for name in Usage.__struct_fields__), "attempts", "status", "bytes_in", "bytes_out")
 
 
 class Busy(RuntimeError):
@@ -88,12 +92,14 @@ class Collector:
         try:
             self.store = Store(where.database)
             self._sources = self.store.sources()
-            self._waiting = self.store.waiting() > 0
+            self._waiting = self.store.waiting()
             self._forget_missing()
         except BaseException:
             os.close(self._lock)
             raise
-        self._decoder = msgspec.json.Decoder(Record)
+        self._decode = msgspec.json.Decoder(Record).decode
+        self._told = Recent()
+        """Of these requests the ledger knows: only Envoy's line is still to come."""
         self._tidied = 0.0
         self._complained = float("-inf")
         self._corrupt = 0
@@ -120,6 +126,7 @@ class Collector:
             return self._collect(now)
         except BaseException:
             self._doubt = True
+            self._told.clear()
             raise
 
     def _collect(self, now: float) -> Collected:
@@ -129,12 +136,12 @@ class Collector:
         if readings or self._waiting or tidy:
             with self.store.transaction():
                 for reading in readings:
-                    self._take_lines(reading, collected, now)
+                    self._take_reading(reading, collected, now)
                 if not more:
                     self._take_due(collected, now)
                 if tidy:
                     self.store.forget_settled(now - _REMEMBER)
-                waiting = self.store.waiting() > 0
+                waiting = self.store.waiting()
             self._waiting = waiting
             self._tidied = now if tidy else self._tidied
         for id in [id for id, (until, _) in self._unsure.items() if until <= now]:
@@ -178,51 +185,75 @@ class Collector:
         self._blind = False
         return readings + logs, more
 
-    def _take_lines(self, reading: Reading, collected: Collected, now: float) -> None:
+    def _take_reading(self, reading: Reading, collected: Collected, now: float) -> None:
+        records: list[Record] = []
         for offset, line in reading.lines.lines:
             try:
                 if reading.journal:
-                    self._take(self._decoder.decode(line), collected, now)
+                    record = self._decode(line)
+                    _check(record)
+                    records.append(record)
                 else:
-                    self._take_access(line, collected, now)
+                    self._take_line(line, collected, now)
             except (ValueError, OverflowError, RecursionError):
-                collected.corrupt += 1
-                self.store.quarantine(reading.source, offset, line, now)
+                self._put_aside(reading.source, offset, line, collected, now)
         for offset, line in reading.lines.oversize:
-            collected.corrupt += 1
-            self.store.quarantine(reading.source, offset, line, now)
+            self._put_aside(reading.source, offset, line, collected, now)
+        self._take(records, collected, now)
         self.store.advance(reading.source, reading.lines.offset)
 
-    def _take(self, record: Record, collected: Collected, now: float) -> None:
-        _check(record)
-        known = self.store.witness(record.id)
-        if known in ("worker", record.witness):
-            self.store.stop_waiting(record.id)
-            return
-        in_ledger = is_entry(record)
+    def _put_aside(self, source: str, offset: int, line: bytes, collected: Collected, now: float) -> None:
+        collected.corrupt += 1
+        self.store.quarantine(source, offset, line, now)
+
+    def _take(self, records: Sequence[Record], collected: Collected, now: float) -> None:
+        """Enter all of these requests that are news."""
+        known = self.store.witnesses([record.id for record in records])
+        fresh: list[tuple[Record, Priced]] = []
+        for record in records:
+            before = known.get(record.id, "")
+            if before in ("worker", record.witness):
+                continue
+            known[record.id] = record.witness
+            entry = self._entry(record, collected, now, replaces=bool(before))
+            if before:
+                # What is replaced may be among the fresh ones.
+                self.store.add(fresh, now)
+                fresh.clear()
+                self.store.put(record, entry.priced, now)
+            else:
+                fresh.append((record, entry.priced))
+        self.store.add(fresh, now)
+        if self._waiting:
+            self.store.stop_waiting(record.id for record in records)
+        self._told.update(record.id for record in records)
+
+    def _entry(self, record: Record, collected: Collected, now: float, *, replaces: bool) -> Entry:
         # Whoever broke off an answer that had begun: Envoy knows.
         open_question = record.outcome == "client_closed" and record.status > 0
-        if open_question and (line := self.store.line(record.id)):
+        if open_question and self._waiting and (line := self.store.line(record.id)):
             open_question = False
             if (told := verdict(line)) is not None:
                 record.outcome, record.status = told
-        priced = self.prices.price(record) if in_ledger else _NOT_PRICED
-        self.store.put(record, priced, now)
-        entry = Entry(record, priced, in_ledger, replaces=bool(known))
+        in_ledger = is_entry(record)
+        entry = Entry(record, self.prices.price(record) if in_ledger else _NOT_PRICED, in_ledger, replaces)
         if open_question:
             self._unsure[record.id] = (now + self._grace, entry)
         else:
             collected.entries.append(entry)
+        return entry
 
-    def _take_access(self, text: bytes, collected: Collected, now: float) -> None:
-        id = line_id(text)
-        if id and self.store.witness(id):
-            self._ask_envoy(id, text, collected)
-            return
-        line = read_line(text, self.clusters)
-        if line is not None and line.counts:
-            _check(line.record)
-            self.store.wait(id, now + self._grace, text)
+    def _take_line(self, text: bytes, collected: Collected, now: float) -> None:
+        id = self._told.take(text)
+        if not id:
+            id = line_id(text)
+            if not id or not self.store.witness(id):
+                line = read_line(text, self.clusters)
+                if line is not None and line.counts:
+                    _check(line.record)
+                    self.store.wait(id, now + self._grace, text)
+                return
+        self._ask_envoy(id, text, collected)
 
     def _ask_envoy(self, id: str, text: bytes, collected: Collected) -> None:
         """Envoy's line for a request that its worker has told of."""
@@ -236,15 +267,18 @@ class Collector:
             collected.entries.append(entry)
 
     def _take_due(self, collected: Collected, now: float) -> None:
-        for id, text in self.store.due(now, now + 2 * self._grace, self._limit):
-            self.store.stop_waiting(id)
+        due = self.store.due(now, now + 2 * self._grace, self._limit)
+        self.store.stop_waiting(id for id, _ in due)
+        records: list[Record] = []
+        for _, text in due:
             try:
                 line = read_line(text, self.clusters)
                 if line is not None:
-                    self._take(line.record, collected, now)
+                    _check(line.record)
+                    records.append(line.record)
             except (ValueError, OverflowError):
-                collected.corrupt += 1
-                self.store.quarantine("pending", 0, text, now)
+                self._put_aside("pending", 0, text, collected, now)
+        self._take(records, collected, now)
 
     def _finish(self, exhausted: list[Reading]) -> None:
         """Remove files that are wholly read. Their entries are on disk first, whatever happens to the machine."""
@@ -285,8 +319,8 @@ class Collector:
 
 def _check(record: Record) -> None:
     """Raise ValueError for what no worker of ours writes, so that nonsense stops here and not in a sum of money."""
-    counts = (*msgspec.structs.astuple(record.usage), record.attempts, record.status, record.bytes_in, record.bytes_out)
-    if not record.id or not 0 <= record.time < _LATEST or any(not 0 <= count < _MOST for count in counts):
+    counts = _counts(record)
+    if not record.id or not 0 <= record.time < _LATEST or min(counts) < 0 or max(counts) >= _MOST:
         raise ValueError("a record beyond reason")
 
 

@@ -43,6 +43,8 @@ class Journal:
         """Attempts at writing that the disk refused."""
         self.lost = 0
         """Records given up: no room in memory either, or no JSON can say them."""
+        self.on_disk = False
+        """The record that was appended last is on disk; otherwise it waits in memory, or is lost."""
         self._prefix = f"{re.sub(r'[^A-Za-z0-9_.]', '_', worker_name)}-{os.getpid()}"
         self._segment_bytes = segment_bytes
         self._waiting_limit = waiting_limit
@@ -61,6 +63,7 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """Write one record down."""
+        self.on_disk = False
         try:
             line = self._encoder.encode(record)
         except (ValueError, TypeError, OverflowError):
@@ -76,6 +79,7 @@ class Journal:
             return
         self._waiting.append(line + b"\n")
         self._write()
+        self.on_disk = not self._waiting
 
     def flush(self) -> None:
         """Try again what the disk refused, and start over if somebody removed our segment. Call about once a second."""

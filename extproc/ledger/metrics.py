@@ -4,19 +4,28 @@ Labels are bounded: `model` is the configured name or pattern that matched, neve
 graphs; the exact sums are the ledger's.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Literal
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from extproc.ledger.collector import Collected, Entry
+from extproc.ledger.money import add
 from extproc.ledger.record import Record
+from extproc.usage import Usage
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
 _DURATION = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 _FIRST_BYTE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_TOKENS = Usage.__struct_fields__
+_tokens = attrgetter(*_TOKENS)
+_labels = attrgetter(
+    "provider", "route", "dialect", "status", "outcome", "stream", "cache", "witness", "metered", "partial", "estimated"
+)  # fmt: skip
 _STATES = {"closed": 0, "open": 1, "half_open": 2}
 
 
@@ -75,12 +84,15 @@ class Metrics:
     def feed(self, collected: Collected) -> None:
         """Count what was collected."""
         self._corrupt.inc(collected.corrupt)
+        alike: defaultdict[tuple[object, ...], list[Entry]] = defaultdict(list)
         for entry in collected.entries:
             if entry.replaces:
                 # Counters cannot be corrected; the ledger has been.
                 self._replaced.inc()
             else:
-                self._count(entry)
+                alike[_kind(entry)].append(entry)
+        for entries in alike.values():
+            self._count(entries)
 
     def breaker(self, provider: str, state: Literal["closed", "open", "half_open"]) -> None:
         """Tell a provider's circuit breaker's state, from Envoy's statistics."""
@@ -103,49 +115,64 @@ class Metrics:
         """The text format, to be served as `CONTENT_TYPE`."""
         return prometheus_client.generate_latest(self.registry)
 
-    def _count(self, entry: Entry) -> None:
-        record = entry.record
-        who = (record.provider, record.route)
-        stream = "true" if record.stream else "false"
-        self._requests.labels(*who, record.dialect, str(record.status), record.outcome, stream, record.cache).inc()
-        self._duration.labels(*who, stream).observe(record.duration)
-        if record.first_byte > 0:
-            self._first_byte.labels(*who, stream).observe(record.first_byte)
-        if record.cache == "hit":
-            self._hits.labels(record.route).inc()
-        elif record.cache == "miss":
-            self._misses.labels(record.route).inc()
-        if record.witness == "envoy":
-            self._by_envoy.inc()
-        if record.attempts:
-            self._attempts.labels(*who).inc(record.attempts)
-        if record.attempts > 1:
-            self._fallbacks.labels(*who).inc()
-        self._bytes.labels("in").inc(record.bytes_in)
-        self._bytes.labels("out").inc(record.bytes_out)
-        if entry.in_ledger:
-            self._count_money(entry, who)
-        self._count_tokens(record, who)
+    def _count(self, entries: Sequence[Entry]) -> None:
+        """Count requests of one kind, with one look-up for each metric: that costs more than counting."""
+        first, records = entries[0].record, [entry.record for entry in entries]
+        who = (first.provider, first.route)
+        stream = "true" if first.stream else "false"
+        self._requests.labels(*who, first.dialect, str(first.status), first.outcome, stream, first.cache).inc(len(records))
+        _observe(self._duration, (*who, stream), [record.duration for record in records])
+        _observe(self._first_byte, (*who, stream), [record.first_byte for record in records if record.first_byte > 0])
+        if first.cache == "hit":
+            self._hits.labels(first.route).inc(len(records))
+        elif first.cache == "miss":
+            self._misses.labels(first.route).inc(len(records))
+        if first.witness == "envoy":
+            self._by_envoy.inc(len(records))
+        attempts = [record.attempts for record in records]
+        _add(self._attempts, who, sum(attempts))
+        _add(self._fallbacks, who, sum(count > 1 for count in attempts))
+        self._bytes.labels("in").inc(sum(record.bytes_in for record in records))
+        self._bytes.labels("out").inc(sum(record.bytes_out for record in records))
+        if entries[0].in_ledger:
+            self._count_money(entries, who)
+        self._count_tokens(records, who)
 
-    def _count_money(self, entry: Entry, who: tuple[str, str]) -> None:
-        record = entry.record
-        if entry.priced.cost is not None:
-            self._cost.labels(*who).inc(float(entry.priced.cost))
-        elif record.metered:
-            self._unpriced.labels(*who).inc()
+    def _count_money(self, entries: Sequence[Entry], who: tuple[str, str]) -> None:
+        first = entries[0]
+        if first.priced.cost is not None:
+            self._cost.labels(*who).inc(float(add(entry.priced.cost for entry in entries if entry.priced.cost is not None)))
+        elif first.record.metered:
+            self._unpriced.labels(*who).inc(len(entries))
         else:
-            self._unmetered.labels(*who).inc()
-        if record.partial:
-            self._partial.labels(*who, record.outcome).inc()
-        if record.estimated:
-            self._estimated.labels(*who).inc()
+            self._unmetered.labels(*who).inc(len(entries))
+        if first.record.partial:
+            self._partial.labels(*who, first.record.outcome).inc(len(entries))
+        if first.record.estimated:
+            self._estimated.labels(*who).inc(len(entries))
 
-    def _count_tokens(self, record: Record, who: tuple[str, str]) -> None:
-        for kind in record.usage.__struct_fields__:
-            count = getattr(record.usage, kind)
-            if not count:
-                continue
-            if record.cache != "hit":
-                self._tokens.labels(*who, kind).inc(count)
+    def _count_tokens(self, records: Sequence[Record], who: tuple[str, str]) -> None:
+        route, hit = who[1], records[0].cache == "hit"
+        for kind, counts in zip(_TOKENS, zip(*(_tokens(record.usage) for record in records), strict=True), strict=True):
+            if not hit:
+                _add(self._tokens, (*who, kind), sum(counts))
             elif kind in ("input", "output"):
-                self._saved.labels(record.route, kind).inc(count)
+                _add(self._saved, (route, kind), sum(counts))
+
+
+def _kind(entry: Entry) -> tuple[object, ...]:
+    """What requests that are counted alike have in common: whatever a metric is labelled with, and which metrics there are of them."""
+    return (*_labels(entry.record), entry.in_ledger, entry.priced.cost is None)
+
+
+def _add(counter: Counter, labels: tuple[str, ...], count: int) -> None:
+    """Nothing is no sample: a series begins with the first that there is to count."""
+    if count:
+        counter.labels(*labels).inc(count)
+
+
+def _observe(histogram: Histogram, labels: tuple[str, ...], values: Sequence[float]) -> None:
+    if values:
+        child = histogram.labels(*labels)
+        for value in values:
+            child.observe(value)

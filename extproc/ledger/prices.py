@@ -20,8 +20,8 @@ from msgspec import Struct
 
 from extproc.config.model import Price, Provider
 from extproc.errors import ConfigError
-from extproc.ledger.money import EXACT, add
 from extproc.ledger.record import Record
+from extproc.ledger.tariff import Cost, Tariff, flat, listed
 from extproc.usage import Usage
 
 if TYPE_CHECKING:
@@ -44,25 +44,29 @@ class Priced(Struct, frozen=True):
     """Version of the price list."""
 
 
+_REMEMBERED = 10_000
+_HIT, _DEMO, _NOTHING = (Priced(Decimal(0), source=source) for source in ("cache", "demo", "nothing"))
+_UNMETERED, _UNPRICED = Priced(source="unmetered"), Priced()
+
+
 class _Override(Struct, frozen=True):
     pattern: str
     exact: bool
     match: re.Pattern[str]
-    input: Decimal
-    output: Decimal
-    cache_read: Decimal
-    cache_write: Decimal
+    tariff: Tariff
 
     def price(self, usage: Usage) -> Priced:
-        fresh = usage.input - usage.cache_read - usage.cache_write
-        if fresh < 0:
-            return Priced()
-        counts = ((self.input, fresh), (self.cache_read, usage.cache_read), (self.cache_write, usage.cache_write))
-        parts = {
-            "input": add(_per_million(price, count) for price, count in counts),
-            "output": _per_million(self.output, usage.output),
-        }
-        return Priced(add(parts.values()), parts, f"override:{self.pattern}", "configuration")
+        cost = self.tariff.price(usage)
+        return _priced(cost, f"override:{self.pattern}", "configuration") if cost is not None else _UNPRICED
+
+
+class _Listed(Struct, frozen=True):
+    """A model of genai-prices."""
+
+    source: str
+    model: "ModelInfo"
+    tariffs: dict[int, Tariff | None] = {}
+    """What was read of its prices, by the identity of theirs: a model has several where prices have changed."""
 
 
 class PriceBook:
@@ -74,29 +78,37 @@ class PriceBook:
         compiled = [_override(index, price) for index, price in enumerate(overrides)]
         # Exact names win over patterns, longer patterns over shorter ones, as with models.
         self._overrides = sorted(compiled, key=lambda override: (not override.exact, -len(override.pattern)))
-        self._found: dict[tuple[str, str], tuple[Vendor, ModelInfo] | None] = {}
+        self._found: dict[tuple[str, str, str], _Override | _Listed | None] = {}
 
     def price(self, record: Record) -> Priced:
         """What the record's usage cost. Never raises for what a record may hold."""
         if record.cache == "hit":
-            return Priced(Decimal(0), source="cache")
+            return _HIT
         provider = self._providers.get(record.provider)
         if provider is not None and provider.base_url.startswith("demo:"):
-            return Priced(Decimal(0), source="demo")
+            return _DEMO
         if record.outcome == "error" and record.usage.total == 0:
-            return Priced(Decimal(0), source="nothing")
+            return _NOTHING
         if not record.metered:
-            return Priced(source="unmetered")
-        names = [name for name in dict.fromkeys((record.answered, record.target)) if name]
+            return _UNMETERED
+        key = (record.provider, record.answered, record.target)
+        if key not in self._found:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[key] = self._find(*key)
+        found = self._found[key]
+        if found is None:
+            return _UNPRICED
+        return found.price(record.usage) if isinstance(found, _Override) else self._by_list(record, found)
+
+    def _find(self, provider: str, answered: str, target: str) -> _Override | _Listed | None:
+        """Whose price it is: what the provider says has answered counts for more than what it was asked for."""
+        names = [name for name in dict.fromkeys((answered, target)) if name]
         for name in names:
             for override in self._overrides:
-                if override.match.fullmatch(f"{record.provider}/{name}"):
-                    return override.price(record.usage)
-        for name in names:
-            found = self._find(record.provider, name)
-            if found is not None:
-                return self._by_list(record, *found)
-        return Priced()
+                if override.match.fullmatch(f"{provider}/{name}"):
+                    return override
+        return next((found for name in names if (found := self._look_up(provider, name)) is not None), None)
 
     @cached_property
     def _list(self) -> "DataSnapshot":
@@ -112,21 +124,13 @@ class PriceBook:
 
         return f"genai-prices {__version__}"
 
-    def _find(self, provider_name: str, model: str) -> "tuple[Vendor, ModelInfo] | None":
-        key = (provider_name, model)
-        if key not in self._found:
-            if len(self._found) >= 10_000:
-                self._found.clear()
-            self._found[key] = self._look_up(provider_name, model)
-        return self._found[key]
-
-    def _look_up(self, provider_name: str, model: str) -> "tuple[Vendor, ModelInfo] | None":
+    def _look_up(self, provider_name: str, model: str) -> _Listed | None:
         try:
             vendor = self._vendor(provider_name, model.lower())
         except LookupError:
             return None
         found = vendor.find_model(model, all_providers=self._list.providers)
-        return None if found is None else (vendor, found)
+        return None if found is None else _Listed(f"genai-prices:{vendor.id}/{found.id}", found)
 
     def _vendor(self, provider_name: str, model: str) -> "Vendor":
         provider = self._providers.get(provider_name)
@@ -141,25 +145,32 @@ class PriceBook:
             return self._list.find_provider(None, "anthropic", None)
         return self._list.find_provider(model, None, None)
 
-    def _by_list(self, record: Record, vendor: "Vendor", model: "ModelInfo") -> Priced:
+    def _by_list(self, record: Record, found: _Listed) -> Priced:
+        model, usage = found.model, record.usage
         try:
-            when = datetime.fromtimestamp(record.time, UTC)
-            prices = model.get_prices(when)
-            if not model.id.endswith(":free") and not _covers(prices, record.usage):
-                return Priced()
-            price = prices.calc_price(_their_usage(record.usage))
+            prices = model.get_prices(datetime.fromtimestamp(record.time, UTC))
+            if id(prices) not in found.tariffs:
+                found.tariffs[id(prices)] = listed(prices)
+            tariff = found.tariffs[id(prices)]
+            if tariff is not None and usage.total and not usage.input_audio and not usage.output_audio:
+                cost = tariff.price(usage)
+                if cost is not None:
+                    return _priced(cost, found.source, self._version)
+            if not model.id.endswith(":free") and not _covers(prices, usage):
+                return _UNPRICED
+            price = prices.calc_price(_their_usage(usage))
         except (ValueError, ArithmeticError, LookupError, TypeError, OSError):
             # Counts that contradict each other, or a time that no calendar has.
-            return Priced()
+            return _UNPRICED
         parts = {"input": price["input_price"], "output": price["output_price"]}
         rest = price["total_price"] - parts["input"] - parts["output"]
         if rest:
             parts["request"] = rest
-        return Priced(price["total_price"], parts, f"genai-prices:{vendor.id}/{model.id}", self._version)
+        return Priced(price["total_price"], parts, found.source, self._version)
 
 
-def _per_million(price: Decimal, count: int) -> Decimal:
-    return EXACT.multiply(price, Decimal(count)).scaleb(-6, EXACT)
+def _priced(cost: Cost, source: str, version: str) -> Priced:
+    return Priced(cost.total, {"input": cost.input, "output": cost.output}, source, version)
 
 
 def _override(index: int, price: Price) -> _Override:
@@ -172,10 +183,12 @@ def _override(index: int, price: Price) -> _Override:
         pattern=price.model,
         exact="*" not in price.model,
         match=re.compile(".*".join(re.escape(part) for part in price.model.split("*")), re.DOTALL),
-        input=input_price,
-        output=_decimal(index, "output", price.output),
-        cache_read=input_price if price.cache_read is None else _decimal(index, "cache_read", price.cache_read),
-        cache_write=input_price if price.cache_write is None else _decimal(index, "cache_write", price.cache_write),
+        tariff=flat(
+            input_price,
+            _decimal(index, "output", price.output),
+            input_price if price.cache_read is None else _decimal(index, "cache_read", price.cache_read),
+            input_price if price.cache_write is None else _decimal(index, "cache_write", price.cache_write),
+        ),
     )
 
 

@@ -7,8 +7,9 @@ log does not make one of it.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -20,15 +21,26 @@ from extproc.ledger.schema import migrate
 from extproc.usage import Usage
 
 _USAGE = Usage.__struct_fields__
-_COLUMNS = (
+_HEAD = (
     "id", "time", "tenant", "key", "dialect", "path", "model", "route", "provider", "target", "answered", "attempts", "stream", "cache",
-    "status", "outcome", "error", *_USAGE, "saved_input", "saved_output", "partial", "estimated", "metered", "duration", "first_byte",
-    "bytes_in", "bytes_out", "witness", "priced", "cost", "cost_parts", "price_source", "price_version",
+    "status", "outcome", "error",
+)  # fmt: skip
+_TAIL = ("partial", "estimated", "metered", "duration", "first_byte", "bytes_in", "bytes_out", "witness")
+_COLUMNS = (
+    *_HEAD, *_USAGE, "saved_input", "saved_output", *_TAIL, "priced", "cost", "cost_parts", "price_source", "price_version",
 )  # fmt: skip
 _PUT = f"INSERT OR REPLACE INTO entries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_SETTLE = "INSERT OR REPLACE INTO settled (id, seen, witness) VALUES (?, ?, ?)"
+_STOP = "DELETE FROM pending WHERE id = ?"
+_WITNESSES = """
+    SELECT id, witness FROM entries WHERE id IN (SELECT value FROM json_each(?1))
+    UNION ALL SELECT id, witness FROM settled WHERE id IN (SELECT value FROM json_each(?1))"""
 _KEPT_CORRUPT = 1000
-_MADE_UP = frozenset((*_USAGE, "saved_input", "saved_output", "priced", "cost", "cost_parts", "price_source", "price_version"))
-_OF_RECORD = tuple(name for name in _COLUMNS if name not in _MADE_UP)
+# KiB, negative as SQLite wants it.
+_CACHE = -16 * 1024
+_LOG_PAGES = 4000
+_head, _tail, _usage = attrgetter(*_HEAD), attrgetter(*_TAIL), attrgetter(*_USAGE)
+_BOUGHT_NOTHING = _usage(Usage())
 
 
 def is_entry(record: Record) -> bool:
@@ -55,6 +67,10 @@ class Store:
             add_exact_sum(self.db)
             if not read_only:
                 self.db.execute("PRAGMA journal_mode = WAL")
+                # Request ids are random, so each entry of a long ledger touches a page of its own: it pays to keep many at hand, and
+                # to copy them from the log to the ledger seldom.
+                self.db.execute(f"PRAGMA cache_size = {_CACHE}")
+                self.db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
                 migrate(self.db)
         except BaseException:
             self.db.close()
@@ -80,20 +96,24 @@ class Store:
 
     def witness(self, id: str) -> str:
         """Who has told of this request so far: `worker`, `envoy`, or empty."""
-        row = self.db.execute(
-            "SELECT witness FROM entries WHERE id = ? UNION ALL SELECT witness FROM settled WHERE id = ?", (id, id)
-        ).fetchone()
-        return "" if row is None else str(row[0])
+        return self.witnesses([id]).get(id, "")
+
+    def witnesses(self, ids: Sequence[str]) -> dict[str, str]:
+        """The same of those of many requests that somebody has told of."""
+        return dict(self.db.execute(_WITNESSES, (msgspec.json.encode(ids).decode(),)).fetchall())
+
+    def add(self, fresh: Sequence[tuple[Record, Priced]], now: float) -> None:
+        """Enter requests that nobody has told of before."""
+        entries = [_row(record, priced) for record, priced in fresh if is_entry(record)]
+        self.db.executemany(_PUT, entries)
+        if len(entries) < len(fresh):
+            self.db.executemany(_SETTLE, ((record.id, now, record.witness) for record, _ in fresh if not is_entry(record)))
 
     def put(self, record: Record, priced: Priced, now: float) -> None:
-        """Enter the request, in place of what is known of it. Raises ValueError or OverflowError for what SQLite cannot hold."""
-        if is_entry(record):
-            self.db.execute(_PUT, _row(record, priced))
-            self.db.execute("DELETE FROM settled WHERE id = ?", (record.id,))
-        else:
-            self.db.execute("INSERT OR REPLACE INTO settled (id, seen, witness) VALUES (?, ?, ?)", (record.id, now, record.witness))
-            self.db.execute("DELETE FROM entries WHERE id = ?", (record.id,))
-        self.db.execute("DELETE FROM pending WHERE id = ?", (record.id,))
+        """Enter the request in place of what is known of it."""
+        self.db.execute("DELETE FROM settled WHERE id = ?", (record.id,))
+        self.db.execute("DELETE FROM entries WHERE id = ?", (record.id,))
+        self.add([(record, priced)], now)
 
     def broke(self, id: str, outcome: Outcome, status: int) -> None:
         """It was not the client that broke off, though the worker could tell no more than that nobody listened any longer."""
@@ -136,13 +156,13 @@ class Store:
         row = self.db.execute("SELECT line FROM pending WHERE id = ?", (id,)).fetchone()
         return b"" if row is None else bytes(row[0])
 
-    def stop_waiting(self, id: str) -> None:
-        """The line needs no waiting any more."""
-        self.db.execute("DELETE FROM pending WHERE id = ?", (id,))
+    def stop_waiting(self, ids: Iterable[str]) -> None:
+        """Their lines need no waiting any more."""
+        self.db.executemany(_STOP, ((id,) for id in ids))
 
-    def waiting(self) -> int:
-        """Number of access log lines that wait for their worker."""
-        return int(self.db.execute("SELECT count(*) FROM pending").fetchone()[0])
+    def waiting(self) -> bool:
+        """Whether access log lines wait for their worker."""
+        return self.db.execute("SELECT 1 FROM pending LIMIT 1").fetchone() is not None
 
     def quarantine(self, source: str, offset: int, line: bytes, now: float) -> None:
         """Count a line that nobody can read, and keep it if few are kept yet."""
@@ -158,18 +178,10 @@ class Store:
         return 0 if row is None else int(row[0])
 
 
-def _row(record: Record, priced: Priced) -> list[object]:
+def _row(record: Record, priced: Priced) -> tuple[object, ...]:
+    usage, cost = record.usage, priced.cost
     hit = record.cache == "hit"
-    usage = Usage() if hit else record.usage
-    values: dict[str, object] = {name: getattr(record, name) for name in _OF_RECORD}
-    values |= {name: getattr(usage, name) for name in _USAGE}
-    values |= {
-        "saved_input": record.usage.input if hit else 0,
-        "saved_output": record.usage.output if hit else 0,
-        "priced": priced.cost is not None,
-        "cost": None if priced.cost is None else plain(priced.cost),
-        "cost_parts": msgspec.json.encode({kind: plain(amount) for kind, amount in priced.parts.items()}).decode(),
-        "price_source": priced.source,
-        "price_version": priced.version,
-    }
-    return [values[name] for name in _COLUMNS]
+    counts = (*_BOUGHT_NOTHING, usage.input, usage.output) if hit else (*_usage(usage), 0, 0)
+    parts = msgspec.json.encode({kind: plain(amount) for kind, amount in priced.parts.items()}).decode()
+    money = (cost is not None, None if cost is None else plain(cost), parts, priced.source, priced.version)
+    return (*_head(record), *counts, *_tail(record), *money)

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 _UNSENT = 160 << 20
 """Bytes that may wait to be sent to one worker. More means that it has stopped reading: it is cut off, and will come back."""
+_TOGETHER = 64 * 1024
+"""Bytes of answers that are sent together at most."""
 _BACKLOG = 128
 
 
@@ -31,6 +33,10 @@ class Peer(asyncio.Protocol):
         self._tasks: set[asyncio.Task[None]] = set()
         self._pushes: dict[int, asyncio.Future[bool]] = {}
         self._ids = itertools.count(1)
+        self._held: list[bytes] = []
+        """Frames that are sent together."""
+        self._held_bytes = 0
+        self._holding = False
 
     def push(self, method: str, payload: bytes = b"") -> "asyncio.Future[bool]":
         """Sends at once. The future is True when the worker has taken it, False when it is gone; it has no time limit."""
@@ -67,8 +73,14 @@ class Peer(asyncio.Protocol):
             assert self._transport is not None
             self._transport.abort()
             return
-        for frame in frames:
-            self._received(frame)
+        # Writing costs more than answering: what came together is answered together.
+        self._holding = True
+        try:
+            for frame in frames:
+                self._received(frame)
+        finally:
+            self._holding = False
+            self._release()
 
     def _received(self, frame: Frame) -> None:
         if frame.kind is Kind.DONE:
@@ -124,8 +136,17 @@ class Peer(asyncio.Protocol):
             logger.error("worker connection %d does not read, cut off", self.number)
             transport.abort()
             return False
-        transport.write(encode(frame))
+        data = encode(frame)
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if not self._holding or self._held_bytes >= _TOGETHER:
+            self._release()
         return True
+
+    def _release(self) -> None:
+        held, self._held, self._held_bytes = self._held, [], 0
+        if held and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
 
 
 Handler = Callable[[Peer, bytes], bytes | Awaitable[bytes]]

@@ -119,7 +119,8 @@ async def test_nobody_there() -> None:
     store = RedisStore("unix:///nowhere/redis.sock", timeout=0.2)
     found, seconds = await took(store.begin(key(), lead=True, wait=5))
     assert found is None
-    assert seconds < 0.5
+    # Not the five seconds that one waits for somebody else.
+    assert seconds < 2.5
     await store.close()
 
 

@@ -1,9 +1,7 @@
 """The collector: every request exactly once, wherever it is interrupted."""
 
-import contextlib
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from decimal import Decimal
@@ -12,23 +10,17 @@ from typing import Protocol
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from extproc.config.model import Price
 from extproc.ledger.access_log import rotate
 from extproc.ledger.collector import Busy, Collected, Collector, Entry
 from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
-from extproc.ledger.prices import PriceBook
 from extproc.ledger.record import Record
 from extproc.ledger.report import report
 from extproc.ledger.sources import segments
 from extproc.ledger.store import Store
 from extproc.usage import Usage
-
-PRICES = PriceBook((Price(model="p/*", input="1", output="3.3"),))
+from tests.ledger.told import PRICES, append, entry, line
 
 
 class Make(Protocol):
@@ -47,26 +39,6 @@ def make() -> Iterator[Make]:
             return collector
 
         yield opened
-
-
-def entry(id: str, **more: object) -> Record:
-    """A served request."""
-    values = {"provider": "p", "target": "m", "attempts": 1, "usage": Usage(input=10, output=1), **more}
-    return msgspec.convert({"id": id, "time": 1000.0, **msgspec.to_builtins(values)}, Record)
-
-
-def line(id: str, record: Record | None, **more: object) -> bytes:
-    """A line of Envoy's access log."""
-    told = {} if record is None else {"record": msgspec.json.encode(record).decode()}
-    return (
-        msgspec.json.encode({"request_id": id, "start_time": 1000.0, "status": 200, "attempts": 1, "cluster": "c", **told, **more}) + b"\n"
-    )
-
-
-def append(path: Path, data: bytes) -> None:
-    """Append to a file as another process would."""
-    with path.open("ab") as file:
-        file.write(data)
 
 
 def ids(collected: Collected) -> list[str]:
@@ -234,6 +206,45 @@ def test_envoy_speaks_for_a_silent_worker_until_it_speaks_itself(tmp_path: Path,
     assert [(row.group["witness"], row.requests, row.input) for row in rows] == [("worker", 2, 20)]
 
 
+def test_one_helping_may_hold_the_same_request_more_than_once(tmp_path: Path, make: Make) -> None:
+    folder = places(tmp_path).journal
+    folder.mkdir(parents=True)
+    told = [
+        entry("a", witness="envoy", usage=Usage(input=1)),
+        entry("b"),
+        entry("a", usage=Usage(input=2)),
+        entry("a", usage=Usage(input=3)),
+        entry("c", witness="envoy"),
+        entry("c", outcome="rejected", provider="", attempts=0),
+        entry("b", witness="envoy", usage=Usage(input=4)),
+    ]
+    append(folder / "w-1-1.jsonl", b"".join(msgspec.json.encode(record) + b"\n" for record in told))
+    collector = make(tmp_path)
+    found = collector.collect().entries
+    assert [(one.record.id, one.record.usage.input, one.replaces) for one in found] == [
+        ("a", 1, False), ("b", 10, False), ("a", 2, True), ("c", 10, False), ("c", 10, True)
+    ]  # fmt: skip
+    assert sorted(collector.store.db.execute("SELECT id, input FROM entries")) == [("a", 2), ("b", 10)]
+    assert collector.store.witnesses(["a", "b", "c", "d"]) == {"a": "worker", "b": "worker", "c": "worker"}
+
+
+def test_what_a_failed_commit_made_certain_is_not(tmp_path: Path, make: Make) -> None:
+    collector, journal = make(tmp_path, grace=5), Journal(places(tmp_path).journal, "w")
+    journal.append(entry("a"))
+    append(places(tmp_path).access_log, line("a", entry("a")))
+    # The last that is written before the commit.
+    collector.store.db.execute("CREATE TEMP TRIGGER full BEFORE INSERT ON sources BEGIN SELECT RAISE(ABORT, 'full'); END")
+    with pytest.raises(sqlite3.IntegrityError, match="full"):
+        collector.collect(now=1000)
+    collector.store.db.execute("DROP TRIGGER full")
+    # The journal is gone, as from a disk that failed: what Envoy tells has to count now.
+    (path,) = segments(places(tmp_path).journal)
+    path.unlink()
+    assert ids(collector.collect(now=1000)) == []
+    (rescued,) = collector.collect(now=1006).entries
+    assert rescued.record.witness == "envoy"
+
+
 def test_envoy_waits_for_journals_that_are_not_read_yet(tmp_path: Path, make: Make) -> None:
     collector = make(tmp_path, grace=1, limit=5)
     append(places(tmp_path).access_log, line("late", entry("late")))
@@ -305,119 +316,3 @@ def test_a_segment_that_cannot_be_read_blocks_no_other(tmp_path: Path, make: Mak
     assert ids(collector.collect()) == ["a"]
     assert ids(collector.collect()) == []
     assert len(caplog.records) == 1
-
-
-class Crashes(RuleBasedStateMachine):
-    """Workers write, Envoy logs, the collector collects and is interrupted at any step; in the end all is there, once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.state = Path(self.folder.name)
-        self.now = 1e9
-        self.count = 0
-        self.expected: dict[str, int] = {}
-        self.torn = 0
-        self.told: set[str] = set()
-        self.worker = self.new_worker()
-        self.collector = Collector(self.state, PRICES, limit=5)
-
-    def teardown(self) -> None:
-        self.worker.close()
-        self.now += 100
-        for _ in range(1000):
-            if not self.collector.collect(self.now).more:
-                break
-        self.now += 100
-        while self.collector.collect(self.now).entries:
-            pass
-        rows = dict(self.collector.store.db.execute("SELECT id, input FROM entries").fetchall())
-        assert rows == self.expected
-        (total,) = report(self.collector.store)
-        assert total.cost == sum(self.expected.values()) * Decimal("0.000001")
-        assert segments(places(self.state).journal) == []
-        assert self.collector.store.corrupt() == self.torn
-        self.collector.close()
-        self.folder.cleanup()
-
-    def new_worker(self) -> Journal:
-        return Journal(places(self.state).journal, "w", segment_bytes=400)
-
-    def new(self, input: int) -> Record:
-        self.count += 1
-        return entry(f"r{self.count}", usage=Usage(input=input))
-
-    @rule(input=st.integers(0, 9), logged=st.booleans())
-    def served(self, input: int, logged: bool) -> None:
-        record = self.new(input)
-        if logged:
-            self.log(record.id, entry(record.id, usage=Usage(input=99)))
-        self.worker.append(record)
-        self.expected[record.id] = input
-
-    @rule(logged_first=st.booleans())
-    def refused(self, logged_first: bool) -> None:
-        record = entry(self.new(0).id, outcome="rejected", attempts=0, provider="")
-        if logged_first:
-            self.log(record.id, None)
-        self.worker.append(record)
-        if not logged_first:
-            self.log(record.id, None)
-
-    @rule(input=st.integers(0, 9))
-    def killed(self, input: int) -> None:
-        record = self.new(input)
-        self.log(record.id, record)
-        self.expected[record.id] = input
-
-    @rule(torn=st.booleans())
-    def worker_dies(self, torn: bool) -> None:
-        paths = segments(places(self.state).journal)
-        if torn and paths and self.worker.written:
-            append(paths[-1], b'{"id":"torn"')
-            self.torn += 1
-        self.worker.close()
-        self.worker = self.new_worker()
-
-    @rule()
-    def log_rotates(self) -> None:
-        rotate(places(self.state).access_log)
-
-    @rule(seconds=st.floats(0, 4))
-    def collect(self, seconds: float) -> None:
-        self.now += seconds
-        for found in self.collector.collect(self.now).entries:
-            assert found.replaces or found.record.id not in self.told
-            self.told.add(found.record.id)
-
-    @rule(steps=st.integers(1, 4000))
-    def collect_interrupted(self, steps: int) -> None:
-        left = steps
-
-        def interrupt() -> int:
-            nonlocal left
-            left -= 1
-            return int(left == 0)
-
-        self.collector.store.db.set_progress_handler(interrupt, 1)
-        with contextlib.suppress(sqlite3.OperationalError):
-            self.collector.collect(self.now)
-        self.collector.store.db.set_progress_handler(None, 0)
-
-    @rule()
-    def collector_restarts(self) -> None:
-        self.collector.close()
-        self.collector = Collector(self.state, PRICES, limit=5)
-
-    @invariant()
-    def never_too_much(self) -> None:
-        (rows,) = self.collector.store.db.execute("SELECT count(*) FROM entries").fetchone()
-        assert rows <= len(self.expected)
-
-    def log(self, id: str, record: Record | None) -> None:
-        attempts = 0 if record is None else 1
-        append(places(self.state).access_log, line(id, record, attempts=attempts, status=500))
-
-
-TestCrashes = Crashes.TestCase
-TestCrashes.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

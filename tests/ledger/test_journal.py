@@ -33,7 +33,7 @@ def test_a_record_is_on_disk_when_append_returns(tmp_path: Path) -> None:
     assert path.name.startswith(f"worker_0-{os.getpid()}-")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert (journal.written, journal.failures, journal.lost, journal.waiting) == (1, 0, 0, 0)
+    assert (journal.written, journal.failures, journal.lost, journal.waiting, journal.on_disk) == (1, 0, 0, 0, True)
 
 
 def test_a_segment_is_locked_until_its_writer_goes_on(tmp_path: Path) -> None:
@@ -75,6 +75,7 @@ def test_an_unusable_folder_costs_no_request_and_no_record(tmp_path: Path, caplo
     journal = Journal(folder, "w", waiting_limit=3)
     for number in range(5):
         journal.append(Record(id=str(number), time=1))
+        assert not journal.on_disk
     assert (journal.written, journal.waiting, journal.lost) == (0, 3, 2)
     assert journal.failures >= 3
     assert len(caplog.records) == 1

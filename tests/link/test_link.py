@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 from extproc.link.client import Link, LinkDown, LinkFailed
+from extproc.link.frames import Frame, FrameReader, Kind, encode
 from extproc.link.server import LinkServer, Peer
 
 pytestmark = pytest.mark.asyncio
@@ -187,3 +188,33 @@ async def test_outside_of_a_task_and_on_uvloop(socket_path: str, factory: Callab
             return runner.run(scene())
 
     assert await asyncio.to_thread(run) == b"late"
+
+
+class Written(asyncio.Transport):
+    """A transport that keeps what is written, piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.pieces.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_what_is_asked_together_is_answered_together(socket_path: str) -> None:
+    sent, peer = Written(), Peer(LinkServer(socket_path, HANDLERS), 1)
+    peer.connection_made(sent)
+    peer.data_received(b"".join(encode(Frame(Kind.CALL, number, "echo", b"%d" % number)) for number in range(5)))
+    assert [(frame.id, frame.payload) for frame in FrameReader().feed(b"".join(sent.pieces))] == [(n, b"%d" % n) for n in range(5)]
+    assert len(sent.pieces) == 1
+    # Large ones do not pile up, one that is pushed later does not wait for anything, and nothing is told twice.
+    peer.data_received(b"".join(encode(Frame(Kind.CALL, number, "echo", bytes(100_000))) for number in range(3)))
+    peer.push("told")
+    peer.data_received(encode(Frame(Kind.NOTIFY, 0, "echo", b"")))
+    assert [len(FrameReader().feed(piece)) for piece in sent.pieces] == [5, 1, 1, 1, 1]
