@@ -7,6 +7,8 @@ that goes on it learns the answer's usage, and whether it came to its proper end
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -62,6 +64,8 @@ class Terms(Struct, frozen=True):
 class _Collected:
     """A body that is needed whole, piece by piece, up to a bound."""
 
+    __slots__ = ("_pieces", "_size", "_terms")
+
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._pieces: list[bytes] = []
@@ -71,16 +75,16 @@ class _Collected:
         """One piece. Raises `BrokenAnswer` when it is too much."""
         self._pieces.append(chunk)
         self._size += len(chunk)
-        _check(self._size, self._terms)
+        if self._size > self._terms.most:
+            raise _too_much(self._terms)
 
     def whole(self) -> bytes:
         """All of it."""
         return b"".join(self._pieces)
 
 
-def _check(size: int, terms: Terms) -> None:
-    if size > terms.most:
-        raise BrokenAnswer(f"the provider {terms.provider_name} sent more than {terms.most} bytes (limits.response_body)")
+def _too_much(terms: Terms) -> BrokenAnswer:
+    return BrokenAnswer(f"the provider {terms.provider_name} sent more than {terms.most} bytes (limits.response_body)")
 
 
 class Answering(ABC):
@@ -93,24 +97,25 @@ class Answering(ABC):
     rewrites = False
     """True: the body's length changes, so the provider's content-length is void."""
 
+    usage: Usage | None = None
+    answered = ""
+    """The model that the provider named."""
+    text = 0
+    """UTF-8 bytes of generated content so far."""
+    finished = False
+    """The answer is whole."""
+    error = ""
+    """The fault's code, where the answer is an error."""
+    begun = False
+    """A stream has shown life: its first event, comments aside, has come."""
+    opening: Fault | None = None
+    """The error that a stream began with, if it did."""
+
     def __init__(self, status: int) -> None:
         self.status = status
         """What the client gets. May change at the end, when a body turns out to be no answer."""
         self.headers: Headers = {}
         """To set on the response, beside the rest."""
-        self.usage: Usage | None = None
-        self.answered = ""
-        """The model that the provider named."""
-        self.text = 0
-        """UTF-8 bytes of generated content so far."""
-        self.finished = False
-        """The answer is whole."""
-        self.error = ""
-        """The fault's code, where the answer is an error."""
-        self.begun = False
-        """A stream has shown life: its first event, comments aside, has come."""
-        self.opening: Fault | None = None
-        """The error that a stream began with, if it did."""
 
     @property
     def voids(self) -> tuple[str, ...]:
@@ -202,7 +207,8 @@ def _events(split: Splitter, chunk: bytes, end: bool, terms: Terms) -> list[byte
     """The events that a chunk completes; at the end, also one that lacks its blank line: providers forget it."""
     events = split.feed(chunk)
     if split.waiting:
-        _check(split.waiting, terms)
+        if split.waiting > terms.most:
+            raise _too_much(terms)
         if end:
             events.append(split.pending)
     return events
@@ -321,7 +327,8 @@ class Unpacked(Answering):
                 plain += self._unpacker.decompress(chunk, self._terms.most + 1)
             except zlib.error as error:
                 raise BrokenAnswer(f"the provider {self._terms.provider_name} sent what cannot be decompressed: {error}") from None
-            _check(len(plain), self._terms)
+            if len(plain) > self._terms.most:
+                raise _too_much(self._terms)
             chunk = self._unpacker.unconsumed_tail or self._unpacker.unused_data
         return plain
 
@@ -355,7 +362,9 @@ def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     """The way of an answer with this head."""
     if terms.raw:
         return Untouched(status)
-    encoding = headers.get("content-encoding", "").strip().lower()
+    if "content-encoding" not in headers:
+        return _choose(status, headers, terms)
+    encoding = headers["content-encoding"].strip().lower()
     if encoding in ("", "identity"):
         return _choose(status, headers, terms)
     if encoding in _PACKED:
@@ -367,12 +376,12 @@ def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
 
 def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     told = headers.get("content-type", "no content type")
-    content_type = told.partition(";")[0].strip().lower()
+    form = _form(told)
     if status >= 400:
-        return Failure(status, terms, json=content_type.endswith("json"))
-    if content_type == "text/event-stream":
+        return Failure(status, terms, json=form == "json")
+    if form == "stream":
         return StreamUntouched(status, terms) if terms.same else StreamTranslated(status, terms)
-    if content_type.endswith("json"):
+    if form == "json":
         length = headers.get("content-length", "")
         size = int(length) if length.isascii() and length.isdigit() else 0
         if size > terms.most:
@@ -381,3 +390,11 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     if terms.same:
         return Untouched(status)
     return no_answer(terms, f"answered with {told[:100]}, which is no answer; its base_url may be wrong")
+
+
+@lru_cache(maxsize=256)
+def _form(content_type: str) -> Literal["json", "stream", "other"]:
+    bare = content_type.partition(";")[0].strip().lower()
+    if bare == "text/event-stream":
+        return "stream"
+    return "json" if bare.endswith("json") else "other"

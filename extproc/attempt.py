@@ -5,6 +5,7 @@ nothing between attempts: all that it needs of the request is a `Call`, which th
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -74,47 +75,48 @@ class Attempt:
         self.dropped: list[str] = []
         """What the provider's dialect could not express."""
 
-    def outgoing(self, seen: Mapping[str, str], body: bytes) -> Outgoing:
+    def outgoing(self, seen: Mapping[str, str], body: bytes, *, original: bool = False) -> Outgoing:
         """The request for this provider. `seen` is what Envoy holds: the original, or what an earlier attempt made of it.
 
         Raises `Reject` when the client's body cannot be read, or loses something that a strict client wants kept.
         """
-        new_body = self._body(body) if self.call.kind in ("chat", "json") else None
-        wanted = self._headers()
+        call = self.call
+        raw = call.kind not in ("chat", "json")
+        new_body = None if raw else self._body(body)
+        passing = _passing(tuple(call.headers), self.same, call.kind == "raw", self.upstream.request.remove)
+        own = self._own(passing)
         if new_body is not None:
-            wanted["content-length"] = str(len(new_body))
-            wanted["content-type"] = "application/json"
-        elif self.call.kind in ("chat", "json"):
-            wanted["content-length"] = str(len(body))
+            own["content-length"] = str(len(new_body))
+            own["content-type"] = "application/json"
+        elif not raw:
+            own["content-length"] = str(len(body))
         elif "content-length" in seen:
-            wanted["content-length"] = seen["content-length"]
-        wanted.update(_upgrade(seen))
-        return Outgoing(
-            {name: value for name, value in wanted.items() if seen.get(name) != value},
-            [name for name in seen if name not in wanted and may_remove(name)],
-            new_body,
-        )
+            own["content-length"] = seen["content-length"]
+        if "upgrade" in seen:
+            own.update(_upgrade(seen))
+        if not original:
+            own = {name: value for name, value in call.headers.items() if name in passing} | own
+        changes = {name: value for name, value in own.items() if seen.get(name) != value}
+        return Outgoing(changes, list(_void(tuple(seen), passing, tuple(own))), new_body)
 
-    def _headers(self) -> dict[str, str]:
-        crosses = crossing.to_provider if self.same else crossing.to_other_provider
-        upstream = self.upstream
-        wanted = {name: value for name, value in self.call.headers.items() if crosses(name)} | self.call.rules
-        wanted["x-request-id"] = self.call.id
-        if self.call.kind != "raw":
-            # What is read has to be readable.
-            wanted.pop("accept-encoding", None)
+    def _own(self, passing: tuple[str, ...]) -> dict[str, str]:
+        """The headers that we set, whatever the client's say. `passing`: names of those of the client's that go on."""
+        call, upstream = self.call, self.upstream
+        own = {**call.rules, "x-request-id": call.id}
+        if call.kind != "raw":
+            own.pop("accept-encoding", None)
         for name, value in upstream.headers:
             # What the client says about its dialect's version goes before our default for it; a credential is never the client's.
-            if name not in wanted:
-                wanted[name] = value
+            if name not in own and name not in passing:
+                own[name] = value
         for name in upstream.request.remove:
-            wanted.pop(name, None)
-        wanted.update(upstream.request.set)
-        wanted[":path"] = upstream.path(self.call.path if self.same else CHAT_PATHS[upstream.dialect.name])
-        wanted[":authority"] = upstream.authority
+            own.pop(name, None)
+        own.update(upstream.request.set)
+        own[":path"] = upstream.path(call.path if self.same else CHAT_PATHS[upstream.dialect.name])
+        own[":authority"] = upstream.authority
         if not self.same:
-            wanted["content-type"] = wanted["accept"] = "application/json"
-        return wanted
+            own["content-type"] = own["accept"] = "application/json"
+        return own
 
     def _body(self, body: bytes) -> bytes | None:
         call = self.call
@@ -169,10 +171,11 @@ class Attempt:
 
     def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         """What to set and what to take off the provider's response headers before a client sees them."""
-        crosses = crossing.to_caller if self.same else crossing.to_other_caller
         edits = self.upstream.response
-        # Without `connection: upgrade` an upgrade is none (RFC 9110, section 7.8).
-        remove = [name for name in seen if not crosses(name) and not (name == "connection" and seen.get(":status") == "101")]
+        remove = list(crossing.others(tuple(seen), crossing.to_caller if self.same else crossing.to_other_caller))
+        if seen.get(":status") == "101" and "connection" in remove:
+            # Without `connection: upgrade` an upgrade is none (RFC 9110, section 7.8).
+            remove.remove("connection")
         remove += [name for name in edits.remove if name in seen and name not in remove]
         headers = dict(edits.set)
         if self.dropped:
@@ -187,13 +190,26 @@ def may_remove(name: str) -> bool:
     return name[0] != ":" and name != "x-forwarded-proto"
 
 
+@lru_cache(maxsize=512)
+def _passing(given: tuple[str, ...], same: bool, raw: bool, removed: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the client's headers that this provider gets, but for what we set."""
+    if not same:
+        given = tuple(filter(crossing.to_other_provider, given))
+    # What is read has to be readable.
+    return tuple(name for name in given if name not in removed and (raw or name != "accept-encoding"))
+
+
+@lru_cache(maxsize=512)
+def _void(seen: tuple[str, ...], passing: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
+    """What must not reach the provider of the headers that Envoy holds."""
+    return tuple(name for name in seen if name not in passing and name not in own and may_remove(name))
+
+
 def _malformed(error: Exception) -> Reject:
     return Reject(400, "invalid_json", f"The request body is not valid JSON: {error}.")
 
 
 def _upgrade(seen: Mapping[str, str]) -> dict[str, str]:
-    if "upgrade" not in seen:
-        return {}
     wanted = {"upgrade": seen["upgrade"], "connection": "upgrade"}
     offered = seen.get("sec-websocket-protocol", "").split(",")
     protocols = [protocol for protocol in map(str.strip, offered) if protocol and not protocol.startswith(crossing.KEY_PROTOCOL)]

@@ -5,7 +5,9 @@ merely looks like one is held back too; a `headers` rule can send anything on pu
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from itertools import filterfalse
 
 CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-openai-key", "x-anthropic-key", "x-litellm-api-key")
 """Where clients put keys, in the order in which they are looked at."""
@@ -62,3 +64,18 @@ def to_caller(name: str) -> bool:
 def to_other_caller(name: str) -> bool:
     """May a provider's header go to a caller of another dialect?"""
     return name.startswith(":") or name in _NEUTRAL_BACK
+
+
+@lru_cache(maxsize=512)
+def those(names: tuple[str, ...], may: Callable[[str], bool]) -> tuple[str, ...]:
+    """Those of `names` that `may`, in their order.
+
+    A client's requests have all the same names in the same order, and so have a provider's answers: one look-up does for a whole head.
+    """
+    return tuple(filter(may, names))
+
+
+@lru_cache(maxsize=512)
+def others(names: tuple[str, ...], may: Callable[[str], bool]) -> tuple[str, ...]:
+    """Those of `names` that may not."""
+    return tuple(filterfalse(may, names))

@@ -58,6 +58,34 @@ def _plain(path: str) -> str:
 
 def check_path(path: str) -> None:
     """Raises `Reject` 400 for a path that would lead out of a provider's prefix."""
-    bare = unquote(path.partition("?")[0])
+    bare = path.partition("?")[0]
+    if bare in _POST:
+        return
+    bare = unquote(bare)
     if "\\" in bare or any(segment in (".", "..") for segment in bare.split("/")):
         raise Reject(400, "invalid_path", "The path holds `.`, `..` or a backslash, escaped or not; write it without.")
+
+
+def check_head(meant: Endpoint, path: str, headers: dict[str, str], most: int) -> None:
+    """What can be told of a request from its head alone. `most`: bytes of a body that is to be read whole. Raises `Reject`."""
+    check_path(path)
+    if meant.kind == "misplaced":
+        message = "This endpoint takes a POST with `content-type: application/json`, at its exact path, and nothing else."
+        raise Reject(404, "misplaced_request", message)
+    if not meant.buffered:
+        return
+    length = headers.get("content-length", "")
+    if length.isascii() and length.isdigit():
+        check_size(int(length), most)
+    if encoding := headers.get("content-encoding"):
+        raise Reject(415, "unsupported_encoding", f"The request body is compressed ({encoding}); send it as it is.")
+    # Envoy buffers JSON only, so that a big upload is not held up; a body that it does not buffer cannot be read here.
+    told = headers.get("content-type", "none")
+    if not told.lower().startswith("application/json"):
+        raise Reject(415, "unsupported_media_type", f"The content-type is {told}; send `content-type: application/json`.")
+
+
+def check_size(size: int, most: int) -> None:
+    """Raises `Reject` 413 for a body of more than `most` bytes."""
+    if size > most:
+        raise Reject(413, "request_too_large", f"The request body has {size} bytes; at most {most} are taken.")

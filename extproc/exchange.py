@@ -17,10 +17,10 @@ from msgspec import Struct
 from extproc.answering import Answering, BrokenAnswer
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.config.model import Timeouts
-from extproc.crossing import to_provider
+from extproc.crossing import those, to_provider
 from extproc.dialects import DIALECTS
 from extproc.dialects.sse import Splitter
-from extproc.endpoints import check_path, endpoint
+from extproc.endpoints import check_head, check_size, endpoint
 from extproc.errors import Fault, Reject
 from extproc.filter import Handler, Tap
 from extproc.ledger.record import Record
@@ -56,7 +56,7 @@ class Exchange:
 
     __slots__ = (
         "_answering", "_attempt", "_bare", "_following", "_held", "_left", "_started", "_taps", "attempts", "call", "cluster", "over",
-        "request", "response", "snapshot",
+        "relayed", "request", "response", "snapshot",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, headers: dict[str, str]) -> None:
@@ -79,6 +79,8 @@ class Exchange:
         self._held: list[bytes] | None = None
         self._left = -1
         self._bare = False
+        self.relayed = False
+        """The attempt runs in the adapter, and tells of it aside."""
         self.over = False
         """The taps have been told of the end."""
 
@@ -88,37 +90,12 @@ class Exchange:
         """The filters that need no body."""
         answered = await self._run(self.snapshot.early)
         if answered is None:
+            request = self.request
             try:
-                self._check_head(self.request)
+                check_head(request.endpoint, request.path, request.headers, self.snapshot.config.limits.request_body)
             except Reject as reject:
                 return self.refuse(reject.fault)
         return answered
-
-    def _check_head(self, request: Request) -> None:
-        """What can be told from the head alone, once the caller is known."""
-        check_path(request.path)
-        if request.endpoint.kind == "misplaced":
-            message = "This endpoint takes a POST with `content-type: application/json`, at its exact path, and nothing else."
-            raise Reject(404, "misplaced_request", message)
-        if request.endpoint.buffered:
-            self._check_body(request.headers)
-
-    def _check_body(self, headers: Mapping[str, str]) -> None:
-        """What the head tells of a body that is to be read whole."""
-        length = headers.get("content-length", "")
-        if length.isascii() and length.isdigit():
-            self._check_size(int(length))
-        if encoding := headers.get("content-encoding"):
-            raise Reject(415, "unsupported_encoding", f"The request body is compressed ({encoding}); send it as it is.")
-        # Envoy buffers JSON only, so that a big upload is not held up; a body that it does not buffer cannot be read here.
-        if not headers.get("content-type", "").lower().startswith("application/json"):
-            told = headers.get("content-type", "none")
-            raise Reject(415, "unsupported_media_type", f"The content-type is {told}; send `content-type: application/json`.")
-
-    def _check_size(self, size: int) -> None:
-        limit = self.snapshot.config.limits.request_body
-        if size > limit:
-            raise Reject(413, "request_too_large", f"The request body has {size} bytes; at most {limit} are taken.")
 
     async def proceed(self, body: bytes) -> Response | None:
         """The filters that may look at the body."""
@@ -126,7 +103,7 @@ class Exchange:
         self.request.record.bytes_in = len(body)
         try:
             # Envoy's own limit is never below 1 MiB.
-            self._check_size(len(body))
+            check_size(len(body), self.snapshot.config.limits.request_body)
         except Reject as reject:
             return self.refuse(reject.fault)
         return await self._run(self.snapshot.filters)
@@ -173,47 +150,50 @@ class Exchange:
         request.settle()
         # What Envoy holds is sent back only where a filter has changed it.
         edited = request.body if request.body is not held else None
-        read = request.endpoint.buffered
-        envelope = request.envelope if read else None
-        headers = {name: value for name, value in request.headers.items() if to_provider(name)}
-        for name in request.set_headers:
+        self.call = call = self._call(request)
+        request.record.stream = call.stream
+        given = request.headers
+        upstreams = [snapshot.upstreams[target.provider] for target in request.targets]
+        if len(upstreams) == 1:
+            (upstream,) = upstreams
+            self._attempt = Attempt(call, request.targets[0], upstream, snapshot.config.limits.response_body)
+            outgoing = self._attempt.outgoing(given, request.body, original=True)
+            if outgoing.body is None and edited is not None:
+                outgoing = msgspec.structs.replace(outgoing, body=edited)
+            return Forward(call, outgoing, (upstream.cluster,), (upstream.timeouts,))
+        # The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there.
+        kept = {**call.headers, **call.rules, "content-length": str(len(request.body)), "x-request-id": call.id}
+        outgoing = Outgoing(
+            {name: value for name, value in kept.items() if given.get(name) != value},
+            [name for name in given if name not in kept and may_remove(name)],
+            edited,
+        )
+        clusters = tuple(upstream.cluster for upstream in upstreams)
+        return Forward(call, outgoing, clusters, tuple(upstream.timeouts for upstream in upstreams))
+
+    def _call(self, request: Request) -> Call:
+        """What attempts are told of the request."""
+        envelope = request.envelope if request.endpoint.buffered else None
+        given = request.headers
+        headers = {name: given[name] for name in those(tuple(given), to_provider)}
+        rules: dict[str, str] = {}
+        for name, value in request.set_headers.items():
             headers.pop(name, None)
-        rules = {name: value for name, value in request.set_headers.items() if value is not None}
-        record = request.record
-        self.call = call = Call(
-            id=record.id,
-            generation=snapshot.generation,
+            if value is not None:
+                rules[name] = value
+        return Call(
+            id=request.record.id,
+            generation=self.snapshot.generation,
             dialect=request.endpoint.dialect,
             kind=request.endpoint.kind,
             path=request.path,
             headers=headers,
             targets=request.targets,
             rules=rules,
-            model=record.model,
+            model=request.record.model,
             stream=envelope is not None and bool(envelope.stream),
             include_usage=envelope is not None and envelope.include_usage,
-            strict=request.headers.get("x-headgate-strict", "").lower() == "true",
-        )
-        record.stream = call.stream
-        upstreams = [snapshot.upstreams[target.provider] for target in request.targets]
-        if len(upstreams) == 1:
-            self._attempt = Attempt(call, request.targets[0], upstreams[0], snapshot.config.limits.response_body)
-            outgoing = self._attempt.outgoing(request.headers, request.body)
-            if outgoing.body is None and edited is not None:
-                outgoing = msgspec.structs.replace(outgoing, body=edited)
-        else:
-            # The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there.
-            kept = {**headers, **rules, "content-length": str(len(request.body)), "x-request-id": record.id}
-            outgoing = Outgoing(
-                {name: value for name, value in kept.items() if request.headers.get(name) != value},
-                [name for name in request.headers if name not in kept and may_remove(name)],
-                edited,
-            )
-        return Forward(
-            call,
-            outgoing,
-            tuple(upstream.cluster for upstream in upstreams),
-            tuple(upstream.timeouts for upstream in upstreams),
+            strict=given.get("x-headgate-strict", "").lower() == "true",
         )
 
     # The answer's way out.
@@ -225,24 +205,15 @@ class Exchange:
         self._bare = end
         status = int(headers.get(":status", "0"))
         self.cluster, self.attempts = cluster, attempts
-        request, attempt = self.request, self._attempt
         set_headers: dict[str, str] = {}
         remove: list[str] = []
         if local or self.call is None:
             response = Response(status, {}, origin="envoy")
-            request.record.error = local or "local_reply"
+            self.request.record.error = local or "local_reply"
             mode = BodyMode.NONE
         else:
-            answering: Answering
-            if attempt is not None:
-                answering = attempt.answering(status, headers)
-                set_headers, remove = attempt.response_headers(headers)
-                remove += answering.voids
-            else:
-                answering = Relayed(status, headers, DIALECTS[self.call.dialect], raw=self.call.kind == "raw")
-            self._answering = answering
-            mode = answering.mode
-            set_headers.update(answering.headers)
+            answering, set_headers, remove = self._attempted(self.call, status, headers)
+            self._answering, mode = answering, answering.mode
             response = Response(answering.status, {}, origin="provider", stream=answering.stream)
             if content_type := set_headers.get("content-type", headers.get("content-type")):
                 response.headers["content-type"] = content_type
@@ -255,15 +226,31 @@ class Exchange:
         response.target = self._target() if attempts or not local else None
         self._follow(response)
         if self._answering is not None:
-            if mode and not response.stream and any(tap.whole for tap in self._following):
+            if self._following and mode and not response.stream and any(tap.whole for tap in self._following):
                 self._held = []
             if self._answering.rewrites or response.stream or self._held is not None:
                 remove.append("content-length")
         if response.status != status:
             set_headers[":status"] = str(response.status)
-        set_headers.update({name: value for name, value in response.headers.items() if value is not None and headers.get(name) != value})
-        remove += [name for name, value in response.headers.items() if value is None]
+        for name, value in response.headers.items():
+            if value is None:
+                remove.append(name)
+            elif headers.get(name) != value:
+                set_headers[name] = value
         return Head(mode, set_headers, [name for name in dict.fromkeys(remove) if name in headers and name not in set_headers])
+
+    def _attempted(self, call: Call, status: int, headers: Mapping[str, str]) -> tuple[Answering, dict[str, str], list[str]]:
+        """How a provider's answer is read, and what its head says to the attempt: headers to set, and to take off."""
+        attempt = self._attempt
+        if attempt is None:
+            self.relayed = True
+            return Relayed(status, headers, DIALECTS[call.dialect], raw=call.kind == "raw"), {}, []
+        answering = attempt.answering(status, headers)
+        set_headers, remove = attempt.response_headers(headers)
+        if answering.rewrites:
+            remove += answering.voids
+        set_headers.update(answering.headers)
+        return answering, set_headers, remove
 
     def _target(self) -> Target | None:
         """Who answered: attempts go down the list of targets, one each."""
@@ -273,11 +260,6 @@ class Exchange:
             return None
         upstream = self.snapshot.upstreams[targets[index].provider]
         return targets[index] if not self.cluster or upstream.cluster == self.cluster else None
-
-    @property
-    def relayed(self) -> bool:
-        """The attempt runs in the adapter, and tells of it aside."""
-        return isinstance(self._answering, Relayed)
 
     def tell(self, use: Use) -> None:
         """What the adapter says of the answer, aside."""
@@ -299,19 +281,27 @@ class Exchange:
             self._left -= len(chunk)
             end = end or self._left <= 0
         events = answering.feed(chunk, end)
-        response.usage, response.answered = answering.usage, answering.answered
-        if answering.status != response.status and answering.mode != BodyMode.BUFFERED and not self._bare:
-            response.ended = "provider_broke"
-            raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent an answer that is none")
-        response.finished, response.status = answering.finished, answering.status
+        response.usage, response.answered, response.finished = answering.usage, answering.answered, answering.finished
+        if answering.status != response.status:
+            self._change_status(answering, response)
         if self._held is not None:
             self._held += events
             events = [b"".join(self._held)] if end else []
-        out = b"".join(self._tap(events))
+        if self._following:
+            events = self._tap(events)
+        # One event is joined without a copy.
+        out = b"".join(events)
         if end:
             self.close(whole=True)
         self.request.record.bytes_out += len(out)
         return out
+
+    def _change_status(self, answering: Answering, response: Response) -> None:
+        """What the body says is not what the head said: possible where the head has not gone out."""
+        if answering.mode != BodyMode.BUFFERED and not self._bare:
+            response.finished, response.ended = False, "provider_broke"
+            raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent an answer that is none")
+        response.status = answering.status
 
     def fill(self) -> bytes:
         """Ends an answer that came without a body: the body that the client gets instead, since an error has the shape of its dialect."""

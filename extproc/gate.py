@@ -7,12 +7,14 @@ header mutation; bodies of responses come as they arrive, never buffered beyond 
 
 import logging
 import time
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
 from extproc.answering import BrokenAnswer
+from extproc.config.model import Timeouts
 from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
@@ -50,9 +52,38 @@ _WANT_BODY = {
 }
 
 
+class _Way(NamedTuple):
+    """What Envoy is told of an ordered list of targets, whatever the request."""
+
+    metadata: bytes
+    """`packed`: who they are, where there are several."""
+    idle: str
+    """The longest silence of theirs: the route that has it."""
+    patience: str
+    """Milliseconds for an attempt's first byte; empty where silence ends sooner."""
+
+
+_Step = Callable[[Exchange, Incoming], bytes]
+
+_PASS = GO_ON[Part.RESPONSE_BODY]
+
+# The journal has the record: what Envoy was told for the case of our death would only make its log's line longer.
+_JOURNALLED: Metadata = {names.NAMESPACE: {names.RECORD: ""}}
+_PASS_JOURNALLED = reply(Part.RESPONSE_BODY, metadata=_JOURNALLED)
+
+# Looking a member up in an enumeration costs as much as a call.
+_REQUEST_HEADERS, _REQUEST_BODY = Part.REQUEST_HEADERS, Part.REQUEST_BODY
+_RESPONSE_HEADERS, _RESPONSE_BODY = Part.RESPONSE_HEADERS, Part.RESPONSE_BODY
+
+
 @lru_cache(maxsize=1024)
-def _targets(clusters: tuple[str, ...]) -> bytes:
-    return packed({names.TARGETS_NAMESPACE: names.targets(clusters)})
+def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...]) -> _Way:
+    first_byte = max(one.first_byte for one in timeouts)
+    # Envoy's clock for silence runs before the first byte, too; and when this one runs out, Envoy stops that one for good
+    # (UpstreamRequest::onPerTryTimeout), even in mid-answer. So it is wound only where it is the shorter one.
+    patience = str(int(first_byte * 1000)) if first_byte < max(map(names.silence, timeouts)) else ""
+    metadata = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if len(clusters) > 1 else b""
+    return _Way(metadata, names.idle_key(timeouts), patience)
 
 
 class GateSession:
@@ -70,28 +101,26 @@ class GateSession:
     def receive(self, message: bytes) -> Replies | Waiting[Replies]:
         """One message from Envoy."""
         incoming = Incoming(message)
-        part = incoming.part
-        if part is Part.REQUEST_BODY or part is Part.REQUEST_HEADERS:
+        part, exchange = incoming.part, self._exchange
+        if part is _REQUEST_BODY or part is _REQUEST_HEADERS:
             return begin(self._request(incoming))
-        if self._exchange is None:
-            # A reply of Envoy's own to a request that it never showed us.
-            return [GO_ON[part]]
-        if part is Part.RESPONSE_BODY:
-            return self._guarded(self._response_body, incoming)
-        if part is Part.RESPONSE_HEADERS:
-            return self._guarded(self._response_headers, incoming)
+        if exchange is not None:
+            if part is _RESPONSE_BODY:
+                return self._guarded(self._response_body, exchange, incoming)
+            if part is _RESPONSE_HEADERS:
+                return self._guarded(self._response_headers, exchange, incoming)
+        # Trailers; or a reply of Envoy's own to a request that it never showed us.
         return [GO_ON[part]]
 
     def close(self) -> Waiting[None] | None:
         """Envoy has closed the stream."""
         if self._exchange is not None:
             self._exchange.close(whole=False)
-            self._end()
+            self._end(self._exchange)
         return self._ending
 
-    def _end(self) -> None:
+    def _end(self, exchange: Exchange) -> None:
         """The end comes before the client has the last byte, so that what it asks next finds the answer kept and the usage written."""
-        exchange = self._open
         if exchange.response is None or not exchange.response.ended or exchange.over:
             return
         rest = begin(exchange.end())
@@ -99,7 +128,7 @@ class GateSession:
         self._ending = rest if isinstance(rest, Waiting) else None
 
     @property
-    def _open(self) -> Exchange:
+    def _begun(self) -> Exchange:
         """The exchange, which the first message has begun: by our configuration of Envoy that is the request's head."""
         if self._exchange is None:
             raise RuntimeError("a message came before the request's head")
@@ -109,9 +138,9 @@ class GateSession:
 
     async def _request(self, incoming: Incoming) -> Replies:
         try:
-            if incoming.part is Part.REQUEST_HEADERS:
+            if incoming.part is _REQUEST_HEADERS:
                 return await self._request_headers(incoming)
-            return await self._proceed(incoming.part, incoming.body)
+            return await self._proceed(self._begun, incoming.part, incoming.body)
         except Exception:  # noqa: BLE001 - a bug of ours: told once, answered in the client's dialect, and nothing goes on
             return self._failed()
 
@@ -119,54 +148,53 @@ class GateSession:
         self._exchange = exchange = Exchange(self._engine.current, incoming.headers())
         refused = await exchange.begin()
         if refused is not None:
-            return self._answer(refused)
+            return self._answer(exchange, refused)
         if incoming.end or not exchange.request.endpoint.buffered:
-            return await self._proceed(incoming.part, b"")
+            return await self._proceed(exchange, incoming.part, b"")
         return [_WANT_BODY[exchange.request.endpoint.dialect]]
 
-    async def _proceed(self, part: Part, body: bytes) -> Replies:
-        exchange = self._open
+    async def _proceed(self, exchange: Exchange, part: Part, body: bytes) -> Replies:
         answered = await exchange.proceed(body)
         if answered is not None:
-            return self._answer(answered)
+            return self._answer(exchange, answered)
         try:
             forward = exchange.forward()
         except Reject as reject:
-            return self._answer(exchange.refuse(reject.fault, dict(reject.headers)))
-        return [self._forward(part, forward)]
+            return self._answer(exchange, exchange.refuse(reject.fault, dict(reject.headers)))
+        return [self._forward(exchange, part, forward)]
 
-    def _forward(self, part: Part, forward: Forward) -> bytes:
+    def _forward(self, exchange: Exchange, part: Part, forward: Forward) -> bytes:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
-        exchange = self._open
-        own = {names.DIALECT: forward.call.dialect, names.RECORD: _encode(exchange.settle()).decode()}
+        way = _way(forward.clusters, forward.timeouts)
+        own: dict[str, str | bytes] = {names.DIALECT: forward.call.dialect, names.RECORD: _encode(exchange.settle())}
         headers = forward.outgoing.headers
         if len(forward.clusters) > 1:
             own[names.ADAPTER] = names.ADAPTER_ON
-            own[names.CALL] = _encode(forward.call).decode()
+            own[names.CALL] = _encode(forward.call)
             headers["x-envoy-max-retries"] = str(len(forward.clusters) - 1)
             headers["x-envoy-retry-on"] = _RETRY_ON
-        if "upgrade" not in exchange.request.headers:
-            own[names.IDLE] = names.idle_key(forward.timeouts)
-            first_byte = max(one.first_byte for one in forward.timeouts)
-            # Envoy's clock for silence runs before the first byte, too; and when this one runs out, Envoy stops that one for good
-            # (UpstreamRequest::onPerTryTimeout), even in mid-answer. So it is wound only where it is the shorter one.
-            if first_byte < max(map(names.silence, forward.timeouts)):
-                headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(int(first_byte * 1000))
+        else:
+            headers[names.CLUSTER_HEADER] = forward.clusters[0]
+        if "upgrade" in exchange.request.headers:
+            own[names.IDLE] = names.UPGRADED
+        else:
+            own[names.IDLE] = way.idle
+            if way.patience:
+                headers["x-envoy-upstream-rq-per-try-timeout-ms"] = way.patience
         self._told = time.monotonic()
         return reply(
             part,
             headers=headers,
             remove=forward.outgoing.remove,
-            body=forward.outgoing.body if part is Part.REQUEST_BODY else None,
+            body=forward.outgoing.body if part is _REQUEST_BODY else None,
             metadata={names.NAMESPACE: own},
-            more=_targets(forward.clusters),
+            more=way.metadata,
             clear_route_cache=True,
-            response_headers=part is Part.REQUEST_HEADERS,
+            response_headers=part is _REQUEST_HEADERS,
         )
 
-    def _answer(self, response: Response) -> Replies:
-        exchange = self._open
-        own = {names.DIALECT: exchange.request.endpoint.dialect, names.RECORD: _encode(exchange.settle()).decode()}
+    def _answer(self, exchange: Exchange, response: Response) -> Replies:
+        own: dict[str, str | bytes] = {names.DIALECT: exchange.request.endpoint.dialect, names.RECORD: _encode(exchange.settle())}
         details = names.DETAILS_PREFIX + (exchange.request.record.error or exchange.request.record.cache or response.origin)
         headers = {name: value for name, value in response.headers.items() if value is not None}
         return [answer(response.status, headers, response.body, details=details, metadata={names.NAMESPACE: own})]
@@ -177,26 +205,24 @@ class GateSession:
             _log.exception("a request could not even be read")
             return [answer(500, {"content-type": "text/plain"}, INTERNAL.message.encode(), details=names.DETAILS_PREFIX + INTERNAL.code)]
         _log.exception("request %s failed", exchange.request.record.id)
-        return self._answer(exchange.refuse(INTERNAL))
+        return self._answer(exchange, exchange.refuse(INTERNAL))
 
     # Responses: nothing waits.
 
-    def _guarded(self, step: Any, incoming: Incoming) -> Replies:
+    def _guarded(self, step: _Step, exchange: Exchange, incoming: Incoming) -> Replies:
         try:
-            return [step(incoming)]
+            return [step(exchange, incoming)]
         except BrokenAnswer as error:
-            exchange = self._open
             _log.warning("request %s: %s", exchange.request.record.id, error)
             # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
             body = exchange.broken(Fault(502, "bad_provider_answer", f"This cannot be answered: {error}."))
             details = names.DETAILS_PREFIX + "bad_provider_answer"
-            return [answer(502, {"content-type": "application/json"}, body, details=details, metadata=self._record())]
+            return [answer(502, {"content-type": "application/json"}, body, details=details, metadata=self._record(exchange))]
         except Exception:  # a bug of ours: told once; the response has begun, or its head cannot be made, so it is broken off
-            _log.exception("request %s failed in its answer", self._exchange.request.record.id if self._exchange else "?")
+            _log.exception("request %s failed in its answer", exchange.request.record.id)
             raise
 
-    def _response_headers(self, incoming: Incoming) -> bytes:
-        exchange = self._open
+    def _response_headers(self, exchange: Exchange, incoming: Incoming) -> bytes:
         details = str(incoming.attribute(names.DETAILS_ATTRIBUTE) or "")
         cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
@@ -207,54 +233,61 @@ class GateSession:
         if local and exchange.call is not None and exchange.response is not None and exchange.response.status >= _SERVER_ERRORS:
             asked = ", ".join(target.provider for target in exchange.request.targets)
             _log.warning("request %s: no answer from %s: %s", exchange.request.record.id, asked, _REASONS.get(local, details))
-        self._take_use(incoming)
+        if exchange.relayed:
+            self._take_use(exchange, incoming)
         if incoming.end and (body := exchange.fill()):
-            return self._instead(seen, head, body)
+            return self._instead(exchange, seen, head, body)
         return reply(
             incoming.part,
             headers=head.headers,
             remove=head.remove,
-            metadata=self._record(),
+            metadata=self._record(exchange),
             response_body=head.mode,
             response_headers=head.mode is not BodyMode.NONE,
         )
 
-    def _instead(self, seen: dict[str, str], head: Head, body: bytes) -> bytes:
+    def _instead(self, exchange: Exchange, seen: dict[str, str], head: Head, body: bytes) -> bytes:
         """An answer of ours in place of one without a body; what may cross of its head stays."""
-        exchange = self._open
         kept = {name: value for name, value in seen.items() if name[0] != ":" and name != "content-length" and name not in head.remove}
         headers = {"content-type": "application/json", **kept, **head.headers}
         headers.pop(":status", None)
         details = names.DETAILS_PREFIX + (exchange.settle().error or "no_body")
-        return answer(exchange.status, headers, body, details=details, metadata=self._record())
+        return answer(exchange.status, headers, body, details=details, metadata=self._record(exchange))
 
-    def _response_body(self, incoming: Incoming) -> bytes:
-        exchange = self._open
-        self._take_use(incoming)
-        usage = exchange.response.usage if exchange.response else None
-        out = exchange.feed(incoming.body, incoming.end)
-        unchanged = out is incoming.body or out == incoming.body
-        news = exchange.response is not None and exchange.response.usage is not usage
+    def _response_body(self, exchange: Exchange, incoming: Incoming) -> bytes:
+        if exchange.relayed:
+            self._take_use(exchange, incoming)
+        response = exchange.response
+        usage = response.usage if response is not None else None
+        body = incoming.body
+        out = exchange.feed(body, incoming.end)
         if incoming.end:
             exchange.close(whole=True)
-        self._end()
-        metadata = self._record() if news or time.monotonic() - self._told > TELL_EVERY else None
-        if unchanged and metadata is None and self._body_mode != BodyMode.BUFFERED:
-            return GO_ON[incoming.part]
-        headers = None
-        if self._body_mode == BodyMode.BUFFERED:
+        if response is None or response.ended:
+            self._end(exchange)
+        news = response is not None and response.usage is not usage
+        metadata: Metadata | None = None
+        if exchange.request.journalled:
+            metadata = _JOURNALLED
+        elif news or time.monotonic() - self._told > TELL_EVERY:
+            metadata = self._record(exchange)
+        unchanged = out is body or out == body
+        if self._body_mode is BodyMode.BUFFERED:
             headers = {"content-length": str(len(out)), ":status": str(exchange.status)}
-        return reply(incoming.part, headers=headers, body=None if unchanged else out, metadata=metadata)
+            return reply(incoming.part, headers=headers, body=None if unchanged else out, metadata=metadata)
+        if unchanged and metadata is None:
+            return _PASS
+        if unchanged and metadata is _JOURNALLED:
+            return _PASS_JOURNALLED
+        return reply(incoming.part, body=None if unchanged else out, metadata=metadata)
 
-    def _take_use(self, incoming: Incoming) -> None:
-        exchange = self._open
-        if exchange.relayed:
-            use = read_use(incoming.metadata(names.USE_NAMESPACE, USE_KEY), exchange.cluster, exchange.attempts)
-            if use is not None:
-                exchange.tell(use)
+    def _take_use(self, exchange: Exchange, incoming: Incoming) -> None:
+        """What the adapter says of the answer, aside."""
+        use = read_use(incoming.metadata(names.USE_NAMESPACE, USE_KEY), exchange.cluster, exchange.attempts)
+        if use is not None:
+            exchange.tell(use)
 
-    def _record(self) -> Metadata:
+    def _record(self, exchange: Exchange) -> Metadata:
         """The record as it stands, for Envoy to keep: its access log has it if this worker dies."""
-        exchange = self._open
         self._told = time.monotonic()
-        return {names.NAMESPACE: {names.RECORD: _encode(exchange.settle()).decode()}}
+        return {names.NAMESPACE: {names.RECORD: _encode(exchange.settle())}}

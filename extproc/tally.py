@@ -14,18 +14,24 @@ def tally(request: Request, response: Response | None, answering: Answering | No
     record = request.record
     record.tenant, record.key = request.identity.tenant, request.identity.key
     record.duration = duration
-    # Before anybody has answered: who is asked first, for the case that this worker does not live to see the answer.
-    target = request.targets[0] if response is None and request.targets else response.target if response is not None else None
-    record.provider, record.target = (target.provider, target.model) if target is not None else ("", "")
     if response is None:
+        # Who is asked first, for the case that this worker does not live to see the answer.
+        if request.targets:
+            record.provider, record.target = request.targets[0].provider, request.targets[0].model
         return record
+    target = response.target
+    record.provider, record.target = (target.provider, target.model) if target is not None else ("", "")
     record.status, record.answered, record.attempts = response.status, response.answered, response.attempts
     if answering is not None:
         record.error = answering.error or record.error
-        record.metered = response.usage is not None or _generates(request, answering)
+        # It is paid for by what it generates: every conversation, and whatever else has generated something.
+        generates = request.endpoint.kind == "chat" or answering.text > 0
+        record.metered = generates or response.usage is not None
+    else:
+        generates = False
     if response.usage is not None:
         record.usage, record.estimated = response.usage, response.estimated
-    if answering is not None:
+    if generates and answering is not None and not (response.usage is not None and answering.finished):
         _guess(record, request, response, answering)
     record.outcome = _outcome(response, record.error)
     record.partial = record.outcome in ("client_closed", "provider_broke", "killed") and bool(record.provider)
@@ -34,16 +40,9 @@ def tally(request: Request, response: Response | None, answering: Answering | No
 
 def _guess(record: Record, request: Request, response: Response, answering: Answering) -> None:
     """Broken off before the final count, or a provider that never counts: what was seen is better than nothing."""
-    if response.status >= 400 or not _generates(request, answering) or (response.usage is not None and answering.finished):
-        return
-    guess = broken_off(response.usage, len(request.body), answering.text)
+    guess = broken_off(response.usage, len(request.body), answering.text) if response.status < 400 else None
     if guess is not None:
         record.usage, record.estimated = guess, True
-
-
-def _generates(request: Request, answering: Answering) -> bool:
-    """It is paid for by what it generates: every conversation, and whatever else has generated something."""
-    return request.endpoint.kind == "chat" or answering.text > 0
 
 
 def _outcome(response: Response, error: str) -> Outcome:

@@ -60,7 +60,8 @@ class Request:
     """One request on its way in. Filters read it, attach to it what they found out, and may edit it."""
 
     __slots__ = (
-        "_edited", "_envelope", "_json", "body", "endpoint", "headers", "identity", "method", "path", "record", "set_headers", "targets",
+        "_edited", "_envelope", "_json", "body", "endpoint", "headers", "identity", "journalled", "method", "path", "record", "set_headers",
+        "targets",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record) -> None:
@@ -72,6 +73,8 @@ class Request:
         self.endpoint = endpoint
         self.record = record
         """What the ledger will say of this request; filters fill in what they know."""
+        self.journalled = False
+        """The record is on disk: the second witness, Envoy's log, need not hear of it any more."""
         self.body = b""
         """Empty before the body was read, and always for `raw`."""
         self.identity = Identity()

@@ -3,7 +3,7 @@
 Stands first in the list, so that what later filters refuse, answer or change is in the record as the client saw it.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 from extproc import Environment, Filter, Handler, Request, Response, Tap
 
@@ -18,15 +18,26 @@ class Meter(Filter, frozen=True, kw_only=True):
         return _Meter(environment)
 
 
+@runtime_checkable
+class _Candid(Protocol):
+    """A journal that says how it fares."""
+
+    @property
+    def on_disk(self) -> bool:
+        """The record that was appended last is on disk."""
+
+
 class _Meter:
     def __init__(self, environment: Environment) -> None:
         self._journal = environment.journal
+        self._candid = environment.journal if isinstance(environment.journal, _Candid) else None
 
     async def request(self, request: Request) -> Tap:
         return _Ending(self, request)
 
     def write(self, request: Request) -> None:
         self._journal.append(request.record)
+        request.journalled = self._candid is not None and self._candid.on_disk
 
 
 class _Ending(Tap):

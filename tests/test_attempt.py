@@ -4,9 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from extproc import Reject
-from extproc.attempt import Attempt, Call, Outgoing
+from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.config.model import HeaderEdits, HeaderRules, Provider
 from extproc.crossing import CREDENTIALS, to_provider
 from extproc.upstream import compile_upstream
@@ -258,3 +260,48 @@ def test_a_call_survives_its_journey() -> None:
     call = attempt(rules={"x-a": "b"}).call
     assert msgspec.json.decode(msgspec.json.encode(call), type=Call) == call
     assert "hg-callers" not in msgspec.json.encode(call).decode()
+
+
+NAMES = st.sampled_from([
+    *CREDENTIALS[:3], ":method", ":path", ":authority", "accept", "accept-encoding", "anthropic-version", "content-length", "content-type",
+    "user-agent", "x-forwarded-for", "x-forwarded-proto", "x-request-id", "x-rule", "x-title",
+])  # fmt: skip
+EDITS = st.builds(HeaderEdits, set=st.dictionaries(NAMES, st.just("edited"), max_size=2), remove=st.lists(NAMES, max_size=3).map(tuple))
+
+
+def plainly(made: Attempt, seen: dict[str, str], body: bytes, new: bytes | None) -> dict[str, str]:
+    """The headers that a provider of the client's dialect is to get, one after the other."""
+    call, upstream = made.call, made.upstream
+    wanted = {**call.headers, **call.rules, "x-request-id": call.id}
+    wanted.pop("accept-encoding", None)
+    wanted = {**dict(upstream.headers), **wanted}
+    for name in upstream.request.remove:
+        wanted.pop(name, None)
+    wanted |= upstream.request.set
+    wanted |= {":path": upstream.path(call.path), ":authority": upstream.authority, "content-length": str(len(new or body))}
+    if new is not None:
+        wanted["content-type"] = "application/json"
+    kept = {name: value for name, value in seen.items() if name[0] == ":" or name == "x-forwarded-proto"}
+    return kept | wanted
+
+
+@given(
+    st.dictionaries(NAMES, st.sampled_from(["a", "b"])), st.dictionaries(NAMES.filter(may_remove), st.just("left"), max_size=4), EDITS,
+    st.dictionaries(NAMES, st.just("ruled"), max_size=2), st.booleans(),
+)  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_what_a_provider_gets_whatever_was_sent_and_whatever_is_left_of_an_attempt_before(
+    sent_by_client: dict[str, str], left: dict[str, str], edits: HeaderEdits, rules: dict[str, str], renamed: bool,
+) -> None:  # fmt: skip
+    seen = head() | sent_by_client
+    provider = msgspec.structs.replace(PROVIDERS["openai"], headers=HeaderRules(request=edits))
+    crossing = {name: value for name, value in seen.items() if to_provider(name) and name not in rules}
+    call = Call("r-1", "g", "openai", "chat", "/v1/chat/completions", crossing, (Target("openai", "gpt"),), rules, "gpt")
+    target = Target("openai", "other" if renamed else "gpt")
+    made = Attempt(call, target, compile_upstream("openai", provider), MOST)
+    body = encoded(CHAT)
+    fresh = made.outgoing(seen, body, original=True)
+    wanted = plainly(made, seen, body, fresh.body)
+    assert sent(seen, body, fresh)[0] == wanted
+    before = {**seen, **left}
+    assert sent(before, body, made.outgoing(before, body))[0] == wanted

@@ -148,3 +148,10 @@ def test_does_not_come_back(name: str) -> None:
 def test_comes_back(name: str) -> None:
     assert to_caller(name)
     assert to_other_caller(name) == (name in {":status", "content-type", "retry-after", "date"})
+
+
+def test_a_whole_head() -> None:
+    names = ("accept", "cookie", "x-title", "host", "accept")
+    assert crossing.those(names, to_provider) == ("accept", "x-title", "accept")
+    assert crossing.others(names, to_provider) == ("cookie", "host")
+    assert crossing.those((), to_provider) == crossing.others((), to_caller) == ()

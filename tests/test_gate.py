@@ -1,5 +1,6 @@
 """The gate's promises to Envoy: a playbook of messages in, replies out."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -8,10 +9,12 @@ import pytest
 from extproc.config.model import Timeouts
 from extproc.envoy import names
 from extproc.gate import GateSession
+from extproc.ledger.journal import Journal
 from extproc.ledger.record import Record
 from extproc.usage import Usage
 from extproc.use import USE_KEY, Use
 from extproc.values import BodyMode
+from filters.cache import Cache
 from tests.playbook import (
     Reply,
     one,
@@ -21,7 +24,7 @@ from tests.playbook import (
     response_headers,
     trailers,
 )
-from tests.scene import CHAT, CONFIG, Scene, head
+from tests.scene import CHAT, CONFIG, DEFAULT, Scene, head
 from tests.test_answering import CHAT as ANSWER
 from tests.test_answering import DONE, MESSAGE, STREAM, USAGE_ONLY, delta
 
@@ -62,13 +65,11 @@ def test_one_target() -> None:
     assert (reply.part, reply.body, reply.mode) == ("request_body", None, None)
     # A change of route is ignored without a header mutation.
     assert reply.clear_route and reply.headers
-    assert reply.headers == {":authority": "openai.test", "authorization": "Bearer sk-openai"}
+    assert reply.headers == {":authority": "openai.test", "authorization": "Bearer sk-openai", "x-headgate-cluster": "provider_openai"}
     assert reply.remove == ["x-forwarded-for"]
     own = reply.metadata["headgate"]
     assert (own["dialect"], own["idle"], "adapter" in own, "call" in own) == ("openai", "120", False, False)
-    assert reply.metadata["headgate.targets"] == {
-        "priority_groups": [{"name": "0", "clusters": [{"cluster_name": "provider_openai", "weight": 1}]}],
-    }  # fmt: skip
+    assert "headgate.targets" not in reply.metadata
     record = record_of(reply)
     assert (record.id, record.model, record.route, record.provider, record.target) == ("r-1", "gpt", "gpt", "openai", "gpt")
 
@@ -81,6 +82,8 @@ def test_several_targets() -> None:
     assert "authorization" in reply.remove
     own = reply.metadata["headgate"]
     assert own["adapter"] == "1"
+    # Only what goes to one target is named by a header: what follows that goes untranslated.
+    assert "x-headgate-cluster" not in reply.headers
     call = msgspec.json.decode(own["call"])
     assert [target["provider"] for target in call["targets"]] == ["openai", "anthropic"]
     assert "whatever" not in own["call"]
@@ -109,6 +112,7 @@ def test_an_upgrade_may_be_silent() -> None:
     reply = one(session, request_headers(head("/v1/realtime", "GET", content_type="", upgrade="websocket")))
     assert "x-envoy-upstream-rq-per-try-timeout-ms" not in reply.headers
     assert reply.clear_route and reply.headers
+    assert reply.metadata["headgate"]["idle"] == "upgrade"
 
 
 def test_a_changed_body_has_its_length_in_the_same_reply() -> None:
@@ -145,7 +149,7 @@ def test_what_is_not_read_passes_without_its_body(headers: dict[str, str], end: 
     assert (reply.part, reply.mode, reply.body) == ("request_headers", (BodyMode.NONE, BodyMode.NONE), None)
     assert reply.clear_route and reply.headers
     # An upgrade is silent for as long as it likes.
-    assert ("idle" in reply.metadata["headgate"]) == ("upgrade" not in headers)
+    assert (reply.metadata["headgate"]["idle"] == "upgrade") == ("upgrade" in headers)
     assert one(session, response_headers({":status": "200"})).mode is None
 
 
@@ -198,6 +202,26 @@ def test_an_answer_of_the_same_dialect() -> None:
     # Both ends are normal, and either may come first.
     assert session.close() is None
     assert [(record.outcome, record.usage) for record in scene.books] == [("complete", Usage(input=5, output=2))]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_what_is_in_the_journal_envoy_need_not_hear(tmp_path: Path, works: bool) -> None:
+    (tmp_path / "file").write_text("")
+    scene = Scene()
+    scene.engine._journal = Journal(tmp_path / ("journal" if works else "file"), "w")
+    scene.load(CONFIG, (*DEFAULT[:-1], ("cache", Cache(ttl=1))))
+    _, session = gate(scene)
+    asked(session)
+    body = msgspec.json.encode(ANSWER)
+    assert record_of(one(session, response_headers({**JSON, "content-length": str(len(body))}))).status == 200
+    last = one(session, response_body(body))
+    if works:
+        # And what it has heard, it need not write down.
+        assert last == Reply("response_body", metadata={"headgate": {"record": ""}})
+        assert len(list((tmp_path / "journal").iterdir())) == 1
+    else:
+        # The disk refuses it, so it is all the more needed there.
+        assert record_of(last).usage == Usage(input=5, output=2)
 
 
 def test_a_stream_of_the_same_dialect() -> None:

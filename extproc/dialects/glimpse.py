@@ -20,7 +20,10 @@ def counter(*keys: str) -> Callable[[bytes], int]:
     find = re.compile(rb'"(?:' + names + rb')"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL).findall
 
     def count(event: bytes) -> int:
-        return sum(_length(text) if b"\\" in text else len(text) for text in find(event))
+        size = 0
+        for text in find(event):
+            size += len(text) if text.find(b"\\") < 0 else _length(text)
+        return size
 
     return count
 

@@ -42,8 +42,9 @@ class Splitter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes, each with its blank line."""
-        if not self._buffer and chunk.endswith(b"\n\n") and b"\r" not in chunk:
-            if chunk.count(b"\n\n") == 1:
+        # `find`, for `in` takes bytes for a number first, and raises and drops an exception each time (CPython 3.11, seen with callgrind).
+        if not self._buffer and chunk.endswith(b"\n\n") and chunk.find(b"\r") < 0:
+            if chunk.find(b"\n\n") == len(chunk) - 2:
                 return [chunk]
             blocks = chunk.split(b"\n\n")
             if not blocks.pop():
@@ -72,7 +73,7 @@ class Splitter:
 
 def parse(block: bytes) -> ServerSentEvent | None:
     """One raw event read; None if it carries no data (a comment, a stray line)."""
-    if block.startswith(b"data: ") and block.endswith(b"\n\n") and block.find(b"\n") == len(block) - 2 and b"\r" not in block:
+    if block.startswith(b"data: ") and block.endswith(b"\n\n") and block.find(b"\n") == len(block) - 2 and block.find(b"\r") < 0:
         return ServerSentEvent("", block[6:-2])
     event = b""
     data: list[bytes] = []

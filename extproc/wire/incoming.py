@@ -1,13 +1,17 @@
-"""What Envoy says: bytes of a `ProcessingRequest` become a plain value.
+"""What Envoy sends: bytes of a `ProcessingRequest` become a plain value.
 
-Envoy serialises the oneof first, so its tag is the message's first byte; but that is no promise of protobuf's, so it is not used here.
+Envoy serialises the oneof first, so its tag is the message's first byte; but that is no promise of protobuf's. So a message in another
+form than Envoy's is read by generated code, more slowly, with the same result.
 """
 
 from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
 from extproc.envoy.names import ATTRIBUTES
+from extproc.wire import scan
 from extproc.wire.ext_proc_pb2 import ProcessingRequest
 
 
@@ -23,60 +27,137 @@ class Part(IntEnum):
 
 
 _PARTS = {part.name.lower(): part for part in Part}
+_BODIES = {part.value << 3 | 2: part for part in (Part.REQUEST_BODY, Part.RESPONSE_BODY)}
+_HEADS = {part.value << 3 | 2: part for part in (Part.REQUEST_HEADERS, Part.RESPONSE_HEADERS)}
+
+_BARE = b"B\x00"
+"""An empty `metadata_context`, which Envoy sends where there is nothing to say beside the part itself."""
+_REMEMBERED = 256
+"""Bytes of attributes that are read once and remembered: of one cluster, they are the same with nearly every answer."""
 
 
-def _text(value: bytes) -> str:
+class _Aside(NamedTuple):
+    """What a message says beside its part."""
+
+    attributes: dict[str, str | float]
+    metadata: dict[str, dict[str, str]]
+    """By namespace; values that are strings."""
+
+
+_NOTHING = _Aside({}, {})
+
+
+def _read_aside(message: ProcessingRequest) -> _Aside:
+    attributes: dict[str, str | float] = {}
+    if ATTRIBUTES in message.attributes:
+        for name, value in message.attributes[ATTRIBUTES].fields.items():
+            attributes[name] = value.number_value if value.HasField("number_value") else value.string_value
+    spaces = message.metadata_context.filter_metadata
+    metadata = {name: {key: value.string_value for key, value in space.fields.items()} for name, space in spaces.items()}
+    return _Aside(attributes, metadata)
+
+
+def _aside(rest: bytes) -> _Aside:
+    """What follows the part. Raises `Unusual` where that is yet another part, `ValueError` where it is nothing."""
+    message = _parse(rest)
+    if message.WhichOneof("request") is not None:
+        raise scan.Unusual
+    return _read_aside(message)
+
+
+_remembered = lru_cache(maxsize=1024)(_aside)
+
+
+def _parse(data: bytes) -> ProcessingRequest:
     try:
-        return value.decode()
-    except UnicodeDecodeError:
-        # RFC 9110 section 5.5: any byte above 0x7f may stand in a value. As text that JSON and the journal can say.
-        return value.decode("latin-1")
+        return ProcessingRequest.FromString(data)
+    except DecodeError as error:
+        raise ValueError(f"not a ProcessingRequest: {error}") from None
 
 
 class Incoming:
     """One message from Envoy."""
 
-    __slots__ = ("_message", "_piece", "body", "end", "part")
+    __slots__ = ("_aside", "_data", "_pairs", "_span", "body", "end", "part")
+
+    part: Part
+    body: bytes
+    end: bool
 
     def __init__(self, data: bytes) -> None:
         """Raises `ValueError` when `data` is not a `ProcessingRequest`."""
+        self._data = data
+        self._pairs: list[scan.Pair] | None = None
         try:
-            message = ProcessingRequest.FromString(data)
-        except DecodeError as error:
-            raise ValueError(f"not a ProcessingRequest: {error}") from None
+            self._glance(data)
+        except (scan.Unusual, LookupError):
+            self._read(data)
+
+    def _glance(self, data: bytes) -> None:
+        """Reads a message in Envoy's form; headers stay where they are until somebody wants them."""
+        size, at = (data[1], 2) if data[1] < 128 else scan.length(data, 1)
+        stop = at + size
+        if (part := _BODIES.get(data[0])) is not None:
+            if at == stop or data[at] != scan.TEXT_AT_1:
+                self.body = b""
+            else:
+                size, at = (data[at + 1], at + 2) if data[at + 1] < 128 else scan.length(data, at + 1)
+                self.body = data[at : at + size]
+                at += size
+            self.end = at != stop and scan.flag(data, at, stop, scan.FLAG_AT_2)
+        else:
+            part = _HEADS[data[0]]
+            if data[at] != scan.TEXT_AT_1:
+                raise scan.Unusual
+            size, at = scan.length(data, at + 1)
+            self._span = at, at + size
+            self.body, self.end = b"", at + size != stop and scan.flag(data, at + size, stop, scan.FLAG_AT_3)
+        if stop > len(data):
+            raise scan.Unusual
+        self.part = part
+        rest = data[stop:]
+        self._aside = _NOTHING if rest == _BARE or not rest else _remembered(rest) if len(rest) <= _REMEMBERED else _aside(rest)
+
+    def _read(self, data: bytes) -> None:
+        """Reads any message."""
+        message = _parse(data)
         arm = message.WhichOneof("request")
         if arm is None:
             raise ValueError("a ProcessingRequest that names no part of an exchange")
-        self._message = message
-        self._piece = piece = getattr(message, arm)
+        piece = getattr(message, arm)
         self.part = _PARTS[arm]
         is_body = self.part is Part.REQUEST_BODY or self.part is Part.RESPONSE_BODY
-        self.body: bytes = piece.body if is_body else b""
-        self.end: bool = piece.end_of_stream if self.part < Part.REQUEST_TRAILERS else True
+        self.body = piece.body if is_body else b""
+        self.end = piece.end_of_stream if self.part < Part.REQUEST_TRAILERS else True
+        if self.part < Part.REQUEST_BODY:
+            self._pairs = [(header.key, scan.text(header.raw_value)) for header in piece.headers.headers]
+        self._aside = _read_aside(message)
 
     def headers(self) -> dict[str, str]:
         """Headers, names in lower case as Envoy has them; repeated ones joined (RFC 9110 section 5.3, cookies: RFC 9113, 8.2.3)."""
-        headers: dict[str, str] = {}
-        for header in self._piece.headers.headers:
-            name = header.key
-            value = _text(header.raw_value)
-            if name in headers:
-                value = headers[name] + ("; " if name == "cookie" else ", ") + value
-            headers[name] = value
-        return headers
+        if self._pairs is None:
+            try:
+                self._pairs = scan.headers(self._data, *self._span)
+            except (scan.Unusual, IndexError):
+                self._read(self._data)
+        pairs = self._pairs or []
+        headers = dict(pairs)
+        return headers if len(headers) == len(pairs) else _joined(pairs)
 
     def attribute(self, name: str) -> str | float | None:
         """One of the attributes that the filter asks for, such as `xds.cluster_name`."""
-        fields = self._message.attributes[ATTRIBUTES].fields if ATTRIBUTES in self._message.attributes else None
-        if fields is None or name not in fields:
-            return None
-        value = fields[name]
-        return value.number_value if value.HasField("number_value") else value.string_value
+        return self._aside.attributes.get(name)
 
     def metadata(self, namespace: str, key: str) -> str:
         """A string of dynamic metadata, or an empty one."""
-        namespaces = self._message.metadata_context.filter_metadata
-        if namespace not in namespaces:
-            return ""
-        fields = namespaces[namespace].fields
-        return fields[key].string_value if key in fields else ""
+        return self._aside.metadata.get(namespace, {}).get(key, "")
+
+
+def _joined(pairs: list[scan.Pair]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        if name in headers:
+            headers[name] += ("; " if name == "cookie" else ", ") + value
+        else:
+            headers[name] = value
+    return headers

@@ -235,6 +235,12 @@ def test_any_change_of_any_value_changes_the_key(body: dict[str, Any], data: st.
     assert key_of(other) != key_of(body)
 
 
+def test_numbers_of_any_size_have_keys_of_their_own() -> None:
+    numbers = [2**63, 2**64 - 1, 2**64, 2**64 + 1, -(2**63), -(2**63) - 1, 2.0**64, 10**40]
+    assert len({key_of({**CHAT, "seed": number}) for number in numbers}) == len(numbers)
+    assert key_of({"seed": 2**70, "stop": "x"}) == key_of({"stop": "x", "seed": 2**70})
+
+
 def reordered(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: reordered(value[name]) for name in reversed(value)}

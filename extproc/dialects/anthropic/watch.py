@@ -56,9 +56,9 @@ class StreamUsage:
 
     def feed(self, event: bytes) -> bool:
         """One raw event. True if it changed usage."""
-        if b'"usage"' in event:
+        if event.find(b'"usage"') >= 0:
             return self._count(event)
-        if b"message_stop" in event and _STOP.search(event):
+        if event.find(b"message_stop") >= 0 and _STOP.search(event):
             self.finished = True
         else:
             self.text += _text(event)

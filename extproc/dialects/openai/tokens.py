@@ -80,7 +80,10 @@ def carried(body: bytes) -> tuple[Usage | None, str] | None:
 
 def has_usage(body: bytes) -> bool:
     """Looks at bytes: is there a usage object that is worth decoding for? (Chunks before the last have `"usage":null`.)"""
-    return b'"usage"' in body and _HAS_USAGE.search(body) is not None
+    at = body.find(b'"usage"')
+    if at < 0 or (body.startswith(b":null", at + 7) and body.find(b'"usage"', at + 12) < 0):
+        return False
+    return _HAS_USAGE.search(body, at) is not None
 
 
 def count(tokens: Tokens) -> Usage | None:

@@ -49,10 +49,10 @@ class StreamUsage:
         """One raw event. True if it told usage."""
         if not self.model and (found := _MODEL.search(event)):
             self.model = found[1].decode("utf-8", "replace")
-        if b"[DONE]" in event and _DONE.search(event):
+        if event.find(b"[DONE]") >= 0 and _DONE.search(event):
             self.finished = True
             return False
-        if b'"response.' in event and _WHOLE.search(event):  # it repeats text that was counted as deltas
+        if event.find(b'"response.') >= 0 and _WHOLE.search(event):  # it repeats text that was counted as deltas
             self.finished = self.finished or _TERMINAL.search(event) is not None
         else:
             self.text += _text(event)
