@@ -1,13 +1,12 @@
-"""A worker process: one engine, served to Envoy on two Unix sockets, fed with snapshots by the control process.
+"""A worker process: one engine, served to Envoy on sockets of its own, fed with snapshots by the control process.
 
-    python -m extproc.worker INDEX RUN_DIR STATE
+    python -m extproc.worker INDEX RUN_DIR STATE [SETUP]
 
 It imports no price list, no YAML and no Envoy configuration, so that it stays small and starts at once. It ends with the control
 process; while the link to that is lost, it goes on with the snapshot that it has, and connects again.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ import uvloop
 
 from extproc.adapter import AdapterSession
 from extproc.cachestore.entry import Store
+from extproc.cachestore.local import LocalStore
 from extproc.cachestore.shared import RemoteStore
 from extproc.config.model import Redis
 from extproc.engine import Engine
@@ -27,8 +27,9 @@ from extproc.gate import GateSession
 from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
 from extproc.link.client import Link
-from extproc.transport.grpcio import Server
-from extproc.transport.seam import Opener
+from extproc.listening import Setup, listen
+from extproc.transport.health import CHECK, Health
+from extproc.transport.seam import Methods, Server
 
 LINK = "control.sock"
 """The control process's socket, in the run folder."""
@@ -51,6 +52,7 @@ class JournalState(msgspec.Struct, frozen=True, array_like=True):
 # What a worker that is asked to end still gives the requests that it has.
 _GRACE = 1.0
 _FLUSH_EVERY = 1.0
+_SETUP = Setup()
 
 _log = logging.getLogger("headgate.worker")
 
@@ -63,8 +65,8 @@ def open_redis(settings: Redis) -> Store:
     return RedisStore(settings.url, timeout=settings.timeout)
 
 
-async def serve(index: int, run_dir: str, state: Path, stop: asyncio.Event) -> None:
-    """Serves until `stop`."""
+async def serve(index: int, run_dir: str, state: Path, stop: asyncio.Event, setup: Setup = _SETUP) -> None:
+    """Serves until `stop`. Raises `OSError` where it cannot listen."""
     journal = Journal(places(state).journal, f"worker-{index}")
     loaded = asyncio.Event()
 
@@ -73,20 +75,21 @@ async def serve(index: int, run_dir: str, state: Path, stop: asyncio.Event) -> N
         loaded.set()
 
     link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take})
-    engine = Engine(journal, RemoteStore(link), open_redis)
+    engine = Engine(journal, RemoteStore(link) if setup.cache is None else LocalStore(*setup.cache), open_redis)
     link.start()
     waiting = asyncio.ensure_future(stop.wait())
     first = asyncio.ensure_future(loaded.wait())
     await asyncio.wait({waiting, first}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
-        servers = [
-            _open(names.gate_socket(run_dir, index), lambda: GateSession(engine)),
-            _open(names.adapter_socket(run_dir, index), lambda: AdapterSession(engine)),
-        ]
+        health = Health({names.SERVICE})
+        servers = _servers(engine, health, setup, index, run_dir)
+        # First: whoever finds a socket may ask at once.
+        health.serving = True
         for server in servers:
             await server.start()
         flushing = asyncio.ensure_future(_flush(journal, link, f"worker-{index}"))
         await waiting
+        health.serving = False
         flushing.cancel()
         await asyncio.gather(*(server.stop(_GRACE) for server in servers))
     first.cancel()
@@ -94,11 +97,11 @@ async def serve(index: int, run_dir: str, state: Path, stop: asyncio.Event) -> N
     journal.close()
 
 
-def _open(path: str, opener: Opener) -> Server:
-    # What a killed worker left behind; nobody listens on it, because only one worker has this number.
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    return Server(f"unix:{path}", opener)
+def _servers(engine: Engine, health: Health, setup: Setup, index: int, run_dir: str) -> list[Server]:
+    asked: Methods = {CHECK: health}
+    gate: Methods = {names.PROCESS: lambda: GateSession(engine), **asked}
+    adapter: Methods = {names.PROCESS: lambda: AdapterSession(engine), **asked}
+    return listen(setup, index, run_dir, gate=gate, adapter=adapter, health=asked)
 
 
 async def _flush(journal: Journal, link: Link, name: str) -> None:
@@ -109,21 +112,27 @@ async def _flush(journal: Journal, link: Link, name: str) -> None:
         link.notify(JOURNAL, msgspec.msgpack.encode(JournalState(name, journal.failures, journal.lost, journal.waiting)))
 
 
-async def _main(index: int, run_dir: str, state: Path) -> None:
+async def _main(index: int, run_dir: str, state: Path, setup: Setup) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(index, run_dir, state, stop)
+    await serve(index, run_dir, state, stop, setup)
 
 
 def main() -> None:
     """Entry of the process."""
-    index, run_dir, state = sys.argv[1:]
+    index, run_dir, state, *more = sys.argv[1:]
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s worker-{index} %(name)s: %(message)s", stream=sys.stderr)
     # Sockets are for the owner alone.
     os.umask(0o077)
-    uvloop.run(_main(int(index), run_dir, Path(state)))
+    setup = msgspec.json.decode(more[0], type=Setup) if more else _SETUP
+    try:
+        uvloop.run(_main(int(index), run_dir, Path(state), setup))
+    except (OSError, ModuleNotFoundError) as error:
+        # A port that is taken, a certificate that cannot be read, a transport that is not installed: no trace says more.
+        _log.error("cannot serve: %s", error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

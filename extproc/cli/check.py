@@ -5,6 +5,7 @@ import sys
 import tempfile
 
 from extproc.cli.common import add_source, load, source
+from extproc.control.startup import faults
 from extproc.control.trust import ca_file
 
 
@@ -23,6 +24,11 @@ def run(given: argparse.Namespace) -> int:
     if loaded is None or loaded.config is None:
         return 2
     config = loaded.config
+    wrong = faults(config)
+    for fault in wrong:
+        print(f"{which.path}: error: {fault}", file=sys.stderr)
+    if wrong:
+        return 2
     if not given.no_envoy:
         from extproc.envoy.binary import validate  # noqa: PLC0415 - heavy
         from extproc.envoy.compile import compile_edge  # noqa: PLC0415

@@ -13,8 +13,11 @@ import msgspec
 
 from extproc.cli.common import add_source, load, source
 from extproc.config.load import Loaded
+from extproc.config.model import ExtProc
+from extproc.config.network import reached_by
 from extproc.control.gateway import Gateway, run
-from extproc.control.ports import holder, is_free
+from extproc.control.ports import obstacle
+from extproc.control.startup import faults
 from extproc.envoy import names
 from extproc.ledger.collector import Busy
 from extproc.version import VERSION
@@ -49,6 +52,10 @@ def _run(given: argparse.Namespace, *, with_envoy: bool) -> int:
         which = msgspec.structs.replace(which, private=given.private)
     loaded = load(which)
     if loaded is None or loaded.config is None:
+        return 2
+    wrong = faults(loaded.config)
+    if wrong:
+        print("\n".join(f"{which.path}: error: {fault}" for fault in wrong), file=sys.stderr)
         return 2
     state = which.state_folder(loaded.config)
     try:
@@ -100,14 +107,17 @@ def _lock(state: Path) -> int:
 def _taken(loaded: Loaded, with_envoy: bool) -> list[str]:
     config = loaded.config
     assert config is not None
-    wanted = [("admin", config.admin.address, config.admin.port)]
+    wanted = [("admin: {port: ...}", config.admin.address, config.admin.port)]
     if with_envoy:
-        wanted.insert(0, ("listener", config.listener.address, config.listener.port))
-    return [
-        f"port {port} on {address} is taken by {holder(port)}. Stop that, or set another one: `{section}: {{port: ...}}`."
-        for section, address, port in wanted
-        if port and not is_free(address, port)
-    ]
+        wanted.insert(0, ("listener: {port: ...}", config.listener.address, config.listener.port))
+    if (network := config.ext_proc) is not None:
+        wanted += [
+            ("ext_proc: {gate_port: ...}", network.address, network.gate_port),
+            ("ext_proc: {adapter_port: ...}", network.address, network.adapter_port),
+            ("ext_proc: {health_port: ...}", network.health_address or network.address, network.health_port),
+        ]
+    found = [(obstacle(address, port), setting) for setting, address, port in wanted if port]
+    return [f"{what}. Stop that, or set another one: `{setting}`." for what, setting in found if what is not None]
 
 
 def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
@@ -123,6 +133,8 @@ def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
         lines.append(f"  callers    http://{host}:{listener.port}   ({who})")
     else:
         lines.append(f"  ext_proc   {names.gate_socket(str(gateway.run_dir), 0)}   ({who})")
+    if (network := config.ext_proc) is not None:
+        lines.append(f"  network    {_network(network)}")
     lines.append(f"  operator   http://{config.admin.address}:{gateway.operator_port}/metrics")
     lines.append(f"  providers  {', '.join(config.providers)}")
     lines += [f"             {absent.name}: left out, {absent.reason}" for absent in loaded.absent if absent.kind == "provider"]
@@ -132,6 +144,11 @@ def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
         lines += ["", "Try it:", "", "  " + _CURL.format(url=url, auth=auth, model=_a_model(loaded)), ""]
     lines.append("Ctrl-C stops everything.")
     return "\n".join(lines)
+
+
+def _network(network: ExtProc) -> str:
+    tls = "without TLS" if network.tls is None else "TLS" if network.tls.client_ca is None else "mutual TLS"
+    return f"{reached_by(network)}: {network.gate_port} (gate), {network.adapter_port} (adapter), {tls}; {network.health_port} (health)"
 
 
 def _a_model(loaded: Loaded) -> str:

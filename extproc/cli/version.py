@@ -2,6 +2,7 @@
 
 import argparse
 import platform
+from importlib.metadata import PackageNotFoundError, version
 
 from extproc.version import VERSION
 
@@ -14,7 +15,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(_: argparse.Namespace) -> int:
     """Prints them."""
-    import grpc  # noqa: PLC0415 - only to name its version
-
-    print(f"headgate {VERSION} (Python {platform.python_version()}, grpcio {grpc.__version__})")
+    print(f"headgate {VERSION} (Python {platform.python_version()}, {_grpcio()})")
     return 0
+
+
+def _grpcio() -> str:
+    # Optional: `transport: grpcio`.
+    try:
+        return f"grpcio {version('grpcio')}"
+    except PackageNotFoundError:
+        return "without grpcio"

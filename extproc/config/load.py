@@ -18,6 +18,7 @@ from extproc.config.document import Node, read_document
 from extproc.config.filters import Setting, read_filters
 from extproc.config.lookup import FilterType, filter_type
 from extproc.config.model import Config, Name, Provider
+from extproc.config.network import beside, check_ext_proc
 from extproc.config.optional import absent_providers, split_providers
 from extproc.config.problem import Mark, Problem, Problems, format_problems
 from extproc.config.references import References
@@ -108,6 +109,7 @@ class _Reading:
         check_prices(config, providers, report.error)
         check_redis(config, filters, report)
         check_listeners(config, filters, lambda: has_stored_keys(self.folder / config.state), report)
+        check_ext_proc(config, report)
 
     def _settled(self, config: Config, filters: list[Setting]) -> tuple[Config, tuple[Struct, ...]] | None:
         config, models = present(config, self.absent)
@@ -117,8 +119,9 @@ class _Reading:
             return None
         self.absent += models
         named = tuple({setting.name: msgspec.to_builtins(setting.settings)} for setting in filters)
+        settled = replace(config, filters=named, ext_proc=beside(config.ext_proc, self.folder))
         try:
-            config = msgspec.convert(msgspec.to_builtins(replace(config, filters=named)), Config)
+            config = msgspec.convert(msgspec.to_builtins(settled), Config)
         except msgspec.ValidationError as error:
             # The walker reads the same types, so this is for what it does not know yet.
             self.problems.error("$", Mark(), str(error))

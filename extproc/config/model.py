@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Bytes = Annotated[int, Meta(ge=1)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
+Transport = Literal["native", "grpcio"]
 Name = Annotated[
     str,
     Meta(
@@ -59,6 +60,36 @@ class Admin(Section, frozen=True):
     """Address to bind."""
     port: Port = 9180
     """TCP port."""
+
+
+class ExtProcTls(Section, frozen=True):
+    """Certificates between an Envoy on another host and us: paths of PEM files, relative to the configuration file, read at the start."""
+
+    certificate: str
+    """Ours, with those between it and its authority."""
+    key: str
+    """Our private key."""
+    client_ca: str | None = None
+    """Who vouches for Envoys: nobody else is let in. Needed where others can reach `address`."""
+
+
+class ExtProc(Section, frozen=True):
+    """Where an Envoy on another host asks the gate and the adapter. Whoever gets to them is told the providers' keys."""
+
+    address: str = "127.0.0.1"
+    """Address to bind. Anything but loopback needs `tls` with `client_ca`."""
+    host: str | None = None
+    """Name or address by which that Envoy reaches this host, and which our certificate is for; `address` unless given."""
+    gate_port: Port = 50051
+    """TCP port of the gate. All workers share it."""
+    adapter_port: Port = 50052
+    """TCP port of the adapter."""
+    health_port: Port = 50053
+    """TCP port that says whether requests are taken (`grpc.health.v1`), and no more. Without TLS, which Kubernetes' probes do not speak."""
+    health_address: str | None = None
+    """Address to bind for it; `address` unless given."""
+    tls: ExtProcTls | None = None
+    """Certificates."""
 
 
 class Timeouts(Section, frozen=True):
@@ -180,6 +211,10 @@ class Config(Section, frozen=True):
     """State shared by several machines."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     """Python worker processes; Envoy spreads requests over them."""
+    transport: Transport = "native"
+    """Who speaks gRPC with Envoy: our own, or grpcio, which has to be installed (`headgate[grpcio]`) and costs some ten times as much."""
+    ext_proc: ExtProc | None = None
+    """For an Envoy on another host; without it workers are reached by Unix sockets alone."""
     envoy_threads: Annotated[int, Meta(ge=1, le=256)] = 2
     """Envoy's worker threads (`--concurrency`)."""
     state: Annotated[str, Meta(min_length=1)] = ".headgate"

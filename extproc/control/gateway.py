@@ -38,17 +38,23 @@ from extproc.envoy.places import Places, below
 from extproc.ledger.metrics import Metrics
 from extproc.ledger.places import places as ledger_places
 from extproc.link.server import LinkServer, Peer
+from extproc.listening import setup_of
 from extproc.version import VERSION
 from extproc.worker import JOURNAL, LINK, SNAPSHOT, JournalState
 
 _LOOK_EVERY = 0.25
 _READY_WITHIN = 30.0
+# So often a worker may have ended before the gateway is ready; more, and it will not get there.
+_STARTS = 2
 _HOUSEKEEPING_EVERY = 10.0
 # Connections that may wait for the demo provider: as many as the kernel allows by default.
 _BACKLOG = 4096
 _GRACE = 2.0
 # Clusters of the configuration before stay this long for requests that began with it.
 _OVERLAP = 30.0
+
+# Sections that count from the start on, for good.
+_AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "envoy_threads", "state")
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +72,8 @@ class Gateway:
         self.run_dir = run_dir or sockets_folder(self.state)
         self._source = source
         self._loaded = loaded
+        self._in_force = True
+        """What the files say is what is in force."""
         self._files = loaded.files
         self._message = b""
         self._seen = self._last = self._look()
@@ -89,7 +97,7 @@ class Gateway:
     def keys_required(self) -> bool:
         """Whether callers need a key, as far as a banner can tell."""
         configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in self._loaded.filters)
-        return configured or KeyStore(self.state).load()[1]
+        return configured or KeyStore(self.state).exist()
 
     def _places(self) -> Places:
         """Where Envoy finds and puts things. Somebody else's has its logs where `headgate compile` says: beside the sockets."""
@@ -108,10 +116,11 @@ class Gateway:
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
-        self._message = self._source.message(self._loaded, self._aliases(self.config))
+        self._message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
         await self._link.start()
         for index in range(self.config.workers):
-            command = [sys.executable, "-m", "extproc.worker", str(index), str(self.run_dir), str(self.state)]
+            setup = msgspec.json.encode(setup_of(self.config, _cache_size(self._loaded))).decode()
+            command = [sys.executable, "-m", "extproc.worker", str(index), str(self.run_dir), str(self.state), setup]
             worker = Child(f"worker-{index}", command)
             self._workers.append(worker)
             await worker.start()
@@ -145,7 +154,8 @@ class Gateway:
         missing = [worker.name for worker in self._workers if worker.pid is None]
         if len(self._link.peers) < len(self._workers):
             missing.append("workers' connections")
-        if any(not Path(names.gate_socket(str(self.run_dir), index)).exists() for index in range(len(self._workers))):
+        # The last that a worker opens.
+        if any(not Path(names.health_socket(str(self.run_dir), index)).exists() for index in range(len(self._workers))):
             missing.append("workers' sockets")
         if self._envoy is not None and not await self._envoy.ready():
             missing.append("envoy")
@@ -156,6 +166,8 @@ class Gateway:
         while missing := await self.missing():
             if self._envoy is not None and self._envoy.failed:
                 raise RuntimeError(f"Envoy does not start; {self.state / 'envoy.log'} says why")
+            if failed := [worker.name for worker in self._workers if worker.restarts > _STARTS]:
+                raise RuntimeError(f"{', '.join(failed)} cannot start, and said why")
             if asyncio.get_running_loop().time() > deadline:
                 raise RuntimeError(f"not ready after {_READY_WITHIN:g} s: {', '.join(missing)}")
             await asyncio.sleep(_LOOK_EVERY / 10)
@@ -194,10 +206,12 @@ class Gateway:
         async with self._reloading:
             loaded = await asyncio.to_thread(self._source.load)
             self._files = loaded.files
+            self._in_force = False
             try:
                 if loaded.config is not None:
                     await self._swap(loaded.config, await asyncio.to_thread(self._source.message, loaded, self._aliases(loaded.config)))
                     self._loaded = loaded
+                    self._in_force = True
                     return True
                 reason = "\n" + format_problems(loaded.problems, self._source.path)
             except (OSError, RuntimeError, sqlite3.Error, aiohttp.ClientError) as error:
@@ -206,9 +220,9 @@ class Gateway:
             await self._take_keys()
             return False
 
-    async def _take_keys(self) -> None:
-        """Keys that were made or revoked count at once, also while the file is wrong."""
-        message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config))
+    async def _take_keys(self, *, fold: bool = False) -> None:
+        """Keys that were made or revoked count at once, also while the file is wrong. `fold`: see `key_state`."""
+        message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=fold)
         if message != self._message:
             self._message = message
             taken = await self._link.push(SNAPSHOT, message)
@@ -253,7 +267,12 @@ class Gateway:
         settled, self._last = now == self._last, now
         if settled and now != self._seen:
             # What changes while it is read has to be read again, so what was seen is what was there before.
-            await self.reload()
+            only_keys = {path for path, mark in now.items() if self._seen.get(path) != mark} == {self.state}
+            if only_keys and self._in_force:
+                async with self._reloading:
+                    await self._take_keys()
+            else:
+                await self.reload()
             self._seen = {path: now.get(path, mark) for path, mark in self._look().items()}
 
     def _look(self) -> dict[Path, object]:
@@ -272,6 +291,8 @@ class Gateway:
         self._tasks = [task for task in self._tasks if not task.done()]
         if self._envoy is not None:
             await self._envoy.rotate_logs()
+        async with self._reloading:
+            await self._take_keys(fold=True)
 
 
 def _terminal_gone() -> bool:
@@ -292,7 +313,7 @@ def _cache_size(loaded: Loaded) -> tuple[int, int]:
 
 
 def _needs_restart(old: Config, new: Config) -> list[str]:
-    found = [name for name in ("listener", "admin", "workers", "envoy_threads", "state") if getattr(old, name) != getattr(new, name)]
+    found = [name for name in _AT_START if getattr(old, name) != getattr(new, name)]
     # These stand in Envoy's bootstrap; the other limits are the workers' or the routes'.
     limits = ("request_headers", "concurrent_requests")
     return found + [f"limits.{name}" for name in limits if getattr(old.limits, name) != getattr(new.limits, name)]

@@ -1,5 +1,6 @@
 """Who has a port: so that a second start can say what is in its way."""
 
+import errno
 import socket
 import sys
 from pathlib import Path
@@ -7,14 +8,28 @@ from pathlib import Path
 
 def is_free(address: str, port: int) -> bool:
     """Whether the address could be bound now."""
+    return _refusal(address, port) is None
+
+
+def obstacle(address: str, port: int) -> str | None:
+    """What is in the way of listening there, as a sentence; None if nothing is."""
+    error = _refusal(address, port)
+    if error is None:
+        return None
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {address} is taken by {holder(port)}"
+    return f"port {port} on {address} cannot be had: {error.strerror}"
+
+
+def _refusal(address: str, port: int) -> OSError | None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error
+    return None
 
 
 def holder(port: int) -> str:

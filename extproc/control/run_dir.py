@@ -17,6 +17,9 @@ def sockets_folder(state: Path) -> Path:
         return inside
     name = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
     outside = Path(tempfile.gettempdir()) / f"headgate-{name}"
+    if len(os.fsencode(outside)) > _LONGEST:
+        # A folder of one's own for temporary files may lie as deep as any other.
+        outside = Path("/tmp") / outside.name  # noqa: S108 - what is there is checked below
     try:
         outside.mkdir(mode=0o700)
     except FileExistsError:

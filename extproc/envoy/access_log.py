@@ -1,9 +1,18 @@
-"""Envoy's logs: a line a request, which is the ledger's second witness, and a line an attempt. No header that may hold a credential."""
+"""Envoy's logs: a line a request, the ledger's second witness, and a line a failed attempt. No header that may hold a credential."""
 
+from envoy_data_plane.envoy.config.accesslog.v3 import (
+    AccessLogFilter,
+    ComparisonFilter,
+    ComparisonFilterOp,
+    OrFilter,
+    ResponseFlagFilter,
+    StatusCodeFilter,
+)
+from envoy_data_plane.envoy.config.core.v3 import RuntimeUInt32
 from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
 
 from extproc.envoy import names
-from extproc.envoy.message import Plain, extension
+from extproc.envoy.message import Plain, extension, plain
 
 REQUEST = {
     "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
@@ -35,9 +44,18 @@ ATTEMPT = {
     "status": "%RESPONSE_CODE%",
     "transport_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
 }
-"""An attempt's line. Envoy counts attempts as 0 here: their order is that of `start_time`."""
+"""A failed attempt's line: good ones are in the ledger. Envoy counts attempts as 0 here: their order is that of `start_time`."""
 
 
 def access_log(path: str, fields: dict[str, str]) -> Plain:
     """Lines of JSON, appended to a file. To rotate it: rename, then POST /reopen_logs to Envoy's admin interface."""
     return extension("envoy.access_loggers.file", FileAccessLog(path=path), log_format={"json_format": fields})
+
+
+def failed() -> Plain:
+    """The filter of a log's lines: those of errors, and of whatever was broken off."""
+    least = ComparisonFilter(op=ComparisonFilterOp.GE, value=RuntimeUInt32(default_value=400, runtime_key="headgate.failed"))
+    # A flag of any kind: an attempt that got no answer has no status either.
+    broken = AccessLogFilter(response_flag_filter=ResponseFlagFilter())
+    error = AccessLogFilter(status_code_filter=StatusCodeFilter(comparison=least))
+    return plain(AccessLogFilter(or_filter=OrFilter(filters=[error, broken])))

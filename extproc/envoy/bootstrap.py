@@ -6,10 +6,11 @@ from envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.
 
 from extproc.config.model import Config
 from extproc.envoy import names
-from extproc.envoy.clusters import provider_clusters, worker_clusters
+from extproc.envoy.clusters import provider_clusters
 from extproc.envoy.listener import listener, watched
 from extproc.envoy.message import Plain, extension, plain
 from extproc.envoy.places import Places
+from extproc.envoy.workers import worker_clusters
 
 _OWNER_ONLY = 0o600
 

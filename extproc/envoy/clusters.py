@@ -1,4 +1,4 @@
-"""Clusters: our workers, and the providers."""
+"""Clusters: the providers, and what those of our workers have in common with them."""
 
 import ipaddress
 from datetime import timedelta
@@ -38,36 +38,15 @@ from extproc.envoy.filters import upstream_filters
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
 
-_PROTOCOL = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+PROTOCOL = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+"""Key of a cluster's HTTP options."""
 _IDLE = timedelta(seconds=30)
 """Unused connections are closed before providers close them, which would break the next request."""
-
-
-def worker_clusters(config: Config, places: Places) -> list[Plain]:
-    """The gate and the adapter: an endpoint a worker. They belong into the bootstrap: changing them cuts every stream."""
-    workers = range(config.workers)
-    return [
-        _workers(names.GATE_CLUSTER, [names.gate_socket(places.run_dir, worker) for worker in workers], config),
-        _workers(names.ADAPTER_CLUSTER, [names.adapter_socket(places.run_dir, worker) for worker in workers], config),
-    ]
 
 
 def provider_clusters(config: Config, places: Places, *, adapter: bool = False) -> list[Plain]:
     """The providers. `adapter`: with the adapter in each of them, where the router's own upstream filters cannot be set."""
     return [_provider(name, provider, config, places, adapter) for name, provider in sorted(config.providers.items())]
-
-
-def _workers(name: str, sockets: list[str], config: Config) -> Plain:
-    # Streams last as long as answers do, so there may be as many as requests. Retries are what bridges a worker's restart.
-    http2 = HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=Http2ProtocolOptions())
-    cluster = Cluster(
-        name=name,
-        type=ClusterDiscoveryType.STATIC,
-        connect_timeout=timedelta(seconds=1),
-        circuit_breakers=_breakers(config),
-        load_assignment=_endpoints(name, [Address(pipe=Pipe(path=path)) for path in sockets]),
-    )
-    return plain(cluster, typed_extension_protocol_options={_PROTOCOL: typed(Upstream(explicit_http_config=http2))})
 
 
 def _provider(name: str, provider: Provider, config: Config, places: Places, adapter: bool) -> Plain:
@@ -78,13 +57,13 @@ def _provider(name: str, provider: Provider, config: Config, places: Places, ada
         name=cluster,
         type=discovery,
         connect_timeout=timedelta(seconds=provider.timeouts.connect),
-        circuit_breakers=_breakers(config),
-        load_assignment=_endpoints(cluster, [address]),
+        circuit_breakers=breakers(config),
+        load_assignment=endpoints(cluster, [address]),
     )
     if discovery is ClusterDiscoveryType.LOGICAL_DNS:
         # Both families, tried at once: `localhost` may be served on one of them only.
         message.dns_lookup_family = ClusterDnsLookupFamily.ALL
-    document = plain(message, typed_extension_protocol_options={_PROTOCOL: _protocol(secure, adapter)})
+    document = plain(message, typed_extension_protocol_options={PROTOCOL: _protocol(secure, adapter)})
     if secure:
         document["transport_socket"] = _tls(provider.tls_server_name or url.host.rstrip("."), places)
     return document
@@ -94,7 +73,7 @@ def _address(url: ProviderUrl, places: Places) -> tuple[ClusterDiscoveryType, Ad
     if url.scheme == "demo":
         return ClusterDiscoveryType.STATIC, Address(pipe=Pipe(path=names.origin_socket(places.run_dir)))
     address = Address(socket_address=SocketAddress(address=url.host, port_value=url.port))
-    return ClusterDiscoveryType.STATIC if _is_ip(url.host) else ClusterDiscoveryType.LOGICAL_DNS, address
+    return ClusterDiscoveryType.STATIC if is_ip(url.host) else ClusterDiscoveryType.LOGICAL_DNS, address
 
 
 def _protocol(secure: bool, adapter: bool) -> Plain:
@@ -110,18 +89,26 @@ def _protocol(secure: bool, adapter: bool) -> Plain:
 
 
 def _tls(server_name: str, places: Places) -> Plain:
+    context = UpstreamTlsContext(common_tls_context=CommonTlsContext(validation_context=validation(server_name, places.ca_file)))
     # Set here and not taken from :authority (auto_sni), which still is the client's when Envoy reads it.
-    ip = _is_ip(server_name)
-    kind = SubjectAltNameMatcherSanType.IP_ADDRESS if ip else SubjectAltNameMatcherSanType.DNS
-    validation = CertificateValidationContext(
-        trusted_ca=DataSource(filename=places.ca_file),
-        match_typed_subject_alt_names=[SubjectAltNameMatcher(san_type=kind, matcher=StringMatcher(exact=server_name))],
-    )
-    context = UpstreamTlsContext(common_tls_context=CommonTlsContext(validation_context=validation), sni="" if ip else server_name)
+    context.sni = sni(server_name)
     return extension("envoy.transport_sockets.tls", context)
 
 
-def _breakers(config: Config) -> CircuitBreakers:
+def validation(server_name: str, ca_file: str) -> CertificateValidationContext:
+    """A server's certificate has to be for this name or address."""
+    kind = SubjectAltNameMatcherSanType.IP_ADDRESS if is_ip(server_name) else SubjectAltNameMatcherSanType.DNS
+    matcher = SubjectAltNameMatcher(san_type=kind, matcher=StringMatcher(exact=server_name))
+    return CertificateValidationContext(trusted_ca=DataSource(filename=ca_file), match_typed_subject_alt_names=[matcher])
+
+
+def sni(server_name: str) -> str:
+    """The name to ask for; addresses are none (RFC 6066, section 3)."""
+    return "" if is_ip(server_name) else server_name
+
+
+def breakers(config: Config) -> CircuitBreakers:
+    """Room for as many streams, connections and retries as there may be requests."""
     # Envoy's default of 1024 would count long streams as overload, its default of 3 retries would undo every bridge and fallback.
     most = config.limits.concurrent_requests
     return CircuitBreakers(
@@ -131,12 +118,14 @@ def _breakers(config: Config) -> CircuitBreakers:
     )
 
 
-def _endpoints(cluster: str, addresses: list[Address]) -> ClusterLoadAssignment:
-    endpoints = [LbEndpoint(endpoint=Endpoint(address=address)) for address in addresses]
-    return ClusterLoadAssignment(cluster_name=cluster, endpoints=[LocalityLbEndpoints(lb_endpoints=endpoints)])
+def endpoints(cluster: str, addresses: list[Address]) -> ClusterLoadAssignment:
+    """All of them in one group."""
+    members = [LbEndpoint(endpoint=Endpoint(address=address)) for address in addresses]
+    return ClusterLoadAssignment(cluster_name=cluster, endpoints=[LocalityLbEndpoints(lb_endpoints=members)])
 
 
-def _is_ip(host: str) -> bool:
+def is_ip(host: str) -> bool:
+    """Whether it is an address, not a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

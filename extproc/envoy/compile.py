@@ -8,10 +8,11 @@ from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from extproc.config.model import Config
 from extproc.envoy.attach import shared_manager_parts, shared_virtual_host
 from extproc.envoy.bootstrap import bootstrap, runtime
-from extproc.envoy.clusters import provider_clusters, worker_clusters
+from extproc.envoy.clusters import provider_clusters
 from extproc.envoy.message import Plain, typed
 from extproc.envoy.places import Places
 from extproc.envoy.routes import route_configuration
+from extproc.envoy.workers import network_clusters, worker_clusters
 
 LOOPBACK = "127.0.0.1"
 
@@ -30,12 +31,13 @@ def compile_sidecar(config: Config, places: Places, *, files: bool = False) -> P
 
 def compile_attach(config: Config, places: Places) -> Plain:
     """What an Envoy that is already there needs: a runtime layer, fields of its HTTP connection manager, a virtual host, and clusters."""
+    ours = worker_clusters(config, places) if config.ext_proc is None else network_clusters(config, config.ext_proc, places)
     return {
         "layered_runtime": runtime(),
         "http_connection_manager": shared_manager_parts(config, places),
         "virtual_host": shared_virtual_host(config),
         "validate_clusters": False,
-        "clusters": worker_clusters(config, places) + provider_clusters(config, places, adapter=True),
+        "clusters": ours + provider_clusters(config, places, adapter=True),
     }
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRules
 from envoy_data_plane.envoy.config.core.v3 import BackoffStrategy, GrpcService, GrpcServiceEnvoyGrpc, RetryPolicy
-from envoy_data_plane.envoy.extensions.filters.common.matcher.action.v3 import SkipFilter
+from envoy_data_plane.envoy.config.route.v3 import FilterConfig
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ExternalProcessor,
     ExtProcOverrides,
@@ -16,12 +16,9 @@ from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ProcessingModeHeaderSendMode,
 )
 from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
-from envoy_data_plane.envoy.extensions.matching.common_inputs.network.v3 import DynamicMetadataInput, DynamicMetadataInputPathSegment
-from envoy_data_plane.envoy.extensions.matching.input_matchers.metadata.v3 import Metadata
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher, ValueMatcher
 
 from extproc.envoy import names
-from extproc.envoy.message import Plain, extension, typed, untyped
+from extproc.envoy.message import Plain, extension, typed
 
 SEND, SKIP = ProcessingModeHeaderSendMode.SEND, ProcessingModeHeaderSendMode.SKIP
 NONE, STREAMED, BUFFERED = ProcessingModeBodySendMode.NONE, ProcessingModeBodySendMode.STREAMED, ProcessingModeBodySendMode.BUFFERED
@@ -31,7 +28,7 @@ GATE_PATIENCE = timedelta(seconds=30)
 ADAPTER_PATIENCE = timedelta(hours=1)
 """The same for the adapter, which withholds replies until a provider speaks. The provider's own timeouts are what counts."""
 
-# Bridges a worker's restart: with 40 retries and full jitter, about 4 seconds.
+# Bridges a worker's restart: with 40 retries and full jitter, about 4 seconds. Envoy's own back-off here would be 1 to 10 seconds.
 _RETRY = RetryPolicy(
     retry_back_off=BackoffStrategy(base_interval=timedelta(milliseconds=25), max_interval=timedelta(milliseconds=250)),
     num_retries=40,
@@ -90,7 +87,7 @@ def unbuffered() -> Plain:
 
 
 def adapter() -> Plain:
-    """The adapter, an upstream HTTP filter, skipped unless the gate's metadata switches it on."""
+    """The adapter, an upstream HTTP filter. Off, but where a route switches it on (`adapted`)."""
     processor = ExternalProcessor(
         grpc_service=_service(names.ADAPTER_CLUSTER),
         stat_prefix="adapter",
@@ -110,16 +107,13 @@ def adapter() -> Plain:
         send_body_without_waiting_for_header_response=True,
         allow_content_length_header=True,
     )
-    switch = extension("adapter", DynamicMetadataInput(filter=names.NAMESPACE, path=[DynamicMetadataInputPathSegment(key=names.ADAPTER)]))
-    is_on = extension("is-on", Metadata(value=ValueMatcher(string_match=StringMatcher(exact=names.ADAPTER_ON))))
-    off = {"not_matcher": {"single_predicate": {"input": switch, "custom_match": is_on}}}
-    skip = extension("skip", SkipFilter())
-    return untyped(
-        names.ADAPTER_FILTER,
-        "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-        extension_config=extension(names.ADAPTER_FILTER, processor),
-        xds_matcher={"matcher_list": {"matchers": [{"predicate": off, "on_match": {"action": skip}}]}},
-    )
+    # A filter that is off is never made; one that is there and skipped costs each request as much as a small filter does.
+    return {**extension(names.ADAPTER_FILTER, processor), "disabled": True}
+
+
+def adapted() -> Plain:
+    """A route's `typed_per_filter_config`: attempts go through the adapter."""
+    return {names.ADAPTER_FILTER: typed(FilterConfig(), config={})}
 
 
 def upstream_filters() -> list[Plain]:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from extproc.config.model import Config
+from extproc.config.network import reached_by
 from extproc.envoy.compile import compile_attach, compile_edge, compile_sidecar
 from extproc.envoy.document import to_yaml
 from extproc.envoy.places import Places
@@ -12,6 +13,10 @@ Form = Literal["edge", "sidecar", "attach"]
 _MADE = "Made by `headgate compile {form}`. Change gateway.yaml and compile again, rather than this."
 _RUN = "Needs Envoy 1.40 and `headgate serve` beside it; run Envoy with --disable-hot-restart --file-flush-interval-msec 250."
 _ATTACH = "Parts for an Envoy that you run, 1.40 or newer, with `headgate serve` on the same machine, at the sockets that are named here."
+_ATTACH_FAR = (
+    "Parts for an Envoy that you run, 1.40 or newer, with `headgate serve` on the host {host}.\n"
+    "Your Envoy's certificate and key, and the authority of that host's, belong where `transport_socket` says; or say where they are."
+)
 _NOTES = {
     "layered_runtime": "For your bootstrap: Envoy crashes without it, on long answers of models that have several targets. For the same\n"
     "reason give your listener a per_connection_buffer_limit_bytes larger than any answer.",
@@ -20,7 +25,8 @@ _NOTES = {
     "Your other virtual hosts are left alone, but that callers' x-request-id and x-envoy-* headers are taken off there, too.",
     "virtual_host": "For the virtual_hosts of its route configuration; narrow the domains to those that it shall serve.\n"
     "Keep its name: by it, Envoy's own replies and the log's lines are known for ours.",
-    "validate_clusters": "For that route configuration itself: a request without a target is sent to a cluster that exists nowhere.",
+    "validate_clusters": "For that route configuration itself: a request without a target is sent to a cluster that exists nowhere,\n"
+    "and Envoy would refuse the routes otherwise.",
     "clusters": "For static_resources.clusters. The first two must stay static: changing them by CDS would cut every answer under way.",
 }
 
@@ -29,6 +35,7 @@ def render(form: Form, config: Config, places: Places) -> str:
     """The text of one form."""
     made = _MADE.format(form=form)
     if form == "attach":
-        return to_yaml(compile_attach(config, places), header=f"{made}\n{_ATTACH}", notes=_NOTES)
+        attach = _ATTACH if config.ext_proc is None else _ATTACH_FAR.format(host=reached_by(config.ext_proc))
+        return to_yaml(compile_attach(config, places), header=f"{made}\n{attach}", notes=_NOTES)
     compiled = compile_edge if form == "edge" else compile_sidecar
     return to_yaml(compiled(config, places), header=f"{made}\n{_RUN}")

@@ -35,7 +35,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from extproc.config.model import Config
 from extproc.envoy import names
-from extproc.envoy.access_log import ATTEMPT, REQUEST, access_log
+from extproc.envoy.access_log import ATTEMPT, REQUEST, access_log, failed
 from extproc.envoy.filters import gate, upstream_filters
 from extproc.envoy.local_reply import local_reply_config
 from extproc.envoy.message import Plain, extension, plain, typed
@@ -115,9 +115,14 @@ def watched(path: str, places: Places) -> Plain:
 
 
 def _early() -> Plain:
-    # Before Envoy makes the request id and reads x-envoy-*: the ledger counts by that id, and a caller commands no timeouts or retries.
+    # Before Envoy makes the request id and reads x-envoy-*: the ledger counts by that id, and a caller commands no timeouts or retries,
+    # and chooses no cluster.
     theirs = HeaderMutationRemoveOnMatch(key_matcher=StringMatcher(prefix="x-envoy-", ignore_case=True))
-    mutations = [HeaderMutation(remove="x-request-id"), HeaderMutation(remove_on_match=theirs)]
+    mutations = [
+        HeaderMutation(remove="x-request-id"),
+        HeaderMutation(remove=names.CLUSTER_HEADER),
+        HeaderMutation(remove_on_match=theirs),
+    ]
     return extension("envoy.http.early_header_mutation.header_mutation", EarlyHeaderMutation(mutations=mutations))
 
 
@@ -132,6 +137,6 @@ def _router(places: Places) -> Plain:
     return extension(
         "envoy.filters.http.router",
         router,
-        upstream_log=[access_log(places.attempts_log, ATTEMPT)],
+        upstream_log=[{**access_log(places.attempts_log, ATTEMPT), "filter": failed()}],
         upstream_http_filters=upstream_filters(),
     )

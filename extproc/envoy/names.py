@@ -2,11 +2,13 @@
 
 Dynamic metadata, all of it untyped:
 
-- `headgate`: set by the gate, read by Envoy and by the adapter. `dialect` of the client; `adapter` = "1" switches the adapter on;
-  `idle` picks the route with the right silence; `record` is what the access log keeps;
+- `headgate`: set by the gate, read by Envoy and by the adapter. `dialect` of the client; `idle` says that the request goes on, and picks
+  the route with the right silence; `adapter` = "1" picks among those the one with the adapter; `record` is what the access log keeps;
   `call` is what the adapter has to know of the request.
 - `headgate.use`: set by the adapter, read by the gate.
-- `headgate.targets`: set by the gate: the clusters to try, in order (see `targets`).
+- `headgate.targets`: set by the gate for a request that has several: the clusters to try, in order (see `targets`).
+
+A single target is a header, `x-headgate-cluster`, which costs Envoy less. It counts only once the gate has said `idle`.
 """
 
 from collections.abc import Iterable
@@ -25,11 +27,15 @@ USE_NAMESPACE = "headgate.use"
 TARGETS_NAMESPACE = "headgate.targets"
 DIALECT, ADAPTER, IDLE, RECORD, CALL = "dialect", "adapter", "idle", "record", "call"
 ADAPTER_ON = "1"
+UPGRADED = "upgrade"
+"""Value of `idle` for a WebSocket."""
+CLUSTER_HEADER = "x-headgate-cluster"
+"""The cluster of a request's only target. Callers' own are taken off before the gate, and no provider gets it."""
 
 GATE_CLUSTER = "headgate_gate"
 ADAPTER_CLUSTER = "headgate_adapter"
 NO_TARGET_CLUSTER = "headgate_no_target"
-"""Exists nowhere: where a request goes for which the gate named no target, so that it gets 503 and never some default provider."""
+"""Exists nowhere: where a request goes as long as the gate has named no target, so that it gets 503 and never some default provider."""
 
 DETAILS_PREFIX = "headgate_"
 """Begins the `details` of the gate's immediate responses. Envoy rewrites every other reply of its own into the client's dialect."""
@@ -44,6 +50,11 @@ VIA_UPSTREAM = "via_upstream"
 
 ROUTES = "headgate"
 """The route configuration, and its virtual host."""
+
+SERVICE = "envoy.service.ext_proc.v3.ExternalProcessor"
+"""The gRPC service that Envoy asks of the gate and of the adapter alike: which of them it means is a matter of the socket."""
+PROCESS = f"/{SERVICE}/Process"
+"""Its only method."""
 
 
 def cluster_name(provider: str) -> str:
@@ -81,6 +92,11 @@ def gate_socket(run_dir: str, worker: int) -> str:
 def adapter_socket(run_dir: str, worker: int) -> str:
     """Where worker number `worker` serves the adapter."""
     return f"{run_dir}/worker-{worker}.adapter.sock"
+
+
+def health_socket(run_dir: str, worker: int) -> str:
+    """Where worker number `worker` says whether it serves (grpc.health.v1), and nothing else."""
+    return f"{run_dir}/worker-{worker}.health.sock"
 
 
 def origin_socket(run_dir: str) -> str:

@@ -11,9 +11,15 @@ class Places(Struct, frozen=True, kw_only=True):
     access_log: str = "/run/headgate/access.log"
     """One line a request."""
     attempts_log: str = "/run/headgate/attempts.log"
-    """One line an attempt."""
+    """One line a failed attempt."""
     ca_file: str = "/etc/ssl/certs/ca-certificates.crt"
     """Authorities that may sign providers' certificates."""
+    worker_ca: str = "/etc/envoy/headgate/ca.crt"
+    """On another host (`ext_proc`): the authority that signed the workers' certificate,"""
+    client_certificate: str = "/etc/envoy/headgate/tls.crt"
+    """what that Envoy shows them,"""
+    client_key: str = "/etc/envoy/headgate/tls.key"
+    """and its private key."""
 
 
 def below(run_dir: str, ca_file: str = Places().ca_file) -> Places:

@@ -1,4 +1,14 @@
-"""Routes: one way out, the clusters that the gate named, with the timeouts of the providers behind them."""
+"""Routes: nowhere, until the gate has judged a request; then to the targets that it named, with the timeouts of the providers there.
+
+Envoy chooses twice. Before the gate it can only tell what the gate is to see of the body, and all those routes lead nowhere. The gate
+names the targets, says so by metadata that nobody else can write, and has Envoy choose again:
+
+- several targets: priority groups from metadata, and the adapter, which translates each attempt;
+- one target: the cluster that a header names, and no adapter, for the gate itself has translated.
+
+The routes without the adapter do not read the metadata, and those with it not the header. So whatever route a request gets, it reaches
+no provider untranslated.
+"""
 
 from datetime import timedelta
 
@@ -15,14 +25,23 @@ from envoy_data_plane.envoy.type.matcher.v3 import MetadataMatcher, MetadataMatc
 
 from extproc.config.model import Config
 from extproc.envoy import names
-from extproc.envoy.filters import unbuffered
+from extproc.envoy.filters import adapted, unbuffered
 from extproc.envoy.message import Plain, plain, untyped
 
 RETRIABLE = [401, 402, 403, 404, 408, 409, 425, 429]
 """Statuses, beside 5xx, after which another provider may do better: its key, its quota, its models. The gate switches retries on."""
 
-INTERNAL_HEADERS = ["x-forwarded-for", "x-forwarded-proto", "x-envoy-external-address", "x-envoy-internal", "x-envoy-attempt-count"]
-"""What Envoy adds for the gate and no provider needs to know."""
+INTERNAL_HEADERS = [
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-envoy-external-address",
+    "x-envoy-internal",
+    "x-envoy-attempt-count",
+    names.CLUSTER_HEADER,
+]
+"""What Envoy adds for the gate, or the gate for Envoy, and no provider needs to know."""
+
+_NOWHERE = {"cluster": names.NO_TARGET_CLUSTER}
 
 _QUIET = timedelta(hours=1)
 """Longest silence of a WebSocket. Other requests that the gate has not judged yet have the connection manager's patience."""
@@ -34,43 +53,65 @@ def route_configuration(config: Config) -> Plain:
 
 
 def virtual_host(config: Config) -> Plain:
-    """Routes by the silence that the gate chose, once it has; before that by whether the body is JSON, which the gate reads."""
+    """All routes: those for requests that the gate has judged, and before that by whether the body is JSON, which the gate reads."""
     silences = {names.idle_key([provider.timeouts]): names.silence(provider.timeouts) for provider in config.providers.values()}
     # Envoy's clock for the whole stream goes on over all attempts, so it has to leave each of them its time.
     attempts = max((len(model.targets) for model in config.models), default=1)
-    routes = [_silence(key, timedelta(seconds=seconds), attempts) for key, seconds in sorted(silences.items(), key=lambda item: item[1])]
     upgrade = HeaderMatcher(name="upgrade", present_match=True)
     json = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/json", ignore_case=True))
-    routes.append(_route("upgrade", RouteMatch(prefix="/", headers=[upgrade]), idle=_QUIET, typed_per_filter_config=unbuffered()))
-    routes.append(_route("json", RouteMatch(prefix="/", headers=[json])))
-    routes.append(_route("other", RouteMatch(prefix="/"), typed_per_filter_config=unbuffered()))
+    routes = [
+        *(route for key, seconds in sorted(silences.items(), key=lambda item: item[1]) for route in _silence(key, seconds, attempts)),
+        *_judged("websocket", StringMatcher(exact=names.UPGRADED), idle=_QUIET),
+        # A silence of which Envoy has not heard yet, or no more: the configuration changes at this moment.
+        *_judged("judged", None),
+        _route("upgrade", RouteMatch(prefix="/", headers=[upgrade]), _NOWHERE, idle=_QUIET, typed_per_filter_config=unbuffered()),
+        _route("json", RouteMatch(prefix="/", headers=[json]), _NOWHERE),
+        _route("other", RouteMatch(prefix="/"), _NOWHERE, typed_per_filter_config=unbuffered()),
+    ]
     # Both what may be buffered for the gate (more is 413) and what is kept for another attempt. It only ever raises the connection's
     # own limit, 1 MiB: the gate has to check a smaller one itself.
     host = VirtualHost(name=names.ROUTES, domains=["*"], request_body_buffer_limit=config.limits.request_body)
     return plain(host, request_headers_to_remove=INTERNAL_HEADERS, routes=routes)
 
 
-def _silence(key: str, silence: timedelta, attempts: int) -> Plain:
-    chosen = ValueMatcher(string_match=StringMatcher(exact=key))
-    matcher = MetadataMatcher(filter=names.NAMESPACE, path=[MetadataMatcherPathSegment(key=names.IDLE)], value=chosen)
+def _silence(key: str, seconds: float, attempts: int) -> list[Plain]:
+    silence = timedelta(seconds=seconds)
     # Envoy's clock for the whole stream runs behind the provider's, which names who was silent.
-    return _route(f"silence-{key}", RouteMatch(prefix="/", dynamic_metadata=[matcher]), silence, attempts * silence + timedelta(minutes=1))
+    return _judged(f"silence-{key}", StringMatcher(exact=key), silence, attempts * silence + timedelta(minutes=1))
 
 
-def _route(name: str, match: RouteMatch, silence: timedelta | None = None, idle: timedelta | None = None, **more: Plain) -> Plain:
+def _judged(name: str, key: StringMatcher | None, silence: timedelta | None = None, idle: timedelta | None = None) -> list[Plain]:
+    """The two routes for what the gate sends on with this `idle`, or with any (None): for several targets, and for one."""
+    said = _said(names.IDLE, ValueMatcher(present_match=True) if key is None else ValueMatcher(string_match=key))
+    adapter = _said(names.ADAPTER, ValueMatcher(string_match=StringMatcher(exact=names.ADAPTER_ON)))
+    several, one = RouteMatch(prefix="/", dynamic_metadata=[said, adapter]), RouteMatch(prefix="/", dynamic_metadata=[said])
+    return [
+        _route(f"{name}-adapter", several, _targets(), silence, idle, typed_per_filter_config=adapted()),
+        _route(name, one, {"cluster_header": names.CLUSTER_HEADER}, silence, idle),
+    ]
+
+
+def _said(key: str, value: ValueMatcher) -> MetadataMatcher:
+    return MetadataMatcher(filter=names.NAMESPACE, path=[MetadataMatcherPathSegment(key=key)], value=value)
+
+
+def _route(
+    name: str, match: RouteMatch, way: Plain, silence: timedelta | None = None, idle: timedelta | None = None, **more: Plain
+) -> Plain:
     # Without retries unless the gate's x-envoy-retry-on says so. No pause: the next attempt goes to somebody else.
     retries = RetryPolicy(
         num_retries=0,
         per_try_idle_timeout=silence,
         retriable_status_codes=RETRIABLE,
         retry_back_off=RetryPolicyRetryBackOff(base_interval=timedelta(milliseconds=1), max_interval=timedelta(milliseconds=10)),
-        refresh_cluster_on_retry=True,
+        # The next of the targets. A single one is named by a header, which is gone by then.
+        refresh_cluster_on_retry="inline_cluster_specifier_plugin" in way,
     )
-    action = plain(RouteAction(timeout=timedelta(0), idle_timeout=idle, retry_policy=retries), **_specifier())
+    action = plain(RouteAction(timeout=timedelta(0), idle_timeout=idle, retry_policy=retries), **way)
     return {**plain(Route(name=name, match=match)), "route": action, **more}
 
 
-def _specifier() -> Plain:
+def _targets() -> Plain:
     # Needs Envoy 1.40. The groups here are what a request gets for which the gate named none.
     nobody = {"name": "none", "clusters": [{"cluster_name": names.NO_TARGET_CLUSTER, "weight": 1}]}
     specifier = untyped(

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from extproc.config.load import Loaded, load
+from extproc.config.network import reached_by
 from extproc.config.schema import SHIPPED
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -75,3 +76,12 @@ def test_production(tmp_path: Path) -> None:
     assert loaded.absent == ()
     assert loaded.config.workers == 4
     assert loaded.config.providers["openai"].key == "sk-1"
+
+
+def test_another_host() -> None:
+    config = _load(EXAMPLES / "another-host.yaml", OPENAI_API_KEY="sk-1").config
+    assert config is not None
+    assert config.ext_proc is not None
+    assert config.ext_proc.tls is not None
+    assert reached_by(config.ext_proc) == "headgate.ai.svc.cluster.local"
+    assert config.ext_proc.tls.certificate == str(EXAMPLES / "tls" / "tls.crt")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from extproc.control.ports import holder, is_free
+from extproc.control.ports import holder, is_free, obstacle
 
 
 def _here() -> list[tuple[socket.AddressFamily, str]]:
@@ -38,3 +38,16 @@ def test_a_connection_is_no_listener() -> None:
 
 def test_an_address_that_is_not_ours() -> None:
     assert not is_free("203.0.113.1", 0)
+
+
+def test_what_is_in_the_way() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = obstacle("127.0.0.1", port)
+        assert said is not None
+        assert said.startswith(f"port {port} on 127.0.0.1 is taken by ")
+    assert obstacle("127.0.0.1", port) is None
+    # An address for documentation, which nobody has (RFC 5737).
+    assert obstacle("203.0.113.1", port) == f"port {port} on 203.0.113.1 cannot be had: Cannot assign requested address"

@@ -1,6 +1,7 @@
 """Where sockets are: short enough for the kernel, the same at the next start, and never in a folder of somebody else's."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,18 @@ LONG = "x" * 100
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    # pytest's own folders are too deep for a socket.
+    with tempfile.TemporaryDirectory(prefix="hg-") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+def test_a_deep_folder_for_temporary_files_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / LONG))
+    found = sockets_folder(tmp_path / LONG)
+    assert found.parent == Path("/tmp")
+    found.rmdir()
 
 
 def test_a_short_path_stays_inside() -> None:

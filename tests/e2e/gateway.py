@@ -52,7 +52,12 @@ class Gateway:
         with self.log.open("wb") as log:
             command = [sys.executable, "-m", "extproc.cli", "up", str(self.path)]
             self._process = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder)
-        self.until(lambda: "is ready" in self.log.read_text() or self._process_ended(), "the gateway is ready", _READY_WITHIN)
+        try:
+            self.until(lambda: "is ready" in self.log.read_text() or self._process_ended(), "the gateway is ready", _READY_WITHIN)
+        except AssertionError:
+            # Nobody will call `__exit__`.
+            self.stop()
+            raise
         assert not self._process_ended(), self.log.read_text()
         return self
 

@@ -26,7 +26,20 @@ from extproc.envoy.binary import validate
 from tests.e2e.gateway import Gateway, chat
 from tests.e2e.upstream import Demo
 
-COMMANDS = ["up", "serve", "check", "compile", "keys", "keys create", "keys list", "keys revoke", "keys hash", "usage", "version"]
+COMMANDS = [
+    "up",
+    "serve",
+    "check",
+    "compile",
+    "keys",
+    "keys create",
+    "keys import",
+    "keys list",
+    "keys revoke",
+    "keys hash",
+    "usage",
+    "version",
+]
 HEADGATE = [sys.executable, "-m", "extproc.cli"]
 # What is promised is 2 and 3 seconds, and 0.3 and 1.7 are what it takes; a machine that runs other tests beside is given more.
 STOPS_WITHIN, STARTS_WITHIN = 5.0, 10.0

@@ -1,5 +1,6 @@
 """Several targets: the next one answers where one fails, each attempt with its own path, host, key and body, and nobody else's."""
 
+import json
 from typing import Any
 
 import anthropic
@@ -86,3 +87,27 @@ def test_every_target_fails(gateway: Gateway, openai_provider: Demo, anthropic_p
     assert answer.status_code == 503
     assert answer.json()["error"]["request_id"] == answer.headers["x-request-id"]
     assert len(openai_provider.requests()) == len(anthropic_provider.requests()) == 1
+
+
+def test_a_line_for_each_failed_attempt_and_none_for_others(gateway: Gateway) -> None:
+    def ask(text: str) -> str:
+        answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=chat(text, "o-then-a"))
+        assert answer.status_code == 200
+        return answer.headers["x-request-id"]
+
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (gateway.state / "attempts.log").read_text().splitlines()]
+
+    good, refused, reset = ask("Hello"), ask("Hello [demo@openai: status=429]"), ask("Hello [demo@openai: reset]")
+    # Envoy writes in order, so the line before the last one's is there, too, if there is one.
+    gateway.until(lambda: [line for line in lines() if line["request_id"] == reset], "the last attempt's line is there")
+    told = [(line["request_id"], line["cluster"], line["status"]) for line in lines() if line["request_id"] in (good, refused, reset)]
+    assert told == [(refused, "provider_o", 429), (reset, "provider_o", 0)]
+
+
+@pytest.mark.parametrize("model", ["demo", "o-then-a"])
+def test_a_caller_names_no_cluster(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo, model: str) -> None:
+    headers = {"x-headgate-cluster": "provider_a"}
+    httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", model), headers=headers).raise_for_status()
+    assert "x-headgate-cluster" not in only(openai_provider)["headers"]
+    assert anthropic_provider.requests() == []

@@ -201,8 +201,8 @@ def test_a_provider_goes_while_a_stream_of_it_runs(gateway: Gateway, config: dic
         gateway.write({**config, "providers": providers, "models": [*config["models"], *models]})
         url = f"{gateway.url}/v1/chat/completions"
         gateway.until(lambda: client.post(url, json=chat("Hello", "leaving")).status_code == 200, "it is there", SOON)
-        body = chat("Hello [demo: gap=0.05]", "leaving", stream=True)
-        several = chat("Hello [demo: gap=0.05]", "leaving-several", stream=True)
+        body = chat("Hello [demo: gap=0.4]", "leaving", stream=True)
+        several = chat("Hello [demo: gap=0.4]", "leaving-several", stream=True)
         with client.stream("POST", url, json=body) as one, client.stream("POST", url, json=several) as other:
             assert (one.status_code, other.status_code) == (200, 200)
             gateway.write(config)

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from extproc.config.model import Config, Limits, Model, Provider, Timeouts
-from extproc.envoy.clusters import provider_clusters, worker_clusters
+from extproc.config.model import Config, Model, Provider, Timeouts
+from extproc.envoy.clusters import provider_clusters
 from extproc.envoy.places import Places
 
 PROTOCOL = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -89,20 +89,3 @@ def test_adapter_is_inside_the_cluster_only_when_attached() -> None:
     assert "http_filters" not in plain["typed_extension_protocol_options"][PROTOCOL]
     filters = carrying["typed_extension_protocol_options"][PROTOCOL]["http_filters"]
     assert [one["name"] for one in filters] == ["headgate.adapter", "envoy.filters.http.upstream_codec"]
-
-
-def test_an_endpoint_a_worker() -> None:
-    gate, adapter = worker_clusters(config(workers=3), Places())
-    assert [one["endpoint"]["address"]["pipe"]["path"] for one in gate["load_assignment"]["endpoints"][0]["lb_endpoints"]] == [
-        "/run/headgate/worker-0.gate.sock",
-        "/run/headgate/worker-1.gate.sock",
-        "/run/headgate/worker-2.gate.sock",
-    ]
-    assert len(adapter["load_assignment"]["endpoints"][0]["lb_endpoints"]) == 3
-
-
-def test_breakers_leave_room_for_every_stream_and_retry() -> None:
-    for found in worker_clusters(config(limits=Limits(concurrent_requests=7)), Places()):
-        assert found["circuit_breakers"]["thresholds"] == [
-            {"max_connections": 7, "max_pending_requests": 7, "max_requests": 7, "max_retries": 7}
-        ]

@@ -1,0 +1,63 @@
+"""What would keep workers from starting is told beforehand, in words."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from extproc.config.model import Config, ExtProc, ExtProcTls, Model, Provider
+from extproc.control.startup import faults
+
+
+def config(**more: Any) -> Config:
+    return Config(providers={"it": Provider(dialect="openai", base_url="demo:")}, models=(Model(name="*", targets=("it",)),), **more)
+
+
+def secured(certificate: Path, key: Path, client_ca: Path | None = None) -> Config:
+    tls = ExtProcTls(certificate=str(certificate), key=str(key), client_ca=str(client_ca) if client_ca is not None else None)
+    return config(ext_proc=ExtProc(tls=tls))
+
+
+@pytest.fixture
+def pems(tmp_path: Path) -> Path:
+    """A folder with a pair, its authority, and the key of another pair."""
+    authority = trustme.CA()
+    pair, other = authority.issue_cert("localhost"), authority.issue_cert("localhost")
+    (tmp_path / "tls.crt").write_bytes(b"".join(blob.bytes() for blob in pair.cert_chain_pems))
+    (tmp_path / "tls.key").write_bytes(pair.private_key_pem.bytes())
+    (tmp_path / "other.key").write_bytes(other.private_key_pem.bytes())
+    (tmp_path / "ca.crt").write_bytes(authority.cert_pem.bytes())
+    (tmp_path / "text").write_text("no certificate\n")
+    return tmp_path
+
+
+def test_all_is_well(pems: Path) -> None:
+    assert faults(config()) == []
+    assert faults(config(ext_proc=ExtProc())) == []
+    assert faults(config(transport="grpcio")) == []
+    assert faults(secured(pems / "tls.crt", pems / "tls.key", pems / "ca.crt")) == []
+
+
+def test_grpcio_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As Python itself says that a module is not there.
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    (fault,) = faults(config(transport="grpcio"))
+    assert fault.startswith("$.transport: grpcio is not installed: `pip install 'headgate[grpcio]'`")
+    assert faults(config()) == []
+
+
+def test_files_that_are_not_there(pems: Path) -> None:
+    assert faults(secured(pems / "none.crt", pems / "tls.key", pems / "none.ca")) == [
+        f"$.ext_proc.tls.certificate: {pems}/none.crt cannot be read: No such file or directory",
+        f"$.ext_proc.tls.client_ca: {pems}/none.ca cannot be read: No such file or directory",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "client_ca"), [("tls.crt", "other.key", None), ("text", "tls.key", None), ("tls.crt", "tls.key", "text")]
+)
+def test_files_that_do_not_go_together(pems: Path, certificate: str, key: str, client_ca: str | None) -> None:
+    (fault,) = faults(secured(pems / certificate, pems / key, pems / client_ca if client_ca is not None else None))
+    assert fault.startswith("$.ext_proc.tls: these are no certificate, its key and an authority, in PEM: ")

@@ -1,0 +1,136 @@
+"""Thousands of streams at once: a provider that begins to answer all of them and ends them when it is told, and a client that asks."""
+
+import asyncio
+import json
+from struct import Struct
+from typing import cast
+
+import hpack
+
+_HEAD = Struct(">BHBBI")
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+_WINDOW = 2**30
+
+
+def _event(text: str, finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
+    chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "demo", "choices": [choice]}
+    data = b"data: " + json.dumps(chunk).encode() + b"\n\n"
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+_FIRST = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n" + _event("first")
+_REST = _event("last", "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+
+
+class Provider:
+    """Answers every request with the first event of a stream, and ends all streams on `release`."""
+
+    def __init__(self) -> None:
+        self.waiting: list[asyncio.Transport] = []
+        self._server: asyncio.Server
+
+    async def start(self, port: int) -> None:
+        """Listens on loopback."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Answer(self), "127.0.0.1", port, backlog=4096)
+
+    def release(self) -> None:
+        """Ends every stream."""
+        for transport in self.waiting:
+            transport.write(_REST)
+        self.waiting.clear()
+
+    def close(self) -> None:
+        """Listens no more."""
+        self._server.close()
+
+
+class _Answer(asyncio.Protocol):
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._data = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        head, found, body = self._data.partition(b"\r\n\r\n")
+        if not found or len(body) < int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0]):
+            return
+        self._data = b""
+        self._transport.write(_FIRST)
+        self._provider.waiting.append(self._transport)
+
+
+class Client(asyncio.Protocol):
+    """One HTTP/2 connection with many streams. What is told of it is counted, not kept."""
+
+    def __init__(self, authority: str, model: str, streams: int) -> None:
+        self.begun = 0
+        """Streams whose first event has come."""
+        self.whole = 0
+        """Streams that have ended as they should."""
+        self.failed: list[str] = []
+        self._waiting = streams
+        self._body = json.dumps({"model": model, "stream": True, "messages": [{"role": "user", "content": "Hello!"}]}).encode()
+        encoder = hpack.Encoder()
+        encoder.header_table_size = 0
+        headers = [(":method", "POST"), (":scheme", "http"), (":authority", authority), (":path", "/v1/chat/completions")]
+        self._block = encoder.encode([*headers, ("content-type", "application/json"), ("content-length", str(len(self._body)))])
+        self._decoder = hpack.Decoder()
+        self._rest = b""
+        self._seen: dict[int, bytes] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        window = Struct(">HI").pack(4, _WINDOW)
+        more = Struct(">I").pack(_WINDOW)
+        self._transport.write(_PREFACE + self._frame(_SETTINGS, 0, 0, window) + self._frame(_WINDOW_UPDATE, 0, 0, more))
+        for index in range(self._waiting):
+            number = 2 * index + 1
+            self._transport.write(self._frame(_HEADERS, 4, number, self._block) + self._frame(_DATA, 1, number, self._body))
+
+    def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> bytes:
+        return _HEAD.pack(0, len(payload), kind, flags, number) + payload
+
+    def data_received(self, data: bytes) -> None:
+        data, position = self._rest + data, 0
+        while len(data) - position >= 9:
+            high, low, kind, flags, number = _HEAD.unpack_from(data, position)
+            end = position + 9 + (high << 16 | low)
+            if end > len(data):
+                break
+            self._take(kind, flags, number, data[position + 9 : end])
+            position = end
+        self._rest = data[position:]
+
+    def _take(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        if kind == _HEADERS:
+            headers = {str(name): str(value) for name, value in self._decoder.decode(payload, raw=False)}
+            if headers.get(":status", "200") != "200":
+                self.failed.append(f"status {headers[':status']}")
+        elif kind == _DATA:
+            seen = self._seen.get(number, b"")
+            self.begun += not seen
+            self._seen[number] = seen + payload
+        elif kind in (_RST_STREAM, _GOAWAY):
+            self.failed.append(f"frame {kind} {payload!r}")
+        elif kind in (_SETTINGS, _PING) and not flags & 1:
+            self._transport.write(self._frame(kind, 1, 0, payload if kind == _PING else b""))
+        if kind in (_DATA, _HEADERS) and flags & 1:
+            text = self._seen.pop(number, b"")
+            if b'"first"' in text and text.endswith(b"data: [DONE]\n\n"):
+                self.whole += 1
+            else:
+                self.failed.append(f"an answer {text[-80:]!r}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._seen:
+            self.failed.append(f"{len(self._seen)} streams cut")
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._transport.abort()
