@@ -1,0 +1,312 @@
+"""Instructions per request, counted by callgrind: a guard that does not drift with the machine's load, as times do.
+
+    python -m bench.counts
+
+Two processes serve the same requests, one with 10 keys and 10 routes and one with a million keys and 10,000 routes: through the HTTP/2
+connection, by sessions that say "go on" and by those of the gate (key, route, headers, a cache that misses, meter). Of each kind of
+request a few are counted and then more; the difference is what one costs, without start-up or warming. Exit code 1: something costs more
+than `LIMITS` allow, or grows with keys and routes by more than `GROWTH`.
+
+Instructions are not time: misses in the processor's caches are not counted, and valgrind's processor has no instructions for SHA-256.
+"""
+
+import argparse
+import gc
+import itertools
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import hpack
+import msgspec
+
+from bench import noop
+from bench.engine import answered, asked, chat, streamed
+from extproc.cachestore.local import LocalStore
+from extproc.config.model import Config, HeaderEdits, Model, Provider
+from extproc.engine import Engine
+from extproc.envoy import names
+from extproc.gate import GateSession
+from extproc.keyfile import Stamp, write_key_file
+from extproc.keys import KeyState, StoredKey, digest
+from extproc.ledger.journal import Journal
+from extproc.snapshot import Settings, encode
+from extproc.transport.http2 import codes
+from extproc.transport.http2.connection import Connection
+from extproc.transport.http2.stream import PREFIX, End
+from extproc.transport.seam import Opener
+from filters.auth import Auth
+from filters.cache import Cache
+from filters.headers import Headers, Rule
+from filters.meter import Meter
+from filters.route import Route
+
+SMALL, LARGE = (10, 10), (1_000_000, 10_000)
+"""Keys and routes."""
+GROWTH = 1.10
+
+NO_OP, PIPELINE, STRANGER = "no-op stream", "pipeline", "pipeline, any key"
+NO_OP_EVENT, EVENT = "no-op event", "event"
+NO_OP_400, PIPELINE_400 = "no-op, 400 KB", "pipeline, 400 KB"
+
+LIMITS = {NO_OP: 175, PIPELINE: 1_700, NO_OP_EVENT: 27, EVENT: 90, NO_OP_400: 2_200, PIPELINE_400: 25_000, STRANGER: 1_725}
+"""Thousands of instructions: as measured, and a quarter more, since Pythons and processors differ."""
+
+_TOLD = 1024
+"""Keys that travel with the snapshot; more are in a key file (`control.keyfiles.FOLD`)."""
+_REGULARS = 1000
+"""Callers that call again and again; which is how keys are used."""
+_CACHE = 8 * 1024 * 1024
+_READ = 256 * 1024
+"""What uvloop reads at once."""
+_KEY = re.compile(rb"hg-[\w-]{43}")
+_ID = re.compile(rb"[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}")
+_ids = itertools.count(1)
+_MARK = "getppid"
+"""A function of libc that nothing here calls: callgrind writes its counters down where we do."""
+
+
+def key(number: int) -> str:
+    """A caller's key, as long as a real one."""
+    return f"hg-{number:043}"
+
+
+def key_state(folder: Path, count: int) -> KeyState:
+    """So many keys as a snapshot tells them: in itself, or in a file in `folder`."""
+    if count <= _TOLD:
+        return KeyState(added=tuple(StoredKey(f"key-{number}", digest(key(number)), f"team-{number % 1000}") for number in range(count)))
+    rows = ((digest(key(number)), f"key-{number}", f"team-{number % 1000}") for number in range(count))
+    return KeyState(file=str(write_key_file(folder, rows, Stamp(1, bytes(8)))))
+
+
+def model(number: int) -> str:
+    """A name to ask for."""
+    return f"model-{number:05}-large"
+
+
+def _route(number: int) -> str:
+    return f"model-{number:05}-*" if number % 10 == 0 else model(number)
+
+
+def engine(folder: Path, keys: KeyState, routes: int) -> Engine:
+    """A worker's, with its journal in `folder` and so many routes, of which every tenth is a pattern."""
+    config = Config(
+        providers={"openai": Provider(dialect="openai", base_url="https://api.openai.com/v1", key="sk-openai")},
+        models=tuple(Model(name=_route(number), targets=("openai",)) for number in range(routes)),
+    )
+    rule = Rule(request=HeaderEdits(set={"x-gateway": "headgate"}, remove=("x-team",)), response=HeaderEdits(remove=("openai-version",)))
+    filters = {"meter": Meter(), "auth": Auth(), "route": Route(), "headers": Headers(rules=(rule,)), "cache": Cache()}
+    settings = Settings(config, tuple((name, msgspec.Raw(msgspec.msgpack.encode(one))) for name, one in filters.items()))
+    made = Engine(Journal(folder, "counts"), LocalStore(_CACHE, _CACHE), lambda _: LocalStore(_CACHE, _CACHE))
+    made.load(encode(settings, keys, keys_exist=True))
+    return made
+
+
+class Question:
+    """A request that is asked again and again, by other callers, of other models, and never twice the same. Its making costs little."""
+
+    def __init__(self, document: dict[str, object]) -> None:
+        head, self._body = asked({**document, "model": model(0)})
+        (found,) = _ID.findall(self._body)
+        self._id = found
+        self._head = _KEY.sub(key(0).encode(), head)
+
+    def asked(self, caller: int, route: int) -> list[bytes]:
+        """Its two messages."""
+        id = b"%036x" % next(_ids)
+        head = self._head.replace(key(0).encode(), key(caller).encode(), 1).replace(self._id, id, 1)
+        return [head, self._body.replace(model(0).encode(), model(route).encode(), 1).replace(self._id, id, 1)]
+
+
+class Line:
+    """One connection of Envoy's, as `native` drives it, without a socket."""
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self.core = Connection({names.PROCESS.encode()})
+        self._numbers = itertools.count(1, 2)
+        packer = hpack.Encoder()
+        packer.header_table_size = 0
+        head = {":method": "POST", ":scheme": "http", ":path": names.PROCESS, ":authority": "headgate_gate", "te": "trailers",
+                "content-type": "application/grpc", "x-envoy-internal": "true", "grpc-timeout": "30000m"}  # fmt: skip
+        self._head = packer.encode(head.items())
+        opened = codes.settings({codes.Setting.HEADER_TABLE_SIZE: 0, codes.Setting.INITIAL_WINDOW_SIZE: 1 << 24})
+        self.hear(codes.PREFACE + opened + codes.frame(codes.SETTINGS, codes.ACK, 0))
+        self.hear(codes.window_update(0, codes.LARGEST_WINDOW - codes.DEFAULT_WINDOW))
+
+    def stream(self, messages: Iterable[bytes]) -> list[bytes]:
+        """What is read of a stream with these messages. Streams have to be heard in the order in which they were made."""
+        number = next(self._numbers)
+        reads = []
+        ahead = codes.frame(codes.HEADERS, codes.END_HEADERS, number, self._head)
+        for message in messages:
+            whole = PREFIX.pack(0, len(message)) + message
+            size = codes.SMALLEST_FRAME_LIMIT
+            frames = [codes.frame(codes.DATA, 0, number, whole[at : at + size]) for at in range(0, len(whole), size)]
+            data, ahead = ahead + b"".join(frames), b""
+            reads += [data[at : at + _READ] for at in range(0, len(data), _READ)]
+        return [*reads, codes.frame(codes.DATA, codes.END_STREAM, number)]
+
+    def hear(self, data: bytes) -> bytes:
+        """Bytes come; what is written."""
+        core = self.core
+        for stream, what in core.receive(data, 0.0):
+            if isinstance(what, bytes):
+                session = stream.owner
+                if session is None:
+                    session = stream.owner = self._opener()
+                for reply in session.receive(what):
+                    core.reply(stream, reply)
+                continue
+            stream.owner.close()
+            if what is End.DONE:
+                core.finish(stream)
+        return b"".join(core.take())
+
+    def hear_all(self, streams: Iterable[Iterable[bytes]]) -> None:
+        """All reads of streams, one after the other."""
+        for reads in streams:
+            for data in reads:
+                self.hear(data)
+
+
+class Kind(NamedTuple):
+    """A kind of request, or of a part of one."""
+
+    name: str
+    """Of `STRANGER`, every caller is a new one, who has to be looked up in the key file."""
+    line: Line
+    few: list[list[bytes]]
+    """What is read of each of some streams."""
+    many: list[list[bytes]]
+    more: int
+    """Of what is counted, there is so much more in `many`."""
+
+
+class Load:
+    """What is asked of one worker."""
+
+    def __init__(self, folder: Path, keys: int, routes: int, file: str) -> None:
+        self._keys, self._routes = keys, routes
+        self._random = random.Random(1)  # noqa: S311 - the same callers each time
+        self._regulars = self._random.sample(range(keys), min(keys, _REGULARS))
+        made = engine(folder, KeyState(file=file) if file else key_state(folder, keys), routes)
+        self._gate, self._noop = Line(lambda: GateSession(made)), Line(noop.Session)
+        self._answer, self._stream = answered(), streamed()
+        self._miss = Question(chat(10_000, temperature=0, stream=False))
+        self._large = Question(chat(400_000, temperature=0, stream=False))
+        self._streaming = Question(chat(10_000, temperature=None, stream=True))
+
+    def _ask(self, question: Question, caller: int | None = None) -> list[bytes]:
+        by = self._random.choice(self._regulars) if caller is None else caller
+        return question.asked(by, self._random.randrange(self._routes))
+
+    def _whole(self, line: Line, question: Question, callers: Iterable[int | None]) -> list[list[bytes]]:
+        return [line.stream([*self._ask(question, caller), *self._answer]) for caller in callers]
+
+    def _events(self, line: Line, count: int) -> list[list[bytes]]:
+        head, *events = self._stream
+        return [line.stream([*self._ask(self._streaming), head, *events[:count]]) for _ in range(5)]
+
+    def warm(self) -> None:
+        """All that is remembered is, as in a worker that has run for a while."""
+        for caller in self._regulars:
+            head, _ = self._ask(self._miss, caller)
+            self._gate.hear_all([self._gate.stream([head])])
+        for line in (self._noop, self._gate):
+            line.hear_all(self._whole(line, self._miss, [None] * 30))
+            line.hear_all(self._whole(line, self._large, [None]))
+            line.hear_all(self._events(line, 5))
+
+    def kinds(self) -> Iterator[Kind]:
+        """One after another, since streams have an order."""
+        for line, name in ((self._noop, NO_OP), (self._gate, PIPELINE)):
+            yield Kind(name, line, self._whole(line, self._miss, [None] * 20), self._whole(line, self._miss, [None] * 120), 100)
+        for line, name in ((self._noop, NO_OP_EVENT), (self._gate, EVENT)):
+            yield Kind(name, line, self._events(line, 10), self._events(line, 50), 200)
+        for line, name in ((self._noop, NO_OP_400), (self._gate, PIPELINE_400)):
+            yield Kind(name, line, self._whole(line, self._large, [None]), self._whole(line, self._large, [None] * 4), 3)
+        strangers = self._random.sample(range(self._keys), min(self._keys, 140)) * 14
+        few, many = (self._whole(self._gate, self._miss, part) for part in (strangers[:20], strangers[20:140]))
+        yield Kind(STRANGER, self._gate, few, many, 100)
+
+
+def serve(load: Load) -> dict[str, int]:
+    """Serves all that is asked, with a mark before and after what is counted. By kind: how much more there is in the second count."""
+    load.warm()
+    told = {}
+    for kind in load.kinds():
+        for streams in (kind.few, kind.many):
+            gc.collect()
+            os.getppid()
+            kind.line.hear_all(streams)
+            os.getppid()
+        told[kind.name] = kind.more
+    return told
+
+
+def count(keys: int, routes: int, file: str = "") -> dict[str, float]:
+    """Runs a process under callgrind. Thousands of instructions, by kind."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        valgrind = ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}", f"--dump-before={_MARK}"]
+        inside = [sys.executable, "-m", "bench.counts", "--inside", folder, str(keys), str(routes), file]
+        environ = {**os.environ, "PYTHONHASHSEED": "0"}
+        done = subprocess.run([*valgrind, *inside], env=environ, stdout=subprocess.PIPE, check=True)
+        told = msgspec.json.decode(done.stdout, type=dict[str, int])
+        dumps = sorted(Path(folder).glob("out.*"), key=lambda path: int(path.suffix[1:]))
+        totals = [int(found[1]) for path in dumps if (found := re.search(r"^totals: (\d+)", path.read_text(), re.MULTILINE))]
+    # A mark ends what was before it: start-up, few, between, many, and so on.
+    if len(totals) != 4 * len(told):
+        raise RuntimeError(f"callgrind wrote {len(totals)} counts down instead of {4 * len(told)}: does it see {_MARK}() of this libc?")
+    counted = totals[1::2]
+    return {name: (counted[2 * at + 1] - counted[2 * at]) / more / 1000 for at, (name, more) in enumerate(told.items())}
+
+
+def report(small: dict[str, float], large: dict[str, float]) -> tuple[str, bool]:
+    """A table, and whether all is within its limits."""
+    lines = [f"{'thousands of instructions':28}{'10 and 10':>12}{'1 M and 10,000':>16}{'growth':>9}{'limit':>9}"]
+    good = True
+    for name, limit in LIMITS.items():
+        growth = large[name] / small[name]
+        wrong = max(small[name], large[name]) > limit or growth > GROWTH
+        good = good and not wrong
+        lines.append(f"{name:28}{small[name]:12.1f}{large[name]:16.1f}{growth - 1:9.1%}{limit:9}{'   TOO MUCH' if wrong else ''}")
+    return "\n".join(lines), good
+
+
+def _inside(folder: str, keys: str, routes: str, file: str) -> None:
+    # A stream's record is told anew when time has passed, and under valgrind it does.
+    time.monotonic = itertools.repeat(time.monotonic()).__next__
+    told = serve(Load(Path(folder), int(keys), int(routes), file))
+    print(msgspec.json.encode(told).decode())
+
+
+def main() -> int:
+    """Counts, prints and judges."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--inside", nargs=4, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.inside:
+        _inside(*given.inside)
+        return 0
+    if not shutil.which("valgrind"):
+        print("bench.counts: valgrind, which counts the instructions, is not on PATH (apt-get install valgrind)", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        file = key_state(Path(folder), LARGE[0]).file
+        text, good = report(count(*SMALL), count(*LARGE, file))
+    print(text)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

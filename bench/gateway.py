@@ -1,0 +1,45 @@
+"""The configurations of Headgate that are measured, and the keys in their state folders."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from bench.system import MODEL
+from extproc.control.keystore import KeyStore
+from extproc.keys import StoredKey
+
+_NONE: dict[str, Any] = {}
+
+
+def document(
+    provider: str, port: int, operator_port: int, *, routes: int, features: bool, cache: dict[str, Any] = _NONE
+) -> dict[str, Any]:  # fmt: skip
+    """`gateway.yaml`: one provider, `routes` models of which the last is the one that is asked for. `cache`: the filter's settings."""
+    others = [{"name": f"model-{number:05}", "targets": [f"mock/upstream-{number:05}"]} for number in range(routes - 1)]
+    return {
+        "providers": {"mock": {"dialect": "openai", "base_url": f"{provider}/v1", "key": "sk-provider-bench"}},
+        "models": [*others, {"name": MODEL, "targets": ["mock"]}],
+        "filters": _all(cache) if features else [{"meter": {}}, {"auth": {}}, {"route": {}}],
+        "listener": {"port": port},
+        "admin": {"port": operator_port},
+        "workers": 1,
+        "envoy_threads": 1,
+        "state": "state",
+    }
+
+
+def _all(cache: dict[str, Any]) -> list[dict[str, Any]]:
+    rule = {
+        "models": ["gpt-*"],
+        "request": {"set": {"x-bench-route": "rule"}, "remove": ["x-app-name"]},
+        "response": {"set": {"x-served-by": "bench"}},
+    }
+    return [{"meter": {}}, {"auth": {"required": True}}, {"route": {}}, {"headers": {"rules": [rule]}}, {"cache": cache}]
+
+
+def fill_keys(state: Path, count: int) -> str:
+    """Makes a caller's key in a state folder, and `count - 1` others of which only the hashes exist. Returns the key."""
+    store = KeyStore(state)
+    others = (StoredKey(f"key-{number:07}", os.urandom(32), f"tenant-{number % 1000:03}") for number in range(1, count))
+    store.add_many(others)
+    return store.create("bench", "bench")

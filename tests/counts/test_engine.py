@@ -1,0 +1,175 @@
+"""What the gate does in Python for a request: how much, how much more with many keys and routes, and what it keeps and copies.
+
+Bytecodes are counted, since they are the same in every run. Limits are what was measured with Python 3.11 and a quarter more: later
+Pythons execute fewer. A limit that is passed means that requests have become dearer; one that is far from it may be lowered.
+"""
+
+import statistics
+from collections.abc import Callable
+
+import pytest
+
+from bench.counts import Question, engine, key_state
+from bench.engine import NoOp, Session, answered, chat, streamed
+from extproc.drive import Waiting
+from extproc.engine import Engine
+from extproc.gate import GateSession
+from tests.counts.counting import Allocated, allocated, blocks, bytecodes
+
+FEW, MANY = (10, 10), (100_000, 10_000)
+"""Keys and routes."""
+WARM = 5
+ROUNDS = 9
+NOBODY = 123_456_789
+"""Whose key is none."""
+
+MISS = Question(chat(10_000, temperature=0, stream=False))
+PLAIN = Question(chat(10_000, temperature=None, stream=False))
+STREAM = Question(chat(10_000, temperature=None, stream=True))
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """A worker with few keys and routes."""
+    folder = tmp_path_factory.mktemp("few")
+    return engine(folder, key_state(folder, FEW[0]), FEW[1])
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """One with many: its keys are in a file."""
+    folder = tmp_path_factory.mktemp("many")
+    return engine(folder, key_state(folder, MANY[0]), MANY[1])
+
+
+def told(session: Session, message: bytes) -> None:
+    assert not isinstance(session.receive(message), Waiting)
+
+
+def feed(session: Session, messages: list[bytes]) -> None:
+    for message in messages:
+        told(session, message)
+
+
+def exchange(session: Session, messages: list[bytes]) -> list[int]:
+    """Bytecodes of each message, and of the end."""
+    counts = [bytecodes(session.receive, message) for message in messages]
+    return [*counts, bytecodes(session.close)]
+
+
+def typical(rounds: list[list[int]]) -> list[int]:
+    """The median of each phase: now and then something is worked out that is remembered from then on."""
+    return [int(statistics.median(phase)) for phase in zip(*rounds[WARM:], strict=True)]
+
+
+def counted(opener: Callable[[], Session], ask: Callable[[int], list[bytes]], answer: list[bytes]) -> list[int]:
+    """Bytecodes of each message of a request as usual."""
+    return typical([exchange(opener(), [*ask(number), *answer]) for number in range(WARM + ROUNDS)])
+
+
+def test_the_no_op() -> None:
+    """It reads nothing: that much of the other counts is the call."""
+    assert sum(counted(NoOp, lambda _: MISS.asked(3, 4), answered())) <= 90
+
+
+def test_a_request(few: Engine) -> None:
+    """Key, route, header rules, a cache that misses, meter: head, body, the answer's head, its body, the end."""
+    counts = counted(lambda: GateSession(few), lambda _: MISS.asked(3, 4), answered())
+    limits = [2500, 2900, 3500, 1900, 100]
+    assert all(count <= limit for count, limit in zip(counts, limits, strict=True)), counts
+
+
+def test_a_request_with_many_keys_and_routes(few: Engine, many: Engine) -> None:
+    """The same, to the bytecode, for callers that have called before; the first time, the key file is looked into."""
+    small = counted(lambda: GateSession(few), lambda _: MISS.asked(3, 4), answered())
+    large = counted(lambda: GateSession(many), lambda _: MISS.asked(77_777, 8_888), answered())
+    assert sum(large) <= 1.01 * sum(small), (small, large)
+    strangers = counted(lambda: GateSession(many), lambda number: MISS.asked(5_000 * number, 700 * number + 1), answered())
+    assert sum(strangers) <= 1.10 * sum(small), (small, strangers)
+
+
+def test_a_pattern_among_many(few: Engine, many: Engine) -> None:
+    """Model names that only a pattern knows."""
+    small = counted(lambda: GateSession(few), lambda _: MISS.asked(3, 0), answered())
+    large = counted(lambda: GateSession(many), lambda _: MISS.asked(77_777, 7_770), answered())
+    assert sum(large) <= 1.01 * sum(small), (small, large)
+
+
+def test_an_event(few: Engine) -> None:
+    """A token of a stream that passes through metered."""
+    head, *events = streamed()
+    session = GateSession(few)
+    feed(session, [*STREAM.asked(3, 4), head, *events[:WARM]])
+    counts = [bytecodes(session.receive, message) for message in events[WARM:50]]
+    session.close()
+    assert statistics.median(counts) <= 730, counts
+
+
+def test_an_event_late_in_a_stream(few: Engine) -> None:
+    """The hundredth costs what the tenth does."""
+    head, *events = streamed()
+    session = GateSession(few)
+    feed(session, [*STREAM.asked(3, 4), head, *events[:10]])
+    early = statistics.median([bytecodes(session.receive, message) for message in events[10:20]])
+    feed(session, events[20:180])
+    late = statistics.median([bytecodes(session.receive, message) for message in events[180:190]])
+    session.close()
+    assert late == early
+
+
+def body_of(engine: Engine, question: Question) -> tuple[Allocated, int]:
+    """What a request's body takes while it is worked on, and its size."""
+    found = []
+    for _ in range(3):
+        head, body = question.asked(3, 4)
+        session = GateSession(engine)
+        told(session, head)
+        found.append(allocated(session.receive, body))
+        session.close()
+    return min(found), len(body)
+
+
+@pytest.mark.parametrize("size", [10_000, 400_000])
+def test_copies_of_a_body(few: Engine, size: int) -> None:
+    """What is not cached is cut out of its message once. What has the rest told of it is some KB."""
+    found, body = body_of(few, Question(chat(size, temperature=None, stream=False)))
+    assert found.peak <= 1.02 * body + 8_000
+    assert found.kept <= 1.02 * body + 6_000
+
+
+@pytest.mark.parametrize("size", [10_000, 400_000])
+def test_copies_of_a_body_that_may_be_cached(few: Engine, size: int) -> None:
+    """It is parsed, and its canonical form is hashed: a copy each; and msgspec makes room for the form by doubling."""
+    found, body = body_of(few, Question(chat(size, temperature=0, stream=False)))
+    assert found.peak <= 3.6 * body + 16_000
+    assert found.kept <= 2.1 * body + 16_000
+
+
+def test_what_events_take(few: Engine) -> None:
+    """Ten times as many take no more: nothing of an event stays."""
+    head, *events = streamed()
+    session = GateSession(few)
+    feed(session, [*STREAM.asked(3, 4), head, *events[:WARM]])
+    found = [allocated(feed, session, part) for part in (events[10:30], events[30:130])]
+    session.close()
+    assert all(one.peak <= 6_000 and one.kept <= 4_000 for one in found), found
+
+
+def test_nothing_of_a_request_is_left(few: Engine) -> None:
+    """Whole ones, refused ones, streams, and those whose client hangs up."""
+    head, *events = streamed()
+    answer = answered()
+
+    def serve(count: int) -> None:
+        for number in range(count):
+            good, body = PLAIN.asked(number % 10, number % 10)
+            bad, _ = PLAIN.asked(NOBODY, 0)
+            for messages in ([good, body, *answer], [bad], [good, body, head, *events[:10]], [good, body, head, *events], [good]):
+                session = GateSession(few)
+                feed(session, messages)
+                session.close()
+
+    serve(30)
+    before = blocks()
+    serve(30)
+    assert blocks() - before <= 30
