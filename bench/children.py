@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,6 +42,17 @@ async def spawn(
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
+
+
+async def spawn_provider(folder: Path, *arguments: str) -> tuple[Process, str]:
+    """Starts the mock provider with its log in `folder`: its process and its base URL. Raises `RuntimeError` where it does not come up."""
+    process = await spawn([sys.executable, "-m", "bench.provider", *arguments], folder, "provider.log", talk=True)
+    assert process.stdout is not None
+    port = await process.stdout.readline()
+    if not port:
+        await end([process])
+        raise RuntimeError(f"the mock provider does not start: {tail(folder / 'provider.log')}")
+    return process, f"http://127.0.0.1:{int(port)}"
 
 
 async def end(processes: Sequence[Process], grace: float = _GRACE) -> None:

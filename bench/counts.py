@@ -31,6 +31,7 @@ import msgspec
 from bench import noop
 from bench.engine import answered, asked, chat, streamed
 from extproc.cachestore.local import LocalStore
+from extproc.cachestore.shelf import Shelf
 from extproc.config.model import Config, HeaderEdits, Model, Provider
 from extproc.engine import Engine
 from extproc.envoy import names
@@ -105,7 +106,7 @@ def engine(folder: Path, keys: KeyState, routes: int) -> Engine:
     rule = Rule(request=HeaderEdits(set={"x-gateway": "headgate"}, remove=("x-team",)), response=HeaderEdits(remove=("openai-version",)))
     filters = {"meter": Meter(), "auth": Auth(), "route": Route(), "headers": Headers(rules=(rule,)), "cache": Cache()}
     settings = Settings(config, tuple((name, msgspec.Raw(msgspec.msgpack.encode(one))) for name, one in filters.items()))
-    made = Engine(Journal(folder, "counts"), LocalStore(_CACHE, _CACHE), lambda _: LocalStore(_CACHE, _CACHE))
+    made = Engine(Journal(folder, "counts"), LocalStore(Shelf(_CACHE, _CACHE)), lambda _: LocalStore(Shelf(_CACHE, _CACHE)))
     made.load(encode(settings, keys, keys_exist=True))
     return made
 

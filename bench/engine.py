@@ -19,6 +19,7 @@ from typing import Protocol
 import msgspec
 
 from extproc.cachestore.local import LocalStore
+from extproc.cachestore.shelf import Shelf
 from extproc.config.model import Config, HeaderEdits, Model, Provider
 from extproc.drive import Waiting
 from extproc.engine import Engine
@@ -120,7 +121,7 @@ def engine(folder: Path) -> Engine:
     filters = {"meter": Meter(), "auth": Auth(), "route": Route(), "headers": Headers(rules=(rule,)), "cache": Cache()}
     settings = Settings(config, tuple((name, msgspec.Raw(msgspec.msgpack.encode(one))) for name, one in filters.items()))
     # Small enough to be full soon: a cache that still grows is slower, because its memory is new.
-    made = Engine(Journal(folder, "bench"), LocalStore(_CACHE, _CACHE), lambda _: LocalStore(_CACHE, _CACHE))
+    made = Engine(Journal(folder, "bench"), LocalStore(Shelf(_CACHE, _CACHE)), lambda _: LocalStore(Shelf(_CACHE, _CACHE)))
     made.load(encode(settings, KeyState(added=(*keys, StoredKey("alice", digest(_KEY), "acme"))), keys_exist=True))
     return made
 

@@ -14,15 +14,14 @@ import uvloop
 
 from extproc.drive import Waiting
 from extproc.transport.seam import Replies
+from extproc.wire.encode import tag
 from extproc.wire.outgoing import GO_ON
 
 TRANSPORTS = {"grpcio": "extproc.transport.grpcio", "native": "extproc.transport.native"}
 """The module of each transport; its `Server` takes an address and the methods that are served."""
 METHOD = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 
-_LENGTH_DELIMITED = 2
-# Field number and wire type are a message's first byte (https://protobuf.dev/programming-guides/encoding/).
-_REPLIES: dict[int, Replies] = {part << 3 | _LENGTH_DELIMITED: [reply] for part, reply in GO_ON.items()}
+_REPLIES: dict[int, Replies] = {tag(part)[0]: [reply] for part, reply in GO_ON.items()}
 
 
 class Session:

@@ -24,10 +24,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from bench.body import Payload, payload
-from bench.children import end, spawn
+from bench.children import end, spawn_provider
 from bench.procs import anonymous
 from bench.system import Target
-from bench.systems import HOST, Headgate
+from bench.systems import Headgate
 
 _EVENTS = 20
 _MIB = 1024 * 1024
@@ -181,12 +181,10 @@ async def soak(*, minutes: float, rate: float, every: float) -> bool:
     gateway = Headgate(cache=_CACHE)
     with tempfile.TemporaryDirectory(prefix="hg-soak-") as name:
         folder = Path(name)
-        provider = await spawn([sys.executable, "-m", "bench.provider"], folder, "provider.log", talk=True)
-        assert provider.stdout is not None
+        provider, url = await spawn_provider(folder)
         try:
-            port = int(await provider.stdout.readline())
             (folder / "gateway").mkdir()
-            target = await gateway.start(f"http://{HOST}:{port}", folder / "gateway")
+            target = await gateway.start(url, folder / "gateway")
             client = Client(target)
             readings = await _drive(client, target, rate=rate, seconds=minutes * 60, every=every)
         finally:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.cells import KB, Cell
-from bench.children import end, spawn, tail
+from bench.children import end, spawn, spawn_provider, tail
 from bench.load import Job, LoadError, Result
 from bench.procs import GoneError, Parts, busy, mapped, memory, sample, used
 from bench.system import System, Target
@@ -74,9 +74,10 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         try:
-            self._provider = await self._spawn("provider", "--gap", str(self._gap))
-            self._url = f"http://127.0.0.1:{await self._port()}"
-            self._load = await self._spawn("load")
+            self._provider, self._url = await spawn_provider(self._folder, "--gap", str(self._gap))
+            self._rig.append(self._provider)
+            self._load = await spawn([sys.executable, "-m", "bench.load"], self._folder, "load.log", talk=True)
+            self._rig.append(self._load)
         except BaseException:
             await end(self._rig)
             raise
@@ -86,18 +87,6 @@ class Stage:
         for name in list(self._systems):
             await self.stop(name)
         await end(self._rig)
-
-    async def _port(self) -> int:
-        assert self._provider.stdout is not None
-        line = await self._provider.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the mock provider does not start: {tail(self._folder / 'provider.log')}")
-        return int(line)
-
-    async def _spawn(self, module: str, *arguments: str) -> Process:
-        process = await spawn([sys.executable, "-m", f"bench.{module}", *arguments], self._folder, f"{module}.log", talk=True)
-        self._rig.append(process)
-        return process
 
     async def start(self, system: System) -> None:
         """Starts a system. Raises `RuntimeError` where it does not come up."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from extproc.config.model import Config, ExtProc, ExtProcTls, Transport
+from extproc.config.urls import bracketed
 from extproc.envoy import names
 from extproc.transport.native import Server as NativeServer
 from extproc.transport.seam import Methods, Server
@@ -40,9 +41,9 @@ def listen(setup: Setup, worker: int, run_dir: str, *, gate: Methods, adapter: M
     if (network := setup.ext_proc) is not None:
         tls = tls_of(network.tls) if network.tls is not None else None
         servers = [
-            _server(setup, f"{_bracketed(network.address)}:{network.gate_port}", gate, tls),
-            _server(setup, f"{_bracketed(network.address)}:{network.adapter_port}", adapter, tls),
-            _server(setup, f"{_bracketed(network.health_address or network.address)}:{network.health_port}", health, None),
+            _server(setup, f"{bracketed(network.address)}:{network.gate_port}", gate, tls),
+            _server(setup, f"{bracketed(network.address)}:{network.adapter_port}", adapter, tls),
+            _server(setup, f"{bracketed(network.health_address or network.address)}:{network.health_port}", health, None),
         ]
     sockets = {names.gate_socket: gate, names.adapter_socket: adapter, names.health_socket: health}
     return servers + [_server(setup, f"unix:{_cleared(path(run_dir, worker))}", methods, None) for path, methods in sockets.items()]
@@ -61,7 +62,3 @@ def _cleared(path: str) -> str:
     # What a killed worker left behind; nobody listens on it, because only one worker has this number.
     Path(path).unlink(missing_ok=True)
     return path
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

@@ -20,6 +20,7 @@ from extproc.adapter import AdapterSession
 from extproc.cachestore.entry import Store
 from extproc.cachestore.local import LocalStore
 from extproc.cachestore.shared import RemoteStore
+from extproc.cachestore.shelf import Shelf
 from extproc.config.model import Redis
 from extproc.engine import Engine
 from extproc.envoy import names
@@ -75,7 +76,7 @@ async def serve(index: int, run_dir: str, state: Path, stop: asyncio.Event, setu
         loaded.set()
 
     link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take})
-    engine = Engine(journal, RemoteStore(link) if setup.cache is None else LocalStore(*setup.cache), open_redis)
+    engine = Engine(journal, RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache)), open_redis)
     link.start()
     waiting = asyncio.ensure_future(stop.wait())
     first = asyncio.ensure_future(loaded.wait())

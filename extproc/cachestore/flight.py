@@ -30,6 +30,11 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flights)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait, over all keys."""
+        return sum(len(flight.waiters) for flight in self._flights.values())
+
     def lead(self, key: bytes, token: bytes, owner: object, now: float) -> bool:
         """Takes the lead, if nobody has it."""
         flight = self._flights.get(key)

@@ -6,9 +6,7 @@ Methods: `cache.begin` with `[key, token, lead, wait]`, answered `[found, value]
 that it can give up a call whose answer it never saw: without that, a lead granted to a client that has hung up would block the key.
 """
 
-import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from enum import IntEnum
 
@@ -16,14 +14,11 @@ import msgspec
 from msgspec import Struct
 
 from extproc.cachestore.entry import Entry, Lead, decode, encode, new_lead
-from extproc.cachestore.flight import Flights, Wake
-from extproc.cachestore.memory import MemoryCache
+from extproc.cachestore.shelf import Shelf
 from extproc.link.client import Link, LinkDown, LinkFailed
 
 logger = logging.getLogger(__name__)
 
-LEASE = 60.0
-"""Seconds after which a lead may be taken from a worker that is alive but silent."""
 TIMEOUT = 1.0
 """Seconds that the control process may take to answer, beyond the time that was asked to wait."""
 
@@ -73,10 +68,8 @@ _NOTHING, _LED = _encode(_Begun(Found.NOTHING)), _encode(_Begun(Found.LEAD))
 class CacheService:
     """The control process's part. `handlers` go to the `LinkServer`, `disconnected` to its hook."""
 
-    def __init__(self, max_bytes: int, max_entry: int, *, lease: float = LEASE, clock: Callable[[], float] = time.monotonic) -> None:
-        self.cache = MemoryCache(max_bytes, max_entry)
-        self.flights = Flights(lease)
-        self._clock = clock
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
 
     @property
     def handlers(self) -> Mapping[str, Callable[[object, bytes], bytes | Awaitable[bytes]]]:
@@ -85,50 +78,34 @@ class CacheService:
 
     def disconnected(self, peer: object) -> None:
         """A worker is gone: its leads end at once."""
-        self.flights.dead(peer)
+        self._shelf.dead(peer)
 
     def _begin(self, peer: object, payload: bytes) -> bytes | Awaitable[bytes]:
         call = _BEGIN.decode(payload)
-        now = self._clock()
-        value = self.cache.get(call.key, now)
-        if value is not None:
-            return _encode(_Begun(Found.ENTRY, value))
-        if not call.lead:
-            return _NOTHING
-        if self.flights.lead(call.key, call.token, peer, now):
-            return _LED
-        if call.wait <= 0:
-            return _NOTHING
-        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        value = self._shelf.look(call.key)
+        if value is None and call.lead:
+            if self._shelf.lead(call.key, call.token, peer):
+                return _LED
+            if call.wait > 0:
+                return self._waited(self._shelf.wait(call.key, call.token, peer, call.wait))
+        return _begun(value)
 
-        def wake(value: bytes | None) -> None:
-            if not future.done():
-                future.set_result(value)
-
-        self.flights.wait(call.key, call.token, peer, wake)
-        return self._wait(call, future, wake)
-
-    async def _wait(self, call: _Begin, future: "asyncio.Future[bytes | None]", wake: Wake) -> bytes:
-        timer = asyncio.get_running_loop().call_later(call.wait, wake, None)
-        try:
-            value = await future
-        finally:
-            timer.cancel()
-            self.flights.leave(call.key, call.token)
-        return _NOTHING if value is None else _encode(_Begun(Found.ENTRY, value))
+    async def _waited(self, waiting: Awaitable[bytes | None]) -> bytes:
+        return _begun(await waiting)
 
     def _put(self, peer: object, payload: bytes) -> bytes:
         call = _PUT.decode(payload)
-        self.cache.put(call.key, call.value, call.ttl, self._clock())
-        # Those who wait get it even if it is too large to be kept.
-        self.flights.deliver(call.key, call.value)
-        self.flights.release(call.key, call.token)
+        self._shelf.put(call.key, call.token, call.value, call.ttl)
         return b""
 
     def _abandon(self, peer: object, payload: bytes) -> bytes:
         call = _ABANDON.decode(payload)
-        self.flights.release(call.key, call.token)
+        self._shelf.release(call.key, call.token)
         return b""
+
+
+def _begun(value: bytes | None) -> bytes:
+    return _NOTHING if value is None else _encode(_Begun(Found.ENTRY, value))
 
 
 class RemoteStore:

@@ -15,6 +15,7 @@ from extproc.cli.common import add_source, load, source
 from extproc.config.load import Loaded
 from extproc.config.model import ExtProc
 from extproc.config.network import reached_by
+from extproc.config.urls import bracketed
 from extproc.control.gateway import Gateway, run
 from extproc.control.ports import obstacle
 from extproc.control.startup import faults
@@ -123,7 +124,7 @@ def _taken(loaded: Loaded, with_envoy: bool) -> list[str]:
 def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
     config = gateway.config
     listener = config.listener
-    host = f"[{listener.address}]" if ":" in listener.address else listener.address
+    host = bracketed(listener.address)
     shown = "127.0.0.1" if listener.address in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     url = f"http://{shown}:{listener.port}"
     required = gateway.keys_required

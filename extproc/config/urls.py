@@ -31,8 +31,13 @@ class ProviderUrl(Struct, frozen=True):
     @property
     def authority(self) -> str:
         """What `:authority` says: the host, and the port unless it is the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = bracketed(self.host)
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def bracketed(host: str) -> str:
+    """A name or an address as it stands before a port: IPv6 in brackets (RFC 3986, section 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def provider_url(provider: Provider) -> ProviderUrl:

@@ -19,6 +19,7 @@ import msgspec
 from aiohttp import web
 
 from extproc.cachestore.shared import CacheService
+from extproc.cachestore.shelf import Shelf
 from extproc.config.load import Loaded, format_problems
 from extproc.config.model import Config
 from extproc.config.urls import is_loopback
@@ -79,7 +80,7 @@ class Gateway:
         self._seen = self._last = self._look()
         self._own_run_dir = run_dir is None
         self._metrics = Metrics(VERSION)
-        self._cache = CacheService(*_cache_size(loaded))
+        self._cache = CacheService(Shelf(*_cache_size(loaded)))
         handlers = {**self._cache.handlers, JOURNAL: self._journal}
         self._link = LinkServer(
             str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._cache.disconnected
@@ -118,8 +119,8 @@ class Gateway:
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
         self._message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
         await self._link.start()
+        setup = msgspec.json.encode(setup_of(self.config, _cache_size(self._loaded))).decode()
         for index in range(self.config.workers):
-            setup = msgspec.json.encode(setup_of(self.config, _cache_size(self._loaded))).decode()
             command = [sys.executable, "-m", "extproc.worker", str(index), str(self.run_dir), str(self.state), setup]
             worker = Child(f"worker-{index}", command)
             self._workers.append(worker)

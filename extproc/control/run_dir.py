@@ -26,5 +26,5 @@ def sockets_folder(state: Path) -> Path:
         found = outside.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             # Somebody else was there first: the name can be guessed, and the folder not be trusted.
-            return Path(tempfile.mkdtemp(prefix="headgate-"))
+            return Path(tempfile.mkdtemp(prefix="headgate-", dir=outside.parent))
     return outside

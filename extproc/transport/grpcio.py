@@ -1,13 +1,12 @@
 """The transport on grpcio: `grpc.aio` with raw bytes and no (de)serialisers. It costs some ten times what the native one does."""
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import grpc
 
 from extproc.drive import Waiting
+from extproc.transport.endings import Endings
 from extproc.transport.seam import Methods, Opener, Refused, Session
 from extproc.transport.tls import Tls
 
@@ -18,14 +17,10 @@ _OPTIONS = [
     ("grpc.http2.max_ping_strikes", 0),
 ]
 
-_log = logging.getLogger(__name__)
-_endings: set[asyncio.Task[None]] = set()
-
-
 _STATUSES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def _process(open_session: Opener) -> Callable[[object, "grpc.aio.ServicerContext[bytes, bytes]"], Awaitable[None]]:
+def _process(open_session: Opener, endings: Endings) -> Callable[[object, "grpc.aio.ServicerContext[bytes, bytes]"], Awaitable[None]]:
     async def process(_: object, context: "grpc.aio.ServicerContext[bytes, bytes]") -> None:
         session: Session | None = None
         try:
@@ -40,40 +35,17 @@ def _process(open_session: Opener) -> Callable[[object, "grpc.aio.ServicerContex
         except Exception:  # noqa: BLE001 - the session has told what it was; Envoy, which puts our words into its log, is told no more than this
             await context.abort(grpc.StatusCode.INTERNAL, "broken off")
         finally:
-            # This task may be cancelled already (a hang-up cancels the RPC), so what is left has a task of its own.
             if session is not None:
-                _close(session)
+                endings.close(session)
 
     return process
 
 
-def _close(session: Session) -> None:
-    try:
-        rest = session.close()
-    except Exception:  # noqa: BLE001 - there is nobody left to answer, so a bug in an ending can only be told
-        _log.exception("the end of an exchange failed")
-    else:
-        if rest is not None:
-            _finish(rest)
-
-
-def _finish(rest: Waiting[None]) -> None:
-    async def ending() -> None:
-        try:
-            await rest
-        except Exception:  # noqa: BLE001 - the exchange is over: there is nobody left to answer, so a bug in its ending can only be told
-            _log.exception("the end of an exchange failed")
-
-    task = asyncio.get_running_loop().create_task(ending())
-    _endings.add(task)
-    task.add_done_callback(_endings.discard)
-
-
 class _Handlers(grpc.GenericRpcHandler):
-    def __init__(self, methods: Methods) -> None:
+    def __init__(self, methods: Methods, endings: Endings) -> None:
         # A call with one message each way is a stream of one.
         self._methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-            name: grpc.stream_stream_rpc_method_handler(_process(opener)) for name, opener in methods.items()
+            name: grpc.stream_stream_rpc_method_handler(_process(opener, endings)) for name, opener in methods.items()
         }
 
     def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
@@ -92,7 +64,8 @@ class Server:
     def __init__(self, address: str, methods: Methods, *, tls: Tls | None = None, shared: bool = False) -> None:
         """`address`: `unix:/path`, `127.0.0.1:50051`, `[::1]:50051`. `shared`: other processes may listen on the same port."""
         self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", int(shared))])
-        self._server.add_generic_rpc_handlers((_Handlers(methods),))
+        self._endings = Endings()
+        self._server.add_generic_rpc_handlers((_Handlers(methods, self._endings),))
         self._address = address
         self._credentials = _credentials(tls) if tls is not None else None
 
@@ -110,5 +83,4 @@ class Server:
     async def stop(self, grace: float) -> None:
         """See `seam.Server`."""
         await self._server.stop(grace)
-        if _endings:
-            await asyncio.wait(_endings, timeout=grace)
+        await self._endings.wait(grace)

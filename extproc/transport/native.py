@@ -6,12 +6,12 @@ windows bound how much that can be. While Envoy does not read what we write, not
 """
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
 
 from extproc.drive import Waiting
+from extproc.transport.endings import Endings
 from extproc.transport.http2.connection import Connection, Event
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
@@ -22,8 +22,6 @@ _BACKLOG = 1024
 _PATIENCE = 5.0
 _GOODBYE = 0.1
 _LIMITS = Limits()
-
-_log = logging.getLogger(__name__)
 
 
 class _Call:
@@ -134,15 +132,8 @@ class _Protocol(asyncio.Protocol):
     def _close(self, stream: Stream) -> None:
         call: _Call | None = stream.owner
         stream.owner = None
-        if call is None:
-            return
-        try:
-            rest = call.session.close()
-        except Exception:  # noqa: BLE001 - there is nobody left to answer, so a bug in an ending can only be told
-            _log.exception("the end of an exchange failed")
-        else:
-            if rest is not None:
-                self._server.see_out(rest)
+        if call is not None:
+            self._server.endings.close(call.session)
 
     def _flush(self) -> None:
         out = self._core.take()
@@ -207,7 +198,7 @@ class Server:
         self.limits = limits
         self.connections: set[_Protocol] = set()
         self._emptied = asyncio.Event()
-        self._endings: set[asyncio.Task[None]] = set()
+        self.endings = Endings()
         self._listening: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -234,8 +225,7 @@ class Server:
             for connection in list(self.connections):
                 connection.abort()
             await self._empty(_PATIENCE)
-        if self._endings:
-            await asyncio.wait(self._endings, timeout=grace)
+        await self.endings.wait(grace)
 
     async def _empty(self, within: float) -> bool:
         """Whether all connections are over within so many seconds."""
@@ -253,16 +243,3 @@ class Server:
         self.connections.discard(connection)
         if not self.connections:
             self._emptied.set()
-
-    def see_out(self, rest: Waiting[None]) -> None:
-        """Does what a session has left to do after its stream."""
-
-        async def ending() -> None:
-            try:
-                await rest
-            except Exception:  # noqa: BLE001 - there is nobody left to answer, so a bug in an ending can only be told
-                _log.exception("the end of an exchange failed")
-
-        task = asyncio.get_running_loop().create_task(ending())
-        self._endings.add(task)
-        task.add_done_callback(self._endings.discard)

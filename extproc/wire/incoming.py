@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from extproc.envoy.names import ATTRIBUTES
 from extproc.wire import scan
+from extproc.wire.encode import tag
 from extproc.wire.ext_proc_pb2 import ProcessingRequest
 
 
@@ -27,8 +28,8 @@ class Part(IntEnum):
 
 
 _PARTS = {part.name.lower(): part for part in Part}
-_BODIES = {part.value << 3 | 2: part for part in (Part.REQUEST_BODY, Part.RESPONSE_BODY)}
-_HEADS = {part.value << 3 | 2: part for part in (Part.REQUEST_HEADERS, Part.RESPONSE_HEADERS)}
+_BODIES = {tag(part)[0]: part for part in (Part.REQUEST_BODY, Part.RESPONSE_BODY)}
+_HEADS = {tag(part)[0]: part for part in (Part.REQUEST_HEADERS, Part.RESPONSE_HEADERS)}
 
 _BARE = b"B\x00"
 """An empty `metadata_context`, which Envoy sends where there is nothing to say beside the part itself."""

@@ -7,6 +7,7 @@ import pytest
 
 from extproc.cachestore.entry import Entry, Lead, Store
 from extproc.cachestore.local import LocalStore
+from extproc.cachestore.shelf import Shelf
 from extproc.drive import Waiting, begin
 from tests.cachestore.contract import CONTRACT, entry, key, lead_of
 
@@ -15,14 +16,15 @@ MIB = 1 << 20
 
 @pytest.mark.parametrize("rule", CONTRACT, ids=lambda rule: rule.__name__)
 async def test_contract(rule: Callable[[Store, Store], Awaitable[None]]) -> None:
-    store = LocalStore(8 * MIB, 2 * MIB)
+    shelf = Shelf(8 * MIB, 2 * MIB)
+    store = LocalStore(shelf)
     await rule(store, store)
     await asyncio.sleep(0.02)
-    assert all(not flight.waiters for flight in store._flights._flights.values())
+    assert not shelf.waiting
 
 
 def test_a_miss_a_put_and_a_hit_need_no_loop() -> None:
-    store = LocalStore(8 * MIB, 2 * MIB)
+    store = LocalStore(Shelf(8 * MIB, 2 * MIB))
     name = key()
     lead = begin(store.begin(name, lead=True, wait=10))
     assert isinstance(lead, Lead)
@@ -32,7 +34,7 @@ def test_a_miss_a_put_and_a_hit_need_no_loop() -> None:
 
 async def test_a_lead_that_does_nothing_is_taken_over_when_its_lease_is_over() -> None:
     now = 0.0
-    store = LocalStore(8 * MIB, 2 * MIB, lease=60, clock=lambda: now)
+    store = LocalStore(Shelf(8 * MIB, 2 * MIB, lease=60, clock=lambda: now))
     name = key()
     await lead_of(store.begin(name, lead=True, wait=0))
     now = 59.0
@@ -42,7 +44,8 @@ async def test_a_lead_that_does_nothing_is_taken_over_when_its_lease_is_over() -
 
 
 async def test_a_waiter_that_hangs_up_leaves_nothing_behind() -> None:
-    store = LocalStore(8 * MIB, 2 * MIB)
+    shelf = Shelf(8 * MIB, 2 * MIB)
+    store = LocalStore(shelf)
     name = key()
     await lead_of(store.begin(name, lead=True, wait=0))
     waiting = asyncio.create_task(store.begin(name, lead=True, wait=10))
@@ -50,4 +53,4 @@ async def test_a_waiter_that_hangs_up_leaves_nothing_behind() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert not store._flights._flights[name].waiters
+    assert not shelf.waiting

@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from extproc.cachestore.entry import Lead, Store, decode, encode
 from extproc.cachestore.shared import CacheService, RemoteStore
+from extproc.cachestore.shelf import Shelf
 from extproc.link.client import Link
 from extproc.link.server import LinkServer
 from tests.cachestore.contract import CONTRACT, entry, key, lead_of, took
@@ -27,7 +28,8 @@ class Scene:
         self.stores = [RemoteStore(link, timeout=0.5) for link in self.links]
 
     async def start_control(self, lease: float = 60.0) -> None:
-        self.service = CacheService(8 << 20, 2 << 20, lease=lease)
+        self.shelf = Shelf(8 << 20, 2 << 20, lease=lease)
+        self.service = CacheService(self.shelf)
         self.server = LinkServer(self.path, self.service.handlers, on_disconnect=self.service.disconnected)
         await self.server.start()
 
@@ -49,7 +51,7 @@ async def scene(socket_path: str) -> AsyncIterator[Scene]:
 async def test_contract(scene: Scene, rule: Callable[[Store, Store], Awaitable[None]]) -> None:
     await rule(*scene.stores)
     await asyncio.sleep(0.02)
-    assert all(not flight.waiters for flight in scene.service.flights._flights.values())
+    assert not scene.shelf.waiting
 
 
 async def test_a_dead_leader_frees_the_others_at_once(scene: Scene) -> None:

@@ -150,7 +150,7 @@ async def test_a_bug_in_an_end_is_told(local: Scene, caplog: pytest.LogCaptureFi
         raise ZeroDivisionError
 
     local.ending = bug
-    logger = logging.getLogger(f"extproc.transport.{local.kind}")
+    logger = logging.getLogger("extproc.transport")
     handler = Waiter()
     logger.addHandler(handler)
     try:

@@ -316,8 +316,9 @@ class Connection:
         queue = stream.queue
         while queue and not stream.held and not stream.outbox:
             what = queue.popleft()
-            stream.kept -= weight(what)
-            self._kept -= weight(what)
+            size = weight(what)
+            stream.kept -= size
+            self._kept -= size
             if isinstance(what, Refused):
                 # Only now: what had come before it was to be answered first.
                 self.finish(stream, what.status, what.text)
@@ -329,21 +330,20 @@ class Connection:
 
     def _arrived(self, stream: Stream, size: int) -> None:
         """Bytes of a stream. Both windows have to have had room for them."""
+        self._count(size)
         stream.window_in = left = stream.window_in - size
-        self._window = left_of_all = self._window - size
-        if left_of_all < self._low_tide_of_all:
-            self._count(0)
         if left < self._low_tide:
             if left < 0:
                 raise _Reset(stream.id, Code.FLOW_CONTROL_ERROR)
             self._replenish(stream)
 
     def _count(self, size: int) -> None:
-        """Bytes of no stream that is there."""
-        self._window -= size
-        if self._window < 0:
-            raise Broken(Code.FLOW_CONTROL_ERROR, "more than the connection's window")
-        self._replenish_all()
+        """Bytes of any stream, also of one that is not there."""
+        self._window = left = self._window - size
+        if left < self._low_tide_of_all:
+            if left < 0:
+                raise Broken(Code.FLOW_CONTROL_ERROR, "more than the connection's window")
+            self._replenish_all()
 
     def _replenish(self, stream: Stream) -> None:
         """Lets the other end send on, once it has used half of its window and what it sent is not waiting."""
