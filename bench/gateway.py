@@ -8,13 +8,11 @@ from bench.system import MODEL
 from extproc.control.keystore import KeyStore
 from extproc.keys import StoredKey
 
-_NONE: dict[str, Any] = {}
-
 
 def document(
-    provider: str, port: int, operator_port: int, *, routes: int, features: bool, cache: dict[str, Any] = _NONE
+    provider: str, port: int, operator_port: int, *, routes: int, features: bool, cache: int
 ) -> dict[str, Any]:  # fmt: skip
-    """`gateway.yaml`: one provider, `routes` models of which the last is the one that is asked for. `cache`: the filter's settings."""
+    """`gateway.yaml`: one provider, `routes` models of which the last is the one that is asked for. `cache`: its bytes."""
     others = [{"name": f"model-{number:05}", "targets": [f"mock/upstream-{number:05}"]} for number in range(routes - 1)]
     return {
         "providers": {"mock": {"dialect": "openai", "base_url": f"{provider}/v1", "key": "sk-provider-bench"}},
@@ -28,13 +26,13 @@ def document(
     }
 
 
-def _all(cache: dict[str, Any]) -> list[dict[str, Any]]:
+def _all(cache: int) -> list[dict[str, Any]]:
     rule = {
         "models": ["gpt-*"],
         "request": {"set": {"x-bench-route": "rule"}, "remove": ["x-app-name"]},
         "response": {"set": {"x-served-by": "bench"}},
     }
-    return [{"meter": {}}, {"auth": {"required": True}}, {"route": {}}, {"headers": {"rules": [rule]}}, {"cache": cache}]
+    return [{"meter": {}}, {"auth": {"required": True}}, {"route": {}}, {"headers": {"rules": [rule]}}, {"cache": {"max_bytes": cache}}]
 
 
 def fill_keys(state: Path, count: int) -> str:

@@ -57,6 +57,12 @@ class _Reading:
         self.rig = sample(rig)
 
 
+def _strangers(before: _Reading, after: _Reading) -> float:
+    """Processors that were busy with neither the system nor the rig."""
+    ours = sum(used(before.system, after.system).values()) + sum(used(before.rig, after.rig).values())
+    return max(0.0, (after.busy - before.busy - ours) / (after.at - before.at))
+
+
 class Stage:
     """Everything that runs while the benchmark measures, from `async with` to its end."""
 
@@ -119,13 +125,20 @@ class Stage:
                 before = _Reading(target.pids, rig)
                 result = msgspec.json.decode(await self._ask(b"\n"), type=Result)
                 after = _Reading(target.pids, rig)
+                strangers = _strangers(before, after)
+                await self._settle(target, after)
         except TimeoutError:
             raise LoadError(f"{name} in {cell.name}: no end of it after {_PATIENCE:g} s{self._log(name)}") from None
         except (LoadError, GoneError) as error:
             raise LoadError(f"{name} in {cell.name}: {error}{self._log(name)}") from None
         cpu, own = used(before.system, after.system), used(before.rig, after.rig)
-        strangers = (after.busy - before.busy - sum(cpu.values()) - sum(own.values())) / (after.at - before.at)
-        return Turn(round=number, cell=cell.name, system=name, result=result, cpu=cpu, rig=own, others=max(0.0, strangers))
+        return Turn(round=number, cell=cell.name, system=name, result=result, cpu=cpu, rig=own, others=strangers)
+
+    async def _settle(self, target: Target, after: _Reading) -> None:
+        """Lets those finish who still work for requests that have their answer: what they use belongs to this turn, not to the next."""
+        if target.later:
+            await asyncio.sleep(max(target.later.values()))
+            after.system |= sample({part: target.pids[part] for part in target.later})
 
     async def _ask(self, line: bytes) -> bytes:
         assert self._load.stdin is not None

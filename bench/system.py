@@ -25,6 +25,8 @@ class Target(Struct, frozen=True, kw_only=True):
     pids: dict[str, list[int]] = {}
     """Processes by the name of their part, such as `{"envoy": [12], "workers": [13, 14], "control": [11]}`. Children belong to the nearest
     ancestor that is named here, so a part that starts others may be named beside them. The whole of it is the system's process tree."""
+    later: dict[str, float] = {}
+    """Parts that work for a request after it was answered, and within how many seconds they have done that."""
 
 
 class System(Protocol):

@@ -19,6 +19,10 @@ from bench.system import System, Target
 from extproc.envoy.binary import arguments, find_envoy
 
 HOST = "127.0.0.1"
+_CACHE = 8 * 1024 * 1024
+"""So small that it is full soon: a cache that still grows is slower, and what it holds is not the worker's own."""
+_BOOKS = 1.1
+"""The control process collects once a second what the workers have written down."""
 
 
 class Direct:
@@ -97,13 +101,13 @@ class Noop(Envoy):
 class Headgate:
     """`headgate up`: Envoy with one thread, one worker, the control process."""
 
-    def __init__(self, name: str = "headgate", *, features: bool = True, keys: int = 10, routes: int = 100, cache: int = 0) -> None:
-        """`features`: callers' keys, header rules and the cache, beside routing and metering. `cache`: its bytes, if not the usual ones."""
+    def __init__(self, name: str = "headgate", *, features: bool = True, keys: int = 10, routes: int = 100, cache: int = _CACHE) -> None:
+        """`features`: callers' keys, header rules and the cache, beside routing and metering. `cache`: its bytes."""
         self.name = name
         self._features = features
         self._keys = keys
         self._routes = routes
-        self._cache = {"max_bytes": cache} if cache else {}
+        self._cache = cache
         self._process: Process | None = None
 
     async def start(self, provider: str, folder: Path) -> Target:
@@ -118,7 +122,7 @@ class Headgate:
         process = self._process = await spawn(command, folder, "headgate.log")
         target = Target(host=HOST, port=port, headers=headers)
         await _until_ready(self.name, target, process, folder / "headgate.log", seconds=120)
-        return Target(host=HOST, port=port, headers=headers, pids=_parts(process.pid))
+        return Target(host=HOST, port=port, headers=headers, pids=_parts(process.pid), later={"control": _BOOKS})
 
     async def stop(self) -> None:
         """See `System`."""
