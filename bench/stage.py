@@ -138,7 +138,9 @@ class Stage:
         """Lets those finish who still work for requests that have their answer: what they use belongs to this turn, not to the next."""
         if target.later:
             await asyncio.sleep(max(target.later.values()))
-            after.system |= sample({part: target.pids[part] for part in target.later})
+            # Of all parts: whose child a process is depends on who is named.
+            settled = sample(target.pids)
+            after.system |= {part: settled[part] for part in target.later}
 
     async def _ask(self, line: bytes) -> bytes:
         assert self._load.stdin is not None
