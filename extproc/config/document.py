@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
 
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
-MAX_NODES = 100_000
+MAX_NODES = 500_000
 
 # Both speak the same events; the one in C is some ten times as fast.
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -133,7 +133,7 @@ def _read(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise _Unreadable(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > MAX_BYTES:
-        raise _Unreadable(f"the file is larger than {MAX_BYTES // 1024} KiB; that is no configuration")
+        raise _Unreadable(f"the file is larger than {MAX_BYTES // 1024**2} MiB; that is no configuration")
     if content.startswith(_BOMS):
         raise _Unreadable("the file is in UTF-16; save it as UTF-8")
     try:
