@@ -38,6 +38,7 @@ def _all(cache: int) -> list[dict[str, Any]]:
 def fill_keys(state: Path, count: int) -> str:
     """Makes a caller's key in a state folder, and `count - 1` others of which only the hashes exist. Returns the key."""
     store = KeyStore(state)
-    others = (StoredKey(f"key-{number:07}", os.urandom(32), f"tenant-{number % 1000:03}") for number in range(1, count))
-    store.add_many(others)
+    # In order, so that SQLite's indexes of names and of digests grow at their ends: that saves a quarter of the time.
+    digests = sorted(os.urandom(32) for _ in range(1, count))
+    store.add_many(StoredKey(f"key-{number:07}", digest, f"tenant-{number % 1000:03}") for number, digest in enumerate(digests, 1))
     return store.create("bench", "bench")

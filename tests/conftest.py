@@ -6,6 +6,8 @@ from hypothesis import HealthCheck, settings
 # How long an example takes is the machine's business: one that is busy is no failure.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
+# For state machines, whose examples are few in an ordinary run: `make test ARGS='--hypothesis-profile=long -k TestModel'`.
+settings.register_profile("long", settings.get_profile("any-machine"), max_examples=5_000)
 
 pytest_plugins = ["tests.servers"]
 

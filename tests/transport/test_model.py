@@ -335,4 +335,6 @@ class Machine(RuleBasedStateMachine):
 
 
 TestModel = pytest.mark.timeout(400)(Machine.TestCase)  # which is how long it takes to make a failure small
-TestModel.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+# In sixty every rule has its turn, most of them two hundred times. For more of them there is the other profile: tests/conftest.py.
+EXAMPLES = settings().max_examples if settings.get_current_profile_name() == "long" else 60
+TestModel.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
