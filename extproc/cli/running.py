@@ -1,0 +1,145 @@
+"""What `headgate up` and `headgate serve` do: the gateway with an Envoy of its own, and without."""
+
+import argparse
+import asyncio
+import fcntl
+import os
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+
+import msgspec
+
+from extproc.cli.common import load, source
+from extproc.config.load import Loaded
+from extproc.config.model import ExtProc
+from extproc.config.network import reached_by
+from extproc.config.urls import bracketed
+from extproc.control.gateway import Gateway, run
+from extproc.control.ports import obstacle
+from extproc.control.startup import faults
+from extproc.envoy import names
+from extproc.ledger.collector import Busy
+from extproc.version import VERSION
+
+_OPEN_DOOR = """\
+there are no keys, so everybody who reaches that Envoy could use the gateway. Make a key (headgate keys create NAME); or, if only this
+machine can reach it, say --private; or, if something in front of it authenticates, `listener: {open: true}`."""
+
+_CURL = """curl -sS {url}/v1/chat/completions{auth} -H 'content-type: application/json' \\
+    -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'"""
+
+
+def run_gateway(given: argparse.Namespace, *, with_envoy: bool) -> int:
+    """Runs it to its end; the command's exit code."""
+    # Whatever is written from here on, logs and Envoy's configuration among it, is for the owner alone.
+    os.umask(0o077)
+    which = source(given)
+    if not with_envoy:
+        which = msgspec.structs.replace(which, private=given.private)
+    loaded = load(which)
+    if loaded is None or loaded.config is None:
+        return 2
+    wrong = faults(loaded.config)
+    if wrong:
+        print("\n".join(f"{which.path}: error: {fault}" for fault in wrong), file=sys.stderr)
+        return 2
+    state = which.state_folder(loaded.config)
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = _lock(state)
+    except BlockingIOError as error:
+        print(f"headgate: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"headgate: the state folder {state} cannot be used: {error.strerror}. Choose another with --state.", file=sys.stderr)
+        return 1
+    taken = _taken(loaded, with_envoy)
+    if taken:
+        print("\n".join(f"headgate: {line}" for line in taken), file=sys.stderr)
+        return 1
+    # Until there is something to end, Ctrl-C ends the process itself: Python's exception would come in the midst of asyncio's own start.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    print(f"Headgate {VERSION} is starting with {which.path} ...", file=sys.stderr)
+    try:
+        gateway = Gateway(which, loaded, with_envoy=with_envoy, run_dir=None if with_envoy else given.run_dir.absolute())
+        if not with_envoy and not (given.private or loaded.config.listener.open or gateway.keys_required):
+            print(f"headgate: {_OPEN_DOOR}", file=sys.stderr)
+            return 2
+        asyncio.run(run(gateway, lambda: print(_banner(gateway, loaded, with_envoy), flush=True)))
+    except (OSError, Busy, RuntimeError, sqlite3.Error) as error:
+        print(f"headgate: {error}", file=sys.stderr)
+        return 1
+    finally:
+        os.close(lock)
+    return 0
+
+
+def _lock(state: Path) -> int:
+    """Holds the state folder for this process. Raises `OSError` that names the process which has it."""
+    descriptor = os.open(state / "headgate.pid", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        other = os.read(descriptor, 32).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise BlockingIOError(
+            f"a gateway runs already on {state} (pid {other}). Stop it (kill {other}), or give this one another --state."
+        ) from None
+    os.truncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def _taken(loaded: Loaded, with_envoy: bool) -> list[str]:
+    config = loaded.config
+    assert config is not None
+    wanted = [("admin: {port: ...}", config.admin.address, config.admin.port)]
+    if with_envoy:
+        wanted.insert(0, ("listener: {port: ...}", config.listener.address, config.listener.port))
+    if (network := config.ext_proc) is not None:
+        wanted += [
+            ("ext_proc: {gate_port: ...}", network.address, network.gate_port),
+            ("ext_proc: {adapter_port: ...}", network.address, network.adapter_port),
+            ("ext_proc: {health_port: ...}", network.health_address or network.address, network.health_port),
+        ]
+    found = [(obstacle(address, port), setting) for setting, address, port in wanted if port]
+    return [f"{what}. Stop that, or set another one: `{setting}`." for what, setting in found if what is not None]
+
+
+def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
+    config = gateway.config
+    listener = config.listener
+    host = bracketed(listener.address)
+    shown = "127.0.0.1" if listener.address in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    url = f"http://{shown}:{listener.port}"
+    required = gateway.keys_required
+    who = "callers need a key" if required else f"no keys configured: {'anybody may call' if listener.open else 'this machine only'}"
+    lines = ["", f"Headgate {VERSION} is ready."]
+    if with_envoy:
+        lines.append(f"  callers    http://{host}:{listener.port}   ({who})")
+    else:
+        lines.append(f"  ext_proc   {names.gate_socket(str(gateway.run_dir), 0)}   ({who})")
+    if (network := config.ext_proc) is not None:
+        lines.append(f"  network    {_network(network)}")
+    lines.append(f"  operator   http://{config.admin.address}:{gateway.operator_port}/metrics")
+    lines.append(f"  providers  {', '.join(config.providers)}")
+    lines += [f"             {absent.name}: left out, {absent.reason}" for absent in loaded.absent if absent.kind == "provider"]
+    lines.append(f"  state      {gateway.state}")
+    if with_envoy:
+        auth = " -H 'authorization: Bearer YOUR_KEY'" if required else ""
+        lines += ["", "Try it:", "", "  " + _CURL.format(url=url, auth=auth, model=_a_model(loaded)), ""]
+    lines.append("Ctrl-C stops everything.")
+    return "\n".join(lines)
+
+
+def _network(network: ExtProc) -> str:
+    tls = "without TLS" if network.tls is None else "TLS" if network.tls.client_ca is None else "mutual TLS"
+    return f"{reached_by(network)}: {network.gate_port} (gate), {network.adapter_port} (adapter), {tls}; {network.health_port} (health)"
+
+
+def _a_model(loaded: Loaded) -> str:
+    assert loaded.config is not None
+    exact = [model.name for model in loaded.config.models if "*" not in model.name]
+    return exact[0] if exact else loaded.config.models[0].name.replace("*", "4o-mini")
