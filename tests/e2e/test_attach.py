@@ -16,14 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import anthropic
 import httpx
-import openai
 import pytest
 import yaml
 from aiohttp import web
 
 from extproc.envoy.binary import find_envoy
+from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.gateway import chat, message
 from tests.e2e.ports import free_port
 from tests.e2e.upstream import Demo, Scripted
@@ -200,19 +199,19 @@ def started(form: str, openai_provider: Demo, anthropic_provider: Demo, app: Scr
 
 
 def ask_openai(beside: Beside, model: str, text: str, stream: bool) -> str:
-    client = openai.OpenAI(base_url=f"{beside.url}/v1", api_key=KEY, max_retries=0)
-    if not stream:
-        return client.chat.completions.create(**chat(text, model)).choices[0].message.content or ""
-    chunks = client.chat.completions.create(**chat(text, model, stream=True))
-    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    with openai_sdk(beside.url, KEY) as client:
+        if not stream:
+            return client.chat.completions.create(**chat(text, model)).choices[0].message.content or ""
+        with client.chat.completions.create(**chat(text, model, stream=True)) as chunks:
+            return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
 
 def ask_anthropic(beside: Beside, model: str, text: str, stream: bool) -> str:
-    client = anthropic.Anthropic(base_url=beside.url, api_key=KEY, max_retries=0)
-    if not stream:
-        return "".join(block.text for block in client.messages.create(**message(text, model)).content if block.type == "text")
-    with client.messages.stream(**message(text, model)) as events:
-        return "".join(events.text_stream)
+    with anthropic_sdk(beside.url, KEY) as client:
+        if not stream:
+            return "".join(block.text for block in client.messages.create(**message(text, model)).content if block.type == "text")
+        with client.messages.stream(**message(text, model)) as events:
+            return "".join(events.text_stream)
 
 
 @pytest.mark.parametrize("ask", [ask_openai, ask_anthropic])

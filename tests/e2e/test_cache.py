@@ -17,13 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import anthropic
 import httpx
-import openai
 import pytest
 from aiohttp import web
 
 from tests.e2e.books import collected, journaled
+from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo, Scripted
@@ -267,8 +266,8 @@ def test_openai_streams_are_replayed_to_the_byte(site: Site, openai_provider: De
     assert second.content == first.content
     assert second.headers["content-type"] == first.headers["content-type"]
     assert second.content.endswith(b"data: [DONE]\n\n")
-    client = openai.OpenAI(base_url=f"{site.gateways[0].url}/v1", api_key="sk-of-alice", max_retries=0)
-    chunks = list(client.chat.completions.create(**question))
+    with openai_sdk(site.gateways[0].url, "sk-of-alice") as client:
+        chunks = list(client.chat.completions.create(**question))
     assert "Question" in "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert chunks[-1].choices or include_usage
     assert (chunks[-1].usage is not None) == include_usage
@@ -283,9 +282,11 @@ def test_anthropic_streams_are_replayed_to_the_byte(site: Site, anthropic_provid
     assert second.content == first.content
     finals = []
     for gateway, word in ((site.gateways[0], "miss"), (site.gateways[-1], "hit")):
-        client = anthropic.Anthropic(base_url=gateway.url, auth_token="sk-of-alice", max_retries=0)
-        # The SDK has no parameter for the temperature any more.
-        with client.messages.stream(**question, extra_body={"temperature": 0}) as stream:
+        with (
+            anthropic_sdk(gateway.url, None, auth_token="sk-of-alice") as client,
+            # The SDK has no parameter for the temperature any more.
+            client.messages.stream(**question, extra_body={"temperature": 0}) as stream,
+        ):
             assert stream.response.headers["x-headgate-cache"] == word
             assert "Question" in "".join(stream.text_stream)
             finals.append(stream.get_final_message())

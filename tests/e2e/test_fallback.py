@@ -3,11 +3,10 @@
 import json
 from typing import Any
 
-import anthropic
 import httpx
-import openai
 import pytest
 
+from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo
 
@@ -41,8 +40,8 @@ def check_attempts(openai_provider: Demo, anthropic_provider: Demo, gateway: Gat
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_openai_fails_anthropic_answers(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo, failure: str) -> None:
-    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="caller-secret", max_retries=0)
-    answer = client.chat.completions.create(**chat(f"Hello [demo@openai: {failure}]", "o-then-a"))
+    with openai_sdk(gateway.url, "caller-secret") as client:
+        answer = client.chat.completions.create(**chat(f"Hello [demo@openai: {failure}]", "o-then-a"))
     assert answer.choices[0].finish_reason == "stop"
     assert "Hello" in (answer.choices[0].message.content or "")
     assert answer.usage
@@ -52,8 +51,8 @@ def test_openai_fails_anthropic_answers(gateway: Gateway, openai_provider: Demo,
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_anthropic_fails_openai_answers(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo, failure: str) -> None:
-    client = anthropic.Anthropic(base_url=gateway.url, api_key="caller-secret", max_retries=0)
-    answer = client.messages.create(**message(f"Hello [demo@anthropic: {failure}]", "a-then-o"))
+    with anthropic_sdk(gateway.url, "caller-secret") as client:
+        answer = client.messages.create(**message(f"Hello [demo@anthropic: {failure}]", "a-then-o"))
     assert answer.stop_reason == "end_turn"
     assert answer.usage.output_tokens > 0
     check_attempts(openai_provider, anthropic_provider, gateway, ("second-o", "first-a"))
@@ -61,9 +60,9 @@ def test_anthropic_fails_openai_answers(gateway: Gateway, openai_provider: Demo,
 
 @pytest.mark.parametrize("failure", STREAM_FAILURES)
 def test_openai_stream_fails_anthropic_streams(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo, failure: str) -> None:
-    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="caller-secret", max_retries=0)
     request = chat(f"Hello [demo@openai: {failure}]", "o-then-a", stream=True, stream_options={"include_usage": True})
-    chunks = list(client.chat.completions.create(**request))
+    with openai_sdk(gateway.url, "caller-secret") as client:
+        chunks = list(client.chat.completions.create(**request))
     assert "Hello" in "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert chunks[-1].usage
     assert chunks[-1].usage.completion_tokens > 0
@@ -72,8 +71,10 @@ def test_openai_stream_fails_anthropic_streams(gateway: Gateway, openai_provider
 
 @pytest.mark.parametrize("failure", STREAM_FAILURES)
 def test_anthropic_stream_fails_openai_streams(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo, failure: str) -> None:
-    client = anthropic.Anthropic(base_url=gateway.url, api_key="caller-secret", max_retries=0)
-    with client.messages.stream(**message(f"Hello [demo@anthropic: {failure}]", "a-then-o")) as stream:
+    with (
+        anthropic_sdk(gateway.url, "caller-secret") as client,
+        client.messages.stream(**message(f"Hello [demo@anthropic: {failure}]", "a-then-o")) as stream,
+    ):
         text = "".join(stream.text_stream)
         final = stream.get_final_message()
     assert "Hello" in text
@@ -83,7 +84,7 @@ def test_anthropic_stream_fails_openai_streams(gateway: Gateway, openai_provider
 
 
 def test_every_target_fails(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo) -> None:
-    answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello [demo: status=503]", "o-then-a"))
+    answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello [demo: status=503]", "o-then-a"), verify=False)
     assert answer.status_code == 503
     assert answer.json()["error"]["request_id"] == answer.headers["x-request-id"]
     assert len(openai_provider.requests()) == len(anthropic_provider.requests()) == 1
@@ -91,7 +92,7 @@ def test_every_target_fails(gateway: Gateway, openai_provider: Demo, anthropic_p
 
 def test_a_line_for_each_failed_attempt_and_none_for_others(gateway: Gateway) -> None:
     def ask(text: str) -> str:
-        answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=chat(text, "o-then-a"))
+        answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=chat(text, "o-then-a"), verify=False)
         assert answer.status_code == 200
         return answer.headers["x-request-id"]
 
@@ -108,6 +109,6 @@ def test_a_line_for_each_failed_attempt_and_none_for_others(gateway: Gateway) ->
 @pytest.mark.parametrize("model", ["demo", "o-then-a"])
 def test_a_caller_names_no_cluster(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo, model: str) -> None:
     headers = {"x-headgate-cluster": "provider_a"}
-    httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", model), headers=headers).raise_for_status()
+    httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", model), headers=headers, verify=False).raise_for_status()
     assert "x-headgate-cluster" not in only(openai_provider)["headers"]
     assert anthropic_provider.requests() == []

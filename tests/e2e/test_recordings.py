@@ -20,6 +20,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from extproc.usage import Usage
 from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED, Exchange, data
 from tests.e2e.books import collected
+from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway
 from tests.e2e.replay import (
@@ -119,8 +120,8 @@ class Sdks(Struct):
 def sdks(gateway: Gateway) -> Iterator[Sdks]:
     """Both SDKs. Nothing is tried twice, so that what fails is seen."""
     with (
-        openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as o,
-        anthropic.Anthropic(base_url=gateway.url, api_key="none", max_retries=0, timeout=20) as a,
+        openai_sdk(gateway.url) as o,
+        anthropic_sdk(gateway.url, timeout=20) as a,
     ):
         yield Sdks(o, a)
 
@@ -268,7 +269,7 @@ def test_who_did_not_ask_for_usage_sees_none(
         stream = exchange.text.encode()
         providers[provider].handler = play_cut(stream, cuts(stream, 4))
         request = {"model": models[provider], "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
-        answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=request)
+        answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=request, verify=False)
         with about(exchange):
             chunks = data(answer.content)
             assert not any(chunk.get("usage") for chunk in chunks)

@@ -13,6 +13,7 @@ import pytest
 from anthropic.types import Message
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo
 
@@ -33,14 +34,14 @@ CALLS = [("weather", {"city": "Zürich"}), ("time", {"city": "東京"})]
 @pytest.fixture(scope="module")
 def o(gateway: Gateway) -> Iterator[openai.OpenAI]:
     """OpenAI's SDK."""
-    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as client:
+    with openai_sdk(gateway.url) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def a(gateway: Gateway) -> Iterator[anthropic.Anthropic]:
     """Anthropic's SDK."""
-    with anthropic.Anthropic(base_url=gateway.url, api_key="none", max_retries=0) as client:
+    with anthropic_sdk(gateway.url) as client:
         yield client
 
 
@@ -403,18 +404,17 @@ def test_no_key_and_a_wrong_key(tmp_path_factory: pytest.TempPathFactory, config
         made = closed.run("keys", "create", "somebody", str(closed.path))
         assert made.returncode == 0, made.stderr
         assert made.stdout
-        closed.until(lambda: httpx.get(f"{closed.url}/v1/models").status_code == 401, "keys are asked for")
-        o = openai.OpenAI(base_url=f"{closed.url}/v1", api_key="sk-wrong", max_retries=0)
-        a = anthropic.Anthropic(base_url=closed.url, api_key="sk-wrong", max_retries=0)
-        with pytest.raises(openai.AuthenticationError) as of_openai:
+        closed.until(lambda: httpx.get(f"{closed.url}/v1/models", verify=False).status_code == 401, "keys are asked for")
+        with openai_sdk(closed.url, "sk-wrong") as o, pytest.raises(openai.AuthenticationError) as of_openai:
             ask(o, "Hello", "demo")
-        with pytest.raises(anthropic.AuthenticationError) as of_anthropic:
+        with anthropic_sdk(closed.url, "sk-wrong") as a, pytest.raises(anthropic.AuthenticationError) as of_anthropic:
             ask(a, "Hello", "demo")
         check_id(of_openai.value)
         check_id(of_anthropic.value)
         key = made.stdout.strip()
-        assert ask(openai.OpenAI(base_url=f"{closed.url}/v1", api_key=key, max_retries=0), "Hello", "demo").choices
-        assert ask(anthropic.Anthropic(base_url=closed.url, api_key=key, max_retries=0), "Hello", "demo").content
+        with openai_sdk(closed.url, key) as o, anthropic_sdk(closed.url, key) as a:
+            assert ask(o, "Hello", "demo").choices
+            assert ask(a, "Hello", "demo").content
 
 
 def test_nobody_sees_the_providers_ids(o: openai.OpenAI, openai_provider: Demo) -> None:
