@@ -84,17 +84,17 @@ def count(gateway: Gateway) -> Iterator[Count]:
 
     It follows a second later, which is waited for once, after all tests.
     """
-    asked: dict[str, bytes] = {}
+    given: dict[str, bytes] = {}
 
     def take(*answers: httpx.Response) -> None:
-        asked.update((answer.headers["x-request-id"], answer.request.content[:200]) for answer in answers)
+        given.update((answer.headers["x-request-id"], answer.content[:200]) for answer in answers)
 
     yield take
-    books = collected(gateway, asked)
-    for id, question in asked.items():
+    books = collected(gateway, given)
+    for id, said in given.items():
         found = books[id]
         told = (found["input"], found["output"], found["outcome"], found["estimated"], found["partial"])
-        assert told == (7, 3, "complete", 0, 0), question
+        assert told == (7, 3, "complete", 0, 0), said
 
 
 def whole(body: bytes, headers: dict[str, str] | None = None, status: int = 200) -> Play:

@@ -3,6 +3,7 @@
 A wrong file is refused with its errors, and the old one serves on.
 """
 
+import asyncio
 import functools
 import json
 import os
@@ -24,7 +25,7 @@ from tests.e2e.upstream import Demo, Scripted
 
 WAYS = ("same", "translated", "several")
 # Two looks at the file, at a quarter of a second each, are what it takes; a busy machine is given more.
-SOON = 5.0
+SOON = 15.0
 
 
 async def mirror(request: web.Request) -> web.StreamResponse:
@@ -195,19 +196,35 @@ def test_a_new_provider_with_its_model(gateway: Gateway, config: dict[str, Any],
 
 
 def test_a_provider_goes_while_a_stream_of_it_runs(gateway: Gateway, config: dict[str, Any]) -> None:
-    with Traffic(gateway), Demo() as leaving, httpx.Client(verify=False, timeout=20) as client:
+    asked, over = [], threading.Event()
+
+    async def hold(request: web.Request) -> web.StreamResponse:
+        """A stream that ends when it is told; whatever is no stream is answered at once."""
+        if not json.loads(await request.read()).get("stream"):
+            message = {"role": "assistant", "content": "Hi"}
+            return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+        asked.append(request)
+        answer = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await answer.prepare(request)
+        await answer.write(b'data: {"choices":[{"index":0,"delta":{"content":"H"}}]}\n\n')
+        while not over.is_set():
+            await asyncio.sleep(0.02)
+        await answer.write(b'data: {"choices":[{"index":0,"delta":{"content":"i"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
+        return answer
+
+    with Traffic(gateway), Scripted(hold) as leaving, httpx.Client(verify=False, timeout=20) as client:
         providers = {**config["providers"], "leaving": {"dialect": "openai", "base_url": f"{leaving.url}/v1", "key": "sk-leaving"}}
         models = [{"name": "leaving", "targets": ["leaving/m"]}, {"name": "leaving-several", "targets": ["gone/x", "leaving/m"]}]
         gateway.write({**config, "providers": providers, "models": [*config["models"], *models]})
         url = f"{gateway.url}/v1/chat/completions"
         gateway.until(lambda: client.post(url, json=chat("Hello", "leaving")).status_code == 200, "it is there", SOON)
-        body = chat("Hello [demo: gap=0.4]", "leaving", stream=True)
-        several = chat("Hello [demo: gap=0.4]", "leaving-several", stream=True)
+        body, several = chat("Hello", "leaving", stream=True), chat("Hello", "leaving-several", stream=True)
         with client.stream("POST", url, json=body) as one, client.stream("POST", url, json=several) as other:
             assert (one.status_code, other.status_code) == (200, 200)
             gateway.write(config)
             gateway.until(lambda: client.post(url, json=chat("Hello", "leaving")).status_code == 404, "it is gone", SOON)
-            assert leaving.open()["open"] == 2
+            assert len(asked) == 2
+            over.set()
             assert one.read().endswith(b"data: [DONE]\n\n")
             assert other.read().endswith(b"data: [DONE]\n\n")
 
@@ -252,11 +269,11 @@ def test_a_file_that_is_half_written_or_away(gateway: Gateway, provider: Scripte
 
 def test_no_edit_is_lost(gateway: Gateway, provider: Scripted, streaming: Demo) -> None:
     """Neither one that comes while the one before is read, nor the last of many."""
-    for number in range(60):
+    for number in range(24):
         gateway.write(generation(f"edit-{number}", provider, streaming))
         # Not a wait for anything: edits at the pace of the gateway's own looks, which meet it at every moment of them.
         time.sleep(0.26 if number % 2 else 0.013 * (number % 20))
-    wait_for(gateway, "edit-59")
+    wait_for(gateway, "edit-23")
 
 
 def test_a_secrets_file(gateway: Gateway, config: dict[str, Any], provider: Scripted) -> None:
