@@ -1,4 +1,4 @@
-"""What all tests share: the `--update` flag, which writes golden files anew instead of comparing with them."""
+"""What all tests share: the `--update` flag, which writes golden files anew instead of comparing with them, and the order of files."""
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,3 +14,8 @@ pytest_plugins = ["tests.servers"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="write golden files anew")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole gateways first: their files take longest, and processes that run files side by side end together when short ones come last."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)

@@ -55,6 +55,7 @@ def config(openai_provider: Demo, anthropic_provider: Demo, scripted: Scripted) 
             "o": {"dialect": "openai", "base_url": f"{openai_provider.url}/v1", "key": "k"},
             "a": {"dialect": "anthropic", "base_url": f"{anthropic_provider.url}/v1", "key": "k"},
             "s": {"dialect": "openai", "base_url": f"{scripted.url}/v1", "key": "k"},
+            "hasty": {"dialect": "openai", "base_url": f"{openai_provider.url}/v1", "timeouts": {"first_byte": 0.5, "idle": 0.5}},
         },
         "models": [
             {"name": "o-only", "targets": ["o/first"]},
@@ -63,6 +64,7 @@ def config(openai_provider: Demo, anthropic_provider: Demo, scripted: Scripted) 
             {"name": "a-then-o", "targets": ["a/first", "o/second"]},
             {"name": "s-then-o", "targets": ["s/first", "o/second"]},
             {"name": "s-only", "targets": ["s/nobody-knows-this"]},
+            {"name": "hasty", "targets": ["hasty/first"]},
         ],
         "prices": PRICES,
         "filters": [{"meter": {}}, {"auth": {"keys": [key]}}, {"route": {}}, {"headers": {}}, {"cache": {}}],
@@ -300,12 +302,9 @@ def test_counting_tokens_is_not_billed(gateway: Gateway, anthropic_provider: Dem
     assert (found["input"], found["output"], found["cost"] or "0", found["outcome"]) == (0, 0, "0", "complete")
 
 
-def test_a_silent_provider_is_said_to_have_broken_off(tmp_path_factory: pytest.TempPathFactory, openai_provider: Demo) -> None:
-    provider = {"dialect": "openai", "base_url": f"{openai_provider.url}/v1", "timeouts": {"first_byte": 0.5, "idle": 0.5}}
-    config = {"providers": {"o": provider}, "models": [{"name": "demo", "targets": ["o"]}]}
-    with Gateway(folder(tmp_path_factory), config) as gateway:
-        id, _ = ask(gateway, "openai", chat("Then? [demo: tokens=50 silent=9]", stream=True))
-        found = settled(gateway, id)
+def test_a_silent_provider_is_said_to_have_broken_off(gateway: Gateway) -> None:
+    id, _ = ask(gateway, "openai", chat("Then? [demo: tokens=50 silent=9]", "hasty", stream=True))
+    found = settled(gateway, id)
     assert (found["outcome"], found["partial"], found["estimated"]) == ("provider_broke", 1, 1)
     assert found["output"] >= 8
 
