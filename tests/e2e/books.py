@@ -32,18 +32,18 @@ def journaled(gateway: Gateway, id: str) -> bool:
     return id in entries(gateway)
 
 
-def entry(gateway: Gateway, id: str, seconds: float = 15.0) -> Entry:
+def entry(gateway: Gateway, id: str, seconds: float = 30.0) -> Entry:
     """One request's entry, as soon as it is there."""
     return collected(gateway, [id], seconds)[id]
 
 
-def collected(gateway: Gateway, ids: Iterable[str], seconds: float = 15.0) -> dict[str, Entry]:
+def collected(gateway: Gateway, ids: Iterable[str], seconds: float = 30.0) -> dict[str, Entry]:
     """All entries, as soon as these are among them."""
     wanted = set(ids)
     return when(gateway, lambda found: wanted <= found.keys(), f"{len(wanted)} requests are in the ledger", seconds)
 
 
-def when(gateway: Gateway, true: Callable[[dict[str, Entry]], object], what: str, seconds: float = 15.0) -> dict[str, Entry]:
+def when(gateway: Gateway, true: Callable[[dict[str, Entry]], object], what: str, seconds: float = 30.0) -> dict[str, Entry]:
     """All entries, as soon as something is true of them."""
     found: dict[str, Entry] = {}
 

@@ -117,7 +117,7 @@ class Gateway:
                 raise AssertionError(f"waited {seconds:g} s until {what}; the log:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.02)
 
-    def ledger(self, by: str = "provider,model", *, requests: int | None = None, seconds: float = 12.0) -> list[dict[str, Any]]:
+    def ledger(self, by: str = "provider,model", *, requests: int | None = None, seconds: float = 30.0) -> list[dict[str, Any]]:
         """What `headgate usage` reports, once it has `requests` of them."""
         if requests is not None:
             # The command is asked once: each time it takes most of a second.
