@@ -18,6 +18,8 @@ import pytest
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo
 
+# What is promised is a second; a busy machine is given more.
+SOON = 10.0
 CLIENT = httpx.Client(verify=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
 FILE_KEY = "a-key-of-the-file"
 PLACES = [
@@ -140,10 +142,10 @@ def test_with_keys_any_host_will_do(keyed: Gateway, host: str) -> None:
 def test_keys_take_effect_while_the_gateway_runs(own: Gateway) -> None:
     assert ask(own).status_code == 200
     alice = create(own, "alice", "--tenant", "research")
-    own.until(lambda: ask(own).status_code == 401, "a key is asked for", 1.5)
+    own.until(lambda: ask(own).status_code == 401, "a key is asked for", SOON)
     assert ask(own, alice).status_code == 200
     bob = create(own, "bob")
-    own.until(lambda: ask(own, bob).status_code == 200, "bob's key is good", 1.5)
+    own.until(lambda: ask(own, bob).status_code == 200, "bob's key is good", SOON)
 
     listed = own.run("keys", "list", "gateway.yaml").stdout
     assert [line.split()[0] for line in listed.splitlines()] == ["NAME", "alice", "bob"]
@@ -151,19 +153,21 @@ def test_keys_take_effect_while_the_gateway_runs(own: Gateway) -> None:
     assert alice not in listed
 
     assert own.run("keys", "revoke", "alice", "gateway.yaml").returncode == 0
-    own.until(lambda: ask(own, alice).status_code == 401, "alice's key is worthless", 1.5)
+    own.until(lambda: ask(own, alice).status_code == 401, "alice's key is worthless", SOON)
     assert ask(own, bob).status_code == 200
     assert "revoked" in own.run("keys", "list", "gateway.yaml").stdout
     again = own.run("keys", "create", "alice", "gateway.yaml")
     assert (again.returncode, again.stdout) == (1, "")
 
     assert own.run("keys", "revoke", "bob", "gateway.yaml").returncode == 0
-    own.until(lambda: ask(own, bob).status_code == 401, "bob's key is worthless", 1.5)
+    own.until(lambda: ask(own, bob).status_code == 401, "bob's key is worthless", SOON)
     assert ask(own).status_code == 401, "revoking the last key must not open the gateway"
     assert own.run("keys", "revoke", "bob", "gateway.yaml").returncode == 1
 
-    rows = own.ledger("tenant,key", requests=5)
-    assert {("research", "alice"), ("bob", "bob")} <= {(row["tenant"], row["key"]) for row in rows}
+    def recorded() -> set[tuple[str, str]]:
+        return {(row["tenant"], row["key"]) for row in own.ledger("tenant,key")}
+
+    own.until(lambda: recorded() >= {("research", "alice"), ("bob", "bob")}, "both are in the ledger", 30)
     own.stop()
     for path in (path for path in [*own.state.rglob("*"), own.log] if path.is_file()):
         content = path.read_bytes()
@@ -346,7 +350,7 @@ def test_it_does_when_told_to(tmp_path: Path, config: dict[str, Any]) -> None:
         assert "anybody may call" in running.log.read_text()
         assert status(running, "evil.com", {"origin": "https://evil.com"}) == 200
         create(running, "alice")
-        running.until(lambda: status(running, "evil.com") == 401, "a key is asked for", 1.5)
+        running.until(lambda: status(running, "evil.com") == 401, "a key is asked for", SOON)
 
 
 def test_it_does_with_a_key(tmp_path: Path, config: dict[str, Any]) -> None:
