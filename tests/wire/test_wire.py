@@ -22,7 +22,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from extproc.values import BodyMode
-from extproc.wire.incoming import Incoming, Part
+from extproc.wire.incoming import Incoming, Part, piece
 from extproc.wire.outgoing import GO_ON, answer, packed, reply
 
 ATTRIBUTES = "envoy.filters.http.ext_proc"
@@ -55,6 +55,34 @@ PARTS = [
 def test_parts(message: ProcessingRequest, part: Part, body: bytes, end: bool) -> None:
     incoming = Incoming(bytes(message))
     assert (incoming.part, incoming.body, incoming.end) == (part, body, end)
+
+
+@given(st.binary(max_size=1100), st.booleans(), st.booleans(), st.sampled_from(["request_body", "response_body"]))
+@example(bytes(125), False, True, "response_body")
+@example(bytes(126), False, True, "response_body")
+@example(bytes(127), False, True, "response_body")
+@example(bytes(128), False, True, "response_body")
+@example(bytes(1024), False, True, "response_body")
+@example(bytes(1025), False, True, "response_body")
+@example(b"B\0", False, False, "response_body")
+def test_pieces(body: bytes, end: bool, bare: bool, part: str) -> None:
+    told = HttpBody(body=body, end_of_stream=end)
+    whole = ProcessingRequest(request_body=told) if part == "request_body" else ProcessingRequest(response_body=told)
+    message = bytes(whole) + (b"B\x00" if bare else b"")
+    plain = 0 < len(body) <= 1024 and bare and not end and part == "response_body"
+    assert piece(message) == (body if plain else None)
+    incoming = Incoming(message)
+    assert (incoming.part.name.lower(), incoming.body, incoming.end) == (part, body, end)
+
+
+@given(st.binary(min_size=1, max_size=300), st.integers(0, 305), st.integers(0, 255))
+def test_a_piece_that_is_damaged(body: bytes, at: int, value: int) -> None:
+    message = bytearray(bytes(ProcessingRequest(response_body=HttpBody(body=body))) + b"B\x00")
+    message[at % len(message)] = value
+    found = piece(bytes(message))
+    if found is not None:
+        told = ProcessingRequest.parse(bytes(message)).response_body
+        assert told is not None and found == told.body
 
 
 def test_headers() -> None:
