@@ -22,6 +22,10 @@ class Tap:
     """True: this tap wants only `start` and `end`, so events need not be cut out for it."""
     whole = True
     """False: of a body that is not a stream, this tap takes pieces as they come; so nothing is held back for it."""
+    late = False
+    """True: this tap looks on and changes nothing, so it may be given what has already gone to the client: events of a stream come later,
+    and several in one piece, in order, all of them before `end`. Where all taps are late, an event costs a fraction. False: each event
+    comes by itself, before the client has it."""
 
     def start(self, response: Response) -> None:
         """The response's head, before it goes to the client. Body events follow."""

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,11 +19,11 @@ from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
-from extproc.exchange import Exchange, Forward, Head
+from extproc.exchange import TOGETHER, Exchange, Forward, Head
 from extproc.transport.seam import Replies
 from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
-from extproc.wire.incoming import Incoming, Part
+from extproc.wire.incoming import Incoming, Part, piece
 from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply
 
 # Which statuses are worth another target is the route's to say (`retriable_status_codes`).
@@ -63,7 +63,7 @@ class _Way(NamedTuple):
     """Milliseconds for an attempt's first byte; empty where silence ends sooner."""
 
 
-_Step = Callable[[Exchange, Incoming], bytes]
+T = TypeVar("T")
 
 _PASS = GO_ON[Part.RESPONSE_BODY]
 
@@ -100,8 +100,12 @@ class GateSession:
 
     def receive(self, message: bytes) -> Replies | Waiting[Replies]:
         """One message from Envoy."""
+        exchange = self._exchange
+        if exchange is not None and exchange.keeps and (chunk := piece(message)) is not None and (kept := exchange.keep(chunk)):
+            due = time.monotonic() - self._told > TELL_EVERY
+            return self._guarded(self._catch_up, exchange, due) if due or kept >= TOGETHER else [_PASS]
         incoming = Incoming(message)
-        part, exchange = incoming.part, self._exchange
+        part = incoming.part
         if part is _REQUEST_BODY or part is _REQUEST_HEADERS:
             return begin(self._request(incoming))
         if exchange is not None:
@@ -209,9 +213,9 @@ class GateSession:
 
     # Responses: nothing waits.
 
-    def _guarded(self, step: _Step, exchange: Exchange, incoming: Incoming) -> Replies:
+    def _guarded(self, step: Callable[[Exchange, T], bytes], exchange: Exchange, given: T) -> Replies:
         try:
-            return [step(exchange, incoming)]
+            return [step(exchange, given)]
         except BrokenAnswer as error:
             _log.warning("request %s: %s", exchange.request.record.id, error)
             # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
@@ -280,6 +284,11 @@ class GateSession:
         if unchanged and metadata is _JOURNALLED:
             return _PASS_JOURNALLED
         return reply(incoming.part, body=None if unchanged else out, metadata=metadata)
+
+    def _catch_up(self, exchange: Exchange, tell: bool) -> bytes:
+        """The last piece was kept, as others before; now they are read."""
+        exchange.catch_up()
+        return reply(Part.RESPONSE_BODY, metadata=self._record(exchange)) if tell else _PASS
 
     def _take_use(self, exchange: Exchange, incoming: Incoming) -> None:
         """What the adapter says of the answer, aside."""

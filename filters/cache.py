@@ -152,6 +152,7 @@ class _Keep(Tap):
     """Follows an answer that may be worth keeping."""
 
     whole = False
+    late = True
 
     def __init__(self, cache: _Cache, key: bytes, lead: Lead | None) -> None:
         self._cache = cache

@@ -5,7 +5,7 @@ answer comes back the other way. Where both sides speak the same dialect none of
 Sans-IO: values in, values out; nothing here knows Envoy or gRPC.
 """
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from extproc.dialects.hub import Answer, Conversation, StreamEvent
 from extproc.dialects.sse import ServerSentEvent
@@ -44,9 +44,14 @@ class StreamUsage(Protocol):
     """True once the stream's own terminal event has passed: what ends before it broke off."""
     text: int
     """UTF-8 bytes of generated content seen so far, for estimates of what broke off."""
+    needle: ClassVar[bytes]
+    """Stands in every event that counts anything as used. What has it not may wait, and be fed later."""
 
     def feed(self, event: bytes) -> bool:
         """One event as raw bytes, its blank line included. True if `usage` changed."""
+
+    def feed_later(self, pieces: list[bytes]) -> None:
+        """Events that waited, in pieces of whole ones. The same as to `feed` each of them, at a fraction of the cost."""
 
 
 class Dialect(Protocol):

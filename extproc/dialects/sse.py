@@ -71,6 +71,15 @@ class Splitter:
         return blocks
 
 
+def split(stream: bytes) -> list[bytes]:
+    """A stream that is there whole, as raw events; the last one may lack its blank line."""
+    splitter = Splitter()
+    events = splitter.feed(stream)
+    if splitter.waiting:
+        events.append(splitter.pending)
+    return events
+
+
 def parse(block: bytes) -> ServerSentEvent | None:
     """One raw event read; None if it carries no data (a comment, a stray line)."""
     if block.startswith(b"data: ") and block.endswith(b"\n\n") and block.find(b"\n") == len(block) - 2 and block.find(b"\r") < 0:

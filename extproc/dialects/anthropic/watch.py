@@ -1,17 +1,19 @@
 """Usage of what passes through untouched: bytes are looked at before they are parsed."""
 
 import re
+from typing import ClassVar
 
 import msgspec
 from msgspec import Struct
 
 from extproc.dialects.anthropic.tokens import Tokens, count
-from extproc.dialects.glimpse import counter, data_of
+from extproc.dialects.glimpse import Texts, data_of
+from extproc.dialects.sse import split
 from extproc.usage import Usage
 
 _STOP = re.compile(rb'"type"\s*:\s*"message_stop"')
 
-_text = counter("text", "thinking", "partial_json")
+_texts = Texts("text", "thinking", "partial_json")
 
 
 class _Message(Struct):
@@ -47,6 +49,8 @@ class StreamUsage:
 
     __slots__ = ("_tokens", "finished", "model", "text", "usage")
 
+    needle: ClassVar[bytes] = b'"usage"'
+
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.model = ""
@@ -61,8 +65,17 @@ class StreamUsage:
         if event.find(b"message_stop") >= 0 and _STOP.search(event):
             self.finished = True
         else:
-            self.text += _text(event)
+            self.text += _texts.count(event)
         return False
+
+    def feed_later(self, pieces: list[bytes]) -> None:
+        """See `dialect.StreamUsage`."""
+        events = _texts.condense(pieces)
+        if events.find(b'"usage"') < 0 and events.find(b"message_stop") < 0:
+            self.text += _texts.count(events)
+            return
+        for event in split(b"".join(pieces)):
+            self.feed(event)
 
     def _count(self, event: bytes) -> bool:
         carrier = _carried(data_of(event))

@@ -1,15 +1,17 @@
 """Usage of what passes through untouched, in all of OpenAI's endpoints: bytes are looked at before they are parsed."""
 
 import re
+from typing import ClassVar
 
 import msgspec
 from msgspec import Struct
 
-from extproc.dialects.glimpse import counter, data_of
+from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.openai.tokens import Tokens, carried, has_usage
+from extproc.dialects.sse import split
 from extproc.usage import Usage
 
-_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
+_MODEL = re.compile(rb'"model"[ \t]*:[ \t]*"([^"\\\r\n]{1,200})"')
 _DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 _EMPTY = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
@@ -18,7 +20,7 @@ _TERMINAL = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed
 _WHOLE = re.compile(rb'"type"\s*:\s*"response\.[a-z_.]*(?:done|added|created|in_progress|completed|incomplete|failed)"')
 
 # Chat deltas, legacy completions (`text`), and the Responses API's `delta`.
-_text = counter("content", "reasoning_content", "reasoning", "refusal", "arguments", "text", "delta")
+_texts = Texts("content", "reasoning_content", "reasoning", "refusal", "arguments", "text", "delta")
 
 
 class _Chunk(Struct):
@@ -39,6 +41,9 @@ class StreamUsage:
 
     __slots__ = ("finished", "model", "text", "usage")
 
+    # Chunks before the last have `"usage":null`.
+    needle: ClassVar[bytes] = b'_tokens"'
+
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.model = ""
@@ -55,7 +60,7 @@ class StreamUsage:
         if event.find(b'"response.') >= 0 and _WHOLE.search(event):  # it repeats text that was counted as deltas
             self.finished = self.finished or _TERMINAL.search(event) is not None
         else:
-            self.text += _text(event)
+            self.text += _texts.count(event)
         if not has_usage(event):
             return False
         told = carried(data_of(event))
@@ -63,6 +68,15 @@ class StreamUsage:
             return False
         self.usage = told[0]
         return True
+
+    def feed_later(self, pieces: list[bytes]) -> None:
+        """See `dialect.StreamUsage`."""
+        events = _texts.condense(pieces)
+        if self.model and events.find(b"[DONE]") < 0 and not (events.find(b'"response.') >= 0 and _WHOLE.search(events)):
+            self.text += _texts.count(events)
+            return
+        for event in split(b"".join(pieces)):
+            self.feed(event)
 
 
 def is_usage_only(event: bytes) -> bool:
