@@ -14,6 +14,7 @@ from extproc.envoy.names import ATTRIBUTES
 from extproc.wire import scan
 from extproc.wire.encode import field, tag
 from extproc.wire.ext_proc_pb2 import ProcessingRequest
+from extproc.wire.layout import Layouts
 
 
 class Part(IntEnum):
@@ -75,6 +76,7 @@ def _aside(rest: bytes) -> _Aside:
 
 
 _remembered = lru_cache(maxsize=1024)(_aside)
+_layouts = Layouts()
 
 
 def _parse(data: bytes) -> ProcessingRequest:
@@ -163,12 +165,19 @@ class Incoming:
         """Headers, names in lower case as Envoy has them; repeated ones joined (RFC 9110 section 5.3, cookies: RFC 9113, 8.2.3)."""
         if self._pairs is None:
             try:
-                self._pairs = scan.headers(self._data, *self._span)
+                return self._scan(self._data, *self._span)
             except (scan.Unusual, IndexError):
                 self._read(self._data)
-        pairs = self._pairs or []
-        headers = dict(pairs)
-        return headers if len(headers) == len(pairs) else _joined(pairs)
+        return _joined(self._pairs or [])
+
+    @staticmethod
+    def _scan(data: bytes, at: int, stop: int) -> dict[str, str]:
+        known = _layouts.read(data, at, stop)
+        if known is not None:
+            return known
+        pairs = scan.headers(data, at, stop)
+        _layouts.meet(data, at, pairs)
+        return _joined(pairs)
 
     def attribute(self, name: str) -> str | float | None:
         """One of the attributes that the filter asks for, such as `xds.cluster_name`."""
@@ -180,10 +189,9 @@ class Incoming:
 
 
 def _joined(pairs: list[scan.Pair]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in pairs:
-        if name in headers:
-            headers[name] += ("; " if name == "cookie" else ", ") + value
-        else:
-            headers[name] = value
+    headers = dict(pairs)
+    if len(headers) < len(pairs):
+        headers = {}
+        for name, value in pairs:
+            headers[name] = headers[name] + scan.joint(name) + value if name in headers else value
     return headers

@@ -127,3 +127,8 @@ def text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def joint(name: str) -> str:
+    """What stands between the values of a repeated header (RFC 9110 section 5.3; cookies: RFC 9113 section 8.2.3)."""
+    return "; " if name == "cookie" else ", "
