@@ -5,7 +5,6 @@ nothing between attempts: all that it needs of the request is a `Call`, which th
 """
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -15,8 +14,13 @@ from extproc.answering import Answering, Terms, Told, choose
 from extproc.dialects import DIALECTS, splice
 from extproc.endpoints import CHAT_PATHS, STREAM_OPTIONS
 from extproc.errors import Fault, Reject
-from extproc.upstream import Upstream
+from extproc.upstream import Cut, Upstream
 from extproc.values import Kind, Target
+
+_READ = frozenset({"chat", "json"})
+"""Kinds of requests whose body is read."""
+_CUTS = 256
+"""Heads of other names of which it is remembered what becomes of them; for each provider."""
 
 
 class Call(Struct, frozen=True, omit_defaults=True):
@@ -31,7 +35,7 @@ class Call(Struct, frozen=True, omit_defaults=True):
     path: str
     """The client's, with its query."""
     headers: dict[str, str]
-    """The client's; only those that may cross to a provider at all."""
+    """The client's; only those that may cross to a provider at all. Empty where the gate itself makes the only attempt."""
     targets: tuple[Target, ...]
     rules: dict[str, str] = {}
     """What the gate's rules set: it crosses whatever its name, to providers of any dialect."""
@@ -54,7 +58,7 @@ class Outgoing(Struct, frozen=True):
 
     headers: dict[str, str]
     """To set, pseudo-headers included."""
-    remove: list[str]
+    remove: tuple[str, ...]
     body: bytes | None
     """None: the body stays as it is, to the byte."""
 
@@ -75,47 +79,74 @@ class Attempt:
         self.dropped: list[str] = []
         """What the provider's dialect could not express."""
 
-    def outgoing(self, seen: Mapping[str, str], body: bytes, *, original: bool = False) -> Outgoing:
-        """The request for this provider. `seen` is what Envoy holds: the original, or what an earlier attempt made of it.
+    def outgoing(self, seen: Mapping[str, str], body: bytes, *, ruled: tuple[str, ...] | None = None) -> Outgoing:
+        """The request for this provider. `seen` is what Envoy holds: what an earlier attempt made of it, perhaps, or for sure the
+        original, if `ruled` says which names the gate's rules are about. `Call.headers` are not needed then.
 
         Raises `Reject` when the client's body cannot be read, or loses something that a strict client wants kept.
         """
         call = self.call
-        raw = call.kind not in ("chat", "json")
-        new_body = None if raw else self._body(body)
-        passing = _passing(tuple(call.headers), self.same, call.kind == "raw", self.upstream.request.remove)
-        own = self._own(passing)
-        if new_body is not None:
-            own["content-length"] = str(len(new_body))
-            own["content-type"] = "application/json"
-        elif not raw:
-            own["content-length"] = str(len(body))
-        elif "content-length" in seen:
-            own["content-length"] = seen["content-length"]
+        new_body = self._body(body) if call.kind in _READ else None
+        key = (
+            tuple(seen),
+            tuple(call.headers) if ruled is None else None,
+            ruled,
+            tuple(call.rules),
+            call.kind,
+            self.same,
+            new_body is None,
+        )
+        cuts = self.upstream.cuts
+        cut = cuts.get(key)
+        if cut is None:
+            given = call.headers if ruled is None else crossing.those(tuple(seen), crossing.to_provider)
+            cut = self._cut([name for name in given if name not in (ruled or ())], seen, body, new_body)
+            if len(cuts) >= _CUTS:
+                cuts.clear()
+            cuts[key] = cut
+        own = self._own(cut.without, seen, body, new_body)
+        void = cut.void
         if "upgrade" in seen:
             own.update(_upgrade(seen))
-        if not original:
-            own = {name: value for name, value in call.headers.items() if name in passing} | own
-        changes = {name: value for name, value in own.items() if seen.get(name) != value}
-        return Outgoing(changes, list(_void(tuple(seen), passing, tuple(own))), new_body)
+            void = tuple(name for name in void if name not in own)
+        if ruled is None:
+            own = {name: value for name, value in call.headers.items() if name in cut.passing} | own
+        return Outgoing({name: value for name, value in own.items() if seen.get(name) != value}, void, new_body)
 
-    def _own(self, passing: tuple[str, ...]) -> dict[str, str]:
-        """The headers that we set, whatever the client's say. `passing`: names of those of the client's that go on."""
+    def _cut(self, given: Iterable[str], seen: Mapping[str, str], body: bytes, new_body: bytes | None) -> Cut:
+        """What becomes of the headers, which depends on names alone. `given`: those of the client's that may cross at all."""
         call, upstream = self.call, self.upstream
-        own = {**call.rules, "x-request-id": call.id}
-        if call.kind != "raw":
-            own.pop("accept-encoding", None)
-        for name, value in upstream.headers:
-            # What the client says about its dialect's version goes before our default for it; a credential is never the client's.
-            if name not in own and name not in passing:
-                own[name] = value
-        for name in upstream.request.remove:
-            own.pop(name, None)
+        # What is read has to be readable.
+        unread = () if call.kind == "raw" else ("accept-encoding",)
+        removed = {*upstream.request.remove, *unread}
+        passing = tuple(name for name in given if name not in removed and (self.same or crossing.to_other_provider(name)))
+        # What the client says about its dialect's version goes before our default for it; a credential is never the client's.
+        default = [name for name, _ in upstream.headers if name in passing and name not in call.rules]
+        without = tuple(name for name in (*default, *removed) if name in self._base())
+        own = self._own(without, seen, body, new_body)
+        void = tuple(name for name in seen if name not in passing and name not in own and may_remove(name))
+        return Cut(passing, without, void)
+
+    def _base(self) -> dict[str, str]:
+        return {**dict(self.upstream.headers), **self.call.rules, "x-request-id": self.call.id}
+
+    def _own(self, without: Iterable[str], seen: Mapping[str, str], body: bytes, new_body: bytes | None) -> dict[str, str]:
+        """The headers that we set, whatever the client's say, but for those of an upgrade."""
+        call, upstream = self.call, self.upstream
+        own = self._base()
+        for name in without:
+            del own[name]
         own.update(upstream.request.set)
         own[":path"] = upstream.path(call.path if self.same else CHAT_PATHS[upstream.dialect.name])
         own[":authority"] = upstream.authority
         if not self.same:
             own["content-type"] = own["accept"] = "application/json"
+        if new_body is not None:
+            own["content-type"] = "application/json"
+        if call.kind in _READ:
+            own["content-length"] = str(len(body if new_body is None else new_body))
+        elif "content-length" in seen:
+            own["content-length"] = seen["content-length"]
         return own
 
     def _body(self, body: bytes) -> bytes | None:
@@ -188,21 +219,6 @@ def may_remove(name: str) -> bool:
     routes take off themselves.
     """
     return name[0] != ":" and name != "x-forwarded-proto"
-
-
-@lru_cache(maxsize=512)
-def _passing(given: tuple[str, ...], same: bool, raw: bool, removed: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the client's headers that this provider gets, but for what we set."""
-    if not same:
-        given = tuple(filter(crossing.to_other_provider, given))
-    # What is read has to be readable.
-    return tuple(name for name in given if name not in removed and (raw or name != "accept-encoding"))
-
-
-@lru_cache(maxsize=512)
-def _void(seen: tuple[str, ...], passing: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
-    """What must not reach the provider of the headers that Envoy holds."""
-    return tuple(name for name in seen if name not in passing and name not in own and may_remove(name))
 
 
 def _malformed(error: Exception) -> Reject:

@@ -150,14 +150,14 @@ class Exchange:
         request.settle()
         # What Envoy holds is sent back only where a filter has changed it.
         edited = request.body if request.body is not held else None
-        self.call = call = self._call(request)
+        upstreams = [snapshot.upstreams[target.provider] for target in request.targets]
+        self.call = call = self._call(request, alone=len(upstreams) == 1)
         request.record.stream = call.stream
         given = request.headers
-        upstreams = [snapshot.upstreams[target.provider] for target in request.targets]
         if len(upstreams) == 1:
             (upstream,) = upstreams
             self._attempt = Attempt(call, request.targets[0], upstream, snapshot.config.limits.response_body)
-            outgoing = self._attempt.outgoing(given, request.body, original=True)
+            outgoing = self._attempt.outgoing(given, request.body, ruled=tuple(request.set_headers))
             if outgoing.body is None and edited is not None:
                 outgoing = msgspec.structs.replace(outgoing, body=edited)
             return Forward(call, outgoing, (upstream.cluster,), (upstream.timeouts,))
@@ -165,31 +165,26 @@ class Exchange:
         kept = {**call.headers, **call.rules, "content-length": str(len(request.body)), "x-request-id": call.id}
         outgoing = Outgoing(
             {name: value for name, value in kept.items() if given.get(name) != value},
-            [name for name in given if name not in kept and may_remove(name)],
+            tuple(name for name in given if name not in kept and may_remove(name)),
             edited,
         )
         clusters = tuple(upstream.cluster for upstream in upstreams)
         return Forward(call, outgoing, clusters, tuple(upstream.timeouts for upstream in upstreams))
 
-    def _call(self, request: Request) -> Call:
-        """What attempts are told of the request."""
+    def _call(self, request: Request, *, alone: bool) -> Call:
+        """What attempts are told of the request. `alone`: there is one only, of ours, which has the headers before it."""
         envelope = request.envelope if request.endpoint.buffered else None
-        given = request.headers
-        headers = {name: given[name] for name in those(tuple(given), to_provider)}
-        rules: dict[str, str] = {}
-        for name, value in request.set_headers.items():
-            headers.pop(name, None)
-            if value is not None:
-                rules[name] = value
+        given, ruled = request.headers, request.set_headers
+        crossing = () if alone else those(tuple(given), to_provider)
         return Call(
             id=request.record.id,
             generation=self.snapshot.generation,
             dialect=request.endpoint.dialect,
             kind=request.endpoint.kind,
             path=request.path,
-            headers=headers,
+            headers={name: given[name] for name in crossing if name not in ruled},
             targets=request.targets,
-            rules=rules,
+            rules={name: value for name, value in ruled.items() if value is not None},
             model=request.record.model,
             stream=envelope is not None and bool(envelope.stream),
             include_usage=envelope is not None and envelope.include_usage,

@@ -23,8 +23,9 @@ from extproc.exchange import TOGETHER, Exchange, Forward, Head
 from extproc.transport.seam import Replies
 from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
+from extproc.wire.encode import fields
 from extproc.wire.incoming import Incoming, Part, piece
-from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply
+from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply, together
 
 # Which statuses are worth another target is the route's to say (`retriable_status_codes`).
 _RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
@@ -55,12 +56,11 @@ _WANT_BODY = {
 class _Way(NamedTuple):
     """What Envoy is told of an ordered list of targets, whatever the request."""
 
-    metadata: bytes
-    """`packed`: who they are, where there are several."""
-    idle: str
-    """The longest silence of theirs: the route that has it."""
-    patience: str
-    """Milliseconds for an attempt's first byte; empty where silence ends sooner."""
+    headers: dict[str, str]
+    own: bytes
+    """Metadata of our own, ready: the client's dialect, the longest silence of the targets, which is the route that has it."""
+    others: bytes
+    """Metadata of others, `packed`: who the targets are, where there are several."""
 
 
 T = TypeVar("T")
@@ -77,13 +77,22 @@ _RESPONSE_HEADERS, _RESPONSE_BODY = Part.RESPONSE_HEADERS, Part.RESPONSE_BODY
 
 
 @lru_cache(maxsize=1024)
-def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...]) -> _Way:
+def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, *, upgrade: bool) -> _Way:
+    own = {names.DIALECT: dialect, names.IDLE: names.UPGRADED if upgrade else names.idle_key(timeouts)}
+    headers: dict[str, str] = {}
+    if len(clusters) > 1:
+        own[names.ADAPTER] = names.ADAPTER_ON
+        headers["x-envoy-max-retries"] = str(len(clusters) - 1)
+        headers["x-envoy-retry-on"] = _RETRY_ON
+    else:
+        headers[names.CLUSTER_HEADER] = clusters[0]
     first_byte = max(one.first_byte for one in timeouts)
     # Envoy's clock for silence runs before the first byte, too; and when this one runs out, Envoy stops that one for good
     # (UpstreamRequest::onPerTryTimeout), even in mid-answer. So it is wound only where it is the shorter one.
-    patience = str(int(first_byte * 1000)) if first_byte < max(map(names.silence, timeouts)) else ""
-    metadata = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if len(clusters) > 1 else b""
-    return _Way(metadata, names.idle_key(timeouts), patience)
+    if not upgrade and first_byte < max(map(names.silence, timeouts)):
+        headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(int(first_byte * 1000))
+    others = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if len(clusters) > 1 else b""
+    return _Way(headers, fields(own), others)
 
 
 class GateSession:
@@ -169,30 +178,18 @@ class GateSession:
 
     def _forward(self, exchange: Exchange, part: Part, forward: Forward) -> bytes:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
-        way = _way(forward.clusters, forward.timeouts)
-        own: dict[str, str | bytes] = {names.DIALECT: forward.call.dialect, names.RECORD: _encode(exchange.settle())}
-        headers = forward.outgoing.headers
+        call, outgoing = forward.call, forward.outgoing
+        way = _way(forward.clusters, forward.timeouts, call.dialect, upgrade="upgrade" in exchange.request.headers)
+        own: dict[str, str | bytes] = {names.RECORD: _encode(exchange.settle())}
         if len(forward.clusters) > 1:
-            own[names.ADAPTER] = names.ADAPTER_ON
-            own[names.CALL] = _encode(forward.call)
-            headers["x-envoy-max-retries"] = str(len(forward.clusters) - 1)
-            headers["x-envoy-retry-on"] = _RETRY_ON
-        else:
-            headers[names.CLUSTER_HEADER] = forward.clusters[0]
-        if "upgrade" in exchange.request.headers:
-            own[names.IDLE] = names.UPGRADED
-        else:
-            own[names.IDLE] = way.idle
-            if way.patience:
-                headers["x-envoy-upstream-rq-per-try-timeout-ms"] = way.patience
+            own[names.CALL] = _encode(call)
         self._told = time.monotonic()
         return reply(
             part,
-            headers=headers,
-            remove=forward.outgoing.remove,
-            body=forward.outgoing.body if part is _REQUEST_BODY else None,
-            metadata={names.NAMESPACE: own},
-            more=way.metadata,
+            headers=outgoing.headers | way.headers,
+            remove=outgoing.remove,
+            body=outgoing.body if part is _REQUEST_BODY else None,
+            more=together(names.NAMESPACE, own, way.own) + way.others,
             clear_route_cache=True,
             response_headers=part is _REQUEST_HEADERS,
         )

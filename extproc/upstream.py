@@ -1,6 +1,9 @@
 """A provider made ready: where it is, what it speaks, and the headers that it alone gets."""
 
-from msgspec import Struct
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from extproc.config.model import HeaderEdits, Provider, Timeouts
 from extproc.config.urls import provider_url
@@ -8,6 +11,17 @@ from extproc.crossing import CREDENTIALS
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
 from extproc.envoy.names import cluster_name
+
+
+class Cut(NamedTuple):
+    """What becomes of a request's headers at a provider. It depends on their names alone, and holds nothing but names."""
+
+    passing: tuple[str, ...]
+    """Those of the client's that go on, but for what is set."""
+    without: tuple[str, ...]
+    """What is not set, though by our rules or for this provider it would be."""
+    void: tuple[str, ...]
+    """What must not reach the provider of what Envoy holds."""
 
 
 class Upstream(Struct, frozen=True):
@@ -26,6 +40,8 @@ class Upstream(Struct, frozen=True):
     request: HeaderEdits
     response: HeaderEdits
     timeouts: Timeouts
+    cuts: dict[Hashable, Cut] = field(default_factory=dict)
+    """By whatever a cut depends on; `attempt` fills it, and bounds it. A client sends the same names with each request."""
 
     def path(self, client_path: str) -> str:
         """The provider's path for a client's: `/v1/chat/completions?x=1` becomes `/openai/v1/chat/completions?x=1`."""

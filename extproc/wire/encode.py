@@ -76,11 +76,17 @@ _SHORT = 32
 
 def struct(spaces: Mapping[str, Mapping[str, str | bytes]]) -> bytes:
     """A `Struct` of structs of text, or of its UTF-8. Short text is remembered: a dialect, a switch."""
-    parts = []
-    for space, texts in spaces.items():
-        inner = [_short(name, text) if len(text) <= _SHORT else _entry(name, _THREE, text) for name, text in texts.items()]
-        parts.append(_entry(space, _STRUCT, b"".join(inner)))
-    return b"".join(parts)
+    return b"".join([space(name, fields(texts)) for name, texts in spaces.items()])
+
+
+def space(name: str, content: bytes) -> bytes:
+    """An entry of a `Struct` that is a `Struct` itself."""
+    return _entry(name, _STRUCT, content)
+
+
+def fields(texts: Mapping[str, str | bytes]) -> bytes:
+    """A `Struct` of text."""
+    return b"".join([_short(name, text) if len(text) <= _SHORT else _entry(name, _THREE, text) for name, text in texts.items()])
 
 
 @lru_cache(maxsize=1024)

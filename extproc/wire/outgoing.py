@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct
 
 from extproc.values import BodyMode
-from extproc.wire.encode import field, mutation, number, struct, tag
+from extproc.wire.encode import field, fields, mutation, number, space, struct, tag
 from extproc.wire.incoming import Part
 
 Metadata = Mapping[str, Mapping[str, str | bytes]]
@@ -29,6 +29,11 @@ _CLEAR_ROUTE = number(5, 1)
 _CLEAR_BODY = field(_BODY, number(2, 1))
 # ProcessingMode
 _SEND = 1
+
+
+def together(namespace: str, texts: Mapping[str, str | bytes], ready: bytes) -> bytes:
+    """Metadata of one namespace (`reply`'s `more`): `texts`, and what `fields` made ready of others."""
+    return space(namespace, fields(texts) + ready)
 
 
 def packed(metadata: Mapping[str, Any]) -> bytes:
@@ -65,7 +70,7 @@ def reply(
     response_body: BodyMode = BodyMode.NONE,
     response_headers: bool = False,
 ) -> bytes:
-    """Go on, with changes: headers set and removed, the body replaced, dynamic metadata set (`more` is `packed`), modes overridden.
+    """Go on, with changes: headers set and removed, the body replaced, dynamic metadata set (`more`: made before), modes overridden.
 
     `response_headers` asks for the response's head, and says at the same time how bodies are to be sent: an override is a whole
     `ProcessingMode`, and a body mode left out of it means NONE. Without it, what is configured stays.
