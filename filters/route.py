@@ -25,6 +25,8 @@ class _Route:
     def __init__(self, environment: Environment) -> None:
         self._routes = environment.routes
         self._dialects = {name: upstream.dialect.name for name, upstream in environment.upstreams.items()}
+        # The first provider of each dialect, for requests that name neither a model nor a provider.
+        self._first = {dialect: name for name, dialect in reversed(self._dialects.items())}
 
     async def request(self, request: Request) -> Response | None:
         match request.endpoint.kind:
@@ -67,7 +69,7 @@ class _Route:
         if named is not None and named not in self._dialects:
             known = ", ".join(self._dialects)
             raise Reject(404, "provider_not_found", f"There is no provider {named!r} here; there are: {known}.")
-        provider = named or next((name for name, dialect in self._dialects.items() if dialect == request.endpoint.dialect), None)
+        provider = named or self._first.get(request.endpoint.dialect)
         if provider is None:
             message = f"No provider here speaks {request.endpoint.dialect!r}, so nobody can answer {request.path.partition('?')[0]}."
             raise Reject(404, "provider_not_found", message)

@@ -1,5 +1,6 @@
 """A kept answer, and what a store of them must do."""
 
+import itertools
 import secrets
 from typing import Protocol
 
@@ -36,7 +37,7 @@ class Lead(Struct, frozen=True):
     """The right, and the duty, to fetch an entry for everybody who waits for it: ends with `put` or `abandon`."""
 
     token: bytes
-    """16 random bytes: whose lead it is."""
+    """16 bytes like no others: whose lead it is."""
 
 
 class Store(Protocol):
@@ -58,9 +59,15 @@ class Store(Protocol):
         """Nothing came of it: ends the lead, and those who wait go on alone."""
 
 
+# A token has to be unlike all others, not hard to guess: whoever can speak to a store may do there what he likes. So the kernel is asked
+# for randomness once a process, not once a request.
+_process = secrets.token_bytes(10)
+_numbers = itertools.count()
+
+
 def new_lead() -> Lead:
     """A lead like no other."""
-    return Lead(secrets.token_bytes(16))
+    return Lead(_process + next(_numbers).to_bytes(6, "big"))
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,11 +1,13 @@
 """The memory cache of one worker: what every store must do, and that nothing of it waits without need."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from extproc.cachestore.entry import Entry, Lead, Store
+from extproc.cachestore.entry import Entry, Lead, Store, new_lead
 from extproc.cachestore.local import LocalStore
 from extproc.cachestore.shelf import Shelf
 from extproc.drive import Waiting, begin
@@ -54,3 +56,13 @@ async def test_a_waiter_that_hangs_up_leaves_nothing_behind() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert not shelf.waiting
+
+
+def test_leads_are_like_no_others() -> None:
+    tokens = {new_lead().token for _ in range(1000)}
+    assert len(tokens) == 1000
+    assert {len(token) for token in tokens} == {16}
+    # Other processes count as well, but each under its own name.
+    script = "from extproc.cachestore.entry import new_lead; print(new_lead().token.hex())"
+    told = {subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True).stdout for _ in range(2)}
+    assert len(told) == 2

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from extproc import HeaderEdits, Response, Tap
-from filters.headers import Headers, Rule
+from extproc.config.model import Model
+from filters.headers import Headers, Rule, _Headers
 from tests.scene import environment, head, request, run
 
 
@@ -56,3 +58,17 @@ def test_which_models(models: tuple[str, ...], route: str, applies: bool) -> Non
     rule = Rule(models=models, request=edits(set={"x-a": "1"}))
     for _ in range(2):
         assert applied(route, rule)[0] == ({"x-a": "1"} if applies else {})
+
+
+def test_a_model_that_is_not_configured() -> None:
+    """Somebody else's filter has routed."""
+    assert applied("their-own", Rule(models=("their-*",), request=edits(set={"x-a": "1"})))[0] == {"x-a": "1"}
+    assert applied("their-own", Rule(models=("gpt",), request=edits(set={"x-a": "1"})))[0] == {}
+
+
+def test_models_that_the_same_rules_are_for_share_what_is_made_of_them() -> None:
+    models = tuple(Model(name=f"model-{number}", targets=("openai",)) for number in range(1000))
+    scene = msgspec.structs.replace(environment(), config=msgspec.structs.replace(environment().config, models=models))
+    handler = Headers(rules=(Rule(request=edits(set={"x-a": "1"})), Rule(models=("model-7*",)), Rule(models=("model-9",)))).open(scene)
+    assert isinstance(handler, _Headers)
+    assert (len(handler._edits), len(handler._made)) == (1001, 3)
