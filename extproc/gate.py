@@ -23,9 +23,9 @@ from extproc.exchange import TOGETHER, Exchange, Forward, Head
 from extproc.transport.seam import Replies
 from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
-from extproc.wire.encode import fields
+from extproc.wire.encode import entry, fields, space
 from extproc.wire.incoming import Incoming, Part, piece
-from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply, together
+from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply
 
 # Which statuses are worth another target is the route's to say (`retriable_status_codes`).
 _RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
@@ -180,16 +180,16 @@ class GateSession:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
         call, outgoing = forward.call, forward.outgoing
         way = _way(forward.clusters, forward.timeouts, call.dialect, upgrade="upgrade" in exchange.request.headers)
-        own: dict[str, str | bytes] = {names.RECORD: _encode(exchange.settle())}
+        own = way.own + entry(names.RECORD, _encode(exchange.settle()))
         if len(forward.clusters) > 1:
-            own[names.CALL] = _encode(call)
+            own += entry(names.CALL, _encode(call))
         self._told = time.monotonic()
         return reply(
             part,
             headers=outgoing.headers | way.headers,
             remove=outgoing.remove,
             body=outgoing.body if part is _REQUEST_BODY else None,
-            more=together(names.NAMESPACE, own, way.own) + way.others,
+            more=space(names.NAMESPACE, own) + way.others,
             clear_route_cache=True,
             response_headers=part is _REQUEST_HEADERS,
         )

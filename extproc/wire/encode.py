@@ -86,7 +86,12 @@ def space(name: str, content: bytes) -> bytes:
 
 def fields(texts: Mapping[str, str | bytes]) -> bytes:
     """A `Struct` of text."""
-    return b"".join([_short(name, text) if len(text) <= _SHORT else _entry(name, _THREE, text) for name, text in texts.items()])
+    return b"".join([_short(name, text) if len(text) <= _SHORT else entry(name, text) for name, text in texts.items()])
+
+
+def entry(name: str, text: str | bytes) -> bytes:
+    """An entry of a `Struct` that is text."""
+    return _entry(name, _THREE, text)
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct
 
 from extproc.values import BodyMode
-from extproc.wire.encode import field, fields, mutation, number, space, struct, tag
+from extproc.wire.encode import field, mutation, number, struct, tag
 from extproc.wire.incoming import Part
 
 Metadata = Mapping[str, Mapping[str, str | bytes]]
@@ -31,11 +31,6 @@ _CLEAR_BODY = field(_BODY, number(2, 1))
 _SEND = 1
 
 
-def together(namespace: str, texts: Mapping[str, str | bytes], ready: bytes) -> bytes:
-    """Metadata of one namespace (`reply`'s `more`): `texts`, and what `fields` made ready of others."""
-    return space(namespace, fields(texts) + ready)
-
-
 def packed(metadata: Mapping[str, Any]) -> bytes:
     """Metadata of any shape, made once and sent many times (`reply`'s `more`)."""
     made = Struct()
@@ -43,9 +38,12 @@ def packed(metadata: Mapping[str, Any]) -> bytes:
     return made.SerializeToString()
 
 
+# Trailers have a mutation of their own, which nobody needs. (A look-up in an enumeration costs more than all the rest of `_response`.)
+_TRAILERS = Part.REQUEST_TRAILERS
+
+
 def _response(part: Part, common: bytes) -> bytes:
-    # Trailers have a mutation of their own, which nobody needs.
-    return field(_ARMS[part], b"" if part >= Part.REQUEST_TRAILERS else field(_ONE, common))
+    return field(_ARMS[part], b"" if part >= _TRAILERS else field(_ONE, common))
 
 
 GO_ON: dict[Part, bytes] = {part: _response(part, b"") for part in Part}
