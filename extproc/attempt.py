@@ -5,6 +5,7 @@ nothing between attempts: all that it needs of the request is a `Call`, which th
 """
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -14,13 +15,11 @@ from extproc.answering import Answering, Terms, Told, choose
 from extproc.dialects import DIALECTS, splice
 from extproc.endpoints import CHAT_PATHS, STREAM_OPTIONS
 from extproc.errors import Fault, Reject
-from extproc.upstream import Cut, Upstream
+from extproc.upstream import Upstream
 from extproc.values import Kind, Target
 
 _READ = frozenset({"chat", "json"})
 """Kinds of requests whose body is read."""
-_CUTS = 256
-"""Heads of other names of which it is remembered what becomes of them; for each provider."""
 
 
 class Call(Struct, frozen=True, omit_defaults=True):
@@ -63,6 +62,23 @@ class Outgoing(Struct, frozen=True):
     """None: the body stays as it is, to the byte."""
 
 
+class Cut(NamedTuple):
+    """What becomes of a request's headers at a provider. It depends on their names alone, and holds nothing but names."""
+
+    passing: tuple[str, ...]
+    """Those of the client's that go on, but for what is set."""
+    without: tuple[str, ...]
+    """What is not set, though by our rules or for this provider it would be."""
+    void: tuple[str, ...]
+    """What must not reach the provider of what Envoy holds."""
+
+
+_cuts: dict[tuple[object, ...], Cut] = {}
+"""By all names that a cut depends on. A client sends the same with each request."""
+_CUTS = 512
+"""Cuts that are remembered; then all of them are forgotten, and soon made again."""
+
+
 class Attempt:
     """One attempt at one target."""
 
@@ -87,23 +103,15 @@ class Attempt:
         """
         call = self.call
         new_body = self._body(body) if call.kind in _READ else None
-        key = (
-            tuple(seen),
-            tuple(call.headers) if ruled is None else None,
-            ruled,
-            tuple(call.rules),
-            call.kind,
-            self.same,
-            new_body is None,
-        )
-        cuts = self.upstream.cuts
-        cut = cuts.get(key)
+        given = tuple(call.headers) if ruled is None else None
+        key = (tuple(seen), given, ruled, tuple(call.rules), call.kind, self.same, new_body is None, self.upstream.names)
+        cut = _cuts.get(key)
         if cut is None:
-            given = call.headers if ruled is None else crossing.those(tuple(seen), crossing.to_provider)
-            cut = self._cut([name for name in given if name not in (ruled or ())], seen, body, new_body)
-            if len(cuts) >= _CUTS:
-                cuts.clear()
-            cuts[key] = cut
+            crossed = call.headers if ruled is None else crossing.those(tuple(seen), crossing.to_provider)
+            cut = self._cut([name for name in crossed if name not in (ruled or ())], seen, body, new_body)
+            if len(_cuts) >= _CUTS:
+                _cuts.clear()
+            _cuts[key] = cut
         own = self._own(cut.without, seen, body, new_body)
         void = cut.void
         if "upgrade" in seen:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc import Reject
+from extproc import attempt as attempt_module
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.config.model import HeaderEdits, HeaderRules, Provider
 from extproc.crossing import CREDENTIALS, to_provider
@@ -303,8 +304,19 @@ def test_what_a_provider_gets_whatever_was_sent_and_whatever_is_left_of_an_attem
     # Told in either way what may cross.
     alone = Attempt(msgspec.structs.replace(call, headers={}), target, made.upstream, MOST)
     fresh = alone.outgoing(seen, body, ruled=tuple(rules))
+    assert alone.outgoing(seen, body, ruled=tuple(rules)) == fresh
     assert sent(seen, body, made.outgoing(seen, body))[0] == sent(seen, body, fresh)[0]
     wanted = plainly(made, seen, body, fresh.body)
     assert sent(seen, body, fresh)[0] == wanted
     before = {**seen, **left}
     assert sent(before, body, made.outgoing(before, body))[0] == wanted
+
+
+def test_what_is_remembered_of_heads_is_bounded_and_holds_names_alone() -> None:
+    for number in range(attempt_module._CUTS + 10):
+        seen = head(authorization="Bearer hg-callers", **{f"x-{number}": "theirs"})
+        headers, _ = sent(seen, b"{}", attempt(seen=seen).outgoing(seen, b"{}", ruled=()))
+        assert (headers[f"x-{number}"], headers["authorization"]) == ("theirs", "Bearer sk-openai")
+    kept = repr(attempt_module._cuts)
+    assert 0 < len(attempt_module._cuts) <= attempt_module._CUTS
+    assert not any(value in kept for value in ("theirs", "sk-openai", "hg-callers"))
