@@ -12,7 +12,7 @@ import time
 import msgspec
 
 from extproc.answering import Answering, BrokenAnswer
-from extproc.attempt import Attempt, Call
+from extproc.attempt import Attempt, Call, taken_off
 from extproc.dialects import DIALECTS
 from extproc.engine import Engine
 from extproc.envoy import names
@@ -184,8 +184,8 @@ class AdapterSession:
     def _release(self, end: bool) -> Replies:
         """The head, and a reply to each body message that waits for one."""
         answering, attempt = self._answering, self._attempt
-        headers, remove = attempt.response_headers(self._headers)
-        remove += answering.voids
+        headers, withheld = attempt.response_headers(self._headers)
+        remove = withheld + answering.voids
         headers.update(answering.headers)
         out = b"".join(self._out) if end or answering.stream or not answering.rewrites else b""
         if out or end:
@@ -194,10 +194,10 @@ class AdapterSession:
         if whole and self._owed:
             headers["content-length"] = str(len(out))
         elif answering.mode != BodyMode.NONE:
-            remove.append("content-length")
+            remove += ("content-length",)
         headers[":status"] = str(answering.status)
         headers = {name: value for name, value in headers.items() if self._headers.get(name) != value}
-        remove = [name for name in dict.fromkeys(remove) if name in self._headers and name not in headers]
+        remove = taken_off(tuple(self._headers), remove, tuple(headers))
         replies = [reply(Part.RESPONSE_HEADERS, headers=headers, remove=remove, metadata=self._use())]
         replies += [_CLEARED] * (self._owed - 1)
         if self._owed:

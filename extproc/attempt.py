@@ -5,6 +5,7 @@ nothing between attempts: all that it needs of the request is a `Call`, which th
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -208,18 +209,32 @@ class Attempt:
             most=self._most,
         )
 
-    def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
         """What to set and what to take off the provider's response headers before a client sees them."""
         edits = self.upstream.response
-        remove = list(crossing.others(tuple(seen), crossing.to_caller if self.same else crossing.to_other_caller))
-        if seen.get(":status") == "101" and "connection" in remove:
-            # Without `connection: upgrade` an upgrade is none (RFC 9110, section 7.8).
-            remove.remove("connection")
-        remove += [name for name in edits.remove if name in seen and name not in remove]
         headers = dict(edits.set)
         if self.dropped:
             headers["x-headgate-dropped"] = _list(self.dropped)
-        return headers, remove
+        return headers, _withheld(tuple(seen), self.same, seen.get(":status") == "101", edits.remove)
+
+
+# A provider's answers have all the same names in the same order, so what becomes of them is remembered for a whole head.
+
+
+@lru_cache(maxsize=512)
+def _withheld(seen: tuple[str, ...], same: bool, upgraded: bool, removed: tuple[str, ...]) -> tuple[str, ...]:
+    """What no client gets of a provider's headers. `removed`: by the provider's edits."""
+    withheld = crossing.others(seen, crossing.to_caller if same else crossing.to_other_caller)
+    if upgraded:
+        # Without `connection: upgrade` an upgrade is none (RFC 9110, section 7.8).
+        withheld = tuple(name for name in withheld if name != "connection")
+    return (*withheld, *(name for name in removed if name in seen and name not in withheld))
+
+
+@lru_cache(maxsize=512)
+def taken_off(seen: tuple[str, ...], remove: tuple[str, ...], set_: tuple[str, ...]) -> tuple[str, ...]:
+    """What is to be removed from a head: those of `remove` that are there and not set anyway, once each."""
+    return tuple(name for name in dict.fromkeys(remove) if name in seen and name not in set_)
 
 
 def may_remove(name: str) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.answering import Answering, BrokenAnswer
-from extproc.attempt import Attempt, Call, Outgoing, may_remove
+from extproc.attempt import Attempt, Call, Outgoing, may_remove, taken_off
 from extproc.config.model import Timeouts
 from extproc.crossing import those, to_provider
 from extproc.dialects import DIALECTS
@@ -26,7 +26,7 @@ from extproc.filter import Handler, Tap
 from extproc.ledger.record import Record
 from extproc.relayed import Relayed
 from extproc.snapshot import Snapshot
-from extproc.tally import tally
+from extproc.tally import forecast, tally
 from extproc.use import Use
 from extproc.values import BodyMode, Request, Response, Target
 
@@ -51,7 +51,7 @@ class Head(Struct, frozen=True):
 
     mode: BodyMode
     headers: dict[str, str]
-    remove: list[str]
+    remove: tuple[str, ...]
 
 
 class Exchange:
@@ -201,7 +201,7 @@ class Exchange:
         status = int(headers.get(":status", "0"))
         self.cluster, self.attempts = cluster, attempts
         set_headers: dict[str, str] = {}
-        remove: list[str] = []
+        remove: tuple[str, ...] = ()
         if local or self.call is None:
             response = Response(status, {}, origin="envoy")
             self.request.record.error = local or "local_reply"
@@ -221,25 +221,25 @@ class Exchange:
         response.target = self._target() if attempts or not local else None
         self._follow(response)
         if self._answering is not None:
-            if self._following and mode and not response.stream and any(tap.whole for tap in self._following):
+            if mode and not response.stream and any(tap.whole for tap in self._following):
                 self._held = []
             if self._answering.rewrites or response.stream or self._held is not None:
-                remove.append("content-length")
+                remove += ("content-length",)
         if response.status != status:
             set_headers[":status"] = str(response.status)
         for name, value in response.headers.items():
             if value is None:
-                remove.append(name)
+                remove += (name,)
             elif headers.get(name) != value:
                 set_headers[name] = value
-        return Head(mode, set_headers, [name for name in dict.fromkeys(remove) if name in headers and name not in set_headers])
+        return Head(mode, set_headers, taken_off(tuple(headers), remove, tuple(set_headers)) if remove else ())
 
-    def _attempted(self, call: Call, status: int, headers: Mapping[str, str]) -> tuple[Answering, dict[str, str], list[str]]:
+    def _attempted(self, call: Call, status: int, headers: Mapping[str, str]) -> tuple[Answering, dict[str, str], tuple[str, ...]]:
         """How a provider's answer is read, and what its head says to the attempt: headers to set, and to take off."""
         attempt = self._attempt
         if attempt is None:
             self.relayed = True
-            return Relayed(status, headers, DIALECTS[call.dialect], raw=call.kind == "raw"), {}, []
+            return Relayed(status, headers, DIALECTS[call.dialect], raw=call.kind == "raw"), {}, ()
         answering = attempt.answering(status, headers)
         set_headers, remove = attempt.response_headers(headers)
         if answering.rewrites:
@@ -404,4 +404,7 @@ class Exchange:
 
     def settle(self) -> Record:
         """The record, brought up to what is known now."""
-        return tally(self.request, self.response, self._answering, time.perf_counter() - self._started)
+        duration = time.perf_counter() - self._started
+        if self.response is None:
+            return forecast(self.request, duration)
+        return tally(self.request, self.response, self._answering, duration)

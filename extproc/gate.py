@@ -25,7 +25,7 @@ from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
 from extproc.wire.encode import entry, fields, space
 from extproc.wire.incoming import Incoming, Part, piece
-from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply
+from extproc.wire.outgoing import GO_ON, Metadata, answer, aside, packed, reply
 
 # Which statuses are worth another target is the route's to say (`retriable_status_codes`).
 _RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
@@ -93,6 +93,12 @@ def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str
         headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(int(first_byte * 1000))
     others = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if len(clusters) > 1 else b""
     return _Way(headers, fields(own), others)
+
+
+@lru_cache(maxsize=512)
+def _head(headers: tuple[tuple[str, str], ...], remove: tuple[str, ...], mode: BodyMode) -> bytes:
+    """The reply to an answer's head, of which nearly always the same is changed as of the one before."""
+    return reply(_RESPONSE_HEADERS, headers=dict(headers), remove=remove, response_body=mode, response_headers=mode is not BodyMode.NONE)
 
 
 class GateSession:
@@ -238,14 +244,12 @@ class GateSession:
             self._take_use(exchange, incoming)
         if incoming.end and (body := exchange.fill()):
             return self._instead(exchange, seen, head, body)
-        return reply(
-            incoming.part,
-            headers=head.headers,
-            remove=head.remove,
-            metadata=self._record(exchange),
-            response_body=head.mode,
-            response_headers=head.mode is not BodyMode.NONE,
-        )
+        told = _head(tuple(head.headers.items()), head.remove, head.mode)
+        if exchange.relayed:
+            return told + aside(self._record(exchange))
+        # Of a single target Envoy has known from the start who answers, and the head says nothing else that it does not see itself.
+        self._told = time.monotonic()
+        return told
 
     def _instead(self, exchange: Exchange, seen: dict[str, str], head: Head, body: bytes) -> bytes:
         """An answer of ours in place of one without a body; what may cross of its head stays."""

@@ -1,5 +1,7 @@
 """What the ledger is told of a request: its record, brought up to what is known by now, at any moment of its life."""
 
+from copy import copy
+
 from extproc.answering import Answering
 from extproc.ledger.record import Outcome, Record
 from extproc.usage import broken_off
@@ -9,33 +11,44 @@ _ENVOY_LOST_WORKER = "ext_proc_"
 """Begins Envoy's word for an attempt whose worker died: another one than this, which lives to hear it."""
 
 
-def tally(request: Request, response: Response | None, answering: Answering | None, duration: float) -> Record:
-    """The record of `request`, changed in place. `response`: None before there is one. `duration`: seconds since it began."""
-    record = request.record
+def forecast(request: Request, duration: float) -> Record:
+    """What is told of a request on its way to a provider, for the case that this worker does not live to tell more: who is asked first,
+    and, where that is the only one, what an answer costs at least. `ledger.access_log` believes it if Envoy saw an answer begin.
+    """
+    record, targets = copy(request.record), request.targets
     record.tenant, record.key = request.identity.tenant, request.identity.key
     record.duration = duration
-    if response is None:
-        # Who is asked first, for the case that this worker does not live to see the answer.
-        if request.targets:
-            record.provider, record.target = request.targets[0].provider, request.targets[0].model
-        return record
-    target = response.target
+    record.metered = request.endpoint.kind == "chat"
+    if targets:
+        record.provider, record.target = targets[0].provider, targets[0].model
+    if record.metered and len(targets) == 1 and (least := broken_off(None, len(request.body), 0)) is not None:
+        record.usage, record.estimated = least, True
+    return record
+
+
+def tally(request: Request, response: Response, answering: Answering | None, duration: float) -> Record:
+    """The record of `request`, changed in place. `duration`: seconds since it began."""
+    record, target = request.record, response.target
+    record.tenant, record.key = request.identity.tenant, request.identity.key
+    record.duration = duration
     record.provider, record.target = (target.provider, target.model) if target is not None else ("", "")
     record.status, record.answered, record.attempts = response.status, response.answered, response.attempts
+    usage = response.usage
+    if usage is not None:
+        record.usage, record.estimated = usage, response.estimated
     if answering is not None:
         record.error = answering.error or record.error
         # It is paid for by what it generates: every conversation, and whatever else has generated something.
         generates = request.endpoint.kind == "chat" or answering.text > 0
-        record.metered = generates or response.usage is not None
-    else:
-        generates = False
-    if response.usage is not None:
-        record.usage, record.estimated = response.usage, response.estimated
-    if generates and answering is not None and not (response.usage is not None and answering.finished):
-        _guess(record, request, response, answering)
-    record.outcome = _outcome(response, record.error)
-    record.partial = record.outcome in ("client_closed", "provider_broke", "killed") and bool(record.provider)
+        record.metered = generates or usage is not None
+        if generates and not (usage is not None and answering.finished):
+            _guess(record, request, response, answering)
+    record.outcome = outcome = _outcome(response, record.error)
+    record.partial = outcome in _PARTIAL and target is not None
     return record
+
+
+_PARTIAL = ("client_closed", "provider_broke", "killed")
 
 
 def _guess(record: Record, request: Request, response: Response, answering: Answering) -> None:

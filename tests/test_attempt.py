@@ -200,7 +200,7 @@ def test_a_providers_own_edits() -> None:
         "server": "cloudflare",
         "date": "now",
     }
-    assert one.response_headers(answer) == ({"x-served": "yes"}, ["set-cookie", "server", "x-ratelimit-limit"])
+    assert one.response_headers(answer) == ({"x-served": "yes"}, ("set-cookie", "server", "x-ratelimit-limit"))
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
@@ -254,7 +254,7 @@ def test_headers_of_another_dialect_stay_behind() -> None:
         "anthropic-ratelimit-tokens-limit": "5",
         "retry-after": "1",
     }
-    assert attempt("anthropic", "claude").response_headers(answer)[1] == ["request-id", "anthropic-ratelimit-tokens-limit"]
+    assert attempt("anthropic", "claude").response_headers(answer)[1] == ("request-id", "anthropic-ratelimit-tokens-limit")
 
 
 def test_a_call_survives_its_journey() -> None:

@@ -265,7 +265,7 @@ def test_a_client_that_gives_up_before_the_answer() -> None:
 def test_envoys_own_replies_pass(local: str, status: str) -> None:
     made = started(exchange(Told("a", [])))
     found = made.answer({":status": status, "content-type": "application/json", "content-length": "9"}, local=local, cluster="", attempts=0)
-    assert (found.mode, found.headers, found.remove) == (BodyMode.NONE, {}, [])
+    assert (found.mode, found.headers, found.remove) == (BodyMode.NONE, {}, ())
     record = ended(made).settle()
     assert (record.outcome, record.error, record.status, record.usage, record.estimated) == ("error", local, int(status), Usage(), False)
 

@@ -72,6 +72,8 @@ def test_one_target() -> None:
     assert "headgate.targets" not in reply.metadata
     record = record_of(reply)
     assert (record.id, record.model, record.route, record.provider, record.target) == ("r-1", "gpt", "gpt", "openai", "gpt")
+    # What an answer costs at least, if this worker dies in the middle of it.
+    assert (record.usage, record.estimated, record.metered) == (Usage(input=-(-len(BODY) // 4)), True, True)
 
 
 def test_several_targets() -> None:
@@ -87,6 +89,8 @@ def test_several_targets() -> None:
     call = msgspec.json.decode(own["call"])
     assert [target["provider"] for target in call["targets"]] == ["openai", "anthropic"]
     assert "whatever" not in own["call"]
+    # What an answer costs is for the attempts to tell.
+    assert record_of(reply).usage == Usage()
     groups = reply.metadata["headgate.targets"]["priority_groups"]
     assert groups == [
         {"name": "0", "clusters": [{"cluster_name": "provider_openai", "weight": 1}]},
@@ -213,7 +217,7 @@ def test_what_is_in_the_journal_envoy_need_not_hear(tmp_path: Path, works: bool)
     _, session = gate(scene)
     asked(session)
     body = msgspec.json.encode(ANSWER)
-    assert record_of(one(session, response_headers({**JSON, "content-length": str(len(body))}))).status == 200
+    assert one(session, response_headers({**JSON, "content-length": str(len(body))})).metadata == {}
     last = one(session, response_body(body))
     if works:
         # And what it has heard, it need not write down.

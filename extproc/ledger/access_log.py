@@ -10,7 +10,8 @@ One JSON object a line, with these keys (`extproc.envoy.access_log` writes them)
 
 A number may come as text and any key may be absent, null or `-`. A line becomes an entry only if the worker stays silent for some
 seconds. `use` counts only if its cluster is the one that answered, and its attempt the last: a failed attempt's usage is never taken
-for the answer's. Nor is the gate's guess at who would answer, where it had not seen the answer.
+for the answer's. Nor is the gate's guess at who would answer, where it had not seen the answer, or at what that would cost, where there
+was none.
 """
 
 import time
@@ -78,6 +79,8 @@ def read_line(text: bytes, providers: Mapping[str, str] | None = None) -> Line |
         return Line(record, counts=True)
     record.outcome, record.partial = "killed", True
     record.attempts = attempts or seen
+    if not seen and not 0 < record.status < 400:
+        record.usage, record.estimated = Usage(), False
     use = _use(line)
     if use is not None and use.cluster == cluster and use.attempt in (0, attempts):
         _take_use(record, use)

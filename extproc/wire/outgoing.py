@@ -86,6 +86,11 @@ def reply(
     return response + _mode(request_body, response_body) if response_headers else response
 
 
+def aside(metadata: Metadata) -> bytes:
+    """Dynamic metadata to go with a reply that is made already: to protobuf, a message in two parts is one."""
+    return field(_METADATA, struct(metadata))
+
+
 def answer(status: int, headers: Mapping[str, str], body: bytes, *, details: str, metadata: Metadata | None = None) -> bytes:
     """An immediate response: Envoy answers the client with it, and asks nobody else. `details` end up in the access log."""
     immediate = field(_ONE, number(1, status)) + field(_TWO, mutation(headers, ())) + field(_THREE, body) + field(_FIVE, details.encode())

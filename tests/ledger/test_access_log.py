@@ -120,6 +120,16 @@ def test_a_guess_at_who_would_answer_is_no_witness() -> None:
     assert (found.provider, found.outcome) == ("", "killed")
 
 
+@pytest.mark.parametrize(("status", "counts"), [(200, True), (0, False), (500, False)])
+def test_a_guess_at_the_cost_stands_if_an_answer_had_begun(status: int, counts: bool) -> None:
+    guess = {"id": "r1", "time": 1.0, "provider": "second", "target": "m", "usage": {"input": 9}, "estimated": True}
+    found = read(record=json.dumps(guess), use=None, attempts=1, status=status)
+    assert (found.provider, found.usage, found.estimated) == ("second", Usage(input=9) if counts else Usage(), counts)
+    # What was seen of an answer stands, whatever became of it.
+    seen = read(record=json.dumps({**guess, "attempts": 1}), use=None, attempts=1, status=status)
+    assert (seen.usage, seen.estimated) == (Usage(input=9), True)
+
+
 @pytest.mark.parametrize(("outcome", "cache"), [("rejected", ""), ("complete", "hit")])
 def test_the_gate_s_own_answer_was_whole(outcome: str, cache: str) -> None:
     told = {"id": "r1", "time": 1.0, "provider": "first", "outcome": outcome, "cache": cache, "usage": {"input": 4}}
