@@ -392,9 +392,7 @@ def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     """The way of an answer with this head."""
     if terms.raw:
         return Untouched(status)
-    if "content-encoding" not in headers:
-        return _choose(status, headers, terms)
-    encoding = headers["content-encoding"].strip().lower()
+    encoding = headers.get("content-encoding", "").strip().lower()
     if encoding in ("", "identity"):
         return _choose(status, headers, terms)
     if encoding in _PACKED:

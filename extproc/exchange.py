@@ -219,9 +219,9 @@ class Exchange:
         response.attempts = attempts
         # Envoy may have refused it before anybody was asked.
         response.target = self._target() if attempts or not local else None
-        self._follow(response)
+        wanted_whole = self._follow(response)
         if self._answering is not None:
-            if mode and not response.stream and any(tap.whole for tap in self._following):
+            if wanted_whole and mode and not response.stream:
                 self._held = []
             if self._answering.rewrites or response.stream or self._held is not None:
                 remove += ("content-length",)
@@ -348,12 +348,17 @@ class Exchange:
         if self.request.endpoint.dialect == "anthropic":
             response.headers["request-id"] = self.request.record.id
 
-    def _follow(self, response: Response) -> None:
+    def _follow(self, response: Response) -> bool:
+        """The taps see the head. Whether one of them wants a body whole."""
         self.response = response
         self.request.record.first_byte = time.perf_counter() - self._started
+        whole = False
         for tap in reversed(self._taps):
             tap.start(response)
-        self._following = [tap for tap in reversed(self._taps) if not tap.passes]
+            if not tap.passes:
+                self._following.append(tap)
+                whole = whole or tap.whole
+        return whole
 
     def _tap(self, events: list[bytes]) -> list[bytes]:
         for tap in self._following:

@@ -1,10 +1,10 @@
 """What the ledger is told of a request: its record, brought up to what is known by now, at any moment of its life."""
 
-from copy import copy
+from msgspec.structs import replace
 
 from extproc.answering import Answering
 from extproc.ledger.record import Outcome, Record
-from extproc.usage import broken_off
+from extproc.usage import Usage, broken_off
 from extproc.values import Request, Response
 
 _ENVOY_LOST_WORKER = "ext_proc_"
@@ -15,15 +15,20 @@ def forecast(request: Request, duration: float) -> Record:
     """What is told of a request on its way to a provider, for the case that this worker does not live to tell more: who is asked first,
     and, where that is the only one, what an answer costs at least. `ledger.access_log` believes it if Envoy saw an answer begin.
     """
-    record, targets = copy(request.record), request.targets
-    record.tenant, record.key = request.identity.tenant, request.identity.key
-    record.duration = duration
-    record.metered = request.endpoint.kind == "chat"
-    if targets:
-        record.provider, record.target = targets[0].provider, targets[0].model
-    if record.metered and len(targets) == 1 and (least := broken_off(None, len(request.body), 0)) is not None:
-        record.usage, record.estimated = least, True
-    return record
+    identity, targets = request.identity, request.targets
+    generates = request.endpoint.kind == "chat"
+    least = broken_off(None, len(request.body), 0) if generates and len(targets) == 1 else None
+    return replace(
+        request.record,
+        tenant=identity.tenant,
+        key=identity.key,
+        provider=targets[0].provider if targets else "",
+        target=targets[0].model if targets else "",
+        usage=least or Usage(),
+        estimated=least is not None,
+        metered=generates,
+        duration=duration,
+    )
 
 
 def tally(request: Request, response: Response, answering: Answering | None, duration: float) -> Record:

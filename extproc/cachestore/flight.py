@@ -57,12 +57,15 @@ class Flights:
         if flight is not None:
             flight.waiters.pop(token, None)
 
-    def deliver(self, key: bytes, value: bytes) -> None:
-        """Gives a value to all who wait for it. The lead stays: whoever has it ends it with `release`."""
+    def deliver(self, key: bytes, token: bytes, value: bytes) -> None:
+        """Gives a value to all who wait for it, and ends the lead, if it is that of this token; whoever else has it ends it later."""
         flight = self._flights.get(key)
-        if flight is not None:
-            waiters, flight.waiters = flight.waiters, {}
-            _wake(waiters, value)
+        if flight is None:
+            return
+        waiters, flight.waiters = flight.waiters, {}
+        if flight.token == token:
+            del self._flights[key]
+        _wake(waiters, value)
 
     def release(self, key: bytes, token: bytes) -> None:
         """Ends the lead of this token, or its waiting. Those who wait for a lead that ends go on with nothing."""

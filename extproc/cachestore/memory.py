@@ -44,11 +44,13 @@ class MemoryCache:
 
     def put(self, key: bytes, value: bytes, ttl: float, now: float) -> bool:
         """Keeps a value for `ttl` seconds. False if it is too large, or would expire at once; then nothing is kept for the key."""
-        self.delete(key)
+        if key in self._kept:
+            self.delete(key)
         size = _size(key, value)
         if ttl <= 0 or len(value) > self.max_entry or size > self.max_bytes:
             return False
-        self._make_room(size, now)
+        if self.bytes + size > self.max_bytes:
+            self._make_room(size, now)
         self._kept[key] = _Kept(value, now + ttl)
         self.bytes += size
         return True

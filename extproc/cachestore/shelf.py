@@ -56,8 +56,7 @@ class Shelf:
         """Keeps a value for `ttl` seconds, gives it to all who wait for it, and ends the lead of this token, if it has one."""
         self._cache.put(key, value, ttl, self._clock())
         # Those who wait get it even if it is too large to be kept.
-        self._flights.deliver(key, value)
-        self.release(key, token)
+        self._flights.deliver(key, token, value)
 
     def release(self, key: bytes, token: bytes) -> None:
         """Ends the lead of this token, or its waiting."""

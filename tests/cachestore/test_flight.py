@@ -14,8 +14,7 @@ def test_value_reaches_all_who_wait() -> None:
     flights.wait(KEY, b"2", "b", lambda value: seen.append(("2", value)))
     flights.wait(KEY, b"4", "c", lambda value: seen.append(("4", value)))
     flights.leave(KEY, b"4")
-    flights.deliver(KEY, b"value")
-    flights.release(KEY, b"1")
+    flights.deliver(KEY, b"1", b"value")
     assert seen == [("2", b"value")]
     assert flights.lead(KEY, b"5", "c", 0.0)
 
@@ -55,8 +54,12 @@ def test_a_lease_runs_out() -> None:
     assert flights.lead(KEY, b"3", "c", 10.0)
     flights.release(KEY, b"1")
     assert seen == []
-    flights.deliver(KEY, b"value")
+    # Whoever had it before may still bring the value, and does not end the other's lead with it.
+    flights.deliver(KEY, b"1", b"value")
     assert seen == [b"value"]
+    assert not flights.lead(KEY, b"4", "d", 10.0)
+    flights.deliver(KEY, b"3", b"value")
+    assert flights.lead(KEY, b"4", "d", 10.0)
 
 
 def test_forgotten_leads_do_not_gather() -> None:
