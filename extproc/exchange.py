@@ -110,9 +110,18 @@ class Exchange:
         try:
             # Envoy's own limit is never below 1 MiB.
             check_size(len(body), self.snapshot.config.limits.request_body)
+            if self.request.endpoint.buffered:
+                self._read(body)
         except Reject as reject:
             return self.refuse(reject.fault)
         return await self._run(self.snapshot.filters)
+
+    def _read(self, body: bytes) -> None:
+        """Decodes the document whole where a filter will want that anyway: its outside need not be decoded by itself."""
+        for reader in self.snapshot.readers:
+            if reader.reads(body):
+                _ = self.request.json
+                return
 
     async def _run(self, handlers: Sequence[Handler]) -> Response | None:
         try:

@@ -6,7 +6,7 @@ reply), or raise `Reject`. Replies pass through the taps from last to first, who
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -43,6 +43,14 @@ class Handler(Protocol):
 
     async def request(self, request: Request) -> Response | Tap | None:
         """One request. What does not really wait costs no task and no turn of the loop."""
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A handler that reads the whole document of some requests, beside the few members that all are routed by."""
+
+    def reads(self, body: bytes) -> bool:
+        """Whether it is likely to read this one, which is then decoded once for all. A look at the bytes; a wrong guess costs only time."""
 
 
 class Filter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

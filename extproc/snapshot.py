@@ -14,7 +14,7 @@ from msgspec import Struct
 from extproc.config.lookup import filter_type
 from extproc.config.model import Config
 from extproc.environment import Environment
-from extproc.filter import Filter, Handler
+from extproc.filter import Filter, Handler, Reader
 from extproc.keys import KeyState
 
 
@@ -43,7 +43,7 @@ class Message(Struct, frozen=True):
 class Snapshot:
     """A configuration, ready for traffic."""
 
-    __slots__ = ("config", "early", "environment", "filters", "generation", "upstreams")
+    __slots__ = ("config", "early", "environment", "filters", "generation", "readers", "upstreams")
 
     def __init__(self, generation: str, environment: Environment, filters: Sequence[Filter]) -> None:
         self.generation = generation
@@ -53,6 +53,7 @@ class Snapshot:
         handlers = [(settings.early, settings.open(environment)) for settings in filters]
         self.early: tuple[Handler, ...] = tuple(handler for early, handler in handlers if early)
         self.filters: tuple[Handler, ...] = tuple(handler for early, handler in handlers if not early)
+        self.readers = tuple(handler for handler in self.filters if isinstance(handler, Reader))
 
 
 def encode(settings: Settings, keys: KeyState, *, keys_exist: bool) -> bytes:

@@ -6,8 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from extproc.dialects.envelope import Envelope, open_envelope
-from extproc.errors import Reject
+from extproc.dialects.envelope import Envelope, open_document, open_envelope
 from extproc.ledger.record import Record
 from extproc.usage import Usage
 
@@ -97,12 +96,7 @@ class Request:
     def json(self) -> dict[str, Any]:
         """The whole body, decoded once. Read-only: see `edit`."""
         if self._json is None:
-            try:
-                self._json = msgspec.json.decode(self.body)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise Reject(400, "invalid_json", f"The request body is not valid JSON: {error}.") from None
-            if not isinstance(self._json, dict):
-                raise Reject(400, "invalid_json", "The request body has to be a JSON object.")
+            self._json, self._envelope = open_document(self.body)
         return self._json
 
     def edit(self) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """What the gate reads of any JSON inference request, and nothing more: decoded once, typed, in C."""
 
 import re
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from extproc.errors import Reject
 
+_T = TypeVar("_T")
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
 _BYTE = re.compile(r"\(byte (\d+)\)")
 
@@ -31,13 +34,28 @@ class Envelope(Struct, frozen=True):
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
-_decoder = msgspec.json.Decoder(Envelope)
+_outside = msgspec.json.Decoder(Envelope).decode
+_whole = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def open_envelope(body: bytes) -> Envelope:
     """Reads `body`. Raises `Reject` 400 that names the wrong field, or says where the JSON is malformed."""
+    return _read(body, _outside)
+
+
+def open_document(body: bytes) -> tuple[dict[str, Any], Envelope]:
+    """All of `body`, and its outside: decoded once, where both are needed. Raises as `open_envelope` does."""
+    return _read(body, _both)
+
+
+def _both(body: bytes) -> tuple[dict[str, Any], Envelope]:
+    document = _whole(body)
+    return document, msgspec.convert(document, Envelope)
+
+
+def _read(body: bytes, decode: Callable[[bytes], _T]) -> _T:
     try:
-        return _decoder.decode(body)
+        return decode(body)
     except msgspec.ValidationError as error:
         raise _wrong_type(str(error)) from None
     except RecursionError:

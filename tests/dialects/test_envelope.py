@@ -1,6 +1,11 @@
-import pytest
+import json
+from collections.abc import Callable
 
-from extproc.dialects.envelope import Envelope, open_envelope
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from extproc.dialects.envelope import Envelope, open_document, open_envelope
 from extproc.errors import Reject
 
 
@@ -49,3 +54,36 @@ def test_malformed_json_says_where(body: bytes, where: str) -> None:
         open_envelope(body)
     assert raised.value.fault.status == 400
     assert where in raised.value.fault.message
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+_MEMBERS = st.sampled_from(["model", "stream", "stream_options", "temperature", "include_usage", "messages"])
+
+
+def _said(read: Callable[[bytes], object], body: bytes) -> object:
+    try:
+        return read(body)
+    except Reject as reject:
+        # Of several wrong members, each names the one that it meets first.
+        return reject.fault.code
+
+
+_DOCUMENTS = st.dictionaries(_MEMBERS, _VALUES | st.dictionaries(_MEMBERS, _VALUES, max_size=2)).map(json.dumps).map(str.encode)
+
+
+@given(_DOCUMENTS)
+def test_the_document_and_its_outside_are_read_alike(body: bytes) -> None:
+    # Of two members of the same name the last one counts, for both.
+    for one in (body, b'{"temperature":1,"model":"a",' + body.removeprefix(b"{") if len(body) > 2 else body):
+        assert _said(lambda given: open_document(given)[1], one) == _said(open_envelope, one)
+
+
+@given(_DOCUMENTS, st.integers(1, 9))
+def test_what_is_cut_off_is_refused_by_both(body: bytes, cut: int) -> None:
+    for read in (open_document, open_envelope):
+        with pytest.raises(Reject):
+            read(body[:-cut])

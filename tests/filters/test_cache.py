@@ -288,3 +288,19 @@ def test_parts_do_not_run_into_each_other(one: list[str], two: list[str]) -> Non
         return _key(made)
 
     assert (key(one) == key(two)) == (one == two)
+
+
+@pytest.mark.parametrize(
+    ("body", "all", "read"),
+    [
+        (b'{"temperature":0,"messages":[]}', False, True),
+        (b'{"messages":["' + b"x" * 1000 + b'"], "temperature" : 0.0 }', False, True),
+        (b'{"temperature":0.5}', False, False),
+        (b'{"temperature":01}', False, False),
+        (b'{"messages":[]}', False, False),
+        (b'{"messages":[]}', True, True),
+        (b'{"a":"' + b"x" * 500 + b'","temperature":0,"b":"' + b"x" * 500 + b'"}', False, False),
+    ],
+)
+def test_what_is_decoded_whole_at_once(body: bytes, all: bool, read: bool) -> None:
+    assert Desk(deterministic_only=not all).cache.reads(body) is read
