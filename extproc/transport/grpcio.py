@@ -1,5 +1,6 @@
 """The transport on grpcio: `grpc.aio` with raw bytes and no (de)serialisers. It costs some ten times what the native one does."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -23,6 +24,9 @@ _STATUSES = {code.value[0]: code for code in grpc.StatusCode}
 def _process(open_session: Opener, endings: Endings) -> Callable[[object, "grpc.aio.ServicerContext[bytes, bytes]"], Awaitable[None]]:
     async def process(_: object, context: "grpc.aio.ServicerContext[bytes, bytes]") -> None:
         session: Session | None = None
+        task = asyncio.current_task()
+        assert task is not None
+        endings.own(task)
         try:
             # `EOF` is an object of its own type, which the stubs do not say of `read`.
             while isinstance(message := await context.read(), bytes):
@@ -32,7 +36,11 @@ def _process(open_session: Opener, endings: Endings) -> Callable[[object, "grpc.
                     await context.write(reply)
         except Refused as refused:
             await context.abort(_STATUSES[refused.status], refused.text)
-        except Exception:  # noqa: BLE001 - the session has told what it was; Envoy, which puts our words into its log, is told no more than this
+        # The session has told what it was; Envoy, which puts our words into its log, is told no more than this.
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                # The stream was cancelled, and not only what the session waited for.
+                raise
             await context.abort(grpc.StatusCode.INTERNAL, "broken off")
         finally:
             if session is not None:
@@ -83,4 +91,4 @@ class Server:
     async def stop(self, grace: float) -> None:
         """See `seam.Server`."""
         await self._server.stop(grace)
-        await self._endings.wait(grace)
+        await self._endings.wait()

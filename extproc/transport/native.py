@@ -6,12 +6,14 @@ windows bound how much that can be. While Envoy does not read what we write, not
 """
 
 import asyncio
+import logging
+import socket
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, cast
 
 from extproc.drive import Waiting
 from extproc.transport.endings import Endings
+from extproc.transport.http2.codes import Code
 from extproc.transport.http2.connection import Connection, Event
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
@@ -22,22 +24,41 @@ _BACKLOG = 1024
 _PATIENCE = 5.0
 _GOODBYE = 0.1
 _LIMITS = Limits()
+_CONNECTIONS = 1024
+_TLS_HANDSHAKE = 5.0
+_SAY_AGAIN = 60.0
+
+_TCP_OPTIONS = {"TCP_NODELAY": 1, "TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""Nothing waits to be joined with what comes later. A host that vanishes without a word is found out within 30 s of silence."""
+
+_log = logging.getLogger(__name__)
+
+
+def _watch(peer: socket.socket | None) -> None:
+    """Sets what a connection over TCP needs. On a Unix socket the kernel knows when the other end is gone."""
+    if peer is None or peer.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _TCP_OPTIONS.items():
+        # Not every system has all of them; those that lack one take two hours.
+        if (option := getattr(socket, name, None)) is not None:
+            peer.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class _Call:
     """What we keep of a stream: its session, and the task of a reply that waits."""
 
-    __slots__ = ("over", "session", "task")
+    __slots__ = ("given_up", "session", "task")
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.task: asyncio.Task[None] | None = None
-        self.over = False
+        self.given_up = False
         """The stream has ended while the task was waiting."""
 
 
-class _Protocol(asyncio.Protocol):
-    """One connection."""
+class Driver(asyncio.Protocol):
+    """One connection: does on a transport what the core wants done."""
 
     def __init__(self, server: "Server") -> None:
         self._server = server
@@ -49,8 +70,11 @@ class _Protocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are of a class of their own.
         self._transport = cast("asyncio.Transport", transport)
-        self._server.connections.add(self)
-        self._handshake = self._loop.call_later(self._server.limits.handshake, self._never_greeted)
+        self._handshake = self._loop.call_later(self._server.limits.handshake, self._never_introduced)
+        if not self._server.gained(self):
+            self._transport.abort()
+            return
+        _watch(transport.get_extra_info("socket"))
         secured = transport.get_extra_info("ssl_object")
         if secured is not None and secured.selected_alpn_protocol() != ALPN:
             # RFC 9113, section 3.2: over TLS, HTTP/2 has to be agreed on.
@@ -58,12 +82,15 @@ class _Protocol(asyncio.Protocol):
             return
         self._flush()
 
-    def _never_greeted(self) -> None:
-        if not self._core.greeted:
+    def _never_introduced(self) -> None:
+        if not self._core.introduced:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._handle(self._core.receive(data, self._loop.time()))
+        try:
+            self._handle(self._core.receive(data, self._loop.time()))
+        except Exception:  # noqa: BLE001 - see `_broken`
+            self._broken()
         self._flush()
 
     def _handle(self, events: Iterable[Event]) -> None:
@@ -79,7 +106,8 @@ class _Protocol(asyncio.Protocol):
             if call is None:
                 call = stream.owner = _Call(self._server.methods[stream.method]())
             replies = call.session.receive(message)
-        except Exception as error:  # noqa: BLE001 - the session has told what it was; the stream ends with a status
+        # The session has told what it was; the stream ends with a status. Cancelled can be only what it waited for itself.
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
             self._fail(stream, error)
             return
         if isinstance(replies, list):
@@ -88,32 +116,43 @@ class _Protocol(asyncio.Protocol):
             return
         self._core.hold(stream)
         call.task = self._loop.create_task(self._wait(stream, call, replies))
-        call.task.add_done_callback(partial(self._waited, stream, call))
 
     async def _wait(self, stream: Stream, call: _Call, waiting: Waiting[Replies]) -> None:
+        outcome: Replies | BaseException
         try:
-            replies = await waiting
-        except Exception as error:  # noqa: BLE001 - as in `_message`
-            call.task = None
-            if not call.over:
-                self._fail(stream, error)
-        else:
-            call.task = None
-            if not call.over:
-                for reply in replies:
-                    self._core.reply(stream, reply)
-                self._handle(self._core.resume(stream))
+            outcome = await waiting
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as in `_message`, or what it waited for has been given up
+            outcome = error
+        # Nothing waits from here on, so the stream cannot end in between.
+        call.task = None
+        try:
+            self._proceed(stream, call, outcome)
+        except Exception:  # noqa: BLE001 - see `_broken`
+            self._broken()
         self._flush()
 
-    def _waited(self, stream: Stream, call: _Call, _: asyncio.Task[None]) -> None:
-        if call.over:
+    def _proceed(self, stream: Stream, call: _Call, outcome: Replies | BaseException) -> None:
+        """After a wait."""
+        if call.given_up:
             self._close(stream)
+        elif isinstance(outcome, BaseException):
+            self._fail(stream, outcome)
+        else:
+            for reply in outcome:
+                self._core.reply(stream, reply)
+            self._handle(self._core.resume(stream))
+
+    def _broken(self) -> None:
+        """A bug of ours, outside of any session: nobody knows what state the connection is in, so it ends."""
+        _log.exception("a connection is closed")
+        self._core.close(Code.INTERNAL_ERROR)
 
     def _end(self, stream: Stream, end: End) -> None:
         call: _Call | None = stream.owner
         if call is not None and call.task is not None:
-            # Its session is closed when what it waits for has been given up.
-            call.over = True
+            # Its session is closed by the task, when what it waits for has been given up.
+            call.given_up = True
+            self._server.endings.own(call.task)
             # Not before its first step, if that is still to come: a coroutine that has begun has to hear of it.
             self._loop.call_soon(call.task.cancel)
             return
@@ -121,7 +160,7 @@ class _Protocol(asyncio.Protocol):
         if end is End.DONE:
             self._core.finish(stream)
 
-    def _fail(self, stream: Stream, error: Exception) -> None:
+    def _fail(self, stream: Stream, error: BaseException) -> None:
         if isinstance(error, Refused):
             self._core.finish(stream, error.status, error.text)
         else:
@@ -140,18 +179,16 @@ class _Protocol(asyncio.Protocol):
         if out and not self._transport.is_closing():
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
         if self._core.closed:
-            self._over(_PATIENCE)
+            self._hang_up()
 
-    def _over(self, patience: float) -> None:
+    def _hang_up(self) -> None:
         """Nothing more is read: what the sessions do for it is given up."""
-        streams = list(self._core.streams.values())
-        self._core.streams.clear()
-        for stream in streams:
+        for stream in self._core.abandon():
             self._end(stream, End.GONE)
         if not self._transport.is_closing():
             self._transport.close()
             # `close` waits until the other end has read what was written; for one that never does, not for ever.
-            self._loop.call_later(patience, self._transport.abort)
+            self._loop.call_later(_PATIENCE, self._transport.abort)
 
     def pause_writing(self) -> None:
         self._transport.pause_reading()
@@ -167,7 +204,7 @@ class _Protocol(asyncio.Protocol):
         self._handshake.cancel()
         self._server.lost(self)
         self._core.close()
-        self._over(0)
+        self._hang_up()
 
     def leave(self) -> None:
         """Tells the other end to go elsewhere, and closes when its last stream has ended."""
@@ -185,18 +222,22 @@ class Server:
     """A gRPC server on one address."""
 
     def __init__(
-        self, address: str, methods: Methods, *, tls: Tls | None = None, shared: bool = False, limits: Limits = _LIMITS
+        self, address: str, methods: Methods, *,
+        tls: Tls | None = None, shared: bool = False, limits: Limits = _LIMITS, most: int = _CONNECTIONS,
     ) -> None:  # fmt: skip
         """`address`: `unix:/path`, `127.0.0.1:50051`, `[::1]:50051`. Raises `OSError` for certificates that cannot be read.
 
         `shared`: other processes may listen on the same port, and the kernel spreads connections over them (SO_REUSEPORT).
+        `most`: connections at once; those beyond are closed as they come. Envoy has one or two for each of its threads.
         """
         self._address = address
         self._shared = shared
         self._tls = context(tls) if tls is not None else None
         self.methods: dict[bytes, Opener] = {name.encode(): opener for name, opener in methods.items()}
         self.limits = limits
-        self.connections: set[_Protocol] = set()
+        self._most = most
+        self._silent_until = 0.0
+        self.connections: set[Driver] = set()
         self._emptied = asyncio.Event()
         self.endings = Endings()
         self._listening: asyncio.Server | None = None
@@ -206,14 +247,14 @@ class Server:
         loop = asyncio.get_running_loop()
         options: dict[str, Any] = {"ssl": self._tls, "backlog": _BACKLOG}
         if self._tls is not None:
-            options["ssl_handshake_timeout"] = self.limits.handshake
+            options["ssl_handshake_timeout"] = min(self.limits.handshake, _TLS_HANDSHAKE)
         if self._address.startswith("unix:"):
             path = self._address.removeprefix("unix:")
-            self._listening = await loop.create_unix_server(lambda: _Protocol(self), path, **options)
+            self._listening = await loop.create_unix_server(lambda: Driver(self), path, **options)
         else:
             host, _, port = self._address.rpartition(":")
             host = host.removeprefix("[").removesuffix("]")
-            self._listening = await loop.create_server(lambda: _Protocol(self), host, int(port), reuse_port=self._shared, **options)
+            self._listening = await loop.create_server(lambda: Driver(self), host, int(port), reuse_port=self._shared, **options)
 
     async def stop(self, grace: float) -> None:
         """See `seam.Server`."""
@@ -225,7 +266,7 @@ class Server:
             for connection in list(self.connections):
                 connection.abort()
             await self._empty(_PATIENCE)
-        await self.endings.wait(grace)
+        await self.endings.wait()
 
     async def _empty(self, within: float) -> bool:
         """Whether all connections are over within so many seconds."""
@@ -238,7 +279,19 @@ class Server:
                 return False
         return True
 
-    def lost(self, connection: _Protocol) -> None:
+    def gained(self, connection: Driver) -> bool:
+        """A connection has begun. False: there are too many."""
+        if len(self.connections) < self._most:
+            self.connections.add(connection)
+            return True
+        now = asyncio.get_running_loop().time()
+        if now >= self._silent_until:
+            # Once in a while: whoever makes so many connections must not fill the disk as well.
+            self._silent_until = now + _SAY_AGAIN
+            _log.warning("%s has %d connections; more are closed as they come", self._address, self._most)
+        return False
+
+    def lost(self, connection: Driver) -> None:
         """A connection is over."""
         self.connections.discard(connection)
         if not self.connections:

@@ -58,4 +58,7 @@ class Server(Protocol):
         """Begins to take streams. Raises `OSError` when it cannot listen."""
 
     async def stop(self, grace: float) -> None:
-        """Takes no new streams, gives those under way `grace` seconds, and waits for their endings."""
+        """Takes no new streams, and gives those under way `grace` seconds. Returns when all sessions are closed and their ends are over.
+
+        A session that hangs in its end is waited for some seconds, and no longer.
+        """

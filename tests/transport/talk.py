@@ -50,11 +50,20 @@ class Session:
                 raise ZeroDivisionError("a bug")
             case b"refuse":
                 raise self.scene.refusal
-            case b"wait" | b"wait, then bug" | b"wait, then refuse" | b"wait, whatever happens" | b"wait, then tidy up":
+            case b"nonsense":
+                return self._nonsense()
+            case b"cancelled":
+                raise asyncio.CancelledError
+            case _ if message.startswith(b"wait"):
                 return begin(self._later(message))
         if message.isdigit() and len(message) < 4:
             return [message + b"." + b"%d" % number for number in range(int(message))]
         return [message]
+
+    def _nonsense(self) -> Replies:
+        """What is no message at all."""
+        nothing: Any = None
+        return [nothing]
 
     async def _later(self, message: bytes) -> Replies:
         try:
@@ -63,18 +72,27 @@ class Session:
             if message.endswith(b"tidy up"):
                 await asyncio.sleep(0)
             self.scene.cancelled.set()
+            if message.endswith(b"for ever"):
+                await self.scene.go.wait()
             if message.endswith(b"happens"):
                 return [b"nobody hears this"]
             raise
+        if message.endswith(b"cancelled"):
+            # By somebody else, who shares it: nobody has given the stream up.
+            shared = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(shared.cancel)
+            await shared
         if message.endswith(b"bug"):
             raise ZeroDivisionError("a bug")
         if message.endswith(b"refuse"):
             raise self.scene.refusal
-        return [b"waited"]
+        return self._nonsense() if message.endswith(b"nonsense") else [b"waited"]
 
     def close(self) -> Waiting[None] | None:
         self.scene.closed += 1
         self.scene.ends.put_nowait("closed")
+        if self.scene.cancelled_close:
+            raise asyncio.CancelledError
         if self.scene.bad_close:
             raise ZeroDivisionError("a bug in the end")
         rest = begin(self._ending())
@@ -99,7 +117,7 @@ class Scene:
         self.go = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.ending: Callable[[], None] | None = None
-        self.bad_close = False
+        self.bad_close = self.cancelled_close = False
         self.refusal = Refused(Status.UNAVAILABLE, "later")
         self.unopened: Exception | None = None
         """What opening a session raises."""

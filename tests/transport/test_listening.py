@@ -9,6 +9,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from extproc.transport import endings
 from tests.transport.talk import KINDS, Scene, failure, running, server
 
 
@@ -78,6 +79,31 @@ async def test_stopping_ends_when_all_have_ended(scene: Scene) -> None:
         await stopping
     assert [reply async for reply in stream] == [b"waited"]
     assert ends == ["x"]
+
+
+@pytest.mark.parametrize("message", [b"x", b"wait", b"wait, then tidy up", b"wait, whatever happens"])
+async def test_stopping_waits_until_all_sessions_are_closed(scene: Scene, message: bytes) -> None:
+    scene.ending = lambda: None
+    streams = [scene.stream() for _ in range(3)]
+    for stream in streams:
+        await stream.write(message)
+        await scene.until(message)
+    while len(scene.received) < 3:
+        await asyncio.sleep(0.001)
+    await scene.server.stop(0)
+    assert [scene.ends.get_nowait() for _ in range(scene.ends.qsize())].count("ended") == scene.closed == 3
+
+
+async def test_stopping_does_not_wait_for_an_end_that_never_comes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endings, "_PATIENCE", 0.2)
+    stream = scene.stream()
+    await stream.write(b"wait, for ever")
+    await scene.until(b"wait, for ever")
+    async with asyncio.timeout(10):
+        await scene.server.stop(0)
+    assert (scene.cancelled.is_set(), scene.closed) == (True, 0)
+    scene.go.set()
+    assert await scene.end() == "closed"
 
 
 async def test_stopping_with_nobody_there(scene: Scene) -> None:

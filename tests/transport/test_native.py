@@ -6,6 +6,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,9 +16,9 @@ import uvloop
 from extproc.transport import native
 from extproc.transport.http2.codes import ACK, PREFACE, Code, Setting
 from extproc.transport.http2.limits import Limits
-from extproc.transport.native import _Protocol
+from extproc.transport.native import Driver
 from extproc.transport.seam import Server
-from tests.transport.talk import METHOD, Scene, Session, running
+from tests.transport.talk import METHOD, Scene, Session, free_port, running
 from tests.transport.talk import server as made_server
 from tests.transport.wire import METHOD as TALK
 from tests.transport.wire import PROBE, Frame, data, frame, frames, message, request, reset, settings, window_update
@@ -134,11 +135,11 @@ class Pipe(asyncio.Transport):
 
 
 @asynccontextmanager
-async def piped() -> AsyncIterator[tuple[Scene, _Protocol, Pipe]]:
+async def piped() -> AsyncIterator[tuple[Scene, Driver, Pipe]]:
     """A server with a connection on a pipe."""
     async with serving() as scene:
         assert isinstance(scene.server, native.Server)
-        protocol, pipe = _Protocol(scene.server), Pipe()
+        protocol, pipe = Driver(scene.server), Pipe()
         protocol.connection_made(pipe)
         protocol.data_received(HELLO)
         pipe.written.clear()
@@ -237,6 +238,21 @@ async def test_an_error_of_a_client_that_does_not_read_closes_its_sessions() -> 
         assert scene.cancelled.is_set()
 
 
+@each_loop
+async def test_a_deaf_client_that_broke_the_rules_is_not_kept() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "_PATIENCE", 0.3)
+        async with serving() as scene, client(scene, GREEDY) as peer:
+            # A small read with very many replies: more than the sockets take, and nobody takes it from them.
+            await peer.say(request(1), data(1, message(b"999")) * 100, frame("PING", payload=b"short"))
+            assert await scene.end() == "closed"
+            assert isinstance(scene.server, native.Server)
+            assert scene.server.connections
+            async with asyncio.timeout(3):
+                while scene.server.connections:
+                    await asyncio.sleep(0.01)
+
+
 # Ends.
 
 
@@ -303,13 +319,105 @@ async def test_a_wait_that_goes_on_although_it_was_given_up() -> None:
         assert (scene.closed, pipe.written) == (1, [])
 
 
+@each_loop
+async def test_a_stream_that_ends_in_the_turn_in_which_it_waits_again() -> None:
+    async with piped() as (scene, protocol, _):
+        protocol.data_received(request(1) + data(1, message(b"wait")) + data(1, message(b"wait, for ever")))
+        await asyncio.sleep(0)
+        # The first wait is over, the second begins, and right behind it the stream is reset.
+        scene.go.set()
+        scene.go.clear()
+        asyncio.get_running_loop().call_soon(protocol.data_received, reset(1))
+        await scene.cancelled.wait()
+        await asyncio.sleep(0.01)
+        assert scene.received == [b"wait", b"wait, for ever"]
+        assert scene.closed == 0
+        scene.go.set()
+        assert await scene.end() == "closed"
+
+
+# Bugs of the driver.
+
+
+@pytest.mark.parametrize("said", [b"nonsense", b"wait, then nonsense"])
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_bug_outside_of_the_sessions_ends_the_connection(
+    factory: Callable[[], asyncio.AbstractEventLoop], said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with serving() as scene, client(scene) as peer, client(scene) as other:
+            await peer.say(request(1), data(1, message(said)), request(3), data(3, message(b"x")))
+            await scene.until(said)
+            scene.go.set()
+            heard = await peer.closed()
+            assert (heard[-1].kind, heard[-1].code) == ("GOAWAY", Code.INTERNAL_ERROR)
+            await scene.end()
+            await other.say(request(1), data(1, message(b"y")))
+            assert (await other.until("DATA")).payload == message(b"y")
+            assert scene.closed == scene.opened - 1
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(asyncio.wait_for(test(), 20))
+    assert "a connection is closed" in caplog.text
+    assert "never retrieved" not in caplog.text
+
+
 # The beginning.
 
 
 @each_loop
-async def test_a_client_that_says_nothing_is_dropped() -> None:
-    async with serving(Limits(handshake=0.4)) as scene, client(scene, PREFACE[:-1]) as peer, client(scene) as other:
-        assert [heard.kind for heard in await peer.closed()] == ["SETTINGS", "WINDOW_UPDATE"]
+async def test_a_host_that_vanishes_over_tcp_is_found_out() -> None:
+    port = free_port()
+    scene = Scene("native", f"127.0.0.1:{port}")
+    await scene.server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await reader.readexactly(9)
+    assert isinstance(scene.server, native.Server)
+    (connection,) = scene.server.connections
+    theirs = connection._transport.get_extra_info("socket")
+    assert theirs.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert theirs.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    options = [getattr(socket, name) for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT") if hasattr(socket, name)]
+    idle, *more = [theirs.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+    assert (idle, more) == (15, [5, 3])
+    writer.close()
+    await scene.server.stop(0)
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_too_many_connections(factory: Callable[[], asyncio.AbstractEventLoop], caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    async def test() -> None:
+        scene = Scene("native", f"unix:{tmp_path}/s")
+        scene.server = native.Server(scene.address, {METHOD: scene.open}, most=2)
+        await scene.server.start()
+        async with client(scene) as one:
+            async with client(scene) as two:
+                for peer in (one, two):
+                    await peer.until("SETTINGS")
+                for _ in range(3):
+                    async with client(scene, b"") as three:
+                        assert await three.closed() == []
+                await two.say(request(1), data(1, message(b"x")))
+                assert (await two.until("DATA")).payload == message(b"x")
+            assert await scene.end() == "closed"
+            async with client(scene) as three:
+                await three.until("SETTINGS")
+        await scene.server.stop(0)
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(asyncio.wait_for(test(), 20))
+    # Told once, not three times.
+    assert [record.getMessage() for record in caplog.records if "more are closed" in record.message] == [
+        f"unix:{tmp_path}/s has 2 connections; more are closed as they come"
+    ]
+
+
+@each_loop
+async def test_a_client_that_does_not_finish_its_greeting_is_dropped() -> None:
+    async with serving(Limits(handshake=0.4)) as scene, client(scene) as other:
+        for hello in (b"", PREFACE[:-1], PREFACE, PREFACE + settings((Setting.ENABLE_PUSH, 0))[:-1]):
+            async with client(scene, hello) as peer:
+                assert [heard.kind for heard in await peer.closed()] == ["SETTINGS", "WINDOW_UPDATE"]
         await asyncio.sleep(0.5)
         await other.say(request(1), data(1, message(b"x")))
         assert (await other.until("DATA")).payload == message(b"x")

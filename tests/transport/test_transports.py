@@ -162,11 +162,12 @@ async def test_a_bug_in_an_end_is_told(local: Scene, caplog: pytest.LogCaptureFi
     assert "the end of an exchange failed" in caplog.text
 
 
-async def test_a_bug_at_an_end_ends_no_other_stream(local: Scene, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("bug", ["bad_close", "cancelled_close"])
+async def test_a_bug_at_an_end_ends_no_other_stream(local: Scene, caplog: pytest.LogCaptureFixture, bug: str) -> None:
     other = local.stream()
     await other.write(b"x")
     assert await other.read() == b"x"
-    local.bad_close = True
+    setattr(local, bug, True)
     assert await local.talk(b"y") == [b"y"]
     assert await local.end() == "closed"
     await other.write(b"z")
@@ -174,7 +175,7 @@ async def test_a_bug_at_an_end_ends_no_other_stream(local: Scene, caplog: pytest
     assert "the end of an exchange failed" in caplog.text
 
 
-@pytest.mark.parametrize("message", [b"bug", b"wait, then bug"])
+@pytest.mark.parametrize("message", [b"bug", b"wait, then bug", b"cancelled", b"wait, then cancelled"])
 async def test_a_bug_ends_the_stream_and_no_other(local: Scene, message: bytes) -> None:
     other, stream = local.stream(), local.stream()
     await other.write(b"x")

@@ -213,6 +213,17 @@ class Connection:
                 self._sender.forget(stream)
                 self._drop(stream)
 
+    @property
+    def introduced(self) -> bool:
+        """The other end has sent its settings, as it has to before all else."""
+        return self.greeted and self._only != SETTINGS
+
+    def abandon(self) -> list[Stream]:
+        """The streams that were left when the connection `closed`. It forgets them."""
+        left = list(self.streams.values())
+        self.streams.clear()
+        return left
+
     # Frames in general.
 
     def _say(self, *frames: bytes) -> None:
