@@ -145,6 +145,31 @@ async def test_old_versions_are_refused(scene: Scene, certificates: Certificates
         await asyncio.open_connection(host, int(port), ssl=client)
 
 
+@pytest.mark.parametrize("scene", [(kind, False) for kind in KINDS], ids=KINDS, indirect=True)
+@pytest.mark.parametrize(
+    ("cipher", "allowed"),
+    [
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", True),
+        ("ECDHE-ECDSA-AES256-GCM-SHA384", True),
+        ("ECDHE-ECDSA-AES128-SHA256", False),
+        ("ECDHE-ECDSA-AES256-SHA", False),
+    ],
+)
+async def test_ciphers_of_tls_1_2(scene: Scene, certificates: Certificates, cipher: str, *, allowed: bool) -> None:
+    client = certificates.context()
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers(cipher)
+    client.set_alpn_protocols(["h2"])
+    host, _, port = scene.address.partition(":")
+    if not allowed:
+        with pytest.raises(OSError):  # noqa: PT011 - the words are the library's
+            await asyncio.open_connection(host, int(port), ssl=client)
+        return
+    _, writer = await asyncio.open_connection(host, int(port), ssl=client)
+    assert writer.get_extra_info("cipher")[0] == cipher
+    writer.close()
+
+
 async def test_a_handshake_that_never_ends(certificates: Certificates) -> None:
     port = free_port()
     made = server("native", f"127.0.0.1:{port}", {}, tls=certificates.tls(mutual=False), limits=Limits(handshake=0.2))
