@@ -1,4 +1,9 @@
-"""The transport on grpcio: `grpc.aio` with raw bytes and no (de)serialisers. It costs some ten times what the native one does."""
+"""The transport on grpcio: `grpc.aio` with raw bytes and no (de)serialisers. It costs some ten times what the native one does.
+
+It keeps the native one's limits where grpcio has a name for them: streams of a connection, bytes of a message, the time for a greeting,
+and how soon a host that has vanished is found out. Windows, headers and floods are bounded as grpcio sees fit; how many connections
+there are, and what they hold in all, is not bounded.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,17 +13,30 @@ import grpc
 
 from extproc.drive import Waiting
 from extproc.transport.endings import Endings
+from extproc.transport.http2.limits import Limits
 from extproc.transport.seam import Methods, Opener, Refused, Session
 from extproc.transport.tls import Tls
 
-# -1 is without limit: gRPC's 4 MiB default would refuse buffered bodies that Envoy's own limit has let in.
-_OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.http2.max_ping_strikes", 0),
-]
+_LIMITS = Limits()
 
 _STATUSES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def _options(limits: Limits, *, shared: bool) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", int(shared)),
+        ("grpc.max_concurrent_streams", limits.streams),
+        # gRPC's 4 MiB default would refuse buffered bodies that Envoy's own limit has let in. -1 is without limit.
+        ("grpc.max_receive_message_length", limits.message),
+        ("grpc.max_send_message_length", -1),
+        # Of TLS and of HTTP/2 together.
+        ("grpc.server_handshake_timeout_ms", int(limits.handshake * 1000)),
+        # Pings, also on a Unix socket: grpcio has no way to ask for TCP's own keepalive.
+        ("grpc.keepalive_time_ms", 15_000),
+        ("grpc.keepalive_timeout_ms", 15_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_ping_strikes", 0),
+    ]
 
 
 def _process(open_session: Opener, endings: Endings) -> Callable[[object, "grpc.aio.ServicerContext[bytes, bytes]"], Awaitable[None]]:
@@ -69,9 +87,14 @@ def _credentials(tls: Tls) -> grpc.ServerCredentials:
 class Server:
     """A gRPC server on one address."""
 
-    def __init__(self, address: str, methods: Methods, *, tls: Tls | None = None, shared: bool = False) -> None:
-        """`address`: `unix:/path`, `127.0.0.1:50051`, `[::1]:50051`. `shared`: other processes may listen on the same port."""
-        self._server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", int(shared))])
+    def __init__(
+        self, address: str, methods: Methods, *, tls: Tls | None = None, shared: bool = False, limits: Limits = _LIMITS
+    ) -> None:  # fmt: skip
+        """`address`: `unix:/path`, `127.0.0.1:50051`, `[::1]:50051`. `shared`: other processes may listen on the same port.
+
+        Of the limits, those hold that are named above.
+        """
+        self._server = grpc.aio.server(options=_options(limits, shared=shared))
         self._endings = Endings()
         self._server.add_generic_rpc_handlers((_Handlers(methods, self._endings),))
         self._address = address

@@ -27,7 +27,7 @@ def server(kind: str, address: str, methods: Methods, *, tls: Tls | None = None,
     """A server that does not listen yet."""
     if kind == "native":
         return native.Server(address, methods, tls=tls, limits=limits or Limits())
-    return grpcio.Server(address, methods, tls=tls)
+    return grpcio.Server(address, methods, tls=tls, limits=limits or Limits())
 
 
 def free_port() -> int:

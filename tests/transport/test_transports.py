@@ -8,6 +8,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from extproc.transport.http2.codes import PREFACE
 from extproc.transport.http2.limits import Limits
 from extproc.transport.seam import Refused, Status
 from tests.transport.talk import KINDS, SERVICE, Scene, failure, running
@@ -267,18 +268,53 @@ async def test_messages_of_64_mib(local: Scene) -> None:
     assert await local.talk(content) == [content]
 
 
-async def test_messages_that_are_too_long(native: Scene) -> None:
-    assert await native.talk(bytes(100_000)) == [bytes(100_000)]
-    other = native.stream()
-    await other.write(b"x")
-    assert await other.read() == b"x"
-    for size in (100_001, 5_000_000):
-        stream = native.stream()
-        await stream.write(bytes(size))
-        code, text = await failure(stream)
-        assert (code, "100000" in text) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
-    await other.write(b"y")
-    assert await other.read() == b"y"
+@pytest.mark.parametrize("kind", KINDS)
+async def test_messages_that_are_too_long(kind: str) -> None:
+    async with running(kind, limits=Limits(message=100_000)) as scene:
+        assert await scene.talk(bytes(100_000)) == [bytes(100_000)]
+        assert await scene.end() == "closed"
+        other = scene.stream()
+        await other.write(b"x")
+        assert await other.read() == b"x"
+        for size in (100_001, 5_000_000):
+            stream = scene.stream()
+            await stream.write(b"y")
+            assert await stream.read() == b"y"
+            await stream.write(bytes(size))
+            code, text = await failure(stream)
+            assert (code, "100000" in text) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+            assert await scene.end() == "closed"
+        await other.write(b"y")
+        assert await other.read() == b"y"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_streams_at_once(kind: str) -> None:
+    async with running(kind, limits=Limits(streams=2)) as scene:
+        # The client has heard of the limit when it has its first answer.
+        assert await scene.talk(b"x") == [b"x"]
+        streams = [scene.stream() for _ in range(3)]
+        writing = [asyncio.create_task(stream.write(b"wait")) for stream in streams]
+        while len(scene.received) < 3:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert scene.opened == 3
+        scene.go.set()
+        for stream, written in zip(streams, writing, strict=True):
+            await written
+            await stream.done_writing()
+            assert [reply async for reply in stream] == [b"waited"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hello", [b"", PREFACE])
+async def test_half_a_greeting(kind: str, hello: bytes) -> None:
+    async with running(kind, limits=Limits(handshake=0.3)) as scene:
+        reader, writer = await asyncio.open_unix_connection(scene.address.removeprefix("unix:"))
+        writer.write(hello)
+        async with asyncio.timeout(10):
+            await reader.read()
+        writer.close()
 
 
 async def test_compressed_messages(native: Scene) -> None:
