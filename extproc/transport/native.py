@@ -6,6 +6,7 @@ windows bound how much that can be. While Envoy does not read what we write, not
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Iterable
@@ -38,11 +39,13 @@ def _watch(peer: socket.socket | None) -> None:
     """Sets what a connection over TCP needs. On a Unix socket the kernel knows when the other end is gone."""
     if peer is None or peer.family not in {socket.AF_INET, socket.AF_INET6}:
         return
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _TCP_OPTIONS.items():
-        # Not every system has all of them; those that lack one take two hours.
-        if (option := getattr(socket, name, None)) is not None:
-            peer.setsockopt(socket.IPPROTO_TCP, option, value)
+    # Where it is gone already, some systems refuse; then the next read tells.
+    with contextlib.suppress(OSError):
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _TCP_OPTIONS.items():
+            # Not every system has all of them; those that lack one take two hours.
+            if (option := getattr(socket, name, None)) is not None:
+                peer.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class _Call:
