@@ -2,8 +2,8 @@
 
     python -m bench.counts
 
-Two processes serve the same requests, one with 10 keys and 10 routes and one with a million keys and 10,000 routes: through the HTTP/2
-connection, by sessions that say "go on" and by those of the gate (key, route, headers, a cache that misses, meter). Of each kind of
+Two processes serve the same requests, one with 10 keys and 10 routes and one with a million keys and 10,000 routes: through the native
+transport, by sessions that say "go on" and by those of the gate (key, route, headers, a cache that misses, meter). Of each kind of
 request a few are counted and then more; the difference is what one costs, without start-up or warming. Exit code 1: something costs more
 than `LIMITS` allow, or grows with keys and routes by more than `GROWTH`.
 
@@ -11,6 +11,7 @@ Instructions are not time: misses in the processor's caches are not counted, and
 """
 
 import argparse
+import asyncio
 import gc
 import itertools
 import os
@@ -27,6 +28,7 @@ from typing import NamedTuple
 
 import hpack
 import msgspec
+import uvloop
 
 from bench import noop
 from bench.engine import answered, asked, chat, streamed
@@ -41,8 +43,8 @@ from extproc.keys import KeyState, StoredKey, digest
 from extproc.ledger.journal import Journal
 from extproc.snapshot import Settings, encode
 from extproc.transport.http2 import codes
-from extproc.transport.http2.connection import Connection
-from extproc.transport.http2.stream import PREFIX, End
+from extproc.transport.http2.stream import PREFIX
+from extproc.transport.native import Driver, Server
 from extproc.transport.seam import Opener
 from filters.auth import Auth
 from filters.cache import Cache
@@ -127,12 +129,31 @@ class Question:
         return [head, self._body.replace(model(0).encode(), model(route).encode(), 1).replace(self._id, id, 1)]
 
 
+class _Sheet(asyncio.Transport):
+    """A transport that ends on paper: what is written is kept until it is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: list[bytes | bytearray | memoryview] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._written.append(data)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def taken(self) -> bytes:
+        written, self._written = self._written, []
+        return b"".join(written)
+
+
 class Line:
-    """One connection of Envoy's, as `native` drives it, without a socket."""
+    """One connection of Envoy's to a native server, without a socket. It needs a loop that runs, and no turn of it."""
 
     def __init__(self, opener: Opener) -> None:
-        self._opener = opener
-        self.core = Connection({names.PROCESS.encode()})
+        self._sheet = _Sheet()
+        self.driver = Driver(Server("unix:/nowhere", {names.PROCESS: opener}))
+        self.driver.connection_made(self._sheet)
         self._numbers = itertools.count(1, 2)
         packer = hpack.Encoder()
         packer.header_table_size = 0
@@ -158,19 +179,8 @@ class Line:
 
     def hear(self, data: bytes) -> bytes:
         """Bytes come; what is written."""
-        core = self.core
-        for stream, what in core.receive(data, 0.0):
-            if isinstance(what, bytes):
-                session = stream.owner
-                if session is None:
-                    session = stream.owner = self._opener()
-                for reply in session.receive(what):
-                    core.reply(stream, reply)
-                continue
-            stream.owner.close()
-            if what is End.DONE:
-                core.finish(stream)
-        return b"".join(core.take())
+        self.driver.data_received(data)
+        return self._sheet.taken()
 
     def hear_all(self, streams: Iterable[Iterable[bytes]]) -> None:
         """All reads of streams, one after the other."""
@@ -284,7 +294,7 @@ def report(small: dict[str, float], large: dict[str, float]) -> tuple[str, bool]
     return "\n".join(lines), good
 
 
-def _inside(folder: str, keys: str, routes: str, file: str) -> None:
+async def _inside(folder: str, keys: str, routes: str, file: str) -> None:
     # A stream's record is told anew when time has passed, and under valgrind it does.
     time.monotonic = itertools.repeat(time.monotonic()).__next__
     told = serve(Load(Path(folder), int(keys), int(routes), file))
@@ -297,7 +307,7 @@ def main() -> int:
     parser.add_argument("--inside", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.inside:
-        _inside(*given.inside)
+        uvloop.run(_inside(*given.inside))
         return 0
     if not shutil.which("valgrind"):
         print("bench.counts: valgrind, which counts the instructions, is not on PATH (apt-get install valgrind)", file=sys.stderr)

@@ -12,7 +12,7 @@ from extproc.ledger.record import Record
 KINDS = [counts.NO_OP, counts.PIPELINE, counts.NO_OP_EVENT, counts.EVENT, counts.NO_OP_400, counts.PIPELINE_400, counts.STRANGER]
 
 
-def test_what_is_counted_is_served(tmp_path: Path) -> None:
+async def test_what_is_counted_is_served(tmp_path: Path) -> None:
     told = counts.serve(counts.Load(tmp_path, 2_000, 20, ""))
     assert list(told) == KINDS == list(counts.LIMITS)
     lines = [line for path in tmp_path.glob("*.jsonl") for line in path.read_bytes().splitlines()]
