@@ -2,7 +2,8 @@
 
 A message that needs nothing which is not there is answered inside the read callback: no task, no turn of the loop. All that is answered to
 one read is written at once. Only a session that waits costs a task; what comes for its stream meanwhile waits in the connection, and the
-windows bound how much that can be. While Envoy does not read what we write, nothing is read of Envoy.
+windows bound how much that can be. While Envoy does not read what we write, nothing is read of Envoy, and nothing that has come is
+answered.
 """
 
 import asyncio
@@ -183,6 +184,16 @@ class Driver(asyncio.Protocol):
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
         if self._core.closed:
             self._hang_up()
+        elif self._core.ready:
+            # Not at once: other connections have waited too.
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        try:
+            self._handle(self._core.go_on())
+        except Exception:  # noqa: BLE001 - see `data_received`
+            self._broken()
+        self._flush()
 
     def _hang_up(self) -> None:
         """Nothing more is read: what the sessions do for it is given up."""
@@ -194,11 +205,16 @@ class Driver(asyncio.Protocol):
             self._loop.call_later(_PATIENCE, self._transport.abort)
 
     def pause_writing(self) -> None:
+        # What has come already, or waits for a filter, is not answered either.
+        self._core.pause()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._core.unpause()
         if not self._transport.is_closing():
             self._transport.resume_reading()
+            # Later, for it may be a write of ours that this is called by.
+            self._loop.call_soon(self._go_on)
 
     def eof_received(self) -> bool:
         return False

@@ -2,14 +2,14 @@
 
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import pytest
 
-from extproc.transport.http2.connection import Connection
+from extproc.transport.http2.connection import Connection, Event
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
 from tests.fuzz import frames
@@ -43,8 +43,14 @@ class Peer:
 
     def send(self, data: bytes, react: React | None = None) -> int:
         """How many events came of it."""
+        events = self._handle(self.connection.receive(data, self.now), react)
+        while self.connection.ready:
+            events += self._handle(self.connection.go_on(), react)
+        return events
+
+    def _handle(self, happened: Iterable[Event], react: React | None) -> int:
         events = 0
-        for stream, what in self.connection.receive(data, self.now):
+        for stream, what in happened:
             events += 1
             if react is not None:
                 react(stream, what)

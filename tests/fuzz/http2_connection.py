@@ -21,7 +21,15 @@ from tests.fuzz.frames import DATA, END_STREAM, GOAWAY, HEADERS, LARGEST, METHOD
 
 # Small, so that each is reached.
 LIMITS = Limits(
-    streams=8, message=30_000, memory=40_000, window=65_535, connection_window=100_000, headers=2_048, continuations=3, known_blocks=4
+    streams=8,
+    message=30_000,
+    memory=40_000,
+    answers=5_000,
+    window=65_535,
+    connection_window=100_000,
+    headers=2_048,
+    continuations=3,
+    known_blocks=4,
 )
 METHODS = frozenset({METHOD, b"/envoy.service.ext_proc.v3.ExternalProcessor/Process"})
 _MOST_STEPS = 400
@@ -72,7 +80,7 @@ def drip(data: bytes) -> bytes:
 
 
 def act(what: int, which: int = 0, size: int = 0) -> bytes:
-    """A step of the driver's: 3 replies, 4 holds, 5 resumes, 6 finishes, 7 leaves; to the stream of that place among the open ones."""
+    """A step of the driver's: 3 replies, 4 holds, 5 resumes, 6 finishes, 7 leaves or pauses; to the open stream of that place."""
     return bytes((what, which, *size.to_bytes(2, "big")))
 
 
@@ -93,6 +101,8 @@ class Run:
         self.connection = Connection(METHODS, LIMITS)
         self.told: dict[int, Told] = {}
         self.now = 0.0
+        self.talked: set[int] = set()
+        """Streams of which something has come."""
         self.newest, self.block_start = -1, frames.TABLE_SIZE_0
         self.listen()
 
@@ -143,6 +153,11 @@ class Run:
         if what == 7:
             if size % 16 == 7:
                 self.connection.leave()
+            elif size % 16 == 8:
+                self.connection.pause()
+            elif size % 16 == 9:
+                self.connection.unpause()
+                self.handle(self.connection.go_on)
         elif open_streams := [stream for stream in self.connection.streams.values() if not self.told_of(stream.id).gone]:
             stream = open_streams[which % len(open_streams)]
             match what:
@@ -155,6 +170,7 @@ class Run:
                 case 6:
                     self.finish(stream, size)
         self.listen()
+        self.handle(self.connection.go_on)
 
     def handle(self, events: Callable[[], Iterable[Event]]) -> None:
         was_closed = self.connection.closed
@@ -162,6 +178,8 @@ class Run:
             assert not was_closed, "an event after the end"
             self.event(stream, what)
         self.listen()
+        if self.connection.ready:
+            self.handle(self.connection.go_on)
 
     def event(self, stream: Stream, what: bytes | End) -> None:
         told = self.told_of(stream.id)
@@ -173,6 +191,8 @@ class Run:
         assert self.connection.streams.get(stream.id) is stream, "an event of a stream that is not open"
         assert not stream.held and not stream.outbox, "an event that should have waited"
         assert not told.done, "an event after the last"
+        assert self.connection._sender.brisk >= 0 or (what is End.DONE and stream.id not in self.talked), "an event while nobody reads"
+        self.talked.add(stream.id)
         if what is End.DONE:
             told.done = True
             if stream.id % 4 == 1:
@@ -230,7 +250,8 @@ class Run:
     def check(self) -> None:
         connection, sender = self.connection, self.connection._sender
         assert connection._kept == sum(stream.kept for stream in connection.streams.values()) >= 0
-        assert sender.waiting == sum(len(piece) for stream in connection.streams.values() for piece in stream.outbox)
+        assert sender.waiting == sender.load == sum(len(piece) for stream in connection.streams.values() for piece in stream.outbox)
+        assert all(connection.streams[number] is stream for number, stream in connection._stalled.items()) and not connection.ready
         assert len(connection._rest) <= 16_384 + 9
         assert len(connection.streams) <= LIMITS.streams
         assert len(connection._blocks._known) <= LIMITS.known_blocks
@@ -242,7 +263,11 @@ class Run:
             assert stream.id == number <= connection._last and stream.have >= 0 and 0 <= stream.window_in <= LIMITS.window
             assert not stream.finished, "a stream that is over, and still there"
             assert not (stream.outbox and stream.window_out > 0 and sender.window > 0), "something waits although there is a window"
-            assert not (stream.queue and not stream.held and not stream.outbox), "something waits although nobody holds it"
+            waits = stream.held or stream.outbox or number in connection._stalled
+            assert waits or not stream.queue, "something waits although nobody holds it"
+            plain = stream.plain
+            stream.settle()
+            assert stream.plain is plain, "a stream is plain, and is not taken for it; or the other way round"
 
     def end(self) -> None:
         """Finishes what is under way and opens all windows, if the other end can still say so."""
@@ -254,6 +279,7 @@ class Run:
         if connection.closed or connection._rest or connection._only is not None:
             return
         self.now += 1_000_000.0
+        connection.unpause()
         self.come(frames.settings((frames.INITIAL_WINDOW_SIZE, 1_000_000)))
         if more := 8_000_000 - connection._sender.window:
             self.come(frames.number(WINDOW_UPDATE, 0, more) if more > 0 else b"")

@@ -85,7 +85,7 @@ class Model:
         self.frame_limit = 16_384
         self.acks = 0
         self.pongs: deque[bytes] = deque()
-        self.leaving = self.left = False
+        self.leaving = self.left = self.paused = False
         self.goodbyes: list[int] = []
         self.newest = -1
         self._decoder = Decoder()
@@ -169,6 +169,22 @@ class Driver:
 
     def come(self, data: bytes) -> None:
         self.handle(self.connection.receive(data, self.now))
+        self.go_on()
+
+    def go_on(self) -> None:
+        """There may be room for answers again."""
+        while self.connection.ready:
+            self.handle(self.connection.go_on())
+
+    def pause(self, paused: bool) -> None:
+        """Whether what is said is not heard for now."""
+        if self.model is not None:
+            self.model.paused = paused
+        if paused:
+            self.connection.pause()
+        else:
+            self.connection.unpause()
+        self.go_on()
 
     def handle(self, events: Iterable[Event]) -> None:
         for stream, what in events:
@@ -206,6 +222,7 @@ class Driver:
         if self.model is not None:
             self.model.calls[stream.id].held = False
         self.handle(self.connection.resume(stream))
+        self.go_on()
 
     def finish(self, stream: Stream, status: Status) -> None:
         if self.model is not None and not self.model.calls[stream.id].finished:

@@ -16,6 +16,7 @@ CORPUS = Path(__file__).parent.parent / "transport" / "corpus"
 
 REPLY, HOLD, RESUME, FINISH, LEAVE = 3, 4, 5, 6, 7
 GOODBYE = act(LEAVE, 0, 7)
+PAUSE, UNPAUSE = act(7, 0, 8), act(7, 0, 9)
 GOODBYE_HEARD = raw(frame(frames.PING, frames.ACK, payload=b"leaving."))
 
 # What the driver does with a message is in its first byte: so many replies (1), holds (4), finishes (8); their size (16 ...).
@@ -57,6 +58,9 @@ SEEDS = {
     "many_messages": _greeted(call(), raw(data(1, (message(ECHO) + message(b"") + message(TWICE)) * 9)), say(1, b"", end=True)),
     "cut_messages": _greeted(call(), drip(data(1, message(ECHO)[:3]) + data(1, message(ECHO)[3:7]) + data(1, message(ECHO)[7:]))),
     "held": _greeted(call(), say(1, HELD), say(1, ECHO), say(1, ECHO, end=True), act(RESUME), act(RESUME)),
+    "paused": _greeted(call(), call(), PAUSE, say(1, ECHO), say(3, TWICE), say(1, LARGE, end=True), UNPAUSE, say(3, ECHO)),
+    "paused_and_left": _greeted(call(), PAUSE, say(1, ECHO), raw(number(frames.RST_STREAM, 1, 8)), UNPAUSE),
+    "more_than_is_written_at_once": _greeted(call(), call(), say(1, LARGE, times=30), say(3, LARGE, times=60), say(1, ECHO)),
     "held_for_long": _greeted(call(), say(1, HELD, times=60), *[say(1, LARGE, times=60)] * 6, act(RESUME), act(RESUME)),
     "no_window": _greeted(raw(settings((4, 0))), call(), say(1, LARGE), say(1, ECHO), raw(settings((4, 70_000)) + number(8, 0, 70_000))),
     "a_narrow_window": _greeted(raw(settings((4, 3))), call(), say(1, ECHO), raw(number(8, 1, 2) * 4), raw(settings((4, 0))), act(FINISH)),

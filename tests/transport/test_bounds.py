@@ -4,7 +4,7 @@ import pytest
 
 from extproc.transport.http2.connection import Connection
 from extproc.transport.http2.limits import Limits
-from extproc.transport.http2.stream import End
+from extproc.transport.http2.stream import End, Stream
 from extproc.transport.seam import Status
 from tests.fuzz import frames
 from tests.fuzz.client import BLOCK, CANCEL, FRAME_SIZE_ERROR, MIB, PROTOCOL_ERROR, SMALL, Peer, React, memory, work
@@ -92,6 +92,112 @@ def test_what_is_broken_off_is_given_back() -> None:
         peer.send(number(WINDOW_UPDATE, 0, 0))
         assert peer.goodbye == PROTOCOL_ERROR
         assert used() < STREAM * SMALL.streams
+
+
+# What is answered: bounded also where little is asked.
+
+
+def flood(peer: Peer, streams: int) -> bytes:
+    """A small question on each of so many streams."""
+    first, peer.newest = peer.newest + 2, peer.newest + 2 * streams
+    return b"".join(frames.headers(stream, BLOCK) + frames.data(stream, message(b"?")) for stream in range(first, peer.newest + 2, 2))
+
+
+def test_large_answers_to_small_questions() -> None:
+    """The client opens no window: what it is answered waits, and its questions too as soon as that is too much."""
+    limits = Limits(memory=32 * MIB)
+    peer = Peer(limits, window=0)
+    with memory(limits.memory + 2 * MIB + 3_000 * 500):
+        peer.send(flood(peer, 500), lambda stream, what: peer.connection.reply(stream, bytes(MIB)))
+    assert peer.connection._sender.waiting <= limits.memory + MIB + 5 and not peer.connection.closed
+    # It opens them, and has its answers.
+    events = peer.send(number(WINDOW_UPDATE, 0, LARGEST - 65_535) + frames.settings((frames.INITIAL_WINDOW_SIZE, 2 * MIB)))
+    assert events == 500 - 32
+    assert not peer.connection.choked and not peer.connection._kept and peer.connection._sender.waiting == 0
+
+
+def test_answers_that_nobody_reads() -> None:
+    """All windows are open, but what was said is not taken: no more is made than is written at once."""
+    limits = Limits()
+    peer = Peer(limits, window=2 * MIB)
+    connection = peer.connection
+    peer.send(number(WINDOW_UPDATE, 0, LARGEST - 65_535))
+    asked: list[int] = []
+
+    def answer(stream: Stream, what: bytes | End) -> None:
+        asked.append(stream.id)
+        connection.reply(stream, bytes(MIB // 4))
+
+    with memory(limits.answers + MIB + 3_000 * 500):
+        for stream, what in connection.receive(flood(peer, 500), peer.now):
+            answer(stream, what)
+    assert (len(asked), connection.choked, connection.ready) == (4, True, False)
+    # It is taken, but written to a socket that is full.
+    connection.pause()
+    connection.take()
+    assert (connection.choked, connection.ready, list(connection.go_on())) == (True, False, [])
+    connection.unpause()
+    assert (connection.choked, connection.ready) == (False, True)
+    peer.send(b"", answer)
+    assert asked == list(range(3, 1_003, 2))
+    assert (connection.choked, connection.ready) == (False, False)
+
+
+def test_what_had_to_wait_is_answered_in_turns() -> None:
+    """None of the streams starves behind one that has asked much; what it has asked stays in order."""
+    peer = Peer()
+    streams = [peer.begin() for _ in range(3)]
+    peer.connection.pause()
+    asked: list[tuple[int, bytes]] = []
+    note: React = lambda stream, what: asked.append((stream.id, what))  # type: ignore[arg-type]  # noqa: E731
+    for content in (b"1", b"2", b"3"):
+        peer.send(frames.data(streams[0], message(content) * 2), note)
+    for stream in streams[1:]:
+        peer.send(frames.data(stream, message(b"1")), note)
+        peer.send(frames.data(stream, message(b"2")), note)
+    assert not asked
+    peer.connection.unpause()
+    peer.send(b"", note)
+    first = streams[0]
+    assert [stream for stream, _ in asked] == [*streams, *streams, first, first, first, first]
+    assert [what for stream, what in asked if stream == first] == [b"1", b"1", b"2", b"2", b"3", b"3"]
+    # All of them are listened to as ever.
+    assert all(peer.connection.streams[stream].plain for stream in streams)
+
+
+def test_a_stream_that_has_to_wait_may_not_say_more_than_its_window() -> None:
+    peer = Peer()
+    stream = peer.begin()
+    peer.connection.pause()
+    peer.send(frames.data(stream, bytes(16_384)) * 3)
+    assert not peer.heard and peer.connection.streams[stream].window_in == 65_535 - 3 * 16_384
+    peer.connection.unpause()
+    peer.send(b"", lambda stream, what: None)
+    assert [(frame.kind, frame.stream) for frame in peer.heard] == [(WINDOW_UPDATE, stream)]
+
+
+@pytest.mark.parametrize("how", ["reset", "finished", "held", "broken"])
+def test_what_ends_while_it_has_to_wait(how: str) -> None:
+    peer = Peer()
+    stream = peer.begin()
+    connection = peer.connection
+    connection.pause()
+    peer.send(frames.data(stream, message(b"x")))
+    assert connection._stalled and not connection.ready
+    if how == "reset":
+        assert peer.send(number(frames.RST_STREAM, stream, CANCEL)) == 1
+    elif how == "finished":
+        connection.finish(connection.streams[stream])
+    elif how == "held":
+        connection.hold(connection.streams[stream])
+    else:
+        peer.send(number(WINDOW_UPDATE, 0, 0))
+        assert peer.goodbye == PROTOCOL_ERROR
+    connection.unpause()
+    assert peer.send(b"") == 0 and not connection._stalled and not connection.ready
+    if how == "held":
+        assert [what for _, what in connection.resume(connection.streams[stream])] == [b"x"]
+    assert connection._kept == 0
 
 
 # What is no HTTP/2.

@@ -106,6 +106,7 @@ class Machine(RuleBasedStateMachine):
         self.catch_up()
         for driver in self.drivers:
             act(driver, driver.connection.streams[call.number])
+            driver.go_on()
 
     def some(self, which: int, suits: Callable[[Call], object]) -> Call | None:
         calls = [call for call in self.model.live() if suits(call)]
@@ -281,6 +282,12 @@ class Machine(RuleBasedStateMachine):
         if (call := self.some(which, lambda call: not call.finished)) is not None:
             self.drive(lambda driver, stream: driver.finish(stream, status), call)
 
+    @rule(paused=st.booleans())
+    def pause_or_not(self, paused: bool) -> None:
+        self.catch_up()
+        for driver in self.drivers:
+            driver.pause(paused)
+
     @precondition(lambda machine: not machine.model.leaving and machine.frames > 12)
     @rule()
     def leave(self) -> None:
@@ -305,12 +312,14 @@ class Machine(RuleBasedStateMachine):
         assert model.goodbyes[:2] == [LARGEST, max(0, model.newest)][: model.leaving + model.left]
         assert set(connection.streams) == {call.number for call in live}
         sender, kept = connection._sender, 0
+        choked = model.paused or (sender.waiting > 0 and connection._kept + sender.waiting > LIMITS.memory)
+        assert connection.choked is choked
         assert (sender.window, connection._window) == (model.window_out, model.window_in)
         for call in live:
             stream = connection.streams[call.number]
             assert (stream.window_out, stream.window_in) == (call.window_out, call.window_in)
             assert not (call.blocked and min(call.window_out, model.window_out) > 0), "there is a window, and nothing is sent"
-            waits = call.held or call.blocked or call.finished
+            waits = call.held or call.blocked or call.finished or (choked and call.to_come)
             assert waits or not call.to_come, "nothing is in the way, and nothing comes"
             assert waits or call.ended or call.window_in >= LIMITS.window // 2, "the client may not go on"
             kept += 0 if call.finished else call.kept()
@@ -320,7 +329,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """All is finished, all windows are opened: then nothing is left."""
-        self.catch_up()
+        self.pause_or_not(paused=False)
         for call in self.model.live():
             if not call.finished:
                 self.drive(lambda driver, stream: driver.finish(stream, Status.OK), call)

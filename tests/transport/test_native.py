@@ -83,6 +83,28 @@ async def test_a_client_that_does_not_read_is_not_read_either() -> None:
 
 
 @each_loop
+async def test_what_waited_for_a_filter_is_not_answered_to_a_client_that_does_not_read() -> None:
+    """One message waits, and behind it come some that ask for a thousand answers each."""
+    async with serving(Limits(answers=65_536)) as scene, client(scene, GREEDY) as peer:
+        assert isinstance(scene.server, native.Server)
+        await peer.say(request(1), data(1, message(b"wait")), data(1, message(b"999")) * 50)
+        await scene.until(b"wait")
+        scene.go.set()
+        await scene.until(b"999")
+        (protocol,) = scene.server.connections
+        # Until nothing happens any more: a turn of the loop for each message, and a few more.
+        for _ in range(200):
+            await asyncio.sleep(0)
+            assert protocol._transport.get_write_buffer_size() < 300_000
+        assert protocol._core.choked and len(scene.received) < 30
+        # It reads, and all is answered.
+        for _ in range(1 + 50 * 999):
+            await peer.until("DATA")
+        assert scene.received == [b"wait"] + [b"999"] * 50
+        assert not protocol._core.choked
+
+
+@each_loop
 async def test_stopping_does_not_wait_for_a_client_that_does_not_read() -> None:
     async with serving() as scene, client(scene, GREEDY) as peer:
         saying = asyncio.create_task(peer.say(request(1), *[data(1, message(b"x" * 16_000))] * 2000))

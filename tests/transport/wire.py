@@ -1,13 +1,13 @@
 """The other end of a `Connection`, by hand: frames made and read, header blocks in plain bytes, and an engine that answers at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from hpack import Decoder
 
 from extproc.transport.http2 import codes
 from extproc.transport.http2.codes import HEAD, Code
-from extproc.transport.http2.connection import Connection
+from extproc.transport.http2.connection import Connection, Event
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import PREFIX, End, Stream
 
@@ -147,7 +147,11 @@ class Wire:
 
     def hear(self, piece: bytes) -> None:
         """Bytes come, in one piece."""
-        for stream, what in self.connection.receive(piece, self.now):
+        self.handle(self.connection.receive(piece, self.now))
+
+    def handle(self, events: Iterable[Event]) -> None:
+        """The engine answers."""
+        for stream, what in events:
             self.events.append((stream.id, what))
             self.engine(self, stream, what)
 

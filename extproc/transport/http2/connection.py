@@ -12,6 +12,7 @@ HTTP/2: streams are begun by the other end alone, nothing is pushed, priorities 
                   └─────────── RST_STREAM ─────────────►┘
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator
 
 from extproc.transport.http2 import codes
@@ -79,7 +80,7 @@ class Connection:
         self.greeted = False
         """The other end speaks HTTP/2."""
         self._limits = limits
-        self._sender = Sender()
+        self._sender = Sender(limits.answers)
         self.reply = self._sender.message
         """Sends a message on a stream; what the other end gives no window for waits there."""
         self._blocks = Blocks(methods, limits)
@@ -99,6 +100,8 @@ class Connection:
         """Below these, windows are opened again."""
         self._kept = 0
         """Bytes of messages that are not whole yet, or wait in a queue."""
+        self._stalled: OrderedDict[int, Stream] = OrderedDict()
+        """Streams of which something waits only because nothing more may be answered for now, in the order of their turns."""
         # What costs the other end nothing: so many a second, so many at once.
         self._pings = Budget(100, 1_000)
         self._settings = Budget(10, 100)
@@ -139,7 +142,7 @@ class Connection:
             data, self._rest = self._rest + data, b""
         try:
             position = 0 if self.greeted else self._greet(data)
-            size, streams = len(data), self.streams
+            size, streams, sender = len(data), self.streams, self._sender
             while self.greeted and size - position >= 9:
                 high, low, kind, flags, number = HEAD.unpack_from(data, position)
                 begin, end = position + 9, position + 9 + low
@@ -150,8 +153,10 @@ class Connection:
                 position = end
                 # Nearly all frames are one whole message each for a stream that waits for nothing, or end one. The rest is `_frame`'s.
                 stream = streams.get(number) if kind == DATA else None
-                if stream is None or not stream.plain or self._only is not None:
+                if stream is None or not stream.plain or sender.load > sender.brisk or self._only is not None:
                     yield from self._frame(kind, flags, number & LARGEST_ID, data[begin:end])
+                    if self._stalled:
+                        yield from self.go_on()
                 elif flags == 0 and PREFIX_SIZE <= low <= stream.window_in and PREFIX.unpack_from(data, begin) == (0, low - PREFIX_SIZE):
                     self._arrived(stream, low)
                     yield stream, data[begin + PREFIX_SIZE : end]
@@ -189,9 +194,37 @@ class Connection:
         stream.held = False
         return self._drain(stream)
 
+    def pause(self) -> None:
+        """What was taken is not read: nothing more is to be answered for now."""
+        self._sender.paused(True)
+
+    def unpause(self) -> None:
+        """The opposite of `pause`; what waited meanwhile is in `go_on`."""
+        self._sender.paused(False)
+
+    @property
+    def choked(self) -> bool:
+        """No message is handed on, for its answer would be kept: more waits already than may, or than is to be written at once.
+
+        What waits for filters counts too, but not alone: they go on by themselves, and then it is less.
+        """
+        sender, limits = self._sender, self._limits
+        waiting = sender.waiting
+        return sender.load - waiting > sender.brisk or (waiting > 0 and self._kept + waiting > limits.memory)
+
+    @property
+    def ready(self) -> bool:
+        """Something waited while this was `choked`, and need not wait any longer: it is in `go_on`."""
+        return bool(self._stalled) and not self.choked
+
+    def go_on(self) -> Iterator[Event]:
+        """What waited while this was `choked`: one message of each stream, then the next of each, until it is again."""
+        while self.ready:
+            yield from self._drain(self._stalled.popitem(last=False)[1], turn=True)
+
     def take(self) -> list[bytes]:
-        """What has to be written."""
-        out, self._sender.out = self._sender.out, []
+        """What has to be written. Look whether this is `ready` then: there is room for more."""
+        out = self._sender.take()
         self._earned = min(self._earned + len(out), _MOST_EARNED)
         return out
 
@@ -322,10 +355,15 @@ class Connection:
         self._kept += stream.kept - before
         return self._drain(stream)
 
-    def _drain(self, stream: Stream) -> Iterator[Event]:
-        """What waits of a stream, as long as it need not wait any longer."""
+    def _drain(self, stream: Stream, *, turn: bool = False) -> Iterator[Event]:
+        """What waits of a stream, as long as it need not wait any longer. `turn`: one of it, for others have waited too."""
         queue = stream.queue
+        taken = False
         while queue and not stream.held and not stream.outbox:
+            if (turn and taken) or self.choked:
+                self._stalled[stream.id] = stream
+                break
+            taken = True
             what = queue.popleft()
             size = weight(what)
             stream.kept -= size
@@ -358,7 +396,7 @@ class Connection:
 
     def _replenish(self, stream: Stream) -> None:
         """Lets the other end send on, once it has used half of its window and what it sent is not waiting."""
-        if stream.window_in < self._low_tide and not (stream.held or stream.outbox or stream.done or stream.finished):
+        if stream.window_in < self._low_tide and not (stream.held or stream.outbox or stream.queue or stream.done or stream.finished):
             self._say(codes.window_update(stream.id, self._limits.window - stream.window_in))
             stream.window_in = self._limits.window
 
@@ -500,6 +538,8 @@ class Connection:
         """What has come and waits is not wanted any more."""
         self._kept -= stream.kept
         stream.drop()
+        if self._stalled:
+            self._stalled.pop(stream.id, None)
         stream.plain = False
         self._replenish_all()
 

@@ -13,7 +13,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     message: int = 65 * _MIB
     """Bytes of one message: bodies of 64 MiB, and what stands around them. At least 16 KiB: what comes in one frame is taken."""
     memory: int = 256 * _MIB
-    """Bytes that are held: messages that are not whole yet, or that wait for a filter."""
+    """Bytes that are held: messages that are not whole yet, or that wait for a filter, and answers that wait for a window."""
+    answers: int = _MIB
+    """Bytes of answers that are made before they are written; the message that asks for more waits."""
     window: int = _MIB
     """Bytes that one stream may send before it is listened to; at least HTTP/2's default of 65,535."""
     connection_window: int = 16 * _MIB

@@ -27,9 +27,9 @@ _NO_TABLE = b"\x20"
 class Sender:
     """Frames to write, and messages for which there is no window yet."""
 
-    __slots__ = ("_begun", "_turns", "frame_limit", "out", "stream_window", "waiting", "window")
+    __slots__ = ("_at_once", "_begun", "_turns", "brisk", "frame_limit", "load", "out", "stream_window", "waiting", "window")
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int) -> None:
         self.out: list[bytes] = []
         """Bytes to write, in order."""
         self.window = DEFAULT_WINDOW
@@ -40,6 +40,10 @@ class Sender:
         """Its longest frame."""
         self.waiting = 0
         """Bytes of all outboxes."""
+        self.load = 0
+        """These, and the messages in `out`."""
+        self._at_once = self.brisk = at_once
+        """While the load is no more than this, nobody need ask whether more may be answered. Below 0: writing is paused."""
         self._turns: OrderedDict[int, Stream] = OrderedDict()
         """Streams that could send if the connection's window let them, in the order of their turns."""
         self._begun = False
@@ -54,11 +58,13 @@ class Sender:
         if size <= stream.window_out and size <= self.window and size <= self.frame_limit and not stream.outbox:
             stream.window_out -= size
             self.window -= size
+            self.load += size
             self.out.append(_MESSAGE_HEAD.pack(size >> 16, size & 0xFFFF, DATA, 0, stream.id, 0, size - PREFIX_SIZE))
             self.out.append(message)
             return
         stream.post(memoryview(PREFIX.pack(0, len(message)) + message))
         self.waiting += size
+        self.load += size
         self.pour(stream)
         stream.settle()
 
@@ -81,9 +87,21 @@ class Sender:
         """The stream is over, whatever was left to say."""
         stream.finished = True
         if stream.outbox:
-            self.waiting -= sum(map(len, stream.outbox))
+            size = sum(map(len, stream.outbox))
+            self.waiting -= size
+            self.load -= size
             stream.outbox.clear()
             self._turns.pop(stream.id, None)
+
+    def take(self) -> list[bytes]:
+        """What is to be written."""
+        out, self.out = self.out, []
+        self.load = self.waiting
+        return out
+
+    def paused(self, paused: bool) -> None:
+        """Whether what was taken is not read for now."""
+        self.brisk = -1 if paused else self._at_once
 
     def widen(self, more: int) -> list[Stream]:
         """The other end takes `more` bytes of all streams together; the streams that have sent something."""
