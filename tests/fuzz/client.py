@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from extproc.transport.http2.connection import Connection, Event
-from extproc.transport.http2.limits import Limits
+from extproc.transport.http2.limits import Limits, Rate
 from extproc.transport.http2.stream import End, Stream
 from tests.fuzz import frames
 from tests.fuzz.frames import METHOD, Frame, number, request
 
 MIB = 1 << 20
-SMALL = Limits(streams=200, message=4 * MIB, memory=4 * MIB, window=65_535, connection_window=MIB)
+SMALL = Limits(streams=200, message=4 * MIB, memory=4 * MIB, window=65_535, connection_window=MIB, resets=Rate(5_000, 400))
 BLOCK = request()
 
 # RFC 9113, section 7.

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from extproc.transport.http2.connection import Connection
-from extproc.transport.http2.limits import Limits
-from extproc.transport.http2.stream import End
+from extproc.transport.http2.limits import Limits, Rate
+from extproc.transport.http2.stream import End, Stream
 from tests.fuzz import frames
 from tests.fuzz.client import (
     BLOCK,
@@ -53,6 +53,45 @@ def test_streams_that_come_to_nothing(end: Callable[[int], bytes]) -> None:
     count = peer.until_goodbye(flood, 1_000, peer.hold)
     assert peer.goodbye == ENHANCE_YOUR_CALM
     assert 2 * SMALL.streams <= count <= 2 * SMALL.streams + 1
+
+
+@pytest.mark.parametrize("end", RESETS.values(), ids=RESETS)
+def test_streams_that_end_when_they_were_answered(end: Callable[[int], bytes]) -> None:
+    """As Envoy ends each of its calls; but it does not make so many in no time."""
+    peer = Peer(Limits(hang_ups=Rate(10, 300)))
+
+    def flood() -> bytes:
+        peer.newest += 2
+        return frames.headers(peer.newest, BLOCK) + frames.data(peer.newest, message(b"x")) + end(peer.newest)
+
+    def answer(stream: Stream, what: bytes | End) -> None:
+        if isinstance(what, bytes):
+            peer.connection.reply(stream, what)
+
+    if end(1) == number(frames.RST_STREAM, 1, CANCEL):
+        # With time, it may go on.
+        for _ in range(600):
+            peer.now += 0.1
+            peer.send(flood(), answer)
+            peer.heard.clear()
+        peer.now += 0.1
+    assert peer.until_goodbye(flood, 1_000, answer) in {300, 301}
+    assert peer.goodbye == ENHANCE_YOUR_CALM
+
+
+def test_eight_thousand_answers_a_second() -> None:
+    """As much as comes of one Envoy, and then some, for eight seconds."""
+    peer = Peer(Limits())
+    for _ in range(80):
+        said = b""
+        for _ in range(800):
+            peer.newest += 2
+            said += frames.headers(peer.newest, BLOCK) + frames.data(peer.newest, message(b"x"))
+            said += number(frames.RST_STREAM, peer.newest, CANCEL)
+        peer.send(said, peer.echo)
+        peer.heard.clear()
+        peer.now += 0.1
+    assert not peer.connection.closed
 
 
 def test_requests_that_are_none() -> None:
@@ -108,6 +147,45 @@ def test_frames_that_say_nothing(flood: bytes) -> None:
     with memory(300_000):
         # Some window updates more: what we say may be the reason for them.
         assert peer.until_goodbye(flood, 1_050) >= 900
+    assert peer.goodbye == ENHANCE_YOUR_CALM
+
+
+def test_how_many_frames_may_say_nothing_in_a_second() -> None:
+    peer = Peer()
+    flood = CHATTER["a type that nobody knows"] * 1_000
+    for _ in range(150):
+        # As many as there may be: for fifteen seconds, and then 100,000 more.
+        peer.now += 0.1
+        peer.send(flood)
+    assert not peer.connection.closed
+    peer.now += 0.1
+    assert peer.until_goodbye(flood, 110) in {100, 101}
+    # What was not used is not kept for later without bounds.
+    peer = Peer()
+    peer.now += 1_000
+    assert peer.until_goodbye(flood, 110) in {100, 101}
+    # Twice as many are too many, though not at once.
+    peer = Peer()
+
+    def hasty() -> bytes:
+        peer.now += 0.05
+        return flood
+
+    assert 195 <= peer.until_goodbye(hasty, 300) <= 201
+
+
+def test_window_updates_are_not_earned_without_bounds() -> None:
+    """One is free for each piece of an answer; who takes a million of them, and says nothing, has not saved a million."""
+    peer = Peer(window=LARGEST)
+    peer.send(number(WINDOW_UPDATE, 0, LARGEST - 65_535))
+    stream = peer.connection.streams[peer.begin()]
+    for _ in range(220):
+        for _ in range(500):
+            peer.connection.reply(stream, b"")
+        peer.send(b"")
+        peer.heard.clear()
+    flood = number(WINDOW_UPDATE, 1, 1) * 1_000
+    assert peer.until_goodbye(flood, 400) in {200, 201}
     assert peer.goodbye == ENHANCE_YOUR_CALM
 
 

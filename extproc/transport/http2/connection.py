@@ -56,7 +56,6 @@ Event = tuple[Stream, bytes | End]
 
 _LIMITS = Limits()
 _NOTHING: tuple[Event, ...] = ()
-_MOST_EARNED = 100_000
 _LEAVING = b"leaving."  # the ping whose answer says that our goodbye was heard
 
 
@@ -102,13 +101,11 @@ class Connection:
         """Bytes of messages that are not whole yet, or wait in a queue."""
         self._stalled: OrderedDict[int, Stream] = OrderedDict()
         """Streams of which something waits only because nothing more may be answered for now, in the order of their turns."""
-        # What costs the other end nothing: so many a second, so many at once.
-        self._pings = Budget(100, 1_000)
-        self._settings = Budget(10, 100)
-        self._resets = Budget(5_000, 2 * limits.streams)
-        self._chatter = Budget(10_000, 100_000)
+        # What costs the other end nothing.
+        self._pings, self._settings, self._chatter = Budget(limits.pings), Budget(limits.settings), Budget(limits.chatter)
+        self._resets, self._hang_ups = Budget(limits.resets), Budget(limits.hang_ups)
         self._earned = 0
-        """Window updates that cost nothing: some clients answer every frame with one."""
+        """Window updates that are free for now."""
         self._frames: dict[int, Callable[[int, int, bytes], Iterable[Event]]] = {
             DATA: self._on_data,
             HEADERS: self._on_headers,
@@ -225,7 +222,7 @@ class Connection:
     def take(self) -> list[bytes]:
         """What has to be written. Look whether this is `ready` then: there is room for more."""
         out = self._sender.take()
-        self._earned = min(self._earned + len(out), _MOST_EARNED)
+        self._earned = min(self._earned + len(out), self._limits.earned)
         return out
 
     def leave(self) -> None:
@@ -506,8 +503,7 @@ class Connection:
             if self._begun(number):
                 self._spend(self._chatter, "frames for streams that are over")
             return _NOTHING
-        if not stream.headed:
-            self._spend(self._resets, "streams that are reset at once")
+        self._spend(self._hang_ups if stream.headed else self._resets, "streams that are reset")
         return self._gone(stream, Was.RESET_BY_THEM)
 
     def _gone(self, stream: Stream, how: Was) -> Iterable[Event]:
@@ -519,9 +515,7 @@ class Connection:
     def _break(self, number: int, code: Code) -> Iterable[Event]:
         self._say(codes.rst_stream(number, code))
         stream = self.streams.get(number)
-        if stream is None or not stream.headed:
-            # Streams that end before they were answered make work for nothing, whoever ends them (CVE-2023-44487, CVE-2025-8671).
-            self._spend(self._resets, "streams that had to be reset at once")
+        self._spend(self._hang_ups if stream is not None and stream.headed else self._resets, "streams that had to be reset")
         if stream is None:
             self._past.add(number, Was.RESET_BY_US)
             return _NOTHING

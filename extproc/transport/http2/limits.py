@@ -1,8 +1,18 @@
 """What one connection may cost us, whatever its other end does."""
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 _MIB = 1024 * 1024
+
+
+class Rate(NamedTuple):
+    """How often something may be done."""
+
+    a_second: float
+    at_once: float
+    """Before the rate counts."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -26,23 +36,33 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Frames that a header block may be cut into."""
     known_blocks: int = 256
     """Header blocks that are remembered."""
+    pings: Rate = Rate(100, 1_000)
+    settings: Rate = Rate(10, 100)
+    resets: Rate = Rate(5_000, 20_000)
+    """Streams that end before they were answered: they make work for nothing, whoever ends them (CVE-2023-44487, CVE-2025-8671)."""
+    hang_ups: Rate = Rate(10_000, 20_000)
+    """Streams that are reset later. Envoy ends every call so, also one that went well; but it cannot make so many of them."""
+    chatter: Rate = Rate(10_000, 100_000)
+    """Frames that say nothing."""
+    earned: int = 100_000
+    """Window updates that are free, one for each piece that we have said: some clients answer every frame with one."""
     handshake: float = 10.0
     """Seconds until the other end has said that it speaks HTTP/2."""
 
 
 class Budget:
-    """So many a second, and so many at once before that counts. What costs us little and the other end nothing is bounded by one."""
+    """What is left of a rate. What costs us little and the other end nothing is bounded by one."""
 
-    __slots__ = ("_burst", "_left", "_rate", "_when")
+    __slots__ = ("_balance", "_rate", "_when")
 
-    def __init__(self, rate: float, burst: float) -> None:
+    def __init__(self, rate: Rate) -> None:
         self._rate = rate
-        self._burst = self._left = burst
+        self._balance = rate.at_once
         self._when = 0.0
 
     def spend(self, now: float) -> bool:
         """Takes one; False if there is none left."""
-        left = min(self._burst, self._left + (now - self._when) * self._rate)
+        balance = min(self._rate.at_once, self._balance + (now - self._when) * self._rate.a_second)
         self._when = now
-        self._left = left - 1
-        return left >= 1
+        self._balance = balance - 1
+        return balance >= 1
