@@ -249,21 +249,21 @@ class Run:
 
     def check(self) -> None:
         connection, sender = self.connection, self.connection._sender
-        assert connection._kept == sum(stream.kept for stream in connection.streams.values()) >= 0
+        assert connection._receiver.kept == sum(stream.kept for stream in connection.streams.values()) >= 0
         assert sender.waiting == sender.load == sum(len(piece) for stream in connection.streams.values() for piece in stream.outbox)
-        assert all(connection.streams[number] is stream for number, stream in connection._stalled.items()) and not connection.ready
+        assert all(connection.streams[number] is stream for number, stream in connection._receiver.stalled.items()) and not connection.ready
         assert len(connection._rest) <= 16_384 + 9
         assert len(connection.streams) <= LIMITS.streams
         assert len(connection._blocks._known) <= LIMITS.known_blocks
         if connection.closed:
             return
-        assert 0 <= connection._window <= LIMITS.connection_window and sender.window >= 0
-        assert connection.streams or connection._kept == 0
+        assert 0 <= connection._receiver.window <= LIMITS.connection_window and sender.window >= 0
+        assert connection.streams or connection._receiver.kept == 0
         for number, stream in connection.streams.items():
             assert stream.id == number <= connection._last and stream.have >= 0 and 0 <= stream.window_in <= LIMITS.window
             assert not stream.finished, "a stream that is over, and still there"
             assert not (stream.outbox and stream.window_out > 0 and sender.window > 0), "something waits although there is a window"
-            waits = stream.held or stream.outbox or number in connection._stalled
+            waits = stream.held or stream.outbox or number in connection._receiver.stalled
             assert waits or not stream.queue, "something waits although nobody holds it"
             plain = stream.plain
             stream.settle()
@@ -284,7 +284,12 @@ class Run:
         if more := 8_000_000 - connection._sender.window:
             self.come(frames.number(WINDOW_UPDATE, 0, more) if more > 0 else b"")
         if not connection.closed:
-            assert not connection.streams and not connection._kept and not connection._sender.waiting and not connection._sender._turns
+            assert (
+                not connection.streams
+                and not connection._receiver.kept
+                and not connection._sender.waiting
+                and not connection._sender._turns
+            )
 
 
 def target(data: bytes) -> None:

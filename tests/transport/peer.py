@@ -134,7 +134,7 @@ class Peer:
 
     def idle(self) -> bool:
         """Whether the server keeps nothing of a stream."""
-        return not (self.server.streams or self.server._kept or self.server._sender.waiting or self.server._sender._turns)
+        return not (self.server.streams or self.server._receiver.kept or self.server._sender.waiting or self.server._sender._turns)
 
 
 LONG = bytes(range(256)) * 400

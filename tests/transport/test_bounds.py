@@ -27,7 +27,7 @@ def pour(peer: Peer, payload: bytes, react: React | None = None) -> None:
         stream = peer.begin()
         for begin in range(0, len(payload), 16_384):
             piece = payload[begin : begin + 16_384]
-            if connection._window < len(piece) or connection.closed or stream not in connection.streams:
+            if connection._receiver.window < len(piece) or connection.closed or stream not in connection.streams:
                 return
             if connection.streams[stream].window_in < len(piece):
                 return
@@ -41,10 +41,10 @@ def test_a_client_that_does_not_read() -> None:
     with memory(bound()) as used:
         pour(peer, message(b"x" * 50_000), peer.echo)
         assert used() > SMALL.memory // 2
-    assert not peer.connection.closed and peer.connection._window < SMALL.connection_window
+    assert not peer.connection.closed and peer.connection._receiver.window < SMALL.connection_window
     # It reads again, and may ask again.
     peer.send(frames.settings((frames.INITIAL_WINDOW_SIZE, LARGEST)) + number(WINDOW_UPDATE, 0, 100 * MIB), peer.echo)
-    assert peer.connection._sender.waiting == 0 and peer.connection._window == SMALL.connection_window
+    assert peer.connection._sender.waiting == 0 and peer.connection._receiver.window == SMALL.connection_window
 
 
 @pytest.mark.parametrize("size", [2, 30, 16_384])
@@ -74,7 +74,7 @@ def test_messages_that_wait_for_a_slow_filter(size: int) -> None:
     assert not peer.connection.closed
     for stream in list(peer.connection.streams.values()):
         peer.connection.finish(stream, Status.UNAVAILABLE)
-    assert peer.connection._kept == 0 and peer.connection._window >= SMALL.connection_window // 2
+    assert peer.connection._receiver.kept == 0 and peer.connection._receiver.window >= SMALL.connection_window // 2
 
 
 def test_streams_that_nothing_comes_of() -> None:
@@ -113,7 +113,7 @@ def test_large_answers_to_small_questions() -> None:
     # It opens them, and has its answers.
     events = peer.send(number(WINDOW_UPDATE, 0, LARGEST - 65_535) + frames.settings((frames.INITIAL_WINDOW_SIZE, 2 * MIB)))
     assert events == 500 - 32
-    assert not peer.connection.choked and not peer.connection._kept and peer.connection._sender.waiting == 0
+    assert not peer.connection.choked and not peer.connection._receiver.kept and peer.connection._sender.waiting == 0
 
 
 def test_answers_that_nobody_reads() -> None:
@@ -183,7 +183,7 @@ def test_what_ends_while_it_has_to_wait(how: str) -> None:
     connection = peer.connection
     connection.pause()
     peer.send(frames.data(stream, message(b"x")))
-    assert connection._stalled and not connection.ready
+    assert connection._receiver.stalled and not connection.ready
     if how == "reset":
         assert peer.send(number(frames.RST_STREAM, stream, CANCEL)) == 1
     elif how == "finished":
@@ -194,10 +194,10 @@ def test_what_ends_while_it_has_to_wait(how: str) -> None:
         peer.send(number(WINDOW_UPDATE, 0, 0))
         assert peer.goodbye == PROTOCOL_ERROR
     connection.unpause()
-    assert peer.send(b"") == 0 and not connection._stalled and not connection.ready
+    assert peer.send(b"") == 0 and not connection._receiver.stalled and not connection.ready
     if how == "held":
         assert [what for _, what in connection.resume(connection.streams[stream])] == [b"x"]
-    assert connection._kept == 0
+    assert connection._receiver.kept == 0
 
 
 # What is no HTTP/2.

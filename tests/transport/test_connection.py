@@ -30,7 +30,7 @@ def resumed(wire: Wire, number: int = 1) -> list[bytes | End]:
 
 def idle(wire: Wire) -> bool:
     """Whether nothing is kept."""
-    return not (wire.connection.streams or wire.connection._kept or wire.connection._sender.waiting)
+    return not (wire.connection.streams or wire.connection._receiver.kept or wire.connection._sender.waiting)
 
 
 # Messages.
@@ -295,24 +295,24 @@ def test_more_than_the_connections_window() -> None:
 def test_what_is_kept_is_counted_and_forgotten() -> None:
     wire = Wire(engine=hold)
     wire.say(OPEN, data(1, message(b"x" * 100)), data(1, message(b"y" * 1000) + message(b"z" * 500)[:300]))
-    assert 1300 < wire.connection._kept < 2000
-    assert wire.stream().kept == wire.connection._kept
+    assert 1300 < wire.connection._receiver.kept < 2000
+    assert wire.stream().kept == wire.connection._receiver.kept
     resumed(wire)
-    assert 290 < wire.connection._kept < 500
+    assert 290 < wire.connection._receiver.kept < 500
     wire.say(data(1, message(b"z" * 500)[300:]))
-    assert wire.connection._kept == 0
+    assert wire.connection._receiver.kept == 0
 
 
 def test_messages_of_nothing_are_counted_as_well() -> None:
     wire = Wire(engine=hold)
     wire.say(OPEN, data(1, message(b"") * 3000))
-    assert wire.connection._kept > 3000 * 8
+    assert wire.connection._receiver.kept > 3000 * 8
 
 
 def test_messages_in_tiny_pieces_are_counted_as_what_they_take() -> None:
     wire = Wire()
     wire.say(OPEN, data(1, message(bytes(2000))[:5]), *[data(1, b"x")] * 1999)
-    assert wire.connection._kept > 1999 * 33
+    assert wire.connection._receiver.kept > 1999 * 33
     wire.say(data(1, b"x", end=True))
     assert idle(wire)
 
@@ -347,7 +347,7 @@ def test_all_that_is_kept_is_forgotten(draw: st.DataObject) -> None:
             case "window":
                 wire.say(window_update(number, draw.draw(st.integers(1, 300))))
         kept = [stream.kept for stream in wire.connection.streams.values()]
-        assert wire.connection._kept == sum(kept) >= 0
+        assert wire.connection._receiver.kept == sum(kept) >= 0
         assert wire.connection._sender.waiting == sum(sum(map(len, stream.outbox)) for stream in wire.connection.streams.values())
     wire.taken()
     for number in sorted(set(wire.connection.streams)):

@@ -3,6 +3,7 @@
 import pytest
 
 from extproc.transport.http2.codes import ACK, Code
+from extproc.transport.http2.limits import Limits
 from tests.transport.test_connection import OPEN, hold
 from tests.transport.wire import ALIVE, PROBE, Frame, Wire, data, frame, message, request, reset, window_update
 
@@ -77,7 +78,7 @@ def test_closing() -> None:
     wire.connection.reply(stream, b"x")
     wire.connection.finish(stream)
     wire.connection.leave()
-    assert (wire.taken(), wire.connection._kept) == ([], 0)
+    assert (wire.taken(), wire.connection._receiver.kept) == ([], 0)
 
 
 def test_an_error_closes_with_the_last_stream_and_a_reason() -> None:
@@ -85,3 +86,13 @@ def test_an_error_closes_with_the_last_stream_and_a_reason() -> None:
     [*_, last] = wire.say(OPEN, data(1, message(b"x")), frame("PING", payload=b"short"), data(1, message(b"y")))
     assert (goodbye(last), last.payload[8:]) == ((1, Code.FRAME_SIZE_ERROR), b"PING of another size than 8")
     assert wire.events == [(1, b"x")]
+
+
+def test_no_window_is_opened_after_a_goodbye() -> None:
+    """What was kept is given back then, so there would be room."""
+    wire = Wire(Limits(window=65_535, connection_window=65_535, memory=20_000), hold)
+    wire.say(OPEN, *[data(1, message(bytes(10_000)))] * 4)
+    stream = wire.stream()
+    wire.connection.close()
+    assert list(wire.connection.resume(stream)) == []
+    assert [heard.kind for heard in wire.taken()] == ["GOAWAY"]

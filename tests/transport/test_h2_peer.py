@@ -141,7 +141,7 @@ def test_a_reset_mid_message() -> None:
     peer = Peer()
     one, two = peer.request(), peer.request()
     peer.send(one, message(LONG)[:70_000])
-    assert peer.server._kept > 0
+    assert peer.server._receiver.kept > 0
     peer.client.reset_stream(one, ErrorCodes.CANCEL)
     peer.pump()
     assert peer.wire.events == [(one, End.GONE)]
@@ -172,7 +172,7 @@ def test_an_end_by_the_engine(size: int) -> None:
     peer.pump()
     heard = peer.heard[number]
     assert (heard.head[b"grpc-status"], heard.ended, heard.reset) == (b"8", True, ErrorCodes.NO_ERROR)
-    assert peer.server._window == Limits().connection_window - 6 - size
+    assert peer.server._receiver.window == Limits().connection_window - 6 - size
     assert peer.heard[peer.call()].ended and peer.idle()
 
 

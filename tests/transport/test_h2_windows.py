@@ -135,7 +135,7 @@ def test_all_sessions_waiting_close_the_connections_window() -> None:
             left[number] -= 1
     assert list(left.values()).count(10) >= 4
     # What is kept is bounded by the memory and the window that was open then.
-    assert limits.memory < peer.server._kept <= limits.memory + limits.connection_window
+    assert limits.memory < peer.server._receiver.kept <= limits.memory + limits.connection_window
     peer.wire.engine = Wire.echo
     for number in numbers:
         for stream, what in peer.server.resume(peer.server.streams[number]):
@@ -154,7 +154,7 @@ def test_messages_that_are_not_whole_are_bounded_too() -> None:
         peer.send(number, message(bytes(200_000))[:60_000])
     refused = [number for number in numbers if peer.heard[number].ended]
     assert {peer.heard[number].head[b"grpc-status"] for number in refused} == {b"8"}
-    assert (peer.server._kept <= 300_000, 4 <= len(numbers) - len(refused) <= 5) == (True, True)
+    assert (peer.server._receiver.kept <= 300_000, 4 <= len(numbers) - len(refused) <= 5) == (True, True)
     for number in set(numbers) - set(refused):
         peer.client.reset_stream(number)
         peer.pump()
@@ -170,7 +170,7 @@ def test_a_client_that_does_not_read_is_not_listened_to() -> None:
     assert [what for _, what in peer.wire.events] == [bytes(30_000)]
     stream = peer.server.streams[number]
     assert len(stream.outbox) == 1
-    assert peer.server._kept <= Limits().window and rest
+    assert peer.server._receiver.kept <= Limits().window and rest
     # It reads again.
     peer.reads = True
     peer.client.acknowledge_received_data(len(peer.heard[number].data), number)

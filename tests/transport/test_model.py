@@ -196,7 +196,7 @@ class Machine(RuleBasedStateMachine):
         self.model.window_in -= len(made) - 9
         call.say(payload, end=end)
         connection = self.watched.connection
-        kept = connection._kept
+        kept = connection._receiver.kept
         self.come(made)
         stream = connection.streams.get(call.number)
         if stream is not None and stream.deaf and not call.deaf and not call.finished:
@@ -312,20 +312,26 @@ class Machine(RuleBasedStateMachine):
         assert model.goodbyes[:2] == [LARGEST, max(0, model.newest)][: model.leaving + model.left]
         assert set(connection.streams) == {call.number for call in live}
         sender, kept = connection._sender, 0
-        choked = model.paused or (sender.waiting > 0 and connection._kept + sender.waiting > LIMITS.memory)
+        choked = model.paused or (sender.waiting > 0 and connection._receiver.kept + sender.waiting > LIMITS.memory)
         assert connection.choked is choked
-        assert (sender.window, connection._window) == (model.window_out, model.window_in)
+        assert (sender.window, connection._receiver.window) == (model.window_out, model.window_in)
         for call in live:
             stream = connection.streams[call.number]
             assert (stream.window_out, stream.window_in) == (call.window_out, call.window_in)
             assert not (call.blocked and min(call.window_out, model.window_out) > 0), "there is a window, and nothing is sent"
+            busy = call.held or call.blocked or call.finished or call.ended or call.deaf or call.rest or call.to_come
+            assert stream.plain is not bool(busy)
             waits = call.held or call.blocked or call.finished or (choked and call.to_come)
             assert waits or not call.to_come, "nothing is in the way, and nothing comes"
             assert waits or call.ended or call.window_in >= LIMITS.window // 2, "the client may not go on"
             kept += 0 if call.finished else call.kept()
         assert sender.waiting == sum(len(call.replied) - len(call.got) for call in live)
-        assert kept <= connection._kept and bool(connection._kept) <= any(call.to_come or call.rest for call in live)
-        assert connection._kept + sender.waiting > LIMITS.memory or model.window_in >= LIMITS.connection_window // 2 or connection.closed
+        assert kept <= connection._receiver.kept and bool(connection._receiver.kept) <= any(call.to_come or call.rest for call in live)
+        assert (
+            connection._receiver.kept + sender.waiting > LIMITS.memory
+            or model.window_in >= LIMITS.connection_window // 2
+            or connection.closed
+        )
 
     def teardown(self) -> None:
         """All is finished, all windows are opened: then nothing is left."""
@@ -340,7 +346,12 @@ class Machine(RuleBasedStateMachine):
         self.catch_up()
         for driver in self.drivers:
             connection = driver.connection
-            assert not connection.streams and not connection._kept and not connection._sender.waiting and not connection._sender._turns
+            assert (
+                not connection.streams
+                and not connection._receiver.kept
+                and not connection._sender.waiting
+                and not connection._sender._turns
+            )
 
 
 TestModel = pytest.mark.timeout(400)(Machine.TestCase)  # which is how long it takes to make a failure small

@@ -92,6 +92,15 @@ class Broken(Exception):
         self.why = why
 
 
+class Reset(Exception):
+    """The other end did with one stream what it must not: the stream ends with this code."""
+
+    def __init__(self, stream: int, code: Code) -> None:
+        super().__init__(stream, code)
+        self.stream = stream
+        self.code = code
+
+
 def unpadded(payload: bytes) -> bytes:
     """What is left of a payload whose PADDED flag is set (RFC 9113, section 6.1)."""
     if not payload or payload[0] >= len(payload):

@@ -5,14 +5,13 @@
     transport.write(connection.take())
 
 Events are made as they are taken, so what is answered to one of them counts before the next is read. RFC 9113 says what is right; what is
-wrong ends the stream (`_Reset`, RST_STREAM) or the connection (`Broken`, GOAWAY), as it says there. A server of gRPC needs little of
+wrong ends the stream (`Reset`, RST_STREAM) or the connection (`Broken`, GOAWAY), as it says there. A server of gRPC needs little of
 HTTP/2: streams are begun by the other end alone, nothing is pushed, priorities are heard and not followed.
 
     HEADERS ──► open ──END_STREAM──► done ──trailers──► past
                   └─────────── RST_STREAM ─────────────►┘
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Iterator
 
 from extproc.transport.http2 import codes
@@ -44,12 +43,14 @@ from extproc.transport.http2.codes import (
     WINDOW_UPDATE,
     Broken,
     Code,
+    Reset,
     Setting,
 )
 from extproc.transport.http2.limits import Budget, Limits
 from extproc.transport.http2.past import Past, Was
+from extproc.transport.http2.receiver import Receiver
 from extproc.transport.http2.sender import Sender
-from extproc.transport.http2.stream import PREFIX, PREFIX_SIZE, End, Stream, weight
+from extproc.transport.http2.stream import PREFIX, PREFIX_SIZE, End, Stream
 from extproc.transport.seam import Refused, Status
 
 Event = tuple[Stream, bytes | End]
@@ -57,15 +58,6 @@ Event = tuple[Stream, bytes | End]
 _LIMITS = Limits()
 _NOTHING: tuple[Event, ...] = ()
 _LEAVING = b"leaving."  # the ping whose answer says that our goodbye was heard
-
-
-class _Reset(Exception):
-    """The other end did with one stream what it must not: the stream ends with this code."""
-
-    def __init__(self, stream: int, code: Code) -> None:
-        super().__init__(stream, code)
-        self.stream = stream
-        self.code = code
 
 
 class Connection:
@@ -82,25 +74,19 @@ class Connection:
         self._sender = Sender(limits.answers)
         self.reply = self._sender.message
         """Sends a message on a stream; what the other end gives no window for waits there."""
+        self._receiver = Receiver(limits, self._sender)
         self._blocks = Blocks(methods, limits)
         self._past = Past()
         self._last = 0
         """The newest stream."""
         self._rest = b""
         self._now = 0.0
-        self._leaving = self._left = False
+        self._leaving = self._heard = False
+        """We have said goodbye; the other end has heard it."""
         self._only: int | None = SETTINGS
         """The one type of frame that may come next: the settings that open a connection, or the rest of a header block."""
         self._block: tuple[int, int, list[bytes]] = (0, 0, [])
         """A header block that is not whole yet: stream, flags, pieces."""
-        self._window = limits.connection_window
-        """Bytes that the other end may still send, of all streams together."""
-        self._low_tide, self._low_tide_of_all = limits.window // 2, limits.connection_window // 2
-        """Below these, windows are opened again."""
-        self._kept = 0
-        """Bytes of messages that are not whole yet, or wait in a queue."""
-        self._stalled: OrderedDict[int, Stream] = OrderedDict()
-        """Streams of which something waits only because nothing more may be answered for now, in the order of their turns."""
         # What costs the other end nothing.
         self._pings, self._settings, self._chatter = Budget(limits.pings), Budget(limits.settings), Budget(limits.chatter)
         self._resets, self._hang_ups = Budget(limits.resets), Budget(limits.hang_ups)
@@ -139,12 +125,13 @@ class Connection:
             data, self._rest = self._rest + data, b""
         try:
             position = 0 if self.greeted else self._greet(data)
-            size, streams, sender = len(data), self.streams, self._sender
+            size, streams, sender, receiver = len(data), self.streams, self._sender, self._receiver
             while self.greeted and size - position >= 9:
                 high, low, kind, flags, number = HEAD.unpack_from(data, position)
                 begin, end = position + 9, position + 9 + low
                 if high or low > SMALLEST_FRAME_LIMIT:
-                    return self.close(Code.FRAME_SIZE_ERROR, f"a frame of {high << 16 | low} bytes")
+                    self.close(Code.FRAME_SIZE_ERROR, f"a frame of {high << 16 | low} bytes")
+                    return
                 if end > size:
                     break
                 position = end
@@ -152,10 +139,10 @@ class Connection:
                 stream = streams.get(number) if kind == DATA else None
                 if stream is None or not stream.plain or sender.load > sender.brisk or self._only is not None:
                     yield from self._frame(kind, flags, number & LARGEST_ID, data[begin:end])
-                    if self._stalled:
+                    if receiver.stalled:
                         yield from self.go_on()
                 elif flags == 0 and PREFIX_SIZE <= low <= stream.window_in and PREFIX.unpack_from(data, begin) == (0, low - PREFIX_SIZE):
-                    self._arrived(stream, low)
+                    receiver.arrived(stream, low)
                     yield stream, data[begin + PREFIX_SIZE : end]
                 elif flags == END_STREAM and low == 0:
                     stream.done, stream.plain = True, False
@@ -163,7 +150,7 @@ class Connection:
                 else:
                     yield from self._frame(kind, flags, number, data[begin:end])
                 if self.closed:
-                    return None
+                    return
             self._rest = data[position:]
         except Broken as broken:
             self.close(broken.code, broken.why)
@@ -178,7 +165,7 @@ class Connection:
             block = trailers(status, text) if status else OK_TRAILERS
             if not stream.headed:
                 self._sender.head(stream, ANSWER)
-        self._drop(stream)
+        self._receiver.drop(stream)
         self._sender.end(stream, block)
         self._retire(stream)
 
@@ -201,27 +188,23 @@ class Connection:
 
     @property
     def choked(self) -> bool:
-        """No message is handed on, for its answer would be kept: more waits already than may, or than is to be written at once.
-
-        What waits for filters counts too, but not alone: they go on by themselves, and then it is less.
-        """
-        sender, limits = self._sender, self._limits
-        waiting = sender.waiting
-        return sender.load - waiting > sender.brisk or (waiting > 0 and self._kept + waiting > limits.memory)
+        """No message is handed on for now: there is too much that was said and has not been heard."""
+        return self._receiver.choked
 
     @property
     def ready(self) -> bool:
         """Something waited while this was `choked`, and need not wait any longer: it is in `go_on`."""
-        return bool(self._stalled) and not self.choked
+        return bool(self._receiver.stalled) and not self._receiver.choked
 
     def go_on(self) -> Iterator[Event]:
         """What waited while this was `choked`: one message of each stream, then the next of each, until it is again."""
         while self.ready:
-            yield from self._drain(self._stalled.popitem(last=False)[1], turn=True)
+            yield from self._drain(self._receiver.stalled.popitem(last=False)[1], turn=True)
 
     def take(self) -> list[bytes]:
         """What has to be written. Look whether this is `ready` then: there is room for more."""
-        out = self._sender.take()
+        sender = self._sender
+        out, sender.out, sender.load = sender.out, [], sender.waiting
         self._earned = min(self._earned + len(out), self._limits.earned)
         return out
 
@@ -238,10 +221,10 @@ class Connection:
             self._say(codes.goaway(self._last, code, why))
             self.closed = True
             self._rest = b""
+            # They stay listed, for the driver; but nothing more comes of them.
             for stream in self.streams.values():
-                # They stay listed, for the driver; but nothing more comes of them.
                 self._sender.forget(stream)
-                self._drop(stream)
+            self._receiver.close(self.streams.values())
 
     @property
     def introduced(self) -> bool:
@@ -277,7 +260,7 @@ class Connection:
                 return handler(flags, number, payload)
             # Section 5.5: an extension that we do not know.
             self._spend(self._chatter, "frames that say nothing")
-        except _Reset as reset:
+        except Reset as reset:
             return self._break(reset.stream, reset.code)
         return _NOTHING
 
@@ -294,7 +277,7 @@ class Connection:
                 self._spend(self._chatter, "frames for streams that were reset")
                 return True
             case Was.RESET_BY_THEM:
-                raise _Reset(number, Code.STREAM_CLOSED)
+                raise Reset(number, Code.STREAM_CLOSED)
             case Was.NEVER:
                 raise Broken(Code.PROTOCOL_ERROR, f"stream {number} after {self._last}")
         raise Broken(Code.STREAM_CLOSED, f"stream {number} has ended")
@@ -303,7 +286,7 @@ class Connection:
         """False: it began after we had left, and was never listened to. Raises for a stream that is idle (section 5.1)."""
         if 0 < number <= self._last:
             return True
-        if self._left and number % 2:
+        if self._heard and number % 2:
             self._spend(self._chatter, "frames for streams that are not taken")
             return False
         raise Broken(Code.PROTOCOL_ERROR, f"stream {number} has not begun")
@@ -315,92 +298,41 @@ class Connection:
         size = len(payload)
         stream = self.streams.get(number)
         if stream is None or stream.done:
-            self._count(size)
+            self._receiver.count(size)
             if stream is None and self._stray(number):
                 return _NOTHING
-            raise _Reset(number, Code.STREAM_CLOSED)
-        self._arrived(stream, size)
+            raise Reset(number, Code.STREAM_CLOSED)
+        self._receiver.arrived(stream, size)
         if flags & PADDED:
             payload = codes.unpadded(payload)
         last = bool(flags & END_STREAM)
         if not payload and not last:
             self._spend(self._chatter, "empty frames")
-        if stream.left >= 0:
-            stream.left -= len(payload)
-            if stream.left < 0 or (last and stream.left):
-                raise _Reset(number, Code.PROTOCOL_ERROR)
+        if stream.due >= 0:
+            stream.due -= len(payload)
+            if stream.due < 0 or (last and stream.due):
+                raise Reset(number, Code.PROTOCOL_ERROR)
         return self._collect(stream, payload, last=last)
 
     def _collect(self, stream: Stream, payload: bytes, *, last: bool) -> Iterable[Event]:
         stream.done = last
         if stream.deaf:
             return _NOTHING
-        messages: list[bytes] = []
-        before = stream.kept
-        try:
-            stream.take(payload, self._limits.message, messages)
-            stream.wait(messages)
-            if last and (stream.have or stream.need >= 0):
-                stream.fail(Refused(Status.INTERNAL, "the stream ended in the midst of a message"))
-            elif last:
-                stream.wait((End.DONE,))
-            elif stream.have and self._kept + stream.kept - before > self._limits.memory:
-                stream.fail(Refused(Status.RESOURCE_EXHAUSTED, "too many messages that are not whole"))
-        except Refused as refused:
-            stream.wait(messages)
-            stream.fail(refused)
-        self._kept += stream.kept - before
+        self._receiver.collect(stream, payload, last=last)
         return self._drain(stream)
 
     def _drain(self, stream: Stream, *, turn: bool = False) -> Iterator[Event]:
         """What waits of a stream, as long as it need not wait any longer. `turn`: one of it, for others have waited too."""
-        queue = stream.queue
-        taken = False
-        while queue and not stream.held and not stream.outbox:
-            if (turn and taken) or self.choked:
-                self._stalled[stream.id] = stream
-                break
-            taken = True
-            what = queue.popleft()
-            size = weight(what)
-            stream.kept -= size
-            self._kept -= size
+        receiver = self._receiver
+        while (what := receiver.next(stream)) is not None:
             if isinstance(what, Refused):
                 # Only now: what had come before it was to be answered first.
                 self.finish(stream, what.status, what.text)
                 what = End.GONE
             yield stream, what
-        stream.settle()
-        self._replenish(stream)
-        self._replenish_all()
-
-    def _arrived(self, stream: Stream, size: int) -> None:
-        """Bytes of a stream. Both windows have to have had room for them."""
-        self._count(size)
-        stream.window_in = left = stream.window_in - size
-        if left < self._low_tide:
-            if left < 0:
-                raise _Reset(stream.id, Code.FLOW_CONTROL_ERROR)
-            self._replenish(stream)
-
-    def _count(self, size: int) -> None:
-        """Bytes of any stream, also of one that is not there."""
-        self._window = left = self._window - size
-        if left < self._low_tide_of_all:
-            if left < 0:
-                raise Broken(Code.FLOW_CONTROL_ERROR, "more than the connection's window")
-            self._replenish_all()
-
-    def _replenish(self, stream: Stream) -> None:
-        """Lets the other end send on, once it has used half of its window and what it sent is not waiting."""
-        if stream.window_in < self._low_tide and not (stream.held or stream.outbox or stream.queue or stream.done or stream.finished):
-            self._say(codes.window_update(stream.id, self._limits.window - stream.window_in))
-            stream.window_in = self._limits.window
-
-    def _replenish_all(self) -> None:
-        if not self.closed and self._window < self._low_tide_of_all and self._kept + self._sender.waiting <= self._limits.memory:
-            self._say(codes.window_update(0, self._limits.connection_window - self._window))
-            self._window = self._limits.connection_window
+            if turn:
+                break
+        receiver.settle(stream)
 
     # Streams begin: sections 6.2, 6.10 and 8.1.
 
@@ -441,39 +373,39 @@ class Connection:
             self._blocks.skip(block)
             self._stray(number)
             return _NOTHING
-        if self._left:
+        if self._heard:
             self._blocks.skip(block)
             return _NOTHING
         self._last = number
         try:
             head = self._blocks.request(block)
         except Malformed:
-            raise _Reset(number, Code.PROTOCOL_ERROR) from None
+            raise Reset(number, Code.PROTOCOL_ERROR) from None
         if len(self.streams) >= self._limits.streams:
-            raise _Reset(number, Code.REFUSED_STREAM)
+            raise Reset(number, Code.REFUSED_STREAM)
         self.streams[number] = stream = Stream(number, head.method, self._limits.window, self._sender.stream_window)
         if head.length >= 0 or flags & END_STREAM:
-            stream.left, stream.done, stream.plain = head.length, bool(flags & END_STREAM), False
+            stream.due, stream.done, stream.plain = head.length, bool(flags & END_STREAM), False
         if head.refusal:
             self._sender.end(stream, head.refusal)
             self._retire(stream)
             return _NOTHING
         if not stream.done:
             return _NOTHING
-        if stream.left > 0:
-            raise _Reset(number, Code.PROTOCOL_ERROR)
+        if stream.due > 0:
+            raise Reset(number, Code.PROTOCOL_ERROR)
         return ((stream, End.DONE),)
 
     def _trailers(self, stream: Stream, flags: int, block: bytes) -> Iterable[Event]:
         if stream.done:
             self._blocks.skip(block)
-            raise _Reset(stream.id, Code.STREAM_CLOSED)
+            raise Reset(stream.id, Code.STREAM_CLOSED)
         try:
             self._blocks.trailers(block)
         except Malformed:
-            raise _Reset(stream.id, Code.PROTOCOL_ERROR) from None
-        if not flags & END_STREAM or stream.left > 0:
-            raise _Reset(stream.id, Code.PROTOCOL_ERROR)
+            raise Reset(stream.id, Code.PROTOCOL_ERROR) from None
+        if not flags & END_STREAM or stream.due > 0:
+            raise Reset(stream.id, Code.PROTOCOL_ERROR)
         return self._collect(stream, b"", last=True)
 
     def _on_priority(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
@@ -484,7 +416,7 @@ class Connection:
         if len(payload) != 5:
             if number > self._last:
                 raise Broken(Code.FRAME_SIZE_ERROR, "PRIORITY of another size than 5")
-            raise _Reset(number, Code.FRAME_SIZE_ERROR)
+            raise Reset(number, Code.FRAME_SIZE_ERROR)
         self._check_priority(number, payload)
         return _NOTHING
 
@@ -528,21 +460,12 @@ class Connection:
                 self._say(codes.rst_stream(stream.id, Code.NO_ERROR))
             self._forget(stream, Was.ENDED if stream.done else Was.RESET_BY_US)
 
-    def _drop(self, stream: Stream) -> None:
-        """What has come and waits is not wanted any more."""
-        self._kept -= stream.kept
-        stream.drop()
-        if self._stalled:
-            self._stalled.pop(stream.id, None)
-        stream.plain = False
-        self._replenish_all()
-
     def _forget(self, stream: Stream, how: Was) -> None:
         self._sender.forget(stream)
-        self._drop(stream)
+        self._receiver.drop(stream)
         del self.streams[stream.id]
         self._past.add(stream.id, how)
-        if self._left and not self.streams:
+        if self._heard and not self.streams:
             self.closed = True
 
     # The connection itself: sections 6.5 to 6.9.
@@ -587,8 +510,8 @@ class Connection:
         self._spend(self._pings, "pings")
         if not flags & ACK:
             self._say(codes.frame(PING, ACK, 0, payload))
-        elif payload == _LEAVING and self._leaving and not self._left:
-            self._left = True
+        elif payload == _LEAVING and self._leaving and not self._heard:
+            self._heard = True
             self._say(codes.goaway(self._last, Code.NO_ERROR))
             if not self.streams:
                 self.closed = True
@@ -620,9 +543,9 @@ class Connection:
             self._begun(number)
             return _NOTHING
         if not more:
-            raise _Reset(number, Code.PROTOCOL_ERROR)
+            raise Reset(number, Code.PROTOCOL_ERROR)
         if stream.window_out + more > LARGEST_WINDOW:
-            raise _Reset(number, Code.FLOW_CONTROL_ERROR)
+            raise Reset(number, Code.FLOW_CONTROL_ERROR)
         stream.window_out += more
         self._sender.pour(stream)
         return self._poured((stream,))

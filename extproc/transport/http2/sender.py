@@ -93,12 +93,6 @@ class Sender:
             stream.outbox.clear()
             self._turns.pop(stream.id, None)
 
-    def take(self) -> list[bytes]:
-        """What is to be written."""
-        out, self.out = self.out, []
-        self.load = self.waiting
-        return out
-
     def paused(self, paused: bool) -> None:
         """Whether what was taken is not read for now."""
         self.brisk = -1 if paused else self._at_once

@@ -43,7 +43,7 @@ class Stream:
     """A gRPC call under way. Its fields are its connection's; `owner` is the driver's, who may keep there whatever it likes."""
 
     __slots__ = (
-        "deaf", "done", "ending", "finished", "have", "headed", "held", "id", "kept", "left", "method", "need", "outbox", "owner",
+        "deaf", "done", "due", "ending", "finished", "have", "headed", "held", "id", "kept", "method", "need", "outbox", "owner",
         "pieces", "plain", "queue", "window_in", "window_out",
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ class Stream:
         # What comes.
         self.window_in = window_in
         """Bytes that the other end may still send."""
-        self.left = -1
+        self.due = -1
         """Bytes of `content-length` that are still to come; -1: it did not say."""
         self.done = False
         """It has sent its last."""
@@ -86,7 +86,7 @@ class Stream:
 
     def settle(self) -> None:
         """Finds out anew whether the stream is plain."""
-        self.plain = not (self.held or self.outbox or self.queue or self.done or self.deaf or self.have or self.need >= 0 or self.left >= 0)
+        self.plain = not (self.held or self.outbox or self.queue or self.done or self.deaf or self.have or self.need >= 0 or self.due >= 0)
 
     def wait(self, what: Iterable[Item]) -> None:
         """Puts what has come into the queue."""
