@@ -84,7 +84,7 @@ def test_closing() -> None:
 def test_an_error_closes_with_the_last_stream_and_a_reason() -> None:
     wire = Wire()
     [*_, last] = wire.say(OPEN, data(1, message(b"x")), frame("PING", payload=b"short"), data(1, message(b"y")))
-    assert (goodbye(last), last.payload[8:]) == ((1, Code.FRAME_SIZE_ERROR), b"PING of another size than 8")
+    assert (goodbye(last), last.payload[8:]) == ((1, Code.FRAME_SIZE_ERROR), b"PING of 5 bytes")
     assert wire.events == [(1, b"x")]
 
 

@@ -2,6 +2,7 @@
 
 import struct
 from enum import IntEnum
+from typing import NamedTuple
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -99,6 +100,43 @@ class Reset(Exception):
         super().__init__(stream, code)
         self.stream = stream
         self.code = code
+
+
+class Form(NamedTuple):
+    """What a type of frame looks like (RFC 9113, sections 6.1 to 6.10)."""
+
+    name: str
+    of_stream: bool | None
+    """Whether it is of a stream or of the connection; None: of either."""
+    least: int = 0
+    most: int = LARGEST_FRAME_LIMIT
+    """Bytes of its payload."""
+
+
+FORMS = {
+    DATA: Form("DATA", of_stream=True),
+    HEADERS: Form("HEADERS", of_stream=True),
+    PRIORITY: Form("PRIORITY", of_stream=True, least=5, most=5),
+    RST_STREAM: Form("RST_STREAM", of_stream=True, least=4, most=4),
+    SETTINGS: Form("SETTINGS", of_stream=False),
+    PUSH_PROMISE: Form("PUSH_PROMISE", of_stream=True),
+    PING: Form("PING", of_stream=False, least=8, most=8),
+    GOAWAY: Form("GOAWAY", of_stream=False, least=8),
+    WINDOW_UPDATE: Form("WINDOW_UPDATE", of_stream=None, least=4, most=4),
+    CONTINUATION: Form("CONTINUATION", of_stream=True),
+}
+
+
+def check(kind: int, stream: int, size: int) -> None:
+    """Whether a frame has the form of its type. Raises `Broken`; `Reset` where only a stream is concerned."""
+    name, of_stream, least, most = FORMS[kind]
+    if of_stream is not None and of_stream is not (stream > 0):
+        raise Broken(Code.PROTOCOL_ERROR, f"{name} without a stream" if of_stream else f"{name} of a stream")
+    if not least <= size <= most:
+        if kind == PRIORITY:
+            # Section 6.3: of no other type is this the stream's affair.
+            raise Reset(stream, Code.FRAME_SIZE_ERROR)
+        raise Broken(Code.FRAME_SIZE_ERROR, f"{name} of {size} bytes")
 
 
 def unpadded(payload: bytes) -> bytes:

@@ -257,6 +257,7 @@ class Connection:
         handler = self._frames.get(kind)
         try:
             if handler is not None:
+                codes.check(kind, number, len(payload))
                 return handler(flags, number, payload)
             # Section 5.5: an extension that we do not know.
             self._spend(self._chatter, "frames that say nothing")
@@ -410,13 +411,7 @@ class Connection:
 
     def _on_priority(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
         """Section 6.3; of what it says only that it may not be nonsense is left in RFC 9113."""
-        if number == 0:
-            raise Broken(Code.PROTOCOL_ERROR, "PRIORITY without a stream")
         self._spend(self._chatter, "frames that say nothing")
-        if len(payload) != 5:
-            if number > self._last:
-                raise Broken(Code.FRAME_SIZE_ERROR, "PRIORITY of another size than 5")
-            raise Reset(number, Code.FRAME_SIZE_ERROR)
         self._check_priority(number, payload)
         return _NOTHING
 
@@ -428,8 +423,6 @@ class Connection:
     # Streams end: sections 6.4 and 8.1.
 
     def _on_rst_stream(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
-        if len(payload) != 4:
-            raise Broken(Code.FRAME_SIZE_ERROR, "RST_STREAM of another size than 4")
         stream = self.streams.get(number)
         if stream is None:
             if self._begun(number):
@@ -445,6 +438,9 @@ class Connection:
         return _NOTHING if ended else ((stream, End.GONE),)
 
     def _break(self, number: int, code: Code) -> Iterable[Event]:
+        if number > self._last:
+            # One that has not begun cannot be reset.
+            raise Broken(code, f"stream {number} has not begun")
         self._say(codes.rst_stream(number, code))
         stream = self.streams.get(number)
         self._spend(self._hang_ups if stream is not None and stream.headed else self._resets, "streams that had to be reset")
@@ -471,8 +467,6 @@ class Connection:
     # The connection itself: sections 6.5 to 6.9.
 
     def _on_settings(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
-        if number:
-            raise Broken(Code.PROTOCOL_ERROR, "SETTINGS of a stream")
         if len(payload) % SETTING.size or (flags & ACK and payload):
             raise Broken(Code.FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes")
         if flags & ACK:
@@ -503,10 +497,6 @@ class Connection:
         raise Broken(Code.PROTOCOL_ERROR, "a client does not push")
 
     def _on_ping(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
-        if number:
-            raise Broken(Code.PROTOCOL_ERROR, "PING of a stream")
-        if len(payload) != 8:
-            raise Broken(Code.FRAME_SIZE_ERROR, "PING of another size than 8")
         self._spend(self._pings, "pings")
         if not flags & ACK:
             self._say(codes.frame(PING, ACK, 0, payload))
@@ -518,17 +508,11 @@ class Connection:
         return _NOTHING
 
     def _on_goaway(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
-        """The other end leaves: it says so and begins nothing more, which asks nothing of us."""
-        if number:
-            raise Broken(Code.PROTOCOL_ERROR, "GOAWAY of a stream")
-        if len(payload) < 8:
-            raise Broken(Code.FRAME_SIZE_ERROR, "GOAWAY of less than 8 bytes")
+        """The other end leaves: it begins nothing more, which asks nothing of us."""
         self._spend(self._chatter, "frames that say nothing")
         return _NOTHING
 
     def _on_window_update(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
-        if len(payload) != 4:
-            raise Broken(Code.FRAME_SIZE_ERROR, "WINDOW_UPDATE of another size than 4")
         if self._earned:
             self._earned -= 1
         else:

@@ -62,7 +62,13 @@ class Sender:
             self.out.append(_MESSAGE_HEAD.pack(size >> 16, size & 0xFFFF, DATA, 0, stream.id, 0, size - PREFIX_SIZE))
             self.out.append(message)
             return
-        stream.post(memoryview(PREFIX.pack(0, len(message)) + message))
+        prefix = PREFIX.pack(0, len(message))
+        if size <= self.frame_limit:
+            stream.post(memoryview(prefix + message))
+        else:
+            # It takes several frames anyway: one more costs less than a copy of it.
+            stream.post(memoryview(prefix))
+            stream.post(memoryview(message))
         self.waiting += size
         self.load += size
         self.pour(stream)
