@@ -21,13 +21,15 @@ class Setup(Struct, frozen=True):
 
     transport: Transport = "native"
     ext_proc: ExtProc | None = None
+    drain: float = 0.0
+    """Seconds that the streams it has are given when it is asked to end."""
     cache: tuple[int, int] | None = None
     """Bytes of the memory cache, and of its largest entry, for a worker that keeps it itself: the only one. None: it is shared."""
 
 
 def setup_of(config: Config, cache: tuple[int, int]) -> Setup:
     """What the workers of this configuration are told. `cache`: as in `Setup`."""
-    return Setup(config.transport, config.ext_proc, cache if config.workers == 1 else None)
+    return Setup(config.transport, config.ext_proc, config.drain, cache if config.workers == 1 else None)
 
 
 def tls_of(tls: ExtProcTls) -> Tls:

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -38,24 +39,27 @@ LINK = "control.sock"
 SNAPSHOT = "snapshot"
 """The push that carries a snapshot."""
 
-JOURNAL = "journal"
-"""The notice that tells how the journal fares."""
+NOTICE = "notice"
+"""The notice by which a worker says that it serves, and how it fares: when it begins to serve, and then every `NOTICE_EVERY` seconds."""
+NOTICE_EVERY = 1.0
 
 
-class JournalState(msgspec.Struct, frozen=True, array_like=True):
-    """What a worker tells of its journal, about once a second."""
+class Notice(msgspec.Struct, frozen=True, array_like=True):
+    """What a worker tells of itself, and of its journal."""
 
     worker: str
+    pid: int
+    leaving: bool
+    """It has been asked to end: it takes no new streams, and those that it has go on for a while."""
     failures: int
     lost: int
     waiting: int
 
 
-# What a worker that is asked to end still gives the requests that it has.
-_GRACE = 1.0
-_FLUSH_EVERY = 1.0
 # Objects that live longer than others were made before the collector looks at them: those of about a thousand requests under way.
 _YOUNG = 10_000
+# What a worker that is to end at once still gives its streams.
+_AT_ONCE = 0.5
 _SETUP = Setup()
 
 _log = logging.getLogger("headgate.worker")
@@ -81,22 +85,48 @@ def spare_collector() -> None:
     gc.set_threshold(_YOUNG, 10, 10)
 
 
-async def serve(index: int, run_dir: str, state: Path, stop: asyncio.Event, setup: Setup = _SETUP) -> None:
-    """Serves until `stop`. Raises `OSError` where it cannot listen."""
-    journal = Journal(places(state).journal, f"worker-{index}")
+class End:
+    """That a worker is asked to end, and how soon."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        """New streams go elsewhere; those under way may go on for `Setup.drain` seconds."""
+        self.hurry = asyncio.Event()
+        """At once."""
+
+    def ask(self) -> None:
+        """The first time it asks, the second time it hurries."""
+        if self.asked.is_set():
+            self.hurry.set()
+        self.asked.set()
+
+    def insist(self) -> None:
+        """Asks and hurries."""
+        self.hurry.set()
+        self.asked.set()
+
+
+async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = _SETUP) -> None:
+    """Serves until the `end`. Raises `OSError` where it cannot listen."""
+    name = f"worker-{index}"
+    journal = Journal(places(state).journal, name)
     loaded = asyncio.Event()
 
     def take(data: bytes) -> None:
         engine.load(data)
         loaded.set()
 
+    def tell() -> None:
+        # Records that a full disk refused are tried again, also when no request comes along.
+        journal.flush()
+        notice = Notice(name, os.getpid(), end.asked.is_set(), journal.failures, journal.lost, journal.waiting)
+        link.notify(NOTICE, msgspec.msgpack.encode(notice))
+
     link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take})
     engine = Engine(journal, RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache)), open_redis)
     link.start()
-    waiting = asyncio.ensure_future(stop.wait())
-    first = asyncio.ensure_future(loaded.wait())
-    await asyncio.wait({waiting, first}, return_when=asyncio.FIRST_COMPLETED)
-    if not stop.is_set():
+    await _first(end.asked, loaded)
+    if not end.asked.is_set():
         spare_collector()
         health = Health({names.SERVICE})
         servers = _servers(engine, health, setup, index, run_dir)
@@ -104,14 +134,35 @@ async def serve(index: int, run_dir: str, state: Path, stop: asyncio.Event, setu
         health.serving = True
         for server in servers:
             await server.start()
-        flushing = asyncio.ensure_future(_flush(journal, link, f"worker-{index}"))
-        await waiting
+        telling = asyncio.ensure_future(_every(NOTICE_EVERY, tell))
+        await end.asked.wait()
         health.serving = False
-        flushing.cancel()
-        await asyncio.gather(*(server.stop(_GRACE) for server in servers))
-    first.cancel()
+        # At once, so that another one takes our place.
+        tell()
+        await _stop(servers, setup.drain, end)
+        telling.cancel()
     await link.close()
     journal.close()
+
+
+async def _stop(servers: Sequence[Server], drain: float, end: End) -> None:
+    """Envoy is told to go elsewhere, and finds nobody listening here; what it has begun here ends here, if there is time enough."""
+
+    async def cut_short() -> None:
+        await end.hurry.wait()
+        await asyncio.gather(*(server.stop(_AT_ONCE) for server in servers))
+
+    hurrying = asyncio.ensure_future(cut_short())
+    await asyncio.gather(*(server.stop(drain) for server in servers))
+    hurrying.cancel()
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Returns when one of them is set."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for each in waiting:
+        each.cancel()
 
 
 def _servers(engine: Engine, health: Health, setup: Setup, index: int, run_dir: str) -> list[Server]:
@@ -121,20 +172,18 @@ def _servers(engine: Engine, health: Health, setup: Setup, index: int, run_dir: 
     return listen(setup, index, run_dir, gate=gate, adapter=adapter, health=asked)
 
 
-async def _flush(journal: Journal, link: Link, name: str) -> None:
-    """Records that a full disk refused are tried again, also when no request comes along."""
+async def _every(seconds: float, step: Callable[[], None]) -> None:
     while True:
-        await asyncio.sleep(_FLUSH_EVERY)
-        journal.flush()
-        link.notify(JOURNAL, msgspec.msgpack.encode(JournalState(name, journal.failures, journal.lost, journal.waiting)))
+        step()
+        await asyncio.sleep(seconds)
 
 
 async def _main(index: int, run_dir: str, state: Path, setup: Setup) -> None:
-    stop = asyncio.Event()
+    end = End()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await serve(index, run_dir, state, stop, setup)
+    loop.add_signal_handler(signal.SIGTERM, end.ask)
+    loop.add_signal_handler(signal.SIGINT, end.insist)
+    await serve(index, run_dir, state, end, setup)
 
 
 def main() -> None:

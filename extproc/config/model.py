@@ -215,6 +215,9 @@ class Config(Section, frozen=True):
     """Who speaks gRPC with Envoy: our own, or grpcio, which has to be installed (`headgate[grpcio]`) and costs some ten times as much."""
     ext_proc: ExtProc | None = None
     """For an Envoy on another host; without it workers are reached by Unix sockets alone."""
+    drain: Annotated[float, Meta(ge=0, le=86_400)] = 25.0
+    """Seconds that requests under way are given when the gateway, or one worker, is asked to end (SIGTERM); a second signal ends them.
+    Whoever runs the gateway must wait a little longer than that: Kubernetes does for 30 s unless told otherwise, `docker stop` for 10 s."""
     envoy_threads: Annotated[int, Meta(ge=1, le=256)] = 2
     """Envoy's worker threads (`--concurrency`)."""
     state: Annotated[str, Meta(min_length=1)] = ".headgate"

@@ -7,13 +7,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from asyncio.subprocess import Process
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 # A child that lived shorter than this died of something that a restart does not mend, so restarts slow down.
 _STABLE = 5.0
 _BACKOFF_MOST = 5.0
+# What a child may still take that is to end at once.
+_HURRIED = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +37,12 @@ class Child:
         self._command = list(command)
         self._env = dict(env) if env is not None else None
         self._log = log
-        self._process: asyncio.subprocess.Process | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._process: Process | None = None
+        self._began = 0.0
+        self._backoff = 0.0
+        self._alive: set[Process] = set()
+        """The one that runs, and those before it that are on their way out."""
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def pid(self) -> int | None:
@@ -45,55 +52,91 @@ class Child:
     async def start(self) -> None:
         """Starts it and keeps it running."""
         await self._spawn()
-        self._keeper = asyncio.get_running_loop().create_task(self._keep())
 
     async def _spawn(self) -> None:
         output = Path(self._log).open("ab", buffering=0) if self._log else None  # noqa: SIM115 - the child's, closed below
         try:
             # A session of its own: Ctrl-C in the terminal reaches the control process alone, which then ends the others in order.
-            self._process = await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                 preexec_fn=die_with_parent,
             )  # fmt: skip
         finally:
             if output is not None:
                 output.close()
+        self._process, self._began = process, time.monotonic()
+        self._alive.add(process)
+        self._begin(self._tend(process))
 
-    async def _keep(self) -> None:
-        backoff = 0.0
-        while True:
-            process = self._process
-            assert process is not None
-            began = time.monotonic()
-            code = await process.wait()
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tend(self, process: Process) -> None:
+        """Waits for its end, and starts another one unless that has been done already."""
+        code = await process.wait()
+        self._alive.discard(process)
+        if process is self._process:
             _log.error("%s (pid %d) ended: %s; starting it again", self.name, process.pid, _how(code))
-            backoff = 0.0 if time.monotonic() - began > _STABLE else min(_BACKOFF_MOST, backoff * 2 + 0.05)
-            await asyncio.sleep(backoff)
+            await self._again()
+        else:
+            _log.info("%s (pid %d) has left: %s", self.name, process.pid, _how(code))
+
+    async def _again(self) -> None:
+        """Starts another one, the later the sooner those before it ended."""
+        self._backoff = 0.0 if time.monotonic() - self._began > _STABLE else min(_BACKOFF_MOST, self._backoff * 2 + 0.05)
+        while True:
+            await asyncio.sleep(self._backoff)
             self.restarts += 1
             try:
                 await self._spawn()
             except OSError as error:  # no memory, no file: tried again as after any other end, more and more slowly
                 _log.error("%s cannot be started: %s", self.name, error)
+                self._backoff = min(_BACKOFF_MOST, self._backoff * 2 + 0.05)
+            else:
+                return
+
+    def relieve(self, within: float) -> None:
+        """Starts another one beside the one that runs, which is on its way out, and is killed if it takes longer than `within` seconds."""
+        process, self._process = self._process, None
+        if process is not None:
+            _log.info("%s (pid %d) has been asked to end; another one takes its place", self.name, process.pid)
+            self._begin(self._again())
+            self._begin(_see_out(process, within, None))
 
     def send(self, signal_number: int) -> None:
         """Sends it a signal, if it runs."""
         if (pid := self.pid) is not None:
             os.kill(pid, signal_number)
 
-    async def stop(self, grace: float) -> None:
-        """Ends it: asks, waits `grace` seconds, then kills."""
-        if self._keeper is not None:
-            # First, and to its end: it may be about to start another one.
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-        process = self._process
-        if process is not None and process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), grace)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
+        """Ends it: asks (SIGTERM), waits `grace` seconds, then kills. Once there is `hurry`, it is asked to end at once (SIGINT)."""
+        # First, and to its end: it may be about to start another one.
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.send(signal.SIGTERM)
+        await asyncio.gather(*(_see_out(process, grace, hurry) for process in self._alive))
+        self._alive.clear()
+
+
+async def _see_out(process: Process, within: float, hurry: asyncio.Event | None) -> None:
+    """Waits for an end that has been asked for, and kills what takes too long."""
+    ended = asyncio.ensure_future(process.wait())
+    hurried = asyncio.ensure_future(hurry.wait()) if hurry is not None else None
+    try:
+        await asyncio.wait({ended, hurried} if hurried is not None else {ended}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        if hurry is not None and hurry.is_set() and process.returncode is None:
+            process.send_signal(signal.SIGINT)
+            await asyncio.wait({ended}, timeout=min(within, _HURRIED))
+        if process.returncode is None:
+            process.kill()
+            await ended
+    finally:
+        ended.cancel()
+        if hurried is not None:
+            hurried.cancel()
 
 
 def _how(code: int) -> str:

@@ -133,6 +133,26 @@ class Envoy:
         async with self._http.post(f"http://envoy{path}", timeout=aiohttp.ClientTimeout(total=2)) as response:
             response.raise_for_status()
 
+    async def drain(self, until: float, hurry: asyncio.Event) -> None:
+        """Has it take no more requests, and returns when none is under way; at the loop's time `until`, or with `hurry`, in any case."""
+        loop = asyncio.get_running_loop()
+        told = False
+        try:
+            # The first tells clients whose connection stays open to make a new one next time; the second closes the door to new ones.
+            await self._post("/healthcheck/fail")
+            await self._post("/drain_listeners")
+            while (active := await self._active()) and loop.time() < until and not hurry.is_set():
+                if not told:
+                    told = True
+                    _log.info("requests under way: %d; they have %.3g s, the same signal again ends them", active, until - loop.time())
+                await asyncio.sleep(_LOOK_EVERY)
+        except (aiohttp.ClientError, OSError, TimeoutError):  # it has ended, or hangs: nobody to wait for
+            return
+
+    async def _active(self) -> int:
+        text = await self._get("/stats?filter=^http\\.headgate\\.downstream_rq_active$")
+        return int(text.rpartition(":")[2])
+
     async def stop(self) -> None:
         """Ends it at once."""
         if self._child is not None:

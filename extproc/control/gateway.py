@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -26,13 +25,13 @@ from extproc.config.urls import is_loopback
 from extproc.control import operator
 from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
-from extproc.control.children import Child
 from extproc.control.envoy import Envoy
 from extproc.control.keystore import KeyStore
 from extproc.control.loops import forever
 from extproc.control.run_dir import sockets_folder
 from extproc.control.source import Source, fingerprint
 from extproc.control.trust import ca_file
+from extproc.control.workers import PATIENCE, Workers
 from extproc.demo.app import build_app as build_demo
 from extproc.envoy import names
 from extproc.envoy.places import Places, below
@@ -41,7 +40,7 @@ from extproc.ledger.places import places as ledger_places
 from extproc.link.server import LinkServer, Peer
 from extproc.listening import setup_of
 from extproc.version import VERSION
-from extproc.worker import JOURNAL, LINK, SNAPSHOT, JournalState
+from extproc.worker import LINK, NOTICE, SNAPSHOT, Notice
 
 _LOOK_EVERY = 0.25
 _READY_WITHIN = 30.0
@@ -50,12 +49,11 @@ _STARTS = 2
 _HOUSEKEEPING_EVERY = 10.0
 # Connections that may wait for the demo provider: as many as the kernel allows by default.
 _BACKLOG = 4096
-_GRACE = 2.0
 # Clusters of the configuration before stay this long for requests that began with it.
 _OVERLAP = 30.0
 
 # Sections that count from the start on, for good.
-_AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "envoy_threads", "state")
+_AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "drain", "envoy_threads", "state")
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +61,10 @@ _log = logging.getLogger(__name__)
 class Gateway:
     """Everything that `headgate up` runs; without Envoy, everything that `headgate serve` runs."""
 
-    def __init__(self, source: Source, loaded: Loaded, *, with_envoy: bool, run_dir: Path | None = None) -> None:
+    def __init__(
+        self, source: Source, loaded: Loaded, *, with_envoy: bool, run_dir: Path | None = None, patience: float = PATIENCE
+    ) -> None:  # fmt: skip
+        """`patience`: see `workers.PATIENCE`."""
         config = loaded.config
         assert config is not None
         self.config: Config = config
@@ -81,17 +82,20 @@ class Gateway:
         self._own_run_dir = run_dir is None
         self._metrics = Metrics(VERSION)
         self._cache = CacheService(Shelf(*_cache_size(loaded)))
-        handlers = {**self._cache.handlers, JOURNAL: self._journal}
+        handlers = {**self._cache.handlers, NOTICE: self._heard}
         self._link = LinkServer(
             str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._cache.disconnected
         )  # fmt: skip
         self._with_envoy = with_envoy
-        self._workers: list[Child] = []
+        setup = msgspec.json.encode(setup_of(config, _cache_size(loaded))).decode()
+        self._workers = Workers(self.run_dir, self.state, setup, many=config.workers, drain=config.drain, patience=patience)
         self._envoy = Envoy(self._places(), self.state / "envoy.log") if with_envoy else None
         self._books: Bookkeeper | None = None
         self._runners: list[web.AppRunner] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._reloading = asyncio.Lock()
+        self._started = self._ending = False
+        self._hurry = asyncio.Event()
         self.operator_port = 0
 
     @property
@@ -119,12 +123,7 @@ class Gateway:
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
         self._message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
         await self._link.start()
-        setup = msgspec.json.encode(setup_of(self.config, _cache_size(self._loaded))).decode()
-        for index in range(self.config.workers):
-            command = [sys.executable, "-m", "extproc.worker", str(index), str(self.run_dir), str(self.state), setup]
-            worker = Child(f"worker-{index}", command)
-            self._workers.append(worker)
-            await worker.start()
+        await self._workers.start()
         await self._serve_origin()
         if self._envoy is not None:
             await self._envoy.start(self.config)
@@ -135,6 +134,7 @@ class Gateway:
             loop.create_task(forever("looking for changes", _LOOK_EVERY, self._watch)),
             loop.create_task(forever("housekeeping", _HOUSEKEEPING_EVERY, self._housekeeping)),
         ]
+        self._started = True
 
     async def _serve_origin(self) -> None:
         demo = web.AppRunner(build_demo(), access_log=None)
@@ -152,12 +152,9 @@ class Gateway:
 
     async def missing(self) -> list[str]:
         """What is not ready yet."""
-        missing = [worker.name for worker in self._workers if worker.pid is None]
-        if len(self._link.peers) < len(self._workers):
-            missing.append("workers' connections")
-        # The last that a worker opens.
-        if any(not Path(names.health_socket(str(self.run_dir), index)).exists() for index in range(len(self._workers))):
-            missing.append("workers' sockets")
+        missing = self._workers.missing()
+        if self._ending:
+            missing.append("the gateway is ending")
         if self._envoy is not None and not await self._envoy.ready():
             missing.append("envoy")
         return missing
@@ -167,21 +164,26 @@ class Gateway:
         while missing := await self.missing():
             if self._envoy is not None and self._envoy.failed:
                 raise RuntimeError(f"Envoy does not start; {self.state / 'envoy.log'} says why")
-            if failed := [worker.name for worker in self._workers if worker.restarts > _STARTS]:
+            if failed := self._workers.failing(_STARTS):
                 raise RuntimeError(f"{', '.join(failed)} cannot start, and said why")
             if asyncio.get_running_loop().time() > deadline:
                 raise RuntimeError(f"not ready after {_READY_WITHIN:g} s: {', '.join(missing)}")
             await asyncio.sleep(_LOOK_EVERY / 10)
 
     async def stop(self) -> None:
-        """Ends everything, and leaves nothing running."""
+        """Ends everything, and leaves nothing running. What is under way may end first, for `drain` seconds, unless `hurry` is called."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + (self._running.drain if self._started else 0.0)
+        self._ending = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # Envoy first: what it still sends its workers they can still answer.
         if self._envoy is not None:
+            if self._started:
+                await self._envoy.drain(until, self._hurry)
             await self._envoy.stop()
-        await asyncio.gather(*(worker.stop(_GRACE) for worker in self._workers))
+        await self._workers.stop(max(0.0, until - loop.time()), self._hurry)
         for runner in self._runners:
             await runner.cleanup()
         await self._link.close()
@@ -190,14 +192,19 @@ class Gateway:
         if self._own_run_dir:
             shutil.rmtree(self.run_dir, ignore_errors=True)
 
+    def hurry(self) -> None:
+        """What is under way ends now."""
+        self._hurry.set()
+
     # The workers' link.
 
     def _connected(self, peer: Peer) -> None:
         peer.push(SNAPSHOT, self._message)
 
-    def _journal(self, peer: Peer, payload: bytes) -> bytes:
-        state = msgspec.msgpack.decode(payload, type=JournalState)
-        self._metrics.journal(state.worker, state.failures, state.lost, state.waiting)
+    def _heard(self, peer: Peer, payload: bytes) -> bytes:
+        notice = msgspec.msgpack.decode(payload, type=Notice)
+        if self._workers.heard(notice):
+            self._metrics.journal(notice.worker, notice.failures, notice.lost, notice.waiting)
         return b""
 
     # Reload.
@@ -321,11 +328,17 @@ def _needs_restart(old: Config, new: Config) -> list[str]:
 
 
 async def run(gateway: Gateway, on_ready: Callable[[], None]) -> None:
-    """Runs until SIGINT or SIGTERM, which may come before everything has started; SIGHUP reloads."""
+    """Runs until SIGINT or SIGTERM, which may come before everything has started; the second one ends all at once. SIGHUP reloads."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+
+    def end() -> None:
+        if stop.is_set():
+            gateway.hurry()
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     reloads: set[asyncio.Task[bool]] = set()
 
     def hang_up() -> None:

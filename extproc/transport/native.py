@@ -191,7 +191,7 @@ class Driver(asyncio.Protocol):
     def _go_on(self) -> None:
         try:
             self._handle(self._core.go_on())
-        except Exception:  # noqa: BLE001 - see `data_received`
+        except Exception:  # noqa: BLE001 - see `_broken`
             self._broken()
         self._flush()
 

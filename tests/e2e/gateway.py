@@ -21,8 +21,9 @@ from tests.e2e.ports import free_port
 
 # On a machine that does much else; it takes two seconds.
 _READY_WITHIN = 60.0
-# Nothing of the developer's own: a key in the environment would turn the demo into a real provider.
-_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "HEADGATE_ENVOY", "SSL_CERT_FILE", "VIRTUAL_ENV", "PYTHONWARNINGS")
+# Nothing of the developer's own: a key in the environment would turn the demo into a real provider. PYTHONPATH: what is tested may be
+# another checkout than the one that is installed.
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "HEADGATE_ENVOY", "SSL_CERT_FILE", "VIRTUAL_ENV", "PYTHONWARNINGS", "PYTHONPATH")
 
 
 class Gateway:
@@ -44,7 +45,8 @@ class Gateway:
         """Writes the configuration, with this gateway's ports. A running gateway reloads it."""
         listener = {**config.get("listener", {}), "port": self.port}
         admin = {**config.get("admin", {}), "port": self.operator_port}
-        text = yaml.safe_dump({"state": "state", **config, "listener": listener, "admin": admin}, sort_keys=False)
+        # Most tests leave streams behind that nobody waits for.
+        text = yaml.safe_dump({"state": "state", "drain": 1, **config, "listener": listener, "admin": admin}, sort_keys=False)
         fresh = self.path.with_suffix(".new")
         fresh.write_text(text)
         fresh.replace(self.path)
@@ -81,6 +83,11 @@ class Gateway:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Waits for its end. The exit code."""
+        assert self._process is not None
         try:
             return self._process.wait(30)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,137 @@
+"""Who is asked to end, finishes what it has: one worker, and the whole gateway. Answers here take three seconds."""
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import folder
+from tests.e2e.gateway import Gateway, chat
+from tests.e2e.upstream import Demo
+
+WHOLE, STREAM = "Hi [demo: delay=3 tokens=3]", "Hi [demo: tokens=30 gap=0.1]"
+
+
+class Slow(threading.Thread):
+    """One request that takes three seconds."""
+
+    def __init__(self, gateway: Gateway, model: str, *, stream: bool) -> None:
+        super().__init__(daemon=True)
+        self.status = 0
+        self.text = ""
+        self.whole = False
+        self._url = f"{gateway.url}/v1/chat/completions"
+        self._body = chat(STREAM if stream else WHOLE, model, stream=stream)
+        self.start()
+
+    def run(self) -> None:
+        try:
+            with httpx.stream("POST", self._url, json=self._body, timeout=30) as answer:
+                self.status = answer.status_code
+                for piece in answer.iter_text():
+                    self.text += piece
+            self.whole = "[DONE]" in self.text or '"usage"' in self.text
+        except httpx.HTTPError:
+            self.whole = False
+
+
+def begin(gateway: Gateway, slow: Demo) -> list[Slow]:
+    """One of each kind, all of them at their provider."""
+    slow.reset()
+    asked = [Slow(gateway, model, stream=stream) for model in ("demo", "o-then-a") for stream in (True, False)]
+    gateway.until(lambda: len(slow.requests()) == len(asked), "all are under way")
+    gateway.until(lambda: all(each.text for each in asked[::2]), "the streams flow")
+    return asked
+
+
+def finish(asked: list[Slow]) -> None:
+    for each in asked:
+        each.join(30)
+        assert not each.is_alive()
+
+
+@pytest.mark.parametrize("transport", ["native", "grpcio"])
+def test_a_worker(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any], openai_provider: Demo, transport: str) -> None:
+    with Gateway(folder(tmp_path_factory), {**config, "drain": 10, "transport": transport}) as gateway:
+        asked = begin(gateway, openai_provider)
+        (old,) = gateway.workers()
+        os.kill(old, signal.SIGTERM)
+        gateway.until(lambda: len(gateway.workers()) == 2, "another one is there beside it")
+        # New requests go to the other one; that it is still to come holds them up for a moment, no more.
+        short = [httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Short"), timeout=10).status_code for _ in range(5)]
+        assert short == [200] * 5
+        assert old in gateway.workers()
+        finish(asked)
+        assert [(each.status, each.whole) for each in asked] == [(200, True)] * 4
+        gateway.until(lambda: old not in gateway.workers(), "it has left", 5)
+        assert httpx.get(f"{gateway.operator}/readyz").status_code == 200
+        assert httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Short"), timeout=10).status_code == 200
+        assert len(gateway.workers()) == 1
+        gateway.ledger(requests=10)
+    assert sum(row["requests"] for row in gateway.ledger("outcome") if row["outcome"] == "complete") == 10
+
+
+def test_a_worker_whose_time_is_over(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any], openai_provider: Demo) -> None:
+    with Gateway(folder(tmp_path_factory), {**config, "drain": 0.5}) as gateway:
+        asked = begin(gateway, openai_provider)
+        began = time.monotonic()
+        os.kill(gateway.workers()[0], signal.SIGTERM)
+        finish(asked)
+        assert [each.whole for each in asked] == [False] * 4
+        assert 0.4 < time.monotonic() - began < 2.5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_gateway(
+    tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any], openai_provider: Demo, number: signal.Signals
+) -> None:  # fmt: skip
+    with Gateway(folder(tmp_path_factory), {**config, "drain": 10, "workers": 2}) as gateway:
+        asked = begin(gateway, openai_provider)
+        began = time.monotonic()
+        os.kill(gateway.pid, number)
+        gateway.until(lambda: httpx.get(f"{gateway.operator}/readyz").status_code == 503, "it says that it is ending", 2)
+        gateway.until(lambda: refuses(gateway), "nobody new is let in", 2)
+        finish(asked)
+        assert [(each.status, each.whole) for each in asked] == [(200, True)] * 4
+        gateway.until(lambda: "requests under way: 4" in gateway.log.read_text(), "it says what it waits for", 1)
+        assert gateway.wait() == 0
+        # Not ten seconds: it ends when the last request has.
+        assert time.monotonic() - began < 7
+    assert sum(row["requests"] for row in gateway.ledger("outcome", requests=4) if row["outcome"] == "complete") == 4
+
+
+def refuses(gateway: Gateway) -> bool:
+    try:
+        httpx.get(f"{gateway.url}/v1/models")
+    except httpx.ConnectError:
+        return True
+    return False
+
+
+def test_the_second_signal_ends_all_at_once(
+    tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any], openai_provider: Demo
+) -> None:  # fmt: skip
+    with Gateway(folder(tmp_path_factory), {**config, "drain": 20}) as gateway:
+        asked = begin(gateway, openai_provider)
+        os.kill(gateway.pid, signal.SIGTERM)
+        gateway.until(lambda: "requests under way" in gateway.log.read_text(), "it waits", 2)
+        began = time.monotonic()
+        os.kill(gateway.pid, signal.SIGTERM)
+        assert gateway.wait() == 0
+        assert time.monotonic() - began < 2
+        finish(asked)
+        assert [each.whole for each in asked] == [False] * 4
+
+
+def test_an_idle_one_ends_at_once(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> None:
+    with Gateway(folder(tmp_path_factory), {**config, "drain": 20}) as gateway, httpx.Client() as client:
+        # A connection that stays open is no request.
+        assert client.post(f"{gateway.url}/v1/chat/completions", json=chat("Short")).status_code == 200
+        began = time.monotonic()
+        os.kill(gateway.pid, signal.SIGINT)
+        assert gateway.wait() == 0
+        assert time.monotonic() - began < 3
