@@ -88,7 +88,7 @@ class Gateway:
         )  # fmt: skip
         self._with_envoy = with_envoy
         setup = msgspec.json.encode(setup_of(config, _cache_size(loaded))).decode()
-        self._workers = Workers(self.run_dir, self.state, setup, many=config.workers, drain=config.drain, patience=patience)
+        self.workers = Workers(self.run_dir, self.state, setup, many=config.workers, drain=config.drain, patience=patience)
         self._envoy = Envoy(self._places(), self.state / "envoy.log") if with_envoy else None
         self._books: Bookkeeper | None = None
         self._runners: list[web.AppRunner] = []
@@ -123,7 +123,7 @@ class Gateway:
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
         self._message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
         await self._link.start()
-        await self._workers.start()
+        await self.workers.start()
         await self._serve_origin()
         if self._envoy is not None:
             await self._envoy.start(self.config)
@@ -152,7 +152,7 @@ class Gateway:
 
     async def missing(self) -> list[str]:
         """What is not ready yet."""
-        missing = self._workers.missing()
+        missing = self.workers.missing()
         if self._ending:
             missing.append("the gateway is ending")
         if self._envoy is not None and not await self._envoy.ready():
@@ -164,7 +164,7 @@ class Gateway:
         while missing := await self.missing():
             if self._envoy is not None and self._envoy.failed:
                 raise RuntimeError(f"Envoy does not start; {self.state / 'envoy.log'} says why")
-            if failed := self._workers.failing(_STARTS):
+            if failed := self.workers.failing(_STARTS):
                 raise RuntimeError(f"{', '.join(failed)} cannot start, and said why")
             if asyncio.get_running_loop().time() > deadline:
                 raise RuntimeError(f"not ready after {_READY_WITHIN:g} s: {', '.join(missing)}")
@@ -183,7 +183,7 @@ class Gateway:
             if self._started:
                 await self._envoy.drain(until, self._hurry)
             await self._envoy.stop()
-        await self._workers.stop(max(0.0, until - loop.time()), self._hurry)
+        await self.workers.stop(max(0.0, until - loop.time()), self._hurry)
         for runner in self._runners:
             await runner.cleanup()
         await self._link.close()
@@ -203,7 +203,7 @@ class Gateway:
 
     def _heard(self, peer: Peer, payload: bytes) -> bytes:
         notice = msgspec.msgpack.decode(payload, type=Notice)
-        if self._workers.heard(notice):
+        if self.workers.heard(notice):
             self._metrics.journal(notice.worker, notice.failures, notice.lost, notice.waiting)
         return b""
 
@@ -234,7 +234,7 @@ class Gateway:
         if message != self._message:
             self._message = message
             taken = await self._link.push(SNAPSHOT, message)
-            _log.info("new keys in force in %d of %d workers", taken, len(self._workers))
+            _log.info("new keys in force in %d of %d workers", taken, len(self.workers))
 
     def _aliases(self, config: Config) -> Mapping[str, str]:
         # Somebody else's Envoy has the names that `headgate compile attach` gave it.
@@ -257,8 +257,8 @@ class Gateway:
             self._books.follow(config, self._aliases(config))
         for name in _needs_restart(self._running, config):
             _log.warning("%s has changed: it takes effect at the next start", name)
-        level = logging.INFO if taken >= len(self._workers) else logging.ERROR
-        _log.log(level, "new configuration in force in %d of %d workers", taken, len(self._workers))
+        level = logging.INFO if taken >= len(self.workers) else logging.ERROR
+        _log.log(level, "new configuration in force in %d of %d workers", taken, len(self.workers))
 
     async def _prune(self, config: Config) -> None:
         await asyncio.sleep(_OVERLAP)

@@ -73,6 +73,10 @@ class Workers:
         """Names of those that do not serve."""
         return [name for name, worker in self._workers.items() if not worker.ready()]
 
+    def pids(self) -> list[int]:
+        """Of those that run; not of those that are on their way out."""
+        return [worker.child.pid for worker in self._workers.values() if worker.child.pid is not None]
+
     def failing(self, restarts: int) -> list[str]:
         """Names of those that have been started again more often than that."""
         return [name for name, worker in self._workers.items() if worker.child.restarts > restarts]

@@ -18,9 +18,9 @@ from extproc.control.children import Child
 # Says hello in a file, then waits to be ended; with `deaf`, not by SIGTERM.
 PROGRAM = """
 import os, signal, sys
-if "deaf" in sys.argv: signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "deaf" in sys.argv: signal.signal(signal.SIGTERM, lambda *_: None)
 print("started", os.getpid(), flush=True)
-signal.pause()
+while True: signal.pause()
 """
 
 
@@ -109,6 +109,50 @@ async def test_one_that_will_not_end_is_killed(children: Children) -> None:
     await child.stop(0.05)
     assert pid is not None and not lives(pid)
     assert child.restarts == 0
+
+
+async def test_one_that_takes_its_time_is_hurried(children: Children) -> None:
+    child = await children.start(sys.executable, "-c", PROGRAM, "deaf")
+    await children.until_started(1)
+    pid, hurry = child.pid, asyncio.Event()
+    stopping = asyncio.ensure_future(child.stop(60, hurry))
+    await asyncio.sleep(0.1)
+    assert pid is not None and lives(pid) and not stopping.done()
+    hurry.set()
+    # SIGINT, which Python's programs end by.
+    async with asyncio.timeout(20):
+        await stopping
+    assert not lives(pid)
+
+
+async def test_another_one_beside_one_that_is_on_its_way_out(children: Children, caplog: pytest.LogCaptureFixture) -> None:
+    child = await children.start(sys.executable, "-c", PROGRAM, "deaf")
+    await children.until_started(1)
+    old = child.pid
+    assert old is not None
+    child.relieve(1.0)
+    await children.until_started(2)
+    assert lives(old)
+    assert child.pid is not None and child.pid != old and child.restarts == 1
+    # It had its time.
+    await until(lambda: not lives(old))
+    await asyncio.sleep(0.1)
+    assert len(children.started()) == 2
+    assert "starting it again" not in caplog.text
+
+
+async def test_the_end_of_all_waits_for_one_that_is_on_its_way_out(children: Children) -> None:
+    child = await children.start(sys.executable, "-c", PROGRAM, "deaf")
+    await children.until_started(1)
+    old = child.pid
+    assert old is not None
+    child.relieve(60)
+    await children.until_started(2)
+    began = time.monotonic()
+    await child.stop(0.5)
+    assert time.monotonic() - began > 0.4
+    assert not lives(old)
+    assert [pid for pid in children.started() if lives(pid)] == []
 
 
 async def test_one_that_cannot_be_started_again_is_tried_until_it_can(children: Children, tmp_path: Path) -> None:
