@@ -25,7 +25,7 @@ LINTERS := ruff format types imports dockerfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench bench-peers fuzz check lint $(LINTERS) lock protos golden clean
+.PHONY: help run test bench bench-peers fuzz counts check lint $(LINTERS) lock protos golden clean
 
 help: ## What there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

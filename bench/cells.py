@@ -65,10 +65,10 @@ QUICK = (ALONE, CHAT, STREAM_ALONE)
 
 
 def full() -> tuple[Cell, ...]:
-    """The cross product: every size at every concurrency, for every system."""
+    """The cross product: every size at every concurrency, not streamed and streamed, for every system. Long streams as in `DEFAULT`."""
     plain = [Cell(systems=ALL, kb=kb, concurrency=concurrency) for kb in SIZES for concurrency in CONCURRENCIES]
-    streams = [Cell(systems=ALL, concurrency=concurrency, events=events) for concurrency in (1, 16) for events in (SHORT, LONG)]
-    return (*plain, HIT, *streams, GROWN)
+    streams = [replace(cell, events=SHORT) for cell in plain]
+    return (*plain, HIT, *streams, replace(STREAM_LONG, systems=ALL), GROWN)
 
 
 def choose(cells: tuple[Cell, ...], patterns: list[str], systems: list[str], peers: tuple[str, ...] = ()) -> tuple[Cell, ...]:

@@ -38,6 +38,11 @@ def late(turn: Turn) -> float:
     return turn.result.late_p50
 
 
+def late_p99(turn: Turn) -> float:
+    """The same of the latest one in a hundred."""
+    return turn.result.late_p99
+
+
 def rps(turn: Turn) -> float:
     """Requests a second."""
     return turn.result.rps

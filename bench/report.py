@@ -35,10 +35,6 @@ def _first_p99(turn: Turn) -> float:
     return turn.result.first_p99
 
 
-def _late_p99(turn: Turn) -> float:
-    return turn.result.late_p99
-
-
 def _merged(turn: Turn) -> float:
     return turn.result.events / turn.result.reads if turn.result.reads else 0.0
 
@@ -58,7 +54,7 @@ _COLUMNS = (
     Column("first p50", read.first, 2, streamed=True),
     Column("first p99", _first_p99, 2, streamed=True),
     Column("event p50", read.late, 2, streamed=True),
-    Column("event p99", _late_p99, 2, streamed=True),
+    Column("event p99", read.late_p99, 2, streamed=True),
     Column("a read", _merged, 2, streamed=True),
     Column("CPU us/req", read.cpu),
     Column("Envoy", _envoy),

@@ -21,6 +21,7 @@ from extproc.envoy.binary import arguments, find_envoy
 HOST = "127.0.0.1"
 _CACHE = 8 * 1024 * 1024
 """So small that it is full soon: a cache that still grows is slower, and what it holds is not the worker's own."""
+_STARTS_WITHIN = 30.0
 _BOOKS = 1.1
 """The control process collects once a second what the workers have written down."""
 
@@ -84,8 +85,9 @@ class Noop(Envoy):
         command = [sys.executable, "-m", "bench.noop", self._transport, f"unix:{socket}"]
         server = await spawn(command, folder, "noop.log")
         self._processes.append(server)
+        deadline = asyncio.get_running_loop().time() + _STARTS_WITHIN
         while not Path(socket).exists():
-            if server.returncode is not None:
+            if server.returncode is not None or asyncio.get_running_loop().time() > deadline:
                 raise RuntimeError(f"{self.name} does not start: {tail(folder / 'noop.log')}")
             await asyncio.sleep(0.02)
         return await self._envoy(provider, folder, socket, {"workers": [server.pid]})

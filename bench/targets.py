@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from bench import cells
 from bench.figures import Spread, difference, ratio
-from bench.outcome import Outcome, Value, cpu, first, late, p50, rps, server
+from bench.outcome import Outcome, Value, cpu, first, late, late_p99, p50, rps, server
 from bench.stage import Turn
 
 _MB = 1_000_000
@@ -70,6 +70,7 @@ def _latency(outcome: Outcome) -> list[Verdict]:
         Verdict("p50 at concurrency 1, 10 KB: added beyond what the no-op adds", "ms", _ADDED_MS, beyond_noop(cells.ALONE, p50)),
         Verdict("first event of a stream: added beyond what the no-op adds", "ms", _ADDED_MS, beyond_noop(cells.STREAM_ALONE, first)),
         Verdict("each later event: added beyond what the no-op adds", "ms", _ADDED_MS, beyond_noop(cells.STREAM_ALONE, late)),
+        Verdict("p99 of later events: added beyond what the no-op adds", "ms", _ADDED_MS, beyond_noop(cells.STREAM_ALONE, late_p99)),
     ]
 
 

@@ -10,21 +10,36 @@ from pathlib import Path
 _LONGEST = 70
 
 
+# Names that somebody else may have taken before we give up.
+_TRIES = 100
+
+
 def sockets_folder(state: Path) -> Path:
-    """The folder, the same for the same state folder, so that what a killed gateway left is used again. It exists if it lies outside."""
+    """The folder, the same for the same state folder, so that what a killed gateway left is used again. It exists if it lies outside.
+
+    Raises `FileExistsError` where somebody keeps us from having one.
+    """
     inside = state / "run"
     if len(os.fsencode(inside)) <= _LONGEST:
         return inside
-    name = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
-    outside = Path(tempfile.gettempdir()) / f"headgate-{name}"
-    if len(os.fsencode(outside)) > _LONGEST:
-        # A folder of one's own for temporary files may lie as deep as any other.
-        outside = Path("/tmp") / outside.name  # noqa: S108 - what is there is checked below
+    name = f"headgate-{hashlib.sha256(os.fsencode(state)).hexdigest()[:16]}"
+    parent = Path(tempfile.gettempdir())
+    # A folder of one's own for temporary files may lie as deep as any other; what is in the common one is checked below.
+    if len(os.fsencode(parent / name)) > _LONGEST:
+        parent = Path("/tmp")  # noqa: S108 - see above
+    # The names can be guessed. One that somebody else was first to take is passed over, by everybody who looks.
+    for number in range(_TRIES):
+        folder = parent / (f"{name}-{number}" if number else name)
+        if _is_ours(folder):
+            return folder
+    raise FileExistsError(f"{parent}/{name} and {_TRIES - 1} more are somebody else's; give the gateway a shorter --state")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a folder of ours alone. Made where there is nothing."""
     try:
-        outside.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700)
     except FileExistsError:
-        found = outside.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            # Somebody else was there first: the name can be guessed, and the folder not be trusted.
-            return Path(tempfile.mkdtemp(prefix="headgate-", dir=outside.parent))
-    return outside
+        found = folder.lstat()
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return True

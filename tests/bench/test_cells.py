@@ -17,6 +17,11 @@ def test_full_holds_what_the_default_does() -> None:
     assert {cell.name for cell in cells.DEFAULT} <= {cell.name for cell in cells.full()}
 
 
+def test_full_is_the_cross_product_of_streams_too() -> None:
+    names = {cell.name for cell in cells.full()}
+    assert names >= {f"{kind}-{kb}k-c{many}" for kind in ("json", "sse10") for kb in cells.SIZES for many in cells.CONCURRENCIES}
+
+
 def test_names_say_what_a_cell_is() -> None:
     found = [cell.name for cell in (cells.CHAT, cells.LARGE, cells.HIT, cells.STREAM_ALONE, cells.STREAM_LONG, cells.GROWN)]
     assert found == ["json-10k-c16", "json-400k-c16", "hit-10k-c16", "sse10-10k-c1", "sse210-10k-c16", "growth-10k-c16"]

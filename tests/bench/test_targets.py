@@ -15,7 +15,7 @@ def the(found: Outcome, words: str) -> Verdict:
 
 def test_nothing_measured() -> None:
     found = verdicts(outcome([]))
-    assert len(found) == 13
+    assert len(found) == 14
     assert {verdict.met for verdict in found} == {None}
 
 
@@ -45,10 +45,10 @@ def test_an_event_is_the_slope_between_short_streams_and_long_ones() -> None:
 
 
 def test_latency_is_compared_with_the_no_op() -> None:
-    turns = [turn(1, cells.STREAM_ALONE, "noop-native", first_p50=1.0, late_p50=0.3)]
-    turns += [turn(1, cells.STREAM_ALONE, "headgate", first_p50=1.1, late_p50=0.6)]
+    turns = [turn(1, cells.STREAM_ALONE, "noop-native", first_p50=1.0, late_p50=0.3, late_p99=0.9)]
+    turns += [turn(1, cells.STREAM_ALONE, "headgate", first_p50=1.1, late_p50=0.6, late_p99=1.0)]
     found = outcome(turns)
-    assert (the(found, "first event").met, the(found, "later event").met) == (True, False)
+    assert (the(found, "first event").met, the(found, "each later event").met, the(found, "p99 of later events").met) == (True, False, True)
 
 
 def test_the_peers() -> None:

@@ -49,4 +49,18 @@ def test_a_folder_that_is_not_ours_alone(elsewhere: Path, trap: str) -> None:
         guessed.symlink_to(elsewhere)
     else:
         guessed.touch()
-    assert sockets_folder(Path("/srv", LONG)) != guessed
+    found = sockets_folder(Path("/srv", LONG))
+    assert found != guessed
+    assert found.stat().st_mode & 0o777 == 0o700
+    # Whoever looks for the gateway finds the same.
+    assert sockets_folder(Path("/srv", LONG)) == found
+
+
+def test_where_somebody_has_taken_every_name(elsewhere: Path) -> None:
+    guessed = sockets_folder(Path("/srv", LONG))
+    guessed.rmdir()
+    guessed.touch()
+    for number in range(1, 100):
+        guessed.with_name(f"{guessed.name}-{number}").touch()
+    with pytest.raises(FileExistsError, match="shorter --state"):
+        sockets_folder(Path("/srv", LONG))
