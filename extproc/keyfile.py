@@ -5,7 +5,7 @@
     slots    a hash table of 2^n 32-bit places in the heap, at most half of them taken; the next one is tried where one is taken
 
 A key is looked for at the slot that the first bytes of its digest name. It takes 1.5 looks on the average to find one and 2.5 to know
-that there is none, for ten keys as for ten million: about 75 bytes a key, in pages that the kernel shares among the workers.
+that there is none, for ten keys as for ten million: 60 to 75 bytes a key, in pages that the kernel shares among the workers.
 Numbers are in the machine's own byte order: the file is derived from the key store, and stays on the machine that wrote it.
 """
 
