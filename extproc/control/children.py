@@ -40,6 +40,7 @@ class Child:
         self._process: Process | None = None
         self._began = 0.0
         self._backoff = 0.0
+        self._stopping = False
         self._alive: set[Process] = set()
         """The one that runs, and those before it that are on their way out."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,7 +99,12 @@ class Child:
                 return
 
     def relieve(self, within: float) -> None:
-        """Starts another one beside the one that runs, which is on its way out, and is killed if it takes longer than `within` seconds."""
+        """Starts another one beside the one that runs, which is on its way out, and is killed if it takes longer than `within` seconds.
+
+        Nothing happens after `stop`, which is why that one is on its way out.
+        """
+        if self._stopping:
+            return
         process, self._process = self._process, None
         if process is not None:
             _log.info("%s (pid %d) has been asked to end; another one takes its place", self.name, process.pid)
@@ -112,6 +118,7 @@ class Child:
 
     async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
         """Ends it: asks (SIGTERM), waits `grace` seconds, then kills. Once there is `hurry`, it is asked to end at once (SIGINT)."""
+        self._stopping = True
         # First, and to its end: it may be about to start another one.
         for task in self._tasks:
             task.cancel()

@@ -19,6 +19,8 @@ from extproc.ledger.access_log import rotate, rotate_due
 # How long a new configuration waits for Envoy to have taken its clusters, and how often it looks.
 _TAKEN_WITHIN = 5.0
 _LOOK_EVERY = 0.02
+# How often the requests of an Envoy that is to end are counted.
+_COUNT_EVERY = 0.1
 _LOG_MOST = 64 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
@@ -145,13 +147,14 @@ class Envoy:
                 if not told:
                     told = True
                     _log.info("requests under way: %d; they have %.3g s, the same signal again ends them", active, until - loop.time())
-                await asyncio.sleep(_LOOK_EVERY)
+                await asyncio.sleep(_COUNT_EVERY)
         except (aiohttp.ClientError, OSError, TimeoutError):  # it has ended, or hangs: nobody to wait for
             return
 
     async def _active(self) -> int:
         text = await self._get("/stats?filter=^http\\.headgate\\.downstream_rq_active$")
-        return int(text.rpartition(":")[2])
+        number = text.rpartition(":")[2].strip()
+        return int(number) if number.isdigit() else 0
 
     async def stop(self) -> None:
         """Ends it at once."""

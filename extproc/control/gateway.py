@@ -183,6 +183,8 @@ class Gateway:
             if self._started:
                 await self._envoy.drain(until, self._hurry)
             await self._envoy.stop()
+        elif self._started:
+            _log.info("what is under way may take %g s more; the same signal again ends it", self._running.drain)
         await self.workers.stop(max(0.0, until - loop.time()), self._hurry)
         for runner in self._runners:
             await runner.cleanup()

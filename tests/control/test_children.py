@@ -117,6 +117,10 @@ async def test_one_that_takes_its_time_is_hurried(children: Children) -> None:
     pid, hurry = child.pid, asyncio.Event()
     stopping = asyncio.ensure_future(child.stop(60, hurry))
     await asyncio.sleep(0.1)
+    # Nobody stands in for one that is stopped.
+    child.relieve(60)
+    await asyncio.sleep(0.1)
+    assert child.pid == pid
     assert pid is not None and lives(pid) and not stopping.done()
     hurry.set()
     # SIGINT, which Python's programs end by.

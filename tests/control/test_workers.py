@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 import pytest_asyncio
 import yaml
@@ -17,7 +18,10 @@ import yaml
 from extproc.control.gateway import Gateway
 from extproc.control.source import Source
 from extproc.envoy import names
+from extproc.transport.health import CHECK, Serving
 from tests.e2e.ports import free_port
+
+Call = grpc.aio.StreamStreamCall[bytes, bytes]
 
 
 @pytest.fixture
@@ -104,6 +108,52 @@ async def test_one_that_leaves_is_relieved_at_once(gateway: Gateway, caplog: pyt
     await until(lambda: gateway.workers.pids() not in ([], [left]) and gateway.workers.missing() == [])
     assert f"worker-0 (pid {left}) has been asked to end" in caplog.text
     assert connects(names.gate_socket(str(gateway.run_dir), 0))
+
+
+async def stream(gateway: Gateway) -> Call:
+    """A stream at the gate: that it serves is told for each message, until we say that there are no more."""
+    channel = grpc.aio.insecure_channel(f"unix:{names.gate_socket(str(gateway.run_dir), 0)}")
+    call: Call = channel.stream_stream(CHECK)()
+    assert await answer(call) == Serving.SERVING
+    return call
+
+
+async def answer(call: Call) -> int:
+    await call.write(b"")
+    reply = await call.read()
+    assert isinstance(reply, bytes)
+    return reply[1]
+
+
+async def test_streams_of_somebody_else_s_envoy_may_end(short: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    gateway = made(short)
+    await gateway.start()
+    call = await stream(gateway)
+    stopping = asyncio.ensure_future(gateway.stop())
+    await until(lambda: not connects(names.gate_socket(str(gateway.run_dir), 0)))
+    # It takes what belongs to this stream, and says that it wants no others.
+    assert await answer(call) == Serving.NOT_SERVING
+    assert "the gateway is ending" in await gateway.missing()
+    assert not stopping.done()
+    await call.done_writing()
+    async with asyncio.timeout(5):
+        await stopping
+    # It leaves because all is over.
+    assert "takes its place" not in caplog.text
+
+
+async def test_and_do_not_where_there_is_hurry(short: Path) -> None:
+    gateway = made(short)
+    await gateway.start()
+    call = await stream(gateway)
+    stopping = asyncio.ensure_future(gateway.stop())
+    await until(lambda: not connects(names.gate_socket(str(gateway.run_dir), 0)))
+    gateway.hurry()
+    async with asyncio.timeout(5):
+        await stopping
+    with pytest.raises(grpc.aio.AioRpcError):
+        await call.read()
 
 
 async def test_sockets_that_a_killed_gateway_left_say_nothing(short: Path) -> None:
