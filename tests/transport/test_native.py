@@ -7,6 +7,7 @@ import pytest
 
 from extproc.transport import native
 from extproc.transport.http2.codes import Code
+from extproc.transport.http2.limits import Limits
 from tests.transport.driving import GREEDY, client, each_loop, piped, serving
 from tests.transport.talk import METHOD
 from tests.transport.wire import METHOD as TALK
