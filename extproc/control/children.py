@@ -1,6 +1,7 @@
 """Processes that the control process keeps alive: Envoy and the workers. Each ends with its parent, however that ends."""
 
 import asyncio
+import contextlib
 import ctypes
 import logging
 import os
@@ -113,8 +114,8 @@ class Child:
 
     def send(self, signal_number: int) -> None:
         """Sends it a signal, if it runs."""
-        if (pid := self.pid) is not None:
-            os.kill(pid, signal_number)
+        if self._process is not None:
+            _send(self._process, signal_number)
 
     async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
         """Ends it: asks (SIGTERM), waits `grace` seconds, then kills. Once there is `hurry`, it is asked to end at once (SIGINT)."""
@@ -128,6 +129,13 @@ class Child:
         self._alive.clear()
 
 
+def _send(process: Process, signal_number: int) -> None:
+    # It may have ended without our having been told yet.
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal_number)
+
+
 async def _see_out(process: Process, within: float, hurry: asyncio.Event | None) -> None:
     """Waits for an end that has been asked for, and kills what takes too long."""
     ended = asyncio.ensure_future(process.wait())
@@ -135,10 +143,10 @@ async def _see_out(process: Process, within: float, hurry: asyncio.Event | None)
     try:
         await asyncio.wait({ended, hurried} if hurried is not None else {ended}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
         if hurry is not None and hurry.is_set() and process.returncode is None:
-            process.send_signal(signal.SIGINT)
+            _send(process, signal.SIGINT)
             await asyncio.wait({ended}, timeout=min(within, _HURRIED))
         if process.returncode is None:
-            process.kill()
+            _send(process, signal.SIGKILL)
             await ended
     finally:
         ended.cancel()
