@@ -16,7 +16,7 @@ from extproc.transport.seam import Status
 from tests.fuzz import frames
 from tests.fuzz.frames import DATA, END_STREAM, GOAWAY, HEADERS, LARGEST, METHOD, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, Frame
 
-LIMITS = Limits(streams=8, message=40_000, memory=90_000, window=65_535, connection_window=150_000, known_blocks=2)
+LIMITS = Limits(streams=8, message=40_000, memory=90_000, answers=20_000, window=65_535, connection_window=150_000, known_blocks=2)
 TEXT = "so much for \u00fc and %"
 REFUSALS = (Status.UNIMPLEMENTED, Status.RESOURCE_EXHAUSTED, Status.INTERNAL)
 

@@ -312,7 +312,7 @@ class Machine(RuleBasedStateMachine):
         assert model.goodbyes[:2] == [LARGEST, max(0, model.newest)][: model.leaving + model.left]
         assert set(connection.streams) == {call.number for call in live}
         sender, kept = connection._sender, 0
-        choked = model.paused or (sender.waiting > 0 and connection._receiver.kept + sender.waiting > LIMITS.memory)
+        choked = model.paused or (sender.waiting > LIMITS.answers and connection._receiver.kept + sender.waiting > LIMITS.memory)
         assert connection.choked is choked
         assert (sender.window, connection._receiver.window) == (model.window_out, model.window_in)
         for call in live:

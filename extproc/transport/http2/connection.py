@@ -320,7 +320,10 @@ class Connection:
         if stream.deaf:
             return _NOTHING
         self._receiver.collect(stream, payload, last=last)
-        return self._drain(stream)
+        if stream.queue:
+            return self._drain(stream)
+        self._receiver.settle(stream)
+        return _NOTHING
 
     def _drain(self, stream: Stream, *, turn: bool = False) -> Iterator[Event]:
         """What waits of a stream, as long as it need not wait any longer. `turn`: one of it, for others have waited too."""

@@ -37,11 +37,12 @@ class Receiver:
     def choked(self) -> bool:
         """No message is handed on, for its answer would be kept: more waits already than may, or than is to be written at once.
 
-        What waits for filters counts too, but not alone: they go on by themselves, and then it is less.
+        What waits for filters counts too, but not alone: they go on by themselves, and then it is less. A load that is not above `brisk`
+        is never too much, so that `Connection.receive` need look at nothing else.
         """
         sender = self._sender
-        waiting = sender.waiting
-        return sender.load - waiting > sender.brisk or (waiting > 0 and self.kept + waiting > self._limits.memory)
+        load, waiting = sender.load, sender.waiting
+        return load > sender.brisk and (load - waiting > sender.brisk or self.kept + waiting > self._limits.memory)
 
     # Windows.
 
@@ -68,13 +69,13 @@ class Receiver:
         self._replenish_all()
 
     def _replenish(self, stream: Stream) -> None:
-        """Lets the other end send on, once it has used half of its window and what it sent is not waiting."""
-        if stream.window_in < self._low_tide and not (stream.held or stream.outbox or stream.queue or stream.done or stream.finished):
+        """Lets the other end send on, unless what it sent is waiting."""
+        if not (stream.held or stream.outbox or stream.queue or stream.done or stream.finished):
             self._sender.out.append(codes.window_update(stream.id, self._limits.window - stream.window_in))
             stream.window_in = self._limits.window
 
     def _replenish_all(self) -> None:
-        if self.window < self._low_tide_of_all and self.kept + self._sender.waiting <= self._limits.memory:
+        if self.kept + self._sender.waiting <= self._limits.memory:
             self._sender.out.append(codes.window_update(0, self._limits.connection_window - self.window))
             self.window = self._limits.connection_window
 
@@ -113,23 +114,23 @@ class Receiver:
         if stream.queue and not (stream.held or stream.outbox):
             self.stalled[stream.id] = stream
         stream.settle()
-        self._replenish(stream)
-        self._replenish_all()
+        if stream.window_in < self._low_tide:
+            self._replenish(stream)
+        if self.window < self._low_tide_of_all:
+            self._replenish_all()
 
     def drop(self, stream: Stream) -> None:
         """What has come and waits is not wanted any more."""
-        self._forget(stream)
-        self._replenish_all()
-
-    def close(self, streams: Iterable[Stream]) -> None:
-        """Nothing is wanted any more, and no window is opened again."""
-        for stream in streams:
-            self._forget(stream)
-        self.window = self._limits.connection_window
-
-    def _forget(self, stream: Stream) -> None:
         self.kept -= stream.kept
         stream.drop()
         stream.plain = False
         if self.stalled:
             self.stalled.pop(stream.id, None)
+        if self.window < self._low_tide_of_all:
+            self._replenish_all()
+
+    def close(self, streams: Iterable[Stream]) -> None:
+        """Nothing is wanted any more, and no window is opened again."""
+        self.window = self._limits.connection_window
+        for stream in streams:
+            self.drop(stream)
