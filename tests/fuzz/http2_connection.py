@@ -191,7 +191,7 @@ class Run:
         assert self.connection.streams.get(stream.id) is stream, "an event of a stream that is not open"
         assert not stream.held and not stream.outbox, "an event that should have waited"
         assert not told.done, "an event after the last"
-        assert self.connection._sender.brisk >= 0 or (what is End.DONE and stream.id not in self.talked), "an event while nobody reads"
+        assert self.connection._sender.at_once >= 0 or (what is End.DONE and stream.id not in self.talked), "an event while nobody reads"
         self.talked.add(stream.id)
         if what is End.DONE:
             told.done = True
@@ -250,7 +250,11 @@ class Run:
     def check(self) -> None:
         connection, sender = self.connection, self.connection._sender
         assert connection._receiver.kept == sum(stream.kept for stream in connection.streams.values()) >= 0
-        assert sender.waiting == sender.load == sum(len(piece) for stream in connection.streams.values() for piece in stream.outbox)
+        assert (
+            sender.waiting
+            == sender.at_once - sender.room
+            == sum(len(piece) for stream in connection.streams.values() for piece in stream.outbox)
+        )
         assert all(connection.streams[number] is stream for number, stream in connection._receiver.stalled.items()) and not connection.ready
         assert len(connection._rest) <= 16_384 + 9
         assert len(connection.streams) <= LIMITS.streams

@@ -90,7 +90,7 @@ class Connection:
         # What costs the other end nothing.
         self._pings, self._settings, self._chatter = Budget(limits.pings), Budget(limits.settings), Budget(limits.chatter)
         self._resets, self._hang_ups = Budget(limits.resets), Budget(limits.hang_ups)
-        self._earned = 0
+        self._earned, self._most_earned = 0, limits.earned
         """Window updates that are free for now."""
         self._frames: dict[int, Callable[[int, int, bytes], Iterable[Event]]] = {
             DATA: self._on_data,
@@ -137,7 +137,7 @@ class Connection:
                 position = end
                 # Nearly all frames are one whole message each for a stream that waits for nothing, or end one. The rest is `_frame`'s.
                 stream = streams.get(number) if kind == DATA else None
-                if stream is None or not stream.plain or sender.load > sender.brisk or self._only is not None:
+                if stream is None or not stream.plain or sender.room < 0 or self._only is not None:
                     yield from self._frame(kind, flags, number & LARGEST_ID, data[begin:end])
                     if receiver.stalled:
                         yield from self.go_on()
@@ -204,8 +204,9 @@ class Connection:
     def take(self) -> list[bytes]:
         """What has to be written. Look whether this is `ready` then: there is room for more."""
         sender = self._sender
-        out, sender.out, sender.load = sender.out, [], sender.waiting
-        self._earned = min(self._earned + len(out), self._limits.earned)
+        out, sender.out = sender.out, []
+        sender.room = sender.at_once - sender.waiting
+        self._earned = min(self._earned + len(out), self._most_earned)
         return out
 
     def leave(self) -> None:

@@ -37,12 +37,11 @@ class Receiver:
     def choked(self) -> bool:
         """No message is handed on, for its answer would be kept: more waits already than may, or than is to be written at once.
 
-        What waits for filters counts too, but not alone: they go on by themselves, and then it is less. A load that is not above `brisk`
-        is never too much, so that `Connection.receive` need look at nothing else.
+        What waits for filters counts too, but not alone: they go on by themselves, and then it is less. As long as there is `room` at
+        the sender it is not asked, so that `Connection.receive` need look at nothing else.
         """
         sender = self._sender
-        load, waiting = sender.load, sender.waiting
-        return load > sender.brisk and (load - waiting > sender.brisk or self.kept + waiting > self._limits.memory)
+        return sender.room < 0 and (sender.room + sender.waiting < 0 or self.kept + sender.waiting > self._limits.memory)
 
     # Windows.
 

@@ -27,7 +27,7 @@ _NO_TABLE = b"\x20"
 class Sender:
     """Frames to write, and messages for which there is no window yet."""
 
-    __slots__ = ("_at_once", "_begun", "_turns", "brisk", "frame_limit", "load", "out", "stream_window", "waiting", "window")
+    __slots__ = ("_at_once", "_begun", "_turns", "at_once", "frame_limit", "out", "room", "stream_window", "waiting", "window")
 
     def __init__(self, at_once: int) -> None:
         self.out: list[bytes] = []
@@ -40,10 +40,9 @@ class Sender:
         """Its longest frame."""
         self.waiting = 0
         """Bytes of all outboxes."""
-        self.load = 0
-        """These, and the messages in `out`."""
-        self._at_once = self.brisk = at_once
-        """While the load is no more than this, nobody need ask whether more may be answered. Below 0: writing is paused."""
+        self._at_once = self.at_once = self.room = at_once
+        """`room`: what is left of `at_once` after `waiting` and the messages in `out`. Until it is below 0, nobody need ask whether more
+        may be answered; while writing is paused, it is, for `at_once` is -1."""
         self._turns: OrderedDict[int, Stream] = OrderedDict()
         """Streams that could send if the connection's window let them, in the order of their turns."""
         self._begun = False
@@ -58,7 +57,7 @@ class Sender:
         if size <= stream.window_out and size <= self.window and size <= self.frame_limit and not stream.outbox:
             stream.window_out -= size
             self.window -= size
-            self.load += size
+            self.room -= size
             self.out.append(_MESSAGE_HEAD.pack(size >> 16, size & 0xFFFF, DATA, 0, stream.id, 0, size - PREFIX_SIZE))
             self.out.append(message)
             return
@@ -70,7 +69,7 @@ class Sender:
             stream.post(memoryview(prefix))
             stream.post(memoryview(message))
         self.waiting += size
-        self.load += size
+        self.room -= size
         self.pour(stream)
         stream.settle()
 
@@ -95,13 +94,15 @@ class Sender:
         if stream.outbox:
             size = sum(map(len, stream.outbox))
             self.waiting -= size
-            self.load -= size
+            self.room += size
             stream.outbox.clear()
             self._turns.pop(stream.id, None)
 
     def paused(self, paused: bool) -> None:
         """Whether what was taken is not read for now."""
-        self.brisk = -1 if paused else self._at_once
+        at_once = -1 if paused else self._at_once
+        self.room += at_once - self.at_once
+        self.at_once = at_once
 
     def widen(self, more: int) -> list[Stream]:
         """The other end takes `more` bytes of all streams together; the streams that have sent something."""
