@@ -1,7 +1,12 @@
 """What all tests share: the `--update` flag, which writes golden files anew instead of comparing with them, and the order of files."""
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Before anybody imports grpcio: its fork handlers abort a child that tests of another file start, now and then, while its threads run.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 # How long an example takes is the machine's business: one that is busy is no failure.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
