@@ -90,7 +90,7 @@ class Connection:
         # What costs the other end nothing.
         self._pings, self._settings, self._chatter = Budget(limits.pings), Budget(limits.settings), Budget(limits.chatter)
         self._resets, self._hang_ups = Budget(limits.resets), Budget(limits.hang_ups)
-        self._earned, self._most_earned = 0, limits.earned
+        self._earned = 0
         """Window updates that are free for now."""
         self._frames: dict[int, Callable[[int, int, bytes], Iterable[Event]]] = {
             DATA: self._on_data,
@@ -125,7 +125,8 @@ class Connection:
             data, self._rest = self._rest + data, b""
         try:
             position = 0 if self.greeted else self._greet(data)
-            size, streams, sender, receiver = len(data), self.streams, self._sender, self._receiver
+            size, streams = len(data), self.streams
+            sender, receiver = self._sender, self._receiver
             while self.greeted and size - position >= 9:
                 high, low, kind, flags, number = HEAD.unpack_from(data, position)
                 begin, end = position + 9, position + 9 + low
@@ -206,7 +207,7 @@ class Connection:
         sender = self._sender
         out, sender.out = sender.out, []
         sender.room = sender.at_once - sender.waiting
-        self._earned = min(self._earned + len(out), self._most_earned)
+        self._earned += len(out)
         return out
 
     def leave(self) -> None:
@@ -518,7 +519,7 @@ class Connection:
 
     def _on_window_update(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
         if self._earned:
-            self._earned -= 1
+            self._earned = min(self._earned, self._limits.earned) - 1
         else:
             self._spend(self._chatter, "window updates")
         more = NUMBER.unpack(payload)[0] & LARGEST_WINDOW
