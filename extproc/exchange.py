@@ -162,6 +162,7 @@ class Exchange:
         upstreams = [snapshot.upstreams[target.provider] for target in request.targets]
         self.call = call = self._call(request, alone=len(upstreams) == 1)
         request.record.stream = call.stream
+        request.rest()
         given = request.headers
         if len(upstreams) == 1:
             (upstream,) = upstreams

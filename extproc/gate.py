@@ -204,7 +204,10 @@ class GateSession:
         own: dict[str, str | bytes] = {names.DIALECT: exchange.request.endpoint.dialect, names.RECORD: _encode(exchange.settle())}
         details = names.DETAILS_PREFIX + (exchange.request.record.error or exchange.request.record.cache or response.origin)
         headers = {name: value for name, value in response.headers.items() if value is not None}
-        return [answer(response.status, headers, response.body, details=details, metadata={names.NAMESPACE: own})]
+        told = answer(response.status, headers, response.body, details=details, metadata={names.NAMESPACE: own})
+        # Envoy may be slow to take what is in `told`; held twice it need not be.
+        response.body = b""
+        return [told]
 
     def _failed(self) -> Replies:
         exchange = self._exchange

@@ -94,7 +94,7 @@ class Request:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The whole body, decoded once. Read-only: see `edit`."""
+        """The whole body, decoded once on its way in. Read-only: see `edit`."""
         if self._json is None:
             self._json, self._envelope = open_document(self.body)
         return self._json
@@ -108,6 +108,10 @@ class Request:
         """Encodes the body again if a filter edited it."""
         if self._edited:
             self.body, self._edited, self._envelope = msgspec.json.encode(self._json), False, None
+
+    def rest(self) -> None:
+        """Lets go of the decoded body, which takes a multiple of its bytes, while an answer is on its way: who asks again decodes again."""
+        self._json = None
 
 
 Origin = Literal["provider", "cache", "gateway", "envoy"]

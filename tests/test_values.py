@@ -30,6 +30,16 @@ def test_an_edited_body_is_encoded_again() -> None:
     assert made.envelope.model == "other"
 
 
+def test_what_rests_is_decoded_again_for_who_asks() -> None:
+    made = request(body={"model": "gpt", "n": 1})
+    made.edit()["n"] = 2
+    made.settle()
+    before = made.json
+    made.rest()
+    assert made.json == before == {"model": "gpt", "n": 2}
+    assert made.json is not before
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b'{"a":"\xff"}', b'{"\xff":1}', b'{"a":' + b"[" * 100_000, b"\xff"])
 def test_what_is_no_json_is_the_callers_mistake(body: bytes) -> None:
     with pytest.raises(Reject) as raised:
