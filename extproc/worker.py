@@ -7,7 +7,6 @@ process; while the link to that is lost, it goes on with the snapshot that it ha
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -27,6 +26,7 @@ from extproc.config.model import Redis
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.gate import GateSession
+from extproc.heap import give_back, spare_collector
 from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
 from extproc.link.client import Link
@@ -56,8 +56,7 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     waiting: int
 
 
-# Objects that live longer than others were made before the collector looks at them: those of about a thousand requests under way.
-_YOUNG = 10_000
+_GIVE_BACK_EVERY = 10.0
 # What a worker that is to end at once still gives its streams.
 _AT_ONCE = 0.5
 _SETUP = Setup()
@@ -71,18 +70,6 @@ def open_redis(settings: Redis) -> Store:
     from extproc.cachestore.redis import RedisStore  # noqa: PLC0415
 
     return RedisStore(settings.url, timeout=settings.timeout)
-
-
-def spare_collector() -> None:
-    """Has Python's cyclic garbage collector look at requests rarely, and never again at what stands by now.
-
-    A request leaves no cycles behind, whichever way it ends (a test holds that); what is under way is all that is ever found, and the
-    modules and the snapshot were gone through again and again: 6 % of a busy worker's CPU. What of a later snapshot or of somebody else's
-    filter does hang in a cycle is still collected, ten thousand objects later.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG, 10, 10)
 
 
 class End:
@@ -134,13 +121,14 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         health.serving = True
         for server in servers:
             await server.start()
-        telling = asyncio.ensure_future(_every(NOTICE_EVERY, tell))
+        regular = [asyncio.ensure_future(_every(NOTICE_EVERY, tell)), asyncio.ensure_future(_every(_GIVE_BACK_EVERY, give_back))]
         await end.asked.wait()
         health.serving = False
         # At once, so that another one takes our place.
         tell()
         await _stop(servers, setup.drain, end)
-        telling.cancel()
+        for each in regular:
+            each.cancel()
     await link.close()
     journal.close()
 

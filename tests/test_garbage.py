@@ -1,4 +1,4 @@
-"""What is left of a request when its session has gone: no cycle, so the garbage collector may look rarely (`worker.spare_collector`)."""
+"""What is left of a request when its session has gone: no cycle, so the garbage collector may look rarely (`heap.spare_collector`)."""
 
 import gc
 import logging
@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from extproc.gate import GateSession
-from extproc.worker import spare_collector
+from extproc.heap import spare_collector
 from tests.playbook import request_body, request_headers, response_body, response_headers
 from tests.scene import CHAT, Scene, head
 from tests.test_answering import CHAT as ANSWER
