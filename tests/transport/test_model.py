@@ -217,6 +217,8 @@ class Machine(RuleBasedStateMachine):
         elif (call := self.some(which, lambda call: True)) is not None:
             call.window_out += values[0]
             self.come(frames.number(WINDOW_UPDATE, call.number, values[0]))
+        # What pours out is much at once, and nothing goes on before it is taken: what comes later in the same read would find that out.
+        self.catch_up()
 
     def change(self, values: list[int], limit: int | None) -> None:
         self.model.acks += 1

@@ -126,7 +126,7 @@ class Connection:
         try:
             position = 0 if self.greeted else self._greet(data)
             size, streams = len(data), self.streams
-            sender, receiver = self._sender, self._receiver
+            sender, receiver, stalled = self._sender, self._receiver, self._receiver.stalled
             while self.greeted and size - position >= 9:
                 high, low, kind, flags, number = HEAD.unpack_from(data, position)
                 begin, end = position + 9, position + 9 + low
@@ -138,9 +138,13 @@ class Connection:
                 position = end
                 # Nearly all frames are one whole message each for a stream that waits for nothing, or end one. The rest is `_frame`'s.
                 stream = streams.get(number) if kind == DATA else None
-                if stream is None or not stream.plain or sender.room < 0 or self._only is not None:
-                    yield from self._frame(kind, flags, number & LARGEST_ID, data[begin:end])
-                    if receiver.stalled:
+                if stream is None or not stream.plain or sender.room < 0 or stalled or self._only is not None:
+                    # Before it what has waited, and after it what that made room for: as if each frame had come by itself.
+                    if stalled:
+                        yield from self.go_on()
+                    if not self.closed:
+                        yield from self._frame(kind, flags, number & LARGEST_ID, data[begin:end])
+                    if stalled:
                         yield from self.go_on()
                 elif flags == 0 and PREFIX_SIZE <= low <= stream.window_in and PREFIX.unpack_from(data, begin) == (0, low - PREFIX_SIZE):
                     receiver.arrived(stream, low)
