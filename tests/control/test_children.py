@@ -37,7 +37,9 @@ class Children:
 
     def started(self) -> list[int]:
         """Pids of all that said hello."""
-        return [int(line.split()[1]) for line in self.log.read_text().splitlines() if line.startswith("started")]
+        # A line that has no end yet is still being written.
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [int(line.split()[1]) for line in whole.splitlines() if line.startswith("started")]
 
     async def until_started(self, number: int) -> None:
         await until(lambda: len(self.started()) >= number)
