@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -31,6 +31,7 @@ from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
 from extproc.link.client import Link
 from extproc.listening import Setup, listen
+from extproc.loops import forever
 from extproc.transport.health import CHECK, Health
 from extproc.transport.seam import Methods, Server
 
@@ -121,7 +122,10 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         health.serving = True
         for server in servers:
             await server.start()
-        regular = [asyncio.ensure_future(_every(NOTICE_EVERY, tell)), asyncio.ensure_future(_every(_GIVE_BACK_EVERY, give_back))]
+        regular = [
+            asyncio.ensure_future(forever("telling how we fare", NOTICE_EVERY, tell)),
+            asyncio.ensure_future(forever("giving memory back", _GIVE_BACK_EVERY, give_back)),
+        ]
         await end.asked.wait()
         health.serving = False
         # At once, so that another one takes our place.
@@ -158,12 +162,6 @@ def _servers(engine: Engine, health: Health, setup: Setup, index: int, run_dir: 
     gate: Methods = {names.PROCESS: lambda: GateSession(engine), **asked}
     adapter: Methods = {names.PROCESS: lambda: AdapterSession(engine), **asked}
     return listen(setup, index, run_dir, gate=gate, adapter=adapter, health=asked)
-
-
-async def _every(seconds: float, step: Callable[[], None]) -> None:
-    while True:
-        step()
-        await asyncio.sleep(seconds)
 
 
 async def _main(index: int, run_dir: str, state: Path, setup: Setup) -> None:

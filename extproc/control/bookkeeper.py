@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from extproc.config.model import Config
-from extproc.control.loops import forever
 from extproc.envoy.names import cluster_name
 from extproc.ledger.collector import Collector
 from extproc.ledger.metrics import Metrics
 from extproc.ledger.prices import PriceBook
+from extproc.loops import forever
 
 # Whatever a collection finds, it costs a commit, and looking costs something even where there is nothing. Envoy writes its log once a
 # second, too.

@@ -27,7 +27,6 @@ from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.envoy import Envoy
 from extproc.control.keystore import KeyStore
-from extproc.control.loops import forever
 from extproc.control.run_dir import sockets_folder
 from extproc.control.source import Source, fingerprint
 from extproc.control.trust import ca_file
@@ -39,6 +38,7 @@ from extproc.ledger.metrics import Metrics
 from extproc.ledger.places import places as ledger_places
 from extproc.link.server import LinkServer, Peer
 from extproc.listening import setup_of
+from extproc.loops import forever
 from extproc.version import VERSION
 from extproc.worker import LINK, NOTICE, SNAPSHOT, Notice
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from extproc.control.children import Child
-from extproc.control.loops import forever
+from extproc.loops import forever
 from extproc.worker import NOTICE_EVERY, Notice
 
 PATIENCE = 30.0

@@ -318,7 +318,8 @@ def twice(site: Site, questions: list[tuple[str, dict[str, Any]]]) -> None:
 def test_what_broke_off_is_never_kept(site: Site, openai_provider: Demo, anthropic_provider: Demo) -> None:
     ways = itertools.product(PATHS, MODELS, ("break=3", "close=3", "error=3"))
     twice(site, [(dialect, zero(dialect, model, f"{fresh()} [demo: {how}]", stream=True)) for dialect, model, how in ways])
-    assert len(openai_provider.requests()) + len(anthropic_provider.requests()) == 36
+    # More where Envoy saw the break before the client saw anything: then the next target is asked.
+    assert len(openai_provider.requests()) + len(anthropic_provider.requests()) >= 36
 
 
 def test_a_whole_body_that_is_none_is_never_kept(site: Site, openai_provider: Demo, anthropic_provider: Demo) -> None:
