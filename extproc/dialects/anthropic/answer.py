@@ -16,7 +16,7 @@ _STOPS = {
     "model_context_window_exceeded": StopReason.CONTEXT,
 }
 
-_WORDS = {reason: word for word, reason in _STOPS.items()} | {StopReason.FILTER: "refusal"}
+_WORDS = {reason: word for word, reason in _STOPS.items()} | {StopReason.FILTER: "refusal", StopReason.ERROR: "end_turn"}
 
 _TIERS = {"standard": "default"}
 _LONGEST_ID = 64

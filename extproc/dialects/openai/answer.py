@@ -25,6 +25,7 @@ _WORDS = {
     StopReason.REFUSAL: "content_filter",
     StopReason.PAUSE: "stop",
     StopReason.CONTEXT: "length",
+    StopReason.ERROR: "stop",
 }
 
 _TIERS = ("auto", "default", "flex", "scale", "priority")

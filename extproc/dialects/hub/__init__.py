@@ -1,0 +1,95 @@
+"""The internal form of a conversation, an answer and a stream: what lies between two dialects.
+
+Every dialect reads into these types and writes out of them, so N dialects are N pieces of code and not N². Rules:
+
+- A message, a block or a tool keeps what its dialect said and the hub has no word for in `extra`, by its own name. A writer of the same
+  dialect puts it back; any other names it in `dropped`.
+- A block that only one dialect has (a server-side tool's result, say) travels whole, as `Opaque`.
+- Several choices (`n` > 1) are several `Choice`s, and stream events carry the number of theirs. A dialect without choices writes the first.
+- Tool arguments are JSON text, as the model wrote them: it may have been cut off, and is then no JSON.
+"""
+
+from extproc.dialects.hub.answer import Answer, Choice, StopReason
+from extproc.dialects.hub.blocks import (
+    Audio,
+    Block,
+    Cache,
+    Citation,
+    Document,
+    Extra,
+    Image,
+    Logprob,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Seal,
+    Text,
+    ToolCall,
+    ToolResult,
+    Video,
+    kind_of,
+)
+from extproc.dialects.hub.conversation import Conversation, Format, Message, Thinking, Tool, ToolChoice
+from extproc.dialects.hub.stream import (
+    ArgumentsDelta,
+    Aside,
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    Error,
+    Finish,
+    OpaqueDelta,
+    Ping,
+    ReasoningDelta,
+    SignatureDelta,
+    Start,
+    Stop,
+    StreamEvent,
+    TextDelta,
+    Used,
+)
+
+__all__ = [
+    "Answer",
+    "ArgumentsDelta",
+    "Aside",
+    "Audio",
+    "Block",
+    "BlockStart",
+    "BlockStop",
+    "Cache",
+    "Choice",
+    "Citation",
+    "CitationDelta",
+    "Conversation",
+    "Document",
+    "Error",
+    "Extra",
+    "Finish",
+    "Format",
+    "Image",
+    "Logprob",
+    "Message",
+    "Opaque",
+    "OpaqueDelta",
+    "Ping",
+    "Reasoning",
+    "ReasoningDelta",
+    "Refusal",
+    "Seal",
+    "SignatureDelta",
+    "Start",
+    "Stop",
+    "StopReason",
+    "StreamEvent",
+    "Text",
+    "TextDelta",
+    "Thinking",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "ToolResult",
+    "Used",
+    "Video",
+    "kind_of",
+]

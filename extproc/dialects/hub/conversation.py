@@ -1,0 +1,130 @@
+"""A request for an answer."""
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from extproc.dialects.hub.blocks import Block, Cache, Extra
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.\[\]-]")
+_DROPPED_MAX = 48
+
+
+class Message(Struct, kw_only=True):
+    """One turn, or a part of one: `system`, `developer`, `user`, `assistant` or `tool`."""
+
+    role: str
+    blocks: list[Block]
+    plain: bool = False
+    """The content was a bare string."""
+    extra: Extra = {}
+
+
+class Tool(Struct, kw_only=True):
+    """A tool of the client's; or with `opaque`, one that the provider runs, in the words of the conversation's dialect."""
+
+    name: str = ""
+    server: str = ""
+    """Of a tool that the provider runs, what several providers have: `web_search`, `web_fetch`, `code_execution`, `file_search`,
+    `image_generation`, `mcp`. Empty: only that dialect has it."""
+    settings: Extra = {}
+    """Of such a tool, in words of the hub: `allowed_domains`, `blocked_domains`, `max_uses`, `user_location` (`city`, `region`, `country`,
+    `timezone`), and of an `mcp`: `label`, `url`, `token`, `allowed`."""
+    description: str | None = None
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+    cache: Cache | None = None
+    opaque: Extra | None = None
+    extra: Extra = {}
+
+
+class ToolChoice(Struct, kw_only=True):
+    """Which tool to use: mode `auto`, `none`, `required` (any), `tool` (the one in `name`), or `opaque` (in `raw`)."""
+
+    mode: str
+    name: str = ""
+    allowed: list[str] | None = None
+    """Only these may be called (mode `auto` or `required`)."""
+    raw: Any = None
+
+
+class Format(Struct, kw_only=True):
+    """What the answer's text must look like: `text`, `json_object`, `json_schema`, or `opaque`."""
+
+    kind: str
+    schema: dict[str, Any] | None = None
+    name: str = ""
+    strict: bool | None = None
+    field: str = ""
+    """The request field that it was read from, where a dialect has two for it."""
+    extra: Extra = {}
+
+
+class Thinking(Struct, kw_only=True):
+    """How much to reason: an `effort` word, a `budget` of tokens, or `mode` (`enabled`, `adaptive`, `disabled`, ...)."""
+
+    effort: str = ""
+    """none, minimal, low, medium, high, xhigh, max."""
+    budget: int | None = None
+    """Tokens. 0: none at all."""
+    summary: str = ""
+    """How the client wants to read of it: `auto`, `concise`, `detailed`, or `none`. Empty: as the provider likes."""
+    mode: str = ""
+    extra: Extra = {}
+
+
+class Conversation(Struct, kw_only=True):
+    """A request for an answer, of no dialect."""
+
+    dialect: str
+    """The one that it was read from: `extra` and `Opaque` are in its words."""
+    model: str
+    messages: list[Message]
+    system: Message | None = None
+    """Instructions that stand outside the messages (Anthropic's `system`)."""
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    max_tokens_field: str = ""
+    stop: list[str] | None = None
+    stop_plain: bool = False
+    """`stop` was a bare string."""
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    verbosity: str | None = None
+    """low, medium, high."""
+    format: Format | None = None
+    thinking: Thinking | None = None
+    cache: Cache | None = None
+    """A marker for the whole prompt."""
+    user: str | None = None
+    """The end user, for the provider's abuse detection."""
+    metadata: Extra | None = None
+    service_tier: str | None = None
+    """`auto`, `default`, `flex`, `priority`, ... (OpenAI's words)."""
+    stream: bool | None = None
+    include_usage: bool | None = None
+    extra: Extra = {}
+    dropped: list[str] = []
+    """What a writer could not express: paths in the request without indices, each once, safe to put in a header."""
+
+    def drop(self, name: str) -> None:
+        """`name` could not be expressed. Names may come from the caller, so they are cleaned; and there is an end to them."""
+        clean = _UNSAFE.sub("_", name[:80])
+        if clean not in self.dropped and len(self.dropped) < _DROPPED_MAX:
+            self.dropped.append(clean if len(self.dropped) < _DROPPED_MAX - 1 else "...")
+
+    def drop_extra(self, extra: Extra, path: str = "") -> None:
+        """None of `extra` could be expressed. What is empty or switched off asks for nothing and is not named."""
+        for key, value in extra.items():
+            if value or (value == 0 and value is not False):
+                self.drop(path + key)
