@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from extproc.dialects.dialect import Dialect
+from extproc.dialects.framing import Splitter
 from extproc.dialects.hub import Error
-from extproc.dialects.sse import Splitter, parse
 from extproc.errors import Fault
 from extproc.usage import Usage
 from extproc.values import BodyMode
@@ -33,9 +33,6 @@ _EITHER_FORM = 47
 # A provider that refuses our key is our trouble. To the client it is a bad gateway, or it would think its own key were wrong.
 _OURS = (401, 403)
 
-# Where JSON ends and a blank line follows, an event ends, wherever it began.
-_END, _END_CRLF = b"}\n\n", b"}\r\n\r\n"
-
 
 class BrokenAnswer(Exception):
     """The provider's answer is none, or more than is taken, and the client's response has begun: it can only be broken off."""
@@ -46,6 +43,8 @@ class Terms(Struct, frozen=True):
 
     client: Dialect
     provider: Dialect
+    kind: str
+    """The operation."""
     provider_name: str
     request_id: str
     same: bool
@@ -187,14 +186,17 @@ class StreamUntouched(Answering):
     def __init__(self, status: int, terms: Terms) -> None:
         super().__init__(status)
         self._terms = terms
-        self._split = Splitter()
+        framing = terms.client.framing
+        self._split = framing.splitter()
         self._watch = terms.client.stream_usage()
         self._needle = self._watch.needle
+        self._cut_surely = framing.ends is not None
+        self._end, self._end_crlf = framing.ends or (b"", b"")
 
     def may_wait(self, chunk: bytes) -> bool:
         # What has nothing to take off comes back itself. `removesuffix` and `partition`, which take one argument, cost half of `endswith`
         # and `find`, whose arguments are parsed at each call, and a third of `in` (CPython 3.11, seen with callgrind).
-        if chunk.removesuffix(_END) is chunk and chunk.removesuffix(_END_CRLF) is chunk:
+        if chunk.removesuffix(self._end) is chunk and chunk.removesuffix(self._end_crlf) is chunk:
             return False
         return not chunk.partition(self._needle)[1]
 
@@ -216,7 +218,7 @@ class StreamUntouched(Answering):
                 self.usage = watch.usage
         self._learn()
         hide = self._terms.hide_usage and self.usage is not None
-        self.even = self.begun and not self._split.waiting and not hide
+        self.even = self._cut_surely and self.begun and not self._split.waiting and not hide
         if hide:
             events = [event for event in events if not self._terms.client.is_usage_only(event)]
         return events
@@ -224,11 +226,11 @@ class StreamUntouched(Answering):
 
 def _open(answering: Answering, events: list[bytes], provider: Dialect) -> None:
     """Looks at the first events of a stream: it may be an error that comes with status 200."""
-    first = next((event for event in map(parse, events) if event is not None), None)
+    first = next((event for event in map(provider.framing.parse, events) if event is not None), None)
     if first is None:
         return
     answering.begun = True
-    if b'"error"' in first.data:
+    if b'"error"' in first.data or first.event.startswith("error"):
         said = provider.stream_reader().feed(first)
         answering.opening = next((one.fault for one in said if isinstance(one, Error)), None)
 
@@ -262,13 +264,13 @@ class WholeTranslated(Answering):
         self.finished = True
         terms = self._terms
         try:
-            answer = terms.provider.read_answer(msgspec.json.decode(self._body.whole()))
+            answer = terms.provider.operations[terms.kind].read_answer(msgspec.json.decode(self._body.whole()))
         except (ValueError, msgspec.DecodeError, RecursionError) as error:
             fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
             self.status, self.error = fault.status, fault.code
             return [terms.error(fault)]
         self.usage, self.answered = answer.usage, answer.model
-        return [msgspec.json.encode(terms.client.write_answer(answer))]
+        return [msgspec.json.encode(terms.client.operations[terms.kind].write_answer(answer))]
 
 
 class StreamTranslated(Answering):
@@ -279,12 +281,13 @@ class StreamTranslated(Answering):
 
     def __init__(self, status: int, terms: Terms) -> None:
         super().__init__(status)
-        self.headers = {"content-type": "text/event-stream; charset=utf-8"}
+        self.headers = {"content-type": terms.client.framing.content_type}
         self._terms = terms
         self._reader = terms.provider.stream_reader()
         self._writer = terms.client.stream_writer(include_usage=terms.include_usage)
         self._watch = terms.provider.stream_usage()
-        self._split = Splitter()
+        self._split = terms.provider.framing.splitter()
+        self._parse = terms.provider.framing.parse
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         written = []
@@ -294,7 +297,7 @@ class StreamTranslated(Answering):
         for block in blocks:
             if self._watch.feed(block):
                 self.usage = self._watch.usage
-            if (event := parse(block)) is not None:
+            if (event := self._parse(block)) is not None:
                 written += [self._writer.write(part) for part in self._reader.feed(event)]
         self.text, self.answered, self.finished = self._watch.text, self._watch.model, self._watch.finished
         if end:
@@ -404,7 +407,7 @@ def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
 
 def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     told = headers.get("content-type", "no content type")
-    form = _form(told)
+    form = _form(told, terms.provider.framing.media_type)
     if status >= 400:
         return Failure(status, terms, json=form == "json")
     if form == "stream":
@@ -421,8 +424,8 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
 
 
 @lru_cache(maxsize=256)
-def _form(content_type: str) -> Literal["json", "stream", "other"]:
+def _form(content_type: str, stream: str) -> Literal["json", "stream", "other"]:
     bare = content_type.partition(";")[0].strip().lower()
-    if bare == "text/event-stream":
+    if bare == stream:
         return "stream"
     return "json" if bare.endswith("json") else "other"

@@ -14,13 +14,9 @@ from msgspec import Struct
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose
 from extproc.dialects import DIALECTS, splice
-from extproc.endpoints import CHAT_PATHS, STREAM_OPTIONS
 from extproc.errors import Fault, Reject
 from extproc.upstream import Upstream
 from extproc.values import Kind, Target
-
-_READ = frozenset({"chat", "json"})
-"""Kinds of requests whose body is read."""
 
 
 class Call(Struct, frozen=True, omit_defaults=True):
@@ -44,13 +40,17 @@ class Call(Struct, frozen=True, omit_defaults=True):
     stream: bool = False
     include_usage: bool = False
     """The client itself asked for usage in the stream."""
+    asks_usage: bool = False
+    """See `Place.asks_usage`."""
+    named: bool = False
+    """The path names the model, and says whether the answer is to be streamed."""
     strict: bool = False
     """The client would rather be refused than lose a field in translation."""
 
     @property
     def forces_usage(self) -> bool:
         """The stream tells its usage only because we ask for it, and the client is not to see that."""
-        return self.stream and not self.include_usage and self.path.partition("?")[0] in STREAM_OPTIONS
+        return self.stream and self.asks_usage and not self.include_usage
 
 
 class Outgoing(Struct, frozen=True):
@@ -91,7 +91,7 @@ class Attempt:
         self.target = target
         self.upstream = upstream
         self._most = most
-        self.same = call.kind != "chat" or upstream.dialect.name == call.dialect
+        self.same = upstream.dialect.name == call.dialect or call.kind not in DIALECTS[call.dialect].operations
         """The client's dialect is the provider's: nothing is translated."""
         self.dropped: list[str] = []
         """What the provider's dialect could not express."""
@@ -103,7 +103,7 @@ class Attempt:
         Raises `Reject` when the client's body cannot be read, or loses something that a strict client wants kept.
         """
         call = self.call
-        new_body = self._body(body) if call.kind in _READ else None
+        new_body = self._body(body) if call.kind != "raw" else None
         given = tuple(call.headers) if ruled is None else None
         key = (tuple(seen), given, ruled, tuple(call.rules), call.kind, self.same, new_body is None, self.upstream.names)
         cut = _cuts.get(key)
@@ -146,17 +146,26 @@ class Attempt:
         for name in without:
             del own[name]
         own.update(upstream.request.set)
-        own[":path"] = upstream.path(call.path if self.same else CHAT_PATHS[upstream.dialect.name])
+        own[":path"] = self._path()
         own[":authority"] = upstream.authority
         if not self.same:
             own["content-type"] = own["accept"] = "application/json"
         if new_body is not None:
             own["content-type"] = "application/json"
-        if call.kind in _READ:
+        if call.kind != "raw":
             own["content-length"] = str(len(body if new_body is None else new_body))
         elif "content-length" in seen:
             own["content-length"] = seen["content-length"]
         return own
+
+    def _path(self) -> str:
+        """Where the provider is asked: what it calls the operation, or else the client's path."""
+        call = self.call
+        path = self.upstream.place(call.kind, self.target.model, stream=call.stream)
+        if path is None:
+            return self.upstream.path(crossing.path(call.path), DIALECTS[call.dialect].root)
+        query = crossing.path(call.path).partition("?")[2] if self.same else ""
+        return path + ("&" if "?" in path else "?") + query if query else path
 
     def _body(self, body: bytes) -> bytes | None:
         call = self.call
@@ -164,7 +173,7 @@ class Attempt:
             return self._translated(body)
         changed = body
         try:
-            if self.target.model != call.model:
+            if self.target.model != call.model and not self.upstream.names_model(call.kind):
                 changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))
             if call.forces_usage:
                 changed = splice.include_usage(changed)
@@ -178,9 +187,12 @@ class Attempt:
             document = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(error) from None
-        conversation = DIALECTS[self.call.dialect].read_request(document)
-        translated = self.upstream.dialect.write_request(conversation, self.target.model)
-        self.dropped = list(dict.fromkeys(conversation.dropped))
+        call = self.call
+        if call.named and type(document) is dict:
+            document |= {"model": call.model, "stream": call.stream}
+        question = DIALECTS[call.dialect].operations[call.kind].read_request(document)
+        translated = self.upstream.dialect.operations[call.kind].write_request(question, self.target.model)
+        self.dropped = list(dict.fromkeys(question.dropped))
         if self.dropped and self.call.strict:
             names = ", ".join(self.dropped)
             message = f"The provider that serves this model cannot express: {names}. Leave them out, or send no `x-headgate-strict`."
@@ -200,6 +212,7 @@ class Attempt:
         return Terms(
             client=DIALECTS[call.dialect],
             provider=self.upstream.dialect,
+            kind=call.kind,
             provider_name=self.target.provider,
             request_id=call.id,
             same=self.same,

@@ -66,6 +66,15 @@ def to_other_caller(name: str) -> bool:
     return name.startswith(":") or name in _NEUTRAL_BACK
 
 
+def path(given: str) -> str:
+    """A caller's path without what of its query looks like a credential: Google's clients may put their key there."""
+    bare, _, query = given.partition("?")
+    if not query:
+        return given
+    kept = [pair for pair in query.split("&") if not _SECRET.search(pair.partition("=")[0].lower())]
+    return f"{bare}?{'&'.join(kept)}" if kept else bare
+
+
 @lru_cache(maxsize=512)
 def those(names: tuple[str, ...], may: Callable[[str], bool]) -> tuple[str, ...]:
     """Those of `names` that `may`, in their order.

@@ -1,34 +1,60 @@
-"""What a path means: which dialect its client speaks, and whether its body is read. Data, not code: one row a path."""
+"""What a path means: which dialect its client speaks, and what is asked. The rows are the dialects' own (`Dialect.places`)."""
 
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import unquote
 
+from extproc.dialects import DIALECTS
+from extproc.dialects.dialect import Place
 from extproc.errors import Reject
 from extproc.values import Endpoint
 
-_OPENAI_JSON = (
-    "/v1/completions",
-    "/v1/responses",
-    "/v1/embeddings",
-    "/v1/moderations",
-    "/v1/images/generations",
-    "/v1/audio/speech",
-)
+FALLBACK = "openai"
+"""The dialect of whoever does not say: most providers and tools speak it."""
 
-_POST: dict[str, Endpoint] = {
-    "/v1/chat/completions": Endpoint("openai", "chat"),
-    "/v1/messages": Endpoint("anthropic", "chat"),
-    "/v1/messages/count_tokens": Endpoint("anthropic", "json"),
-    **{path: Endpoint("openai", "json") for path in _OPENAI_JSON},
-}
-CHAT_PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
-"""Where each dialect takes a conversation."""
-
-STREAM_OPTIONS = frozenset({"/v1/chat/completions", "/v1/completions"})
-"""Paths whose streams tell their usage only when `stream_options.include_usage` asks for it."""
-
-_RAW = {name: Endpoint(name, "raw") for name in ("openai", "anthropic")}
-_MODELS = {name: Endpoint(name, "models") for name in ("openai", "anthropic")}
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+
+
+class _Row(NamedTuple):
+    dialect: str
+    place: Place
+
+    def endpoint(self, model: str = "") -> Endpoint:
+        return Endpoint(self.dialect, self.place.kind, model, self.place.stream, self.place.asks_usage)
+
+
+class _Rows:
+    """Rows of some methods, found by path: most have no name in it, and are found at once."""
+
+    def __init__(self, methods: tuple[str, ...], dialects: Iterable[str]) -> None:
+        rows = [_Row(name, place) for name in dialects for place in DIALECTS[name].places if place.method in methods]
+        self.exact = {row.place.path: row.endpoint() for row in reversed(rows) if "{" not in row.place.path}
+        self._named = [row for row in rows if "{model}" in row.place.path]
+        # One expression for all: which of them matched is told by the number of its group.
+        self._pattern = re.compile("|".join(_expression(row.place.path) for row in self._named) or r"(?!)", re.IGNORECASE)
+
+    def find(self, path: str) -> Endpoint | None:
+        """What is asked at `path`, which has no query."""
+        if (known := self.exact.get(path)) is not None:
+            return known
+        found = self._pattern.fullmatch(path)
+        if found is None or found.lastindex is None:
+            return None
+        return self._named[found.lastindex - 1].endpoint(unquote(found[found.lastindex]))
+
+
+def _expression(path: str) -> str:
+    before, after = ("[^/]+".join(map(re.escape, part.split("{}"))) for part in path.split("{model}"))
+    return f"{before}(.+){after}"
+
+
+_ASKED = _Rows(("POST",), DIALECTS)
+_LISTED = {name: _Rows(("GET",), [name]) for name in DIALECTS}
+
+_MARKS = [(dialect.mark, name) for name, dialect in DIALECTS.items() if dialect.mark]
+_PREFIXES = sorted(((prefix, name) for name, dialect in DIALECTS.items() for prefix in dialect.prefixes), key=lambda pair: -len(pair[0]))
+_RAW = {name: Endpoint(name, "raw") for name in DIALECTS}
 
 
 def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
@@ -38,19 +64,28 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
     would have models that are not configured, and nobody would count them.
     """
     bare = path.partition("?")[0]
-    if method not in _BODILESS and (known := _POST.get(_plain(bare))) is not None:
+    if method not in _BODILESS and (meant := _ASKED.find(_plain(bare))) is not None:
+        known = _ASKED.find(bare)
         as_json = "upgrade" not in headers and not headers.get("content-type", "").lower().startswith("multipart/")
-        return known if method == "POST" and bare in _POST and as_json else Endpoint(known.dialect, "misplaced")
-    # Every Anthropic client sends `anthropic-version`; no other client does.
-    dialect = "anthropic" if "anthropic-version" in headers or bare.startswith("/v1/messages") else "openai"
-    if method in ("GET", "HEAD") and (bare == "/v1/models" or bare.startswith("/v1/models/")):
-        return _MODELS[dialect]
-    return _RAW[dialect]
+        if known is None or known.kind != meant.kind or method != "POST" or not as_json:
+            return Endpoint(meant.dialect, "misplaced")
+        return known
+    dialect = _speaker(bare, headers)
+    listed = _LISTED[dialect].find(bare.rstrip("/")) if method in ("GET", "HEAD") else None
+    return listed or _RAW[dialect]
+
+
+def _speaker(path: str, headers: dict[str, str]) -> str:
+    """The dialect of a client that asks for what is no row's."""
+    for prefix, name in _PREFIXES:
+        if name != FALLBACK and path.startswith(prefix):
+            return name
+    return next((name for mark, name in _MARKS if mark in headers), FALLBACK)
 
 
 def _plain(path: str) -> str:
     """A path as a lenient server may read it: unescaped, without parameters, doubled or trailing slashes, in any case."""
-    if path in _POST:
+    if path in _ASKED.exact:
         return path
     segments = unquote(path).lower().split("/")
     return "/" + "/".join(name for segment in segments if (name := segment.partition(";")[0].strip()))
@@ -59,7 +94,7 @@ def _plain(path: str) -> str:
 def check_path(path: str) -> None:
     """Raises `Reject` 400 for a path that would lead out of a provider's prefix."""
     bare = path.partition("?")[0]
-    if bare in _POST:
+    if bare in _ASKED.exact:
         return
     bare = unquote(bare)
     if "\\" in bare or any(segment in (".", "..") for segment in bare.split("/")):

@@ -19,7 +19,7 @@ from extproc.attempt import Attempt, Call, Outgoing, may_remove, taken_off
 from extproc.config.model import Timeouts
 from extproc.crossing import those, to_provider
 from extproc.dialects import DIALECTS
-from extproc.dialects.sse import split
+from extproc.dialects.framing import split
 from extproc.endpoints import check_head, check_size, endpoint
 from extproc.errors import Fault, Reject
 from extproc.filter import Handler, Tap
@@ -146,7 +146,7 @@ class Exchange:
         """An answer that no provider is asked for: it passes the taps at once."""
         self._name(response)
         self._follow(response)
-        events = split(response.body) if response.stream else [response.body]
+        events = split(DIALECTS[self.request.endpoint.dialect].framing, response.body) if response.stream else [response.body]
         response.body = b"".join(self._tap(events))
         response.finished, response.ended = True, "complete"
         self.request.record.bytes_out = len(response.body)
@@ -196,8 +196,10 @@ class Exchange:
             targets=request.targets,
             rules={name: value for name, value in ruled.items() if value is not None},
             model=request.record.model,
-            stream=envelope is not None and bool(envelope.stream),
+            stream=envelope is not None and request.stream,
+            asks_usage=request.endpoint.asks_usage,
             include_usage=envelope is not None and envelope.include_usage,
+            named=bool(request.endpoint.model),
             strict=given.get("x-headgate-strict", "").lower() == "true",
         )
 
@@ -354,9 +356,9 @@ class Exchange:
         return msgspec.json.encode(DIALECTS[request.endpoint.dialect].write_error(fault, request.record.id))
 
     def _name(self, response: Response) -> None:
-        """Anthropic's clients look for the request's id in a header of their own; `x-request-id`, for all, is Envoy's to set."""
-        if self.request.endpoint.dialect == "anthropic":
-            response.headers["request-id"] = self.request.record.id
+        """Some clients look for the request's id in a header of their own; `x-request-id`, for all, is Envoy's to set."""
+        if header := DIALECTS[self.request.endpoint.dialect].id_header:
+            response.headers[header] = self.request.record.id
 
     def _follow(self, response: Response) -> bool:
         """The taps see the head. Whether one of them wants a body whole."""

@@ -15,6 +15,7 @@ import msgspec
 
 from extproc.answering import BrokenAnswer
 from extproc.config.model import Timeouts
+from extproc.dialects import DIALECTS
 from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
@@ -49,7 +50,7 @@ _WANT_BODY = {
     dialect: reply(
         Part.REQUEST_HEADERS, metadata={names.NAMESPACE: {names.DIALECT: dialect}}, request_body=BodyMode.BUFFERED, response_headers=True
     )
-    for dialect in ("openai", "anthropic")
+    for dialect in DIALECTS
 }
 
 

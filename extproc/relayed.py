@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from extproc.answering import Answering
 from extproc.dialects.dialect import Dialect
-from extproc.dialects.sse import Splitter
 from extproc.use import Use
 from extproc.values import BodyMode
 
@@ -14,9 +13,9 @@ class Relayed(Answering):
 
     def __init__(self, status: int, headers: Mapping[str, str], client: Dialect, *, raw: bool) -> None:
         super().__init__(status)
-        self.stream = headers.get("content-type", "").startswith("text/event-stream")
+        self.stream = headers.get("content-type", "").startswith(client.framing.media_type)
         self.mode = BodyMode.NONE if raw else BodyMode.STREAMED
-        self._split = Splitter()
+        self._split = client.framing.splitter()
         self._watch = client.stream_usage()
 
     def tell(self, use: Use) -> None:

@@ -1,5 +1,7 @@
 """A provider made ready: where it is, what it speaks, and the headers that it alone gets."""
 
+from urllib.parse import quote
+
 from msgspec import Struct
 
 from extproc.config.model import HeaderEdits, Provider, Timeouts
@@ -30,10 +32,36 @@ class Upstream(Struct, frozen=True):
     """Of the headers that it always gets, of those that `request` sets, and of those that it removes: what can be remembered without a
     credential."""
 
-    def path(self, client_path: str) -> str:
-        """The provider's path for a client's: `/v1/chat/completions?x=1` becomes `/openai/v1/chat/completions?x=1`."""
-        rest = client_path.removeprefix("/v1")
-        return self.prefix + (rest if rest[:1] in ("", "/", "?") else client_path)
+    paths: dict[tuple[str, bool], str]
+    """Where it is asked for an operation, streamed or not; `{model}` stands for the model's name."""
+
+    def path(self, client_path: str, root: str) -> str:
+        """The provider's path for a client's: `/v1/files?x=1` becomes `/openai/v1/files?x=1`. `root`: of the client's dialect."""
+        return _joined(self.prefix, client_path, root)
+
+    def place(self, kind: str, model: str, *, stream: bool) -> str | None:
+        """The path where it is asked for an operation; None for what is no operation of its dialect."""
+        path = self.paths.get((kind, stream))
+        return path.replace("{model}", quote(model, safe="")) if path is not None and "{" in path else path
+
+    def names_model(self, kind: str) -> bool:
+        """Whether the path names the model rather than the body."""
+        return "{model}" in self.paths.get((kind, False), "")
+
+
+def _joined(prefix: str, path: str, root: str) -> str:
+    rest = path.removeprefix(root)
+    return prefix + (rest if rest[:1] in ("", "/", "?") else path)
+
+
+def _paths(dialect: Dialect, prefix: str) -> dict[tuple[str, bool], str]:
+    places = [place for place in reversed(dialect.places) if place.kind in dialect.operations]
+    return {
+        (place.kind, stream): _joined(prefix, place.path, dialect.root)
+        for place in places
+        for stream in (False, True)
+        if place.stream in (None, stream)
+    }
 
 
 def compile_upstream(name: str, provider: Provider, alias: str = "") -> Upstream:
@@ -52,5 +80,6 @@ def compile_upstream(name: str, provider: Provider, alias: str = "") -> Upstream
         request=edits,
         response=provider.headers.response,
         timeouts=provider.timeouts,
+        paths=_paths(dialect, url.prefix),
         names=(tuple(name for name, _ in headers), tuple(edits.set), tuple(edits.remove)),
     )

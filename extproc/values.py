@@ -10,9 +10,12 @@ from extproc.dialects.envelope import Envelope, open_document, open_envelope
 from extproc.ledger.record import Record
 from extproc.usage import Usage
 
-Kind = Literal["chat", "json", "models", "raw", "misplaced"]
-"""`chat`: translated between dialects. `json`: JSON with a model in it, for providers of the same dialect. `models`: answered by us.
-`raw`: anything else; the body is not looked at. `misplaced`: one of the first two, but not asked in the one form that is read."""
+Kind = str
+"""An operation of the dialects (`chat`, `embeddings`, ...): translated between those that have it. `json`: JSON with a model in it, for
+providers of the same dialect. `models`: answered by us. `raw`: anything else; the body is not looked at. `misplaced`: JSON with a model in
+it, but not asked in the one form that is read."""
+
+_UNREAD = frozenset({"models", "raw", "misplaced"})
 
 
 class BodyMode(IntEnum):
@@ -31,11 +34,17 @@ class Endpoint(Struct, frozen=True):
 
     dialect: str
     kind: Kind
+    model: str = ""
+    """The one that the path names."""
+    stream: bool | None = None
+    """Whether the answer is streamed, where the path says so, or the dialect's habit where the body says nothing."""
+    asks_usage: bool = False
+    """See `Place.asks_usage`."""
 
     @property
     def buffered(self) -> bool:
         """True where the gate reads the request's body before it decides."""
-        return self.kind in ("chat", "json")
+        return self.kind not in _UNREAD
 
 
 class Identity(Struct, frozen=True):
@@ -91,6 +100,17 @@ class Request:
         if self._envelope is None:
             self._envelope = open_envelope(self.body)
         return self._envelope
+
+    @property
+    def model(self) -> str:
+        """The name of the model that is asked for, in the body or in the path; empty where there is none. Raises as `envelope` does."""
+        return self.endpoint.model or self.envelope.model or ""
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is to be streamed. Raises as `envelope` does."""
+        said = self.envelope.stream
+        return bool(self.endpoint.stream if said is None or self.endpoint.model else said)
 
     @property
     def json(self) -> dict[str, Any]:

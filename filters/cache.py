@@ -88,7 +88,7 @@ class _Cache:
         if "no-cache" in wishes:
             request.record.cache = "miss"
             return _Keep(self, key, None)
-        stream = bool(request.envelope.stream)
+        stream = request.stream
         found = await self.store.begin(key, lead=not stream, wait=self.settings.wait)
         if isinstance(found, Entry):
             age = max(0, int(time.time() - found.created))

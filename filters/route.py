@@ -1,7 +1,5 @@
 """Where a request goes: the model that it names becomes an ordered list of targets. The list of models is answered here, too."""
 
-from urllib.parse import unquote
-
 import msgspec
 
 from extproc import Environment, Filter, Handler, Reject, Request, Response, Target, models_document
@@ -25,6 +23,7 @@ class _Route:
     def __init__(self, environment: Environment) -> None:
         self._routes = environment.routes
         self._dialects = {name: upstream.dialect.name for name, upstream in environment.upstreams.items()}
+        self._operations = {name: frozenset(upstream.dialect.operations) for name, upstream in environment.upstreams.items()}
         # The first provider of each dialect, for requests that name neither a model nor a provider.
         self._first = {dialect: name for name, dialect in reversed(self._dialects.items())}
 
@@ -39,7 +38,7 @@ class _Route:
         return None
 
     def _by_model(self, request: Request) -> None:
-        asked = request.envelope.model
+        asked = request.model
         if not asked:
             raise Reject(400, "missing_model", "The request names no model. Set `model` to one that GET /v1/models lists.", param="model")
         if len(asked) > _LONGEST:
@@ -51,18 +50,18 @@ class _Route:
             raise self._unknown(asked)
         request.record.route = route.name
         targets = route.resolve(asked)
-        if request.endpoint.kind == "json":
-            targets = self._same_dialect(request, targets)
-        request.targets = targets
+        request.targets = targets if request.endpoint.kind == "chat" else self._able(request, targets)
 
-    def _same_dialect(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
-        wanted = request.endpoint.dialect
-        same = tuple(target for target in targets if self._dialects[target.provider] == wanted)
-        if not same:
+    def _able(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Those that can be asked for this at all: every provider holds conversations, but not all do the rest."""
+        wanted, kind = request.endpoint.dialect, request.endpoint.kind
+        able = tuple(target for target in targets if self._dialects[target.provider] == wanted or kind in self._operations[target.provider])
+        if not able:
             path = request.path.partition("?")[0]
-            message = f"{path} is not translated between dialects, and no provider of this model speaks {wanted!r}."
+            why = "is not translated between dialects" if kind == "json" else f"asks for {kind}, which not every dialect has"
+            message = f"{path} {why}, and no provider of this model speaks {wanted!r}."
             raise Reject(404, "unsupported_endpoint", message, param="model")
-        return same
+        return able
 
     def _by_provider(self, request: Request) -> None:
         named = request.headers.get(PROVIDER_HEADER)
@@ -81,9 +80,7 @@ class _Route:
         return Reject(404, "model_not_found", f"There is no model {asked!r} here. {hint}", param="model")
 
     def _models(self, request: Request) -> Response:
-        path = request.path.partition("?")[0]
-        # SDKs escape the slash of a name.
-        one = unquote(path.removeprefix("/v1/models").strip("/"))
+        one = request.endpoint.model
         if len(one) > _LONGEST or (one and self._routes.find(one) is None):
             raise self._unknown(one[:_LONGEST])
         document = models_document(request.endpoint.dialect, self._routes.names(), one)

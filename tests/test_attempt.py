@@ -12,6 +12,7 @@ from extproc import attempt as attempt_module
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.config.model import HeaderEdits, HeaderRules, Provider
 from extproc.crossing import CREDENTIALS, to_provider
+from extproc.endpoints import endpoint
 from extproc.upstream import compile_upstream
 from extproc.values import Target
 from tests.scene import CHAT, head
@@ -81,9 +82,10 @@ def test_rename_changes_the_name_alone() -> None:
     ],
 )
 def test_usage_is_asked_for_where_the_client_did_not(path: str, stream: bool, asked: bool, forced: bool) -> None:
-    kind = "chat" if "chat" in path else "json"
     seen, body = head(path), encoded({**CHAT, "stream": stream})
-    outgoing = attempt(seen=seen, kind=kind, stream=stream, include_usage=asked).outgoing(seen, body)
+    meant = endpoint("POST", path, seen)
+    made = attempt(seen=seen, kind=meant.kind, asks_usage=meant.asks_usage, stream=stream, include_usage=asked)
+    outgoing = made.outgoing(seen, body)
     if forced:
         assert outgoing.body is not None
         assert msgspec.json.decode(outgoing.body) == {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
@@ -279,7 +281,7 @@ def plainly(made: Attempt, seen: dict[str, str], body: bytes, new: bytes | None)
     for name in upstream.request.remove:
         wanted.pop(name, None)
     wanted |= upstream.request.set
-    wanted |= {":path": upstream.path(call.path), ":authority": upstream.authority, "content-length": str(len(new or body))}
+    wanted |= {":path": upstream.path(call.path, "/v1"), ":authority": upstream.authority, "content-length": str(len(new or body))}
     if new is not None:
         wanted["content-type"] = "application/json"
     kept = {name: value for name, value in seen.items() if name[0] == ":" or name == "x-forwarded-proto"}

@@ -18,7 +18,7 @@ from extproc.upstream import compile_upstream
 )
 def test_where(base_url: str, authority: str, path: str) -> None:
     upstream = compile_upstream("p", Provider(dialect="openai", base_url=base_url))
-    assert (upstream.authority, upstream.path("/v1/files?x=1"), upstream.cluster) == (authority, path, "provider_p")
+    assert (upstream.authority, upstream.path("/v1/files?x=1", "/v1"), upstream.cluster) == (authority, path, "provider_p")
 
 
 def test_credentials() -> None:

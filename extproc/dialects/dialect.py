@@ -1,14 +1,19 @@
 """What a dialect is: one object that reads and writes requests, answers, streams and errors, and knows no other dialect.
 
-Between two dialects lies the hub (`hub.py`): the client's dialect reads the request into it, the provider's writes it out, and the
+Between two dialects lies the hub (`hub/`): the client's dialect reads the request into it, the provider's writes it out, and the
 answer comes back the other way. Where both sides speak the same dialect none of this runs; only `usage`, `stream_usage` and errors.
 Sans-IO: values in, values out; nothing here knows Envoy or gRPC.
+
+What can be asked is an *operation*: a conversation (`chat`), vectors for texts (`embeddings`), an order of documents (`rerank`), the
+tokens of a conversation (`count`). Each has hub types of its own; a request is translated where both dialects have its operation. A
+dialect's `places` say at which paths its clients ask for which operation, and so where its providers take them.
 """
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
+from extproc.dialects.framing import Framing, RawEvent
 from extproc.dialects.hub import Answer, Conversation, StreamEvent
-from extproc.dialects.sse import ServerSentEvent
 from extproc.errors import Fault
 from extproc.usage import Usage
 
@@ -16,7 +21,7 @@ from extproc.usage import Usage
 class StreamReader(Protocol):
     """Reads one provider stream into hub events."""
 
-    def feed(self, event: ServerSentEvent) -> list[StreamEvent]:
+    def feed(self, event: RawEvent) -> list[StreamEvent]:
         """One event of the provider. A malformed one becomes an `Error` event, never an exception."""
 
     def end(self) -> list[StreamEvent]:
@@ -54,22 +59,63 @@ class StreamUsage(Protocol):
         """Events that waited, in pieces of whole ones. The same as to `feed` each of them, at a fraction of the cost."""
 
 
-class Dialect(Protocol):
-    """One provider API. Its instances hold no state."""
+class Place(NamedTuple):
+    """A path of a dialect, and what is asked for there."""
 
-    name: str
+    kind: str
+    """An operation; or `models` (a list that we make), or `json`: JSON that names a model, and goes to providers of this dialect only."""
+    path: str
+    """`{model}` stands for a model's name, `{}` for anything without a slash."""
+    stream: bool | None = None
+    """Whether an answer is streamed, where the path says so; None where the body does."""
+    method: str = "POST"
+    asks_usage: bool = False
+    """A stream tells its usage only if `stream_options.include_usage` asks for it."""
 
-    def read_request(self, body: dict[str, Any]) -> Conversation:
-        """The client's request. Raises `Reject` 400, naming the field, when a field that we read has the wrong type."""
 
-    def write_request(self, conversation: Conversation, model: str) -> dict[str, Any]:
-        """The request for a provider; what it cannot express is added to `conversation.dropped`."""
+Question = TypeVar("Question")
+Reply = TypeVar("Reply")
 
-    def read_answer(self, body: dict[str, Any]) -> Answer:
+
+class Operation(Protocol, Generic[Question, Reply]):
+    """One thing that can be asked, in the words of one dialect. Bodies are JSON objects, decoded."""
+
+    def read_request(self, body: dict[str, Any]) -> Question:
+        """The client's request. Raises `Reject` 400, naming the field, when a field that we read has the wrong type.
+
+        Where the path names the model, `body` has it all the same, as `model`, and `stream` too.
+        """
+
+    def write_request(self, question: Question, model: str) -> dict[str, Any]:
+        """The request for a provider; what it cannot express is added to the question's `dropped`."""
+
+    def read_answer(self, body: dict[str, Any]) -> Reply:
         """A provider's whole answer. Raises `ValueError` when it is none."""
 
-    def write_answer(self, answer: Answer) -> dict[str, Any]:
+    def write_answer(self, answer: Reply) -> dict[str, Any]:
         """A whole answer for a client."""
+
+
+class Dialect(Operation[Conversation, Answer], Protocol):
+    """One provider API; itself the operation `chat`. Its instances hold no state."""
+
+    name: str
+    framing: Framing
+    """Of its streams."""
+    root: str
+    """What a `base_url` already has of the paths of `places`: `/v1` where it ends so, for example `https://api.openai.com/v1`."""
+    places: tuple[Place, ...]
+    """All that can be asked. The first one for an operation (and for streams) is where its providers are asked."""
+    prefixes: tuple[str, ...]
+    """Paths that begin so are this dialect's, also those that nobody knows."""
+    mark: str
+    """A header that all of its clients send, and no others. Empty: there is none."""
+    id_header: str
+    """Where its clients look for a request's id, beside `x-request-id`; or empty."""
+
+    @property
+    def operations(self) -> Mapping[str, Operation[Any, Any]]:
+        """By kind: `chat` is the dialect itself."""
 
     def stream_reader(self) -> StreamReader: ...
 
@@ -92,6 +138,12 @@ class Dialect(Protocol):
 
     def is_usage_only(self, event: bytes) -> bool:
         """True for the event that exists only because we forced usage on a stream, and that a client that did not ask must not see."""
+
+    def list_models(self, names: Sequence[str]) -> dict[str, Any]:
+        """The list of all models that a client may use, as its API gives it."""
+
+    def describe_model(self, name: str) -> dict[str, Any]:
+        """One of them."""
 
     def credential(self, key: str) -> tuple[tuple[str, str], ...]:
         """Headers that carry a provider's key, and those that the provider always needs beside it."""

@@ -1,24 +1,18 @@
 """Server-sent events, as https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream says.
 
 Lines end with LF, CRLF or CR, mixed as they like, and bytes come cut anywhere. `Splitter` cuts a stream into raw events and changes no
-byte; `Framer` also reads them. JSON is UTF-8 and so is the stream, so data stays bytes until a JSON parser wants it.
+byte; `parse` reads one. JSON is UTF-8 and so is the stream, so data stays bytes until a JSON parser wants it.
 """
 
 import re
-from typing import NamedTuple
+
+from extproc.dialects.framing import RawEvent
 
 _BOM = b"\xef\xbb\xbf"
 
 # A blank line: one line end after another. Atomic groups, or a lone CRLF would pass for two line ends. CR CR stands first and takes no
 # LF with it, so that a stream of CRs is cut at once; a LF that follows then begins the next event as an empty line, and means nothing.
 _BLANK = re.compile(rb"\r\r|(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
-
-
-class ServerSentEvent(NamedTuple):
-    """One event: its type ("" where none is given) and its data, in UTF-8."""
-
-    event: str
-    data: bytes
 
 
 class Splitter:
@@ -71,22 +65,13 @@ class Splitter:
         return blocks
 
 
-def split(stream: bytes) -> list[bytes]:
-    """A stream that is there whole, as raw events; the last one may lack its blank line."""
-    splitter = Splitter()
-    events = splitter.feed(stream)
-    if splitter.waiting:
-        events.append(splitter.pending)
-    return events
-
-
-def parse(block: bytes) -> ServerSentEvent | None:
+def parse(block: bytes) -> RawEvent | None:
     """One raw event read; None if it carries no data (a comment, a stray line)."""
     if block.startswith(b"data: ") and block.endswith(b"\n\n") and block.find(b"\n") == len(block) - 2 and block.find(b"\r") < 0:
-        return ServerSentEvent("", block[6:-2])
+        return RawEvent("", block[6:-2])
     event = b""
     data: list[bytes] = []
-    for line in block.splitlines():  # for bytes: LF, CRLF and CR, nothing else
+    for line in block.removeprefix(_BOM).splitlines():  # for bytes: LF, CRLF and CR, nothing else
         name, _, value = line.partition(b":")
         if name == b"data":
             data.append(value[1:] if value.startswith(b" ") else value)
@@ -94,30 +79,21 @@ def parse(block: bytes) -> ServerSentEvent | None:
             event = value[1:] if value.startswith(b" ") else value
     if not data:
         return None
-    return ServerSentEvent(event.decode("utf-8", "replace"), b"\n".join(data))
+    return RawEvent(event.decode("utf-8", "replace"), b"\n".join(data))
 
 
-class Framer:
-    """Bytes in, events out."""
+class ServerSentEvents:
+    """See `framing.Framing`."""
 
-    __slots__ = ("_first", "_splitter")
+    content_type = "text/event-stream; charset=utf-8"
+    media_type = "text/event-stream"
+    ends: tuple[bytes, bytes] | None = (b"}\n\n", b"}\r\n\r\n")
 
-    def __init__(self) -> None:
-        self._splitter = Splitter()
-        self._first = True
+    def splitter(self) -> Splitter:
+        return Splitter()
 
-    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The events that `chunk` completes."""
-        return self._read(self._splitter.feed(chunk))
+    def parse(self, raw: bytes) -> RawEvent | None:
+        return parse(raw)
 
-    def end(self) -> list[ServerSentEvent]:
-        """The connection closed: the last event, if it lacks only its blank line. (The standard drops it; providers forget the line.)"""
-        block = self._splitter.pending
-        self._splitter = Splitter()
-        return self._read([block]) if block else []
 
-    def _read(self, blocks: list[bytes]) -> list[ServerSentEvent]:
-        if self._first and blocks:
-            self._first = False
-            blocks[0] = blocks[0].removeprefix(_BOM)
-        return [event for block in blocks if (event := parse(block))]
+SSE = ServerSentEvents()

@@ -8,8 +8,12 @@ from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import Expr
 from msgspec import Struct
 
 from extproc.config.model import Config, Limits
+from extproc.dialects import DIALECTS
+from extproc.dialects.dialect import Dialect
+from extproc.endpoints import FALLBACK
 from extproc.envoy import names
 from extproc.envoy.message import Plain, extension
+from extproc.errors import Fault
 
 
 class Reply(Struct, frozen=True):
@@ -17,12 +21,9 @@ class Reply(Struct, frozen=True):
 
     when: str
     """CEL condition. The first reply whose condition holds is taken."""
+    status: int
+    """What decides how a dialect calls such an error."""
     code: str
-    """OpenAI's `code`."""
-    openai: str
-    """OpenAI's `type`."""
-    anthropic: str
-    """Anthropic's `type`."""
     message: str
     """What happened and what to do; Envoy's command operators work."""
 
@@ -40,37 +41,32 @@ def _refusals(limits: Limits) -> tuple[Reply, ...]:
     return (
         Reply(
             _status(413),
-            "request_too_large",
-            "invalid_request_error",
+            413,
             "request_too_large",
             f"The request's body is larger than {limits.request_body} bytes, the gateway's limit. Send less, or raise limits.request_body.",
         ),
         Reply(
             _status(431),
+            431,
             "request_headers_too_large",
-            "invalid_request_error",
-            "invalid_request_error",
             f"The request's headers are larger than {limits.request_headers} KiB or too many. Send fewer, or raise limits.request_headers.",
         ),
         Reply(
             _status(408),
+            408,
             "request_timeout",
-            "invalid_request_error",
-            "timeout_error",
             "The request did not arrive in time. Send it again.",
         ),
         Reply(
             _status(404),
+            404,
             "not_found",
-            "invalid_request_error",
-            "not_found_error",
             "Nothing is served here. Check the URL's path.",
         ),
         Reply(
             "response.code >= 400 && response.code < 500 && !" + _details("ext_proc", "spurious"),
+            400,
             "invalid_request",
-            "invalid_request_error",
-            "invalid_request_error",
             "The request is not acceptable HTTP (%RESPONSE_CODE_DETAILS%). Correct it before sending it again.",
         ),
     )
@@ -81,51 +77,44 @@ def _failures() -> tuple[Reply, ...]:
     return (
         Reply(
             _status(504) + " && " + _details("ext_proc"),
+            504,
             "gateway_timeout",
-            "server_error",
-            "timeout_error",
             "The gateway took too long to decide about this request. Try again.",
         ),
         Reply(
             _status(504),
+            504,
             "provider_timeout",
-            "server_error",
-            "timeout_error",
             "The provider did not answer in time. Try again, or allow it more with timeouts.first_byte and timeouts.idle.",
         ),
         Reply(
             _details("ext_proc", "spurious", "mismatch_between_content_length"),
+            500,
             "gateway_error",
-            "server_error",
-            "api_error",
             "The gateway failed while it worked on this request. Send it again; if that does not help, report the request id.",
         ),
         Reply(
             _status(503) + " && " + _details("cluster_not_found", "no_healthy_upstream", "no_cluster"),
+            500,
             "provider_unavailable",
-            "server_error",
-            "api_error",
             "The provider for this request is not there at present. Try again, or check the gateway's providers.",
         ),
         Reply(
             _status(503) + " && (" + _details("overload", "maximum") + ' || response.code_details.contains("overflow"))',
+            503,
             "overloaded",
-            "server_error",
-            "overloaded_error",
             "The gateway has as many requests under way as it may. Try again in a moment.",
         ),
         Reply(
             _status(502, 503),
+            500,
             "provider_unreachable",
-            "server_error",
-            "api_error",
             "The provider could not be reached, or broke off before it answered. Try again.",
         ),
         Reply(
             "true",
+            500,
             "gateway_error",
-            "server_error",
-            "api_error",
             "The gateway could not answer this request. Try again; if that does not help, report the request id.",
         ),
     )
@@ -134,21 +123,28 @@ def _failures() -> tuple[Reply, ...]:
 _REQUEST_ID = "%REQ(X-REQUEST-ID)%"
 _NOT_OURS = f'!response.code_details.startsWith("{names.DETAILS_PREFIX}")'
 _SAID = f'"{names.NAMESPACE}" in metadata.filter_metadata && "{names.DIALECT}" in metadata.filter_metadata["{names.NAMESPACE}"]'
-_ANTHROPIC = (
-    f'({_SAID} ? metadata.filter_metadata["{names.NAMESPACE}"]["{names.DIALECT}"] == "anthropic"'
-    ' : (request.url_path.startsWith("/v1/messages") || "anthropic-version" in request.headers))'
-)
 
 
 def local_reply_config(config: Config, *, only: str = "") -> Plain:
-    """All replies in both dialects: Anthropic's first, then OpenAI's, which is also for requests too broken to tell.
+    """All replies in all dialects; last in the one of those who do not say, which is also for requests too broken to tell.
 
     `only`: a CEL condition that all of them have besides.
     """
     replies = _refusals(config.limits) + _failures()
     first = f"{only} && {_NOT_OURS}" if only else _NOT_OURS
-    anthropic = [_mapper(f"{first} && {_ANTHROPIC} && ({reply.when})", _anthropic(reply)) for reply in replies]
-    return {"mappers": anthropic + [_mapper(f"{first} && ({reply.when})", _openai(reply)) for reply in replies]}
+    mappers: list[Plain] = []
+    for dialect in sorted(DIALECTS.values(), key=lambda dialect: dialect.name == FALLBACK):
+        condition = first if dialect.name == FALLBACK else f"{first} && {_speaks(dialect)}"
+        mappers += [_mapper(f"{condition} && ({reply.when})", _body(dialect, reply)) for reply in replies]
+    return {"mappers": mappers}
+
+
+def _speaks(dialect: Dialect) -> str:
+    """CEL: the gate said so, or else the path or a header do."""
+    looks = [f'request.url_path.startsWith("{prefix}")' for prefix in dialect.prefixes]
+    looks += [f'"{dialect.mark}" in request.headers'] if dialect.mark else []
+    said = f'metadata.filter_metadata["{names.NAMESPACE}"]["{names.DIALECT}"] == "{dialect.name}"'
+    return f"({_SAID} ? {said} : ({' || '.join(looks)}))"
 
 
 def _mapper(expression: str, body: Plain) -> Plain:
@@ -156,10 +152,5 @@ def _mapper(expression: str, body: Plain) -> Plain:
     return {"filter": {"extension_filter": condition}, "body_format_override": {"json_format": body}}
 
 
-def _openai(reply: Reply) -> Plain:
-    error = {"message": reply.message, "type": reply.openai, "param": None, "code": reply.code, "request_id": _REQUEST_ID}
-    return {"error": error}
-
-
-def _anthropic(reply: Reply) -> Plain:
-    return {"type": "error", "error": {"type": reply.anthropic, "message": reply.message}, "request_id": _REQUEST_ID}
+def _body(dialect: Dialect, reply: Reply) -> Plain:
+    return dialect.write_error(Fault(reply.status, reply.code, reply.message), _REQUEST_ID)

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.envelope import open_envelope
+from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import Error, Finish
 from extproc.dialects.splice import include_usage, set_member
-from extproc.dialects.sse import Framer, ServerSentEvent, Splitter
+from extproc.dialects.sse import SSE, Splitter
 from extproc.errors import Reject
-from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED, frames
+from tests.dialects.framed import raw_events
+from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
@@ -103,7 +105,7 @@ def bodies(dialect: str, what: str) -> list[Any]:
 
 REQUESTS = {name: bodies(name, "request") for name in DIALECTS}
 WHOLE = {name: bodies(name, "answer") for name in DIALECTS}
-EVENTS = {name: [event.data for e in STREAMS if e.dialect == name for event in frames(e.text.encode())] for name in DIALECTS}
+EVENTS = {name: [event.data for e in STREAMS if e.dialect == name for event in raw_events(SSE, e.text.encode())] for name in DIALECTS}
 
 
 def _request(dialect: Dialect, body: dict[str, Any]) -> None:
@@ -135,16 +137,16 @@ def _answer(dialect: Dialect, body: dict[str, Any]) -> None:
         assert body == before, "reading or writing changed what was read"
 
 
-def _stream(dialect: Dialect, events: list[ServerSentEvent]) -> None:
+def _stream(dialect: Dialect, events: list[RawEvent]) -> None:
     for target in DIALECTS.values():
         reader, writer = dialect.stream_reader(), target.stream_writer(include_usage=True)
         seen = [hub for event in events for hub in reader.feed(event)] + reader.end()
         assert isinstance(seen[-1], Error | Finish)
         assert sum(isinstance(hub, Error | Finish) for hub in seen) == 1
         written = b"".join(writer.write(hub) for hub in seen) + writer.end()
-        assert reader.feed(ServerSentEvent("", b"{}")) == []
+        assert reader.feed(RawEvent("", b"{}")) == []
         assert writer.end() == b""
-        Framer().feed(written)
+        raw_events(target.framing, written)
 
 
 @FUZZ
@@ -181,7 +183,7 @@ def test_mangled_answers(name: str, draw: st.DataObject) -> None:
 @FUZZ
 @given(dialect=DIALECT, events=st.lists(OBJECT, max_size=4))
 def test_any_events(dialect: Dialect, events: list[Any]) -> None:
-    _stream(dialect, [ServerSentEvent("", msgspec.json.encode(event)) for event in events])
+    _stream(dialect, [RawEvent("", msgspec.json.encode(event)) for event in events])
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -194,7 +196,7 @@ def test_mangled_streams(name: str, draw: st.DataObject) -> None:
     changed = [draw.draw(mangled(known))] if known else []
     events = [*given_events, *(msgspec.json.encode(event) for event in changed)]
     events = draw.draw(st.permutations(events))
-    _stream(DIALECTS[name], [ServerSentEvent("", event) for event in events])
+    _stream(DIALECTS[name], [RawEvent("", event) for event in events])
     watch = DIALECTS[name].stream_usage()
     for event in events:
         watch.feed(b"data: " + event + b"\n\n")
@@ -204,7 +206,7 @@ def test_mangled_streams(name: str, draw: st.DataObject) -> None:
 @FUZZ
 @given(dialect=DIALECT, junk=st.binary(max_size=60), status=st.integers(400, 599))
 def test_any_bytes(dialect: Dialect, junk: bytes, status: int) -> None:
-    _stream(dialect, [ServerSentEvent("", junk)])
+    _stream(dialect, [RawEvent("", junk)])
     dialect.usage(junk)
     dialect.is_usage_only(junk)
     watch = dialect.stream_usage()
@@ -234,7 +236,7 @@ DEEP = b"[" * 50_000
 @pytest.mark.parametrize("name", DIALECTS)
 def test_nesting_without_end(name: str) -> None:
     dialect = DIALECTS[name]
-    (event,) = dialect.stream_reader().feed(ServerSentEvent("", DEEP))
+    (event,) = dialect.stream_reader().feed(RawEvent("", DEEP))
     assert isinstance(event, Error)
     assert dialect.usage(b'{"usage":' + DEEP) == (None, "")
     assert dialect.read_error(500, DEEP).status == 500

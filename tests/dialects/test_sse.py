@@ -2,13 +2,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from extproc.dialects.sse import Framer, ServerSentEvent, Splitter, parse
+from extproc.dialects.framing import RawEvent
+from extproc.dialects.sse import SSE, Splitter, parse
+from tests.dialects.framed import raw_events
 
 
-def _frames(*chunks: bytes) -> list[ServerSentEvent]:
-    framer = Framer()
-    events = [event for chunk in chunks for event in framer.feed(chunk)]
-    return events + framer.end()
+def _frames(*chunks: bytes) -> list[RawEvent]:
+    return raw_events(SSE, *chunks)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import pytest
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Error
+from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from tests.dialects import sdk
-from tests.dialects.traffic import data, frames, hub_events, rewrite
+from tests.dialects.framed import raw_events
+from tests.dialects.traffic import data, hub_events, rewrite
 
 HEAD = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 DONE = b"data: [DONE]\n\n"
@@ -109,9 +111,9 @@ def test_tool_calls_without_ids_get_some() -> None:
 
 def test_usage_after_the_reason_reaches_message_delta() -> None:
     writer, reader = DIALECTS["anthropic"].stream_writer(include_usage=False), DIALECTS["openai"].stream_reader()
-    first = b"".join(writer.write(e) for f in frames(sse(chunk({"content": "x"}, "stop"))) for e in reader.feed(f))
+    first = b"".join(writer.write(e) for f in raw_events(SSE, sse(chunk({"content": "x"}, "stop"))) for e in reader.feed(f))
     assert b"message_delta" not in first
-    rest = b"".join(writer.write(e) for f in frames(sse({**HEAD, "choices": [], "usage": USAGE}) + DONE) for e in reader.feed(f))
+    rest = b"".join(writer.write(e) for f in raw_events(SSE, sse({**HEAD, "choices": [], "usage": USAGE}) + DONE) for e in reader.feed(f))
     assert b'"output_tokens":5' in rest and rest.endswith(b'{"type":"message_stop"}\n\n')
     assert writer.end() == b""
 

@@ -1,13 +1,13 @@
 """Recorded exchanges with the real providers, sorted by dialect, and ways to put a stream through two dialects."""
 
 import json
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import StreamEvent
-from extproc.dialects.sse import Framer, ServerSentEvent
+from extproc.dialects.sse import SSE
+from tests.dialects.framed import cut, raw_events
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 OTHER = {"openai": "anthropic", "anthropic": "openai"}
@@ -53,25 +53,16 @@ def name(exchange: Exchange) -> str:
     return exchange.name
 
 
-def frames(stream: bytes) -> list[ServerSentEvent]:
-    framer = Framer()
-    return framer.feed(stream) + framer.end()
-
-
 def data(stream: bytes) -> list[Any]:
     """The JSON of each event."""
-    return [json.loads(event.data) for event in frames(stream) if event.data != b"[DONE]"]
+    return [json.loads(event.data) for event in raw_events(SSE, stream) if event.data != b"[DONE]"]
 
 
 def hub_events(dialect: str, stream: bytes, cuts: list[int] | None = None) -> list[StreamEvent]:
     """A provider's stream as hub events, fed in pieces that end at `cuts`."""
-    reader, framer = DIALECTS[dialect].stream_reader(), Framer()
+    reader = DIALECTS[dialect].stream_reader()
     events: list[StreamEvent] = []
-    bounds = [0, *sorted(cuts or []), len(stream)]
-    for begin, end in pairwise(bounds):
-        for event in framer.feed(stream[begin:end]):
-            events += reader.feed(event)
-    for event in framer.end():
+    for event in raw_events(DIALECTS[dialect].framing, *cut(stream, cuts or [])):
         events += reader.feed(event)
     return events + reader.end()
 

@@ -1,20 +1,44 @@
 """Anthropic messages."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
 from extproc.dialects.anthropic import answer, errors, request_read, request_write, watch
 from extproc.dialects.anthropic.blocks import NAME
 from extproc.dialects.anthropic.stream_read import StreamReader
 from extproc.dialects.anthropic.stream_write import StreamWriter
+from extproc.dialects.dialect import Operation, Place
+from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
+from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from extproc.usage import Usage
+
+# Anthropic tells when a model was made. We do not know, and clients insist on a value: plainly no real one.
+_CREATED_AT = "1970-01-01T00:00:00Z"
 
 
 class Anthropic:
     """See `dialect.Dialect`."""
 
     name = NAME
+    framing: Framing = SSE
+    root = "/v1"
+    places: tuple[Place, ...] = (
+        Place("chat", "/v1/messages"),
+        Place("json", "/v1/messages/count_tokens"),
+        Place("models", "/v1/models", method="GET"),
+        Place("models", "/v1/models/{model}", method="GET"),
+    )
+    prefixes: tuple[str, ...] = ("/v1/messages",)
+    mark = "anthropic-version"
+    id_header = "request-id"
+
+    @property
+    def operations(self) -> dict[str, Operation[Any, Any]]:
+        return {"chat": self}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)
@@ -51,6 +75,13 @@ class Anthropic:
 
     def is_usage_only(self, event: bytes) -> bool:
         return False
+
+    def list_models(self, names: Sequence[str]) -> Extra:
+        ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
+        return {"data": [self.describe_model(name) for name in names], "has_more": False, **ends}
+
+    def describe_model(self, name: str) -> Extra:
+        return {"type": "model", "id": name, "display_name": name, "created_at": _CREATED_AT}
 
     def credential(self, key: str) -> tuple[tuple[str, str], ...]:
         return (("x-api-key", key), ("anthropic-version", "2023-06-01"))

@@ -22,7 +22,11 @@ _KINDS = {
     "overloaded_error": (529, "overloaded"),
 }
 
-_NAMES = {status: name for name, (status, _) in _KINDS.items()} | {422: "invalid_request_error", 503: "overloaded_error"}
+_NAMES = {status: name for name, (status, _) in _KINDS.items()} | {
+    408: "timeout_error",
+    422: "invalid_request_error",
+    503: "overloaded_error",
+}
 
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
 _LONGEST = 2000

@@ -10,6 +10,7 @@ from extproc.dialects.anthropic.blocks import NAME, read_block, read_citation
 from extproc.dialects.anthropic.errors import read_object
 from extproc.dialects.anthropic.tokens import Tokens, count, read_tokens
 from extproc.dialects.fields import FieldError, need_str, obj, take_int, take_str
+from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import (
     ArgumentsDelta,
     Aside,
@@ -30,7 +31,6 @@ from extproc.dialects.hub import (
     ToolCall,
     Used,
 )
-from extproc.dialects.sse import ServerSentEvent
 from extproc.errors import Fault
 
 _decode = msgspec.json.Decoder().decode
@@ -55,7 +55,7 @@ class StreamReader:
         self._open: dict[int, bool] = {}
         """Blocks that have begun, by index; whether the block is a tool call whose arguments came with its start."""
 
-    def feed(self, event: ServerSentEvent) -> list[StreamEvent]:
+    def feed(self, event: RawEvent) -> list[StreamEvent]:
         """One event. After the end, nothing."""
         if self._ended:
             return []

@@ -7,8 +7,9 @@ import msgspec
 from msgspec import Struct
 
 from extproc.dialects.anthropic.tokens import Tokens, count
+from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts, data_of
-from extproc.dialects.sse import split
+from extproc.dialects.sse import SSE
 from extproc.usage import Usage
 
 _STOP = re.compile(rb'"type"\s*:\s*"message_stop"')
@@ -74,7 +75,7 @@ class StreamUsage:
         if events.find(b'"usage"') < 0 and events.find(b"message_stop") < 0:
             self.text += _texts.count(events)
             return
-        for event in split(b"".join(pieces)):
+        for event in split(SSE, b"".join(pieces)):
             self.feed(event)
 
     def _count(self, event: bytes) -> bool:

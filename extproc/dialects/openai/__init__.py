@@ -1,20 +1,53 @@
 """OpenAI chat completions; usage also of completions, embeddings and the Responses API."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
+from extproc.dialects.dialect import Operation, Place
+from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.openai import answer, errors, request_read, request_write, watch
 from extproc.dialects.openai.parts import NAME
 from extproc.dialects.openai.stream_read import StreamReader
 from extproc.dialects.openai.stream_write import StreamWriter
+from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from extproc.usage import Usage
+
+_JSON = (
+    "/v1/responses",
+    "/v1/embeddings",
+    "/v1/moderations",
+    "/v1/images/generations",
+    "/v1/audio/speech",
+)
+
+# Providers tell when a model was made. We do not know, and clients insist on a value: the same for every model, and plainly no real one.
+_CREATED = 0
 
 
 class OpenAI:
     """See `dialect.Dialect`."""
 
     name = NAME
+    framing: Framing = SSE
+    root = "/v1"
+    places: tuple[Place, ...] = (
+        Place("chat", "/v1/chat/completions", asks_usage=True),
+        Place("json", "/v1/completions", asks_usage=True),
+        *(Place("json", path) for path in _JSON),
+        Place("models", "/v1/models", method="GET"),
+        Place("models", "/v1/models/{model}", method="GET"),
+    )
+    prefixes: tuple[str, ...] = ("/v1/",)
+    mark = ""
+    id_header = ""
+
+    @property
+    def operations(self) -> dict[str, Operation[Any, Any]]:
+        return {"chat": self}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)
@@ -51,6 +84,12 @@ class OpenAI:
 
     def is_usage_only(self, event: bytes) -> bool:
         return watch.is_usage_only(event)
+
+    def list_models(self, names: Sequence[str]) -> Extra:
+        return {"object": "list", "data": [self.describe_model(name) for name in names]}
+
+    def describe_model(self, name: str) -> Extra:
+        return {"id": name, "object": "model", "created": _CREATED, "owned_by": "headgate"}
 
     def credential(self, key: str) -> tuple[tuple[str, str], ...]:
         return (("authorization", f"Bearer {key}"),)

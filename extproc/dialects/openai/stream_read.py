@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from extproc.dialects.fields import FieldError, obj, take_int, take_str
+from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import (
     ArgumentsDelta,
     Aside,
@@ -36,7 +37,6 @@ from extproc.dialects.openai.answer import read_stop
 from extproc.dialects.openai.errors import read_object
 from extproc.dialects.openai.parts import NAME, read_annotation, read_detail, take_thought
 from extproc.dialects.openai.tokens import read_usage
-from extproc.dialects.sse import ServerSentEvent
 from extproc.errors import Fault
 
 _decode = msgspec.json.Decoder().decode
@@ -67,7 +67,7 @@ class StreamReader:
         self._ended = False
         self._blocks = 0
 
-    def feed(self, event: ServerSentEvent) -> list[StreamEvent]:
+    def feed(self, event: RawEvent) -> list[StreamEvent]:
         """One chunk. After the end, nothing."""
         if self._ended:
             return []

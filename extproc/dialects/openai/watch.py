@@ -6,9 +6,10 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.openai.tokens import Tokens, carried, has_usage
-from extproc.dialects.sse import split
+from extproc.dialects.sse import SSE
 from extproc.usage import Usage
 
 _MODEL = re.compile(rb'"model"[ \t]*:[ \t]*"([^"\\\r\n]{1,200})"')
@@ -75,7 +76,7 @@ class StreamUsage:
         if self.model and events.find(b"[DONE]") < 0 and not (events.find(b'"response.') >= 0 and _WHOLE.search(events)):
             self.text += _texts.count(events)
             return
-        for event in split(b"".join(pieces)):
+        for event in split(SSE, b"".join(pieces)):
             self.feed(event)
 
 
