@@ -4,7 +4,7 @@ ARG ENVOY_IMAGE=envoyproxy/envoy:v1.40.0
 
 FROM ${ENVOY_IMAGE} AS envoy
 
-FROM python:3.13-slim AS build
+FROM python:3.14-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY requirements.lock requirements-build.lock ./
@@ -22,7 +22,7 @@ RUN /opt/build/bin/python -m pip wheel --no-build-isolation --no-deps --wheel-di
  && /opt/headgate/bin/python -m pip install --no-deps /wheels/headgate-*.whl \
  && /opt/headgate/bin/python -m pip uninstall --yes pip
 
-FROM python:3.13-slim
+FROM python:3.14-slim
 RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/headgate --shell /usr/sbin/nologin headgate \
  && install -d -o headgate -g headgate -m 0700 /var/lib/headgate \
  && install -d -m 0755 /etc/headgate

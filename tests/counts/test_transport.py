@@ -29,6 +29,12 @@ def hear(line: Line, reads: list[bytes]) -> bytes:
     return b"".join([line.hear(data) for data in reads])
 
 
+def counted(line: Line) -> int:
+    """Bytecodes of one more stream. From CPython 3.12 on, what was not traced the time before is not counted in full."""
+    bytecodes(hear, line, line.stream(FOUR))
+    return bytecodes(hear, line, line.stream(FOUR))
+
+
 async def test_a_stream(line: Line) -> None:
     """Its head, four messages there and four back, its end."""
     reads = line.stream(FOUR)
@@ -51,11 +57,11 @@ async def test_messages_that_come_together(line: Line) -> None:
 
 async def test_the_thousandth_stream(line: Line) -> None:
     """It costs what the first does, with as many under way."""
-    first = bytecodes(hear, line, line.stream(FOUR))
+    first = counted(line)
     open_ones = [line.stream(FOUR) for _ in range(1000)]
     for reads in open_ones:
         hear(line, reads[:2])
-    assert bytecodes(hear, line, line.stream(FOUR)) == first
+    assert counted(line) == first
     for reads in open_ones:
         hear(line, reads[2:])
 
