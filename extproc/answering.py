@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.framing import Splitter
-from extproc.dialects.hub import Error
+from extproc.dialects.hub import Error, Extra, Start, StreamEvent
 from extproc.errors import Fault
 from extproc.usage import Usage
 from extproc.values import BodyMode
@@ -55,6 +55,8 @@ class Terms(Struct, frozen=True):
     """The client wants usage at the end of a stream."""
     hide_usage: bool
     """The stream tells usage only because we made it."""
+    asked: Extra
+    """See `Question.asked`."""
     most: int
     """Bytes of the largest body, or event of a stream, that is taken."""
 
@@ -265,12 +267,14 @@ class WholeTranslated(Answering):
         terms = self._terms
         try:
             answer = terms.provider.operations[terms.kind].read_answer(msgspec.json.decode(self._body.whole()))
+            answer.asked = terms.asked
+            written = terms.client.operations[terms.kind].write_answer(answer)
         except (ValueError, msgspec.DecodeError, RecursionError) as error:
             fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
             self.status, self.error = fault.status, fault.code
             return [terms.error(fault)]
-        self.usage, self.answered = answer.usage, answer.model
-        return [msgspec.json.encode(terms.client.operations[terms.kind].write_answer(answer))]
+        self.usage, self.answered = getattr(answer, "usage", None), getattr(answer, "model", "")
+        return [msgspec.json.encode(written)]
 
 
 class StreamTranslated(Answering):
@@ -298,12 +302,17 @@ class StreamTranslated(Answering):
             if self._watch.feed(block):
                 self.usage = self._watch.usage
             if (event := self._parse(block)) is not None:
-                written += [self._writer.write(part) for part in self._reader.feed(event)]
+                written += [self._write(part) for part in self._reader.feed(event)]
         self.text, self.answered, self.finished = self._watch.text, self._watch.model, self._watch.finished
         if end:
-            written += [self._writer.write(part) for part in self._reader.end()]
+            written += [self._write(part) for part in self._reader.end()]
             written.append(self._writer.end())
         return [event for event in written if event]
+
+    def _write(self, part: StreamEvent) -> bytes:
+        if type(part) is Start:
+            part.asked = self._terms.asked
+        return self._writer.write(part)
 
 
 class Failure(Answering):

@@ -14,6 +14,7 @@ from msgspec import Struct
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose
 from extproc.dialects import DIALECTS, splice
+from extproc.dialects.hub import Extra
 from extproc.errors import Fault, Reject
 from extproc.upstream import Upstream
 from extproc.values import Kind, Target
@@ -83,7 +84,7 @@ _CUTS = 512
 class Attempt:
     """One attempt at one target."""
 
-    __slots__ = ("_most", "call", "dropped", "same", "target", "upstream")
+    __slots__ = ("_most", "asked", "call", "dropped", "same", "target", "upstream")
 
     def __init__(self, call: Call, target: Target, upstream: Upstream, most: int) -> None:
         """`most`: bytes of the largest answer that is taken."""
@@ -93,6 +94,8 @@ class Attempt:
         self._most = most
         self.same = upstream.dialect.name == call.dialect or call.kind not in DIALECTS[call.dialect].operations
         """The client's dialect is the provider's: nothing is translated."""
+        self.asked: Extra = {}
+        """See `Question.asked`."""
         self.dropped: list[str] = []
         """What the provider's dialect could not express."""
 
@@ -192,7 +195,7 @@ class Attempt:
             document |= {"model": call.model, "stream": call.stream}
         question = DIALECTS[call.dialect].operations[call.kind].read_request(document)
         translated = self.upstream.dialect.operations[call.kind].write_request(question, self.target.model)
-        self.dropped = list(dict.fromkeys(question.dropped))
+        self.dropped, self.asked = list(dict.fromkeys(question.dropped)), question.asked
         if self.dropped and self.call.strict:
             names = ", ".join(self.dropped)
             message = f"The provider that serves this model cannot express: {names}. Leave them out, or send no `x-headgate-strict`."
@@ -219,6 +222,7 @@ class Attempt:
             raw=call.kind == "raw",
             include_usage=call.include_usage,
             hide_usage=call.forces_usage,
+            asked=self.asked,
             most=self._most,
         )
 

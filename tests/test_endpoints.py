@@ -15,7 +15,8 @@ TABLE = [
     ("POST", "/v1/messages?beta=true", JSON, "anthropic", "chat"),
     ("POST", "/v1/messages/count_tokens", JSON, "anthropic", "json"),
     ("POST", "/v1/responses", JSON, "openai", "json"),
-    ("POST", "/v1/embeddings", JSON, "openai", "json"),
+    ("POST", "/v1/embeddings", JSON, "openai", "embeddings"),
+    ("POST", "/v1/rerank", JSON, "openai", "rerank"),
     ("POST", "/v1/completions", {}, "openai", "json"),
     ("POST", "/v1/images/generations", JSON, "openai", "json"),
     # The path says the dialect, whatever else the client says.
@@ -54,7 +55,7 @@ TABLE = [
 def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str, kind: str) -> None:
     found = endpoint(method, path, headers)
     assert (found.dialect, found.kind) == (dialect, kind)
-    assert found.buffered == (kind in ("chat", "json"))
+    assert found.buffered == (kind not in ("models", "raw", "misplaced"))
 
 
 def test_multipart_in_any_case() -> None:

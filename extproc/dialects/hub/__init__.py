@@ -30,6 +30,10 @@ from extproc.dialects.hub.blocks import (
     kind_of,
 )
 from extproc.dialects.hub.conversation import Conversation, Format, Message, Thinking, Tool, ToolChoice
+from extproc.dialects.hub.count import Count
+from extproc.dialects.hub.embedding import Embedded, Embedding, Passage, Vector
+from extproc.dialects.hub.question import Question
+from extproc.dialects.hub.rerank import Ranked, Ranking, Rerank
 from extproc.dialects.hub.stream import (
     ArgumentsDelta,
     Aside,
@@ -62,7 +66,10 @@ __all__ = [
     "Citation",
     "CitationDelta",
     "Conversation",
+    "Count",
     "Document",
+    "Embedded",
+    "Embedding",
     "Error",
     "Extra",
     "Finish",
@@ -72,10 +79,15 @@ __all__ = [
     "Message",
     "Opaque",
     "OpaqueDelta",
+    "Passage",
     "Ping",
+    "Question",
+    "Ranked",
+    "Ranking",
     "Reasoning",
     "ReasoningDelta",
     "Refusal",
+    "Rerank",
     "Seal",
     "SignatureDelta",
     "Start",
@@ -90,6 +102,7 @@ __all__ = [
     "ToolChoice",
     "ToolResult",
     "Used",
+    "Vector",
     "Video",
     "kind_of",
 ]

@@ -54,4 +54,6 @@ class Answer(Struct, kw_only=True):
     """Usage in the dialect's own words."""
     service_tier: str | None = None
     extra: Extra = {}
+    asked: Extra = {}
+    """See `Question.asked`."""
     dropped: list[str] = []

@@ -1,14 +1,11 @@
 """A request for an answer."""
 
-import re
 from typing import Any
 
 from msgspec import Struct
 
 from extproc.dialects.hub.blocks import Block, Cache, Extra
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.\[\]-]")
-_DROPPED_MAX = 48
+from extproc.dialects.hub.question import Question
 
 
 class Message(Struct, kw_only=True):
@@ -74,12 +71,9 @@ class Thinking(Struct, kw_only=True):
     extra: Extra = {}
 
 
-class Conversation(Struct, kw_only=True):
+class Conversation(Question, kw_only=True):
     """A request for an answer, of no dialect."""
 
-    dialect: str
-    """The one that it was read from: `extra` and `Opaque` are in its words."""
-    model: str
     messages: list[Message]
     system: Message | None = None
     """Instructions that stand outside the messages (Anthropic's `system`)."""
@@ -113,18 +107,3 @@ class Conversation(Struct, kw_only=True):
     """`auto`, `default`, `flex`, `priority`, ... (OpenAI's words)."""
     stream: bool | None = None
     include_usage: bool | None = None
-    extra: Extra = {}
-    dropped: list[str] = []
-    """What a writer could not express: paths in the request without indices, each once, safe to put in a header."""
-
-    def drop(self, name: str) -> None:
-        """`name` could not be expressed. Names may come from the caller, so they are cleaned; and there is an end to them."""
-        clean = _UNSAFE.sub("_", name[:80])
-        if clean not in self.dropped and len(self.dropped) < _DROPPED_MAX:
-            self.dropped.append(clean if len(self.dropped) < _DROPPED_MAX - 1 else "...")
-
-    def drop_extra(self, extra: Extra, path: str = "") -> None:
-        """None of `extra` could be expressed. What is empty or switched off asks for nothing and is not named."""
-        for key, value in extra.items():
-            if value or (value == 0 and value is not False):
-                self.drop(path + key)

@@ -21,6 +21,8 @@ class Start(Struct, kw_only=True):
     usage_raw: Extra | None = None
     service_tier: str | None = None
     extra: Extra = {}
+    asked: Extra = {}
+    """See `Question.asked`."""
 
 
 class BlockStart(Struct):

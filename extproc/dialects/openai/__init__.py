@@ -9,7 +9,9 @@ from extproc.dialects.dialect import Operation, Place
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.openai import answer, errors, request_read, request_write, watch
+from extproc.dialects.openai.embeddings import Embeddings
 from extproc.dialects.openai.parts import NAME
+from extproc.dialects.openai.rerank import Reranking
 from extproc.dialects.openai.stream_read import StreamReader
 from extproc.dialects.openai.stream_write import StreamWriter
 from extproc.dialects.sse import SSE
@@ -18,11 +20,12 @@ from extproc.usage import Usage
 
 _JSON = (
     "/v1/responses",
-    "/v1/embeddings",
     "/v1/moderations",
     "/v1/images/generations",
     "/v1/audio/speech",
 )
+
+_EMBEDDINGS, _RERANKING = Embeddings(), Reranking()
 
 # Providers tell when a model was made. We do not know, and clients insist on a value: the same for every model, and plainly no real one.
 _CREATED = 0
@@ -37,6 +40,8 @@ class OpenAI:
     places: tuple[Place, ...] = (
         Place("chat", "/v1/chat/completions", asks_usage=True),
         Place("json", "/v1/completions", asks_usage=True),
+        Place("embeddings", "/v1/embeddings"),
+        Place("rerank", "/v1/rerank"),
         *(Place("json", path) for path in _JSON),
         Place("models", "/v1/models", method="GET"),
         Place("models", "/v1/models/{model}", method="GET"),
@@ -47,7 +52,7 @@ class OpenAI:
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {"chat": self}
+        return {"chat": self, "embeddings": _EMBEDDINGS, "rerank": _RERANKING}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)
