@@ -13,7 +13,7 @@ TABLE = [
     ("POST", "/v1/chat/completions?beta=true", JSON, "openai", "chat"),
     ("POST", "/v1/messages", JSON, "anthropic", "chat"),
     ("POST", "/v1/messages?beta=true", JSON, "anthropic", "chat"),
-    ("POST", "/v1/messages/count_tokens", JSON, "anthropic", "json"),
+    ("POST", "/v1/messages/count_tokens", JSON, "anthropic", "count"),
     ("POST", "/v1/responses", JSON, "openai", "json"),
     ("POST", "/v1/embeddings", JSON, "openai", "embeddings"),
     ("POST", "/v1/rerank", JSON, "openai", "rerank"),

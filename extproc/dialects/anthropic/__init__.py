@@ -7,6 +7,7 @@ import msgspec
 
 from extproc.dialects.anthropic import answer, errors, request_read, request_write, watch
 from extproc.dialects.anthropic.blocks import NAME
+from extproc.dialects.anthropic.count import Counting
 from extproc.dialects.anthropic.stream_read import StreamReader
 from extproc.dialects.anthropic.stream_write import StreamWriter
 from extproc.dialects.dialect import Operation, Place
@@ -15,6 +16,8 @@ from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from extproc.usage import Usage
+
+_COUNTING = Counting()
 
 # Anthropic tells when a model was made. We do not know, and clients insist on a value: plainly no real one.
 _CREATED_AT = "1970-01-01T00:00:00Z"
@@ -28,7 +31,7 @@ class Anthropic:
     root = "/v1"
     places: tuple[Place, ...] = (
         Place("chat", "/v1/messages"),
-        Place("json", "/v1/messages/count_tokens"),
+        Place("count", "/v1/messages/count_tokens"),
         Place("models", "/v1/models", method="GET"),
         Place("models", "/v1/models/{model}", method="GET"),
     )
@@ -38,7 +41,7 @@ class Anthropic:
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {"chat": self}
+        return {"chat": self, "count": _COUNTING}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)

@@ -1,0 +1,33 @@
+"""Anthropic's token counting: https://docs.claude.com/en/api/messages-count-tokens
+
+The request is a message's without what only an answer needs; the answer counts the input, cached or not.
+"""
+
+from extproc.dialects.anthropic import request_read, request_write
+from extproc.dialects.anthropic.blocks import NAME
+from extproc.dialects.fields import obj, take_int
+from extproc.dialects.hub import Conversation, Count, Extra
+
+_COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "mcp_servers", "cache_control")
+"""What a count takes of a request; it answers 400 to the rest."""
+
+
+class Counting:
+    """See `dialect.Operation`."""
+
+    def read_request(self, body: Extra) -> Conversation:
+        return request_read.read_request(body)
+
+    def write_request(self, question: Conversation, model: str) -> Extra:
+        written = request_write.write_request(question, model)
+        return written if question.dialect == NAME else {key: written[key] for key in _COUNTED if key in written}
+
+    def read_answer(self, body: Extra) -> Count:
+        rest = obj(body, "$")
+        tokens = take_int(rest, "input_tokens")
+        if tokens is None:
+            raise ValueError("input_tokens: expected an integer, got none")
+        return Count(dialect=NAME, input=tokens, extra=rest)
+
+    def write_answer(self, answer: Count) -> Extra:
+        return {**(answer.extra if answer.dialect == NAME else {}), "input_tokens": answer.input}
