@@ -126,6 +126,7 @@ class AdapterSession:
 
     def _request(self, part: Part, body: bytes) -> bytes:
         attempt = self._attempt
+        self._engine.leftovers.passed(len(body))
         outgoing = attempt.outgoing(self._headers, body)
         return reply(part, headers=outgoing.headers, remove=outgoing.remove, body=outgoing.body if part is Part.REQUEST_BODY else None)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from extproc.cachestore.entry import Store
 from extproc.config.model import Redis
 from extproc.environment import Environment, Journal
+from extproc.heap import Leftovers
 from extproc.keys import StoredKeys
 from extproc.routes import Routes
 from extproc.snapshot import Message, Snapshot, decode, decode_settings
@@ -19,6 +20,8 @@ class Engine:
     """Holds the snapshot in force. Loading another is one assignment; requests under way keep theirs."""
 
     def __init__(self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store]) -> None:
+        self.leftovers = Leftovers()
+        """Of the bodies that have come through it."""
         self._journal = journal
         self._memory = memory
         self._open_redis = open_redis

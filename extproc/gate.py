@@ -144,6 +144,9 @@ class GateSession:
         if exchange.response is None or not exchange.response.ended or exchange.over:
             return
         rest = begin(exchange.end())
+        record = exchange.request.record
+        # A stream's events come and go one by one.
+        self._engine.leftovers.passed(record.bytes_in if record.stream else record.bytes_in + record.bytes_out)
         # What waits has been begun; the transport sees to the rest of it when Envoy closes the stream.
         self._ending = rest if isinstance(rest, Waiting) else None
 

@@ -26,7 +26,7 @@ from extproc.config.model import Redis
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.gate import GateSession
-from extproc.heap import give_back, spare_collector
+from extproc.heap import spare_collector
 from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
 from extproc.link.client import Link
@@ -124,7 +124,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
             await server.start()
         regular = [
             asyncio.ensure_future(forever("telling how we fare", NOTICE_EVERY, tell)),
-            asyncio.ensure_future(forever("giving memory back", _GIVE_BACK_EVERY, give_back)),
+            asyncio.ensure_future(forever("giving memory back", _GIVE_BACK_EVERY, engine.leftovers.give_back)),
         ]
         await end.asked.wait()
         health.serving = False
