@@ -2,24 +2,40 @@
 
 import asyncio
 import json
-from struct import Struct
 from typing import cast
 
 import hpack
 
-_HEAD = Struct(">BHBBI")
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+from tests.frames import (
+    ACK,
+    DATA,
+    GOAWAY,
+    HEADER_TABLE_SIZE,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    PING,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    TABLE_SIZE_0,
+    Frame,
+    Reader,
+    data,
+    frame,
+    headers,
+    settings,
+    window_update,
+)
+
 _WINDOW = 2**30
-# RFC 7541, sections 6.3 and 6.1.
-_NO_TABLE, _STATUS_200 = b"\x20", b"\x88"
+_STATUS_200 = b"\x88"  # RFC 7541, section 6.1
 
 
 def _event(text: str, finish: str | None = None) -> bytes:
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
     chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "demo", "choices": [choice]}
-    data = b"data: " + json.dumps(chunk).encode() + b"\n\n"
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    event = b"data: " + json.dumps(chunk).encode() + b"\n\n"
+    return b"%x\r\n%b\r\n" % (len(event), event)
 
 
 _FIRST = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n" + _event("first")
@@ -80,49 +96,39 @@ class Client(asyncio.Protocol):
         self._body = json.dumps({"model": model, "stream": True, "messages": [{"role": "user", "content": "Hello!"}]}).encode()
         encoder = hpack.Encoder()
         encoder.header_table_size = 0
-        headers = [(":method", "POST"), (":scheme", "http"), (":authority", authority), (":path", "/v1/chat/completions")]
-        self._block = encoder.encode([*headers, ("content-type", "application/json"), ("content-length", str(len(self._body)))])
-        self._rest = b""
+        head = [(":method", "POST"), (":scheme", "http"), (":authority", authority), (":path", "/v1/chat/completions")]
+        self._block = encoder.encode([*head, ("content-type", "application/json"), ("content-length", str(len(self._body)))])
+        self._reader = Reader()
         self._seen: dict[int, bytes] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         # No table for headers, so that each block stands for itself.
-        settings = Struct(">HIHI").pack(1, 0, 4, _WINDOW)
-        more = Struct(">I").pack(_WINDOW)
-        self._transport.write(_PREFACE + self._frame(_SETTINGS, 0, 0, settings) + self._frame(_WINDOW_UPDATE, 0, 0, more))
+        mine = settings((HEADER_TABLE_SIZE, 0), (INITIAL_WINDOW_SIZE, _WINDOW))
+        self._transport.write(PREFACE + mine + window_update(0, _WINDOW))
         for index in range(self._waiting):
             number = 2 * index + 1
-            self._transport.write(self._frame(_HEADERS, 4, number, self._block) + self._frame(_DATA, 1, number, self._body))
-
-    def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> bytes:
-        return _HEAD.pack(0, len(payload), kind, flags, number) + payload
+            self._transport.write(headers(number, self._block) + data(number, self._body, end=True))
 
     def data_received(self, data: bytes) -> None:
-        data, position = self._rest + data, 0
-        while len(data) - position >= 9:
-            high, low, kind, flags, number = _HEAD.unpack_from(data, position)
-            end = position + 9 + (high << 16 | low)
-            if end > len(data):
-                break
-            self._take(kind, flags, number, data[position + 9 : end])
-            position = end
-        self._rest = data[position:]
+        for one in self._reader.feed(data):
+            self._take(one)
 
-    def _take(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        if kind == _HEADERS:
+    def _take(self, heard: Frame) -> None:
+        kind, _, number, payload = heard
+        if kind == HEADERS:
             # The status comes first, and 200 is one byte; reading the rest of ten thousand blocks would take as long as all else here.
-            if payload.lstrip(_NO_TABLE)[:1] != _STATUS_200:
+            if payload.lstrip(TABLE_SIZE_0)[:1] != _STATUS_200:
                 self.failed.append(f"headers {hpack.Decoder().decode(payload)}")
-        elif kind == _DATA:
+        elif kind == DATA:
             seen = self._seen.get(number, b"")
             self.begun += not seen
             self._seen[number] = seen + payload
-        elif kind in (_RST_STREAM, _GOAWAY):
-            self.failed.append(f"frame {kind} {payload!r}")
-        elif kind in (_SETTINGS, _PING) and not flags & 1:
-            self._transport.write(self._frame(kind, 1, 0, payload if kind == _PING else b""))
-        if kind in (_DATA, _HEADERS) and flags & 1:
+        elif kind in {RST_STREAM, GOAWAY}:
+            self.failed.append(repr(heard))
+        elif kind in {SETTINGS, PING} and not heard.flags & ACK:
+            self._transport.write(frame(kind, ACK, 0, payload if kind == PING else b""))
+        if heard.last:
             text = self._seen.pop(number, b"")
             if b'"first"' in text and text.endswith(b"data: [DONE]\n\n"):
                 self.whole += 1

@@ -16,8 +16,8 @@ from extproc.transport.http2.connection import Connection, Event
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
 from extproc.transport.seam import Status
-from tests.fuzz import frames
-from tests.fuzz.frames import DATA, END_STREAM, GOAWAY, HEADERS, LARGEST, METHOD, RST_STREAM, WINDOW_UPDATE
+from tests import frames
+from tests.frames import DATA, END_STREAM, GOAWAY, HEADERS, LARGEST, METHOD, RST_STREAM, WINDOW_UPDATE
 
 # Small, so that each is reached.
 LIMITS = Limits(

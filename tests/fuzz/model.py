@@ -13,8 +13,8 @@ from extproc.transport.http2.connection import Connection, Event
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
 from extproc.transport.seam import Status
-from tests.fuzz import frames
-from tests.fuzz.frames import DATA, END_STREAM, GOAWAY, HEADERS, LARGEST, METHOD, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, Frame
+from tests import frames
+from tests.frames import DATA, END_STREAM, GOAWAY, HEADERS, LARGEST, METHOD, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, Frame
 
 LIMITS = Limits(streams=8, message=40_000, memory=90_000, answers=20_000, window=65_535, connection_window=150_000, known_blocks=2)
 TEXT = "so much for \u00fc and %"
@@ -118,10 +118,7 @@ class Model:
             elif frame.kind == SETTINGS and frame.flags:
                 self.acks -= 1
             elif frame.kind == SETTINGS:
-                values = {
-                    frame.payload[at + 1]: int.from_bytes(frame.payload[at + 2 : at + 6], "big") for at in range(0, len(frame.payload), 6)
-                }
-                self.first_in = values[frames.INITIAL_WINDOW_SIZE]
+                self.first_in = frames.settled(frame.payload)[frames.INITIAL_WINDOW_SIZE]
             elif frame.kind == PING and frame.flags:
                 assert frame.payload == self.pongs.popleft()
             elif frame.kind == PING:

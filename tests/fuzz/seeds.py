@@ -8,8 +8,8 @@ What real clients have sent is in tests/transport/corpus: Envoy 1.40 (`envoy_grp
 import sys
 from pathlib import Path
 
-from tests.fuzz import frames
-from tests.fuzz.frames import LARGEST, TABLE_SIZE_0, data, frame, headers, literal, message, number, padded, request, settings
+from tests import frames
+from tests.frames import LARGEST, TABLE_SIZE_0, data, frame, headers, literal, message, number, padded, request, settings
 from tests.fuzz.http2_connection import act, call, drip, raw, say
 
 CORPUS = Path(__file__).parent.parent / "transport" / "corpus"

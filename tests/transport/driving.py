@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import tempfile
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,14 +12,12 @@ import pytest
 import uvloop
 
 from extproc.transport import native
-from extproc.transport.http2.codes import ACK, PREFACE, Setting
 from extproc.transport.http2.limits import Limits
 from extproc.transport.native import Driver
+from tests.frames import ACK, HELLO, INITIAL_WINDOW_SIZE, PREFACE, SETTINGS, SETTINGS_ACK, Frame, Reader, settings, window_update
 from tests.transport.talk import Scene
-from tests.transport.wire import Frame, frame, frames, settings, window_update
 
-HELLO = PREFACE + settings() + frame("SETTINGS", ACK)
-GREEDY = PREFACE + settings((Setting.INITIAL_WINDOW_SIZE, 2**31 - 1)) + window_update(0, 2**30) + frame("SETTINGS", ACK)
+GREEDY = PREFACE + settings((INITIAL_WINDOW_SIZE, 2**31 - 1)) + window_update(0, 2**30) + SETTINGS_ACK
 """Of a client whose windows are never in the way."""
 
 LOOPS = pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -42,31 +41,30 @@ class Client:
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
         self.loop = asyncio.get_running_loop()
-        self._rest = b""
+        self._reader = Reader()
+        self._heard: deque[Frame] = deque()
 
     async def say(self, *said: bytes) -> None:
         await self.loop.sock_sendall(self.socket, b"".join(said))
 
     async def hear(self) -> Frame | None:
         """The next frame; None when the other end has closed."""
-        while len(self._rest) < 9 or len(self._rest) < 9 + int.from_bytes(self._rest[:3]):
+        while not self._heard:
             try:
                 piece = await self.loop.sock_recv(self.socket, 1 << 20)
             except ConnectionError:
                 return None
             if not piece:
                 return None
-            self._rest += piece
-        size = 9 + int.from_bytes(self._rest[:3])
-        said, self._rest = self._rest[:size], self._rest[size:]
-        return frames(said)[0]
+            self._heard += self._reader.feed(piece)
+        return self._heard.popleft()
 
-    async def until(self, kind: str) -> Frame:
+    async def until(self, kind: int) -> Frame:
         """The next frame of that type."""
         while (heard := await self.hear()) is not None:
-            if heard.kind == kind and not (kind == "SETTINGS" and heard.flags & ACK):
+            if heard.kind == kind and not (kind == SETTINGS and heard.flags & ACK):
                 return heard
-        raise AssertionError(f"closed before {kind}")
+        raise AssertionError(f"closed before {kind!r}")
 
     async def closed(self) -> list[Frame]:
         """All that still comes."""

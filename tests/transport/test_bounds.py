@@ -6,9 +6,9 @@ from extproc.transport.http2.connection import Connection
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
 from extproc.transport.seam import Status
-from tests.fuzz import frames
-from tests.fuzz.client import BLOCK, CANCEL, FRAME_SIZE_ERROR, MIB, PROTOCOL_ERROR, SMALL, Peer, React, memory, work
-from tests.fuzz.frames import LARGEST, METHOD, WINDOW_UPDATE, message, number
+from tests import frames
+from tests.frames import LARGEST, METHOD, WINDOW_UPDATE, Code, message, number
+from tests.transport.rogue import BLOCK, MIB, SMALL, React, Rogue, memory, work
 
 # Memory. What messages take is bounded by `memory`, what is under way to them by `connection_window`; the rest is so much for each stream.
 
@@ -20,7 +20,7 @@ def bound(limits: Limits = SMALL) -> int:
     return limits.memory + 2 * limits.connection_window + limits.message + STREAM * limits.streams
 
 
-def pour(peer: Peer, payload: bytes, react: React | None = None) -> None:
+def pour(peer: Rogue, payload: bytes, react: React | None = None) -> None:
     """Says this on one stream after the other, as long as the windows let it."""
     connection = peer.connection
     for _ in range(SMALL.streams):
@@ -37,7 +37,7 @@ def pour(peer: Peer, payload: bytes, react: React | None = None) -> None:
 
 def test_a_client_that_does_not_read() -> None:
     """It asks, and what it is answered waits: at some point it may ask no more."""
-    peer = Peer(window=0)
+    peer = Rogue(window=0)
     with memory(bound()) as used:
         pour(peer, message(b"x" * 50_000), peer.echo)
         assert used() > SMALL.memory // 2
@@ -51,7 +51,7 @@ def test_a_client_that_does_not_read() -> None:
 def test_messages_that_never_become_whole(size: int) -> None:
     """As many of them as there are streams, a piece of each in turn."""
     limits = Limits(streams=10, message=4 * MIB, memory=MIB, window=65_535, connection_window=MIB // 2)
-    peer = Peer(limits)
+    peer = Rogue(limits)
     prefix = b"\x00" + limits.message.to_bytes(4, "big")
     streams = [peer.begin() for _ in range(limits.streams)]
     refused: list[int] = []
@@ -68,7 +68,7 @@ def test_messages_that_never_become_whole(size: int) -> None:
 
 @pytest.mark.parametrize("size", [0, 2, 1_000])
 def test_messages_that_wait_for_a_slow_filter(size: int) -> None:
-    peer = Peer()
+    peer = Rogue()
     with memory(bound()):
         pour(peer, (message(b"x" * size) * (65_000 // (size + 5) + 1))[:65_000], peer.hold)
     assert not peer.connection.closed
@@ -78,7 +78,7 @@ def test_messages_that_wait_for_a_slow_filter(size: int) -> None:
 
 
 def test_streams_that_nothing_comes_of() -> None:
-    peer = Peer()
+    peer = Rogue()
     with memory(STREAM * SMALL.streams):
         for _ in range(SMALL.streams):
             peer.begin()
@@ -86,18 +86,18 @@ def test_streams_that_nothing_comes_of() -> None:
 
 def test_what_is_broken_off_is_given_back() -> None:
     """The driver still has the streams, and the socket may stay open for a while; what was in them is gone."""
-    peer = Peer(window=0)
+    peer = Rogue(window=0)
     with memory(bound()) as used:
         pour(peer, message(b"x" * 60_000), peer.echo)
         peer.send(number(WINDOW_UPDATE, 0, 0))
-        assert peer.goodbye == PROTOCOL_ERROR
+        assert peer.goodbye == Code.PROTOCOL_ERROR
         assert used() < STREAM * SMALL.streams
 
 
 # What is answered: bounded also where little is asked.
 
 
-def flood(peer: Peer, streams: int) -> bytes:
+def flood(peer: Rogue, streams: int) -> bytes:
     """A small question on each of so many streams."""
     first, peer.newest = peer.newest + 2, peer.newest + 2 * streams
     return b"".join(frames.headers(stream, BLOCK) + frames.data(stream, message(b"?")) for stream in range(first, peer.newest + 2, 2))
@@ -106,7 +106,7 @@ def flood(peer: Peer, streams: int) -> bytes:
 def test_large_answers_to_small_questions() -> None:
     """The client opens no window: what it is answered waits, and its questions too as soon as that is too much."""
     limits = Limits(memory=32 * MIB)
-    peer = Peer(limits, window=0)
+    peer = Rogue(limits, window=0)
     with memory(limits.memory + 2 * MIB + 3_000 * 500):
         peer.send(flood(peer, 500), lambda stream, what: peer.connection.reply(stream, bytes(MIB)))
     assert peer.connection._sender.waiting <= limits.memory + MIB + 5 and not peer.connection.closed
@@ -119,7 +119,7 @@ def test_large_answers_to_small_questions() -> None:
 def test_answers_that_nobody_reads() -> None:
     """All windows are open, but what was said is not taken: no more is made than is written at once."""
     limits = Limits()
-    peer = Peer(limits, window=2 * MIB)
+    peer = Rogue(limits, window=2 * MIB)
     connection = peer.connection
     peer.send(number(WINDOW_UPDATE, 0, LARGEST - 65_535))
     asked: list[int] = []
@@ -145,7 +145,7 @@ def test_answers_that_nobody_reads() -> None:
 
 def test_what_had_to_wait_is_answered_in_turns() -> None:
     """None of the streams starves behind one that has asked much; what it has asked stays in order."""
-    peer = Peer()
+    peer = Rogue()
     streams = [peer.begin() for _ in range(3)]
     peer.connection.pause()
     asked: list[tuple[int, bytes]] = []
@@ -166,7 +166,7 @@ def test_what_had_to_wait_is_answered_in_turns() -> None:
 
 
 def test_a_stream_that_has_to_wait_may_not_say_more_than_its_window() -> None:
-    peer = Peer()
+    peer = Rogue()
     stream = peer.begin()
     peer.connection.pause()
     peer.send(frames.data(stream, bytes(16_384)) * 3)
@@ -178,21 +178,21 @@ def test_a_stream_that_has_to_wait_may_not_say_more_than_its_window() -> None:
 
 @pytest.mark.parametrize("how", ["reset", "finished", "held", "broken"])
 def test_what_ends_while_it_has_to_wait(how: str) -> None:
-    peer = Peer()
+    peer = Rogue()
     stream = peer.begin()
     connection = peer.connection
     connection.pause()
     peer.send(frames.data(stream, message(b"x")))
     assert connection._receiver.stalled and not connection.ready
     if how == "reset":
-        assert peer.send(number(frames.RST_STREAM, stream, CANCEL)) == 1
+        assert peer.send(number(frames.RST_STREAM, stream, Code.CANCEL)) == 1
     elif how == "finished":
         connection.finish(connection.streams[stream])
     elif how == "held":
         connection.hold(connection.streams[stream])
     else:
         peer.send(number(WINDOW_UPDATE, 0, 0))
-        assert peer.goodbye == PROTOCOL_ERROR
+        assert peer.goodbye == Code.PROTOCOL_ERROR
     connection.unpause()
     assert peer.send(b"") == 0 and not connection._receiver.stalled and not connection.ready
     if how == "held":
@@ -219,7 +219,7 @@ def test_something_else_than_http2(said: bytes, at_once: bool) -> None:
     for piece in [said] if at_once else [bytes((byte,)) for byte in said]:
         assert not list(connection.receive(piece, 0))
     assert connection.closed and not connection.greeted
-    assert frames.parse(b"".join(connection.take()))[-1].code == PROTOCOL_ERROR
+    assert frames.parse(b"".join(connection.take()))[-1].code == Code.PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize(
@@ -228,18 +228,18 @@ def test_something_else_than_http2(said: bytes, at_once: bool) -> None:
 def test_a_greeting_without_settings(first: bytes) -> None:
     connection = Connection({METHOD}, SMALL)
     list(connection.receive(frames.PREFACE + first, 0))
-    assert frames.parse(b"".join(connection.take()))[-1].code == PROTOCOL_ERROR
+    assert frames.parse(b"".join(connection.take()))[-1].code == Code.PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize("size", [16_385, 2**24 - 1])
 def test_a_frame_that_is_too_long_is_not_waited_for(size: int) -> None:
-    peer = Peer()
+    peer = Rogue()
     peer.send(size.to_bytes(3, "big") + bytes((frames.DATA, 0, 0, 0, 0, 1)))
-    assert peer.goodbye == FRAME_SIZE_ERROR
+    assert peer.goodbye == Code.FRAME_SIZE_ERROR
 
 
 def test_a_frame_that_comes_drop_by_drop() -> None:
-    peer = Peer()
+    peer = Rogue()
     said = frames.data(peer.begin(), message(b"x" * 16_379))
     got: list[object] = []
     with memory(100_000):
@@ -249,7 +249,7 @@ def test_a_frame_that_comes_drop_by_drop() -> None:
 
 
 def test_many_messages_in_a_frame_cost_as_much_as_each_of_them() -> None:
-    peer = Peer()
+    peer = Rogue()
     stream = peer.begin()
     few, many = frames.data(stream, message(b"") * 300), frames.data(stream, message(b"") * 3_000)
     assert work(lambda: peer.send(many)) < 12 * work(lambda: peer.send(few))
@@ -261,12 +261,14 @@ def test_many_messages_in_a_frame_cost_as_much_as_each_of_them() -> None:
 @pytest.mark.parametrize("answered", [True, False])
 def test_ten_thousand_hang_up_at_once(answered: bool) -> None:
     """A proxy in front of Envoy has died."""
-    peer = Peer(Limits())
+    peer = Rogue(Limits())
     for _ in range(10_000):
         peer.send(frames.data(peer.begin(), message(b"x")), peer.echo if answered else peer.hold)
         peer.heard.clear()
     gone: list[object] = []
-    peer.send(b"".join(number(frames.RST_STREAM, stream, CANCEL) for stream in peer.connection.streams), lambda _, what: gone.append(what))
+    peer.send(
+        b"".join(number(frames.RST_STREAM, stream, Code.CANCEL) for stream in peer.connection.streams), lambda _, what: gone.append(what)
+    )
     assert gone == [End.GONE] * 10_000 and not peer.heard and not peer.connection.streams
     stream = peer.begin()
     peer.send(frames.data(stream, message(b"x"), end=True), peer.echo)
@@ -274,7 +276,7 @@ def test_ten_thousand_hang_up_at_once(answered: bool) -> None:
 
 
 def test_ten_thousand_are_given_up_while_they_still_talk() -> None:
-    peer = Peer(Limits())
+    peer = Rogue(Limits())
     streams = [peer.begin() for _ in range(10_000)]
     for stream in list(peer.connection.streams.values()):
         peer.connection.finish(stream, Status.UNAVAILABLE, "too much to do")
@@ -284,7 +286,7 @@ def test_ten_thousand_are_given_up_while_they_still_talk() -> None:
 
 def test_five_thousand_requests_a_second() -> None:
     """Four messages each, windows widened for each, one in ten given up by the client without an answer; four seconds of it."""
-    peer = Peer(Limits())
+    peer = Rogue(Limits())
     for _ in range(40):
         said = b""
         for index in range(500):
@@ -299,7 +301,7 @@ def test_five_thousand_requests_a_second() -> None:
                     + frames.data(stream, end=True)
                 )
             else:
-                said += number(frames.RST_STREAM, stream, CANCEL)
+                said += number(frames.RST_STREAM, stream, Code.CANCEL)
         peer.send(said, lambda stream, what: peer.hold(stream, what) if stream.id % 20 == 1 else peer.echo(stream, what))
         peer.heard.clear()
         peer.now += 0.1
@@ -307,7 +309,7 @@ def test_five_thousand_requests_a_second() -> None:
 
 
 def test_pings_of_a_month() -> None:
-    peer = Peer(Limits())
+    peer = Rogue(Limits())
     ping = frames.frame(frames.PING, payload=bytes(8))
     for _ in range(30 * 24 * 3600 // 30):
         peer.send(ping)
@@ -317,7 +319,7 @@ def test_pings_of_a_month() -> None:
 
 def test_windows_that_are_widened_for_every_reply() -> None:
     """As gRPC's C core does, and so Envoy with `google_grpc`: ten thousand events a second, two WINDOW_UPDATEs for each, for 13 s."""
-    peer = Peer(Limits())
+    peer = Rogue(Limits())
     stream = peer.begin()
     event, widened = message(b"\x01" * 20), number(WINDOW_UPDATE, stream, 25) + number(WINDOW_UPDATE, 0, 25)
     said = (frames.data(stream, event) + widened) * 1_000

@@ -6,12 +6,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extproc.transport.http2.codes import ACK, END_HEADERS, END_STREAM, PREFACE, SETTING, Code, Setting
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
 from extproc.transport.seam import Status
-from tests.transport.wire import ALIVE, PROBE, Frame, Wire, data, frame, headers, message, request, reset, window_update
-from tests.transport.wire import settings as say_settings
+from tests import frames
+from tests.frames import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PING,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Code,
+    Frame,
+    data,
+    frame,
+    message,
+    reset,
+    window_update,
+)
+from tests.transport.wire import ALIVE, PROBE, Wire, headers, request
 
 OPEN = request(1)
 MIB = 1 << 20
@@ -44,7 +62,7 @@ def test_messages_cut_anywhere(messages: list[bytes], cuts: list[int], size: int
     wire = Wire()
     said = wire.say(OPEN, *(data(1, whole[begin:end]) for begin, end in pairwise(places)), data(1, end=True), cut=size)
     assert wire.events == [(1, one) for one in [*messages, End.DONE]]
-    assert b"".join(heard.payload for heard in said if heard.kind == "DATA") == whole
+    assert b"".join(heard.payload for heard in said if heard.kind == DATA) == whole
     assert said[-1].last and idle(wire)
 
 
@@ -59,7 +77,7 @@ def test_several_messages_in_a_frame() -> None:
 def test_the_last_message_may_end_the_stream() -> None:
     wire = Wire()
     said = wire.say(OPEN, data(1, message(b"x"), end=True))
-    assert [(heard.kind, heard.last) for heard in said] == [("HEADERS", False), ("DATA", False), ("HEADERS", True)]
+    assert [(heard.kind, heard.last) for heard in said] == [(HEADERS, False), (DATA, False), (HEADERS, True)]
     assert [headers(said[at].payload) for at in (0, 2)] == [{":status": "200", "content-type": "application/grpc"}, {"grpc-status": "0"}]
 
 
@@ -67,7 +85,7 @@ def test_the_last_message_may_end_the_stream() -> None:
 @pytest.mark.parametrize("how", ["data", "trailers"])
 def test_an_end_in_the_midst_of_a_message(rest: bytes, how: str) -> None:
     wire = Wire()
-    end = data(1, rest, end=True) if how == "data" else data(1, rest) + frame("HEADERS", END_HEADERS | END_STREAM, 1, b"\x20")
+    end = data(1, rest, end=True) if how == "data" else data(1, rest) + frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x20")
     said = wire.say(OPEN, data(1, message(b"first")), end, PROBE)
     # What was whole is answered.
     assert [what for _, what in wire.events] == [b"first", End.GONE]
@@ -79,7 +97,7 @@ def test_a_compressed_message() -> None:
     wire = Wire()
     said = wire.say(OPEN, data(1, message(b"first") + b"\x01\0\0\0\x01x" + message(b"never heard")), data(1, b"more"), PROBE)
     assert [what for _, what in wire.events] == [b"first", End.GONE]
-    assert [heard.kind for heard in said] == ["HEADERS", "DATA", "HEADERS", "RST_STREAM", "PING"]
+    assert [heard.kind for heard in said] == [HEADERS, DATA, HEADERS, RST_STREAM, PING]
     assert (headers(said[2].payload)["grpc-status"], said[3].code) == ("12", Code.NO_ERROR)
     assert idle(wire)
 
@@ -96,7 +114,7 @@ def test_long_answers_are_cut_into_frames() -> None:
     wire = Wire()
     wire.say(window_update(0, MIB), OPEN, window_update(1, MIB))
     wire.connection.reply(wire.stream(), bytes(40_000))
-    assert [len(heard.payload) for heard in wire.taken() if heard.kind == "DATA"] == [5, 16_384, 16_384, 40_000 - 2 * 16_384]
+    assert [len(heard.payload) for heard in wire.taken() if heard.kind == DATA] == [5, 16_384, 16_384, 40_000 - 2 * 16_384]
 
 
 # Endings.
@@ -111,20 +129,20 @@ def test_an_answer_ends_once() -> None:
         wire.connection.finish(stream)
         wire.connection.reply(stream, b"too late")
     said = wire.taken()
-    assert [heard.kind for heard in said] == ["HEADERS", "RST_STREAM"]
+    assert [heard.kind for heard in said] == [HEADERS, RST_STREAM]
     assert headers(said[0].payload) == {":status": "200", "content-type": "application/grpc", "grpc-status": "14", "grpc-message": "later"}
     assert idle(wire)
 
 
 def test_an_answer_ends_after_what_was_replied() -> None:
     wire = Wire(engine=Wire.keep)
-    wire.say(say_settings((Setting.INITIAL_WINDOW_SIZE, 0)), OPEN, data(1, message(b"x"), end=True))
+    wire.say(frames.settings((frames.INITIAL_WINDOW_SIZE, 0)), OPEN, data(1, message(b"x"), end=True))
     stream = wire.stream()
     for reply in (b"one", b"two"):
         wire.connection.reply(stream, reply)
     wire.connection.finish(stream, Status.INTERNAL, "broken off")
     wire.connection.reply(stream, b"too late")
-    assert [heard.kind for heard in wire.taken()] == ["HEADERS"]
+    assert [heard.kind for heard in wire.taken()] == [HEADERS]
     said = wire.say(window_update(1, 100))
     assert b"".join(heard.payload for heard in said[:-1]) == message(b"one") + message(b"two")
     assert headers(said[-1].payload) == {"grpc-status": "13", "grpc-message": "broken off"}
@@ -133,13 +151,13 @@ def test_an_answer_ends_after_what_was_replied() -> None:
 
 def test_what_comes_after_the_end_is_not_heard() -> None:
     wire = Wire(engine=Wire.keep)
-    wire.say(say_settings((Setting.INITIAL_WINDOW_SIZE, 0)), OPEN)
+    wire.say(frames.settings((frames.INITIAL_WINDOW_SIZE, 0)), OPEN)
     stream = wire.stream()
     wire.connection.reply(stream, b"x")
     wire.connection.finish(stream)
     wire.say(data(1, message(b"more")), data(1, message(b"and")[:6]), data(1, b"more", end=True))
     assert wire.events == []
-    assert [heard.kind for heard in wire.say(window_update(1, 100))] == ["DATA", "HEADERS"]
+    assert [heard.kind for heard in wire.say(window_update(1, 100))] == [DATA, HEADERS]
     assert idle(wire)
 
 
@@ -205,7 +223,7 @@ def test_a_reset_comes_at_once() -> None:
 
 def test_a_reset_drops_what_was_to_be_said() -> None:
     wire = Wire(engine=Wire.keep)
-    wire.say(say_settings((Setting.INITIAL_WINDOW_SIZE, 0)), OPEN)
+    wire.say(frames.settings((frames.INITIAL_WINDOW_SIZE, 0)), OPEN)
     stream = wire.stream()
     wire.connection.reply(stream, bytes(1000))
     wire.say(reset(1))
@@ -223,13 +241,13 @@ def test_a_session_that_ends_while_it_is_held_hears_no_more() -> None:
 
 def test_a_session_is_not_asked_until_its_answer_is_taken() -> None:
     wire = Wire()
-    wire.say(say_settings((Setting.INITIAL_WINDOW_SIZE, 6)), OPEN, data(1, message(b"1") + message(b"2") + message(b"3"), end=True))
+    wire.say(frames.settings((frames.INITIAL_WINDOW_SIZE, 6)), OPEN, data(1, message(b"1") + message(b"2") + message(b"3"), end=True))
     assert wire.events == [(1, b"1"), (1, b"2")]
     wire.say(window_update(1, 5))
     assert len(wire.events) == 2
-    assert [heard.kind for heard in wire.say(window_update(1, 1))] == ["DATA"]
+    assert [heard.kind for heard in wire.say(window_update(1, 1))] == [DATA]
     assert wire.events[2:] == [(1, b"3")]
-    assert [heard.kind for heard in wire.say(window_update(1, 6))] == ["DATA", "HEADERS"]
+    assert [heard.kind for heard in wire.say(window_update(1, 6))] == [DATA, HEADERS]
     assert wire.events[3:] == [(1, End.DONE)]
 
 
@@ -239,14 +257,14 @@ def test_a_session_is_not_asked_until_its_answer_is_taken() -> None:
 def test_our_settings() -> None:
     wire = Wire(greet=False)
     said = wire.taken()
-    values = dict(SETTING.iter_unpack(said[0].payload))
+    values = frames.settled(said[0].payload)
     assert values == {
-        Setting.HEADER_TABLE_SIZE: 0,
-        Setting.MAX_CONCURRENT_STREAMS: 10_000,
-        Setting.INITIAL_WINDOW_SIZE: MIB,
-        Setting.MAX_HEADER_LIST_SIZE: 16 * 1024,
+        frames.HEADER_TABLE_SIZE: 0,
+        frames.MAX_CONCURRENT_STREAMS: 10_000,
+        frames.INITIAL_WINDOW_SIZE: MIB,
+        frames.MAX_HEADER_LIST_SIZE: 16 * 1024,
     }
-    assert said[1:] == [Frame("WINDOW_UPDATE", 0, 0, (16 * MIB - 65_535).to_bytes(4))]
+    assert said[1:] == [Frame(WINDOW_UPDATE, 0, 0, (16 * MIB - 65_535).to_bytes(4))]
 
 
 def test_the_limits() -> None:
@@ -262,14 +280,14 @@ def test_the_limits() -> None:
 
 def test_the_least_window_of_a_connection_needs_no_update() -> None:
     wire = Wire(Limits(connection_window=65_535), greet=False)
-    assert [heard.kind for heard in wire.taken()] == ["SETTINGS"]
+    assert [heard.kind for heard in wire.taken()] == [SETTINGS]
 
 
 def test_windows_are_opened_when_half_of_them_is_used() -> None:
     wire = Wire(Limits(window=100_000, connection_window=200_000), engine=Wire.keep)
     step = data(1, message(bytes(9_995)))
     said = wire.say(OPEN, *[step] * 25)
-    updates = [(heard.stream, int.from_bytes(heard.payload)) for heard in said if heard.kind == "WINDOW_UPDATE"]
+    updates = [(heard.stream, int.from_bytes(heard.payload)) for heard in said if heard.kind == WINDOW_UPDATE]
     # Each says just what came since the last.
     assert [more for stream, more in updates if stream == 1] == [60_000] * 4
     assert [more for stream, more in updates if stream == 0] == [110_000] * 2
@@ -282,7 +300,7 @@ def test_a_held_streams_window_is_opened_when_it_goes_on() -> None:
     wire = Wire(Limits(window=100_000), engine=hold)
     assert wire.say(OPEN, *[data(1, message(bytes(9_995)))] * 10) == []
     assert len(resumed(wire)) == 9
-    assert wire.taken() == [Frame("WINDOW_UPDATE", 0, 1, (100_000).to_bytes(4))]
+    assert wire.taken() == [Frame(WINDOW_UPDATE, 0, 1, (100_000).to_bytes(4))]
 
 
 def test_more_than_the_connections_window() -> None:
@@ -322,7 +340,7 @@ def test_messages_in_tiny_pieces_are_counted_as_what_they_take() -> None:
 def test_all_that_is_kept_is_forgotten(draw: st.DataObject) -> None:
     """Whatever happens to three streams: when they are over, nothing is left of them."""
     wire = Wire(Limits(message=300, memory=1500), engine=Wire.keep)
-    wire.say(say_settings((Setting.INITIAL_WINDOW_SIZE, draw.draw(st.integers(0, 200)))), *map(request, (1, 3, 5)))
+    wire.say(frames.settings((frames.INITIAL_WINDOW_SIZE, draw.draw(st.integers(0, 200)))), *map(request, (1, 3, 5)))
     streams = dict(wire.connection.streams)
     over: set[int] = set()
     for _ in range(draw.draw(st.integers(0, 20))):
@@ -364,11 +382,11 @@ def test_all_that_is_said_to_one_read_is_taken_at_once() -> None:
     wire.taken()
     wire.hear(
         PREFACE
-        + say_settings()
-        + frame("SETTINGS", ACK)
+        + frames.settings()
+        + frame(SETTINGS, ACK)
         + b"".join(request(number) + data(number, message(b"x"), end=True) for number in (1, 3, 5))
     )
-    assert [heard.kind for heard in wire.taken()] == ["SETTINGS"] + ["HEADERS", "DATA", "HEADERS"] * 3
+    assert [heard.kind for heard in wire.taken()] == [SETTINGS] + [HEADERS, DATA, HEADERS] * 3
     assert wire.connection.take() == []
 
 

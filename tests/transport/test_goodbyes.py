@@ -2,17 +2,17 @@
 
 import pytest
 
-from extproc.transport.http2.codes import ACK, Code
 from extproc.transport.http2.limits import Limits
+from tests.frames import ACK, DATA, GOAWAY, HEADERS, PING, Code, Frame, data, frame, message, reset, window_update
 from tests.transport.test_connection import OPEN, hold
-from tests.transport.wire import ALIVE, PROBE, Frame, Wire, data, frame, message, request, reset, window_update
+from tests.transport.wire import ALIVE, PROBE, Wire, request
 
-LEAVING = frame("PING", ACK, 0, b"leaving.")
+LEAVING = frame(PING, ACK, 0, b"leaving.")
 
 
 def goodbye(said: Frame) -> tuple[int, Code]:
     """The last stream and the code of a GOAWAY."""
-    assert said.kind == "GOAWAY"
+    assert said.kind == GOAWAY
     return int.from_bytes(said.payload[:4]), said.code
 
 
@@ -22,7 +22,7 @@ def test_leaving() -> None:
     wire.connection.leave()
     wire.connection.leave()
     said = wire.taken()
-    assert (goodbye(said[0]), said[1:]) == ((2**31 - 1, Code.NO_ERROR), [Frame("PING", 0, 0, b"leaving.")])
+    assert (goodbye(said[0]), said[1:]) == ((2**31 - 1, Code.NO_ERROR), [Frame(PING, 0, 0, b"leaving.")])
     # What was begun before the goodbye was heard is taken.
     assert wire.say(request(3), data(3, message(b"y")))[1].payload == message(b"y")
     assert [goodbye(heard) for heard in wire.say(LEAVING)] == [(3, Code.NO_ERROR)]
@@ -56,7 +56,7 @@ def test_an_answer_to_a_goodbye_that_was_not_said() -> None:
     assert Wire().say(LEAVING, PROBE) == [ALIVE]
 
 
-@pytest.mark.parametrize("late", [data(6), request(6), data(0)], ids=["DATA", "HEADERS", "0"])
+@pytest.mark.parametrize("late", [data(6), request(6), data(0)], ids=[DATA, HEADERS, "0"])
 def test_what_is_wrong_stays_wrong_after_a_goodbye(late: bytes) -> None:
     wire = Wire()
     wire.say(OPEN)
@@ -83,7 +83,7 @@ def test_closing() -> None:
 
 def test_an_error_closes_with_the_last_stream_and_a_reason() -> None:
     wire = Wire()
-    [*_, last] = wire.say(OPEN, data(1, message(b"x")), frame("PING", payload=b"short"), data(1, message(b"y")))
+    [*_, last] = wire.say(OPEN, data(1, message(b"x")), frame(PING, payload=b"short"), data(1, message(b"y")))
     assert (goodbye(last), last.payload[8:]) == ((1, Code.FRAME_SIZE_ERROR), b"PING of 5 bytes")
     assert wire.events == [(1, b"x")]
 
@@ -95,4 +95,4 @@ def test_no_window_is_opened_after_a_goodbye() -> None:
     stream = wire.stream()
     wire.connection.close()
     assert list(wire.connection.resume(stream)) == []
-    assert [heard.kind for heard in wire.taken()] == ["GOAWAY"]
+    assert [heard.kind for heard in wire.taken()] == [GOAWAY]

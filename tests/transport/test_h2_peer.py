@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
 from extproc.transport.seam import Status
-from tests.transport.peer import HEADERS, LONG, Peer, long_answer, whole
-from tests.transport.wire import Wire, message
+from tests.frames import message
+from tests.transport.h2_client import LONG, REQUEST, H2Client, long_answer, whole
+from tests.transport.wire import Wire
 
 WINDOW = SettingCodes.INITIAL_WINDOW_SIZE
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 9, 100, 1 << 20])
 def test_calls(size: int) -> None:
-    peer = Peer(cuts=cycle([size]))
+    peer = H2Client(cuts=cycle([size]))
     one = peer.request()
     two = peer.call(b"x", b"", b"three")
     assert not peer.send(one, message(b"one"), end=True)
@@ -36,7 +37,7 @@ def test_calls(size: int) -> None:
     window=st.integers(1, 30),
 )
 def test_calls_that_are_cut_anywhere(messages: list[bytes], frame: int, cuts: list[int], window: int) -> None:
-    peer = Peer(cuts=cycle(cuts), settings={WINDOW: window})
+    peer = H2Client(cuts=cycle(cuts), settings={WINDOW: window})
     number = peer.request()
     assert not peer.send(number, b"".join(map(message, messages)), end=True, frame=frame)
     assert whole(peer.heard[number], *messages)
@@ -69,7 +70,7 @@ def test_anything_that_a_client_may_do(data: st.DataObject) -> None:
         peer.pump()
         ended[number] = expected.pop(number)
 
-    peer = Peer(
+    peer = H2Client(
         engine=engine,
         settings={WINDOW: data.draw(st.integers(0, 50))},
         cuts=cycle(data.draw(st.lists(st.integers(1, 90), min_size=1, max_size=5))),
@@ -109,9 +110,9 @@ def test_anything_that_a_client_may_do(data: st.DataObject) -> None:
 
 
 def test_padding_and_priorities() -> None:
-    peer = Peer()
+    peer = H2Client()
     number = peer.client.get_next_available_stream_id()
-    peer.client.send_headers(number, HEADERS, priority_weight=16, priority_depends_on=0, priority_exclusive=True)
+    peer.client.send_headers(number, REQUEST, priority_weight=16, priority_depends_on=0, priority_exclusive=True)
     peer.client.prioritize(number, weight=200, depends_on=0)
     for piece in (message(b"one"), message(b"two")[:6], message(b"two")[6:], b""):
         peer.client.send_data(number, piece, pad_length=200)
@@ -122,15 +123,15 @@ def test_padding_and_priorities() -> None:
 
 
 def test_headers_in_several_frames() -> None:
-    peer = Peer(limits=Limits(headers=100_000))
+    peer = H2Client(limits=Limits(headers=100_000))
     number = peer.client.get_next_available_stream_id()
-    peer.client.send_headers(number, [*HEADERS, *((f"x-{at}", "x" * 1000) for at in range(60))], end_stream=True)
+    peer.client.send_headers(number, [*REQUEST, *((f"x-{at}", "x" * 1000) for at in range(60))], end_stream=True)
     peer.pump()
     assert whole(peer.heard[number])
 
 
 def test_trailers_of_a_client() -> None:
-    peer = Peer()
+    peer = H2Client()
     number = peer.call(b"x", end=False)
     peer.client.send_headers(number, [("x-checksum", "1")], end_stream=True)
     peer.pump()
@@ -138,7 +139,7 @@ def test_trailers_of_a_client() -> None:
 
 
 def test_a_reset_mid_message() -> None:
-    peer = Peer()
+    peer = H2Client()
     one, two = peer.request(), peer.request()
     peer.send(one, message(LONG)[:70_000])
     assert peer.server._receiver.kept > 0
@@ -151,7 +152,7 @@ def test_a_reset_mid_message() -> None:
 
 
 def test_a_reset_of_an_answer_that_waits() -> None:
-    peer = Peer(engine=long_answer, reads=False)
+    peer = H2Client(engine=long_answer, reads=False)
     numbers = [peer.call(b"x", end=False) for _ in range(3)]
     for number in numbers:
         peer.client.reset_stream(number)
@@ -164,7 +165,7 @@ def test_a_reset_of_an_answer_that_waits() -> None:
 @pytest.mark.parametrize("size", [0, 5, 40_000])
 def test_an_end_by_the_engine(size: int) -> None:
     """What the client has sent meanwhile is no mistake, and counts for its windows."""
-    peer = Peer(engine=lambda wire, stream, what: wire.connection.finish(stream, Status.RESOURCE_EXHAUSTED, "enough"))
+    peer = H2Client(engine=lambda wire, stream, what: wire.connection.finish(stream, Status.RESOURCE_EXHAUSTED, "enough"))
     number = peer.request()
     peer.client.send_data(number, message(b"x"))
     for at in range(0, size, 10_000):
@@ -177,7 +178,7 @@ def test_an_end_by_the_engine(size: int) -> None:
 
 
 def test_an_end_by_the_engine_that_crosses_the_clients() -> None:
-    peer = Peer(engine=lambda wire, stream, what: wire.connection.finish(stream, Status.INTERNAL, "enough"))
+    peer = H2Client(engine=lambda wire, stream, what: wire.connection.finish(stream, Status.INTERNAL, "enough"))
     number = peer.request()
     peer.client.send_data(number, message(b"x"))
     peer.client.send_headers(number, [("x-sum", "1")], end_stream=True)
@@ -187,7 +188,7 @@ def test_an_end_by_the_engine_that_crosses_the_clients() -> None:
 
 
 def test_goodbye_of_the_client() -> None:
-    peer = Peer()
+    peer = H2Client()
     number = peer.call(b"x", end=False)
     peer.client.close_connection()
     peer.pump()
@@ -197,7 +198,7 @@ def test_goodbye_of_the_client() -> None:
 
 @pytest.mark.parametrize("how", ["leave", "close"])
 def test_goodbye_of_the_server(how: str) -> None:
-    peer = Peer()
+    peer = H2Client()
     number = peer.call(b"x", end=False)
     getattr(peer.server, how)()
     answer = b"".join(peer.server.take())
@@ -208,14 +209,14 @@ def test_goodbye_of_the_server(how: str) -> None:
 
 
 def test_pings() -> None:
-    peer = Peer()
+    peer = H2Client()
     peer.client.ping(b"12345678")
     peer.pump()
     assert [event.ping_data for event in peer.events if isinstance(event, events.PingAckReceived)] == [b"12345678"]
 
 
 def test_the_table_is_used_until_our_settings_are_heard() -> None:
-    peer = Peer(engine=Wire.keep)
+    peer = H2Client(engine=Wire.keep)
     blocks = peer.server._blocks
     first, second, third = (peer.request(end=True) for _ in range(3))
     peer.wire.hear(peer.client.data_to_send())
@@ -233,6 +234,6 @@ def test_the_table_is_used_until_our_settings_are_heard() -> None:
 
 def test_a_client_that_allows_us_no_table() -> None:
     # It has to be told once that there is none (RFC 7541, section 4.2), or refuses what we say.
-    peer = Peer(settings={SettingCodes.HEADER_TABLE_SIZE: 0})
+    peer = H2Client(settings={SettingCodes.HEADER_TABLE_SIZE: 0})
     numbers = [peer.call(b"x") for _ in range(3)]
     assert all(whole(peer.heard[number], b"x") for number in numbers)

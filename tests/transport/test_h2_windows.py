@@ -8,15 +8,16 @@ from h2.settings import SettingCodes
 
 from extproc.transport.http2.limits import Limits
 from extproc.transport.seam import Status
-from tests.transport.peer import LONG, Peer, long_answer, whole
-from tests.transport.wire import Wire, message
+from tests.frames import message
+from tests.transport.h2_client import LONG, H2Client, long_answer, whole
+from tests.transport.wire import Wire
 
 WINDOW = SettingCodes.INITIAL_WINDOW_SIZE
 
 
 @pytest.mark.parametrize("window", [1, 10, 1000, 65_535, 1 << 20])
 def test_long_answers_through_small_windows(window: int) -> None:
-    peer = Peer(engine=long_answer, settings={WINDOW: window})
+    peer = H2Client(engine=long_answer, settings={WINDOW: window})
     long = LONG[: 100 * window]
     peer.wire.engine = lambda wire, stream, what: wire.echo(stream, long if isinstance(what, bytes) else what)
     numbers = [peer.call(b"x", b"y") for _ in range(3)]
@@ -25,7 +26,7 @@ def test_long_answers_through_small_windows(window: int) -> None:
 
 
 def test_a_window_that_is_closed_and_opened_again_mid_way() -> None:
-    peer = Peer(engine=long_answer, settings={WINDOW: 1000}, reads=False)
+    peer = H2Client(engine=long_answer, settings={WINDOW: 1000}, reads=False)
     number = peer.call(b"x")
     heard = peer.heard[number]
     assert (len(heard.data), peer.server.streams[number].window_out) == (1000, 0)
@@ -43,7 +44,7 @@ def test_a_window_that_is_closed_and_opened_again_mid_way() -> None:
 
 
 def test_new_streams_have_the_new_window() -> None:
-    peer = Peer(engine=long_answer, settings={WINDOW: 10}, reads=False)
+    peer = H2Client(engine=long_answer, settings={WINDOW: 10}, reads=False)
     one = peer.call(b"x")
     peer.settle({WINDOW: 20})
     two = peer.call(b"x")
@@ -51,18 +52,18 @@ def test_new_streams_have_the_new_window() -> None:
 
 
 def test_a_closed_window_keeps_the_head_of_an_answer_but_not_its_end_back() -> None:
-    peer = Peer(settings={WINDOW: 0}, engine=lambda wire, stream, what: wire.connection.finish(stream, Status.INTERNAL, "so"))
+    peer = H2Client(settings={WINDOW: 0}, engine=lambda wire, stream, what: wire.connection.finish(stream, Status.INTERNAL, "so"))
     number = peer.call()
     heard = peer.heard[number]
     assert (heard.head[b"grpc-status"], heard.head[b"grpc-message"], heard.ended) == (b"13", b"so", True)
-    one, two = Peer(settings={WINDOW: 0}), Peer(settings={WINDOW: 0})
+    one, two = H2Client(settings={WINDOW: 0}), H2Client(settings={WINDOW: 0})
     assert (one.call(b"x"), two.call()) == (1, 1)
     assert (one.heard[1].head[b":status"], one.heard[1].ended) == (b"200", False)
     assert whole(two.heard[1])
 
 
 def test_longer_frames() -> None:
-    peer = Peer(engine=long_answer, settings={WINDOW: 1 << 20})
+    peer = H2Client(engine=long_answer, settings={WINDOW: 1 << 20})
     peer.client.increment_flow_control_window(1 << 20)
 
     def longest() -> int:
@@ -81,7 +82,7 @@ def test_longer_frames() -> None:
 
 
 def test_streams_that_wait_are_served_in_turns() -> None:
-    peer = Peer(engine=long_answer, settings={WINDOW: 1 << 20}, reads=False)
+    peer = H2Client(engine=long_answer, settings={WINDOW: 1 << 20}, reads=False)
     peer.pump()
     peer.client.increment_flow_control_window(2)
     numbers = [peer.call(b"x") for _ in range(4)]
@@ -102,7 +103,7 @@ def test_streams_that_wait_are_served_in_turns() -> None:
 
 def test_a_session_that_waits_closes_its_window_and_no_other() -> None:
     limits = Limits(window=100_000, connection_window=1 << 20)
-    peer = Peer(
+    peer = H2Client(
         limits=limits, engine=lambda wire, stream, what: wire.connection.hold(stream) if what == b"wait" else wire.echo(stream, what)
     )
     waits, other = peer.request(), peer.request()
@@ -126,7 +127,7 @@ def test_a_session_that_waits_closes_its_window_and_no_other() -> None:
 
 def test_all_sessions_waiting_close_the_connections_window() -> None:
     limits = Limits(window=100_000, connection_window=200_000, memory=300_000)
-    peer = Peer(limits=limits, engine=lambda wire, stream, what: wire.connection.hold(stream))
+    peer = H2Client(limits=limits, engine=lambda wire, stream, what: wire.connection.hold(stream))
     numbers = [peer.call(b"", end=False) for _ in range(10)]
     left = dict.fromkeys(numbers, 10)
     for number in numbers:
@@ -148,7 +149,7 @@ def test_all_sessions_waiting_close_the_connections_window() -> None:
 
 def test_messages_that_are_not_whole_are_bounded_too() -> None:
     # A window that is closed for them would never be opened again, so the last of them has to go.
-    peer = Peer(limits=Limits(memory=300_000))
+    peer = H2Client(limits=Limits(memory=300_000))
     numbers = [peer.request() for _ in range(10)]
     for number in numbers:
         peer.send(number, message(bytes(200_000))[:60_000])
@@ -162,7 +163,7 @@ def test_messages_that_are_not_whole_are_bounded_too() -> None:
 
 
 def test_a_client_that_does_not_read_is_not_listened_to() -> None:
-    peer = Peer(engine=long_answer, reads=False)
+    peer = H2Client(engine=long_answer, reads=False)
     number = peer.request()
     peer.pump()
     rest = peer.send(number, message(bytes(30_000)) * 50)
@@ -181,7 +182,7 @@ def test_a_client_that_does_not_read_is_not_listened_to() -> None:
 
 
 def test_padding_counts_for_the_windows() -> None:
-    peer = Peer(limits=Limits(window=65_535, connection_window=100_000))
+    peer = H2Client(limits=Limits(window=65_535, connection_window=100_000))
     number = peer.request()
     for _ in range(2000):
         peer.client.send_data(number, b"", pad_length=255)
@@ -191,7 +192,7 @@ def test_padding_counts_for_the_windows() -> None:
 
 
 def test_a_client_that_sends_more_than_it_may() -> None:
-    peer = Peer(limits=Limits(window=65_535), engine=lambda wire, stream, what: wire.connection.hold(stream))
+    peer = H2Client(limits=Limits(window=65_535), engine=lambda wire, stream, what: wire.connection.hold(stream))
     number = peer.call(b"wait", end=False)
     peer.send(number, message(bytes(60_000)))
     with pytest.raises(FlowControlError):

@@ -3,10 +3,23 @@
 import pytest
 
 from extproc.transport.http2.blocks import ANSWER, Blocks, refusal, trailers
-from extproc.transport.http2.codes import ACK, END_HEADERS, PREFACE, Broken, Code
+from extproc.transport.http2.codes import Broken
 from extproc.transport.http2.limits import Limits
 from extproc.transport.seam import Status
-from tests.transport.wire import ALIVE, METHOD, PROBE, Wire, block, frame, headers, literal, request, settings
+from tests.frames import (
+    ACK,
+    END_HEADERS,
+    GOAWAY,
+    HEADERS,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    Code,
+    frame,
+    literal,
+    settings,
+)
+from tests.transport.wire import ALIVE, METHOD, PROBE, Wire, block, headers, request
 
 CALL = block()
 NO_TABLE = b"\x20"
@@ -22,10 +35,10 @@ def heard(*blocks: bytes, acknowledged: bool = True) -> tuple[Wire, list[Code]]:
     """A connection on which these blocks begin a stream each, and the codes of errors."""
     wire = Wire(engine=Wire.keep, greet=False)
     wire.taken()
-    said = wire.say(PREFACE, settings(), frame("SETTINGS", ACK) if acknowledged else b"")
-    said = wire.say(*(frame("HEADERS", END_HEADERS, 2 * at + 1, one) for at, one in enumerate(blocks)), PROBE)
+    said = wire.say(PREFACE, settings(), frame(SETTINGS, ACK) if acknowledged else b"")
+    said = wire.say(*(frame(HEADERS, END_HEADERS, 2 * at + 1, one) for at, one in enumerate(blocks)), PROBE)
     assert (said[-1] == ALIVE) is not wire.connection.closed
-    return wire, [frame.code for frame in said if frame.kind in {"GOAWAY", "RST_STREAM"}]
+    return wire, [frame.code for frame in said if frame.kind in {GOAWAY, RST_STREAM}]
 
 
 @pytest.mark.parametrize(
@@ -77,9 +90,9 @@ def test_the_table_of_a_client_that_has_not_heard_our_settings() -> None:
     wire, errors = heard(fills, uses, acknowledged=False)
     assert (errors, wire.stream(3).method) == ([], METHOD.encode())
     # Now it hears them.
-    wire.say(frame("SETTINGS", ACK), frame("HEADERS", END_HEADERS, 5, CALL), PROBE)
+    wire.say(frame(SETTINGS, ACK), frame(HEADERS, END_HEADERS, 5, CALL), PROBE)
     assert wire.stream(5).method == METHOD.encode()
-    wire.say(frame("HEADERS", END_HEADERS, 7, uses))
+    wire.say(frame(HEADERS, END_HEADERS, 7, uses))
     assert wire.connection.closed
 
 
@@ -95,9 +108,9 @@ def test_blocks_of_streams_that_are_not_taken_fill_the_table_too() -> None:
     wire = Wire(Limits(streams=2), engine=Wire.keep, greet=False)
     wire.taken()
     begun = [INDEXED + FILLS, INDEXED + b"\xbf\xbe", INDEXED + b"\x44\x02/x" + FILLS[20:], INDEXED + FILLS]
-    said = wire.say(PREFACE, settings(), *(frame("HEADERS", END_HEADERS, 2 * at + 1, one) for at, one in enumerate(begun)))
-    assert [frame.code for frame in said if frame.kind == "RST_STREAM"] == [Code.REFUSED_STREAM] * 2
-    wire.say(frame("RST_STREAM", 0, 1, bytes(4)), frame("HEADERS", END_HEADERS, 9, INDEXED + b"\xbf\xbe"))
+    said = wire.say(PREFACE, settings(), *(frame(HEADERS, END_HEADERS, 2 * at + 1, one) for at, one in enumerate(begun)))
+    assert [frame.code for frame in said if frame.kind == RST_STREAM] == [Code.REFUSED_STREAM] * 2
+    wire.say(frame(RST_STREAM, 0, 1, bytes(4)), frame(HEADERS, END_HEADERS, 9, INDEXED + b"\xbf\xbe"))
     assert wire.stream(9).method == METHOD.encode()
 
 
@@ -185,4 +198,4 @@ def test_endings() -> None:
 
 def test_our_first_block_and_no_other_says_that_we_have_no_table() -> None:
     said = Wire().say(request(1, end=True), request(3, end=True))
-    assert [heard.payload[0] for heard in said if heard.kind == "HEADERS"] == [0x20, 0x00, 0x88, 0x00]
+    assert [heard.payload[0] for heard in said if heard.kind == HEADERS] == [0x20, 0x00, 0x88, 0x00]

@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from extproc.transport.http2.stream import Stream
 from extproc.transport.seam import Status
-from tests.fuzz import frames
-from tests.fuzz.frames import LARGEST, METHOD, WINDOW_UPDATE
+from tests import frames
+from tests.frames import LARGEST, METHOD, WINDOW_UPDATE
 from tests.fuzz.model import LIMITS, REFUSALS, Call, Driver, Model
 
 AT_ONCE = 10

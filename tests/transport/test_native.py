@@ -6,12 +6,12 @@ import socket
 import pytest
 
 from extproc.transport import native
-from extproc.transport.http2.codes import Code
 from extproc.transport.http2.limits import Limits
+from tests.frames import DATA, GOAWAY, PING, Code, data, frame, message, parse, reset, window_update
 from tests.transport.driving import GREEDY, client, each_loop, piped, serving
 from tests.transport.talk import METHOD
 from tests.transport.wire import METHOD as TALK
-from tests.transport.wire import PROBE, data, frame, frames, message, request, reset, window_update
+from tests.transport.wire import PROBE, request
 
 assert METHOD == TALK
 
@@ -27,7 +27,7 @@ async def test_a_session_that_does_not_wait_costs_no_task_and_no_turn() -> None:
         # No turn of the loop has passed, and all is done.
         assert asyncio.all_tasks() == before
         assert (scene.opened, scene.closed, len(scene.received)) == (50, 50, 100)
-        assert [len(frames(written)) for written in pipe.written] == [100, 150]
+        assert [len(parse(written)) for written in pipe.written] == [100, 150]
 
 
 @each_loop
@@ -78,7 +78,7 @@ async def test_a_client_that_does_not_read_is_not_read_either() -> None:
         # Now it reads; with this window, what it says may all be answered.
         got = 0
         while got < 500 * 16_005:
-            got += len((await peer.until("DATA")).payload)
+            got += len((await peer.until(DATA)).payload)
         await saying
         assert len(scene.received) == 500
 
@@ -100,7 +100,7 @@ async def test_what_waited_for_a_filter_is_not_answered_to_a_client_that_does_no
         assert protocol._core.choked and len(scene.received) < 30
         # It reads, and all is answered.
         for _ in range(1 + 50 * 999):
-            await peer.until("DATA")
+            await peer.until(DATA)
         assert scene.received == [b"wait"] + [b"999"] * 50
         assert not protocol._core.choked
 
@@ -119,9 +119,7 @@ async def test_stopping_does_not_wait_for_a_client_that_does_not_read() -> None:
 @each_loop
 async def test_an_error_of_a_client_that_does_not_read_closes_its_sessions() -> None:
     async with serving() as scene, client(scene, GREEDY) as peer:
-        await peer.say(
-            request(1), data(1, message(b"x" * 4_000) * 3), request(3), data(3, message(b"wait")), frame("PING", payload=b"short")
-        )
+        await peer.say(request(1), data(1, message(b"x" * 4_000) * 3), request(3), data(3, message(b"wait")), frame(PING, payload=b"short"))
         assert [await scene.end() for _ in range(2)] == ["closed"] * 2
         assert scene.cancelled.is_set()
 
@@ -132,7 +130,7 @@ async def test_a_deaf_client_that_broke_the_rules_is_not_kept() -> None:
         patch.setattr(native, "_PATIENCE", 0.3)
         async with serving() as scene, client(scene, GREEDY) as peer:
             # A small read with very many replies: more than the sockets take, and nobody takes it from them.
-            await peer.say(request(1), data(1, message(b"999")) * 100, frame("PING", payload=b"short"))
+            await peer.say(request(1), data(1, message(b"999")) * 100, frame(PING, payload=b"short"))
             assert await scene.end() == "closed"
             assert isinstance(scene.server, native.Server)
             assert scene.server.connections
@@ -170,9 +168,9 @@ async def test_a_bug_at_an_end_keeps_no_other_session_from_its_own() -> None:
 @each_loop
 async def test_an_error_closes_every_session_once() -> None:
     async with serving() as scene, client(scene) as peer:
-        await peer.say(request(1), data(1, message(b"x")), request(3), data(3, message(b"wait")), frame("PING", payload=b"short"))
+        await peer.say(request(1), data(1, message(b"x")), request(3), data(3, message(b"wait")), frame(PING, payload=b"short"))
         heard = await peer.closed()
-        assert (heard[-1].kind, heard[-1].code) == ("GOAWAY", Code.FRAME_SIZE_ERROR)
+        assert (heard[-1].kind, heard[-1].code) == (GOAWAY, Code.FRAME_SIZE_ERROR)
         assert [await scene.end() for _ in range(2)] == ["closed"] * 2
         assert scene.closed == 2
 
@@ -181,7 +179,7 @@ async def test_an_error_closes_every_session_once() -> None:
 async def test_a_client_that_says_no_more() -> None:
     async with serving() as scene, client(scene) as peer:
         await peer.say(request(1), data(1, message(b"x")))
-        await peer.until("DATA")
+        await peer.until(DATA)
         peer.socket.shutdown(socket.SHUT_WR)
         await peer.closed()
         assert await scene.end() == "closed"

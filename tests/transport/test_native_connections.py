@@ -11,13 +11,13 @@ import grpc
 import pytest
 
 from extproc.transport import native
-from extproc.transport.http2.codes import ACK, PREFACE, Code, Setting
 from extproc.transport.http2.limits import Limits
 from extproc.transport.seam import Server
-from tests.transport.driving import HELLO, LOOPS, client, each_loop, serving
+from tests.frames import ACK, DATA, ENABLE_PUSH, GOAWAY, HELLO, PING, PREFACE, SETTINGS, WINDOW_UPDATE, Code, data, frame, message, settings
+from tests.transport.driving import LOOPS, client, each_loop, serving
 from tests.transport.talk import METHOD, Scene, Session, free_port, running
 from tests.transport.talk import server as made_server
-from tests.transport.wire import data, frame, message, request, settings
+from tests.transport.wire import request
 
 # Bugs of the driver.
 
@@ -33,10 +33,10 @@ def test_a_bug_outside_of_the_sessions_ends_the_connection(
             await scene.until(said)
             scene.go.set()
             heard = await peer.closed()
-            assert (heard[-1].kind, heard[-1].code) == ("GOAWAY", Code.INTERNAL_ERROR)
+            assert (heard[-1].kind, heard[-1].code) == (GOAWAY, Code.INTERNAL_ERROR)
             await scene.end()
             await other.say(request(1), data(1, message(b"y")))
-            assert (await other.until("DATA")).payload == message(b"y")
+            assert (await other.until(DATA)).payload == message(b"y")
             assert scene.closed == scene.opened - 1
 
     with asyncio.Runner(loop_factory=factory) as runner:
@@ -76,15 +76,15 @@ def test_too_many_connections(factory: Callable[[], asyncio.AbstractEventLoop], 
         async with client(scene) as one:
             async with client(scene) as two:
                 for peer in (one, two):
-                    await peer.until("SETTINGS")
+                    await peer.until(SETTINGS)
                 for _ in range(3):
                     async with client(scene, b"") as three:
                         assert await three.closed() == []
                 await two.say(request(1), data(1, message(b"x")))
-                assert (await two.until("DATA")).payload == message(b"x")
+                assert (await two.until(DATA)).payload == message(b"x")
             assert await scene.end() == "closed"
             async with client(scene) as three:
-                await three.until("SETTINGS")
+                await three.until(SETTINGS)
         await scene.server.stop(0)
 
     with asyncio.Runner(loop_factory=factory) as runner:
@@ -98,19 +98,19 @@ def test_too_many_connections(factory: Callable[[], asyncio.AbstractEventLoop], 
 @each_loop
 async def test_a_client_that_does_not_finish_its_greeting_is_dropped() -> None:
     async with serving(Limits(handshake=0.4)) as scene, client(scene) as other:
-        for hello in (b"", PREFACE[:-1], PREFACE, PREFACE + settings((Setting.ENABLE_PUSH, 0))[:-1]):
+        for hello in (b"", PREFACE[:-1], PREFACE, PREFACE + settings((ENABLE_PUSH, 0))[:-1]):
             async with client(scene, hello) as peer:
-                assert [heard.kind for heard in await peer.closed()] == ["SETTINGS", "WINDOW_UPDATE"]
+                assert [heard.kind for heard in await peer.closed()] == [SETTINGS, WINDOW_UPDATE]
         await asyncio.sleep(0.5)
         await other.say(request(1), data(1, message(b"x")))
-        assert (await other.until("DATA")).payload == message(b"x")
+        assert (await other.until(DATA)).payload == message(b"x")
 
 
 @each_loop
 async def test_another_protocol() -> None:
     async with serving() as scene, client(scene, b"GET / HTTP/1.1\r\n\r\n") as peer:
         heard = await peer.closed()
-        assert (heard[-1].kind, heard[-1].code) == ("GOAWAY", Code.PROTOCOL_ERROR)
+        assert (heard[-1].kind, heard[-1].code) == (GOAWAY, Code.PROTOCOL_ERROR)
 
 
 @each_loop
@@ -118,7 +118,7 @@ async def test_bytes_one_by_one() -> None:
     async with serving() as scene, client(scene, b"") as peer:
         for byte in HELLO + request(1) + data(1, message(b"2"), end=True):
             await peer.say(bytes((byte,)))
-        assert (await peer.until("DATA")).payload == message(b"2.0")
+        assert (await peer.until(DATA)).payload == message(b"2.0")
 
 
 # Stopping.
@@ -128,13 +128,13 @@ async def test_bytes_one_by_one() -> None:
 async def test_goodbye_is_said_in_two_steps() -> None:
     async with serving() as scene, client(scene) as peer:
         await peer.say(request(1), data(1, message(b"x")))
-        await peer.until("DATA")
+        await peer.until(DATA)
         stopping = asyncio.create_task(scene.server.stop(10))
-        assert (await peer.until("GOAWAY")).payload[:4] == b"\x7f\xff\xff\xff"
-        ping = await peer.until("PING")
-        await peer.say(request(3), data(3, message(b"y")), frame("PING", ACK, 0, ping.payload))
-        assert (await peer.until("DATA")).payload == message(b"y")
-        assert (await peer.until("GOAWAY")).payload[:4] == b"\0\0\0\x03"
+        assert (await peer.until(GOAWAY)).payload[:4] == b"\x7f\xff\xff\xff"
+        ping = await peer.until(PING)
+        await peer.say(request(3), data(3, message(b"y")), frame(PING, ACK, 0, ping.payload))
+        assert (await peer.until(DATA)).payload == message(b"y")
+        assert (await peer.until(GOAWAY)).payload[:4] == b"\0\0\0\x03"
         await peer.say(data(1, end=True), data(3, end=True))
         assert [heard.last for heard in await peer.closed()] == [True, True]
         await stopping
@@ -144,9 +144,9 @@ async def test_goodbye_is_said_in_two_steps() -> None:
 @each_loop
 async def test_a_client_that_does_not_answer_a_goodbye() -> None:
     async with serving() as scene, client(scene) as peer:
-        await peer.until("SETTINGS")
+        await peer.until(SETTINGS)
         await scene.server.stop(0.1)
-        assert [heard.kind for heard in await peer.closed()][-1] == "GOAWAY"
+        assert [heard.kind for heard in await peer.closed()][-1] == GOAWAY
 
 
 @each_loop

@@ -11,11 +11,10 @@ import pytest
 import pytest_asyncio
 import trustme
 
-from extproc.transport.http2.codes import PREFACE
 from extproc.transport.http2.limits import Limits
 from extproc.transport.tls import Tls, context
+from tests.frames import PREFACE, SETTINGS, parse, settings
 from tests.transport.talk import KINDS, METHOD, UNBOUNDED, Scene, Stream, failure, free_port, server
-from tests.transport.wire import frames, settings
 
 
 class Certificates:
@@ -128,7 +127,7 @@ async def test_http2_is_agreed_on(scene: Scene, certificates: Certificates) -> N
     host, _, port = scene.address.partition(":")
     reader, writer = await asyncio.open_connection(host, int(port), ssl=client)
     assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2"
-    assert frames(await reader.readexactly(9 + 24))[0].kind == "SETTINGS"
+    assert parse(await reader.readexactly(9 + 24))[0].kind == SETTINGS
     writer.close()
     await writer.wait_closed()
 

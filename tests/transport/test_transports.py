@@ -8,9 +8,9 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from extproc.transport.http2.codes import PREFACE
 from extproc.transport.http2.limits import Limits
 from extproc.transport.seam import Refused, Status
+from tests.frames import PREFACE
 from tests.transport.talk import KINDS, SERVICE, Scene, failure, running
 
 

@@ -12,21 +12,18 @@ import pytest
 from extproc.transport.http2.connection import Connection, Event
 from extproc.transport.http2.limits import Limits, Rate
 from extproc.transport.http2.stream import End, Stream
-from tests.fuzz import frames
-from tests.fuzz.frames import METHOD, Frame, number, request
+from tests import frames
+from tests.frames import METHOD, Code, Frame, number, request
 
 MIB = 1 << 20
 SMALL = Limits(streams=200, message=4 * MIB, memory=4 * MIB, window=65_535, connection_window=MIB, resets=Rate(5_000, 400))
 BLOCK = request()
 
-# RFC 9113, section 7.
-PROTOCOL_ERROR, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 1, 3, 6, 7, 8, 9, 11
-
 React = Callable[[Stream, bytes | End], object]
 
 
-class Peer:
-    """A client, and a driver that does as it is told."""
+class Rogue:
+    """A client that does as it likes, and a driver that does as it is told."""
 
     def __init__(self, limits: Limits = SMALL, *, greet: bytes = frames.HELLO, window: int | None = None) -> None:
         self.connection = Connection({METHOD}, limits)
@@ -36,7 +33,7 @@ class Peer:
         self.send(greet)
         # The first block says that there is no table, so that all others are the same bytes.
         self.begin(block=frames.TABLE_SIZE_0 + BLOCK)
-        self.send(number(frames.RST_STREAM, 1, CANCEL))
+        self.send(number(frames.RST_STREAM, 1, Code.CANCEL))
         if window is not None:
             self.send(frames.settings((frames.INITIAL_WINDOW_SIZE, window)))
         self.heard.clear()

@@ -1,11 +1,48 @@
 """HTTP/2 frames as RFC 9113 draws them, made and read by few and plain lines of the tests' own: nothing here is the server's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
 from itertools import pairwise
 from typing import NamedTuple
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+
+
+class Kind(IntEnum):
+    """Section 6; numbers in order."""
+
+    DATA = 0
+    HEADERS = 1
+    PRIORITY = 2
+    RST_STREAM = 3
+    SETTINGS = 4
+    PUSH_PROMISE = 5
+    PING = 6
+    GOAWAY = 7
+    WINDOW_UPDATE = 8
+    CONTINUATION = 9
+
+
+class Code(IntEnum):
+    """Section 7."""
+
+    NO_ERROR = 0x0
+    PROTOCOL_ERROR = 0x1
+    INTERNAL_ERROR = 0x2
+    FLOW_CONTROL_ERROR = 0x3
+    SETTINGS_TIMEOUT = 0x4
+    STREAM_CLOSED = 0x5
+    FRAME_SIZE_ERROR = 0x6
+    REFUSED_STREAM = 0x7
+    CANCEL = 0x8
+    COMPRESSION_ERROR = 0x9
+    CONNECT_ERROR = 0xA
+    ENHANCE_YOUR_CALM = 0xB
+    INADEQUATE_SECURITY = 0xC
+    HTTP_1_1_REQUIRED = 0xD
+
+
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = Kind
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
 PADDED = 0x8
@@ -27,30 +64,54 @@ class Frame(NamedTuple):
     payload: bytes
 
     @property
-    def code(self) -> int:
+    def code(self) -> Code:
         """Of RST_STREAM and GOAWAY, why."""
-        return int.from_bytes(self.payload[:4] if self.kind == RST_STREAM else self.payload[4:8], "big")
+        return Code(int.from_bytes(self.payload[:4] if self.kind == RST_STREAM else self.payload[4:8], "big"))
+
+    @property
+    def last(self) -> bool:
+        """END_STREAM."""
+        return self.kind in {DATA, HEADERS} and bool(self.flags & END_STREAM)
 
 
 def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> bytes:
+    """Any frame, right or wrong."""
     return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+class Reader:
+    """Frames of bytes that come in pieces."""
+
+    def __init__(self) -> None:
+        self.rest = b""
+        """The beginning of a frame."""
+
+    def feed(self, piece: bytes) -> Iterator[Frame]:
+        """What this completes. All of it has to be taken before more is fed."""
+        data, at = self.rest + piece, 0
+        while len(data) >= (begin := at + 9) and len(data) >= (end := begin + int.from_bytes(data[at : at + 3], "big")):
+            yield Frame(Kind(data[at + 3]), data[at + 4], int.from_bytes(data[at + 5 : begin], "big"), data[begin:end])
+            at = end
+        self.rest = data[at:]
 
 
 def parse(data: bytes) -> list[Frame]:
     """All frames of `data`, which ends where the last one ends."""
-    frames, at = [], 0
-    while at < len(data):
-        begin = at + 9
-        assert begin <= len(data), "a frame's head is cut"
-        end = begin + int.from_bytes(data[at : at + 3], "big")
-        assert end <= len(data), "a frame is cut"
-        frames.append(Frame(data[at + 3], data[at + 4], int.from_bytes(data[at + 5 : begin], "big"), data[begin:end]))
-        at = end
+    reader = Reader()
+    frames = list(reader.feed(data))
+    assert not reader.rest, "a frame is cut"
     return frames
 
 
 def settings(*values: tuple[int, int]) -> bytes:
+    """A SETTINGS frame: names and values."""
     return frame(SETTINGS, payload=b"".join(name.to_bytes(2, "big") + value.to_bytes(4, "big") for name, value in values))
+
+
+def settled(payload: bytes) -> dict[int, int]:
+    """What a SETTINGS frame says."""
+    pairs = [payload[at : at + 6] for at in range(0, len(payload), 6)]
+    return {int.from_bytes(pair[:2], "big"): int.from_bytes(pair[2:], "big") for pair in pairs}
 
 
 SETTINGS_ACK = frame(SETTINGS, ACK)
@@ -61,6 +122,14 @@ HELLO = PREFACE + settings() + SETTINGS_ACK
 def number(kind: int, stream: int, value: int) -> bytes:
     """RST_STREAM and WINDOW_UPDATE: one number."""
     return frame(kind, 0, stream, value.to_bytes(4, "big"))
+
+
+def window_update(stream: int, more: int) -> bytes:
+    return number(WINDOW_UPDATE, stream, more)
+
+
+def reset(stream: int, code: int = Code.CANCEL) -> bytes:
+    return number(RST_STREAM, stream, code)
 
 
 def padded(payload: bytes, padding: int | None) -> tuple[int, bytes]:

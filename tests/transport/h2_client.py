@@ -11,10 +11,11 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes, Settings
 
 from extproc.transport.http2.limits import Limits
-from extproc.transport.http2.stream import PREFIX, End, Stream
-from tests.transport.wire import METHOD, Wire, message
+from extproc.transport.http2.stream import End, Stream
+from tests.frames import message, messages
+from tests.transport.wire import METHOD, Wire
 
-HEADERS = [
+REQUEST = [
     (":method", "POST"),
     (":scheme", "http"),
     (":authority", "gate"),
@@ -37,14 +38,10 @@ class Heard:
     @property
     def messages(self) -> list[bytes]:
         """Those that are whole."""
-        found, rest = [], bytes(self.data)
-        while len(rest) >= 5 and len(rest) >= 5 + (size := PREFIX.unpack_from(rest)[1]):
-            found.append(rest[5 : 5 + size])
-            rest = rest[5 + size :]
-        return found
+        return messages(bytes(self.data))
 
 
-class Peer:
+class H2Client:
     """A client and a server, and what is between them."""
 
     def __init__(
@@ -104,7 +101,7 @@ class Peer:
     def request(self, *, end: bool = False) -> int:
         """Begins a call."""
         number = self.client.get_next_available_stream_id()
-        self.client.send_headers(number, HEADERS, end_stream=end)
+        self.client.send_headers(number, REQUEST, end_stream=end)
         return number
 
     def send(self, number: int, data: bytes, *, end: bool = False, frame: int = 16_384) -> bytes:
