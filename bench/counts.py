@@ -31,26 +31,15 @@ import msgspec
 import uvloop
 
 from bench import noop
-from bench.engine import answered, asked, chat, streamed
-from extproc.cachestore.local import LocalStore
-from extproc.cachestore.shelf import Shelf
-from extproc.config.model import Config, HeaderEdits, Model, Provider
-from extproc.engine import Engine
+from bench.engine import answered, asked, chat, engine, streamed
 from extproc.envoy import names
 from extproc.gate import GateSession
 from extproc.keyfile import Stamp, write_key_file
 from extproc.keys import KeyState, StoredKey, digest
-from extproc.ledger.journal import Journal
-from extproc.snapshot import Settings, encode
 from extproc.transport.http2 import codes
 from extproc.transport.http2.stream import PREFIX
 from extproc.transport.native import Driver, Server
 from extproc.transport.seam import Opener
-from filters.auth import Auth
-from filters.cache import Cache
-from filters.headers import Headers, Rule
-from filters.meter import Meter
-from filters.route import Route
 
 SMALL, LARGE = (10, 10), (1_000_000, 10_000)
 """Keys and routes."""
@@ -67,7 +56,6 @@ _TOLD = 1024
 """Keys that travel with the snapshot; more are in a key file (`control.keyfiles.FOLD`)."""
 _REGULARS = 1000
 """Callers that call again and again; which is how keys are used."""
-_CACHE = 8 * 1024 * 1024
 _READ = 256 * 1024
 """What uvloop reads at once."""
 _KEY = re.compile(rb"hg-[\w-]{43}")
@@ -95,22 +83,9 @@ def model(number: int) -> str:
     return f"model-{number:05}-large"
 
 
-def _route(number: int) -> str:
-    return f"model-{number:05}-*" if number % 10 == 0 else model(number)
-
-
-def engine(folder: Path, keys: KeyState, routes: int) -> Engine:
-    """A worker's, with its journal in `folder` and so many routes, of which every tenth is a pattern."""
-    config = Config(
-        providers={"openai": Provider(dialect="openai", base_url="https://api.openai.com/v1", key="sk-openai")},
-        models=tuple(Model(name=_route(number), targets=("openai",)) for number in range(routes)),
-    )
-    rule = Rule(request=HeaderEdits(set={"x-gateway": "headgate"}, remove=("x-team",)), response=HeaderEdits(remove=("openai-version",)))
-    filters = {"meter": Meter(), "auth": Auth(), "route": Route(), "headers": Headers(rules=(rule,)), "cache": Cache()}
-    settings = Settings(config, tuple((name, msgspec.Raw(msgspec.msgpack.encode(one))) for name, one in filters.items()))
-    made = Engine(Journal(folder, "counts"), LocalStore(Shelf(_CACHE, _CACHE)), lambda _: LocalStore(Shelf(_CACHE, _CACHE)))
-    made.load(encode(settings, keys, keys_exist=True))
-    return made
+def route_names(count: int) -> list[str]:
+    """So many names of routes, of which every tenth is a pattern."""
+    return [f"model-{number:05}-*" if number % 10 == 0 else model(number) for number in range(count)]
 
 
 class Question:
@@ -209,7 +184,7 @@ class Load:
         self._keys, self._routes = keys, routes
         self._random = random.Random(1)  # noqa: S311 - the same callers each time
         self._regulars = self._random.sample(range(keys), min(keys, _REGULARS))
-        made = engine(folder, KeyState(file=file) if file else key_state(folder, keys), routes)
+        made = engine(folder, KeyState(file=file) if file else key_state(folder, keys), route_names(routes))
         self._gate, self._noop = Line(lambda: GateSession(made)), Line(noop.Session)
         self._answer, self._stream = answered(), streamed()
         self._miss = Question(chat(10_000, temperature=0, stream=False))

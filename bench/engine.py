@@ -12,12 +12,12 @@ import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
+from bench import noop
 from extproc.cachestore.local import LocalStore
 from extproc.cachestore.shelf import Shelf
 from extproc.config.model import Config, HeaderEdits, Model, Provider
@@ -28,10 +28,8 @@ from extproc.gate import GateSession
 from extproc.keys import KeyState, StoredKey, digest, make_key
 from extproc.ledger.journal import Journal
 from extproc.snapshot import Settings, encode
-from extproc.values import BodyMode
+from extproc.transport.seam import Opener
 from extproc.wire.ext_proc_pb2 import HeaderMap, HttpBody, HttpHeaders, ProcessingRequest
-from extproc.wire.incoming import Part
-from extproc.wire.outgoing import GO_ON, reply
 from filters.auth import Auth
 from filters.cache import Cache
 from filters.headers import Headers, Rule
@@ -75,55 +73,26 @@ _USAGE = {
 }  # fmt: skip
 
 
-class Session(Protocol):
-    """What the no-op and the gate have in common."""
-
-    def receive(self, message: bytes) -> list[bytes] | Waiting[list[bytes]]:
-        """One message."""
-
-    def close(self) -> Waiting[None] | None:
-        """The end."""
-
-
-class NoOp:
-    """Reads nothing, and answers constants."""
-
-    _REPLIES = (
-        [reply(Part.REQUEST_HEADERS, request_body=BodyMode.BUFFERED, response_headers=True)],
-        [GO_ON[Part.REQUEST_BODY]],
-        [reply(Part.RESPONSE_HEADERS, response_body=BodyMode.STREAMED, response_headers=True)],
-        [GO_ON[Part.RESPONSE_BODY]],
-    )
-    __slots__ = ("_at",)
-
-    def __init__(self) -> None:
-        self._at = 0
-
-    def receive(self, message: bytes) -> list[bytes]:
-        """The next constant."""
-        at = self._at
-        self._at = min(at + 1, 3)
-        return self._REPLIES[at]
-
-    def close(self) -> None:
-        """Nothing is left to do."""
-
-
-def engine(folder: Path) -> Engine:
-    """The engine of a worker, with a configuration of middling size."""
-    models = [Model(name=f"model-{number}", targets=("openai",)) for number in range(100)]
+def engine(folder: Path, keys: KeyState, models: Iterable[str]) -> Engine:
+    """The engine of a worker with all filters, its journal in `folder`, these keys, and a route for each of these names."""
     config = Config(
         providers={"openai": Provider(dialect="openai", base_url="https://api.openai.com/v1", key="sk-openai")},
-        models=(*models, Model(name="gpt-*", targets=("openai",))),
+        models=tuple(Model(name=name, targets=("openai",)) for name in models),
     )
-    keys = tuple(StoredKey(f"key-{number}", digest(make_key()), "acme") for number in range(100))
     rule = Rule(request=HeaderEdits(set={"x-gateway": "headgate"}, remove=("x-team",)), response=HeaderEdits(remove=("openai-version",)))
     filters = {"meter": Meter(), "auth": Auth(), "route": Route(), "headers": Headers(rules=(rule,)), "cache": Cache()}
     settings = Settings(config, tuple((name, msgspec.Raw(msgspec.msgpack.encode(one))) for name, one in filters.items()))
     # Small enough to be full soon: a cache that still grows is slower, because its memory is new.
     made = Engine(Journal(folder, "bench"), LocalStore(Shelf(_CACHE, _CACHE)), lambda _: LocalStore(Shelf(_CACHE, _CACHE)))
-    made.load(encode(settings, KeyState(added=(*keys, StoredKey("alice", digest(_KEY), "acme"))), keys_exist=True))
+    made.load(encode(settings, keys, keys_exist=True))
     return made
+
+
+def usual(folder: Path) -> Engine:
+    """The engine of a worker with a configuration of middling size."""
+    keys = [StoredKey(f"key-{number}", digest(make_key()), "acme") for number in range(100)]
+    models = [f"model-{number}" for number in range(100)]
+    return engine(folder, KeyState(added=(*keys, StoredKey("alice", digest(_KEY), "acme"))), [*models, "gpt-*"])
 
 
 def _text(size: int, seed: int) -> str:
@@ -204,7 +173,7 @@ def _timed(step: Callable[[], object]) -> float:
     return (time.process_time_ns() - begun) / 1000
 
 
-def batch(opener: Callable[[], Session], requests: list[list[bytes]]) -> Iterator[float]:
+def batch(opener: Opener, requests: list[list[bytes]]) -> Iterator[float]:
     """Runs requests side by side, a message of each in turn. Yields the CPU time of each phase, in microseconds per request."""
     sessions = [opener() for _ in requests]
 
@@ -222,7 +191,7 @@ def batch(opener: Callable[[], Session], requests: list[list[bytes]]) -> Iterato
     yield _timed(close) / len(requests)
 
 
-def phases(opener: Callable[[], Session], document: dict[str, object], batches: int) -> list[float]:
+def phases(opener: Opener, document: dict[str, object], batches: int) -> list[float]:
     """CPU of each of `PHASES`, in microseconds per request."""
     answer = answered()
     made = [[[*asked(document), *answer] for _ in range(BATCH)] for _ in range(batches)]
@@ -231,7 +200,7 @@ def phases(opener: Callable[[], Session], document: dict[str, object], batches: 
     return [statistics.fmean(column) for column in zip(*rows, strict=True)]
 
 
-def events(opener: Callable[[], Session], document: dict[str, object]) -> float:
+def events(opener: Opener, document: dict[str, object]) -> float:
     """CPU of an event in a stream, in microseconds."""
     answer = streamed()
     made = [[*asked(document), *answer] for _ in range(BATCH)]
@@ -239,17 +208,17 @@ def events(opener: Callable[[], Session], document: dict[str, object]) -> float:
     return statistics.fmean(list(batch(opener, made))[3 : 3 + EVENTS])
 
 
-def rounds(count: int, batches: int, opener: Callable[[], Session]) -> dict[str, list[list[float]]]:
+def rounds(count: int, batches: int, opener: Opener) -> dict[str, list[list[float]]]:
     """All that is measured, in turns. By name: for each round, microseconds of each phase."""
     miss, any_answer = chat(10_000, temperature=0, stream=False), chat(10_000, temperature=None, stream=False)
     large, stream = chat(400_000, temperature=0, stream=False), chat(10_000, temperature=None, stream=True)
     found: dict[str, list[list[float]]] = {}
     for _ in range(count):
-        found.setdefault("no-op", []).append(phases(NoOp, miss, batches))
+        found.setdefault("no-op", []).append(phases(noop.Session, miss, batches))
         found.setdefault("cache miss", []).append(phases(opener, miss, batches))
         found.setdefault("not cacheable", []).append(phases(opener, any_answer, batches))
         found.setdefault("400 KB, miss", []).append(phases(opener, large, 1))
-        found.setdefault("no-op, event", []).append([events(NoOp, stream)])
+        found.setdefault("no-op, event", []).append([events(noop.Session, stream)])
         found.setdefault("event", []).append([events(opener, stream)])
     return found
 
@@ -275,7 +244,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="all rounds, as JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        gate = engine(Path(folder))
+        gate = usual(Path(folder))
         rounds(1, 2, lambda: GateSession(gate))
         found = rounds(given.rounds, given.batches, lambda: GateSession(gate))
     print(msgspec.json.encode(found).decode() if given.json else report(found))

@@ -13,13 +13,13 @@ import sys
 import uvloop
 
 from extproc.drive import Waiting
+from extproc.envoy import names
 from extproc.transport.seam import Replies
 from extproc.wire.encode import tag
 from extproc.wire.outgoing import GO_ON
 
 TRANSPORTS = {"grpcio": "extproc.transport.grpcio", "native": "extproc.transport.native"}
 """The module of each transport; its `Server` takes an address and the methods that are served."""
-METHOD = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 
 _REPLIES: dict[int, Replies] = {tag(part)[0]: [reply] for part, reply in GO_ON.items()}
 
@@ -40,7 +40,7 @@ class Session:
 
 async def serve(transport: str, address: str, stop: asyncio.Event) -> None:
     """Serves on `address` until `stop`."""
-    server = importlib.import_module(TRANSPORTS[transport]).Server(address, {METHOD: Session})
+    server = importlib.import_module(TRANSPORTS[transport]).Server(address, {names.PROCESS: Session})
     await server.start()
     await stop.wait()
     await server.stop(0)

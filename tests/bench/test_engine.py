@@ -4,14 +4,14 @@ from pathlib import Path
 
 import msgspec
 
-from bench import engine
+from bench import engine, noop
 from extproc.gate import GateSession
 from extproc.ledger.record import Record
 from tests.playbook import one
 
 
 def test_a_round() -> None:
-    found = engine.rounds(1, 1, engine.NoOp)
+    found = engine.rounds(1, 1, noop.Session)
     assert list(found) == ["no-op", "cache miss", "not cacheable", "400 KB, miss", "no-op, event", "event"]
     assert [len(row) for (row,) in found.values()] == [len(engine.PHASES)] * 4 + [1, 1]
     assert all(value >= 0 for (row,) in found.values() for value in row)
@@ -19,7 +19,7 @@ def test_a_round() -> None:
 
 
 def test_what_is_measured_is_a_miss_that_is_metered(tmp_path: Path) -> None:
-    gate = engine.engine(tmp_path)
+    gate = engine.usual(tmp_path)
     document = engine.chat(10_000, temperature=0, stream=False)
     head, body = engine.asked(document)
     assert 9_500 < len(body) < 11_500
@@ -34,7 +34,7 @@ def test_what_is_measured_is_a_miss_that_is_metered(tmp_path: Path) -> None:
 
 
 def test_a_stream_passes_as_it_is(tmp_path: Path) -> None:
-    session = GateSession(engine.engine(tmp_path))
+    session = GateSession(engine.usual(tmp_path))
     document = engine.chat(10_000, temperature=None, stream=True)
     replies = [one(session, message) for message in (*engine.asked(document), *engine.streamed())]
     assert len(replies) == 3 + engine.EVENTS + 3

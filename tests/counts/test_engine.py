@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.counts import Question, engine, key_state
-from bench.engine import NoOp, Session, answered, chat, streamed
+from bench import noop
+from bench.counts import Question, key_state, route_names
+from bench.engine import answered, chat, engine, streamed
 from extproc.drive import Waiting
 from extproc.engine import Engine
 from extproc.exchange import TOGETHER
 from extproc.gate import GateSession
+from extproc.transport.seam import Opener, Session
 from tests.counts.counting import Allocated, allocated, blocks, bytecodes
 
 FEW, MANY = (10, 10), (100_000, 10_000)
@@ -33,14 +35,14 @@ STREAM = Question(chat(10_000, temperature=None, stream=True))
 def few(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """A worker with few keys and routes."""
     folder = tmp_path_factory.mktemp("few")
-    return engine(folder, key_state(folder, FEW[0]), FEW[1])
+    return engine(folder, key_state(folder, FEW[0]), route_names(FEW[1]))
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """One with many: its keys are in a file."""
     folder = tmp_path_factory.mktemp("many")
-    return engine(folder, key_state(folder, MANY[0]), MANY[1])
+    return engine(folder, key_state(folder, MANY[0]), route_names(MANY[1]))
 
 
 def told(session: Session, message: bytes) -> None:
@@ -63,14 +65,14 @@ def typical(rounds: list[list[int]]) -> list[int]:
     return [int(statistics.median(phase)) for phase in zip(*rounds[WARM:], strict=True)]
 
 
-def counted(opener: Callable[[], Session], ask: Callable[[int], list[bytes]], answer: list[bytes]) -> list[int]:
+def counted(opener: Opener, ask: Callable[[int], list[bytes]], answer: list[bytes]) -> list[int]:
     """Bytecodes of each message of a request as usual."""
     return typical([exchange(opener(), [*ask(number), *answer]) for number in range(WARM + ROUNDS)])
 
 
 def test_the_no_op() -> None:
     """It reads nothing: that much of the other counts is the call."""
-    assert sum(counted(NoOp, lambda _: MISS.asked(3, 4), answered())) <= 90
+    assert sum(counted(noop.Session, lambda _: MISS.asked(3, 4), answered())) <= 90
 
 
 def test_a_request(few: Engine) -> None:
