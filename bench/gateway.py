@@ -8,15 +8,21 @@ from bench.system import MODEL
 from extproc.control.keystore import KeyStore
 from extproc.keys import StoredKey
 
+SEVERAL = "gpt-4o-several"
+"""A model with two targets."""
+
 
 def document(
-    provider: str, port: int, operator_port: int, *, routes: int, features: bool, cache: int
+    provider: str, port: int, operator_port: int, *, routes: int, features: bool, cache: int, several: bool = False
 ) -> dict[str, Any]:  # fmt: skip
-    """`gateway.yaml`: one provider, `routes` models of which the last is the one that is asked for. `cache`: its bytes."""
+    """`gateway.yaml`: one provider, `routes` models of which the last is the one that is asked for. `cache`: its bytes.
+
+    `several`: there is also the model `SEVERAL`, whose requests pass the adapter.
+    """
     others = [{"name": f"model-{number:05}", "targets": [f"mock/upstream-{number:05}"]} for number in range(routes - 1)]
     return {
         "providers": {"mock": {"dialect": "openai", "base_url": f"{provider}/v1", "key": "sk-provider-bench"}},
-        "models": [*others, {"name": MODEL, "targets": ["mock"]}],
+        "models": [*others, *_several(several), {"name": MODEL, "targets": ["mock"]}],
         "filters": _all(cache) if features else [{"meter": {}}, {"auth": {}}, {"route": {}}],
         "listener": {"port": port},
         "admin": {"port": operator_port},
@@ -24,6 +30,10 @@ def document(
         "envoy_threads": 1,
         "state": "state",
     }
+
+
+def _several(wanted: bool) -> list[dict[str, Any]]:
+    return [{"name": SEVERAL, "targets": [f"mock/{MODEL}", f"mock/{SEVERAL}"]}] if wanted else []
 
 
 def _all(cache: int) -> list[dict[str, Any]]:

@@ -3,9 +3,9 @@
     python -m bench.soak --minutes 60
 
 One gateway, the mock provider, and clients at a steady rate. Of ten requests five are asked and heard to the end (three of them streams),
-and five are broken off: before the body is whole, after it, at the head of the answer, in mid-stream, or without reading at all. Every
-minute a line says what each part holds (anonymous memory) and how many descriptors are open. At the end the second half is compared with
-the first: a leak of one object a request would show.
+and five are broken off: before the body is whole, after it, at the head of the answer, in mid-stream, or without reading at all. A tenth
+of each is for a model with two targets, so it passes the adapter. Every minute a line says what each part holds (anonymous memory) and how
+many descriptors are open. At the end the second half is compared with the first: a leak of one object a request would show.
 """
 
 import argparse
@@ -20,16 +20,21 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from bench.body import Payload, payload
 from bench.children import end, spawn_provider
+from bench.gateway import SEVERAL
 from bench.procs import anonymous
 from bench.system import Target
 from bench.systems import Headgate
 
 _EVENTS = 20
+_SEVERAL = 0.1
+"""Requests for a model with several targets, as a share."""
 _MIB = 1024 * 1024
 _CACHE = 4 * _MIB
 """So small that it is full within minutes: what it still takes later would look like a leak."""
@@ -48,13 +53,24 @@ class Reading(Struct, frozen=True):
     """Open ones, by part."""
 
 
+class Payloads(NamedTuple):
+    """What is asked of a model."""
+
+    plain: Payload
+    stream: Payload
+
+
+def _payloads(target: Target) -> Payloads:
+    return Payloads(payload(target, size=4_000), payload(target, size=4_000, events=_EVENTS))
+
+
 class Client:
     """Asks, and behaves as badly as it is told to."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._plain = payload(target, size=4_000)
-        self._stream = payload(target, size=4_000, events=_EVENTS)
+        self._one = _payloads(target)
+        self._several = _payloads(msgspec.structs.replace(target, model=SEVERAL))
         self._number = 0
         self.counts: Counter[str] = Counter()
         self._ways = (
@@ -65,10 +81,11 @@ class Client:
     async def ask(self) -> None:
         """One request, in one of the ways."""
         way = random.choice(self._ways)  # noqa: S311 - a mixture, not a secret
-        name = way.__name__.strip("_")
+        several = random.random() < _SEVERAL  # noqa: S311 - as above
+        name = way.__name__.strip("_") + (", two targets" if several else "")
         try:
             async with asyncio.timeout(30):
-                await way()
+                await way(self._several if several else self._one)
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
             name = f"{name}: {type(error).__name__}"
         self.counts[name] += 1
@@ -86,46 +103,46 @@ class Client:
             # At once, with whatever is still under way: what a killed client does.
             writer.transport.abort()
 
-    async def _whole(self) -> None:
+    async def _whole(self, asked: Payloads) -> None:
         async with self._connected() as (reader, writer):
-            writer.write(self._request(self._plain))
+            writer.write(self._request(asked.plain))
             head = await reader.readuntil(b"\r\n\r\n")
             _check(head)
             length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
             await reader.readexactly(length)
 
-    async def _whole_stream(self) -> None:
+    async def _whole_stream(self, asked: Payloads) -> None:
         async with self._connected() as (reader, writer):
-            writer.write(self._request(self._stream))
+            writer.write(self._request(asked.stream))
             _check(await reader.readuntil(b"\r\n\r\n"))
             await reader.readuntil(b"data: [DONE]")
             await reader.readuntil(b"0\r\n\r\n")
 
-    async def _half_a_request(self) -> None:
+    async def _half_a_request(self, asked: Payloads) -> None:
         async with self._connected() as (_, writer):
-            writer.write(self._request(self._plain)[:-1_000])
+            writer.write(self._request(asked.plain)[:-1_000])
             await writer.drain()
             await asyncio.sleep(0.01)
 
-    async def _no_answer(self) -> None:
+    async def _no_answer(self, asked: Payloads) -> None:
         async with self._connected() as (_, writer):
-            writer.write(self._request(self._plain))
+            writer.write(self._request(asked.plain))
             await writer.drain()
 
-    async def _head_only(self) -> None:
+    async def _head_only(self, asked: Payloads) -> None:
         async with self._connected() as (reader, writer):
-            writer.write(self._request(self._stream))
+            writer.write(self._request(asked.stream))
             await reader.readuntil(b"\r\n\r\n")
 
-    async def _half_a_stream(self) -> None:
+    async def _half_a_stream(self, asked: Payloads) -> None:
         async with self._connected() as (reader, writer):
-            writer.write(self._request(self._stream))
+            writer.write(self._request(asked.stream))
             for _ in range(_EVENTS // 2):
                 await reader.readuntil(b"\n\n")
 
-    async def _deaf(self) -> None:
+    async def _deaf(self, asked: Payloads) -> None:
         async with self._connected() as (_, writer):
-            writer.write(self._request(self._stream))
+            writer.write(self._request(asked.stream))
             await writer.drain()
             await asyncio.sleep(0.05)
 
@@ -178,7 +195,7 @@ def growth(readings: Sequence[Reading], part: str) -> float:
 
 async def soak(*, minutes: float, rate: float, every: float) -> bool:
     """Runs it; whether memory was flat and every client that listened was answered."""
-    gateway = Headgate(cache=_CACHE)
+    gateway = Headgate(cache=_CACHE, several=True)
     with tempfile.TemporaryDirectory(prefix="hg-soak-") as name:
         folder = Path(name)
         provider, url = await spawn_provider(folder)

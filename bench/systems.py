@@ -103,19 +103,25 @@ class Noop(Envoy):
 class Headgate:
     """`headgate up`: Envoy with one thread, one worker, the control process."""
 
-    def __init__(self, name: str = "headgate", *, features: bool = True, keys: int = 10, routes: int = 100, cache: int = _CACHE) -> None:
-        """`features`: callers' keys, header rules and the cache, beside routing and metering. `cache`: its bytes."""
+    def __init__(
+        self, name: str = "headgate", *, features: bool = True, keys: int = 10, routes: int = 100, cache: int = _CACHE,
+        several: bool = False,
+    ) -> None:  # fmt: skip
+        """`features`: callers' keys, header rules and the cache, beside routing and metering. `cache`, `several`: see `document`."""
         self.name = name
         self._features = features
         self._keys = keys
         self._routes = routes
         self._cache = cache
+        self._several = several
         self._process: Process | None = None
 
     async def start(self, provider: str, folder: Path) -> Target:
         """See `System`."""
         port = free_port()
-        config = document(provider, port, free_port(), routes=self._routes, features=self._features, cache=self._cache)
+        config = document(
+            provider, port, free_port(), routes=self._routes, features=self._features, cache=self._cache, several=self._several
+        )
         (folder / "gateway.yaml").write_text(json.dumps(config))
         headers = {}
         if self._features:
