@@ -137,7 +137,7 @@ def test_frames_that_say_nothing(flood: bytes) -> None:
     peer.begin()
     peer.send(number(WINDOW_UPDATE, 5, 0))
     for _ in range(99_000):
-        peer.connection._chatter.spend(peer.now)
+        peer.connection._patience._chatter.spend(peer.now)
     with memory(300_000):
         # Some window updates more: what we say may be the reason for them.
         assert peer.until_goodbye(flood, 1_050) >= 900

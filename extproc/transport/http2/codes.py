@@ -56,6 +56,7 @@ HEAD = struct.Struct(">BHBBI")
 NUMBER = struct.Struct(">I")
 SETTING = struct.Struct(">HI")
 _GOAWAY = struct.Struct(">II")
+_PRIORITY_SIZE = 5
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
@@ -116,7 +117,7 @@ class Form(NamedTuple):
 FORMS = {
     DATA: Form("DATA", of_stream=True),
     HEADERS: Form("HEADERS", of_stream=True),
-    PRIORITY: Form("PRIORITY", of_stream=True, least=5, most=5),
+    PRIORITY: Form("PRIORITY", of_stream=True, least=_PRIORITY_SIZE, most=_PRIORITY_SIZE),
     RST_STREAM: Form("RST_STREAM", of_stream=True, least=4, most=4),
     SETTINGS: Form("SETTINGS", of_stream=False),
     PUSH_PROMISE: Form("PUSH_PROMISE", of_stream=True),
@@ -137,6 +138,41 @@ def check(kind: int, stream: int, size: int) -> None:
             # Section 6.3: of no other type is this the stream's affair.
             raise Reset(stream, Code.FRAME_SIZE_ERROR)
         raise Broken(Code.FRAME_SIZE_ERROR, f"{name} of {size} bytes")
+
+
+def settled(payload: bytes) -> dict[int, int]:
+    """What a SETTINGS frame says; of several values for the same the last counts (RFC 9113, section 6.5.3). Raises `Broken`."""
+    if len(payload) % SETTING.size:
+        raise Broken(Code.FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes")
+    values = {}
+    for name, value in SETTING.iter_unpack(payload):
+        match name:
+            case Setting.ENABLE_PUSH if value > 1:
+                raise Broken(Code.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1")
+            case Setting.INITIAL_WINDOW_SIZE if value > LARGEST_WINDOW:
+                raise Broken(Code.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is too large")
+            case Setting.MAX_FRAME_SIZE if not SMALLEST_FRAME_LIMIT <= value <= LARGEST_FRAME_LIMIT:
+                raise Broken(Code.PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of its range")
+        values[name] = value
+    return values
+
+
+def fragment(flags: int, number: int, payload: bytes) -> bytes:
+    """What a HEADERS frame has of a header block, without padding and priority. Raises `Broken`."""
+    if flags & PADDED:
+        payload = unpadded(payload)
+    if not flags & PRIORITISED:
+        return payload
+    if len(payload) < _PRIORITY_SIZE:
+        raise Broken(Code.FRAME_SIZE_ERROR, "no room for a priority")
+    check_priority(number, payload)
+    return payload[_PRIORITY_SIZE:]
+
+
+def check_priority(number: int, payload: bytes) -> None:
+    """RFC 7540, section 5.3.1: nothing depends on itself. Raises `Broken`: the stream may not have begun, and then it cannot be reset."""
+    if NUMBER.unpack_from(payload)[0] & LARGEST_ID == number:
+        raise Broken(Code.PROTOCOL_ERROR, f"stream {number} depends on itself")
 
 
 def unpadded(payload: bytes) -> bytes:

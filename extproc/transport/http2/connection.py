@@ -26,18 +26,15 @@ from extproc.transport.http2.codes import (
     GOAWAY,
     HEAD,
     HEADERS,
-    LARGEST_FRAME_LIMIT,
     LARGEST_ID,
     LARGEST_WINDOW,
     NUMBER,
     PADDED,
     PING,
     PREFACE,
-    PRIORITISED,
     PRIORITY,
     PUSH_PROMISE,
     RST_STREAM,
-    SETTING,
     SETTINGS,
     SMALLEST_FRAME_LIMIT,
     WINDOW_UPDATE,
@@ -46,8 +43,9 @@ from extproc.transport.http2.codes import (
     Reset,
     Setting,
 )
-from extproc.transport.http2.limits import Budget, Limits
+from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.past import Past, Was
+from extproc.transport.http2.patience import Patience
 from extproc.transport.http2.receiver import Receiver
 from extproc.transport.http2.sender import Sender
 from extproc.transport.http2.stream import PREFIX, PREFIX_SIZE, End, Stream
@@ -77,21 +75,16 @@ class Connection:
         self._receiver = Receiver(limits, self._sender)
         self._blocks = Blocks(methods, limits)
         self._past = Past()
+        self._patience = Patience(limits)
         self._last = 0
         """The newest stream."""
         self._rest = b""
-        self._now = 0.0
         self._leaving = self._heard = False
         """We have said goodbye; the other end has heard it."""
         self._only: int | None = SETTINGS
         """The one type of frame that may come next: the settings that open a connection, or the rest of a header block."""
         self._block: tuple[int, int, list[bytes]] = (0, 0, [])
         """A header block that is not whole yet: stream, flags, pieces."""
-        # What costs the other end nothing.
-        self._pings, self._settings, self._chatter = Budget(limits.pings), Budget(limits.settings), Budget(limits.chatter)
-        self._resets, self._hang_ups = Budget(limits.resets), Budget(limits.hang_ups)
-        self._earned = 0
-        """Window updates that are free for now."""
         self._frames: dict[int, Callable[[int, int, bytes], Iterable[Event]]] = {
             DATA: self._on_data,
             HEADERS: self._on_headers,
@@ -120,7 +113,7 @@ class Connection:
         """Bytes have come. `now`: seconds of any clock that does not go back."""
         if self.closed:
             return
-        self._now = now
+        self._patience.now = now
         if self._rest:
             data, self._rest = self._rest + data, b""
         try:
@@ -211,7 +204,7 @@ class Connection:
         sender = self._sender
         out, sender.out = sender.out, []
         sender.room = sender.at_once - sender.waiting
-        self._earned += len(out)
+        self._patience.earned += len(out)
         return out
 
     def leave(self) -> None:
@@ -266,14 +259,10 @@ class Connection:
                 codes.check(kind, number, len(payload))
                 return handler(flags, number, payload)
             # Section 5.5: an extension that we do not know.
-            self._spend(self._chatter, "frames that say nothing")
+            self._patience.chatter()
         except Reset as reset:
             return self._break(reset.stream, reset.code)
         return _NOTHING
-
-    def _spend(self, budget: Budget, what: str) -> None:
-        if not budget.spend(self._now):
-            raise Broken(Code.ENHANCE_YOUR_CALM, f"too many {what}")
 
     def _stray(self, number: int) -> bool:
         """A frame for a stream that is not open (section 5.1). True: it was under way when we reset the stream, and is ignored."""
@@ -281,7 +270,7 @@ class Connection:
             return True
         match self._past.find(number):
             case Was.RESET_BY_US | Was.FORGOTTEN:
-                self._spend(self._chatter, "frames for streams that were reset")
+                self._patience.chatter("frames for streams that were reset")
                 return True
             case Was.RESET_BY_THEM:
                 raise Reset(number, Code.STREAM_CLOSED)
@@ -294,7 +283,7 @@ class Connection:
         if 0 < number <= self._last:
             return True
         if self._heard and number % 2:
-            self._spend(self._chatter, "frames for streams that are not taken")
+            self._patience.chatter("frames for streams that are not taken")
             return False
         raise Broken(Code.PROTOCOL_ERROR, f"stream {number} has not begun")
 
@@ -314,7 +303,7 @@ class Connection:
             payload = codes.unpadded(payload)
         last = bool(flags & END_STREAM)
         if not payload and not last:
-            self._spend(self._chatter, "empty frames")
+            self._patience.chatter("empty frames")
         if stream.due >= 0:
             stream.due -= len(payload)
             if stream.due < 0 or (last and stream.due):
@@ -349,16 +338,10 @@ class Connection:
     def _on_headers(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
         if number % 2 == 0:
             raise Broken(Code.PROTOCOL_ERROR, f"a stream cannot have the number {number}")
-        if flags & PADDED:
-            payload = codes.unpadded(payload)
-        if flags & PRIORITISED:
-            if len(payload) < 5:
-                raise Broken(Code.FRAME_SIZE_ERROR, "no room for a priority")
-            self._check_priority(number, payload)
-            payload = payload[5:]
+        fragment = codes.fragment(flags, number, payload)
         if flags & END_HEADERS:
-            return self._begin(number, flags, payload)
-        self._block = (number, flags, [payload])
+            return self._begin(number, flags, fragment)
+        self._block = (number, flags, [fragment])
         self._only = CONTINUATION
         return _NOTHING
 
@@ -420,14 +403,9 @@ class Connection:
 
     def _on_priority(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
         """Section 6.3; of what it says only that it may not be nonsense is left in RFC 9113."""
-        self._spend(self._chatter, "frames that say nothing")
-        self._check_priority(number, payload)
+        self._patience.chatter()
+        codes.check_priority(number, payload)
         return _NOTHING
-
-    def _check_priority(self, number: int, payload: bytes) -> None:
-        # RFC 7540, section 5.3.1: a stream error; but the stream may not have begun, and then it cannot be reset.
-        if NUMBER.unpack_from(payload)[0] & LARGEST_ID == number:
-            raise Broken(Code.PROTOCOL_ERROR, f"stream {number} depends on itself")
 
     # Streams end: sections 6.4 and 8.1.
 
@@ -435,9 +413,9 @@ class Connection:
         stream = self.streams.get(number)
         if stream is None:
             if self._begun(number):
-                self._spend(self._chatter, "frames for streams that are over")
+                self._patience.chatter("frames for streams that are over")
             return _NOTHING
-        self._spend(self._hang_ups if stream.headed else self._resets, "streams that are reset")
+        self._patience.reset(answered=stream.headed)
         return self._gone(stream, Was.RESET_BY_THEM)
 
     def _gone(self, stream: Stream, how: Was) -> Iterable[Event]:
@@ -452,7 +430,7 @@ class Connection:
             raise Broken(code, f"stream {number} has not begun")
         self._say(codes.rst_stream(number, code))
         stream = self.streams.get(number)
-        self._spend(self._hang_ups if stream is not None and stream.headed else self._resets, "streams that had to be reset")
+        self._patience.reset(answered=stream is not None and stream.headed)
         if stream is None:
             self._past.add(number, Was.RESET_BY_US)
             return _NOTHING
@@ -476,37 +454,26 @@ class Connection:
     # The connection itself: sections 6.5 to 6.9.
 
     def _on_settings(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
-        if len(payload) % SETTING.size or (flags & ACK and payload):
-            raise Broken(Code.FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes")
         if flags & ACK:
-            self._spend(self._chatter, "frames that say nothing")
+            if payload:
+                raise Broken(Code.FRAME_SIZE_ERROR, "an answer to our settings that says something")
+            self._patience.chatter()
             self._blocks.forbid_table()
             return _NOTHING
-        self._spend(self._settings, "settings")
+        self._patience.settings()
         self._only = None
-        window = self._sender.stream_window
-        for name, value in SETTING.iter_unpack(payload):
-            match name:
-                case Setting.ENABLE_PUSH if value > 1:
-                    raise Broken(Code.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1")
-                case Setting.INITIAL_WINDOW_SIZE if value > LARGEST_WINDOW:
-                    raise Broken(Code.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is too large")
-                case Setting.INITIAL_WINDOW_SIZE:
-                    window = value
-                case Setting.MAX_FRAME_SIZE if not SMALLEST_FRAME_LIMIT <= value <= LARGEST_FRAME_LIMIT:
-                    raise Broken(Code.PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of its range")
-                case Setting.MAX_FRAME_SIZE:
-                    self._sender.frame_limit = value
+        told, sender = codes.settled(payload), self._sender
+        sender.frame_limit = told.get(Setting.MAX_FRAME_SIZE, sender.frame_limit)
         # Before any DATA that the new window lets through: it counts for the other end from the answer on.
         self._say(codes.frame(SETTINGS, ACK, 0))
-        # The last value of several counts, and it concerns every stream: once is enough.
-        return self._poured(self._sender.widen_all(self.streams.values(), window)) if window != self._sender.stream_window else _NOTHING
+        window = told.get(Setting.INITIAL_WINDOW_SIZE, sender.stream_window)
+        return self._poured(sender.widen_all(self.streams.values(), window)) if window != sender.stream_window else _NOTHING
 
     def _on_push_promise(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
         raise Broken(Code.PROTOCOL_ERROR, "a client does not push")
 
     def _on_ping(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
-        self._spend(self._pings, "pings")
+        self._patience.ping()
         if not flags & ACK:
             self._say(codes.frame(PING, ACK, 0, payload))
         elif payload == _LEAVING and self._leaving and not self._heard:
@@ -518,14 +485,11 @@ class Connection:
 
     def _on_goaway(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
         """The other end leaves: it begins nothing more, which asks nothing of us."""
-        self._spend(self._chatter, "frames that say nothing")
+        self._patience.chatter()
         return _NOTHING
 
     def _on_window_update(self, flags: int, number: int, payload: bytes) -> Iterable[Event]:
-        if self._earned:
-            self._earned = min(self._earned, self._limits.earned) - 1
-        else:
-            self._spend(self._chatter, "window updates")
+        self._patience.window_update()
         more = NUMBER.unpack(payload)[0] & LARGEST_WINDOW
         if number == 0:
             if not more:

@@ -48,21 +48,3 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Window updates that are free, one for each piece that we have said: some clients answer every frame with one."""
     handshake: float = 10.0
     """Seconds until the other end has said that it speaks HTTP/2."""
-
-
-class Budget:
-    """What is left of a rate. What costs us little and the other end nothing is bounded by one."""
-
-    __slots__ = ("_balance", "_rate", "_when")
-
-    def __init__(self, rate: Rate) -> None:
-        self._rate = rate
-        self._balance = rate.at_once
-        self._when = 0.0
-
-    def spend(self, now: float) -> bool:
-        """Takes one; False if there is none left."""
-        balance = min(self._rate.at_once, self._balance + (now - self._when) * self._rate.a_second)
-        self._when = now
-        self._balance = balance - 1
-        return balance >= 1
