@@ -166,7 +166,7 @@ class Attempt:
         call = self.call
         path = self.upstream.place(call.kind, self.target.model, stream=call.stream)
         if path is None:
-            return self.upstream.path(crossing.path(call.path), DIALECTS[call.dialect].root)
+            return self.upstream.path(crossing.path(call.path), DIALECTS[call.dialect].root, self.target.model)
         query = crossing.path(call.path).partition("?")[2] if self.same else ""
         return path + ("&" if "?" in path else "?") + query if query else path
 

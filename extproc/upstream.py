@@ -1,7 +1,9 @@
 """A provider made ready: where it is, what it speaks, and the headers that it alone gets."""
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
+import msgspec
 from msgspec import Struct
 
 from extproc.config.model import HeaderEdits, Provider, Timeouts
@@ -9,7 +11,34 @@ from extproc.config.urls import provider_url
 from extproc.crossing import CREDENTIALS
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
+from extproc.dialects.quirks import NONE, Quirks
 from extproc.envoy.names import cluster_name
+
+_AUTH = {
+    "bearer": ("authorization", "Bearer "),
+    "google": ("authorization", "Bearer "),
+    "x-api-key": ("x-api-key", ""),
+    "api-key": ("api-key", ""),
+    "x-goog-api-key": ("x-goog-api-key", ""),
+    "x-portkey-api-key": ("x-portkey-api-key", ""),
+    "cf-aig-authorization": ("cf-aig-authorization", "Bearer "),
+}
+"""Header that carries a key, and what stands before it, by `Provider.auth`."""
+
+_ELSEWHERE = {
+    "/v1/completions": "completions",
+    "/v1/responses": "responses",
+    "/v1/embeddings": "embeddings",
+    "/v1/rerank": "rerank",
+    "/v1/moderations": "moderations",
+    "/v1/images/generations": "images",
+    "/v1/images/edits": "image_edits",
+    "/v1/audio/speech": "speech",
+    "/v1/audio/transcriptions": "transcriptions",
+    "/v1/messages/count_tokens": "count",
+    "/v1/models": "models",
+}
+"""Keys of `Provider.paths`, by the path that clients ask at, for what goes to providers of the client's own dialect alone."""
 
 
 class Upstream(Struct, frozen=True):
@@ -31,22 +60,33 @@ class Upstream(Struct, frozen=True):
     names: tuple[tuple[str, ...], ...]
     """Of the headers that it always gets, of those that `request` sets, and of those that it removes: what can be remembered without a
     credential."""
-
     paths: dict[tuple[str, bool], str]
     """Where it is asked for an operation, streamed or not; `{model}` stands for the model's name."""
+    elsewhere: Mapping[str, str] = {}
+    """Where it has what it has elsewhere than its dialect, by the dialect's path."""
+    quirks: Quirks = NONE
 
-    def path(self, client_path: str, root: str) -> str:
+    def path(self, client_path: str, root: str, model: str = "") -> str:
         """The provider's path for a client's: `/v1/files?x=1` becomes `/openai/v1/files?x=1`. `root`: of the client's dialect."""
+        if self.elsewhere:
+            bare, _, query = client_path.partition("?")
+            if (own := self.elsewhere.get(bare)) is not None:
+                own = _named(own, model)
+                return f"{own}{'&' if '?' in own else '?'}{query}" if query else own
         return _joined(self.prefix, client_path, root)
 
     def place(self, kind: str, model: str, *, stream: bool) -> str | None:
         """The path where it is asked for an operation; None for what is no operation of its dialect."""
         path = self.paths.get((kind, stream))
-        return path.replace("{model}", quote(model, safe="")) if path is not None and "{" in path else path
+        return None if path is None else _named(path, model)
 
     def names_model(self, kind: str) -> bool:
         """Whether the path names the model rather than the body."""
         return "{model}" in self.paths.get((kind, False), "")
+
+
+def _named(path: str, model: str) -> str:
+    return path.replace("{model}", quote(model, safe="")) if "{" in path else path
 
 
 def _joined(prefix: str, path: str, root: str) -> str:
@@ -54,21 +94,27 @@ def _joined(prefix: str, path: str, root: str) -> str:
     return prefix + (rest if rest[:1] in ("", "/", "?") else path)
 
 
-def _paths(dialect: Dialect, prefix: str) -> dict[tuple[str, bool], str]:
+def _paths(dialect: Dialect, prefix: str, own: Mapping[str, str]) -> dict[tuple[str, bool], str]:
+    """Where the operations are: at the dialect's own places, but for those in `own`."""
     places = [place for place in reversed(dialect.places) if place.kind in dialect.operations]
-    return {
+    paths = {
         (place.kind, stream): _joined(prefix, place.path, dialect.root)
         for place in places
         for stream in (False, True)
         if place.stream in (None, stream)
     }
+    paths |= {(kind, stream): own[kind] for kind in dialect.operations if kind in own for stream in (False, True)}
+    if "stream" in own:
+        paths["chat", True] = own["stream"]
+    return paths
 
 
 def compile_upstream(name: str, provider: Provider, alias: str = "") -> Upstream:
     """The provider `name`, ready for traffic. The configuration is known to be good. `alias`: its name in Envoy, if that is another."""
     dialect = DIALECTS[provider.dialect]
     url = provider_url(provider)
-    headers = tuple(pair for pair in dialect.credential(provider.key or "") if provider.key or pair[0] not in CREDENTIALS)
+    headers = _headers(dialect, provider)
+    own = {operation: url.path + path for operation, path in msgspec.structs.asdict(provider.paths).items() if path}
     edits = provider.headers.request
     return Upstream(
         name=name,
@@ -80,6 +126,20 @@ def compile_upstream(name: str, provider: Provider, alias: str = "") -> Upstream
         request=edits,
         response=provider.headers.response,
         timeouts=provider.timeouts,
-        paths=_paths(dialect, url.prefix),
         names=(tuple(name for name, _ in headers), tuple(edits.set), tuple(edits.remove)),
+        paths=_paths(dialect, url.prefix, own),
+        elsewhere={place: own[operation] for place, operation in _ELSEWHERE.items() if operation in own},
+        quirks=provider.quirks,
     )
+
+
+def _headers(dialect: Dialect, provider: Provider) -> tuple[tuple[str, str], ...]:
+    """What each request gets: the key where there is one, in the dialect's own way or in the provider's, and the dialect's version."""
+    own = dialect.credential(provider.key or "")
+    versions = tuple(pair for pair in own if pair[0] not in CREDENTIALS)
+    if not provider.key or provider.auth == "none":
+        return versions
+    if provider.auth is None:
+        return own
+    name, before = _AUTH[provider.auth]
+    return ((name, before + provider.key), *versions)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from extproc.config.model import Provider
+from extproc.config.model import Auth, Paths, Provider
 from extproc.upstream import compile_upstream
 
 
@@ -29,3 +29,59 @@ def test_credentials() -> None:
     assert headers("openai", None) == ()
     assert headers("anthropic", "k") == (("x-api-key", "k"), ("anthropic-version", "2023-06-01"))
     assert headers("anthropic", None) == (("anthropic-version", "2023-06-01"),)
+
+
+@pytest.mark.parametrize(
+    ("auth", "expected"),
+    [
+        (None, ("x-api-key", "k")),
+        ("bearer", ("authorization", "Bearer k")),
+        ("google", ("authorization", "Bearer k")),
+        ("x-api-key", ("x-api-key", "k")),
+        ("api-key", ("api-key", "k")),
+        ("x-goog-api-key", ("x-goog-api-key", "k")),
+        ("x-portkey-api-key", ("x-portkey-api-key", "k")),
+        ("cf-aig-authorization", ("cf-aig-authorization", "Bearer k")),
+        ("none", None),
+    ],
+)
+def test_a_providers_own_way_of_authentication(auth: Auth | None, expected: tuple[str, str] | None) -> None:
+    version = ("anthropic-version", "2023-06-01")
+    with_key = Provider(dialect="anthropic", base_url="demo:", key="k", auth=auth)
+    assert compile_upstream("p", with_key).headers == ((expected, version) if expected else (version,))
+    assert compile_upstream("p", Provider(dialect="anthropic", base_url="demo:", auth=auth)).headers == (version,)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "paths", "stream", "sent"),
+    [
+        ("https://h", Paths(), False, "/v1/chat/completions"),
+        ("https://h/openai", Paths(chat="/d/{model}/chat?v=1"), False, "/openai/d/gpt-5%2Fx/chat?v=1"),
+        ("https://h/openai", Paths(chat="/d/{model}/chat?v=1"), True, "/openai/d/gpt-5%2Fx/chat?v=1"),
+        ("https://h", Paths(chat="/chat/completions"), False, "/chat/completions"),
+        ("https://h/v1", Paths(chat="/a", stream="/b"), False, "/v1/a"),
+        ("https://h/v1", Paths(chat="/a", stream="/b"), True, "/v1/b"),
+        ("https://h/v1", Paths(stream="/b"), False, "/v1/chat/completions"),
+        ("https://h/v1", Paths(responses="/b"), False, "/v1/chat/completions"),
+    ],
+)
+def test_where_a_conversation_is_held(base_url: str, paths: Paths, stream: bool, sent: str) -> None:
+    upstream = compile_upstream("p", Provider(dialect="openai", base_url=base_url, paths=paths))
+    assert upstream.place("chat", "gpt-5/x", stream=stream) == sent
+    assert upstream.names_model("chat") == ("{model}" in (paths.chat or ""))
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ("/v1/responses", "/openai/answers"),
+        ("/v1/responses?x=2", "/openai/answers?x=2"),
+        ("/v1/responses/1", "/openai/responses/1"),
+        ("/v1/images/generations?x=2", "/openai/d/gpt-5%2Fx/images?v=1&x=2"),
+        ("/v1/files", "/openai/files"),
+    ],
+)
+def test_what_is_elsewhere(asked: str, sent: str) -> None:
+    paths = Paths(responses="/answers", images="/d/{model}/images?v=1")
+    upstream = compile_upstream("p", Provider(dialect="openai", base_url="https://h/openai", paths=paths))
+    assert upstream.path(asked, "/v1", "gpt-5/x") == sent

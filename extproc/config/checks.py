@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from extproc.config.filters import Setting
 from extproc.config.model import Config, Provider, Redis
 from extproc.config.nearest import quoted
@@ -56,12 +58,23 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
             report.error(f"{path}.key", f"the key {what}")
         if not report.referred(f"{path}.key"):
             report.warning(f"{path}.key", "the key is written here plainly; keep it out of the file with `env:NAME` or `file:PATH`")
+        if provider.auth == "none":
+            report.warning(f"{path}.key", "this has no effect: `auth: none` sends no key")
+    _check_paths(path, provider, report)
     name = provider.tls_server_name
     if name is not None:
         if not is_host_name(name):
             report.error(f"{path}.tls_server_name", f"{quoted(name)} is not the name of a host")
         if url is not None and url.scheme != "https":
             report.warning(f"{path}.tls_server_name", "this has no effect: `base_url` is not https")
+
+
+def _check_paths(path: str, provider: Provider, report: Report) -> None:
+    for operation, text in msgspec.structs.asdict(provider.paths).items() if sound(provider.paths) else ():
+        if isinstance(text, str) and {"{", "}"} & set(text.replace("{model}", "")):
+            report.error(f"{path}.paths.{operation}", "nothing but `{model}` stands in braces here")
+        elif isinstance(text, str) and {".", ".."} & set(text.partition("?")[0].split("/")):
+            report.error(f"{path}.paths.{operation}", "the path holds `.` or `..`; write it without")
 
 
 def check_redis(config: Config, filters: list[Setting], report: Report) -> None:

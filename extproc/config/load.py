@@ -1,7 +1,7 @@
 """Reads `gateway.yaml`: all of it or nothing, and every mistake at once.
 
-bytes -> nodes with places (document) -> references replaced, types checked (walk) -> what types cannot say (checks, targets)
--> without the optional providers that are absent -> msgspec, which has the last word
+bytes -> nodes with places (document) -> providers completed from the catalogue (complete) -> references replaced, types checked (walk)
+-> what types cannot say (checks, targets) -> without the optional providers that are absent -> msgspec, which has the last word
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from msgspec import Struct, inspect
 from msgspec.structs import replace
 
 from extproc.config.checks import Report, check_listeners, check_provider, check_redis
+from extproc.config.complete import complete_providers
 from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, read_document
 from extproc.config.filters import Setting, read_filters
@@ -81,7 +82,8 @@ class _Reading:
         gone: dict[str, Any] = {}
         if isinstance(root, MappingNode):
             filters = read_filters(root.get("filters"), self._walker, self.problems, self._find)
-            root, gone = self._leave_out(root.without("filters"))
+            root = complete_providers(root.without("filters"), self.references, self.problems)
+            root, gone = self._leave_out(root)
         config = self._walker.struct(root, Config, "$")
         if not isinstance(config, Config) or not (sound(config.providers) and sound(config.models)):
             return None

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from extproc.dialects.quirks import Quirks
+
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Bytes = Annotated[int, Meta(ge=1)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -35,6 +37,38 @@ HeaderName = Annotated[
 # `$` would let a last line feed pass.
 HeaderValue = Annotated[
     str, Meta(max_length=8192, pattern=r"^[\t\x20-\x7e]*(?![\s\S])", description="a header's value: printable ASCII without line breaks")
+]
+Path = Annotated[
+    str,
+    Meta(
+        max_length=512,
+        pattern=r"^/[A-Za-z0-9._~!&'()*+,;=:@%/?{}-]*$",
+        description="a path: it begins with `/`, and may hold `{model}` and a query",
+    ),
+]
+SettingValue = Annotated[
+    str,
+    Meta(
+        max_length=256,
+        pattern=r"^[A-Za-z0-9_]([A-Za-z0-9._~-]*[A-Za-z0-9_])?$",
+        description="a part of an address: letters, digits and `._~-`, the first and the last no sign",
+    ),
+]
+Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "x-portkey-api-key", "cf-aig-authorization", "google", "none"]
+Operation = Literal[
+    "chat",
+    "completions",
+    "responses",
+    "messages",
+    "embeddings",
+    "rerank",
+    "images",
+    "audio",
+    "moderations",
+    "batches",
+    "files",
+    "models",
+    "realtime",
 ]
 
 
@@ -121,15 +155,56 @@ class HeaderRules(Section, frozen=True):
     """What the caller gets."""
 
 
+class Paths(Section, frozen=True):
+    """Where operations are at a provider, if not where its dialect has them: after the path of `base_url`, as that is written."""
+
+    chat: Path | None = None
+    """A conversation."""
+    stream: Path | None = None
+    """A conversation whose answer is streamed; `chat` unless given."""
+    count: Path | None = None
+    """Counting the tokens of a conversation."""
+    completions: Path | None = None
+    """Completions of a text."""
+    responses: Path | None = None
+    """OpenAI's responses."""
+    embeddings: Path | None = None
+    """Embeddings."""
+    rerank: Path | None = None
+    """Reranking."""
+    moderations: Path | None = None
+    """Moderations."""
+    images: Path | None = None
+    """Making images."""
+    image_edits: Path | None = None
+    """Changing images."""
+    speech: Path | None = None
+    """Text to speech."""
+    transcriptions: Path | None = None
+    """Speech to text."""
+    models: Path | None = None
+    """The list of models."""
+
+
 class Provider(Section, frozen=True):
-    """Somebody who answers: a base URL, a dialect, a credential."""
+    """Somebody who answers: a base URL, a dialect, a credential; or no more than the name of an entry of the catalogue."""
 
     dialect: Literal["openai", "anthropic"]
-    """What it speaks: `openai` (chat completions) or `anthropic` (messages)."""
+    """What it speaks: `openai` (chat completions) or `anthropic` (messages). Needed where the catalogue does not say it."""
     base_url: str
-    """Scheme, host, port and path prefix, for example `https://api.openai.com/v1`. `demo:` is the built-in demo provider."""
+    """Scheme, host, port and path prefix, for example `https://api.openai.com/v1`. `demo:` is the built-in demo provider. Needed where the
+    catalogue does not say it."""
+    catalogue: str | None = None
+    """The entry of the catalogue that completes this section: `headgate providers` lists them. A section that gives neither `dialect` nor
+    `base_url` is completed by its own name, too: `groq:` alone says all about Groq. What stands in the section goes before what the
+    catalogue says, key by key."""
+    settings: dict[Name, SettingValue] = {}
+    """What the catalogue's entry leaves open, such as `region` or `resource`: `headgate providers NAME` tells."""
     key: str | None = None
-    """Its credential, best as `env:NAME` or `file:PATH`."""
+    """Its credential, best as `env:NAME` or `file:PATH`. The catalogue's is the environment variable that the entry names."""
+    auth: Auth | None = None
+    """How the key is sent: as `Authorization: Bearer` (`bearer`, and `google`, whose key is an OAuth access token), in the header of that
+    name, or not at all (`none`). As the dialect has it unless given."""
     optional: bool = False
     """True: without its key (the environment variable is not set) the provider is left out instead of being an error."""
     timeouts: Timeouts = Timeouts()
@@ -138,6 +213,14 @@ class Provider(Section, frozen=True):
     """Name to ask for and to check in its certificate; the host of `base_url` unless given."""
     headers: HeaderRules = HeaderRules()
     """Headers to change for this provider alone."""
+    paths: Paths = Paths()
+    """Where its operations are, if not where the dialect has them. `{model}` in a path is the model's name, and a query may end it."""
+    endpoints: tuple[Operation, ...] = ()
+    """What it offers, as far as is known. Empty: not known."""
+    quirks: Quirks = Quirks()
+    """Where it departs from its dialect. Looked at when a request is translated for it."""
+    prices: str | None = None
+    """Whose prices of the built-in list are its: an id of `genai-prices`. Found by `base_url` and by name unless given."""
 
 
 class Model(Section, frozen=True):

@@ -1,7 +1,7 @@
 """The JSON schema of `gateway.yaml`, made from the types that read it, so that editors complete and check what `load.py` accepts.
 
 msgspec writes the schema of the types. Added here: the documentation of each key (the docstring below it, which only the source has),
-references wherever a single value is wanted, the filters with their settings, and sections left empty.
+references wherever a single value is wanted, the filters with their settings, the catalogue's providers, and sections left empty.
 """
 
 import ast
@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from extproc.config.catalogue import catalogue
 from extproc.config.lookup import filter_names, filter_type
-from extproc.config.model import Config
+from extproc.config.model import Config, Provider
 from extproc.config.references import PATTERN
 
 SHIPPED = Path(__file__).with_name("gateway.schema.json")
@@ -27,6 +28,8 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/{name}"
 _REFERENCE = {"$ref": "#/$defs/Reference"}
 _THEIRS = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"
+_ADDRESS = ["dialect", "base_url"]
+"""What a provider's section may leave to the catalogue."""
 _SCALARS = ("string", "integer", "number", "boolean")
 
 
@@ -43,6 +46,7 @@ def config_schema(filters: Mapping[str, type[Struct]]) -> dict[str, Any]:
     names = {cls: ref["$ref"].rpartition("/")[2] for cls, ref in zip(classes, refs, strict=True)}
     for cls, name in names.items():
         definitions[name] = _section(cls, definitions[name])
+    _offer_catalogue(definitions[names[Config]]["properties"]["providers"], _REF.format(name=names[Provider]))
     entry = {name: {"$ref": _REF.format(name=names[cls])} for name, cls in filters.items()}
     definitions[names[Config]]["properties"]["filters"]["items"] = {
         "type": "object",
@@ -66,7 +70,16 @@ def config_schema(filters: Mapping[str, type[Struct]]) -> dict[str, Any]:
     }
 
 
+def _offer_catalogue(providers: dict[str, Any], ref: str) -> None:
+    """A provider of the catalogue's needs no more than its name; any other says what it is, or names the entry that does."""
+    names = {name: {"description": f"{known.title}: {known.docs}", "$ref": ref} for name, known in catalogue().items()}
+    providers["properties"] = names
+    providers["additionalProperties"] = {"$ref": ref, "anyOf": [{"required": _ADDRESS}, {"required": ["catalogue"]}]}
+
+
 def _section(cls: type[Struct], definition: dict[str, Any]) -> dict[str, Any]:
+    if cls is Provider:
+        definition = definition | {"required": [key for key in definition["required"] if key not in _ADDRESS]}
     documented = _documentation(cls)
     properties = {}
     for key, schema in definition.get("properties", {}).items():

@@ -27,6 +27,8 @@ class ProviderUrl(Struct, frozen=True):
     port: int
     prefix: str
     """Path before an endpoint's own, such as `/v1`: begins with a slash, ends without one, never empty."""
+    path: str = ""
+    """The path as it is written: begins with a slash, ends without one, empty if there is none. `Provider.paths` follow it."""
 
     @property
     def authority(self) -> str:
@@ -62,7 +64,7 @@ def parse_provider_url(text: str) -> ProviderUrl:
     path = parts.path.rstrip("/")
     if not _PATH.fullmatch(path) or "//" in path or {".", ".."} & set(path.split("/")):
         raise ValueError("the URL's path is not valid: letters, digits and `-._~` between single slashes, no `.` or `..`")
-    return ProviderUrl(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, path or "/v1")
+    return ProviderUrl(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, path or "/v1", path)
 
 
 def redis_url_fault(text: str) -> str | None:

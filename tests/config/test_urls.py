@@ -7,13 +7,13 @@ from extproc.config.urls import ProviderUrl, address_fault, is_loopback, parse_p
 @pytest.mark.parametrize(
     ("text", "expected", "authority"),
     [
-        ("https://api.openai.com/v1", ProviderUrl("https", "api.openai.com", 443, "/v1"), "api.openai.com"),
+        ("https://api.openai.com/v1", ProviderUrl("https", "api.openai.com", 443, "/v1", "/v1"), "api.openai.com"),
         ("https://api.openai.com", ProviderUrl("https", "api.openai.com", 443, "/v1"), "api.openai.com"),
         ("https://api.openai.com/", ProviderUrl("https", "api.openai.com", 443, "/v1"), "api.openai.com"),
-        ("https://H.example/openai/v1/", ProviderUrl("https", "h.example", 443, "/openai/v1"), "h.example"),
-        ("http://127.0.0.1:8000/v1", ProviderUrl("http", "127.0.0.1", 8000, "/v1"), "127.0.0.1:8000"),
-        ("http://[::1]:80/v1", ProviderUrl("http", "::1", 80, "/v1"), "[::1]"),
-        ("http://vllm_1.ns.svc:1/x", ProviderUrl("http", "vllm_1.ns.svc", 1, "/x"), "vllm_1.ns.svc:1"),
+        ("https://H.example/openai/v1/", ProviderUrl("https", "h.example", 443, "/openai/v1", "/openai/v1"), "h.example"),
+        ("http://127.0.0.1:8000/v1", ProviderUrl("http", "127.0.0.1", 8000, "/v1", "/v1"), "127.0.0.1:8000"),
+        ("http://[::1]:80/v1", ProviderUrl("http", "::1", 80, "/v1", "/v1"), "[::1]"),
+        ("http://vllm_1.ns.svc:1/x", ProviderUrl("http", "vllm_1.ns.svc", 1, "/x", "/x"), "vllm_1.ns.svc:1"),
         ("demo:", ProviderUrl("demo", "demo", 0, "/v1"), "demo"),
     ],
 )

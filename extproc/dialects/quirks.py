@@ -1,0 +1,95 @@
+"""Where a provider departs from its dialect: data that a dialect's writer looks at, so that it knows no provider by name.
+
+Everything here is about what a provider is sent. `None` leaves the decision to the model's name (`models.toml` beside the dialects).
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=0, le=10_000)]
+Field = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="a field of a request: small letters, digits and `_`")]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Choice = Literal["auto", "none", "required", "tool"]
+
+EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""All words for how much to reason, from the least to the most."""
+
+_NEUTRAL = {
+    "frequency_penalty": 0,
+    "logprobs": False,
+    "n": 1,
+    "parallel_tool_calls": True,
+    "presence_penalty": 0,
+    "service_tier": "auto",
+    "temperature": 1,
+    "tool_choice": "auto",
+    "top_p": 1,
+}
+"""What a field says that is as good as nothing: leaving it out changes no answer."""
+
+
+class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a provider wants, lacks or refuses, where that is not what its dialect says."""
+
+    refuses: tuple[Field, ...] = ()
+    """Fields of a request, at its top, that it answers with an error. They are left out, and named to the caller."""
+    rename: dict[Field, Field] = {}
+    """Fields that have another name there: the dialect's name, and the provider's."""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    """Where the most tokens of an answer stand; by the model's name unless given."""
+    stop_limit: Count | None = None
+    """How many stop sequences it takes."""
+    user_limit: Count | None = None
+    """How many characters the end user's id may have; a longer one is replaced by a digest of it."""
+    call_id_length: Count | None = None
+    """Ids of tool calls have exactly so many letters and digits."""
+    reasoning: Literal["reasoning_effort", "reasoning", "enable_thinking", "thinking", "none"] | None = None
+    """The field that asks for reasoning: `reasoning_effort` (a word), `reasoning` (an object with `effort` or `max_tokens`),
+    `enable_thinking` (true or false, with `thinking_budget` beside it), `thinking` (an object with `type`, and no measure), or `none`."""
+    efforts: tuple[Effort, ...] = EFFORTS
+    """Words for how much to reason that it knows; for any other one the nearest below is taken, or else the nearest above."""
+    structured: Literal["json_schema", "json_object", "none"] = "json_schema"
+    """The most that it promises of an answer's form. What is less than wanted becomes an instruction, and is named to the caller."""
+    strict: bool = True
+    """Takes `strict` of a tool."""
+    tool_choice: tuple[Choice, ...] = ("auto", "none", "required", "tool")
+    """What it can be told of the choice of tools; `tool` is one by its name."""
+    stream_usage: bool = True
+    """Takes `stream_options`. One that does not tells usage in streams anyway, or never."""
+    developer: bool | None = None
+    """Knows the role `developer`; elsewhere it becomes `system`. By the model's name unless given."""
+    top_k: bool = False
+    """Takes `top_k`, which OpenAI's own dialect has not."""
+
+
+NONE = Quirks()
+"""Those of a provider that does what its dialect says."""
+
+
+def finished(body: dict[str, Any], quirks: Quirks, drop: Callable[[str], None]) -> dict[str, Any]:
+    """A written request without what the provider refuses, in the provider's names; `drop` is told the name of each loss.
+
+    A field whose value asks for nothing is left out in silence.
+    """
+    for field in quirks.refuses:
+        if field in body and body.pop(field) != _NEUTRAL.get(field, ...):
+            drop(field)
+    if not quirks.rename:
+        return body
+    return {quirks.rename.get(field, field): value for field, value in body.items()}
+
+
+def nearest_effort(wanted: str, known: tuple[Effort, ...]) -> str:
+    """The word of `known` that is nearest to `wanted`: the same, the next below, else the next above; empty if there is none.
+
+    To ask for no reasoning is another matter than to ask for little: `none` becomes nothing but itself.
+    """
+    if wanted in known or wanted not in EFFORTS:
+        return wanted if wanted in known else ""
+    if wanted == "none":
+        return ""
+    at = EFFORTS.index(wanted)
+    order = (*reversed(EFFORTS[1:at]), *EFFORTS[at + 1 :])
+    return next((effort for effort in order if effort in known), "")
