@@ -1,8 +1,9 @@
 """What a request cost: own prices of the configuration first, then `genai-prices`, exact to the last digit.
 
 Which of its prices applies is found in this order; the first that identifies a provider decides:
-1. its API's URL (`base_url`), 2. the configured provider's name, if it is a provider's id there, 3. dialect `anthropic`,
-4. the model's name alone. A provider that is identified but lacks the model is not guessed at: the request is unpriced.
+1. the id that the provider's section or the catalogue gives (`prices`), 2. its API's URL (`base_url`), 3. the configured provider's name,
+if it is a provider's id there, 4. dialect `anthropic`, 5. the model's name alone. A provider that is identified but lacks the model is not
+guessed at: the request is unpriced.
 
 Unpriced is None, never zero. Zero is a price: cache hits (nothing was bought), the demo provider (`base_url: "demo:"`), models that
 a provider gives away (`...:free`), errors that used no token. `source` says which. What cannot be metered (`metered: false`) has no
@@ -134,6 +135,8 @@ class PriceBook:
 
     def _vendor(self, provider_name: str, model: str) -> "Vendor":
         provider = self._providers.get(provider_name)
+        if provider is not None and provider.prices is not None:
+            return self._list.find_provider(None, provider.prices, None)
         if provider is not None:
             for vendor in self._list.providers:
                 if re.match(vendor.api_pattern, provider.base_url):

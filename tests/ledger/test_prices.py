@@ -210,6 +210,14 @@ def test_prices_are_those_of_the_request_s_day() -> None:
     assert early > late
 
 
+def test_whose_prices_they_are_can_be_said() -> None:
+    vertex = Provider(dialect="anthropic", base_url="https://us-east5-aiplatform.googleapis.com/v1/x", prices="anthropic")
+    nobody = Provider(dialect="openai", base_url="https://api.openai.com/v1", prices="nobody")
+    book = PriceBook((), {"x": vertex, "y": nobody})
+    assert book.price(record("x", "claude-sonnet-4-5")).source == "genai-prices:anthropic/claude-sonnet-4-5"
+    assert book.price(record("y", "gpt-4o")).cost is None
+
+
 def test_own_prices_come_first_and_the_nearest_wins() -> None:
     book = PriceBook(
         (
