@@ -194,7 +194,11 @@ class Attempt:
         if call.named and type(document) is dict:
             document |= {"model": call.model, "stream": call.stream}
         question = DIALECTS[call.dialect].operations[call.kind].read_request(document)
-        translated = self.upstream.dialect.operations[call.kind].write_request(question, self.target.model)
+        upstream, model = self.upstream, self.target.model
+        if call.kind == "chat":
+            translated = upstream.dialect.write_request(question, model, upstream.quirks)
+        else:
+            translated = upstream.dialect.operations[call.kind].write_request(question, model)
         self.dropped, self.asked = list(dict.fromkeys(question.dropped)), question.asked
         if self.dropped and self.call.strict:
             names = ", ".join(self.dropped)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from extproc import Reject
 from extproc import attempt as attempt_module
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
-from extproc.config.model import HeaderEdits, HeaderRules, Provider
+from extproc.config.model import HeaderEdits, HeaderRules, Paths, Provider
 from extproc.crossing import CREDENTIALS, to_provider
+from extproc.dialects.quirks import Quirks
 from extproc.endpoints import endpoint
 from extproc.upstream import compile_upstream
 from extproc.values import Target
@@ -22,6 +23,14 @@ PROVIDERS = {
     "openai": Provider(dialect="openai", base_url="https://openai.test/v1", key="sk-openai"),
     "azure": Provider(dialect="openai", base_url="https://azure.test:8443/openai/v1", key="sk-azure"),
     "anthropic": Provider(dialect="anthropic", base_url="https://anthropic.test", key="sk-anthropic"),
+    "deployments": Provider(
+        dialect="openai",
+        base_url="https://azure.test/openai",
+        key="sk-azure",
+        auth="api-key",
+        paths=Paths(chat="/deployments/{model}/chat/completions?api-version=1"),
+        quirks=Quirks(refuses=("stop",), max_tokens_field="max_completion_tokens"),
+    ),
     "local": Provider(dialect="openai", base_url="http://local.test/v1"),
 }
 
@@ -49,6 +58,26 @@ def sent(seen: dict[str, str], body: bytes, outgoing: Outgoing) -> tuple[dict[st
 
 def encoded(value: Any) -> bytes:
     return msgspec.json.encode(value)
+
+
+def test_a_provider_s_own_path_credential_and_quirks() -> None:
+    body = encoded({"model": "gpt", "max_tokens": 9, "stop_sequences": ["a"], "messages": [{"role": "user", "content": "x"}]})
+    seen = head("/v1/messages?beta=true", x_api_key="hg-callers")
+    made = attempt("deployments", "my/gpt", seen, dialect="anthropic")
+    outgoing = made.outgoing(seen, body)
+    assert outgoing.headers[":path"] == "/openai/deployments/my%2Fgpt/chat/completions?api-version=1"
+    assert outgoing.headers["api-key"] == "sk-azure"
+    assert "x-api-key" in outgoing.remove
+    assert made.dropped == ["stop_sequences"]
+    assert msgspec.json.decode(outgoing.body or b"") == {
+        "model": "my/gpt",
+        "messages": [{"role": "user", "content": "x"}],
+        "max_completion_tokens": 9,
+    }
+    seen = head("/v1/chat/completions?x=1")
+    passed = attempt("deployments", "my/gpt", seen).outgoing(seen, b'{"model": "gpt"}')
+    assert passed.headers[":path"] == "/openai/deployments/my%2Fgpt/chat/completions?api-version=1&x=1"
+    assert passed.body is None
 
 
 def test_same_dialect_same_name() -> None:

@@ -92,7 +92,7 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.headers:
             said["headers"] = {"request": {"set": dict(self.headers)}}
         paths = {name: path for name, path in msgspec.structs.asdict(self.paths).items() if path is not None}
-        said |= {"paths": paths, "quirks": msgspec.to_builtins(self.quirks), "endpoints": list(self.endpoints)}
+        said |= {"paths": paths, "quirks": msgspec.json.decode(msgspec.json.encode(self.quirks)), "endpoints": list(self.endpoints)}
         said |= {"auth": self.auth, "prices": self.prices}
         return {key: value for key, value in said.items() if value not in (None, {}, [])}
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from extproc.dialects.framing import Framing, RawEvent
 from extproc.dialects.hub import Answer, Conversation, StreamEvent
+from extproc.dialects.quirks import NONE, Quirks
 from extproc.errors import Fault
 from extproc.usage import Usage
 
@@ -112,6 +113,9 @@ class Dialect(Operation[Conversation, Answer], Protocol):
     """A header that all of its clients send, and no others. Empty: there is none."""
     id_header: str
     """Where its clients look for a request's id, beside `x-request-id`; or empty."""
+
+    def write_request(self, question: Conversation, model: str, quirks: Quirks = NONE) -> dict[str, Any]:
+        """See `Operation`; for a provider that departs from the dialect in `quirks`."""
 
     @property
     def operations(self) -> Mapping[str, Operation[Any, Any]]:

@@ -47,9 +47,12 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """Ids of tool calls have exactly so many letters and digits."""
     reasoning: Literal["reasoning_effort", "reasoning", "enable_thinking", "thinking", "none"] | None = None
     """The field that asks for reasoning: `reasoning_effort` (a word), `reasoning` (an object with `effort` or `max_tokens`),
-    `enable_thinking` (true or false, with `thinking_budget` beside it), `thinking` (an object with `type`, and no measure), or `none`."""
-    efforts: tuple[Effort, ...] = EFFORTS
-    """Words for how much to reason that it knows; for any other one the nearest below is taken, or else the nearest above."""
+    `enable_thinking` (true or false, with `thinking_budget` beside it), `thinking` (an object with `type`, and beside it
+    `reasoning_effort` if `efforts` says which), or `none`. Unless given: `reasoning_effort`."""
+    efforts: tuple[Effort, ...] = ()
+    """Words for how much to reason that it knows; for any other one the nearest below is taken, or else the nearest above. Empty: all."""
+    reasoning_back: Field | None = None
+    """The field of an assistant's message that takes back what it reasoned before."""
     structured: Literal["json_schema", "json_object", "none"] = "json_schema"
     """The most that it promises of an answer's form. What is less than wanted becomes an instruction, and is named to the caller."""
     strict: bool = True
@@ -82,10 +85,12 @@ def finished(body: dict[str, Any], quirks: Quirks, drop: Callable[[str], None]) 
 
 
 def nearest_effort(wanted: str, known: tuple[Effort, ...]) -> str:
-    """The word of `known` that is nearest to `wanted`: the same, the next below, else the next above; empty if there is none.
+    """The word of `known` (of all words, if that is empty) that is nearest to `wanted`: the same, the next below, else the next above;
+    empty if there is none.
 
     To ask for no reasoning is another matter than to ask for little: `none` becomes nothing but itself.
     """
+    known = known or EFFORTS
     if wanted in known or wanted not in EFFORTS:
         return wanted if wanted in known else ""
     if wanted == "none":

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 DEEPEST = 64
 """Levels that are looked at; OpenAI takes 10, and recursion must end somewhere."""
 
@@ -77,3 +79,11 @@ def tightened(schema: Any, depth: int = 0) -> Any:
         before = copy.get("description")
         copy["description"] = f"{before}\n\n{words}" if type(before) is str and before else words
     return copy
+
+
+def instruction(schema: dict[str, Any] | None) -> str:
+    """What to tell a model whose provider promises no such form. None: any JSON object."""
+    if schema is None:
+        return "Answer with one JSON object and nothing else."
+    text = msgspec.json.encode(schema).decode()
+    return f"Answer with one JSON object and nothing else. It must match this JSON schema:\n{text}"

@@ -13,6 +13,7 @@ from extproc.dialects.anthropic.stream_write import StreamWriter
 from extproc.dialects.dialect import Operation, Place
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
+from extproc.dialects.quirks import NONE, Quirks
 from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from extproc.usage import Usage
@@ -46,8 +47,8 @@ class Anthropic:
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)
 
-    def write_request(self, conversation: Conversation, model: str) -> Extra:
-        return request_write.write_request(conversation, model)
+    def write_request(self, conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
+        return request_write.write_request(conversation, model, quirks)
 
     def read_answer(self, body: Extra) -> Answer:
         return answer.read_answer(body)

@@ -1,17 +1,19 @@
-"""What Claude models take and refuse, by the version in their names.
-
-https://docs.claude.com/en/docs/about-claude/models/overview and the migration guides beside it.
-"""
+"""What Claude models take and refuse, by the version in their names: the rows of `models.toml`."""
 
 import re
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
 
+import msgspec
 from msgspec import Struct
+
+_FILE = Path(__file__).with_name("models.toml")
 
 # claude-3-5-sonnet-20241022, claude-sonnet-4-5, claude-opus-4-20250514, claude-opus-5, anthropic.claude-sonnet-4-5-20250929-v1:0
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 
 _NEW = (99, 0)
-_FOREIGN = (3, 99)
 
 
 class Abilities(Struct, frozen=True):
@@ -34,27 +36,21 @@ class Abilities(Struct, frozen=True):
     """Knows effort `xhigh`."""
 
 
+@lru_cache(maxsize=1024)
 def abilities(model: str) -> Abilities:
     """The abilities of the model of that name. A Claude without a version is a new one; another's model is taken for an early one."""
     match = _VERSION.search(model)
-    version = (int(match[1]), int(match[2] or 0)) if match else _NEW if "claude" in model else _FOREIGN
-    return Abilities(
-        max_tokens=_max_tokens(version, model),
-        adaptive=version >= (4, 6),
-        thinks=version >= (3, 7),
-        sampling=version < (4, 7),
-        one_of=version >= (4, 1),
-        structured=version >= (4, 5) or (version == (4, 1) and "opus" in model),
-        prefill=version < (4, 6),
-        xhigh=version >= (4, 7),
-    )
+    foreign, rows = _table()
+    own = match is not None or "claude" in model
+    version = (int(match[1]), int(match[2] or 0)) if match else _NEW if own else tuple(foreign["from"])
+    found: dict[str, Any] = {}
+    for row in rows:
+        if version >= tuple(row["from"]) and row.get("family", "") in model:
+            found |= row
+    return msgspec.convert(found if own else found | foreign, Abilities)
 
 
-def _max_tokens(version: tuple[int, int], model: str) -> int:
-    if version == _FOREIGN:
-        return 8192
-    if version < (3, 5):
-        return 4096
-    if version < (3, 7):
-        return 8192
-    return 32000 if "opus" in model and version < (4, 5) else 64000
+@cache
+def _table() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    document = msgspec.toml.decode(_FILE.read_bytes())
+    return document["foreign"], document["versions"]

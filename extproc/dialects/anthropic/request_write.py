@@ -7,7 +7,6 @@ turn's tool calls stand together, first in the user's next message; no content i
 
 import base64
 import binascii
-from typing import Any
 
 import msgspec
 
@@ -21,7 +20,6 @@ from extproc.dialects.hub import (
     Conversation,
     Document,
     Extra,
-    Format,
     Reasoning,
     Refusal,
     Text,
@@ -32,7 +30,8 @@ from extproc.dialects.hub import (
     ToolResult,
     kind_of,
 )
-from extproc.dialects.schemas import tightened
+from extproc.dialects.quirks import NONE, Quirks, finished
+from extproc.dialects.schemas import instruction, tightened
 
 _ID = 64
 """Characters of a tool call's id. Anthropic tells no limit; ours keeps a hostile one out of logs."""
@@ -49,11 +48,13 @@ _MARKERS = 4
 """Prompt-cache markers that a request may have."""
 
 
-def write_request(conversation: Conversation, model: str) -> Extra:
-    """The request for a provider; names what it cannot say in `conversation.dropped`."""
+def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
+    """The request for a provider with these quirks; names what it cannot say in `conversation.dropped`."""
     if conversation.dialect == NAME:
-        return restore(conversation, model)
+        return finished(restore(conversation, model), quirks, conversation.drop)
     able = abilities(model)
+    if quirks.structured != "json_schema":
+        able = msgspec.structs.replace(able, structured=False)
     body: Extra = {"model": model, "max_tokens": conversation.max_tokens or able.max_tokens}
     writer = _Foreign(conversation, able)
     system, messages = writer.system(), writer.messages()
@@ -66,7 +67,7 @@ def write_request(conversation: Conversation, model: str) -> Extra:
     _sampling(conversation, body, able)
     _account(conversation, body)
     conversation.drop_extra({key: value for key, value in conversation.extra.items() if key not in _CARRIED})
-    return body
+    return finished(body, quirks, conversation.drop)
 
 
 class _Foreign:
@@ -249,17 +250,7 @@ def _format(conversation: Conversation, body: Extra, system: list[Extra], able: 
         return
     conversation.drop("response_format")
     if wanted.kind != "opaque":
-        system.append({"type": "text", "text": _instruction(wanted)})
-
-
-def _instruction(wanted: Format) -> str:
-    if wanted.schema is None:
-        return "Answer with one JSON object and nothing else."
-    return f"Answer with one JSON object and nothing else. It must match this JSON schema:\n{_json(wanted.schema)}"
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+        system.append({"type": "text", "text": instruction(wanted.schema)})
 
 
 def _thinking(conversation: Conversation, body: Extra, able: Abilities) -> None:

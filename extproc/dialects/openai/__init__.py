@@ -14,6 +14,7 @@ from extproc.dialects.openai.parts import NAME
 from extproc.dialects.openai.rerank import Reranking
 from extproc.dialects.openai.stream_read import StreamReader
 from extproc.dialects.openai.stream_write import StreamWriter
+from extproc.dialects.quirks import NONE, Quirks
 from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from extproc.usage import Usage
@@ -57,8 +58,8 @@ class OpenAI:
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)
 
-    def write_request(self, conversation: Conversation, model: str) -> Extra:
-        return request_write.write_request(conversation, model)
+    def write_request(self, conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
+        return request_write.write_request(conversation, model, quirks)
 
     def read_answer(self, body: Extra) -> Answer:
         return answer.read_answer(body)

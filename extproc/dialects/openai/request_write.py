@@ -1,12 +1,13 @@
 """A conversation as an OpenAI chat completion request.
 
-OpenAI's own models and those that merely speak its dialect differ in what they refuse; names tell them apart (`_REASONS`, `_OWN`).
-Requests that came in this dialect are written as they were: what they ask is between the client and the provider.
+OpenAI's own models and those that merely speak its dialect differ in what they refuse: models by their names (`models.toml`), providers
+by their `Quirks`. Requests that came in this dialect are written as they were, but for what the provider refuses: what they ask is between
+the client and the provider.
 """
 
 import hashlib
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
@@ -22,26 +23,17 @@ from extproc.dialects.hub import (
     Reasoning,
     Refusal,
     Text,
-    Thinking,
     Tool,
     ToolCall,
     ToolChoice,
     ToolResult,
     kind_of,
 )
+from extproc.dialects.models import Abilities, abilities
+from extproc.dialects.openai.effort import write_thinking
 from extproc.dialects.openai.parts import NAME, write_part, write_reasoning, write_tool_call
-from extproc.dialects.schemas import closed
-
-_OWN = re.compile(r"(^|[/.:])(gpt-|chatgpt-|o[1-9](-|$))")
-"""Models of OpenAI's: they take `max_completion_tokens`."""
-
-_FIXED = re.compile(r"(^|[/.:])(o[1-9](-|$)|gpt-[5-9])(?!.*-chat)")
-"""Models of OpenAI's that reason: temperature, top_p, penalties and stop sequences are refused."""
-
-_REASONS = re.compile(
-    r"(^|[/.:])(o[1-9](-|$)|gpt-[5-9]|gpt-oss|gemini-(2\.5|[3-9])|grok-(3-mini|[4-9])|qwen3|deepseek-v[3-9])", re.IGNORECASE
-)
-"""Models that take `reasoning_effort`; others answer 400 to it."""
+from extproc.dialects.quirks import NONE, Quirks, finished
+from extproc.dialects.schemas import closed, instruction
 
 _STOPS = 4
 """`stop` takes up to 4 sequences."""
@@ -53,20 +45,52 @@ _ID = 40
 """A tool call's id has at most 40 characters."""
 
 
-def write_request(conversation: Conversation, model: str) -> Extra:
-    """The request for a provider; names what it cannot say in `conversation.dropped`."""
+_PLAIN_ID = re.compile(r"[A-Za-z0-9]+")
+
+_NAMES = {"stop": "stop_sequences"}
+"""What a caller of another dialect knows a refused field as."""
+
+
+class _Taste(NamedTuple):
+    """What decides how a request is written."""
+
+    own: bool
+    """It came in this dialect."""
+    able: Abilities
+    quirks: Quirks
+
+    @property
+    def developer(self) -> bool:
+        return self.able.developer if self.quirks.developer is None else self.quirks.developer
+
+    def call_id(self, given: str) -> str:
+        """A tool call's id as the provider takes it."""
+        if self.own:
+            return given
+        length = self.quirks.call_id_length
+        if length is None:
+            return tool_id(given, _ID)
+        return given if len(given) == length and _PLAIN_ID.fullmatch(given) else _digest(given)[:length]
+
+
+def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
+    """The request for a provider with these quirks; names what it cannot say in `conversation.dropped`."""
     own = conversation.dialect == NAME
-    body: Extra = {"model": model, "messages": _messages(conversation, own)}
-    _sampling(conversation, body, not own and bool(_FIXED.search(model)))
-    _limits(conversation, body, model, own)
-    _tools(conversation, body, own)
-    _output(conversation, body, model, own)
+    able = abilities(model)
+    taste = _Taste(own, able, quirks)
+    body: Extra = {"model": model, "messages": _messages(conversation, taste)}
+    _sampling(conversation, body, taste)
+    _limits(conversation, body, taste)
+    _tools(conversation, body, taste)
+    _output(conversation, body, taste)
     if own:
-        return _restore(conversation, body)
+        return finished(_restore(conversation, body), quirks, conversation.drop)
+    if able.refuses:
+        finished(body, Quirks(refuses=able.refuses), lambda field: conversation.drop(_NAMES.get(field, field)))
     conversation.drop_extra(conversation.extra)
     if conversation.cache:
         conversation.drop("cache_control")
-    return body
+    return finished(body, quirks, lambda field: conversation.drop(_NAMES.get(field, field)))
 
 
 def _restore(conversation: Conversation, body: Extra) -> Extra:
@@ -77,13 +101,13 @@ def _restore(conversation: Conversation, body: Extra) -> Extra:
     return {**conversation.extra, **body}
 
 
-def _messages(conversation: Conversation, own: bool) -> list[Extra]:
+def _messages(conversation: Conversation, taste: _Taste) -> list[Extra]:
     messages: list[Extra] = []
     if conversation.system and conversation.system.blocks:
-        messages += _plain_message(Message(role="system", blocks=conversation.system.blocks), conversation, own)
+        messages += _plain_message(Message(role="system", blocks=conversation.system.blocks), conversation, taste)
     for message in conversation.messages:
-        written = _assistant(message, conversation, own) if message.role == "assistant" else _other(message, conversation, own)
-        if own:
+        written = _assistant(message, conversation, taste) if message.role == "assistant" else _other(message, conversation, taste)
+        if taste.own:
             written[0] = {**message.extra, **written[0]}
         elif message.extra:
             conversation.drop_extra(message.extra, "messages[].")
@@ -91,7 +115,8 @@ def _messages(conversation: Conversation, own: bool) -> list[Extra]:
     return messages
 
 
-def _assistant(message: Message, conversation: Conversation, own: bool) -> list[Extra]:
+def _assistant(message: Message, conversation: Conversation, taste: _Taste) -> list[Extra]:
+    own = taste.own
     body: Extra = {"role": "assistant"}
     texts: list[Block] = []
     calls: list[Extra] = []
@@ -102,18 +127,17 @@ def _assistant(message: Message, conversation: Conversation, own: bool) -> list[
                 if not own and block.citations:
                     conversation.drop("messages[].content[].citations")
             case ToolCall():
-                calls.append(write_tool_call(block, block.id if own else tool_id(block.id, _ID), own))
+                calls.append(write_tool_call(block, taste.call_id(block.id), own))
             case Refusal() if not block.part:
                 body["refusal"] = block.text
             case Opaque() if own and block.kind == "tool_call":
                 calls.append(block.value)
             case Refusal():
                 texts.append(block)
-            case Reasoning() if own:
-                pass
             case Reasoning():
                 # Few providers take their reasoning back, OpenAI refuses the field, and nobody takes another's.
-                conversation.drop("messages[].content[].thinking")
+                if not (own or (taste.quirks.reasoning_back and block.text)):
+                    conversation.drop("messages[].content[].thinking")
             case Opaque() if own:
                 texts.append(block)
             case Text():
@@ -130,6 +154,9 @@ def _assistant(message: Message, conversation: Conversation, own: bool) -> list[
         body["content"] = "".join(block.text for block in texts if isinstance(block, Text | Refusal))
     else:
         body["content"] = None
+    back = "".join(block.text for block in message.blocks if type(block) is Reasoning)
+    if back and taste.quirks.reasoning_back and not own:
+        body[taste.quirks.reasoning_back] = back
     if calls:
         body["tool_calls"] = calls
     return [body]
@@ -145,20 +172,21 @@ def _own_content(texts: list[Block], plain: bool) -> Extra:
     return {"content": [write_part(block, True) for block in texts]}
 
 
-def _other(message: Message, conversation: Conversation, own: bool) -> list[Extra]:
+def _other(message: Message, conversation: Conversation, taste: _Taste) -> list[Extra]:
     results = [block for block in message.blocks if type(block) is ToolResult]
     if not results:
-        return _plain_message(message, conversation, own) or []
+        return _plain_message(message, conversation, taste) or []
     rest: list[Block] = []
-    written = [_tool_result(result, rest, conversation, own) for result in results]
+    written = [_tool_result(result, rest, conversation, taste) for result in results]
     rest += [block for block in message.blocks if type(block) is not ToolResult]
     if rest:
-        written += _plain_message(Message(role="user", blocks=rest), conversation, own)
+        written += _plain_message(Message(role="user", blocks=rest), conversation, taste)
     return written
 
 
-def _tool_result(result: ToolResult, rest: list[Block], conversation: Conversation, own: bool) -> Extra:
+def _tool_result(result: ToolResult, rest: list[Block], conversation: Conversation, taste: _Taste) -> Extra:
     """A tool's message. It takes text only: pictures and files follow in the user's next message, which goes to `rest`."""
+    own = taste.own
     if not own:
         _leftover(result, conversation)
         if result.error:
@@ -166,22 +194,24 @@ def _tool_result(result: ToolResult, rest: list[Block], conversation: Conversati
     seen = [block for block in result.blocks if own or type(block) in (Text, Opaque)]
     for block in result.blocks:
         if not own and type(block) in (Image, Document, Audio):
-            rest += (Text(f"From the result of tool call {tool_id(result.id, _ID)}:"), block)
-    content = _content(Message(role="tool", blocks=seen, plain=result.plain), conversation, own)
+            rest += (Text(f"From the result of tool call {taste.call_id(result.id)}:"), block)
+    content = _content(Message(role="tool", blocks=seen, plain=result.plain), conversation, taste)
     if content is None:
         content = "The result follows in the next message." if len(seen) < len(result.blocks) else ""
-    return {"role": "tool", "tool_call_id": result.id if own else tool_id(result.id, _ID), "content": content}
+    return {"role": "tool", "tool_call_id": taste.call_id(result.id), "content": content}
 
 
-def _plain_message(message: Message, conversation: Conversation, own: bool) -> list[Extra]:
-    content = _content(message, conversation, own)
+def _plain_message(message: Message, conversation: Conversation, taste: _Taste) -> list[Extra]:
+    content = _content(message, conversation, taste)
     if content is None:
-        return [{"role": message.role}] if own else []
-    return [{"role": message.role, "content": content}]
+        return [{"role": message.role}] if taste.own else []
+    role = "system" if message.role == "developer" and not (taste.own or taste.developer) else message.role
+    return [{"role": role, "content": content}]
 
 
-def _content(message: Message, conversation: Conversation, own: bool) -> str | list[Extra] | None:
+def _content(message: Message, conversation: Conversation, taste: _Taste) -> str | list[Extra] | None:
     """A message's content; None if nothing is left of it. A single text is written as a string, which everybody reads."""
+    own = taste.own
     parts: list[Extra] = []
     for block in message.blocks:
         part = write_part(block, own)
@@ -206,52 +236,47 @@ def _leftover(block: Block, conversation: Conversation) -> None:
         conversation.drop_extra(block.extra, "messages[].content[].")
 
 
-def _sampling(conversation: Conversation, body: Extra, fixed: bool) -> None:
-    for field in ("temperature", "top_p", "presence_penalty", "frequency_penalty"):
-        value = getattr(conversation, field)
-        if value is not None and fixed:
-            if value != (0 if "penalty" in field else 1):
-                conversation.drop(field)
-        elif value is not None:
-            body[field] = value
-    for field in ("seed", "n", "logprobs", "top_logprobs"):
+def _sampling(conversation: Conversation, body: Extra, taste: _Taste) -> None:
+    for field in ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "n", "logprobs", "top_logprobs"):
         value = getattr(conversation, field)
         if value is not None:
             body[field] = value
     if conversation.stop is not None:
-        _stop(conversation, body, fixed)
+        _stop(conversation, body, taste)
     if conversation.top_k is not None:
-        if conversation.dialect == NAME:
+        if taste.own or taste.quirks.top_k:
             body["top_k"] = conversation.top_k
         else:
             conversation.drop("top_k")
 
 
-def _stop(conversation: Conversation, body: Extra, fixed: bool) -> None:
+def _stop(conversation: Conversation, body: Extra, taste: _Taste) -> None:
     stop = conversation.stop or []
-    if conversation.dialect == NAME:
+    if taste.own:
         body["stop"] = stop[0] if conversation.stop_plain else stop
         return
-    if (fixed and stop) or len(stop) > _STOPS:
+    most = _STOPS if taste.quirks.stop_limit is None else taste.quirks.stop_limit
+    if len(stop) > most:
         conversation.drop("stop_sequences")
-    if stop and not fixed:
-        body["stop"] = stop[:_STOPS]
+    if stop[:most]:
+        body["stop"] = stop[:most]
 
 
-def _limits(conversation: Conversation, body: Extra, model: str, own: bool) -> None:
+def _limits(conversation: Conversation, body: Extra, taste: _Taste) -> None:
     if conversation.max_tokens is not None:
-        field = "max_completion_tokens" if _OWN.search(model) else "max_tokens"
-        body[conversation.max_tokens_field if own else field] = conversation.max_tokens
+        field = taste.quirks.max_tokens_field or taste.able.max_tokens_field
+        body[conversation.max_tokens_field if taste.own else field] = conversation.max_tokens
 
 
-def _tools(conversation: Conversation, body: Extra, own: bool) -> None:
+def _tools(conversation: Conversation, body: Extra, taste: _Taste) -> None:
+    own = taste.own
     if conversation.tools is not None:
-        tools = [tool for tool in (_tool(tool, conversation, own) for tool in conversation.tools) if tool]
+        tools = [tool for tool in (_tool(tool, conversation, taste) for tool in conversation.tools) if tool]
         if tools or own:
             body["tools"] = tools
     has_tools = bool(body.get("tools"))
     if conversation.tool_choice and (has_tools or own):
-        choice = _tool_choice(conversation.tool_choice, own)
+        choice = _tool_choice(conversation.tool_choice, taste)
         if choice is None:
             conversation.drop("tool_choice")
         else:
@@ -260,7 +285,8 @@ def _tools(conversation: Conversation, body: Extra, own: bool) -> None:
         body["parallel_tool_calls"] = conversation.parallel_tool_calls
 
 
-def _tool(tool: Tool, conversation: Conversation, own: bool) -> Extra | None:
+def _tool(tool: Tool, conversation: Conversation, taste: _Taste) -> Extra | None:
+    own = taste.own
     if tool.opaque is not None:
         if own:
             return tool.opaque
@@ -272,9 +298,9 @@ def _tool(tool: Tool, conversation: Conversation, own: bool) -> Extra | None:
     if tool.schema is not None:
         function["parameters"] = tool.schema
     if tool.strict is not None:
-        if own or not tool.strict or closed(tool.schema):
+        if own or (taste.quirks.strict and (not tool.strict or closed(tool.schema))):
             function["strict"] = tool.strict
-        else:
+        elif tool.strict:
             conversation.drop("tools[].strict")  # OpenAI's strict mode refuses optional properties
     if own:
         return {**tool.extra, "type": "function", "function": {**tool.extra.get("function", {}), **function}}
@@ -284,34 +310,65 @@ def _tool(tool: Tool, conversation: Conversation, own: bool) -> Extra | None:
     return {"type": "function", "function": function}
 
 
-def _tool_choice(choice: ToolChoice, own: bool) -> Any:
+def _tool_choice(choice: ToolChoice, taste: _Taste) -> Any:
     if choice.raw is not None:
-        return choice.raw if own else None
+        return choice.raw if taste.own else None
+    if not taste.own and choice.mode not in taste.quirks.tool_choice:
+        return None
     return {"type": "function", "function": {"name": choice.name}} if choice.mode == "tool" else choice.mode
 
 
-def _output(conversation: Conversation, body: Extra, model: str, own: bool) -> None:
-    if conversation.format and (own or conversation.format.kind != "opaque"):
-        body["response_format"] = _format(conversation.format, own)
-    elif conversation.format:
-        conversation.drop("output_config.format")
-    if conversation.thinking:
-        _thinking(conversation.thinking, conversation, body, model, own)
+def _output(conversation: Conversation, body: Extra, taste: _Taste) -> None:
+    own = taste.own
+    if conversation.format:
+        _format(conversation.format, conversation, body, taste)
+    if conversation.thinking and own:
+        body["reasoning_effort"] = conversation.thinking.effort
+    elif conversation.thinking:
+        conversation.drop_extra(conversation.thinking.extra, "thinking.")
+        write_thinking(conversation.thinking, conversation, body, taste.able, taste.quirks)
     if conversation.user is not None:
-        body["user"] = conversation.user if own or len(conversation.user) <= _USER else _digest(conversation.user)
+        most = _USER if taste.quirks.user_limit is None else taste.quirks.user_limit
+        body["user"] = conversation.user if own or len(conversation.user) <= most else _digest(conversation.user)[:most]
     if conversation.service_tier is not None:
         body["service_tier"] = conversation.service_tier
     if conversation.metadata and not own:
         conversation.drop_extra(conversation.metadata, "metadata.")
     if conversation.stream is not None:
         body["stream"] = conversation.stream
-    if conversation.include_usage is not None:
+    if own and conversation.include_usage is not None:
         body["stream_options"] = {"include_usage": conversation.include_usage}
-    elif conversation.stream and not own:
-        body["stream_options"] = {"include_usage": True}
+    elif conversation.stream and not own and taste.quirks.stream_usage:
+        body["stream_options"] = {"include_usage": True if conversation.include_usage is None else conversation.include_usage}
 
 
-def _format(given: Format, own: bool) -> Extra:
+def _format(wanted: Format, conversation: Conversation, body: Extra, taste: _Taste) -> None:
+    """The answer's form where the provider promises it; elsewhere what it does promise, and an instruction, which is no promise and
+    therefore named.
+    """
+    most = taste.quirks.structured
+    if taste.own or wanted.kind in ("text", most) or (most == "json_schema" and wanted.kind != "opaque"):
+        body["response_format"] = _own_format(wanted, taste.own)
+        return
+    conversation.drop("output_config.format")
+    if wanted.kind == "opaque":
+        return
+    if most == "json_object":
+        body["response_format"] = {"type": "json_object"}
+    _instruct(instruction(wanted.schema), body["messages"])
+
+
+def _instruct(text: str, messages: list[Extra]) -> None:
+    """Adds to the instructions that stand first; or puts them there."""
+    if not messages or messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": text})
+    elif isinstance(messages[0]["content"], str):
+        messages[0]["content"] += f"\n\n{text}"
+    else:
+        messages[0]["content"].append({"type": "text", "text": text})
+
+
+def _own_format(given: Format, own: bool) -> Extra:
     if given.kind == "opaque":
         return given.extra
     if given.kind != "json_schema":
@@ -325,22 +382,6 @@ def _format(given: Format, own: bool) -> Extra:
     if strict is not None:
         inner["strict"] = strict
     return {"type": "json_schema", "json_schema": inner}
-
-
-def _thinking(thinking: Thinking, conversation: Conversation, body: Extra, model: str, own: bool) -> None:
-    if own:
-        body["reasoning_effort"] = thinking.effort
-        return
-    conversation.drop_extra(thinking.extra, "thinking.")
-    effort = thinking.effort
-    if not effort and thinking.budget is not None:
-        effort = "low" if thinking.budget < 4096 else "medium" if thinking.budget < 12288 else "high"
-    if not effort or thinking.mode == "disabled":
-        return  # whether to think at all is left to the model, which is its default
-    if _REASONS.search(model):
-        body["reasoning_effort"] = effort
-    else:
-        conversation.drop("thinking.budget_tokens" if thinking.budget is not None else "output_config.effort")
 
 
 def _digest(user: str) -> str:
