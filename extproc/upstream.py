@@ -28,17 +28,14 @@ _AUTH = {
 _ELSEWHERE = {
     "/v1/completions": "completions",
     "/v1/responses": "responses",
-    "/v1/embeddings": "embeddings",
-    "/v1/rerank": "rerank",
     "/v1/moderations": "moderations",
     "/v1/images/generations": "images",
     "/v1/images/edits": "image_edits",
     "/v1/audio/speech": "speech",
     "/v1/audio/transcriptions": "transcriptions",
-    "/v1/messages/count_tokens": "count",
     "/v1/models": "models",
 }
-"""Keys of `Provider.paths`, by the path that clients ask at, for what goes to providers of the client's own dialect alone."""
+"""Keys of `Provider.paths` that are no operations of dialects, by the path that clients ask at."""
 
 
 class Upstream(Struct, frozen=True):

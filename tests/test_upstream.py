@@ -71,6 +71,13 @@ def test_where_a_conversation_is_held(base_url: str, paths: Paths, stream: bool,
     assert upstream.names_model("chat") == ("{model}" in (paths.chat or ""))
 
 
+@pytest.mark.parametrize(("kind", "sent"), [("chat", "/v1/chat/completions"), ("embeddings", "/e/m"), ("rerank", "/r"), ("count", None)])
+def test_where_other_operations_are(kind: str, sent: str | None) -> None:
+    paths = Paths(embeddings="/e/{model}", rerank="/r", count="/c")
+    upstream = compile_upstream("p", Provider(dialect="openai", base_url="https://h", paths=paths))
+    assert upstream.place(kind, "m", stream=False) == sent
+
+
 @pytest.mark.parametrize(
     ("asked", "sent"),
     [

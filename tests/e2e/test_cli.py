@@ -32,6 +32,7 @@ COMMANDS = [
     "serve",
     "check",
     "compile",
+    "providers",
     "keys",
     "keys create",
     "keys import",
