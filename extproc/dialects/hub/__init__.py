@@ -4,6 +4,7 @@ Every dialect reads into these types and writes out of them, so N dialects are N
 
 - A message, a block or a tool keeps what its dialect said and the hub has no word for in `extra`, by its own name. A writer of the same
   dialect puts it back; any other names it in `dropped`.
+- What nobody else could miss (an item's id, its state) is `local` instead of `extra`: put back as well, and never named.
 - A block that only one dialect has (a server-side tool's result, say) travels whole, as `Opaque`.
 - Several choices (`n` > 1) are several `Choice`s, and stream events carry the number of theirs. A dialect without choices writes the first.
 - Tool arguments are JSON text, as the model wrote them: it may have been cut off, and is then no JSON.

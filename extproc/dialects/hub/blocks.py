@@ -42,6 +42,8 @@ class Seal(Struct):
 
 class _Block(Struct, kw_only=True):
     extra: Extra = {}
+    local: Extra = {}
+    """What means nothing outside its dialect, and nobody misses: ids, states, where items begin. Put back by its own dialect alone."""
     cache: Cache | None = None
     seal: Seal | None = None
     """A signature on what is no reasoning (Gemini signs calls and texts). Reasoning has its own."""

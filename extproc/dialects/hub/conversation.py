@@ -16,6 +16,8 @@ class Message(Struct, kw_only=True):
     plain: bool = False
     """The content was a bare string."""
     extra: Extra = {}
+    local: Extra = {}
+    """What means nothing outside its dialect, and nobody misses."""
 
 
 class Tool(Struct, kw_only=True):
@@ -107,3 +109,5 @@ class Conversation(Question, kw_only=True):
     """`auto`, `default`, `flex`, `priority`, ... (OpenAI's words)."""
     stream: bool | None = None
     include_usage: bool | None = None
+    local: Extra = {}
+    """What means nothing outside its dialect, and nobody misses."""
