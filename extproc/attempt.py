@@ -90,7 +90,7 @@ class Attempt:
         """`most`: bytes of the largest answer that is taken."""
         self.call = call
         self.target = target
-        self.upstream = upstream
+        self.upstream = upstream = upstream.speaking(call.dialect, call.kind)
         self._most = most
         self.same = upstream.dialect.name == call.dialect or call.kind not in DIALECTS[call.dialect].operations
         """The client's dialect is the provider's: nothing is translated."""

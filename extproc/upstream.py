@@ -27,7 +27,6 @@ _AUTH = {
 
 _ELSEWHERE = {
     "/v1/completions": "completions",
-    "/v1/responses": "responses",
     "/v1/moderations": "moderations",
     "/v1/images/generations": "images",
     "/v1/images/edits": "image_edits",
@@ -62,6 +61,23 @@ class Upstream(Struct, frozen=True):
     elsewhere: Mapping[str, str] = {}
     """Where it has what it has elsewhere than its dialect, by the dialect's path."""
     quirks: Quirks = NONE
+    also: dict[str, "Upstream"] = {}
+    """The same provider as it is asked in each other dialect that it speaks, by the dialect's name."""
+
+    @property
+    def dialects(self) -> tuple[Dialect, ...]:
+        """All that it speaks, the one that is used for clients of none of them first."""
+        return (self.dialect, *(other.dialect for other in self.also.values()))
+
+    def speaking(self, dialect: str, kind: str) -> "Upstream":
+        """The provider for a client of `dialect`: in the client's own words if it speaks them, or else in the first dialect that has what
+        is asked for.
+        """
+        if not self.also or dialect == self.dialect.name:
+            return self
+        if (own := self.also.get(dialect)) is not None:
+            return own
+        return next((one for one in (self, *self.also.values()) if kind in one.dialect.operations), self)
 
     def path(self, client_path: str, root: str, model: str = "") -> str:
         """The provider's path for a client's: `/v1/files?x=1` becomes `/openai/v1/files?x=1`. `root`: of the client's dialect."""
@@ -108,10 +124,16 @@ def _paths(dialect: Dialect, prefix: str, own: Mapping[str, str]) -> dict[tuple[
 
 def compile_upstream(name: str, provider: Provider, alias: str = "") -> Upstream:
     """The provider `name`, ready for traffic. The configuration is known to be good. `alias`: its name in Envoy, if that is another."""
-    dialect = DIALECTS[provider.dialect]
+    also = {other: _compile(name, provider, alias, other) for other in provider.also if other != provider.dialect}
+    return msgspec.structs.replace(_compile(name, provider, alias, provider.dialect), also=also)
+
+
+def _compile(name: str, provider: Provider, alias: str, spoken: str) -> Upstream:
+    """The provider as it is asked in one of its dialects."""
+    dialect = DIALECTS[spoken]
     url = provider_url(provider)
     headers = _headers(dialect, provider)
-    own = {operation: url.path + path for operation, path in msgspec.structs.asdict(provider.paths).items() if path}
+    own = _own_paths(url.path, provider, spoken)
     edits = provider.headers.request
     return Upstream(
         name=name,
@@ -130,13 +152,24 @@ def compile_upstream(name: str, provider: Provider, alias: str = "") -> Upstream
     )
 
 
+def _own_paths(base: str, provider: Provider, spoken: str) -> dict[str, str]:
+    """`Provider.paths`, by operation. Where a conversation is held belongs to the first dialect, and `responses` to that of its name."""
+    own = {operation: base + path for operation, path in msgspec.structs.asdict(provider.paths).items() if path}
+    if spoken != provider.dialect:
+        own = {operation: path for operation, path in own.items() if operation not in ("chat", "stream")}
+    if spoken == "responses" and "responses" in own:
+        own["chat"] = own["responses"]
+    return own
+
+
 def _headers(dialect: Dialect, provider: Provider) -> tuple[tuple[str, str], ...]:
-    """What each request gets: the key where there is one, in the dialect's own way or in the provider's, and the dialect's version."""
-    own = dialect.credential(provider.key or "")
-    versions = tuple(pair for pair in own if pair[0] not in CREDENTIALS)
+    """What each request gets: the key where there is one, in the way of the provider's first dialect or in its own; and the version of the
+    dialect that is spoken.
+    """
+    versions = tuple(pair for pair in dialect.credential("") if pair[0] not in CREDENTIALS)
     if not provider.key or provider.auth == "none":
         return versions
     if provider.auth is None:
-        return own
+        return (*(pair for pair in DIALECTS[provider.dialect].credential(provider.key) if pair[0] in CREDENTIALS), *versions)
     name, before = _AUTH[provider.auth]
     return ((name, before + provider.key), *versions)

@@ -22,10 +22,11 @@ class Route(Filter, frozen=True, kw_only=True):
 class _Route:
     def __init__(self, environment: Environment) -> None:
         self._routes = environment.routes
-        self._dialects = {name: upstream.dialect.name for name, upstream in environment.upstreams.items()}
-        self._operations = {name: frozenset(upstream.dialect.operations) for name, upstream in environment.upstreams.items()}
-        # The first provider of each dialect, for requests that name neither a model nor a provider.
-        self._first = {dialect: name for name, dialect in reversed(self._dialects.items())}
+        spoken = {name: upstream.dialects for name, upstream in environment.upstreams.items()}
+        self._dialects = {name: tuple(dialect.name for dialect in dialects) for name, dialects in spoken.items()}
+        self._operations = {name: frozenset(kind for one in dialects for kind in one.operations) for name, dialects in spoken.items()}
+        # The first provider that speaks a dialect, for requests that name neither a model nor a provider.
+        self._first = {dialect: name for name, dialects in reversed(self._dialects.items()) for dialect in dialects}
 
     async def request(self, request: Request) -> Response | None:
         match request.endpoint.kind:
@@ -55,7 +56,7 @@ class _Route:
     def _able(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
         """Those that can be asked for this at all: every provider holds conversations, but not all do the rest."""
         wanted, kind = request.endpoint.dialect, request.endpoint.kind
-        able = tuple(target for target in targets if self._dialects[target.provider] == wanted or kind in self._operations[target.provider])
+        able = tuple(target for target in targets if wanted in self._dialects[target.provider] or kind in self._operations[target.provider])
         if not able:
             path = request.path.partition("?")[0]
             why = "is not translated between dialects" if kind == "json" else f"asks for {kind}, which not every dialect has"

@@ -86,6 +86,16 @@ def test_a_first_attempt() -> None:
     assert not any("hg-callers" in value for value in headers.values())
 
 
+def test_attempts_at_providers_of_several_dialects() -> None:
+    also = {name: msgspec.structs.replace(provider, also=("responses",)) for name, provider in CONFIG.providers.items()}
+    scene = Scene(msgspec.structs.replace(CONFIG, providers=also))
+    given = gated(scene, {"model": "both", "input": "Hi"}, path="/v1/responses")
+    for number, (name, model) in enumerate((("openai", "gpt"), ("anthropic", "claude")), 1):
+        headers, body = Try(scene, given, number, f"provider_{name}").sent()
+        assert (headers[":authority"], headers[":path"]) == (f"{name}.test", "/v1/responses")
+        assert body == {"model": model, "input": "Hi"}
+
+
 def test_a_second_attempt_after_a_first_of_another_dialect() -> None:
     scene = Scene()
     given = gated(scene, x_title="app")

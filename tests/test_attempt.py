@@ -32,6 +32,8 @@ PROVIDERS = {
         quirks=Quirks(refuses=("stop",), max_tokens_field="max_completion_tokens"),
     ),
     "local": Provider(dialect="openai", base_url="http://local.test/v1"),
+    "responses": Provider(dialect="responses", base_url="https://openai.test/v1", key="sk-openai"),
+    "several": Provider(dialect="openai", also=("responses", "anthropic"), base_url="https://several.test/api/v1", key="sk-several"),
 }
 
 
@@ -113,7 +115,10 @@ def test_rename_changes_the_name_alone() -> None:
 def test_usage_is_asked_for_where_the_client_did_not(path: str, stream: bool, asked: bool, forced: bool) -> None:
     seen, body = head(path), encoded({**CHAT, "stream": stream})
     meant = endpoint("POST", path, seen)
-    made = attempt(seen=seen, kind=meant.kind, asks_usage=meant.asks_usage, stream=stream, include_usage=asked)
+    provider = "responses" if meant.dialect == "responses" else "openai"
+    made = attempt(
+        provider, "gpt", seen, dialect=meant.dialect, kind=meant.kind, asks_usage=meant.asks_usage, stream=stream, include_usage=asked
+    )
     outgoing = made.outgoing(seen, body)
     if forced:
         assert outgoing.body is not None
@@ -351,3 +356,36 @@ def test_what_is_remembered_of_heads_is_bounded_and_holds_names_alone() -> None:
     kept = repr(attempt_module._cuts)
     assert 0 < len(attempt_module._cuts) <= attempt_module._CUTS
     assert not any(value in kept for value in ("theirs", "sk-openai", "hg-callers"))
+
+
+@pytest.mark.parametrize(
+    ("client", "path", "spoken"),
+    [
+        ("openai", "/v1/chat/completions", "/api/v1/chat/completions"),
+        ("responses", "/v1/responses", "/api/v1/responses"),
+        ("anthropic", "/v1/messages", "/api/v1/messages"),
+    ],
+)
+def test_a_provider_that_speaks_the_clients_dialect_too(client: str, path: str, spoken: str) -> None:
+    seen, body = head(path, authorization="Bearer hg-callers"), b'{"model":"gpt","anything":[]}'
+    made = attempt("several", "gpt", seen, dialect=client)
+    headers, out = sent(seen, body, made.outgoing(seen, body))
+    assert (made.same, out, headers[":path"]) == (True, body, spoken)
+    # One key, sent in one way, whatever is spoken.
+    assert headers["authorization"] == "Bearer sk-several"
+    assert "x-api-key" not in headers
+    assert headers.get("anthropic-version") == ("2023-06-01" if client == "anthropic" else None)
+
+
+def test_a_provider_that_does_not_is_spoken_to_in_its_first_dialect() -> None:
+    made = attempt("anthropic", "claude", dialect="responses")
+    assert (made.same, made.upstream.dialect.name) == (False, "anthropic")
+    several = compile_upstream("several", PROVIDERS["several"])
+    assert several.speaking("cohere", "chat").dialect.name == "openai"
+    assert several.speaking("cohere", "nothing known").dialect.name == "openai"
+
+
+def test_a_path_that_nobody_reads_goes_on_by_the_clients_dialect() -> None:
+    seen = head("/v1/responses/resp_1?stream=true", "GET")
+    made = attempt("several", "", seen, dialect="responses", kind="raw")
+    assert made.outgoing(seen, b"").headers[":path"] == "/api/v1/responses/resp_1?stream=true"

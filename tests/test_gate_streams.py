@@ -21,13 +21,16 @@ from filters.meter import Meter
 from filters.route import Route
 from tests.dialects.traffic import STREAMS
 from tests.playbook import one, request_body, request_headers, response_headers
-from tests.scene import CHAT, Scene, head, run
+from tests.scene import CHAT, CONFIG, Scene, head, run
 from tests.test_answering import DONE, MESSAGE_STREAM, STREAM, USAGE_ONLY, delta, event
 
 FILTERS = (("meter", Meter()), ("route", Route()), ("cache", Cache()))
 SSE = {":status": "200", "content-type": "text/event-stream"}
-PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
-MODELS = {"openai": "gpt", "anthropic": "claude-1"}
+PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "responses": "/v1/responses"}
+MODELS = {"openai": "gpt", "anthropic": "claude-1", "responses": "gpt"}
+CLUSTERS = {"openai": "provider_openai", "anthropic": "provider_anthropic", "responses": "provider_openai"}
+BOTH = msgspec.structs.replace(CONFIG.providers["openai"], also=("responses",))
+SPOKEN = msgspec.structs.replace(CONFIG, providers={**CONFIG.providers, "openai": BOTH})
 
 
 class Seen(NamedTuple):
@@ -64,13 +67,13 @@ def begun(scene: Scene, dialect: str, *, usage: bool) -> GateSession:
     session = GateSession(scene.engine)
     one(session, request_headers(head(PATHS[dialect])))
     one(session, request_body(asked(dialect, usage=usage)))
-    one(session, response_headers(SSE, cluster=f"provider_{dialect}"))
+    one(session, response_headers(SSE, cluster=CLUSTERS[dialect]))
     return session
 
 
 def gated(dialect: str, pieces: list[bytes], *, usage: bool, end: bool) -> Seen:
     """Through the gate. `end`: else the client hangs up."""
-    scene = Scene(filters=FILTERS)
+    scene = Scene(SPOKEN, FILTERS)
     session = begun(scene, dialect, usage=usage)
     out = []
     for piece in pieces:
@@ -84,12 +87,12 @@ def gated(dialect: str, pieces: list[bytes], *, usage: bool, end: bool) -> Seen:
 
 def read_at_once(dialect: str, pieces: list[bytes], *, usage: bool, end: bool) -> Seen:
     """The same without the gate: each piece is read before it goes on."""
-    scene = Scene(filters=FILTERS)
+    scene = Scene(SPOKEN, FILTERS)
     made = scene.exchange(head(PATHS[dialect]))
     assert run(made.begin()) is None
     assert run(made.proceed(asked(dialect, usage=usage))) is None
     made.forward()
-    made.answer(SSE, local="", cluster=f"provider_{dialect}", attempts=1)
+    made.answer(SSE, local="", cluster=CLUSTERS[dialect], attempts=1)
     out = [made.feed(piece, False) for piece in pieces]
     if end:
         out.append(made.feed(b"", True))
@@ -197,7 +200,7 @@ def record_of(metadata: dict[str, Any]) -> Record:
 
 
 def test_envoy_is_told_of_usage_at_once() -> None:
-    session = begun(Scene(filters=FILTERS), "openai", usage=True)
+    session = begun(Scene(SPOKEN, FILTERS), "openai", usage=True)
     for number in range(TOGETHER // 2):
         assert one(session, piece_of(delta(f"word {number}"))).metadata == {}
     # Until the stream's own end has passed, what it told of its output is not taken for all of it.
@@ -205,7 +208,7 @@ def test_envoy_is_told_of_usage_at_once() -> None:
 
 
 def test_an_account_that_is_due_has_all_that_passed(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = begun(Scene(filters=FILTERS), "openai", usage=True)
+    session = begun(Scene(SPOKEN, FILTERS), "openai", usage=True)
     for _ in range(3):
         assert one(session, piece_of(delta("x" * 40))).metadata == {}
     monkeypatch.setattr(gate_module, "TELL_EVERY", -1.0)
@@ -233,7 +236,7 @@ class Watching(Tap):
 
 def watched(*taps: Tap) -> tuple[Scene, GateSession, Exchange]:
     """A stream that these follow."""
-    scene = Scene(filters=FILTERS)
+    scene = Scene(SPOKEN, FILTERS)
     session = GateSession(scene.engine)
     one(session, request_headers(head(PATHS["openai"])))
     one(session, request_body(asked("openai", usage=True)))

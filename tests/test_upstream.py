@@ -2,7 +2,7 @@
 
 import pytest
 
-from extproc.config.model import Auth, Paths, Provider
+from extproc.config.model import Auth, DialectName, Paths, Provider
 from extproc.upstream import compile_upstream
 
 
@@ -81,14 +81,39 @@ def test_where_other_operations_are(kind: str, sent: str | None) -> None:
 @pytest.mark.parametrize(
     ("asked", "sent"),
     [
-        ("/v1/responses", "/openai/answers"),
-        ("/v1/responses?x=2", "/openai/answers?x=2"),
-        ("/v1/responses/1", "/openai/responses/1"),
+        ("/v1/moderations", "/openai/answers"),
+        ("/v1/moderations?x=2", "/openai/answers?x=2"),
+        ("/v1/moderations/1", "/openai/moderations/1"),
         ("/v1/images/generations?x=2", "/openai/d/gpt-5%2Fx/images?v=1&x=2"),
         ("/v1/files", "/openai/files"),
     ],
 )
 def test_what_is_elsewhere(asked: str, sent: str) -> None:
-    paths = Paths(responses="/answers", images="/d/{model}/images?v=1")
+    paths = Paths(moderations="/answers", images="/d/{model}/images?v=1")
     upstream = compile_upstream("p", Provider(dialect="openai", base_url="https://h/openai", paths=paths))
     assert upstream.path(asked, "/v1", "gpt-5/x") == sent
+
+
+@pytest.mark.parametrize(
+    ("first", "also", "spoken", "sent"),
+    [
+        ("openai", "responses", "openai", "/c"),
+        ("openai", "responses", "responses", "/answers"),
+        ("responses", "openai", "responses", "/answers"),
+        ("responses", "openai", "openai", "/chat/completions"),
+        ("openai", "anthropic", "anthropic", "/messages"),
+    ],
+)
+def test_where_a_conversation_is_held_in_each_dialect(first: DialectName, also: DialectName, spoken: DialectName, sent: str) -> None:
+    paths = Paths(chat="/c", responses="/answers")
+    upstream = compile_upstream("p", Provider(dialect=first, also=(also,), base_url="https://h/v1", paths=paths))
+    assert upstream.speaking(spoken, "chat").place("chat", "m", stream=True) == f"/v1{sent}"
+    assert [dialect.name for dialect in upstream.dialects] == [first, also]
+
+
+@pytest.mark.parametrize("auth", [None, "api-key", "none"])
+def test_a_key_is_sent_in_one_way_whatever_is_spoken(auth: Auth | None) -> None:
+    provider = Provider(dialect="openai", also=("anthropic",), base_url="https://h/v1", key="k", auth=auth)
+    headers = dict(compile_upstream("p", provider).speaking("anthropic", "chat").headers)
+    keys = {None: {"authorization": "Bearer k"}, "api-key": {"api-key": "k"}, "none": {}}[auth]
+    assert headers == {**keys, "anthropic-version": "2023-06-01"}

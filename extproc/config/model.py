@@ -72,6 +72,9 @@ Operation = Literal[
 ]
 
 
+DialectName = Literal["openai", "responses", "anthropic"]
+
+
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every section of the configuration. Each repeats `frozen=True`: type checkers do not inherit it."""
 
@@ -189,8 +192,9 @@ class Paths(Section, frozen=True):
 class Provider(Section, frozen=True):
     """Somebody who answers: a base URL, a dialect, a credential; or no more than the name of an entry of the catalogue."""
 
-    dialect: Literal["openai", "anthropic"]
-    """What it speaks: `openai` (chat completions) or `anthropic` (messages). Needed where the catalogue does not say it."""
+    dialect: DialectName
+    """What it speaks: `openai` (chat completions), `responses` (OpenAI's Responses API) or `anthropic` (messages). Needed where the
+    catalogue does not say it."""
     base_url: str
     """Scheme, host, port and path prefix, for example `https://api.openai.com/v1`. `demo:` is the built-in demo provider. Needed where the
     catalogue does not say it."""
@@ -205,6 +209,9 @@ class Provider(Section, frozen=True):
     auth: Auth | None = None
     """How the key is sent: as `Authorization: Bearer` (`bearer`, and `google`, whose key is an OAuth access token), in the header of that
     name, or not at all (`none`). As the dialect has it unless given."""
+    also: tuple[DialectName, ...] = ()
+    """Other dialects that it speaks under the same `base_url`, with the same key. Clients that speak one of them get their requests
+    passed on untouched; for those that speak none, `dialect` is used. With OpenAI itself: `dialect: openai`, `also: [responses]`."""
     optional: bool = False
     """True: without its key (the environment variable is not set) the provider is left out instead of being an error."""
     timeouts: Timeouts = Timeouts()

@@ -3,5 +3,6 @@
 from extproc.dialects.anthropic import Anthropic
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.openai import OpenAI
+from extproc.dialects.responses import Responses
 
-DIALECTS: dict[str, Dialect] = {"openai": OpenAI(), "anthropic": Anthropic()}
+DIALECTS: dict[str, Dialect] = {"openai": OpenAI(), "anthropic": Anthropic(), "responses": Responses()}

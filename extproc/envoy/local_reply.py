@@ -133,7 +133,10 @@ def local_reply_config(config: Config, *, only: str = "") -> Plain:
     replies = _refusals(config.limits) + _failures()
     first = f"{only} && {_NOT_OURS}" if only else _NOT_OURS
     mappers: list[Plain] = []
-    for dialect in sorted(DIALECTS.values(), key=lambda dialect: dialect.name == FALLBACK):
+    last = DIALECTS[FALLBACK]
+    # Responses' errors are those of the fallback, which says them without asking who speaks.
+    unlike = [dialect for dialect in DIALECTS.values() if any(_body(dialect, reply) != _body(last, reply) for reply in replies)]
+    for dialect in (*unlike, last):
         condition = first if dialect.name == FALLBACK else f"{first} && {_speaks(dialect)}"
         mappers += [_mapper(f"{condition} && ({reply.when})", _body(dialect, reply)) for reply in replies]
     return {"mappers": mappers}

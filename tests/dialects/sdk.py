@@ -7,6 +7,10 @@ import httpx2
 import openai
 from anthropic.types import Message, RawMessageStreamEvent
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import TypeAdapter
+
+_EVENT: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent)
 
 QUESTION: Any = [{"role": "user", "content": "Hi"}]
 
@@ -40,3 +44,22 @@ def anthropic_stream(body: bytes) -> tuple[Message, list[RawMessageStreamEvent]]
     with client.messages.stream(model="m", messages=QUESTION, max_tokens=9) as stream:
         final = stream.get_final_message()
     return Message.model_validate(final.model_dump(exclude_unset=True, by_alias=True)), events
+
+
+def responses_answer(body: Any) -> Response:
+    return Response.model_validate(body)
+
+
+def responses_stream(body: bytes) -> tuple[Response, list[ResponseStreamEvent]]:
+    """The response at the end, and all events; the SDK's own helper, which insists on their order, has put together the same."""
+    client = openai.OpenAI(api_key="none", http_client=_serve(body, "text/event-stream"), max_retries=0)
+    events = [_EVENT.validate_python(event.to_dict()) for event in client.responses.create(model="m", input="Hi", stream=True)]
+    with client.responses.stream(model="m", input="Hi") as stream:
+        seen = list(stream)
+    last = events[-1]
+    assert last.type in ("response.completed", "response.incomplete")
+    final = responses_answer(last.response.to_dict())
+    assert len(seen) == len(events)
+    if last.type == "response.completed":
+        assert stream.get_final_response().output_text == final.output_text
+    return final, events

@@ -59,6 +59,13 @@ WORDS = st.sampled_from(
         "annotations",
         "tools",
         "schema",
+        "output",
+        "item",
+        "response",
+        "output_index",
+        "summary",
+        "encrypted_content",
+        "call_id",
     ]
 )
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -244,7 +251,8 @@ def test_nesting_without_end(name: str) -> None:
     for _ in range(900):
         schema = {"type": "object", "properties": {"a": schema}}
     tool = {"name": "f", "parameters": schema, "input_schema": schema, "strict": True}
-    body = {"model": "m", "max_tokens": 1, "messages": [], "tools": [{"type": "function", "function": tool} if name == "openai" else tool]}
+    tools = {"openai": {"type": "function", "function": tool}, "responses": {"type": "function", **tool}}
+    body = {"model": "m", "max_tokens": 1, "messages": [], "tools": [tools.get(name, tool)]}
     for target in DIALECTS.values():
         target.write_request(dialect.read_request(body), "claude-sonnet-4-5")
     with pytest.raises(Reject):

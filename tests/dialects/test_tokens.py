@@ -8,7 +8,7 @@ import pytest
 from extproc.dialects import DIALECTS
 from extproc.usage import Usage
 
-OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
+OPENAI, ANTHROPIC, RESPONSES = DIALECTS["openai"], DIALECTS["anthropic"], DIALECTS["responses"]
 
 CHAT = {"prompt_tokens": 10, "completion_tokens": 6, "total_tokens": 16}
 COUNTED: list[tuple[str, Any, Usage | None]] = [
@@ -37,6 +37,7 @@ COUNTED: list[tuple[str, Any, Usage | None]] = [
         },
         Usage(input=9, output=5, cache_read=2, reasoning=1),
     ),
+    ("images", {"input_tokens": 9, "output_tokens": 5, "total_tokens": 14}, Usage(input=9, output=5)),
     ("floats", {"prompt_tokens": 10.0, "completion_tokens": 6.0}, Usage(input=10, output=6)),
     ("empty", {}, None),
     ("wrong", {"prompt_tokens": "many"}, None),
@@ -45,7 +46,8 @@ COUNTED: list[tuple[str, Any, Usage | None]] = [
 
 @pytest.mark.parametrize(("name", "told", "usage"), COUNTED, ids=[name for name, *_ in COUNTED])
 def test_openai(name: str, told: Any, usage: Usage | None) -> None:
-    assert OPENAI.usage(json.dumps({"model": "m", "usage": told}).encode())[0] == usage
+    dialect = RESPONSES if name == "responses" else OPENAI
+    assert dialect.usage(json.dumps({"model": "m", "usage": told}).encode()) == (usage, "m" if name != "wrong" else "")
 
 
 ANTHROPIC_COUNTED: list[tuple[str, Any, Usage | None]] = [
@@ -82,7 +84,7 @@ def test_anthropic(name: str, told: Any, usage: Usage | None) -> None:
 
 
 def test_the_responses_stream() -> None:
-    watch = OPENAI.stream_usage()
+    watch = RESPONSES.stream_usage()
     response: dict[str, Any] = {"id": "r", "model": "gpt-5", "usage": None, "output": []}
     watch.feed(b"event: response.created\ndata: " + json.dumps({"type": "response.created", "response": response}).encode() + b"\n\n")
     watch.feed(b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"H\\u00e9"}\n\n')

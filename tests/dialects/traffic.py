@@ -11,9 +11,10 @@ from tests.dialects.framed import cut, raw_events
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 OTHER = {"openai": "anthropic", "anthropic": "openai"}
-MODEL = {"openai": "gpt-5", "anthropic": "claude-sonnet-4-5"}
+MODEL = {"openai": "gpt-5", "anthropic": "claude-sonnet-4-5", "responses": "gpt-5"}
 
-_PATHS = {"/chat/completions": "openai", "/v1/messages": "anthropic"}
+_PATHS = {"/chat/completions": "openai", "/v1/messages": "anthropic", "/responses": "responses"}
+_FOLDERS = ("openai", "anthropic", "openai-responses")
 
 
 class Exchange(NamedTuple):
@@ -43,7 +44,7 @@ def _read(file: Path) -> list[Exchange]:
     return exchanges
 
 
-ALL = [exchange for folder in ("openai", "anthropic") for file in sorted((RECORDINGS / folder).glob("*.json")) for exchange in _read(file)]
+ALL = [exchange for folder in _FOLDERS for file in sorted((RECORDINGS / folder).glob("*.json")) for exchange in _read(file)]
 TRANSLATED = [exchange for exchange in ALL if exchange.dialect]
 ANSWERS = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.answer is not None]
 STREAMS = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.text]

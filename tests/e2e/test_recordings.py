@@ -240,7 +240,7 @@ def test_whole_answers_with_a_second_target(
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("client", CLIENTS)
 def test_errors(sdks: Sdks, providers: dict[str, Scripted], client: str, stream: bool, models: dict[str, str]) -> None:
-    errors = [exchange for exchange in TRANSLATED if exchange.status >= 400]
+    errors = [exchange for exchange in TRANSLATED if exchange.status >= 400 and exchange.dialect in CLIENTS]
     assert errors
     for exchange in errors:
         assert exchange.status == 400

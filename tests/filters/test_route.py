@@ -75,6 +75,29 @@ def test_what_is_not_translated_goes_to_its_own_dialect_only() -> None:
     assert refused({"model": "claude-1"}, "/v1/embeddings").fault.code == "unsupported_endpoint"
 
 
+def test_a_provider_of_several_dialects_has_what_any_of_them_has() -> None:
+    also = msgspec.structs.replace(CONFIG.providers["openai"], also=("responses", "anthropic"))
+    handler = Route().open(
+        environment(msgspec.structs.replace(CONFIG, providers={"openai": also, "anthropic": CONFIG.providers["anthropic"]}))
+    )
+    for path, targets in (
+        ("/v1/embeddings", ("openai",)),
+        ("/v1/responses/input_tokens", ("openai", "anthropic")),
+        ("/v1/moderations", ("openai",)),
+        ("/v1/messages/count_tokens", ("openai", "anthropic")),
+        ("/v1/responses", ("openai", "anthropic")),
+    ):
+        made = request(head(path), {"model": "both"})
+        assert run(handler.request(made)) is None
+        assert tuple(target.provider for target in made.targets) == targets
+    # The first of those that speak the dialect, in whatever place they name it.
+    for path in ("/v1/responses/resp_1", "/v1/messages/batches", "/v1/files"):
+        made = request(head(path, "GET"), b"")
+        assert run(handler.request(made)) is None
+        assert made.targets == (Target("openai", ""),)
+    assert refused({"model": "gpt"}, "/v1/responses/input_tokens").fault.code == "unsupported_endpoint"
+
+
 def test_what_names_no_model_goes_by_dialect_or_header() -> None:
     assert routed(b"", "/v1/files", "GET").targets == (Target("openai", ""),)
     assert routed(b"", "/v1/files", "GET", anthropic_version="2023-06-01").targets == (Target("anthropic", ""),)

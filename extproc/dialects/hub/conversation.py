@@ -109,5 +109,3 @@ class Conversation(Question, kw_only=True):
     """`auto`, `default`, `flex`, `priority`, ... (OpenAI's words)."""
     stream: bool | None = None
     include_usage: bool | None = None
-    local: Extra = {}
-    """What means nothing outside its dialect, and nobody misses."""

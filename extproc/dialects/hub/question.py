@@ -17,6 +17,8 @@ class Question(Struct, kw_only=True):
     """The one that it was read from: `extra` is in its words."""
     model: str
     extra: Extra = {}
+    local: Extra = {}
+    """What means nothing outside its dialect, and nobody misses."""
     asked: Extra = {}
     """What of the request its answer has to know: it is handed to the writer of the same dialect with the answer."""
     dropped: list[str] = []

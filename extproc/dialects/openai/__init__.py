@@ -1,4 +1,4 @@
-"""OpenAI chat completions; usage also of completions, embeddings and the Responses API."""
+"""OpenAI chat completions; usage also of completions, embeddings and what else OpenAI offers beside the Responses API."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,28 +8,26 @@ import msgspec
 from extproc.dialects.dialect import Operation, Place
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
-from extproc.dialects.openai import answer, errors, request_read, request_write, watch
+from extproc.dialects.openai import answer, request_read, request_write, watch
 from extproc.dialects.openai.embeddings import Embeddings
 from extproc.dialects.openai.parts import NAME
 from extproc.dialects.openai.rerank import Reranking
 from extproc.dialects.openai.stream_read import StreamReader
 from extproc.dialects.openai.stream_write import StreamWriter
+from extproc.dialects.openai_errors import read_error, write_error
+from extproc.dialects.openai_models import describe_model, list_models
 from extproc.dialects.quirks import NONE, Quirks
 from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from extproc.usage import Usage
 
 _JSON = (
-    "/v1/responses",
     "/v1/moderations",
     "/v1/images/generations",
     "/v1/audio/speech",
 )
 
 _EMBEDDINGS, _RERANKING = Embeddings(), Reranking()
-
-# Providers tell when a model was made. We do not know, and clients insist on a value: the same for every model, and plainly no real one.
-_CREATED = 0
 
 
 class OpenAI:
@@ -80,22 +78,22 @@ class OpenAI:
         return watch.StreamUsage()
 
     def read_error(self, status: int, body: bytes) -> Fault:
-        return errors.read_error(status, body)
+        return read_error(status, body)
 
     def write_error(self, fault: Fault, request_id: str) -> Extra:
-        return errors.write_error(fault, request_id)
+        return write_error(fault, request_id)
 
     def stream_error(self, fault: Fault, request_id: str) -> bytes:
-        return b"data: " + msgspec.json.encode(errors.write_error(fault, request_id)) + b"\n\ndata: [DONE]\n\n"
+        return b"data: " + msgspec.json.encode(write_error(fault, request_id)) + b"\n\ndata: [DONE]\n\n"
 
     def is_usage_only(self, event: bytes) -> bool:
         return watch.is_usage_only(event)
 
     def list_models(self, names: Sequence[str]) -> Extra:
-        return {"object": "list", "data": [self.describe_model(name) for name in names]}
+        return list_models(names)
 
     def describe_model(self, name: str) -> Extra:
-        return {"id": name, "object": "model", "created": _CREATED, "owned_by": "headgate"}
+        return describe_model(name)
 
     def credential(self, key: str) -> tuple[tuple[str, str], ...]:
         return (("authorization", f"Bearer {key}"),)

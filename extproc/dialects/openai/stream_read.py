@@ -34,9 +34,9 @@ from extproc.dialects.hub import (
     Used,
 )
 from extproc.dialects.openai.answer import read_stop
-from extproc.dialects.openai.errors import read_object
 from extproc.dialects.openai.parts import NAME, read_annotation, read_detail, take_thought
 from extproc.dialects.openai.tokens import read_usage
+from extproc.dialects.openai_errors import read_object
 from extproc.errors import Fault
 
 _decode = msgspec.json.Decoder().decode

@@ -31,9 +31,9 @@ from extproc.dialects.hub import (
     Used,
 )
 from extproc.dialects.openai.answer import call_id, service_tier, write_stop
-from extproc.dialects.openai.errors import write_error
 from extproc.dialects.openai.parts import NAME, write_annotation, write_details
 from extproc.dialects.openai.tokens import write_usage
+from extproc.dialects.openai_errors import write_error
 from extproc.errors import Fault
 from extproc.usage import Usage
 

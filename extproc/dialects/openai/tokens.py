@@ -1,4 +1,4 @@
-"""OpenAI's ways of counting tokens: chat and legacy completions, embeddings, and the Responses API.
+"""OpenAI's ways of counting tokens: chat and legacy completions, embeddings, and images (`input_tokens`).
 
 OpenAI's totals include their parts, as ours do. Providers of the same dialect differ a little, each as its own documentation says:
 DeepSeek calls cached tokens `prompt_cache_hit_tokens`, Groq's stream keeps usage in `x_groq`, and xAI leaves reasoning out of
@@ -47,18 +47,12 @@ class _Groq(Struct):
     usage: Tokens | None = None
 
 
-class _Response(Struct):
-    usage: Tokens | None = None
-    model: str = ""
-
-
 class Carrier(Struct):
-    """Whatever may carry usage: an answer, a chunk, or an event of the Responses API."""
+    """Whatever may carry usage: an answer, or a chunk."""
 
     usage: Tokens | None = None
     model: str | None = None
     x_groq: _Groq | None = None
-    response: _Response | None = None
 
 
 _carrier = msgspec.json.Decoder(Carrier, strict=False)
@@ -71,11 +65,7 @@ def carried(body: bytes) -> tuple[Usage | None, str] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     tokens = carrier.usage or (carrier.x_groq.usage if carrier.x_groq else None)
-    model = carrier.model or ""
-    if carrier.response:
-        tokens = tokens or carrier.response.usage
-        model = model or carrier.response.model
-    return (count(tokens) if tokens else None), model
+    return (count(tokens) if tokens else None), carrier.model or ""
 
 
 def has_usage(body: bytes) -> bool:

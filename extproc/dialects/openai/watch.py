@@ -1,4 +1,4 @@
-"""Usage of what passes through untouched, in all of OpenAI's endpoints: bytes are looked at before they are parsed."""
+"""Usage of what passes through untouched, in all of OpenAI's endpoints but responses: bytes are looked at before they are parsed."""
 
 import re
 from typing import ClassVar
@@ -16,12 +16,8 @@ _MODEL = re.compile(rb'"model"[ \t]*:[ \t]*"([^"\\\r\n]{1,200})"')
 _DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 _EMPTY = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
-# Responses API: https://platform.openai.com/docs/api-reference/responses-streaming
-_TERMINAL = re.compile(rb'"type"\s*:\s*"response\.(?:completed|incomplete|failed)"')
-_WHOLE = re.compile(rb'"type"\s*:\s*"response\.[a-z_.]*(?:done|added|created|in_progress|completed|incomplete|failed)"')
-
-# Chat deltas, legacy completions (`text`), and the Responses API's `delta`.
-_texts = Texts("content", "reasoning_content", "reasoning", "refusal", "arguments", "text", "delta")
+# Chat deltas, and legacy completions (`text`).
+_texts = Texts("content", "reasoning_content", "reasoning", "refusal", "arguments", "text")
 
 
 class _Chunk(Struct):
@@ -33,12 +29,12 @@ _chunk = msgspec.json.Decoder(_Chunk, strict=False)
 
 
 def usage(body: bytes) -> tuple[Usage | None, str]:
-    """Usage and model of a whole answer: chat, completions, embeddings, responses."""
+    """Usage and model of a whole answer: chat, completions, embeddings, images."""
     return carried(body) or (None, "")
 
 
 class StreamUsage:
-    """Watches a stream of chunks, or of the Responses API's events."""
+    """Watches a stream of chunks."""
 
     __slots__ = ("finished", "model", "text", "usage")
 
@@ -58,10 +54,7 @@ class StreamUsage:
         if event.find(b"[DONE]") >= 0 and _DONE.search(event):
             self.finished = True
             return False
-        if event.find(b'"response.') >= 0 and _WHOLE.search(event):  # it repeats text that was counted as deltas
-            self.finished = self.finished or _TERMINAL.search(event) is not None
-        else:
-            self.text += _texts.count(event)
+        self.text += _texts.count(event)
         if not has_usage(event):
             return False
         told = carried(data_of(event))
@@ -73,7 +66,7 @@ class StreamUsage:
     def feed_later(self, pieces: list[bytes]) -> None:
         """See `dialect.StreamUsage`."""
         events = _texts.condense(pieces)
-        if self.model and events.find(b"[DONE]") < 0 and not (events.find(b'"response.') >= 0 and _WHOLE.search(events)):
+        if self.model and events.find(b"[DONE]") < 0:
             self.text += _texts.count(events)
             return
         for event in split(SSE, b"".join(pieces)):

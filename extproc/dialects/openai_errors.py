@@ -1,4 +1,4 @@
-"""OpenAI's errors: https://platform.openai.com/docs/guides/error-codes
+"""The errors of OpenAI's APIs, chat completions and responses alike: https://platform.openai.com/docs/guides/error-codes
 
 Written as OpenAI writes them. Read as anybody does who speaks its dialect: an object, a list of one (Gemini), a string, FastAPI's
 `detail`, or a load balancer's HTML.

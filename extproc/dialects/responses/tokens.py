@@ -1,0 +1,102 @@
+"""How the Responses API counts tokens: https://platform.openai.com/docs/api-reference/responses/object#responses-object-usage
+
+Totals include their parts, as ours do.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects.hub import Extra
+from extproc.usage import Usage
+
+
+class _In(Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _Out(Struct):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class Tokens(Struct):
+    """A `usage` object."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    input_tokens_details: _In | None = None
+    output_tokens_details: _Out | None = None
+
+
+class _Response(Struct):
+    usage: Tokens | None = None
+    model: str | None = None
+
+
+class _Carrier(Struct):
+    usage: Tokens | None = None
+    model: str | None = None
+    response: _Response | None = None
+
+
+_carrier = msgspec.json.Decoder(_Carrier, strict=False)
+
+
+def carried(body: bytes) -> tuple[Usage | None, str]:
+    """Usage and model in an answer, or in an event that holds one; (None, "") if it has none, or cannot be read."""
+    try:
+        carrier = _carrier.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, ""
+    response = carrier.response or _Response()
+    tokens = carrier.usage or response.usage
+    return (count(tokens) if tokens else None), carrier.model or response.model or ""
+
+
+def count(tokens: Tokens) -> Usage | None:
+    """Counted as we count; None if nothing was counted."""
+    if tokens.input_tokens is None and tokens.output_tokens is None:
+        return None
+    into, out = tokens.input_tokens_details or _In(), tokens.output_tokens_details or _Out()
+    given, made, reasoning = _natural(tokens.input_tokens), _natural(tokens.output_tokens), _natural(out.reasoning_tokens)
+    if reasoning and tokens.total_tokens == given + made + reasoning:
+        made += reasoning  # xAI leaves reasoning out of the output, but not out of the total
+    return Usage(
+        input=given,
+        output=made,
+        cache_read=_natural(into.cached_tokens),
+        cache_write=_natural(into.cache_write_tokens),
+        reasoning=reasoning,
+        input_audio=_natural(into.audio_tokens),
+        output_audio=_natural(out.audio_tokens),
+    )
+
+
+def _natural(value: int | None) -> int:
+    return value if value is not None and value > 0 else 0
+
+
+def read_usage(value: Any) -> Usage | None:
+    """A decoded `usage` object. One of the wrong shape counts nothing."""
+    if type(value) is not dict:
+        return None
+    try:
+        return count(msgspec.convert(value, Tokens, strict=False))
+    except msgspec.ValidationError:
+        return None
+
+
+def write_usage(usage: Usage) -> Extra:
+    """A `usage` object."""
+    return {
+        "input_tokens": usage.input,
+        "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.input + usage.output,
+    }
