@@ -67,6 +67,12 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """See `Provider.prices`."""
 
     @property
+    def also(self) -> list[str]:
+        """Other dialects that it speaks, see `Provider.also`: those whose conversations are among its endpoints."""
+        others = {"responses": "responses", "messages": "anthropic"} if self.dialect in ("openai", "anthropic") else {}
+        return [dialect for endpoint, dialect in others.items() if endpoint in self.endpoints and dialect != self.dialect]
+
+    @property
     def spoken(self) -> bool:
         """Whether requests can be brought to it: its dialect is one of ours, and so is the way of its credential."""
         return self.dialect in DIALECTS and self.auth != "aws"
@@ -93,7 +99,7 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             said["headers"] = {"request": {"set": dict(self.headers)}}
         paths = {name: path for name, path in msgspec.structs.asdict(self.paths).items() if path is not None}
         said |= {"paths": paths, "quirks": msgspec.json.decode(msgspec.json.encode(self.quirks)), "endpoints": list(self.endpoints)}
-        said |= {"auth": self.auth, "prices": self.prices}
+        said |= {"auth": self.auth, "prices": self.prices, "also": self.also}
         return {key: value for key, value in said.items() if value not in (None, {}, [])}
 
 

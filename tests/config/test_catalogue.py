@@ -94,3 +94,11 @@ def test_local_entries_are_of_this_machine() -> None:
         if known.base_url.startswith("http://"):
             host = parse_provider_url(known.base_url).host
             assert host == "localhost" or is_loopback(host)
+
+
+def test_other_dialects_of_an_entry_are_those_whose_conversations_it_offers() -> None:
+    known = catalogue()
+    assert known["openai"].section()["also"] == ["responses"]
+    assert known["vllm"].section()["also"] == ["responses", "anthropic"]
+    assert "also" not in known["anthropic"].section()
+    assert all(one.dialect not in one.also for one in known.values())
