@@ -319,6 +319,8 @@ def _rest_of_sampling(conversation: Conversation, body: Extra) -> None:
             conversation.drop(field)
     if conversation.n is not None and conversation.n != 1:
         conversation.drop("n")
+    if conversation.verbosity not in (None, "medium"):
+        conversation.drop("verbosity")
     if conversation.stop:
         stop = [sequence for sequence in conversation.stop if sequence.strip()]  # "each stop sequence must contain non-whitespace"
         if len(stop) < len(conversation.stop):

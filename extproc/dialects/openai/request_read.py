@@ -142,6 +142,7 @@ def _output(conversation: Conversation, rest: Extra) -> None:
         conversation.format = _format(given)
     if (effort := take_str(rest, "reasoning_effort")) is not None:
         conversation.thinking = Thinking(effort=effort)
+    conversation.verbosity = take_str(rest, "verbosity")
     conversation.user = take_str(rest, "user")
     conversation.service_tier = take_str(rest, "service_tier")
     conversation.stream = take_bool(rest, "stream")

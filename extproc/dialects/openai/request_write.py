@@ -47,6 +47,9 @@ _ID = 40
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9]+")
 
+_SHARED = ("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention")
+"""Fields for which the hub has no word, and which OpenAI's other API calls the same."""
+
 _NAMES = {"stop": "stop_sequences"}
 """What a caller of another dialect knows a refused field as."""
 
@@ -87,7 +90,9 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
         return finished(_restore(conversation, body), quirks, conversation.drop)
     if able.refuses:
         finished(body, Quirks(refuses=able.refuses), lambda field: conversation.drop(_NAMES.get(field, field)))
-    conversation.drop_extra(conversation.extra)
+    shared = {field: conversation.extra[field] for field in _SHARED if taste.able.developer and conversation.extra.get(field) is not None}
+    body |= shared
+    conversation.drop_extra({field: value for field, value in conversation.extra.items() if field not in shared})
     if conversation.cache:
         conversation.drop("cache_control")
     return finished(body, quirks, lambda field: conversation.drop(_NAMES.get(field, field)))
@@ -311,11 +316,24 @@ def _tool(tool: Tool, conversation: Conversation, taste: _Taste) -> Extra | None
 
 
 def _tool_choice(choice: ToolChoice, taste: _Taste) -> Any:
-    if choice.raw is not None:
+    if choice.mode == "opaque" or (taste.own and choice.raw is not None):
         return choice.raw if taste.own else None
     if not taste.own and choice.mode not in taste.quirks.tool_choice:
         return None
+    if choice.allowed is not None:
+        if not taste.able.developer:
+            return None  # only OpenAI has it
+        tools = [{"type": "function", "function": {"name": name}} for name in choice.allowed]
+        return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": tools}}
     return {"type": "function", "function": {"name": choice.name}} if choice.mode == "tool" else choice.mode
+
+
+def _verbosity(verbosity: str, conversation: Conversation, body: Extra, taste: _Taste) -> None:
+    """Of OpenAI's models, those that reason take it: https://platform.openai.com/docs/guides/latest-model#verbosity"""
+    if taste.own or (taste.able.developer and taste.able.reasons):
+        body["verbosity"] = verbosity
+    elif verbosity != "medium":
+        conversation.drop("verbosity")
 
 
 def _output(conversation: Conversation, body: Extra, taste: _Taste) -> None:
@@ -327,6 +345,8 @@ def _output(conversation: Conversation, body: Extra, taste: _Taste) -> None:
     elif conversation.thinking:
         conversation.drop_extra(conversation.thinking.extra, "thinking.")
         write_thinking(conversation.thinking, conversation, body, taste.able, taste.quirks)
+    if conversation.verbosity is not None:
+        _verbosity(conversation.verbosity, conversation, body, taste)
     if conversation.user is not None:
         most = _USER if taste.quirks.user_limit is None else taste.quirks.user_limit
         body["user"] = conversation.user if own or len(conversation.user) <= most else _digest(conversation.user)[:most]
