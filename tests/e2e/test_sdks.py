@@ -12,6 +12,7 @@ import openai
 import pytest
 from anthropic.types import Message
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response
 
 from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.gateway import Gateway, chat, message
@@ -63,6 +64,28 @@ def check_completion(answer: ChatCompletion, model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_openai_chat(o: openai.OpenAI, model: str) -> None:
     check_completion(o.chat.completions.create(**chat("Hello, wörld", model)), model)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_openai_responses(o: openai.OpenAI, model: str) -> None:
+    tools: Any = [{"type": "function", "name": name, "parameters": CITY, "strict": False} for name in ("weather", "time")]
+    answer = o.responses.create(model=model, input="Hello, wörld", instructions="Be kind.", tools=tools)
+    Response.model_validate(answer.to_dict())
+    assert '"Hello, wörld"' in answer.output_text
+    assert (answer.status, answer.model, answer.instructions, len(answer.tools)) == ("completed", model, "Be kind.", 2)
+    assert answer.usage and answer.usage.input_tokens > 0 and answer.usage.output_tokens > 0
+    # A turn with calls, streamed, and the client's next one: the items go back as they came.
+    with o.responses.stream(model=model, input=BOTH, tools=tools) as stream:
+        turn = stream.get_final_response()
+    calls = [item for item in turn.output if item.type == "function_call"]
+    assert [(call.name, json.loads(call.arguments)) for call in calls] == CALLS
+    said: Any = [{"role": "user", "content": BOTH}, *[item.to_dict() for item in turn.output]]
+    results: Any = [{"type": "function_call_output", "call_id": call.call_id, "output": f"{call.name} done"} for call in calls]
+    with o.responses.stream(model=model, input=[*said, *results], tools=tools) as stream:
+        deltas = [event.delta for event in stream if event.type == "response.output_text.delta"]
+        final = stream.get_final_response()
+    assert final.output_text == "".join(deltas) != ""
+    assert "done" in final.output_text
 
 
 def test_openai_chat_side_by_side(gateway: Gateway) -> None:
