@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose
-from extproc.dialects import DIALECTS, splice
+from extproc.dialects import DIALECTS, seals, splice
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault, Reject
 from extproc.upstream import Upstream
@@ -174,7 +174,8 @@ class Attempt:
         call = self.call
         if not self.same:
             return self._translated(body)
-        changed = body
+        # What another maker sealed must not reach this one. Its client cannot know; the dialect's writer leaves it out.
+        changed = self._translated(body) if call.kind == "chat" and seals.packed(body) else body
         try:
             if self.target.model != call.model and not self.upstream.names_model(call.kind):
                 changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))

@@ -12,6 +12,7 @@ from extproc import attempt as attempt_module
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.config.model import HeaderEdits, HeaderRules, Paths, Provider
 from extproc.crossing import CREDENTIALS, to_provider
+from extproc.dialects import seals
 from extproc.dialects.quirks import Quirks
 from extproc.endpoints import endpoint
 from extproc.upstream import compile_upstream
@@ -389,3 +390,15 @@ def test_a_path_that_nobody_reads_goes_on_by_the_clients_dialect() -> None:
     seen = head("/v1/responses/resp_1?stream=true", "GET")
     made = attempt("several", "", seen, dialect="responses", kind="raw")
     assert made.outgoing(seen, b"").headers[":path"] == "/api/v1/responses/resp_1?stream=true"
+
+
+def test_what_another_maker_sealed_is_not_passed_on_untouched() -> None:
+    sealed = seals.pack("signature:s", "anthropic-claude-v1", "openai-responses-v1")
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed}
+    said = {"role": "assistant", "content": "Hello", "phase": "final_answer"}
+    seen, body = head("/v1/responses"), encoded({"model": "gpt", "x_new": 1, "input": [thought, said]})
+    made = attempt("responses", "gpt-5", seen, dialect="responses")
+    headers, out = sent(seen, body, made.outgoing(seen, body))
+    assert msgspec.json.decode(out) == {"model": "gpt-5", "x_new": 1, "input": [said]}
+    assert headers["content-length"] == str(len(out))
+    assert (made.same, made.dropped) == (True, ["input[].reasoning"])

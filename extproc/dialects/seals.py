@@ -13,6 +13,14 @@ _PACKED = b64encode(_PREFIX).decode()
 # Nine bytes are twelve letters of base64 without a remainder, so what is packed is known by how it begins.
 
 
+_MARK = _PACKED.encode()
+
+
+def packed(body: bytes) -> bool:
+    """Whether a request holds anything packed. By chance, or in a caller's text, it may look so."""
+    return body.find(_MARK) >= 0
+
+
 def pack(value: str, origin: str, own: str) -> str:
     """`value` for a field of a dialect whose own maker is `own`."""
     if origin == own or not value:
