@@ -33,9 +33,16 @@ _RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
 
 _SERVER_ERRORS = 500
 
+_OURS = "ext_proc"
+"""Begins `response.code_details` where Envoy could not get an answer from one of our own workers."""
+
+_NO_ADDRESS = "no_address"
+"""Our word for the attempt at a provider whose name cannot be resolved."""
+
 # What an operator can do about Envoy's commonest reasons; the others speak for themselves.
 _REASONS = {
-    "no_healthy_upstream": "it has no address: its name cannot be resolved (no_healthy_upstream)",
+    _NO_ADDRESS: "its name cannot be resolved",
+    "no_healthy_upstream": "it has no address (no_healthy_upstream)",
     "cluster_not_found": "Envoy does not know it (cluster_not_found)",
     "upstream_per_try_timeout": "it did not begin to answer in time (timeouts.first_byte)",
     "upstream_per_try_idle_timeout": "it fell silent (timeouts.idle)",
@@ -100,6 +107,20 @@ def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str
 def _head(headers: tuple[tuple[str, str], ...], remove: tuple[str, ...], mode: BodyMode) -> bytes:
     """The reply to an answer's head, of which nearly always the same is changed as of the one before."""
     return reply(_RESPONSE_HEADERS, headers=dict(headers), remove=remove, response_body=mode, response_headers=mode is not BodyMode.NONE)
+
+
+def _reason(details: str) -> str:
+    """Envoy's word for why it answers itself, without what follows in braces."""
+    return _NO_ADDRESS if names.NO_ADDRESS in details else details.partition("{")[0] or "local_reply"
+
+
+def _told_of_failure(exchange: Exchange, reason: str, details: str) -> str:
+    """Who gave no answer, and why: of several targets only those that were asked."""
+    if details.startswith(_OURS):
+        return f"a worker of ours ended or failed while it was under way; the providers have nothing to do with that ({details})"
+    asked = [target.provider for target in exchange.request.targets[: max(1, exchange.attempts)]]
+    before = f" (before that: {', '.join(asked[:-1])})" if asked[1:] else ""
+    return f"no answer from {asked[-1] if asked else 'anybody'}: {_REASONS.get(reason, details)}{before}"
 
 
 class GateSession:
@@ -240,13 +261,12 @@ class GateSession:
         details = str(incoming.attribute(names.DETAILS_ATTRIBUTE) or "")
         cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
-        local = "" if details == names.VIA_UPSTREAM else details.partition("{")[0] or "local_reply"
+        local = "" if details == names.VIA_UPSTREAM else _reason(details)
         seen = incoming.headers()
         head = exchange.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end)
         self._body_mode = head.mode
         if local and exchange.call is not None and exchange.response is not None and exchange.response.status >= _SERVER_ERRORS:
-            asked = ", ".join(target.provider for target in exchange.request.targets)
-            _log.warning("request %s: no answer from %s: %s", exchange.request.record.id, asked, _REASONS.get(local, details))
+            _log.warning("request %s: %s", exchange.request.record.id, _told_of_failure(exchange, local, details))
         if exchange.relayed:
             self._take_use(exchange, incoming)
         if incoming.end and (body := exchange.fill()):

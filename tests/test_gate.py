@@ -321,6 +321,29 @@ def test_envoys_own_replies(details: str) -> None:
     assert (scene.books[0].error, scene.books[0].outcome) == (details.partition("{")[0] or "local_reply", "error")
 
 
+ABSENT = "upstream_reset_before_response_started{remote_connection_failure|immediate_connect_error:_No_such_file_or_directory|"
+ABSENT += "remote_address:/run/headgate/no-address.sock}"
+KILLED = "ext_proc_error_gRPC_error_14{upstream_connect_error}"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "details", "said"),
+    [
+        (1, "upstream_per_try_timeout", "no answer from openai: it did not begin to answer in time (timeouts.first_byte)"),
+        (2, ABSENT, "no answer from anthropic: its name cannot be resolved (before that: openai)"),
+        (0, "cluster_not_found", "no answer from openai: Envoy does not know it (cluster_not_found)"),
+        (2, KILLED, f"a worker of ours ended or failed while it was under way; the providers have nothing to do with that ({KILLED})"),
+    ],
+)
+def test_only_who_was_asked_is_blamed(attempt: int, details: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    scene, session = gate()
+    asked(session, {**CHAT, "model": "both"})
+    one(session, response_headers({**JSON, ":status": "503"}, cluster="", attempt=attempt, details=details))
+    assert [record.getMessage() for record in caplog.records] == [f"request r-1: {said}"]
+    session.close()
+    assert scene.books[0].error == ("no_address" if details == ABSENT else details.partition("{")[0])
+
+
 def told_aside(use: Use) -> dict[str, Any]:
     return {names.USE_NAMESPACE: {USE_KEY: use.encode()}}
 

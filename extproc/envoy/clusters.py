@@ -1,4 +1,10 @@
-"""Clusters: the providers, and what those of our workers have in common with them."""
+"""Clusters: the providers, and what those of our workers have in common with them.
+
+Envoy answers 503 itself, and asks nobody else, where a cluster has no host (`no_healthy_upstream`), as one whose name cannot be resolved.
+So a provider with a name is an aggregate of two clusters: its addresses, and, while there are none, a socket where nobody listens. That
+attempt fails like any other, and the next target is asked. (`STRICT_DNS` could have the second one as another priority of the same
+cluster, but would close connections with each address that a provider's name no longer has; `LOGICAL_DNS` takes one endpoint only.)
+"""
 
 import ipaddress
 from datetime import timedelta
@@ -9,6 +15,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     Cluster,
     ClusterDiscoveryType,
     ClusterDnsLookupFamily,
+    ClusterLbPolicy,
 )
 from envoy_data_plane.envoy.config.core.v3 import (
     Address,
@@ -20,6 +27,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     SocketAddress,
 )
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
+from envoy_data_plane.envoy.extensions.clusters.aggregate.v3 import ClusterConfig as Aggregate
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     CertificateValidationContext,
     CommonTlsContext,
@@ -46,13 +54,25 @@ _IDLE = timedelta(seconds=30)
 
 def provider_clusters(config: Config, places: Places, *, adapter: bool = False) -> list[Plain]:
     """The providers. `adapter`: with the adapter in each of them, where the router's own upstream filters cannot be set."""
-    return [_provider(name, provider, config, places, adapter) for name, provider in sorted(config.providers.items())]
+    found: list[Plain] = []
+    named = False
+    for name, provider in sorted(config.providers.items()):
+        cluster, url = names.cluster_name(name), provider_url(provider)
+        discovery, address = _address(url, places)
+        if discovery is ClusterDiscoveryType.STATIC:
+            found.append(_provider(cluster, provider, address, discovery, config, places, adapter))
+            continue
+        named, resolved = True, names.resolved_name(cluster)
+        # Of an aggregate's filters only its own run.
+        found += [_named(cluster, resolved, config, adapter), _provider(resolved, provider, address, discovery, config, places, False)]
+    return [*found, _no_address(config, places)] if named else found
 
 
-def _provider(name: str, provider: Provider, config: Config, places: Places, adapter: bool) -> Plain:
-    cluster, url = names.cluster_name(name), provider_url(provider)
+def _provider(
+    cluster: str, provider: Provider, address: Address, discovery: ClusterDiscoveryType, config: Config, places: Places, adapter: bool
+) -> Plain:
+    url = provider_url(provider)
     secure = url.scheme == "https"
-    discovery, address = _address(url, places)
     message = Cluster(
         name=cluster,
         type=discovery,
@@ -67,6 +87,26 @@ def _provider(name: str, provider: Provider, config: Config, places: Places, ada
     if secure:
         document["transport_socket"] = _tls(provider.tls_server_name or url.host.rstrip("."), places)
     return document
+
+
+def _named(cluster: str, resolved: str, config: Config, adapter: bool) -> Plain:
+    """A provider that has a name: the addresses that it has, or else nobody."""
+    # Retries are counted here, connections and requests at the clusters behind.
+    message = Cluster(name=cluster, lb_policy=ClusterLbPolicy.CLUSTER_PROVIDED, circuit_breakers=breakers(config))
+    members = extension("envoy.clusters.aggregate", Aggregate(clusters=[resolved, names.NO_ADDRESS_CLUSTER]))
+    document = plain(message, cluster_type=members)
+    return {**document, "typed_extension_protocol_options": {PROTOCOL: _protocol(False, adapter)}} if adapter else document
+
+
+def _no_address(config: Config, places: Places) -> Plain:
+    nobody = Address(pipe=Pipe(path=names.no_address_socket(places.run_dir)))
+    message = Cluster(
+        name=names.NO_ADDRESS_CLUSTER,
+        type=ClusterDiscoveryType.STATIC,
+        circuit_breakers=breakers(config),
+        load_assignment=endpoints(names.NO_ADDRESS_CLUSTER, [nobody]),
+    )
+    return plain(message)
 
 
 def _address(url: ProviderUrl, places: Places) -> tuple[ClusterDiscoveryType, Address]:

@@ -36,6 +36,9 @@ def _details(*prefixes: str) -> str:
     return "(" + " || ".join(f'response.code_details.startsWith("{prefix}")' for prefix in prefixes) + ")"
 
 
+_NO_ADDRESS = f'response.code_details.contains("{names.NO_ADDRESS}")'
+
+
 def _refusals(limits: Limits) -> tuple[Reply, ...]:
     """What is wrong with a request."""
     return (
@@ -94,7 +97,7 @@ def _failures() -> tuple[Reply, ...]:
             "The gateway failed while it worked on this request. Send it again; if that does not help, report the request id.",
         ),
         Reply(
-            _status(503) + " && " + _details("cluster_not_found", "no_healthy_upstream", "no_cluster"),
+            _status(503) + f" && ({_details('cluster_not_found', 'no_healthy_upstream', 'no_cluster')} || {_NO_ADDRESS})",
             500,
             "provider_unavailable",
             "The provider for this request is not there at present. Try again, or check the gateway's providers.",

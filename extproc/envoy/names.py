@@ -34,6 +34,10 @@ CLUSTER_HEADER = "x-headgate-cluster"
 
 GATE_CLUSTER = "headgate_gate"
 ADAPTER_CLUSTER = "headgate_adapter"
+NO_ADDRESS_CLUSTER = "headgate_no_address"
+"""Where an attempt ends whose provider's name cannot be resolved: nobody is there, so that it fails and the next target is asked."""
+NO_ADDRESS = "no-address.sock"
+"""The file of its socket, which never exists. `response.code_details` names it."""
 NO_TARGET_CLUSTER = "headgate_no_target"
 """Exists nowhere: where a request goes as long as the gate has named no target, so that it gets 503 and never some default provider."""
 
@@ -60,6 +64,11 @@ PROCESS = f"/{SERVICE}/Process"
 def cluster_name(provider: str) -> str:
     """The provider's cluster."""
     return f"provider_{provider}"
+
+
+def resolved_name(cluster: str) -> str:
+    """The cluster behind a provider's, with the addresses that its host's name has. No provider's own: none may hold a `~`."""
+    return f"{cluster}~dns"
 
 
 def targets(clusters: Iterable[str]) -> dict[str, Any]:
@@ -102,6 +111,11 @@ def health_socket(run_dir: str, worker: int) -> str:
 def origin_socket(run_dir: str) -> str:
     """Where the local origin serves the demo provider."""
     return f"{run_dir}/origin.sock"
+
+
+def no_address_socket(run_dir: str) -> str:
+    """Where nobody ever listens."""
+    return f"{run_dir}/{NO_ADDRESS}"
 
 
 def admin_socket(run_dir: str) -> str:

@@ -109,11 +109,17 @@ def app() -> Iterator[Scripted]:
         yield running
 
 
+def by_name(demo: Demo) -> str:
+    """Its URL, with a host that has to be resolved."""
+    return demo.url.replace("127.0.0.1", "localhost")
+
+
 def config(openai_provider: Demo, anthropic_provider: Demo) -> dict[str, Any]:
     """Every way; callers need a key."""
     providers = {
         "o": {"dialect": "openai", "base_url": f"{openai_provider.url}/v1", "key": "sk-provider-o"},
-        "a": {"dialect": "anthropic", "base_url": f"{anthropic_provider.url}/v1", "key": "sk-provider-a"},
+        # By its name: such a cluster is an aggregate, whose own filters run.
+        "a": {"dialect": "anthropic", "base_url": f"{by_name(anthropic_provider)}/v1", "key": "sk-provider-a"},
         "demo": {"dialect": "openai", "base_url": "demo:"},
     }
     models = [
@@ -239,13 +245,13 @@ def test_the_next_target_answers(
         openai_provider.reset()
         anthropic_provider.reset()
         assert "Hello" in ask(either, f"{first[0]}-then-{second[0]}", f"Hello [demo@{first}: {failure}]", stream)
-        for demo, credential in (
-            (openai_provider, ["authorization", "Bearer sk-provider-o"]),
-            (anthropic_provider, ["x-api-key", "sk-provider-a"]),
+        for demo, url, credential in (
+            (openai_provider, openai_provider.url, ["authorization", "Bearer sk-provider-o"]),
+            (anthropic_provider, by_name(anthropic_provider), ["x-api-key", "sk-provider-a"]),
         ):
             (seen,) = demo.requests()
             assert credential in seen["headers"]
-            assert ["host", demo.url.removeprefix("http://")] in seen["headers"]
+            assert ["host", url.removeprefix("http://")] in seen["headers"]
             assert KEY not in str(seen)
             assert not [name for name, _ in seen["headers"] if name.startswith(("x-envoy", "x-headgate", "x-forwarded"))]
 

@@ -17,8 +17,9 @@ def config(base_url: str = "demo:", **more: Any) -> Config:
 
 
 def cluster(base_url: str, **more: Any) -> dict[str, Any]:
-    (found,) = provider_clusters(config(base_url, **more), Places())
-    return found
+    """The one with the provider's addresses."""
+    found = {one["name"]: one for one in provider_clusters(config(base_url, **more), Places())}
+    return found.get("provider_it~dns", found["provider_it"])
 
 
 def address(found: dict[str, Any]) -> dict[str, Any]:
@@ -48,10 +49,18 @@ def subjects(found: dict[str, Any]) -> list[dict[str, Any]]:
 )
 def test_where_a_provider_is(base_url: str, kind: str, host: str, port: int) -> None:
     found = cluster(base_url)
-    assert found["name"] == "provider_it"
+    assert found["name"] == ("provider_it" if kind == "STATIC" else "provider_it~dns")
     assert found.get("type", "STATIC") == kind
     assert address(found) == {"socket_address": {"address": host, "port_value": port}}
     assert found["connect_timeout"] == "2s"
+
+
+def test_a_name_without_an_address_leads_where_nobody_is() -> None:
+    named, _, nobody = provider_clusters(config("https://api.example"), Places())
+    assert named["name"] == "provider_it"
+    assert named["cluster_type"]["typed_config"]["clusters"] == ["provider_it~dns", nobody["name"]]
+    assert address(nobody) == {"pipe": {"path": "/run/headgate/no-address.sock"}}
+    assert named["circuit_breakers"] == nobody["circuit_breakers"], "Envoy counts retries at the former, connections at the latter"
 
 
 def test_demo_is_on_a_socket() -> None:
@@ -83,9 +92,11 @@ def test_certificate_of_an_address() -> None:
     assert subjects(found) == [{"san_type": "IP_ADDRESS", "matcher": {"exact": "10.0.0.7"}}]
 
 
-def test_adapter_is_inside_the_cluster_only_when_attached() -> None:
-    (plain,) = provider_clusters(config(), Places())
-    (carrying,) = provider_clusters(config(), Places(), adapter=True)
-    assert "http_filters" not in plain["typed_extension_protocol_options"][PROTOCOL]
+@pytest.mark.parametrize("base_url", ["demo:", "https://api.example"])
+def test_adapter_is_inside_the_cluster_that_routes_name_only_when_attached(base_url: str) -> None:
+    plain = provider_clusters(config(base_url), Places())
+    assert not [one for one in plain if "http_filters" in one.get("typed_extension_protocol_options", {}).get(PROTOCOL, {})]
+    carrying, *behind = provider_clusters(config(base_url), Places(), adapter=True)
+    assert not [one for one in behind if "http_filters" in one.get("typed_extension_protocol_options", {}).get(PROTOCOL, {})]
     filters = carrying["typed_extension_protocol_options"][PROTOCOL]["http_filters"]
     assert [one["name"] for one in filters] == ["headgate.adapter", "envoy.filters.http.upstream_codec"]
