@@ -125,14 +125,18 @@ class Envoy:
         if due:
             await self._post("/reopen_logs")
 
+    def _session(self) -> aiohttp.ClientSession:
+        """Raises `ConnectionError` as long as there is no Envoy to talk to."""
+        if self._http is None:
+            raise ConnectionError("Envoy has not been started yet")
+        return self._http
+
     async def _get(self, path: str) -> str:
-        assert self._http is not None
-        async with self._http.get(f"http://envoy{path}", timeout=aiohttp.ClientTimeout(total=2)) as response:
+        async with self._session().get(f"http://envoy{path}", timeout=aiohttp.ClientTimeout(total=2)) as response:
             return await response.text()
 
     async def _post(self, path: str) -> None:
-        assert self._http is not None
-        async with self._http.post(f"http://envoy{path}", timeout=aiohttp.ClientTimeout(total=2)) as response:
+        async with self._session().post(f"http://envoy{path}", timeout=aiohttp.ClientTimeout(total=2)) as response:
             response.raise_for_status()
 
     async def drain(self, until: float, hurry: asyncio.Event) -> None:
