@@ -5,7 +5,7 @@ import sys
 import tempfile
 
 from extproc.cli.common import add_source, load, source
-from extproc.control.startup import faults
+from extproc.control.startup import faults, no_compiler
 from extproc.control.trust import ca_file
 
 
@@ -30,6 +30,9 @@ def run(given: argparse.Namespace) -> int:
     if wrong:
         return 2
     if not given.no_envoy:
+        if (missing := no_compiler()) is not None:
+            print(f"headgate: {missing}; or `--no-envoy`, to check the file alone", file=sys.stderr)
+            return 2
         from extproc.envoy.binary import validate  # noqa: PLC0415 - heavy
         from extproc.envoy.compile import compile_edge  # noqa: PLC0415
         from extproc.envoy.places import below  # noqa: PLC0415
@@ -37,8 +40,8 @@ def run(given: argparse.Namespace) -> int:
         try:
             with tempfile.TemporaryDirectory(prefix="headgate-") as folder:
                 errors = validate(compile_edge(config, below(folder, ca_file())))
-        except FileNotFoundError as missing:
-            print(missing, file=sys.stderr)
+        except FileNotFoundError as gone:
+            print(f"headgate: {gone}", file=sys.stderr)
             return 2
         for error in errors:
             print(f"{which.path}: error: Envoy refuses what is compiled from it: {error}", file=sys.stderr)

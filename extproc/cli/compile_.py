@@ -1,9 +1,11 @@
 """`headgate compile`: exactly what Envoy is told."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from extproc.cli.common import add_source, load, source
+from extproc.control.startup import no_compiler
 
 FORMS = ("edge", "sidecar", "attach")
 
@@ -23,6 +25,9 @@ def run(given: argparse.Namespace) -> int:
     """Prints it."""
     loaded = load(source(given))
     if loaded is None or loaded.config is None:
+        return 2
+    if (missing := no_compiler()) is not None:
+        print(f"headgate: {missing}", file=sys.stderr)
         return 2
     from extproc.envoy.forms import render  # noqa: PLC0415 - heavy
     from extproc.envoy.places import below  # noqa: PLC0415

@@ -18,7 +18,7 @@ from extproc.config.network import reached_by
 from extproc.config.urls import bracketed
 from extproc.control.gateway import Gateway, run
 from extproc.control.ports import obstacle
-from extproc.control.startup import faults
+from extproc.control.startup import faults, no_compiler
 from extproc.envoy import names
 from extproc.ledger.collector import Busy
 from extproc.version import VERSION
@@ -44,6 +44,9 @@ def run_gateway(given: argparse.Namespace, *, with_envoy: bool) -> int:
     wrong = faults(loaded.config)
     if wrong:
         print("\n".join(f"{which.path}: error: {fault}" for fault in wrong), file=sys.stderr)
+        return 2
+    if with_envoy and (missing := no_compiler()) is not None:
+        print(f"headgate: {missing}", file=sys.stderr)
         return 2
     state = which.state_folder(loaded.config)
     try:

@@ -54,11 +54,11 @@ class Envoy:
         await self._child.start()
 
     def _prepare(self, config: Config) -> list[str]:
-        from extproc.envoy.binary import arguments, find_envoy  # noqa: PLC0415 - heavy, and only `up` needs it
+        from extproc.envoy.binary import arguments, usable_envoy  # noqa: PLC0415 - heavy, and only `up` needs it
         from extproc.envoy.compile import compile_edge  # noqa: PLC0415
         from extproc.envoy.document import to_yaml  # noqa: PLC0415
 
-        binary = find_envoy()
+        binary = usable_envoy()
         bootstrap = Path(self._places.run_dir, "envoy.yaml")
         bootstrap.write_text(to_yaml(compile_edge(config, self._places, files=True)))
         self._write(config)

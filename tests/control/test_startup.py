@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import trustme
 
-from extproc.config.model import Config, ExtProc, ExtProcTls, Model, Provider
-from extproc.control.startup import faults
+from extproc.config.model import Config, ExtProc, ExtProcTls, Model, Provider, Redis
+from extproc.control.startup import faults, no_compiler
 
 
 def config(**more: Any) -> Config:
@@ -46,6 +46,22 @@ def test_grpcio_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     (fault,) = faults(config(transport="grpcio"))
     assert fault.startswith("$.transport: grpcio is not installed: `pip install 'headgate[grpcio]'`")
     assert faults(config()) == []
+
+
+def test_redis_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = config(redis=Redis(url="redis://127.0.0.1"))
+    assert faults(wanted) == []
+    monkeypatch.setitem(sys.modules, "redis", None)
+    (fault,) = faults(wanted)
+    assert fault.startswith("$.redis: redis is not installed: `pip install 'headgate[redis]'`")
+    assert faults(config()) == []
+
+
+@pytest.mark.parametrize("module", ["envoy_data_plane", "betterproto2"])
+def test_what_compiles_is_not_installed(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    assert no_compiler() is None
+    monkeypatch.setitem(sys.modules, module, None)
+    assert "`pip install 'headgate[compile]'`" in (no_compiler() or "")
 
 
 def test_files_that_are_not_there(pems: Path) -> None:

@@ -371,7 +371,8 @@ def test_nothing_outlives_a_kill(stopped: Gateway) -> None:
 
 def test_it_says_why_envoy_does_not_start(tmp_path: Path, config: dict[str, Any]) -> None:
     fake = tmp_path / "no-envoy"
-    fake.write_text("#!/bin/sh\necho 'this is no envoy' >&2\nexit 1\n")
+    version = "envoy  version: 9e5580/1.40.0/Clean/RELEASE/BoringSSL"
+    fake.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && echo '{version}' && exit\necho 'this is no envoy' >&2\nexit 1\n")
     fake.chmod(0o755)
     gateway = Gateway(tmp_path, config, {"HEADGATE_ENVOY": str(fake)})
     done = gateway.run("up", "gateway.yaml")

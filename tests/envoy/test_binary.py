@@ -3,15 +3,38 @@ from pathlib import Path
 import certifi
 import pytest
 
-from extproc.envoy.binary import arguments, find_envoy, validate
+from extproc.envoy.binary import arguments, find_envoy, usable_envoy, validate
 from extproc.envoy.compile import compile_edge
 from extproc.envoy.places import below
 from tests.envoy.samples import SEVERAL
 
 
-def test_named_binary_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADGATE_ENVOY", "/opt/envoy")
-    assert find_envoy() == "/opt/envoy"
+def program(path: Path, says: str) -> str:
+    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_named_binary_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    named = program(tmp_path / "envoy", "envoy  version: 9e5580/1.41.0-dev/Clean/RELEASE/BoringSSL")
+    monkeypatch.setenv("HEADGATE_ENVOY", named)
+    assert find_envoy() == usable_envoy() == named
+
+
+def test_nothing_at_the_named_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HEADGATE_ENVOY", str(tmp_path / "none"))
+    with pytest.raises(FileNotFoundError, match=r"^no Envoy: HEADGATE_ENVOY says .*/none, and there is no program there$"):
+        usable_envoy()
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [("hello", "no Envoy: .* is something else"), ("envoy  version: 9e5580/1.38.2/Clean/RELEASE/BoringSSL", "is 1.38, and")],
+)
+def test_a_program_that_will_not_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str, why: str) -> None:
+    monkeypatch.setenv("HEADGATE_ENVOY", program(tmp_path / "envoy", says))
+    with pytest.raises(FileNotFoundError, match=why):
+        validate({})
 
 
 def test_found_without_being_named(monkeypatch: pytest.MonkeyPatch) -> None:
