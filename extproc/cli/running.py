@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import fcntl
+import logging
 import os
 import signal
 import sqlite3
@@ -16,6 +17,7 @@ from extproc.config.load import Loaded
 from extproc.config.model import ExtProc
 from extproc.config.network import reached_by
 from extproc.config.urls import bracketed
+from extproc.control.envoy import compiling
 from extproc.control.gateway import Gateway, run
 from extproc.control.ports import obstacle
 from extproc.control.startup import faults, no_compiler
@@ -73,10 +75,22 @@ def run_gateway(given: argparse.Namespace, *, with_envoy: bool) -> int:
         asyncio.run(run(gateway, lambda: print(_banner(gateway, loaded, with_envoy), flush=True)))
     except (OSError, Busy, RuntimeError, sqlite3.Error) as error:
         print(f"headgate: {error}", file=sys.stderr)
-        return 1
+        return _ended(1)
     finally:
         os.close(lock)
-    return 0
+    return _ended(0)
+
+
+def _ended(code: int) -> int:
+    """The exit code. Where it was all over before Envoy's configuration was compiled, the process ends here."""
+    if compiling():
+        # Python, when it ends, ends threads in the midst of what they do, and that of a C++ library with "FATAL: exception not rethrown"
+        # (SIGABRT). Everything of ours has been closed by now, and nobody is to wait for a thread whose work is of no more use.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _lock(state: Path) -> int:

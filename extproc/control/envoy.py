@@ -22,6 +22,7 @@ _LOOK_EVERY = 0.02
 # How often the requests of an Envoy that is to end are counted.
 _COUNT_EVERY = 0.1
 _LOG_MOST = 64 * 1024 * 1024
+_COMPILER = "compiles for Envoy"
 
 _log = logging.getLogger(__name__)
 
@@ -168,6 +169,11 @@ class Envoy:
             await self._http.close()
 
 
+def compiling() -> bool:
+    """Whether a compilation still runs for which nobody waits any more."""
+    return any(thread.name == _COMPILER for thread in threading.enumerate())
+
+
 async def _aside(function: Callable[[Config], list[str]], config: Config) -> list[str]:
     """Like `asyncio.to_thread`, but nobody waits for the thread where Ctrl-C comes meanwhile."""
     done: Future[list[str]] = Future()
@@ -179,5 +185,5 @@ async def _aside(function: Callable[[Config], list[str]], config: Config) -> lis
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
             done.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=run, daemon=True, name=_COMPILER).start()
     return await asyncio.wrap_future(done)
