@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -44,6 +44,9 @@ class _Id(Struct):
 _ID = msgspec.json.Decoder(_Id)
 _LINE = msgspec.json.Decoder(dict[str, Any])
 _ANSWERED = f'"details":"{VIA_UPSTREAM}"'.encode()
+_ENDED = "downstream_local_disconnect"
+"""Begins the details where Envoy closed the client's connection: it was ended. A client that hangs up is `downstream_remote_disconnect`."""
+_CUT = f'"{_ENDED}'.encode()
 
 
 class Line(Struct):
@@ -109,13 +112,24 @@ def _take_use(record: Record, use: Use) -> None:
     record.usage = max(record.usage, usage, key=lambda one: one.total)
 
 
-def verdict(text: bytes) -> tuple[Outcome, int] | None:
-    """Who broke off an answer that a worker thinks the client gave up, and the status that the client got. None: the client did.
+class Verdict(NamedTuple):
+    """Who broke off an answer."""
 
-    A worker cannot tell: either way, its stream just ends. It may be the provider, or another worker, which ran the attempt and died.
+    outcome: Outcome
+    status: int
+    """What the client got."""
+    error: str = ""
+    """Envoy's word for it, where nothing else tells."""
+
+
+def verdict(text: bytes) -> Verdict | None:
+    """Who broke off an answer that a worker thinks the client gave up. None: the client did.
+
+    A worker cannot tell: either way, its stream just ends. It may be the provider, or another worker, which ran the attempt and died; or
+    Envoy, which closes all connections when it is ended.
     """
     # A provider's whole answer is what most lines tell of, and says so early on.
-    if _ANSWERED in text or (b'"upstream_' not in text and b'"ext_proc_' not in text):
+    if _ANSWERED in text or not (b'"upstream_' in text or b'"ext_proc_' in text or _CUT in text):
         return None
     try:
         line = _LINE.decode(text)
@@ -123,8 +137,10 @@ def verdict(text: bytes) -> tuple[Outcome, int] | None:
     except (ValueError, RecursionError):
         return None
     if details.startswith("upstream_"):
-        return "provider_broke", status
-    return ("killed", status) if details.startswith("ext_proc_") else None
+        return Verdict("provider_broke", status)
+    if details.startswith(_ENDED):
+        return Verdict("killed", status, _ENDED)
+    return Verdict("killed", status) if details.startswith("ext_proc_") else None
 
 
 def line_id(text: bytes) -> str:

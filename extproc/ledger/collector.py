@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from extproc.ledger.access_log import line_id, read_line, verdict
+from extproc.ledger.access_log import Verdict, line_id, read_line, verdict
 from extproc.ledger.places import places
 from extproc.ledger.prices import PriceBook, Priced
 from extproc.ledger.recent import Recent
@@ -229,12 +229,12 @@ class Collector:
         self._told.update(record.id for record in records)
 
     def _entry(self, record: Record, collected: Collected, now: float, *, replaces: bool) -> Entry:
-        # Whoever broke off an answer that had begun: Envoy knows.
-        open_question = record.outcome == "client_closed" and record.status > 0
+        # Whoever broke it off: Envoy knows.
+        open_question = record.outcome == "client_closed"
         if open_question and self._waiting and (line := self.store.line(record.id)):
             open_question = False
             if (told := verdict(line)) is not None:
-                record.outcome, record.status = told
+                _settle(record, told)
         in_ledger = is_entry(record)
         entry = Entry(record, self.prices.price(record) if in_ledger else _NOT_PRICED, in_ledger, replaces)
         if open_question:
@@ -263,7 +263,7 @@ class Collector:
         if id in self._unsure:
             _, entry = self._unsure.pop(id)
             if told is not None:
-                entry.record.outcome, entry.record.status = told
+                _settle(entry.record, told)
             collected.entries.append(entry)
 
     def _take_due(self, collected: Collected, now: float) -> None:
@@ -315,6 +315,10 @@ class Collector:
                 self.store.drop_sources(missing)
             for source in missing:
                 del self._sources[source]
+
+
+def _settle(record: Record, told: Verdict) -> None:
+    record.outcome, record.status, record.error = told.outcome, told.status, record.error or told.error
 
 
 def _check(record: Record) -> None:

@@ -12,7 +12,7 @@ from extproc.usage import Usage
 Outcome = Literal["complete", "rejected", "error", "client_closed", "provider_broke", "killed"]
 """`complete`: answered to the end. `rejected`: refused by us before any provider. `error`: a provider or Envoy answered with an error.
 `client_closed`: the client hung up. `provider_broke`: the provider broke off in mid-answer. `killed`: our worker died, and Envoy's
-access log is all that is left; or the worker that ran the attempt, if that was another one."""
+access log is all that is left; or the worker that ran the attempt, if that was another one; or Envoy was ended while it was under way."""
 
 Cache = Literal["", "hit", "miss", "bypass"]
 

@@ -115,9 +115,13 @@ class Store:
         self.db.execute("DELETE FROM entries WHERE id = ?", (record.id,))
         self.add([(record, priced)], now)
 
-    def broke(self, id: str, outcome: Outcome, status: int) -> None:
+    def broke(self, id: str, outcome: Outcome, status: int, error: str = "") -> None:
         """It was not the client that broke off, though the worker could tell no more than that nobody listened any longer."""
-        self.db.execute("UPDATE entries SET outcome = ?, status = ? WHERE id = ? AND outcome = 'client_closed'", (outcome, status, id))
+        self.db.execute(
+            "UPDATE entries SET outcome = ?, status = ?, error = CASE error WHEN '' THEN ? ELSE error END "
+            "WHERE id = ? AND outcome = 'client_closed'",
+            (outcome, status, error, id),
+        )
 
     def forget_settled(self, before: float) -> None:
         """Forget ids that needed no entry and were seen before then."""

@@ -140,6 +140,8 @@ def test_the_second_signal_ends_all_at_once(
         assert time.monotonic() - began < SOON
         finish(asked)
         assert [each.whole for each in asked] == [False] * 4
+    # It was not their clients who hung up.
+    assert {(row["outcome"], row["requests"]) for row in gateway.ledger("outcome", requests=4)} == {("killed", 4)}
 
 
 def test_an_idle_one_ends_at_once(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> None:

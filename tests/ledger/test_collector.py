@@ -54,13 +54,15 @@ def ids(collected: Collected) -> list[str]:
         ("upstream_reset_after_response_started{protocol_error}", 502, "provider_broke"),
         ("upstream_per_try_idle_timeout", 200, "provider_broke"),
         ("ext_proc_error_gRPC_error_14{}", 200, "killed"),
+        ("downstream_local_disconnect(purging_socket)", 200, "killed"),
+        ("downstream_local_disconnect(purging_socket)", 0, "killed"),
         ("downstream_remote_disconnect", 200, "client_closed"),
         ("", 200, "client_closed"),
     ],
 )
 def test_envoy_knows_who_broke_off(tmp_path: Path, make: Make, details: str, status: int, outcome: str, *, line_first: bool) -> None:
     journal, collector, where = Journal(places(tmp_path).journal, "w"), make(tmp_path), places(tmp_path)
-    record = entry("a", outcome="client_closed", status=200, partial=True)
+    record = entry("a", outcome="client_closed", status=min(status, 200), partial=True)
     text = line("a", None, details=details, status=status)
     counted: list[Entry] = []
     for step in (line_first, not line_first):
@@ -71,7 +73,9 @@ def test_envoy_knows_who_broke_off(tmp_path: Path, make: Make, details: str, sta
         counted += collector.collect(1000).entries
     (found,) = counted
     assert (found.record.outcome, found.record.status, found.in_ledger) == (outcome, status, True)
-    assert collector.store.db.execute("SELECT outcome, status, partial FROM entries").fetchall() == [(outcome, status, 1)]
+    error = "downstream_local_disconnect" if "local" in details else ""
+    assert found.record.error == error
+    assert collector.store.db.execute("SELECT outcome, status, partial, error FROM entries").fetchall() == [(outcome, status, 1, error)]
     assert collector.collect(2000).entries == []
 
 
