@@ -42,9 +42,9 @@ class Envoy:
         return self._child.pid if self._child is not None else None
 
     @property
-    def failed(self) -> bool:
-        """It has ended at least once since it was started."""
-        return self._child is not None and self._child.restarts > 0
+    def restarts(self) -> int:
+        """How often it has ended, and been started again."""
+        return self._child.restarts if self._child is not None else 0
 
     async def start(self, config: Config) -> None:
         """Compiles, and starts it. Raises `FileNotFoundError` with advice where there is no Envoy."""
@@ -155,6 +155,13 @@ class Envoy:
                 await asyncio.sleep(_COUNT_EVERY)
         except (aiohttp.ClientError, OSError, TimeoutError):  # it has ended, or hangs: nobody to wait for
             return
+
+    async def active(self) -> int:
+        """Requests under way; 0 where it is not there."""
+        try:
+            return await self._active()
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return 0
 
     async def _active(self) -> int:
         text = await self._get("/stats?filter=^http\\.headgate\\.downstream_rq_active$")

@@ -29,6 +29,7 @@ from extproc.control.envoy import Envoy
 from extproc.control.keystore import KeyStore
 from extproc.control.run_dir import sockets_folder
 from extproc.control.source import Source, fingerprint
+from extproc.control.startup import faults
 from extproc.control.trust import ca_file
 from extproc.control.workers import PATIENCE, Workers
 from extproc.demo.app import build_app as build_demo
@@ -162,7 +163,7 @@ class Gateway:
     async def _until_ready(self) -> None:
         deadline = asyncio.get_running_loop().time() + _READY_WITHIN
         while missing := await self.missing():
-            if self._envoy is not None and self._envoy.failed:
+            if self._envoy is not None and self._envoy.restarts:
                 raise RuntimeError(f"Envoy does not start; {self.state / 'envoy.log'} says why")
             if failed := self.workers.failing(_STARTS):
                 raise RuntimeError(f"{', '.join(failed)} cannot start, and said why")
@@ -216,19 +217,37 @@ class Gateway:
         async with self._reloading:
             loaded = await asyncio.to_thread(self._source.load)
             self._files = loaded.files
-            self._in_force = False
-            try:
-                if loaded.config is not None:
-                    await self._swap(loaded.config, await asyncio.to_thread(self._source.message, loaded, self._aliases(loaded.config)))
-                    self._loaded = loaded
-                    self._in_force = True
+            was_in_force, self._in_force = self._in_force, False
+            reason = await asyncio.to_thread(self._refusal, loaded)
+            if not reason:
+                try:
+                    await self._take(loaded, was_in_force)
+                except (OSError, RuntimeError, sqlite3.Error, aiohttp.ClientError) as error:
+                    reason = str(error)
+                else:
                     return True
-                reason = "\n" + format_problems(loaded.problems, self._source.path)
-            except (OSError, RuntimeError, sqlite3.Error, aiohttp.ClientError) as error:
-                reason = str(error)
             _log.error("the new configuration is refused, the old one serves on: %s", reason)
+            self._metrics.reloaded("refused")
             await self._take_keys()
             return False
+
+    def _refusal(self, loaded: Loaded) -> str:
+        """Why it cannot be used, now or at the next start; empty if it can."""
+        if loaded.config is None:
+            return "\n" + format_problems(loaded.problems, self._source.path)
+        return "\n".join(["", *(f"{self._source.path}: error: {fault}" for fault in wrong)]) if (wrong := faults(loaded.config)) else ""
+
+    async def _take(self, loaded: Loaded, was_in_force: bool) -> None:
+        config, before = loaded.config, self._message
+        assert config is not None
+        await self._swap(config, await asyncio.to_thread(self._source.message, loaded, self._aliases(config)))
+        self._loaded, self._in_force = loaded, True
+        if self._message != before:
+            self._metrics.reloaded("accepted")
+            return
+        # Whoever has edited the file, or sent a signal, waits for a word.
+        _log.info("the configuration has been read again: " + ("nothing has changed" if was_in_force else "it is again the one in force"))
+        self._metrics.reloaded("unchanged")
 
     async def _take_keys(self, *, fold: bool = False) -> None:
         """Keys that were made or revoked count at once, also while the file is wrong. `fold`: see `key_state`."""
@@ -292,7 +311,11 @@ class Gateway:
     # Metrics.
 
     async def _render(self) -> bytes:
+        for name, restarts in self.workers.restarts().items():
+            self._metrics.restarts(name, restarts)
         if self._envoy is not None:
+            self._metrics.restarts("envoy", self._envoy.restarts)
+            self._metrics.under_way(await self._envoy.active())
             for provider, is_open in (await self._envoy.open_breakers()).items():
                 self._metrics.breaker(provider, "open" if is_open else "closed")
         return self._metrics.render()

@@ -77,6 +77,10 @@ class Workers:
         """Of those that run; not of those that are on their way out."""
         return [worker.child.pid for worker in self._workers.values() if worker.child.pid is not None]
 
+    def restarts(self) -> dict[str, int]:
+        """By name, how often each has been started again."""
+        return {name: worker.child.restarts for name, worker in self._workers.items()}
+
     def failing(self, restarts: int) -> list[str]:
         """Names of those that have been started again more often than that."""
         return [name for name, worker in self._workers.items() if worker.child.restarts > restarts]

@@ -7,7 +7,7 @@ graphs; the exact sums are the ledger's.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Literal
+from typing import Literal, get_args
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -16,6 +16,9 @@ from extproc.ledger.collector import Collected, Entry
 from extproc.ledger.money import add
 from extproc.ledger.record import Record
 from extproc.usage import Usage
+
+Reload = Literal["accepted", "refused", "unchanged"]
+"""What came of reading the configuration again."""
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
@@ -79,6 +82,20 @@ class Metrics:
         self._breaker = Gauge(
             "ai_proxy_circuit_breaker_state", "0 closed, 1 open, 2 half open.", ("provider",), registry=registry
         )  # fmt: skip
+        self._reloads = counter("config_reloads_total", "Times that the configuration was read again, by what came of it.", ("result",))
+        self._in_force = Gauge(
+            "ai_proxy_config_in_force", "1: the files say what is in force. 0: what they say is refused.", registry=registry
+        )
+        self._reloaded = Gauge(
+            "ai_proxy_config_taken_timestamp_seconds", "When the files last said something that could be used.", registry=registry
+        )
+        for result in get_args(Reload):
+            self._reloads.labels(result)
+        self._in_force.set(1)
+        self._reloaded.set_to_current_time()
+        self._restarts = counter("restarts_total", "Times that a process ended and was started again.", ("process",))
+        self._restarted: dict[str, int] = {}
+        self._under_way: Gauge | None = None
         Gauge("ai_proxy_build_info", "Version of Headgate.", ("version",), registry=registry).labels(version).set(1)
 
     def feed(self, collected: Collected) -> None:
@@ -93,6 +110,24 @@ class Metrics:
                 alike[_kind(entry)].append(entry)
         for entries in alike.values():
             self._count(entries)
+
+    def reloaded(self, result: Reload) -> None:
+        """Tell what came of reading the configuration again."""
+        self._reloads.labels(result).inc()
+        self._in_force.set(result != "refused")
+        if result != "refused":
+            self._reloaded.set_to_current_time()
+
+    def restarts(self, process: str, times: int) -> None:
+        """Tell how often a process has been started again, in all."""
+        self._restarts.labels(process).inc(times - self._restarted.get(process, 0))
+        self._restarted[process] = times
+
+    def under_way(self, requests: int) -> None:
+        """Tell how many requests are, where that is known: not of somebody else's Envoy."""
+        if self._under_way is None:
+            self._under_way = Gauge("ai_proxy_requests_under_way", "Requests that Envoy has under way.", registry=self.registry)
+        self._under_way.set(requests)
 
     def breaker(self, provider: str, state: Literal["closed", "open", "half_open"]) -> None:
         """Tell a provider's circuit breaker's state, from Envoy's statistics."""

@@ -254,6 +254,32 @@ def test_a_wrong_file_is_refused(gateway: Gateway, provider: Scripted, streaming
     assert gateway.log.read_text()[before:].count("the old one serves on") == 1
 
 
+def test_each_edit_has_a_word_and_a_number(gateway: Gateway, config: dict[str, Any]) -> None:
+    before, metrics = len(gateway.log.read_text()), gateway.metrics()
+
+    def wait_for_words(words: str) -> None:
+        gateway.until(lambda: words in gateway.log.read_text()[before:], f"the log says: {words}", SOON)
+
+    def counted(result: str) -> float:
+        name = f'ai_proxy_config_reloads_total{{result="{result}"}}'
+        return gateway.metrics()[name] - metrics[name]
+
+    # What the next start would refuse is refused now: these certificates are nowhere.
+    gateway.write({**config, "ext_proc": {"tls": {"certificate": "none.crt", "key": "none.key"}}})
+    wait_for_words("$.ext_proc.tls.certificate: ")
+    gateway.until(lambda: counted("refused") == 1, "it is counted")
+    assert gateway.metrics()["ai_proxy_config_in_force"] == 0
+    gateway.write(config)
+    wait_for_words("it is again the one in force")
+    gateway.until(lambda: counted("unchanged") == 1, "it is counted")
+    assert gateway.metrics()["ai_proxy_config_in_force"] == 1
+    os.kill(gateway.pid, signal.SIGHUP)
+    wait_for_words("nothing has changed")
+    gateway.until(lambda: counted("unchanged") == 2, "it is counted")
+    assert gateway.metrics()["ai_proxy_requests_under_way"] == 0
+    assert gateway.metrics()['ai_proxy_restarts_total{process="worker-0"}'] == 0
+
+
 def test_a_file_that_is_half_written_or_away(gateway: Gateway, provider: Scripted, streaming: Demo) -> None:
     with Traffic(gateway) as traffic:
         before = len(gateway.log.read_text())

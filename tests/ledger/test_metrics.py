@@ -83,6 +83,32 @@ def test_cache_unpriced_partial() -> None:
     assert not any(key[0] == "ai_proxy_tokens_used_total" for key in found)
 
 
+def test_reloads() -> None:
+    metrics = Metrics("1")
+    first = samples(metrics)
+    assert first["ai_proxy_config_in_force",] == 1
+    assert {key[1] for key in first if key[0] == "ai_proxy_config_reloads_total"} == {"accepted", "refused", "unchanged"}
+    metrics.reloaded("refused")
+    found = samples(metrics)
+    assert (found["ai_proxy_config_in_force",], found["ai_proxy_config_reloads_total", "refused"]) == (0, 1)
+    assert found["ai_proxy_config_taken_timestamp_seconds",] == first["ai_proxy_config_taken_timestamp_seconds",]
+    metrics.reloaded("unchanged")
+    found = samples(metrics)
+    assert found["ai_proxy_config_in_force",] == 1
+    assert found["ai_proxy_config_taken_timestamp_seconds",] >= first["ai_proxy_config_taken_timestamp_seconds",]
+
+
+def test_restarts_and_what_is_under_way() -> None:
+    metrics = Metrics("1")
+    assert not [key for key in samples(metrics) if key[0] == "ai_proxy_requests_under_way"]
+    for times in (0, 2, 2, 3):
+        metrics.restarts("worker-0", times)
+    metrics.under_way(7)
+    metrics.under_way(4)
+    found = samples(metrics)
+    assert (found["ai_proxy_restarts_total", "worker-0"], found["ai_proxy_requests_under_way",]) == (3, 4)
+
+
 def test_gauges_are_set_and_forgotten() -> None:
     metrics = Metrics("1")
     metrics.breaker("openai", "open")
