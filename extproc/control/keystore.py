@@ -77,6 +77,37 @@ class Changes(Struct, frozen=True):
         return len(self.added) + len(self.revoked)
 
 
+class Taken(ValueError):
+    """A key cannot be added, for another one has its name or its digest: one that there is or was, or one of those before it."""
+
+    def __init__(self, what: str, name: str, index: int) -> None:
+        """`index`: its place among those to add, from 0."""
+        super().__init__(f"another key has the {what} of {name!r}: one that there is, or was, or one further up")
+        self.index = index
+
+
+class _Rows:
+    """Keys on their way into the table, one at a time: it knows the last one, which is the one that could not be added."""
+
+    def __init__(self, connection: sqlite3.Connection, skip_existing: bool) -> None:
+        self._connection = connection
+        self._skip = skip_existing
+        self._now = time.time()
+        self.taken = 0
+        self.name = ""
+
+    def of(self, keys: Iterable[StoredKey]) -> Iterator[tuple[str, bytes, str, float]]:
+        for key in keys:
+            self.taken += 1
+            self.name = key.name
+            if not (self._skip and self._is_there(key)):
+                yield key.name, key.digest, key.tenant or key.name, self._now
+
+    def _is_there(self, key: StoredKey) -> bool:
+        query = "SELECT 1 FROM keys WHERE name = ? AND digest = ?"
+        return bool(self._connection.execute(query, (key.name, key.digest)).fetchall())
+
+
 class KeyStore:
     """The keys of one state folder. Raises `OSError` or `sqlite3.Error` where the folder cannot be used."""
 
@@ -118,28 +149,30 @@ class KeyStore:
             raise ValueError(f"there is, or was, a key named {name!r}; names are not used twice, so that reports stay true") from None
         return key
 
-    def add_many(self, keys: Iterable[StoredKey]) -> int:
-        """Adds keys that were made elsewhere: all of them, or none if it raises `ValueError`. How many they were."""
-        now = time.time()
-        rows = ((key.name, key.digest, key.tenant or key.name, now) for key in keys)
-        first = list(islice(rows, TOLD))
-        try:
-            with self._open() as connection:
-                connection.execute(f"PRAGMA cache_size = {_CACHE}")
-                with _transaction(connection, "IMMEDIATE"):
-                    added = connection.executemany(_MADE, first).rowcount
+    def add_many(self, keys: Iterable[StoredKey], *, skip_existing: bool = False) -> int:
+        """Adds keys that were made elsewhere: all of them, or none if it raises `ValueError`. How many were added.
+
+        `skip_existing`: those that are there already, name and digest, are passed over. Raises `Taken` for one that cannot be added.
+        """
+        each = iter(keys)
+        first = list(islice(each, TOLD))
+        if not first:
+            return 0
+        with self._open() as connection:
+            connection.execute(f"PRAGMA cache_size = {_CACHE}")
+            rows = _Rows(connection, skip_existing)
+            with _transaction(connection, "IMMEDIATE"):
+                try:
+                    added = connection.executemany(_MADE, rows.of(first)).rowcount
                     # More than can be told need not be noticed one by one, which takes longer than adding them.
                     if len(first) == TOLD:
                         connection.execute("DROP TRIGGER key_made")
-                        added += connection.executemany(_MADE, rows).rowcount
+                        added += connection.executemany(_MADE, rows.of(each)).rowcount
                         for statement in ("DELETE FROM changes", _FRESH_START, _NOTICE_MADE):
                             connection.execute(statement)
-                    return added
-        except sqlite3.IntegrityError as error:
-            what = "digest" if "keys.digest" in str(error) else "name"
-            raise ValueError(
-                f"two of these keys have the same {what}, or one has that of a key that there is, or was; none was added"
-            ) from None
+                except sqlite3.IntegrityError as error:
+                    raise Taken("hash" if "keys.digest" in str(error) else "name", rows.name, rows.taken - 1) from None
+                return max(0, added)
 
     def revoke(self, name: str) -> bool:
         """Revokes a key at once; False if there is no such key in force."""

@@ -19,10 +19,10 @@ def hashed(key: str) -> str:
     return f"sha256:{digest(key).hex()}"
 
 
-def imported(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> int:
+def imported(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str, *options: str) -> int:
     (folder / "gateway.yaml").write_text(CONFIG)
     monkeypatch.setattr("sys.stdin", io.StringIO(text, newline=""))
-    return main(["keys", "import", str(folder / "gateway.yaml"), "--state", str(folder / "state")])
+    return main(["keys", "import", str(folder / "gateway.yaml"), "--state", str(folder / "state"), *options])
 
 
 def test_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,8 +45,8 @@ def test_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         (f"dave,{hashed('x')},acme,more", "line 2: this is not"),
         (f" ,{hashed('x')}", "line 2: a key's name has"),
         (f"{'d' * 129},{hashed('x')}", "line 2: a key's name has"),
-        (f"alice,{hashed('x')}", "the same name"),
-        (f"dave,{hashed('hg-1')}", "the same digest"),
+        (f"alice,{hashed('x')}", "line 2: another key has the name of 'alice'"),
+        (f"\n\ndave,{hashed('hg-1')}", "line 4: another key has the hash of 'dave'"),
         (f"{'d' * 200_000},{hashed('x')}", "line 2: field larger than"),
     ],
 )
@@ -57,3 +57,39 @@ def test_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert message in told
     assert "hg-plain-key" not in told
     assert not KeyStore(tmp_path / "state").exist()
+
+
+def test_nothing_to_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert imported(tmp_path, monkeypatch, "\n") == 1
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "nothing was imported: there were no keys on standard input\n")
+    assert not KeyStore(tmp_path / "state").exist()
+
+
+def test_as_spreadsheets_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert imported(tmp_path, monkeypatch, f"\ufeffalice,sha256:{digest('hg-1').hex().upper()}\r\n") == 0
+    assert list(KeyStore(tmp_path / "state").each()) == [StoredKey("alice", digest("hg-1"), "alice")]
+
+
+def test_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = f"alice,{hashed('hg-1')}\nbob,{hashed('hg-2')}\n"
+    assert imported(tmp_path, monkeypatch, text, "--skip-existing") == 0
+    store = KeyStore(tmp_path / "state")
+    assert store.revoke("bob")
+    capsys.readouterr()
+    assert imported(tmp_path, monkeypatch, f"{text}carol,{hashed('hg-3')}\n", "--skip-existing") == 0
+    assert "imported 1 keys" in (told := capsys.readouterr().out)
+    assert "(2 were there already)" in told
+    assert [key.name for key in store.each()] == ["alice", "carol"], "what was revoked stays so"
+    assert imported(tmp_path, monkeypatch, text) == 1
+    assert "line 1: another key has the hash of 'alice'" in capsys.readouterr().err
+    # A name that now stands for another key is a mistake, whatever is skipped.
+    assert imported(tmp_path, monkeypatch, f"{text}carol,{hashed('hg-4')}\n", "--skip-existing") == 1
+    assert "line 3: another key has the name of 'carol'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["hg-1", "hg-1\n\n hg-2 \r\nhg-3"])
+def test_hashes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(given))
+    assert main(["keys", "hash"]) == 0
+    assert capsys.readouterr().out.splitlines() == [hashed(key) for key in given.split()]

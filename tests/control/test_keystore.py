@@ -111,7 +111,7 @@ def test_adding_many(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "message"), [(StoredKey("key-1", digest("new")), "same name"), (StoredKey("new", digest("hg-1")), "same digest")]
+    ("bad", "message"), [(StoredKey("key-1", digest("new")), "the name of"), (StoredKey("new", digest("hg-1")), "the hash of")]
 )
 @pytest.mark.parametrize("before", [10, 40])
 def test_all_of_many_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int, bad: StoredKey, message: str) -> None:
