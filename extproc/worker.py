@@ -55,6 +55,8 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     failures: int
     lost: int
     waiting: int
+    handshakes: int
+    """TLS handshakes with it that failed."""
 
 
 _GIVE_BACK_EVERY = 10.0
@@ -99,6 +101,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
     name = f"worker-{index}"
     journal = Journal(places(state).journal, name)
     loaded = asyncio.Event()
+    servers: list[Server] = []
 
     def take(data: bytes) -> None:
         engine.load(data)
@@ -107,7 +110,15 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
     def tell() -> None:
         # Records that a full disk refused are tried again, also when no request comes along.
         journal.flush()
-        notice = Notice(name, os.getpid(), end.asked.is_set(), journal.failures, journal.lost, journal.waiting)
+        notice = Notice(
+            name,
+            os.getpid(),
+            end.asked.is_set(),
+            journal.failures,
+            journal.lost,
+            journal.waiting,
+            sum(each.handshakes_failed for each in servers),
+        )
         link.notify(NOTICE, msgspec.msgpack.encode(notice))
 
     link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take})
@@ -117,7 +128,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
     if not end.asked.is_set():
         spare_collector()
         health = Health({names.SERVICE})
-        servers = _servers(engine, health, setup, index, run_dir)
+        servers += _servers(engine, health, setup, index, run_dir)
         # First: whoever finds a socket may ask at once.
         health.serving = True
         for server in servers:

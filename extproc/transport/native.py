@@ -20,7 +20,7 @@ from extproc.transport.http2.connection import Connection, Event
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
 from extproc.transport.seam import Methods, Opener, Refused, Replies, Session, Status
-from extproc.transport.tls import ALPN, Tls, context
+from extproc.transport.tls import ALPN, Handshakes, Tls, context
 
 _BACKLOG = 1024
 _PATIENCE = 5.0
@@ -251,7 +251,8 @@ class Server:
         """
         self._address = address
         self._shared = shared
-        self._tls = context(tls) if tls is not None else None
+        self._handshakes = Handshakes(address)
+        self._tls = context(tls, self._handshakes) if tls is not None else None
         self.methods: dict[bytes, Opener] = {name.encode(): opener for name, opener in methods.items()}
         self.limits = limits
         self._most = most
@@ -260,6 +261,11 @@ class Server:
         self._emptied = asyncio.Event()
         self.endings = Endings()
         self._listening: asyncio.Server | None = None
+
+    @property
+    def handshakes_failed(self) -> int:
+        """See `seam.Server`."""
+        return self._handshakes.failed
 
     async def start(self) -> None:
         """See `seam.Server`."""

@@ -54,6 +54,10 @@ Methods = Mapping[str, Opener]
 class Server(Protocol):
     """A transport that listens on one address."""
 
+    @property
+    def handshakes_failed(self) -> int:
+        """TLS handshakes that failed, as far as the transport knows."""
+
     async def start(self) -> None:
         """Begins to take streams. Raises `OSError` when it cannot listen."""
 

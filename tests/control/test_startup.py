@@ -15,16 +15,16 @@ def config(**more: Any) -> Config:
     return Config(providers={"it": Provider(dialect="openai", base_url="demo:")}, models=(Model(name="*", targets=("it",)),), **more)
 
 
-def secured(certificate: Path, key: Path, client_ca: Path | None = None) -> Config:
+def secured(certificate: Path, key: Path, client_ca: Path | None = None, host: str | None = "localhost") -> Config:
     tls = ExtProcTls(certificate=str(certificate), key=str(key), client_ca=str(client_ca) if client_ca is not None else None)
-    return config(ext_proc=ExtProc(tls=tls))
+    return config(ext_proc=ExtProc(tls=tls, host=host))
 
 
 @pytest.fixture
 def pems(tmp_path: Path) -> Path:
     """A folder with a pair, its authority, and the key of another pair."""
     authority = trustme.CA()
-    pair, other = authority.issue_cert("localhost"), authority.issue_cert("localhost")
+    pair, other = authority.issue_cert("localhost", "*.ai.svc", "10.0.0.7"), authority.issue_cert("localhost")
     (tmp_path / "tls.crt").write_bytes(b"".join(blob.bytes() for blob in pair.cert_chain_pems))
     (tmp_path / "tls.key").write_bytes(pair.private_key_pem.bytes())
     (tmp_path / "other.key").write_bytes(other.private_key_pem.bytes())
@@ -77,3 +77,16 @@ def test_files_that_are_not_there(pems: Path) -> None:
 def test_files_that_do_not_go_together(pems: Path, certificate: str, key: str, client_ca: str | None) -> None:
     (fault,) = faults(secured(pems / certificate, pems / key, pems / client_ca if client_ca is not None else None))
     assert fault.startswith("$.ext_proc.tls: these are no certificate, its key and an authority, in PEM: ")
+
+
+@pytest.mark.parametrize("host", ["localhost", "headgate.ai.svc", "10.0.0.7"])
+def test_a_certificate_for_the_name_that_envoy_asks_for(pems: Path, host: str) -> None:
+    assert faults(secured(pems / "tls.crt", pems / "tls.key", pems / "ca.crt", host)) == []
+
+
+@pytest.mark.parametrize("host", ["headgate.other.svc", "10.0.0.8", None])
+def test_a_certificate_for_others(pems: Path, host: str | None) -> None:
+    (fault,) = faults(secured(pems / "tls.crt", pems / "tls.key", pems / "ca.crt", host))
+    said = "$.ext_proc.tls.certificate: it is for localhost, *.ai.svc, 10.0.0.7, and Envoy, which would refuse it, asks for "
+    said += f"{host or '127.0.0.1'} ("
+    assert fault.startswith(said)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 import trustme
 import yaml
 
 from tests.e2e.health import SERVING, ask, process
 from tests.e2e.ports import free_port
-from tests.e2e.test_attach import HEADGATE, Beside, ask_anthropic, ask_openai, pasted, theirs
+from tests.e2e.test_attach import HEADGATE, Beside, ask_anthropic, ask_openai, pasted, theirs, until
 from tests.e2e.test_attach import config as attached_config
 from tests.e2e.upstream import Demo, Scripted
 
@@ -44,7 +45,7 @@ class Distant(Beside):
     """Headgate on a network, and an Envoy that asks it there."""
 
     def __init__(self, transport: str, config: dict[str, Any], path: Path) -> None:
-        self.authority = Authority(path)
+        self.transport, self.authority = transport, Authority(path)
         self.network: dict[str, Any] = {f"{name}_port": free_port() for name in ("gate", "adapter", "health")}
         tls = {"certificate": "tls.crt", "key": "tls.key", "client_ca": "ca.crt"}
         super().__init__({**config, "transport": transport, "workers": 2, "ext_proc": {**self.network, "tls": tls}}, path)
@@ -52,6 +53,15 @@ class Distant(Beside):
     def at(self, name: str) -> str:
         """Where one of the ports is."""
         return f"127.0.0.1:{self.network[f'{name}_port']}"
+
+    def until_failed(self, handshakes: int) -> None:
+        """Waits until the metrics tell of as many."""
+
+        def told() -> bool:
+            lines = httpx.get(f"{self.operator}/metrics").text.splitlines()
+            return sum(float(line.split()[-1]) for line in lines if line.startswith("ai_proxy_tls_handshakes_failed{")) >= handshakes
+
+        until(told, f"{handshakes} failed handshakes are counted", 10)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +105,10 @@ def test_only_those_whom_the_authority_knows_get_in(distant: Distant, name: str)
         with pytest.raises(grpc.RpcError) as raised:
             ask(distant.at(name), credentials)
         assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    if distant.transport == "native":
+        # Without TLS, without a certificate, with a stranger's: three of them, and at least the first has a line.
+        assert f"{distant.at(name)}: a TLS handshake failed: the client " in distant.log.read_text()
+        distant.until_failed(3)
 
 
 def test_anybody_may_ask_for_health(distant: Distant) -> None:
@@ -152,7 +166,7 @@ def test_an_address_that_this_machine_has_not(tmp_path: Path) -> None:
     authority.mkdir()
     Authority(authority)
     tls = {"certificate": "pki/tls.crt", "key": "pki/tls.key", "client_ca": "pki/ca.crt"}
-    done = serve(tmp_path, ext_proc={"address": "203.0.113.1", "tls": tls})
+    done = serve(tmp_path, ext_proc={"address": "203.0.113.1", "host": "127.0.0.1", "tls": tls})
     assert done.returncode == 1
     assert "port 50051 on 203.0.113.1 cannot be had: Cannot assign requested address" in done.stderr
     assert "Traceback" not in done.stderr
