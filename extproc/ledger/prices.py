@@ -87,20 +87,28 @@ class PriceBook:
             return _HIT
         provider = self._providers.get(record.provider)
         if provider is not None and provider.base_url.startswith("demo:"):
-            return _DEMO
+            return self._demo(record)
         if record.outcome == "error" and record.usage.total == 0:
             return _NOTHING
         if not record.metered:
             return _UNMETERED
+        found = self._remembered(record)
+        if found is None:
+            return _UNPRICED
+        return found.price(record.usage) if isinstance(found, _Override) else self._by_list(record, found)
+
+    def _demo(self, record: Record) -> Priced:
+        """Nothing, unless the configuration says otherwise: prices can be tried as well."""
+        found = self._remembered(record) if record.metered else None
+        return found.price(record.usage) if isinstance(found, _Override) else _DEMO
+
+    def _remembered(self, record: Record) -> "_Override | _Listed | None":
         key = (record.provider, record.answered, record.target)
         if key not in self._found:
             if len(self._found) >= _REMEMBERED:
                 self._found.clear()
             self._found[key] = self._find(*key)
-        found = self._found[key]
-        if found is None:
-            return _UNPRICED
-        return found.price(record.usage) if isinstance(found, _Override) else self._by_list(record, found)
+        return self._found[key]
 
     def _find(self, provider: str, answered: str, target: str) -> _Override | _Listed | None:
         """Whose price it is: what the provider says has answered counts for more than what it was asked for."""

@@ -278,3 +278,9 @@ def test_pricing_is_quick() -> None:
     for _ in range(500):
         book.price(record("one", "gpt-4o"))
     assert (time.perf_counter() - began) / 500 < 0.005
+
+
+def test_a_price_for_the_demo_provider_counts() -> None:
+    book = PriceBook((Price(model="demo/*", input="1", output="2"),), PROVIDERS)
+    assert book.price(record("demo", "demo-1", Usage(input=1_000_000, output=1_000_000))).cost == Decimal(3)
+    assert PriceBook((), PROVIDERS).price(record("demo", "gpt-4o", Usage(input=1_000_000))).cost == Decimal(0)
