@@ -15,6 +15,10 @@ _RUN = "Needs Envoy 1.40 and `headgate serve` beside it; run Envoy with --disabl
 _ATTACH = "Parts for an Envoy that you run, 1.40 or newer, with `headgate serve` on the same machine, at the sockets that are named here."
 _ATTACH_FAR = (
     "Parts for an Envoy that you run, 1.40 or newer, with `headgate serve` on the host {host}.\n"
+    "access_log names a file on your Envoy's host, whose folder has to exist there. Headgate cannot read it from here, so what a worker\n"
+    "had under way when it was killed is not in the ledger; take access_log out, or use it for yourself."
+)
+_CERTIFICATES = (
     "Your Envoy's certificate and key, and the authority of that host's, belong where `transport_socket` says; or say where they are."
 )
 _NOTES = {
@@ -35,7 +39,10 @@ def render(form: Form, config: Config, places: Places) -> str:
     """The text of one form."""
     made = _MADE.format(form=form)
     if form == "attach":
-        attach = _ATTACH if config.ext_proc is None else _ATTACH_FAR.format(host=reached_by(config.ext_proc))
+        network = config.ext_proc
+        attach = _ATTACH if network is None else _ATTACH_FAR.format(host=reached_by(network))
+        if network is not None and network.tls is not None:
+            attach += f"\n{_CERTIFICATES}"
         return to_yaml(compile_attach(config, places), header=f"{made}\n{attach}", notes=_NOTES)
     compiled = compile_edge if form == "edge" else compile_sidecar
     return to_yaml(compiled(config, places), header=f"{made}\n{_RUN}")

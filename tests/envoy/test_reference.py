@@ -4,8 +4,10 @@ from typing import Any
 import certifi
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from extproc.config.load import load
+from extproc.config.model import ExtProc, ExtProcTls
 from extproc.envoy import names
 from extproc.envoy.binary import validate
 from extproc.envoy.compile import compile_attach, compile_clusters, compile_edge, compile_routes, compile_sidecar
@@ -96,3 +98,14 @@ def attached(parts: Plain) -> Plain:
     address = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
     listener = {"name": "theirs", "address": address, "filter_chains": [chain]}
     return {"static_resources": {"listeners": [listener], "clusters": parts["clusters"]}}
+
+
+def test_what_the_parts_say_of_an_envoy_on_another_host(places: Places) -> None:
+    def printed(network: ExtProc) -> str:
+        text = render("attach", replace(SEVERAL, ext_proc=network), places)
+        return " ".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("#"))
+
+    plain, secured = printed(ExtProc()), printed(ExtProc(tls=ExtProcTls(certificate="a", key="b", client_ca="c")))
+    assert "access_log names a file on your Envoy's host, whose folder has to exist there." in plain
+    assert "transport_socket" not in plain
+    assert "belong where `transport_socket` says" in secured
