@@ -246,7 +246,8 @@ def count(keys: int, routes: int, file: str = "") -> dict[str, float]:
         valgrind = ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}", f"--dump-before={_MARK}"]
         inside = [sys.executable, "-m", "bench.counts", "--inside", folder, str(keys), str(routes), file]
         environ = {**os.environ, "PYTHONHASHSEED": "0"}
-        done = subprocess.run([*valgrind, *inside], env=environ, stdout=subprocess.PIPE, check=True)
+        # A session of its own: Ctrl-C is for us, who end it.
+        done = subprocess.run([*valgrind, *inside], env=environ, stdout=subprocess.PIPE, check=True, start_new_session=True)
         told = msgspec.json.decode(done.stdout, type=dict[str, int])
         dumps = sorted(Path(folder).glob("out.*"), key=lambda path: int(path.suffix[1:]))
         totals = [int(found[1]) for path in dumps if (found := re.search(r"^totals: (\d+)", path.read_text(), re.MULTILINE))]
@@ -287,11 +288,22 @@ def main() -> int:
     if not shutil.which("valgrind"):
         print("bench.counts: valgrind, which counts the instructions, is not on PATH (apt-get install valgrind)", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as folder:
-        file = key_state(Path(folder), LARGE[0]).file
-        text, good = report(count(*SMALL), count(*LARGE, file))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _tell("counting with 10 keys and 10 routes, under valgrind, where all takes fifty times as long: about a minute")
+            small = count(*SMALL)
+            _tell("counting with a million keys and 10,000 routes: another minute or two")
+            large = count(*LARGE, key_state(Path(folder), LARGE[0]).file)
+    except KeyboardInterrupt:
+        _tell("broken off")
+        return 130
+    text, good = report(small, large)
     print(text)
     return 0 if good else 1
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
