@@ -88,7 +88,7 @@ protos: $(DEV) ## Compile extproc/wire/*.proto
 golden: $(DEV) ## Write the golden files anew; look at the difference before you commit it
 	$(BIN)/python -m pytest $(SPREAD) --update $(ARGS)
 
-clean: ## Remove what was made here, but for $(STATE)
+clean: ## Remove what was made here, but for the state folder
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -137,7 +137,10 @@ def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
     if with_envoy:
         lines.append(f"  callers    http://{host}:{listener.port}   ({who})")
     else:
-        lines.append(f"  ext_proc   {names.gate_socket(str(gateway.run_dir), 0)}   ({who})")
+        sockets = names.gate_socket(str(gateway.run_dir), 0)
+        if config.workers > 1:
+            sockets += f" and those of {config.workers - 1} more"
+        lines.append(f"  ext_proc   {sockets}   ({who})")
     if (network := config.ext_proc) is not None:
         lines.append(f"  network    {_network(network)}")
     lines.append(f"  operator   http://{config.admin.address}:{gateway.operator_port}/metrics")

@@ -175,7 +175,7 @@ def _notes(total: Row) -> str:
         (total.unpriced, "+?  {} without a price are not in the cost: give their models one under `prices`"),
         (total.unmetered, "+?  {} carried no usage that can be read (files, audio, unknown paths) and are not in the cost"),
         (total.partial, "    {} broke off: counted with what was seen until then"),
-        (total.estimated, "    {} are in part our estimate"),
+        (total.estimated, "    {} with usage that is in part our estimate"),
         (total.cache_hits, f"    {{}} came from the cache and cost nothing; saved {total.saved_input + total.saved_output:,} tokens"),
     ]
     return "".join(f"{note.format(_requests(count))}\n" for count, note in notes if count)
