@@ -2,7 +2,8 @@
 
 from extproc.dialects.anthropic import Anthropic
 from extproc.dialects.dialect import Dialect
+from extproc.dialects.gemini import Gemini
 from extproc.dialects.openai import OpenAI
 from extproc.dialects.responses import Responses
 
-DIALECTS: dict[str, Dialect] = {"openai": OpenAI(), "anthropic": Anthropic(), "responses": Responses()}
+DIALECTS: dict[str, Dialect] = {"openai": OpenAI(), "anthropic": Anthropic(), "responses": Responses(), "gemini": Gemini()}

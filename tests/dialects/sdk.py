@@ -1,11 +1,14 @@
 """The official SDKs, served by a function instead of a network."""
 
+import json
 from typing import Any
 
 import anthropic
 import httpx2
 import openai
 from anthropic.types import Message, RawMessageStreamEvent
+from google import genai
+from google.genai import types
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
@@ -63,3 +66,23 @@ def responses_stream(body: bytes) -> tuple[Response, list[ResponseStreamEvent]]:
     if last.type == "response.completed":
         assert stream.get_final_response().output_text == final.output_text
     return final, events
+
+
+def google_answer(body: Any) -> types.GenerateContentResponse:
+    """As the client gives it, which renames and decodes fields on its way to the type."""
+    return _google(json.dumps(body).encode(), "application/json").models.generate_content(model="m", contents="Hi")
+
+
+def google_stream(body: bytes) -> list[types.GenerateContentResponse]:
+    return list(_google(body, "text/event-stream").models.generate_content_stream(model="m", contents="Hi"))
+
+
+def google_models(listed: Any, one: Any) -> tuple[list[types.Model], types.Model]:
+    """The list of models, and one of them."""
+    listing, describing = (_google(json.dumps(body).encode(), "application/json") for body in (listed, one))
+    return list(listing.models.list()), describing.models.get(model="m")
+
+
+def _google(body: bytes, kind: str) -> genai.Client:
+    client = _serve(body, kind)
+    return genai.Client(api_key="none", http_options=types.HttpOptions(httpx_client=client))

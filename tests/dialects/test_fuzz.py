@@ -66,6 +66,18 @@ WORDS = st.sampled_from(
         "summary",
         "encrypted_content",
         "call_id",
+        "parts",
+        "inlineData",
+        "file_data",
+        "mimeType",
+        "functionCall",
+        "functionResponse",
+        "args",
+        "thoughtSignature",
+        "generationConfig",
+        "candidates",
+        "groundingMetadata",
+        "usageMetadata",
     ]
 )
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -159,7 +171,7 @@ def _stream(dialect: Dialect, events: list[RawEvent]) -> None:
 @FUZZ
 @given(dialect=DIALECT, body=OBJECT)
 def test_any_request(dialect: Dialect, body: dict[str, Any]) -> None:
-    _request(dialect, {"model": "m", "messages": [body], **body})
+    _request(dialect, {"model": "m", "messages": [body], "contents": [body], **body})
     _request(dialect, body)
 
 
@@ -251,8 +263,12 @@ def test_nesting_without_end(name: str) -> None:
     for _ in range(900):
         schema = {"type": "object", "properties": {"a": schema}}
     tool = {"name": "f", "parameters": schema, "input_schema": schema, "strict": True}
-    tools = {"openai": {"type": "function", "function": tool}, "responses": {"type": "function", **tool}}
-    body = {"model": "m", "max_tokens": 1, "messages": [], "tools": [tools.get(name, tool)]}
+    tools = {
+        "openai": {"type": "function", "function": tool},
+        "responses": {"type": "function", **tool},
+        "gemini": {"functionDeclarations": [{"name": "f", "parameters": schema}]},
+    }
+    body = {"model": "m", "max_tokens": 1, "messages": [], "contents": [], "tools": [tools.get(name, tool)]}
     for target in DIALECTS.values():
         target.write_request(dialect.read_request(body), "claude-sonnet-4-5")
     with pytest.raises(Reject):

@@ -34,7 +34,7 @@ def test_a_request_means_the_same_in_its_own_dialect(exchange: Exchange) -> None
     before = copy.deepcopy(exchange.request)
     dialect = DIALECTS[exchange.dialect]
     conversation = dialect.read_request(exchange.request)
-    assert dialect.write_request(conversation, exchange.request["model"]) == before
+    assert dialect.write_request(conversation, exchange.request["model"]) == exchange.sent
     assert conversation.dropped == []
     assert exchange.request == before, "reading changed what was read"
 

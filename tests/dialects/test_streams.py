@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import anthropic
+import google.genai.errors
 import openai
 import pytest
 
@@ -253,5 +254,6 @@ def test_unknown_events_and_blocks_pass_in_their_own_dialect_only() -> None:
 def test_an_error_of_ours_in_mid_stream(name: str) -> None:
     told = DIALECTS[name].stream_error(Fault(502, "bad_gateway", "gone"), "req_1")
     assert b"req_1" in told and b"gone" in told
-    with pytest.raises((openai.APIError, anthropic.APIError)):
-        sdk.openai_stream(told) if name == "openai" else sdk.anthropic_stream(told)
+    read: dict[str, Any] = {"openai": sdk.openai_stream, "anthropic": sdk.anthropic_stream, "gemini": sdk.google_stream}
+    with pytest.raises((openai.APIError, anthropic.APIError, google.genai.errors.APIError)):
+        read[name](told)

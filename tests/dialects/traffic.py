@@ -1,6 +1,7 @@
 """Recorded exchanges with the real providers, sorted by dialect, and ways to put a stream through two dialects."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +12,17 @@ from tests.dialects.framed import cut, raw_events
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 OTHER = {"openai": "anthropic", "anthropic": "openai"}
-MODEL = {"openai": "gpt-5", "anthropic": "claude-sonnet-4-5", "responses": "gpt-5"}
+MODEL = {"openai": "gpt-5", "anthropic": "claude-sonnet-4-5", "responses": "gpt-5", "gemini": "gemini-2.5-flash"}
 
-_PATHS = {"/chat/completions": "openai", "/v1/messages": "anthropic", "/responses": "responses"}
-_FOLDERS = ("openai", "anthropic", "openai-responses")
+_PATHS = {
+    "/chat/completions": "openai",
+    "/v1/messages": "anthropic",
+    "/responses": "responses",
+    ":generateContent": "gemini",
+    ":streamGenerateContent": "gemini",
+}
+_FOLDERS = ("openai", "anthropic", "openai-responses", "google")
+_NAMED = re.compile(r"/models/([^/:]+):(stream)?")
 
 
 class Exchange(NamedTuple):
@@ -25,6 +33,9 @@ class Exchange(NamedTuple):
     dialect: str
     """Empty where the path is of no dialect that is translated."""
     request: Any
+    """As a dialect reads it: with the model, and whether it is streamed, where the path says so."""
+    sent: Any
+    """As it was sent."""
     status: int
     answer: Any
     """Parsed JSON, or None."""
@@ -40,7 +51,10 @@ def _read(file: Path) -> list[Exchange]:
         dialect = next((name for end, name in _PATHS.items() if path.endswith(end)), "")
         name = f"{file.parent.name}-{file.stem}-{i}"
         body, answer, text = request.get("json"), response.get("json"), response.get("text", "")
-        exchanges.append(Exchange(name, path, dialect, body, response["status"], answer, text))
+        sent, named = body, _NAMED.search(path)
+        if dialect and named:
+            body = {**body, "model": named[1], "stream": named[2] is not None}
+        exchanges.append(Exchange(name, path, dialect, body, sent, response["status"], answer, text))
     return exchanges
 
 

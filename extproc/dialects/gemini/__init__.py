@@ -1,0 +1,104 @@
+"""Google's Generative Language API (Gemini), and the same at Vertex AI."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from extproc.dialects.dialect import Operation, Place
+from extproc.dialects.framing import Framing
+from extproc.dialects.gemini import answer, errors, request_read, request_write, watch
+from extproc.dialects.gemini.parts import NAME
+from extproc.dialects.gemini.stream_read import StreamReader
+from extproc.dialects.gemini.stream_write import Events, StreamWriter
+from extproc.dialects.hub import Answer, Conversation, Extra
+from extproc.dialects.sse import SSE
+from extproc.errors import Fault
+from extproc.usage import Usage
+
+_VERTEX = ("/v1beta1/projects/{}/locations/{}/publishers/google", "/v1/projects/{}/locations/{}/publishers/google")
+
+_METHODS = ("generateContent", "streamGenerateContent", "countTokens")
+
+
+def _asked(root: str) -> tuple[Place, ...]:
+    """Where conversations are asked for under `root`."""
+    return (
+        Place("chat", root + "/models/{model}:generateContent", stream=False),
+        Place("chat", root + "/models/{model}:streamGenerateContent", stream=True),
+    )
+
+
+def _named(root: str) -> tuple[Place, ...]:
+    """All else that is asked of a model under `root`: what names one must not pass for something that names none."""
+    return (Place("json", root + "/models/{model}:{}"), Place("json", root + "/tunedModels/{model}:{}"))
+
+
+class Gemini:
+    """See `dialect.Dialect`."""
+
+    name = NAME
+    framing: Framing = SSE
+    root = "/v1beta"
+    places: tuple[Place, ...] = (
+        # Where providers are asked for streams; as a path of a client it has no query.
+        Place("chat", "/v1beta/models/{model}:streamGenerateContent?alt=sse", stream=True),
+        *(place for root in ("/v1beta", "/v1", *_VERTEX) for place in _asked(root)),
+        *(place for root in ("/v1beta", "/v1") for place in _named(root)),
+        *(Place("json", f"{root}/models/{{model}}:{{}}") for root in _VERTEX),
+        Place("json", "/v1beta/interactions"),
+        *(Place("models", root + "/models", method="GET") for root in ("/v1beta", "/v1")),
+        *(Place("models", root + "/models/{model}", method="GET") for root in ("/v1beta", "/v1")),
+    )
+    prefixes: tuple[str, ...] = ("/v1beta/", "/v1beta1/", "/v1/projects/", "/upload/v1beta/")
+    mark = "x-goog-api-client"
+    id_header = ""
+
+    @property
+    def operations(self) -> dict[str, Operation[Any, Any]]:
+        return {"chat": self}
+
+    def read_request(self, body: Extra) -> Conversation:
+        return request_read.read_request(body)
+
+    def write_request(self, conversation: Conversation, model: str) -> Extra:
+        return request_write.write_request(conversation, model)
+
+    def read_answer(self, body: Extra) -> Answer:
+        return answer.read_answer(body)
+
+    def write_answer(self, given: Answer) -> Extra:
+        return answer.write_answer(given)
+
+    def stream_reader(self) -> StreamReader:
+        return StreamReader()
+
+    def stream_writer(self, *, include_usage: bool) -> StreamWriter:
+        return StreamWriter(Events())
+
+    def usage(self, body: bytes) -> tuple[Usage | None, str]:
+        return watch.usage(body)
+
+    def stream_usage(self) -> watch.StreamUsage:
+        return watch.StreamUsage()
+
+    def read_error(self, status: int, body: bytes) -> Fault:
+        return errors.read_error(status, body)
+
+    def write_error(self, fault: Fault, request_id: str) -> Extra:
+        return errors.write_error(fault, request_id)
+
+    def stream_error(self, fault: Fault, request_id: str) -> bytes:
+        return b"data: " + msgspec.json.encode(errors.write_error(fault, request_id)) + b"\n\n"
+
+    def is_usage_only(self, event: bytes) -> bool:
+        return False
+
+    def list_models(self, names: Sequence[str]) -> Extra:
+        return {"models": [self.describe_model(name) for name in names]}
+
+    def describe_model(self, name: str) -> Extra:
+        return {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": list(_METHODS)}
+
+    def credential(self, key: str) -> tuple[tuple[str, str], ...]:
+        return (("x-goog-api-key", key),)

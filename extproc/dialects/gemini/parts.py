@@ -1,0 +1,330 @@
+"""Gemini's content parts: what requests, answers and streams share.
+
+https://ai.google.dev/api/caching#Part
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from extproc.dialects.fields import FieldError, need_str, take_str
+from extproc.dialects.gemini.names import Fields, members, note, own, several, spelled
+from extproc.dialects.hub import Audio, Block, Document, Extra, Image, Opaque, Reasoning, Seal, Text, ToolCall, ToolResult, Video
+from extproc.dialects.seals import pack, unpack
+
+NAME = "gemini"
+
+SIGNER = "google-gemini-v1"
+"""The origin of what Gemini signed."""
+
+_REDACTED = "redacted:"
+"""Begins the packed signature of reasoning that another maker encrypted whole."""
+
+_DATA = (
+    "text",
+    "inlineData",
+    "fileData",
+    "functionCall",
+    "functionResponse",
+    "executableCode",
+    "codeExecutionResult",
+    "toolCall",
+    "toolResponse",
+)
+_READ = _DATA[:5]
+
+_SAID = ("output", "result", "error")
+"""Members of a function's response that are the whole of it: https://ai.google.dev/api/caching#FunctionResponse"""
+
+_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
+
+# https://ai.google.dev/gemini-api/docs/document-processing, .../image-understanding, .../video-understanding, .../audio
+_ENDINGS = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "heic": "image/heic",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "html": "text/html",
+    "csv": "text/csv",
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "mov": "video/quicktime",
+}
+_FILMS = ("www.youtube.com", "youtube.com", "youtu.be", "m.youtube.com")
+_PUBLIC = ("https://", "http://")
+_UPLOADS = "generativelanguage.googleapis.com"
+
+_encode = msgspec.json.encode
+
+
+def read_parts(value: Any, path: str) -> tuple[list[Block], bool]:
+    """Blocks of `parts`, and whether it was a single object."""
+    parts, single = several(value, path)
+    return [read_part(part, f"{path}[{i}]") for i, part in enumerate(parts)], single
+
+
+def read_part(value: Any, path: str) -> Block:
+    """One part."""
+    if type(value) is dict and len(value) == 1 and type(value.get("text")) is str:
+        return Text(value["text"])  # most parts
+    names: dict[str, str] = {}
+    rest = members(value, path, names)
+    data = [key for key in _DATA if rest.get(key) is not None]
+    block: Block | None = None
+    extra = Fields(names=names)
+    if len(data) == 1 and data[0] in _READ:
+        block = _READERS[data[0]](rest, extra, path + ".")
+    if block is None:
+        return Opaque(NAME, data[0] if data else next(iter(rest), "part"), value)
+    _read_signature(block, rest, extra, path + ".")
+    extra.update(rest)
+    if extra or extra.names or extra.own:
+        block.extra = extra
+    return block
+
+
+def _read_signature(block: Block, rest: Extra, extra: Fields, path: str) -> None:
+    given = take_str(rest, "thoughtSignature", path)
+    if given is None:
+        return
+    # Google's SDK makes bytes of it, and writes them in the other alphabet (RFC 4648, section 5).
+    value, origin = unpack(given.replace("-", "+").replace("_", "/"), SIGNER)
+    if origin == SIGNER:
+        value = given
+    else:
+        extra.own["thoughtSignature"] = given
+    if type(block) is not Reasoning:
+        block.seal = Seal(value, origin)
+        return
+    block.origin = origin
+    if origin != SIGNER and value.startswith(_REDACTED):
+        block.redacted = value.removeprefix(_REDACTED)
+    else:
+        block.signature = value
+
+
+def _text(rest: Extra, extra: Fields, path: str) -> Block:
+    text = need_str(rest, "text", path)
+    if rest.get("thought") is not True:
+        return Text(text)
+    del rest["thought"]
+    return Reasoning(text, origin=SIGNER)
+
+
+def _inline(rest: Extra, extra: Fields, path: str) -> Block | None:
+    if rest.get("thought") is True:
+        return None  # a draft, and no part of the answer
+    inner = members(rest["inlineData"], path + "inlineData", extra.names)
+    mime = inner.pop("mimeType", None)
+    path += "inlineData."
+    data = need_str(inner, "data", path)
+    if type(mime) is not str or "/" not in mime:
+        return None
+    kind, _, sub = mime.partition("/")
+    block: Block
+    if kind == "image":
+        block = Image(media_type=mime, data=data)
+    elif kind == "video":
+        block = Video(media_type=mime, data=data)
+    elif kind == "audio":
+        block = Audio(data, _FORMATS.get(sub, sub))
+        extra.own["mimeType"] = mime
+    else:
+        block = Document(media_type=mime, data=data, name=take_str(inner, "displayName", path) or "")
+    _left(rest, "inlineData", inner)
+    return block
+
+
+def _left(rest: Extra, field: str, inner: Extra) -> None:
+    del rest[field]
+    for key, value in inner.items():
+        rest[f"{field}.{key}"] = value
+
+
+def _file(rest: Extra, extra: Fields, path: str) -> Block | None:
+    inner = members(rest["fileData"], path + "fileData", extra.names)
+    path += "fileData."
+    uri, mime = need_str(inner, "fileUri", path), take_str(inner, "mimeType", path) or ""
+    parts = urlsplit(uri) if uri.startswith(_PUBLIC) and "[" not in uri[:300] else None
+    if parts is None or parts.netloc == _UPLOADS:
+        return None  # in a store that Google alone can read
+    known = mime or guess(uri)
+    block: Block
+    if known.startswith("video/") or parts.netloc in _FILMS:
+        block = Video(media_type=mime, url=uri)
+    elif known.startswith("image/"):
+        block = Image(media_type=mime, url=uri)
+    elif known and not known.startswith("audio/"):
+        block = Document(media_type=mime, url=uri, name=take_str(inner, "displayName", path) or "")
+    else:
+        return None
+    _left(rest, "fileData", inner)
+    return block
+
+
+def guess(url: str) -> str:
+    """A media type, by the ending of the path; empty if that says nothing."""
+    bare = url.partition("?")[0].partition("#")[0]
+    return _ENDINGS.get(bare.rpartition(".")[2].lower(), "") if "." in bare[-6:] else ""
+
+
+def _call(rest: Extra, extra: Fields, path: str) -> Block | None:
+    inner = members(rest["functionCall"], path + "functionCall", extra.names)
+    if "partialArgs" in inner or "willContinue" in inner:
+        return None  # its arguments come in pieces, by paths: only who asked for that can read it
+    path += "functionCall."
+    identifier = (take_str(inner, "id", path) or "") if inner.get("id") else ""
+    given = inner.pop("args", None)
+    if given is not None and type(given) is not dict:
+        raise FieldError(path + "args", "an object", given)
+    if given is None:
+        extra.own["args"] = None
+    call = ToolCall(identifier, need_str(inner, "name", path), _encode(given or {}).decode())
+    _left(rest, "functionCall", inner)
+    return call
+
+
+def _response(rest: Extra, extra: Fields, path: str) -> Block:
+    inner = members(rest["functionResponse"], path + "functionResponse", extra.names)
+    path += "functionResponse."
+    identifier = (take_str(inner, "id", path) or "") if inner.get("id") else ""
+    extra.own["name"] = need_str(inner, "name", path)
+    given = inner.pop("response", None)
+    result = ToolResult(identifier, [])
+    if given is not None:
+        if type(given) is not dict:
+            raise FieldError(path + "response", "an object", given)
+        said = next((key for key in _SAID if len(given) == 1 and type(given.get(key)) is str), "")
+        extra.own["response"] = said
+        result.error = True if said == "error" else None
+        result.blocks.append(Text(given[said] if said else _encode(given).decode()))
+    if inner.get("parts") is not None:
+        blocks, extra.own["single"] = read_parts(inner.pop("parts"), path + "parts")
+        result.blocks += blocks
+        extra.own["parts"] = True
+    _left(rest, "functionResponse", inner)
+    return result
+
+
+_READERS = {"text": _text, "inlineData": _inline, "fileData": _file, "functionCall": _call, "functionResponse": _response}
+
+
+def arguments(text: str) -> Extra:
+    """A tool call's arguments as the object that Gemini wants. A model that was cut off leaves no JSON; it is wrapped."""
+    if not text.strip():
+        return {}
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return {"INVALID_JSON": text}
+    return value if type(value) is dict else {"INVALID_JSON": text}
+
+
+def write_part(block: Block) -> Extra | None:
+    """A block as a part; None if there is none for it. Function responses are written elsewhere: they need their call's name."""
+    match block:
+        case Text():
+            part: Extra | None = {"text": block.text}
+        case Reasoning():
+            return _write_reasoning(block)
+        case Image() | Video():
+            part = _write_media(block, "video/mp4" if type(block) is Video else "image/jpeg")
+        case Audio():
+            part = {"inlineData": {"mimeType": f"audio/{block.format}", "data": block.data}}
+        case Document() if block.text is None:
+            part = _write_media(block, "application/pdf")
+        case ToolCall():
+            identifier: Extra = {"id": block.id} if block.id else {}
+            part = {"functionCall": {**identifier, "name": block.name, "args": arguments(block.arguments)}}
+        case Opaque():
+            return block.value if block.dialect == NAME else None
+        case _:
+            return None
+    if part is not None and block.seal:
+        part["thoughtSignature"] = pack(block.seal.value, block.seal.origin, SIGNER)
+    return part
+
+
+def _write_media(block: Image | Video | Document, otherwise: str) -> Extra:
+    if block.data:
+        return {"inlineData": {"mimeType": block.media_type or otherwise, "data": block.data}}
+    return {"fileData": {"mimeType": block.media_type or guess(block.url) or otherwise, "fileUri": block.url}}
+
+
+def _write_reasoning(block: Reasoning) -> Extra:
+    part: Extra = {"text": block.text, "thought": True}
+    value = block.signature
+    if block.redacted:
+        value = block.redacted if block.origin == SIGNER else _REDACTED + block.redacted
+    return {**part, "thoughtSignature": pack(value, block.origin, SIGNER)} if value else part
+
+
+def own_part(block: Block) -> Extra:
+    """A part of this dialect, as it was."""
+    if type(block) is Opaque:
+        return block.value
+    part = _own_response(block) if type(block) is ToolResult else write_part(block) or {}
+    extra = block.extra
+    if not extra and type(extra) is not Fields:
+        return part
+    names = extra.names if type(extra) is Fields else {}
+    _mend(part, block)
+    whole: Extra = {}
+    for key, value in extra.items():
+        field, _, member = key.partition(".")
+        if member and field in part:
+            part[field] = {**part[field], member: value}
+        else:
+            whole[key] = value
+    whole |= {key: spelled(value, names) if type(value) is dict else value for key, value in part.items()}
+    return spelled(whole, names)
+
+
+def _mend(part: Extra, block: Block) -> None:
+    """What this dialect says in its own way."""
+    extra = block.extra
+    if (signature := own(extra, "thoughtSignature")) is not None:
+        part["thoughtSignature"] = signature
+    match block:
+        case ToolCall():
+            if own(extra, "made"):
+                del part["functionCall"]["id"]
+            if own(extra, "args", block) is None and block.arguments == "{}":
+                del part["functionCall"]["args"]
+        case Audio() if mime := own(extra, "mimeType"):
+            part["inlineData"]["mimeType"] = mime
+        case Document() if block.name:
+            next(iter(part.values()))["displayName"] = block.name
+    if "fileData" in part and not getattr(block, "media_type", ""):
+        del part["fileData"]["mimeType"]
+
+
+def _own_response(block: ToolResult) -> Extra:
+    extra, blocks = block.extra, block.blocks
+    written: Extra = {"name": own(extra, "name", "")}
+    if identifier := own(extra, "id", block.id):
+        written["id"] = identifier
+    said = own(extra, "response")
+    if said is not None and blocks and type(blocks[0]) is Text:
+        written["response"] = {said: blocks[0].text} if said else arguments(blocks[0].text)
+        blocks = blocks[1:]
+    if own(extra, "parts"):
+        parts = [own_part(one) for one in blocks]
+        written["parts"] = parts[0] if own(extra, "single") and parts else parts
+    return {"functionResponse": written}
+
+
+def made(block: ToolCall | ToolResult, identifier: str) -> None:
+    """Gives a call, or its result, an id that its client did not give: other dialects need one, this one leaves it away again."""
+    written = block.id
+    block.id = identifier
+    if type(block) is ToolCall:
+        block.extra = note(block.extra, made=True)
+    else:
+        block.extra = note(block.extra, id=written)

@@ -1,0 +1,169 @@
+"""A client's generateContent request, read into the hub.
+
+https://ai.google.dev/api/generate-content#method:-models.generatecontent
+"""
+
+from typing import Any
+
+from extproc.dialects.fields import (
+    FieldError,
+    need_str,
+    refusing,
+    take_bool,
+    take_int,
+    take_list,
+    take_number,
+    take_str,
+)
+from extproc.dialects.gemini.names import Fields, members, several
+from extproc.dialects.gemini.parts import NAME, made, read_parts
+from extproc.dialects.gemini.schemas import json_schema
+from extproc.dialects.gemini.tools_read import read_choice, read_tools
+from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, ToolCall, ToolResult
+
+_ROLES = {"user": "user", "model": "assistant", "function": "tool"}
+_TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
+
+_CONFIG = "generationConfig"
+_IN_CONFIG = _CONFIG + "."
+
+
+def read_request(body: Extra) -> Conversation:
+    """The request as a conversation; `model` and `stream`, which the path says, are put into the body before. Raises `Reject` 400."""
+    with refusing():
+        names: dict[str, str] = {}
+        rest = members(body, "$", names)
+        extra = Fields(names=names)
+        conversation = Conversation(dialect=NAME, model=need_str(rest, "model"), messages=[], extra=extra)
+        conversation.stream = take_bool(rest, "stream")
+        contents, extra.own["contents"] = several(rest.pop("contents", None), "contents")
+        conversation.messages = [_content(value, f"contents[{i}]") for i, value in enumerate(contents)]
+        _name_calls(conversation.messages)
+        if rest.get("systemInstruction") is not None:
+            conversation.system = _content(rest.pop("systemInstruction"), "systemInstruction")
+            conversation.system.role = "system"
+        read_tools(conversation, rest, extra)
+        read_choice(conversation, rest, extra)
+        if rest.get(_CONFIG) is not None:
+            _config(conversation, members(rest.pop(_CONFIG), _CONFIG, names), extra)
+        tier = rest.get("serviceTier")
+        if type(tier) is str and tier in _TIERS:
+            conversation.service_tier = _TIERS[tier]
+            del rest["serviceTier"]
+        extra.update(rest)
+        return conversation
+
+
+def _content(value: Any, path: str) -> Message:
+    extra = Fields()
+    rest = members(value, path, extra.names)
+    message = Message(role="user", blocks=[])
+    role = rest.get("role")
+    if type(role) is str:
+        del rest["role"]
+        message.role = _ROLES.get(role, role)
+        extra.own["role"] = role
+    elif role is not None:
+        raise FieldError(path + ".role", "a string", role)
+    if rest.get("parts") is not None:
+        message.blocks, message.plain = read_parts(rest.pop("parts"), path + ".parts")
+    else:
+        extra.own["parts"] = False
+    extra.update(rest)
+    message.extra = extra
+    return message
+
+
+def _name_calls(messages: list[Message]) -> None:
+    """Gives ids to calls and results that have none: results belong to the calls of their name, in their order."""
+    count = 0
+    waiting: list[tuple[str, ToolCall]] = []
+    for message in messages:
+        for block in message.blocks:
+            if type(block) is ToolCall:
+                if not block.id:
+                    made(block, f"call_{count}")
+                count += 1
+                waiting.append((block.id, block))
+            elif type(block) is ToolResult:
+                _name_result(block, waiting, count)
+                count += 1
+
+
+def _name_result(result: ToolResult, waiting: list[tuple[str, ToolCall]], count: int) -> None:
+    name = result.extra.own["name"] if type(result.extra) is Fields else ""
+    ranked = [[call for identifier, call in waiting if identifier == result.id], [call for _, call in waiting if call.name == name]]
+    found = next((calls[0] for calls in ranked if calls), None)
+    if found is not None:
+        waiting.remove((found.id, found))
+    identifier = found.id if found is not None else result.id or f"call_{count}"
+    if identifier != result.id:
+        made(result, identifier)
+
+
+def _config(conversation: Conversation, config: Extra, extra: Fields) -> None:
+    extra.own["config"] = True
+    conversation.max_tokens = take_int(config, "maxOutputTokens", _IN_CONFIG)
+    conversation.temperature = take_number(config, "temperature", _IN_CONFIG)
+    conversation.top_p = take_number(config, "topP", _IN_CONFIG)
+    conversation.top_k = _top_k(config)
+    conversation.seed = take_int(config, "seed", _IN_CONFIG)
+    conversation.presence_penalty = take_number(config, "presencePenalty", _IN_CONFIG)
+    conversation.frequency_penalty = take_number(config, "frequencyPenalty", _IN_CONFIG)
+    conversation.n = take_int(config, "candidateCount", _IN_CONFIG)
+    conversation.logprobs = take_bool(config, "responseLogprobs", _IN_CONFIG)
+    conversation.top_logprobs = take_int(config, "logprobs", _IN_CONFIG)
+    conversation.stop = take_list(config, "stopSequences", _IN_CONFIG)
+    for i, sequence in enumerate(conversation.stop or ()):
+        if type(sequence) is not str:
+            raise FieldError(f"{_IN_CONFIG}stopSequences[{i}]", "a string", sequence)
+    conversation.format = _format(config)
+    conversation.thinking = _thinking(config, extra)
+    if config.get("responseModalities") == ["TEXT"]:
+        extra.own["modalities"] = config.pop("responseModalities")
+    for key, value in config.items():
+        extra[_IN_CONFIG + key] = value
+
+
+def _top_k(config: Extra) -> int | None:
+    given = take_number(config, "topK", _IN_CONFIG)
+    if given is not None and not float(given).is_integer():
+        config["topK"] = given
+        return None
+    return None if given is None else int(given)
+
+
+def _format(config: Extra) -> Format | None:
+    mime = config.get("responseMimeType")
+    if mime == "text/plain":
+        del config["responseMimeType"]
+        return Format(kind="text")
+    if mime != "application/json":
+        return None
+    del config["responseMimeType"]
+    for field in ("responseJsonSchema", "responseSchema"):
+        schema = config.get(field)
+        if type(schema) is dict:
+            del config[field]
+            plain = schema if field == "responseJsonSchema" else json_schema(schema)
+            return Format(kind="json_schema", schema=plain, field=field, extra=Fields(schema=schema))
+    return Format(kind="json_object")
+
+
+def _thinking(config: Extra, extra: Fields) -> Thinking | None:
+    if config.get("thinkingConfig") is None:
+        return None
+    path = _IN_CONFIG + "thinkingConfig"
+    given = members(config.pop("thinkingConfig"), path, extra.names)
+    path += "."
+    level, budget, shown = take_str(given, "thinkingLevel", path), take_int(given, "thinkingBudget", path), given.get("includeThoughts")
+    if type(shown) is bool:
+        del given["includeThoughts"]
+    effort = level.lower() if level and "UNSPECIFIED" not in level.upper() else ""
+    return Thinking(
+        effort=effort,
+        budget=None if budget is None or budget < 0 else budget,
+        summary={True: "auto", False: "none"}.get(shown, "") if type(shown) is bool else "",
+        mode="adaptive" if budget is not None and budget < 0 else "",
+        extra=Fields(given, level=level, budget=budget),
+    )

@@ -1,0 +1,255 @@
+"""A conversation as a generateContent request.
+
+The rules that shape it (https://ai.google.dev/gemini-api/docs/function-calling): a turn of function calls follows a user's, and is followed
+at once by as many responses, in one turn; newer models take a call of theirs back only with its signature; the model, and whether the
+answer is streamed, stand in the path. Requests that came in this dialect are written as they were.
+"""
+
+import msgspec
+
+from extproc.dialects.gemini.models import Abilities, abilities
+from extproc.dialects.gemini.parts import NAME, SIGNER, write_part
+from extproc.dialects.gemini.request_restore import FIELDS, restore
+from extproc.dialects.gemini.thinking import write_thinking
+from extproc.dialects.gemini.tools_write import write_tools
+from extproc.dialects.hub import (
+    Audio,
+    Block,
+    Conversation,
+    Document,
+    Extra,
+    Image,
+    Message,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+    Video,
+    kind_of,
+)
+
+_FILLER = "."
+"""A user's turn where the rules want one and the client has none."""
+
+UNSIGNED = "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv"
+"""Google's word for a call that another model made: https://ai.google.dev/gemini-api/docs/thought-signatures (and our recordings)."""
+
+_CARRIED = ("max_tokens", "stream_options", "max_completion_tokens")
+"""Fields of other dialects that are read though the hub has no word for them, or have no meaning here."""
+
+_STOPS = 5
+"""`stopSequences` takes up to 5."""
+
+_TIERS = ("flex", "priority")
+
+
+def write_request(conversation: Conversation, model: str) -> Extra:
+    """The request for a provider; names what it cannot say in `conversation.dropped`."""
+    if conversation.dialect == NAME:
+        return restore(conversation)
+    able = abilities(model)
+    writer = _Foreign(conversation, able)
+    system, contents = writer.system(), writer.contents()
+    body: Extra = {"contents": contents}
+    config: Extra = {}
+    write_tools(conversation, body, able)
+    _format(conversation, config, system, able, functions="tools" in body)
+    if system:
+        body["systemInstruction"] = {"parts": system}
+    _sampling(conversation, config)
+    write_thinking(conversation, config, able)
+    if config:
+        body["generationConfig"] = config
+    _account(conversation, body)
+    conversation.drop_extra({key: value for key, value in conversation.extra.items() if key not in _CARRIED})
+    return body
+
+
+class _Foreign:
+    """Writes messages of another dialect's conversation."""
+
+    def __init__(self, conversation: Conversation, able: Abilities) -> None:
+        self._conversation = conversation
+        self._drop = conversation.drop
+        self._able = able
+        self._names: dict[str, str] = {}
+        """Of the functions that were called, by the ids of the calls."""
+
+    def system(self) -> list[Extra]:
+        """Instructions, wherever they stood: later ones join the first, as an authority that no turn has."""
+        blocks = [*self._conversation.system.blocks] if self._conversation.system else []
+        for message in self._conversation.messages:
+            if message.role in ("system", "developer"):
+                self._conversation.drop_extra(message.extra, "messages[].")
+                blocks += message.blocks
+        return self._parts(blocks)
+
+    def contents(self) -> list[Extra]:
+        """User and model in turns."""
+        turns: list[Extra] = []
+        for message in self._conversation.messages:
+            if message.role in ("system", "developer"):
+                continue
+            self._conversation.drop_extra(message.extra, "messages[].")
+            if message.role not in ("user", "assistant", "tool"):
+                self._drop(f"messages[].role.{message.role}")
+                continue
+            self._turn(message, turns)
+        return self._mended(turns)
+
+    def _turn(self, message: Message, turns: list[Extra]) -> None:
+        role = "model" if message.role == "assistant" else "user"
+        parts = self._parts(message.blocks)
+        if not parts:
+            return
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["parts"] += parts
+        else:
+            turns.append({"role": role, "parts": parts})
+
+    def _mended(self, turns: list[Extra]) -> list[Extra]:
+        if not turns or turns[0]["role"] == "model":
+            turns.insert(0, {"role": "user", "parts": [{"text": _FILLER}]})
+        for turn in turns:
+            if turn["role"] == "user" and len(turn["parts"]) > 1:
+                turn["parts"].sort(key=lambda part: "functionResponse" not in part)
+            elif turn["role"] == "model" and self._able.signed:
+                call = next((part for part in turn["parts"] if "functionCall" in part), None)
+                if call is not None:  # of calls that were made together, the first one is signed
+                    call.setdefault("thoughtSignature", UNSIGNED)
+        return turns
+
+    def _parts(self, blocks: list[Block]) -> list[Extra]:
+        parts: list[Extra] = []
+        for block in blocks:
+            if type(block) is ToolResult:
+                parts += self._result(block)
+            elif (part := self._part(block)) is not None:
+                parts.append(part)
+            else:
+                continue
+            self._leftover(block)
+        return parts
+
+    def _leftover(self, block: Block) -> None:
+        if block.cache:
+            self._drop("messages[].content[].cache_control")  # prefixes are cached without being marked
+        if type(block) is not Reasoning:
+            self._conversation.drop_extra(block.extra, "messages[].content[].")
+
+    def _part(self, block: Block) -> Extra | None:
+        match block:
+            case Text() | Refusal():
+                if not block.text.strip():
+                    return None
+                if type(block) is Text and block.citations:
+                    self._drop("messages[].content[].citations")
+                part: Extra | None = {"text": block.text} if type(block) is Refusal else write_part(block)
+            case Reasoning():
+                return self._reasoning(block)
+            case Document() if block.text is not None:
+                title = f' title="{block.name}"' if block.name else ""
+                return {"text": f"<document{title}>\n{block.text}\n</document>"}
+            case ToolCall():
+                self._names[block.id] = block.name
+                part = write_part(block)
+            case _:
+                part = write_part(block)
+        if part is None:
+            self._drop(f"messages[].content[].{kind_of(block)}")
+        elif block.seal and block.seal.origin != SIGNER:
+            del part["thoughtSignature"]
+            self._drop("messages[].content[].signature")
+        if type(block) is Image and block.detail not in ("", "auto"):
+            self._drop("messages[].content[].image_url.detail")
+        return part
+
+    def _reasoning(self, block: Reasoning) -> Extra | None:
+        if block.origin == SIGNER:
+            return write_part(block)
+        self._drop("messages[].content[].reasoning")  # Gemini goes on from its own thoughts only
+        return None
+
+    def _result(self, block: ToolResult) -> list[Extra]:
+        texts = "\n".join(one.text for one in block.blocks if isinstance(one, Text | Refusal))
+        media = [one for one in block.blocks if isinstance(one, Image | Document | Audio | Video)]
+        for one in block.blocks:
+            self._leftover(one)
+            if type(one) is Opaque:
+                self._drop(f"messages[].content[].{one.kind}")
+        name = self._names.get(block.id)
+        seen, after = self._shown(media)
+        if after:
+            after.insert(0, {"text": f"From the result of {name or 'a tool'}:"})
+        if name is None:  # its call was left out, and a response to none is refused
+            return [{"text": f"The result of an earlier tool call: {texts}"}, *seen, *after]
+        if not texts and after:
+            texts = "The result follows."
+        response: Extra = {"id": block.id, "name": name, "response": {"error" if block.error else "output": texts}}
+        if seen:
+            response["parts"] = seen
+        return [{"functionResponse": response}, *after]
+
+    def _shown(self, media: list[Image | Document | Audio | Video]) -> tuple[list[Extra], list[Extra]]:
+        """What a function's response holds, and what has to follow it: models before 3 see nothing in a response."""
+        seen: list[Extra] = []
+        after: list[Extra] = []
+        for one in media:
+            part = self._part(one)
+            if part is None:
+                continue
+            inside = self._able.sees_results and type(one) in (Image, Document) and "inlineData" in part
+            (seen if inside else after).append(part)
+        return seen, after
+
+
+def _format(conversation: Conversation, config: Extra, system: list[Extra], able: Abilities, *, functions: bool) -> None:
+    """Structured output. Beside functions older models refuse it: there it is an instruction, which is no promise and therefore named."""
+    wanted = conversation.format
+    if wanted is None or wanted.kind == "text":
+        return
+    if wanted.kind == "opaque":
+        conversation.drop("response_format")
+    elif functions and not able.combines:
+        conversation.drop("response_format")
+        text = "Answer with one JSON object and nothing else."
+        if wanted.schema is not None:
+            text += f" It must match this JSON schema:\n{msgspec.json.encode(wanted.schema).decode()}"
+        system.append({"text": text})
+    else:
+        config["responseMimeType"] = "application/json"
+        if wanted.schema is not None:
+            # Takes what `responseSchema` refuses: $ref, additionalProperties, types in lower case.
+            config["responseJsonSchema"] = wanted.schema
+
+
+def _sampling(conversation: Conversation, config: Extra) -> None:
+    for field, name in FIELDS.items():
+        value = getattr(conversation, field)
+        if value is not None and value != []:
+            config[name] = value
+    if conversation.n == 1:
+        del config["candidateCount"]
+    if not conversation.logprobs:
+        config.pop("responseLogprobs", None)
+        config.pop("logprobs", None)
+    if conversation.stop and len(conversation.stop) > _STOPS:
+        conversation.drop("stop")
+        config["stopSequences"] = conversation.stop[:_STOPS]
+
+
+def _account(conversation: Conversation, body: Extra) -> None:
+    if conversation.service_tier in _TIERS:
+        body["serviceTier"] = conversation.service_tier
+    elif conversation.service_tier not in (None, "auto", "default"):
+        conversation.drop("service_tier")
+    if conversation.user:
+        conversation.drop("user")
+    if conversation.verbosity:
+        conversation.drop("verbosity")
+    if conversation.cache:
+        conversation.drop("cache_control")
+    if conversation.metadata:
+        conversation.drop_extra(conversation.metadata, "metadata.")

@@ -1,0 +1,222 @@
+"""A provider's Gemini stream: each event is a response that holds what is new. https://ai.google.dev/api/generate-content#v1beta.models
+
+Nothing ends the stream but the connection, so it is whole when every candidate has a reason to stop, or the prompt was blocked.
+"""
+
+from typing import Any
+
+import msgspec
+
+from extproc.dialects.fields import FieldError, items, obj, take_int, take_str
+from extproc.dialects.framing import RawEvent
+from extproc.dialects.gemini.answer import blocked, created, read_stop, read_tier
+from extproc.dialects.gemini.citations import read_citations
+from extproc.dialects.gemini.errors import read_object
+from extproc.dialects.gemini.logprobs import read_logprobs
+from extproc.dialects.gemini.parts import NAME, read_parts
+from extproc.dialects.gemini.tokens import Tokens, count, read_tokens
+from extproc.dialects.hub import (
+    Aside,
+    Block,
+    BlockStart,
+    BlockStop,
+    Citation,
+    CitationDelta,
+    Error,
+    Extra,
+    Finish,
+    OpaqueDelta,
+    Reasoning,
+    ReasoningDelta,
+    SignatureDelta,
+    Start,
+    Stop,
+    StopReason,
+    StreamEvent,
+    Text,
+    TextDelta,
+    ToolCall,
+    Used,
+)
+from extproc.errors import Fault
+
+_decode = msgspec.json.Decoder().decode
+
+_TOLD = ("modelVersion", "responseId", "createTime", "usageMetadata")
+"""Said in every chunk, or told apart."""
+
+
+class _Candidate:
+    """The state of one candidate."""
+
+    __slots__ = ("called", "cited", "index", "kind", "stopped", "texts")
+
+    def __init__(self) -> None:
+        self.index = -1
+        self.kind: type | None = None
+        """Of the open block, which is number `index`."""
+        self.texts: dict[int, list[str]] = {}
+        """What was said, by block."""
+        self.called = False
+        self.stopped = False
+        self.cited: list[Citation] = []
+
+
+class StreamReader:
+    """Reads responses into hub events."""
+
+    def __init__(self) -> None:
+        self._candidates: dict[int, _Candidate] = {}
+        self._tokens = Tokens()
+        self._started = False
+        self._blocked = False
+        self._ended = False
+        self._blocks = 0
+
+    def feed(self, event: RawEvent) -> list[StreamEvent]:
+        """One event. After the end, nothing."""
+        if self._ended:
+            return []
+        try:
+            chunk = obj(_decode(event.data), "$")
+            if error := chunk.get("error"):
+                return self._fail(read_object(error))
+            return self._chunk(chunk)
+        except FieldError as wrong:
+            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
+
+    def end(self) -> list[StreamEvent]:
+        """The connection closed."""
+        if self._ended:
+            return []
+        if not self._blocked and not (self._candidates and all(one.stopped for one in self._candidates.values())):
+            return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
+        self._ended = True
+        events: list[StreamEvent] = []
+        for candidate in self._candidates.values():
+            _close(candidate, events)
+        return [*events, Finish()]
+
+    def _fail(self, fault: Fault) -> list[StreamEvent]:
+        self._ended = True
+        return [Error(fault)]
+
+    def _chunk(self, chunk: Extra) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        if not self._started:
+            events.append(self._start(chunk))
+        given = chunk.pop("candidates", None)
+        for position, value in enumerate(items(given, "candidates") if given is not None else ()):
+            self._candidate(obj(value, "candidates[]"), position, events)
+        if not self._blocked and (refusal := blocked(chunk.get("promptFeedback"))):
+            self._blocked = True
+            events += (BlockStart(self._blocks, refusal), BlockStop(self._blocks), Stop(reason=StopReason.FILTER, dialect=NAME))
+            self._blocks += 1
+        self._use(chunk.get("usageMetadata"), events)
+        if rest := {key: value for key, value in chunk.items() if key not in _TOLD}:
+            events.append(Aside(NAME, rest))
+        return events
+
+    def _start(self, chunk: Extra) -> Start:
+        self._started = True
+        return Start(
+            id=take_str(chunk, "responseId") or "",
+            model=take_str(chunk, "modelVersion") or "",
+            created=created(chunk.get("createTime")),
+            dialect=NAME,
+            service_tier=read_tier(chunk.get("usageMetadata")),
+            extra={"createTime": chunk["createTime"]} if "createTime" in chunk else {},
+        )
+
+    def _use(self, raw: Any, events: list[StreamEvent]) -> None:
+        tokens = read_tokens(raw)
+        if tokens is None:
+            return
+        self._tokens.update(tokens)
+        usage = count(self._tokens)
+        if usage:
+            events.append(Used(usage, raw, NAME))
+        elif raw:
+            events.append(Aside(NAME, {"usageMetadata": raw}))
+
+    def _candidate(self, rest: Extra, position: int, events: list[StreamEvent]) -> None:
+        index = take_int(rest, "index", "candidates[].")
+        number = position if index is None else index
+        candidate = self._candidates.get(number)
+        if candidate is None:
+            candidate = self._candidates[number] = _Candidate()
+        content = rest.pop("content", None)
+        if content is not None:
+            parts = obj(content, "candidates[].content").get("parts")
+            if parts is not None:
+                path = "candidates[].content.parts"
+                for block in read_parts(items(parts, path), path)[0]:
+                    self._part(block, candidate, number, events)
+        word = take_str(rest, "finishReason", "candidates[].")
+        if rest:
+            self._rest(rest, candidate, number, events)
+        if word and not candidate.stopped:
+            _close(candidate, events)
+            candidate.stopped = True
+            events.append(Stop(reason=read_stop(word, called=candidate.called), raw=word, choice=number, dialect=NAME))
+
+    def _part(self, block: Block, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
+        if type(block) is Text and not block.extra:
+            self._text(block, candidate, number, events)
+        elif type(block) is Reasoning and not block.extra and not block.redacted:
+            index = self._open(Reasoning(origin=block.origin), candidate, number, events)
+            if block.text:
+                events.append(ReasoningDelta(index, block.text))
+            if block.signature:
+                events.append(SignatureDelta(index, block.signature, block.origin))
+                _close(candidate, events)
+        else:
+            candidate.called = candidate.called or type(block) is ToolCall
+            _close(candidate, events)
+            events += (BlockStart(self._blocks, block, number), BlockStop(self._blocks))
+            self._blocks += 1
+
+    def _text(self, block: Text, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
+        if not block.text and not block.seal:
+            return
+        index = self._open(Text(""), candidate, number, events)
+        if block.text:
+            candidate.texts.setdefault(index, []).append(block.text)
+            events.append(TextDelta(index, block.text))
+        if block.seal:
+            events.append(SignatureDelta(index, block.seal.value, block.seal.origin))
+
+    def _open(self, block: Block, candidate: _Candidate, number: int, events: list[StreamEvent]) -> int:
+        """The index of the open block of that kind; another is closed for it."""
+        if candidate.kind is not type(block):
+            _close(candidate, events)
+            candidate.index, candidate.kind = self._blocks, type(block)
+            self._blocks += 1
+            events.append(BlockStart(candidate.index, block, number))
+        return candidate.index
+
+    def _rest(self, rest: Extra, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
+        """What a candidate says beside its content."""
+        logprobs = read_logprobs(rest.get("logprobsResult"))
+        if logprobs:
+            events.append(TextDelta(self._open(Text(""), candidate, number, events), "", logprobs=logprobs))
+        blocks = [*candidate.texts]
+        for place, citation in read_citations(rest, ["".join(pieces) for pieces in candidate.texts.values()]):
+            if citation in candidate.cited:
+                continue
+            candidate.cited.append(citation)
+            index = blocks[place]
+            if candidate.kind is not Text or candidate.index != index:
+                # Its text is complete: what is said of it belongs to the answer as a whole.
+                index = self._open(Text(""), candidate, number, events)
+                citation = Citation(citation.url, citation.title, citation.quote, dialect=NAME, raw=citation.raw)  # noqa: PLW2901
+            events.append(CitationDelta(index, citation))
+        events.append(OpaqueDelta(-1, NAME, rest, number))
+
+
+def _close(candidate: _Candidate, events: list[StreamEvent]) -> None:
+    if candidate.kind is not None:
+        events.append(BlockStop(candidate.index))
+        candidate.kind = None

@@ -1,0 +1,103 @@
+"""Gemini's way of counting tokens: https://ai.google.dev/api/generate-content#UsageMetadata
+
+`promptTokenCount` holds what came from a cache, and not what server-side tools brought in (`toolUsePromptTokenCount`);
+`candidatesTokenCount` does not hold the thoughts. In a stream each chunk counts anew, and some leave fields out.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects.hub import Extra
+from extproc.usage import Usage
+
+
+class _Modality(Struct):
+    modality: str | None = None
+    tokenCount: int | None = None  # noqa: N815 - Google's word
+
+
+class Tokens(Struct):
+    """A `usageMetadata` object."""
+
+    promptTokenCount: int | None = None  # noqa: N815
+    cachedContentTokenCount: int | None = None  # noqa: N815
+    candidatesTokenCount: int | None = None  # noqa: N815
+    thoughtsTokenCount: int | None = None  # noqa: N815
+    toolUsePromptTokenCount: int | None = None  # noqa: N815
+    totalTokenCount: int | None = None  # noqa: N815
+    promptTokensDetails: list[_Modality] | None = None  # noqa: N815
+    candidatesTokensDetails: list[_Modality] | None = None  # noqa: N815
+    toolUsePromptTokensDetails: list[_Modality] | None = None  # noqa: N815
+
+    def update(self, later: "Tokens") -> None:
+        """Takes over what a later chunk of the same stream says."""
+        for field in later.__struct_fields__:
+            value = getattr(later, field)
+            if value is not None:
+                setattr(self, field, value)
+
+
+def count(tokens: Tokens) -> Usage | None:
+    """Counted as we count; None if nothing was counted (a prompt that was blocked)."""
+    if tokens.promptTokenCount is None and tokens.candidatesTokenCount is None:
+        return None
+    prompt, used = _natural(tokens.promptTokenCount), _natural(tokens.toolUsePromptTokenCount)
+    made, thoughts = _natural(tokens.candidatesTokenCount), _natural(tokens.thoughtsTokenCount)
+    if not thoughts or made < thoughts or tokens.totalTokenCount != prompt + used + made:
+        made += thoughts  # a total without them says that they are among the candidates' tokens already
+    return Usage(
+        input=prompt + used,
+        output=made,
+        cache_read=_natural(tokens.cachedContentTokenCount),
+        reasoning=thoughts,
+        input_audio=_audio(tokens.promptTokensDetails) + _audio(tokens.toolUsePromptTokensDetails),
+        output_audio=_audio(tokens.candidatesTokensDetails),
+    )
+
+
+def _natural(value: int | None) -> int:
+    return value if value is not None and value > 0 else 0
+
+
+def _audio(details: list[_Modality] | None) -> int:
+    return sum(_natural(one.tokenCount) for one in details or () if one.modality == "AUDIO")
+
+
+def read_tokens(value: Any) -> Tokens | None:
+    """A decoded `usageMetadata`; None if it has the wrong shape."""
+    if type(value) is not dict:
+        return None
+    try:
+        return msgspec.convert(value, Tokens, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+def read_usage(value: Any) -> Usage | None:
+    """A decoded `usageMetadata`, counted."""
+    tokens = read_tokens(value)
+    return count(tokens) if tokens else None
+
+
+def write_usage(usage: Usage) -> Extra:
+    """A `usageMetadata` object."""
+    written: Extra = {
+        "promptTokenCount": usage.input,
+        "candidatesTokenCount": max(0, usage.output - usage.reasoning),
+        "totalTokenCount": usage.input + usage.output,
+    }
+    if usage.cache_read:
+        written["cachedContentTokenCount"] = usage.cache_read
+    if usage.reasoning:
+        written["thoughtsTokenCount"] = usage.reasoning
+    if usage.input_audio:
+        written["promptTokensDetails"] = _details(usage.input, usage.input_audio)
+    if usage.output_audio:
+        written["candidatesTokensDetails"] = _details(usage.output - usage.reasoning, usage.output_audio)
+    return written
+
+
+def _details(total: int, audio: int) -> list[Extra]:
+    return [{"modality": "TEXT", "tokenCount": max(0, total - audio)}, {"modality": "AUDIO", "tokenCount": audio}]

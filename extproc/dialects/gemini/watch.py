@@ -1,0 +1,90 @@
+"""Usage of what passes through untouched: bytes are looked at before they are parsed."""
+
+import re
+from typing import ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects.framing import split
+from extproc.dialects.gemini.tokens import Tokens, count
+from extproc.dialects.glimpse import Texts, data_of
+from extproc.dialects.sse import SSE
+from extproc.usage import Usage
+
+_STOP = re.compile(rb'"(?:finishReason|blockReason)"\s*:\s*"')
+_SPACE = b" \t\r\n"
+
+_texts = Texts("text")
+
+
+class _Carrier(Struct):
+    usageMetadata: Tokens | None = None  # noqa: N815 - Google's word
+    modelVersion: str | None = None  # noqa: N815
+
+
+_carrier = msgspec.json.Decoder(_Carrier, strict=False)
+_carriers = msgspec.json.Decoder(list[_Carrier], strict=False)
+
+
+def _carried(body: bytes) -> _Carrier:
+    try:
+        return _carrier.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Carrier()
+
+
+def usage(body: bytes) -> tuple[Usage | None, str]:
+    """Usage and model of a whole answer; or of a stream that was asked for without `alt=sse`, a list of them. Counting tokens uses none."""
+    if body[:64].lstrip(_SPACE).startswith(b"["):
+        return _last(body)
+    carrier = _carried(body)
+    return (count(carrier.usageMetadata) if carrier.usageMetadata else None), carrier.modelVersion or ""
+
+
+def _last(body: bytes) -> tuple[Usage | None, str]:
+    try:
+        carriers = _carriers.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, ""
+    tokens, model = Tokens(), ""
+    for carrier in carriers:
+        model = carrier.modelVersion or model
+        if carrier.usageMetadata:
+            tokens.update(carrier.usageMetadata)
+    return count(tokens), model
+
+
+class StreamUsage:
+    """Watches a stream of responses."""
+
+    __slots__ = ("_tokens", "finished", "model", "text", "usage")
+
+    needle: ClassVar[bytes] = b'"usageMetadata"'
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.model = ""
+        self.finished = False
+        self.text = 0
+        self._tokens = Tokens()
+
+    def feed(self, event: bytes) -> bool:
+        """One raw event. True if it changed usage."""
+        self.text += _texts.count(event)
+        if not self.finished and event.find(b"Reason") >= 0 and _STOP.search(event):
+            self.finished = True
+        if event.find(b'"usageMetadata"') < 0:
+            return False
+        carrier = _carried(data_of(event))
+        self.model = carrier.modelVersion or self.model
+        if carrier.usageMetadata is None:
+            return False
+        self._tokens.update(carrier.usageMetadata)
+        before, self.usage = self.usage, count(self._tokens)
+        return self.usage != before
+
+    def feed_later(self, pieces: list[bytes]) -> None:
+        """See `dialect.StreamUsage`."""
+        for event in split(SSE, b"".join(pieces)):
+            self.feed(event)

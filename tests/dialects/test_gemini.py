@@ -1,0 +1,301 @@
+"""Gemini: the recorded exchanges through it and the other dialects, as the official SDKs read them."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from google.genai import types
+
+from extproc.dialects import DIALECTS
+from extproc.dialects.hub import ArgumentsDelta, BlockStart, ReasoningDelta, StreamEvent, TextDelta, ToolCall
+from extproc.usage import Usage
+from tests.dialects import sdk
+from tests.dialects.traffic import ANSWERS, MODEL, STREAMS, TRANSLATED, Exchange, data, hub_events, name, rewrite
+
+GEMINI = DIALECTS["gemini"]
+OTHERS = ("openai", "anthropic")
+
+MINE = [e for e in TRANSLATED if e.dialect == "gemini"]
+MY_ANSWERS = [e for e in ANSWERS if e.dialect == "gemini"]
+MY_STREAMS = [e for e in STREAMS if e.dialect == "gemini"]
+THEIRS = [e for e in ANSWERS if e.dialect in OTHERS]
+THEIR_STREAMS = [e for e in STREAMS if e.dialect in OTHERS]
+
+FILTERED = {"SAFETY", "RECITATION", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"}
+
+
+def summed(chunks: list[Any]) -> Any:
+    """What responses add up to. How text was cut means nothing, nor do empty texts."""
+    whole: dict[str, Any] = {"candidates": {}}
+    for chunk in chunks:
+        for candidate in chunk.get("candidates", ()):
+            state = whole["candidates"].setdefault(candidate.get("index", 0), {"parts": []})
+            for part in candidate.get("content", {}).get("parts", ()):
+                _add(state["parts"], part)
+            state |= {key: value for key, value in candidate.items() if key not in ("content", "index")}
+        whole |= {key: value for key, value in chunk.items() if key != "candidates"}
+    return whole
+
+
+def _add(parts: list[Any], part: Any) -> None:
+    texts = set(part) <= {"text", "thought", "thoughtSignature"}
+    if texts and not part.get("text") and "thoughtSignature" not in part:
+        return
+    last = parts[-1] if parts else {}
+    if texts and "text" in last and last.get("thought") == part.get("thought") and "thoughtSignature" not in last:
+        last["text"] += part.get("text", "")
+        last |= {key: value for key, value in part.items() if key != "text"}
+    else:
+        parts.append(dict(part))
+
+
+def said(body: Any) -> tuple[str, str, list[tuple[str, Any]]]:
+    """Text, thoughts and calls of the first candidate."""
+    parts = body["candidates"][0].get("content", {}).get("parts", ()) if body.get("candidates") else ()
+    return _parts(parts)
+
+
+def _parts(parts: Any) -> tuple[str, str, list[tuple[str, Any]]]:
+    text = "".join(part["text"] for part in parts if "text" in part and not part.get("thought"))
+    thoughts = "".join(part["text"] for part in parts if "text" in part and part.get("thought"))
+    calls = [(part["functionCall"]["name"], part["functionCall"].get("args", {})) for part in parts if "functionCall" in part]
+    return text, thoughts, calls
+
+
+def counted(usage: Any) -> tuple[int, int, int]:
+    """Input, output and what was cached of the input, as Google's bill has them."""
+    got = usage.get
+    return (
+        got("promptTokenCount", 0) + got("toolUsePromptTokenCount", 0),
+        got("candidatesTokenCount", 0) + got("thoughtsTokenCount", 0),
+        got("cachedContentTokenCount", 0),
+    )
+
+
+@pytest.mark.parametrize("exchange", MY_STREAMS, ids=name)
+def test_a_stream_adds_up_to_the_same_in_its_own_dialect(exchange: Exchange) -> None:
+    stream = exchange.text.encode()
+    assert summed(data(rewrite("gemini", "gemini", stream))) == summed(data(stream))
+
+
+@pytest.mark.parametrize("target", OTHERS)
+@pytest.mark.parametrize("exchange", MINE, ids=name)
+def test_a_request_reaches_the_other_dialects(exchange: Exchange, target: str) -> None:
+    there = DIALECTS[target]
+    conversation = GEMINI.read_request(exchange.request)
+    body = there.write_request(conversation, MODEL[target])
+    again = json.dumps(body, ensure_ascii=False)
+    for content in exchange.sent["contents"]:
+        text, _, calls = _parts([part for part in content["parts"] if "text" not in part or part["text"].strip()])
+        assert json.dumps(text.strip(), ensure_ascii=False)[1:-1] in again
+        assert all(function in again for function, _ in calls)
+    there.read_request(body)
+
+
+@pytest.mark.parametrize("exchange", [e for e in TRANSLATED if e.dialect in OTHERS], ids=name)
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
+def test_a_request_of_another_dialect_becomes_one_that_google_takes(exchange: Exchange, model: str) -> None:
+    conversation = DIALECTS[exchange.dialect].read_request(exchange.request)
+    body = GEMINI.write_request(conversation, model)
+    assert "model" not in body and "stream" not in body
+    # Its fields are Google's, and nothing else; schemas are free.
+    types.GenerationConfig.model_validate(body.get("generationConfig", {}), strict=False)
+    contents = [types.Content.model_validate(content) for content in body["contents"]]
+    for tool in body.get("tools", ()):
+        types.Tool.model_validate(tool)
+    if "systemInstruction" in body:
+        types.Content.model_validate(body["systemInstruction"])
+    _check_turns(contents)
+    again = GEMINI.read_request({**body, "model": model})
+    assert GEMINI.write_request(again, model) == body
+
+
+def _check_turns(contents: list[types.Content]) -> None:
+    assert [content.role for content in contents] == ["user" if i % 2 == 0 else "model" for i in range(len(contents))]
+    for before, after in pairwise([types.Content(parts=[]), *contents]):
+        called = sorted(part.function_call.id or "" for part in before.parts or () if part.function_call)
+        assert sorted(part.function_response.id or "" for part in after.parts or () if part.function_response) == called
+
+
+@pytest.mark.parametrize("exchange", MY_ANSWERS, ids=name)
+def test_an_answer_reaches_openais_sdk(exchange: Exchange) -> None:
+    completion = sdk.openai_answer(DIALECTS["openai"].write_answer(GEMINI.read_answer(exchange.answer)))
+    text, thoughts, calls = said(exchange.answer)
+    choice = completion.choices[0]
+    assert (choice.message.content or "") == text
+    assert getattr(choice.message, "reasoning_content", "") == thoughts
+    functions = [call for call in choice.message.tool_calls or () if call.type == "function"]
+    assert [(call.function.name, json.loads(call.function.arguments)) for call in functions] == calls
+    assert all(call.id for call in functions)
+    word = exchange.answer["candidates"][0]["finishReason"] if exchange.answer.get("candidates") else "SAFETY"
+    expected = "tool_calls" if calls else "content_filter" if word in FILTERED else "length" if word == "MAX_TOKENS" else "stop"
+    assert choice.finish_reason == expected
+    if completion.usage:
+        details = completion.usage.prompt_tokens_details
+        told = (completion.usage.prompt_tokens, completion.usage.completion_tokens, (details and details.cached_tokens) or 0)
+        assert told == counted(exchange.answer["usageMetadata"])
+
+
+@pytest.mark.parametrize("exchange", MY_ANSWERS, ids=name)
+def test_an_answer_reaches_anthropics_sdk(exchange: Exchange) -> None:
+    message = sdk.anthropic_answer(DIALECTS["anthropic"].write_answer(GEMINI.read_answer(exchange.answer)))
+    text, thoughts, calls = said(exchange.answer)
+    refusal = exchange.answer.get("promptFeedback", {}).get("blockReasonMessage", "")
+    assert "".join(block.text for block in message.content if block.type == "text") == text + refusal
+    assert "".join(block.thinking for block in message.content if block.type == "thinking") == thoughts
+    assert [(block.name, block.input) for block in message.content if block.type == "tool_use"] == calls
+    word = exchange.answer["candidates"][0]["finishReason"] if exchange.answer.get("candidates") else "SAFETY"
+    assert message.stop_reason == ("tool_use" if calls else "refusal" if word in FILTERED else "end_turn")
+    usage, expected = message.usage, counted(exchange.answer["usageMetadata"])
+    assert (usage.input_tokens + (usage.cache_read_input_tokens or 0), usage.output_tokens) == expected[:2]
+    assert usage.cache_read_input_tokens == expected[2]
+
+
+@pytest.mark.parametrize("exchange", MY_STREAMS, ids=name)
+def test_a_stream_reaches_openais_sdk(exchange: Exchange) -> None:
+    stream = exchange.text.encode()
+    chunks = sdk.openai_stream(rewrite("gemini", "openai", stream))
+    whole = summed(data(stream))
+    text, thoughts, calls = _parts(whole["candidates"][0]["parts"])
+    deltas = [choice.delta for chunk in chunks for choice in chunk.choices]
+    assert "".join(delta.content or "" for delta in deltas) == text
+    assert "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas) == thoughts
+    given = [call for delta in deltas for call in delta.tool_calls or ()]
+    assert [call.function.name for call in given if call.function and call.function.name] == [function for function, _ in calls]
+    arguments = [call.function.arguments for call in given if call.function and call.function.arguments]
+    assert [json.loads(one) for one in arguments] == [args for _, args in calls]
+    assert chunks[-1].usage is not None
+    assert (chunks[-1].usage.prompt_tokens, chunks[-1].usage.completion_tokens) == _last_count(stream)
+
+
+@pytest.mark.parametrize("exchange", MY_STREAMS, ids=name)
+def test_a_stream_reaches_anthropics_sdk(exchange: Exchange) -> None:
+    stream = exchange.text.encode()
+    message, _ = sdk.anthropic_stream(rewrite("gemini", "anthropic", stream))
+    text, thoughts, calls = _parts(summed(data(stream))["candidates"][0]["parts"])
+    assert "".join(block.text for block in message.content if block.type == "text") == text
+    assert "".join(block.thinking for block in message.content if block.type == "thinking") == thoughts
+    assert [(block.name, block.input) for block in message.content if block.type == "tool_use"] == calls
+    assert message.stop_reason == ("tool_use" if calls else "end_turn")
+    assert (message.usage.input_tokens, message.usage.output_tokens) == _last_count(stream)
+
+
+def _last_count(stream: bytes) -> tuple[int, int]:
+    """Each field as it was told last."""
+    usage: dict[str, Any] = {}
+    for chunk in data(stream):
+        usage |= chunk.get("usageMetadata", {})
+    return counted(usage)[:2]
+
+
+@pytest.mark.parametrize("exchange", THEIRS, ids=name)
+def test_answers_of_others_reach_googles_sdk(exchange: Exchange) -> None:
+    answer = DIALECTS[exchange.dialect].read_answer(exchange.answer)
+    read = sdk.google_answer(GEMINI.write_answer(answer))
+    told = answer.choices[0].blocks
+    _same(read, told)
+    assert read.usage_metadata and answer.usage
+    assert read.usage_metadata.prompt_token_count == answer.usage.input
+    assert (read.usage_metadata.candidates_token_count or 0) + (read.usage_metadata.thoughts_token_count or 0) == answer.usage.output
+    assert (read.usage_metadata.cached_content_token_count or 0) == answer.usage.cache_read
+    # And back: whatever Google's clients are told means the same when it is read again.
+    again = GEMINI.read_answer(GEMINI.write_answer(answer))
+    assert again.usage is not None
+    assert (again.usage.input, again.usage.output, again.usage.reasoning) == (
+        answer.usage.input,
+        answer.usage.output,
+        answer.usage.reasoning,
+    )
+
+
+def _same(read: types.GenerateContentResponse, blocks: list[Any]) -> None:
+    assert read.candidates and read.candidates[0].content
+    parts = read.candidates[0].content.parts or []
+    kinds = {"Text": "", "Refusal": "", "Reasoning": ""}
+    calls = []
+    for block in blocks:
+        kind = type(block).__name__
+        if kind in kinds:
+            kinds[kind] += block.text
+        elif kind == "ToolCall":
+            calls.append((block.name, json.loads(block.arguments or "{}")))
+    assert "".join(part.text or "" for part in parts if not part.thought) == kinds["Text"] + kinds["Refusal"]
+    assert "".join(part.text or "" for part in parts if part.thought) == kinds["Reasoning"]
+    assert [(part.function_call.name, part.function_call.args) for part in parts if part.function_call] == calls
+
+
+def _blocks(events: list[StreamEvent]) -> list[Any]:
+    """What a stream adds up to."""
+    blocks: dict[int, Any] = {}
+    for event in events:
+        match event:
+            case BlockStart():
+                blocks[event.index] = event.block
+            case ArgumentsDelta() if type(blocks[event.index]) is ToolCall:
+                blocks[event.index].arguments += event.text
+            case TextDelta() | ReasoningDelta():
+                blocks[event.index].text += event.text
+    return list(blocks.values())
+
+
+@pytest.mark.parametrize("exchange", THEIR_STREAMS, ids=name)
+def test_streams_of_others_reach_googles_sdk(exchange: Exchange) -> None:
+    stream = exchange.text.encode()
+    chunks = sdk.google_stream(rewrite(exchange.dialect, "gemini", stream))
+    contents = [candidate.content for chunk in chunks for candidate in chunk.candidates or () if candidate.content]
+    parts = [part for content in contents for part in content.parts or ()]
+    whole = types.GenerateContentResponse(candidates=[types.Candidate(content=types.Content(parts=parts))])
+    _same(whole, _blocks(hub_events(exchange.dialect, stream)))
+    reasons = [candidate.finish_reason for chunk in chunks for candidate in chunk.candidates or () if candidate.finish_reason]
+    assert len(reasons) == 1
+    usage = chunks[-1].usage_metadata
+    watch = DIALECTS[exchange.dialect].stream_usage()
+    for event in exchange.text.encode().split(b"\n\n"):
+        watch.feed(event + b"\n\n")
+    if watch.usage:
+        assert usage
+        assert usage.prompt_token_count == watch.usage.input
+        assert (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0) == watch.usage.output
+
+
+@pytest.mark.parametrize("exchange", [e for e in MY_ANSWERS if e.answer.get("candidates")], ids=name)
+def test_usage_of_an_answer_that_passes_through(exchange: Exchange) -> None:
+    usage, model = GEMINI.usage(json.dumps(exchange.answer).encode())
+    assert usage is not None
+    assert (usage.input, usage.output, usage.cache_read) == counted(exchange.answer["usageMetadata"])
+    assert model == exchange.answer["modelVersion"]
+    # As a list, which is a stream without `alt=sse`.
+    assert GEMINI.usage(b"[" + json.dumps(exchange.answer).encode() + b"\r\n]") == (usage, model)
+
+
+@pytest.mark.parametrize("exchange", MY_STREAMS, ids=name)
+def test_usage_of_a_stream_that_passes_through(exchange: Exchange) -> None:
+    watch = GEMINI.stream_usage()
+    events = GEMINI.framing.splitter().feed(exchange.text.encode())
+    for event in events[:-1]:
+        watch.feed(event)
+    assert not watch.finished
+    watch.feed(events[-1])
+    assert watch.finished and watch.usage
+    assert (watch.usage.input, watch.usage.output) == _last_count(exchange.text.encode())
+    assert watch.model == data(exchange.text.encode())[0]["modelVersion"]
+    later = GEMINI.stream_usage()
+    later.feed_later(events)
+    assert (later.usage, later.text, later.finished) == (watch.usage, watch.text, True)
+
+
+def test_thoughts_that_are_counted_among_the_candidates_are_counted_once() -> None:
+    told = {"promptTokenCount": 10, "candidatesTokenCount": 9, "thoughtsTokenCount": 4, "totalTokenCount": 19}
+    assert GEMINI.usage(json.dumps({"usageMetadata": told}).encode())[0] == Usage(input=10, output=9, reasoning=4)
+    told["totalTokenCount"] = 23
+    assert GEMINI.usage(json.dumps({"usageMetadata": told}).encode())[0] == Usage(input=10, output=13, reasoning=4)
+
+
+def test_audio_is_counted_apart() -> None:
+    details = [{"modality": "TEXT", "tokenCount": 2}, {"modality": "AUDIO", "tokenCount": 8}]
+    told = {"promptTokenCount": 10, "promptTokensDetails": details, "candidatesTokenCount": 10, "candidatesTokensDetails": details}
+    usage, _ = GEMINI.usage(json.dumps({"usageMetadata": told}).encode())
+    assert usage == Usage(input=10, output=10, input_audio=8, output_audio=8)
+    again = GEMINI.write_answer(DIALECTS["openai"].read_answer({"choices": [{"message": {}}]}))
+    assert "usageMetadata" not in again
