@@ -2,7 +2,8 @@
 
 from extproc.cachestore.entry import Entry, Lead, Store
 from extproc.config.model import HeaderEdits
-from extproc.crossing import CREDENTIALS, KEY_PROTOCOL, to_provider
+from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provider
+from extproc.crossing import path as without_credential
 from extproc.environment import Environment
 from extproc.errors import ConfigError, Fault, Reject
 from extproc.filter import Filter, Handler, Tap
@@ -14,6 +15,7 @@ from extproc.values import Endpoint, Identity, Request, Response, Target
 
 __all__ = [
     "CREDENTIALS",
+    "KEY_PARAMETER",
     "KEY_PROTOCOL",
     "ConfigError",
     "Endpoint",
@@ -37,4 +39,5 @@ __all__ = [
     "is_loopback_name",
     "models_document",
     "to_provider",
+    "without_credential",
 ]

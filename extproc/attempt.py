@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose
-from extproc.dialects import DIALECTS, seals, splice
+from extproc.dialects import heard, seals, splice
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault, Reject
 from extproc.upstream import Upstream
@@ -45,6 +45,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """See `Place.asks_usage`."""
     named: bool = False
     """The path names the model, and says whether the answer is to be streamed."""
+    rest: str = ""
+    """What follows the model's name in such a path."""
     strict: bool = False
     """The client would rather be refused than lose a field in translation."""
 
@@ -84,7 +86,7 @@ _CUTS = 512
 class Attempt:
     """One attempt at one target."""
 
-    __slots__ = ("_most", "asked", "call", "dropped", "same", "target", "upstream")
+    __slots__ = ("_client", "_most", "asked", "call", "dropped", "same", "target", "upstream")
 
     def __init__(self, call: Call, target: Target, upstream: Upstream, most: int) -> None:
         """`most`: bytes of the largest answer that is taken."""
@@ -92,7 +94,9 @@ class Attempt:
         self.target = target
         self.upstream = upstream = upstream.speaking(call.dialect, call.kind)
         self._most = most
-        self.same = upstream.dialect.name == call.dialect or call.kind not in DIALECTS[call.dialect].operations
+        self._client = heard(call.dialect, call.path)
+        translated = call.kind in self._client.operations and self._client is not upstream.dialect
+        self.same = not translated
         """The client's dialect is the provider's: nothing is translated."""
         self.asked: Extra = {}
         """See `Question.asked`."""
@@ -163,11 +167,15 @@ class Attempt:
 
     def _path(self) -> str:
         """Where the provider is asked: what it calls the operation, or else the client's path."""
-        call = self.call
+        call, given = self.call, crossing.path(self.call.path)
         path = self.upstream.place(call.kind, self.target.model, stream=call.stream)
+        query = given.partition("?")[2]
+        if path is None and call.named:
+            path = self.upstream.of_model(call.rest, self.target.model)
         if path is None:
-            return self.upstream.path(crossing.path(call.path), DIALECTS[call.dialect].root, self.target.model)
-        query = crossing.path(call.path).partition("?")[2] if self.same else ""
+            return self.upstream.path(given, self._client.root, self.target.model)
+        own = path.partition("?")[2].split("&")
+        query = "&".join(pair for pair in query.split("&") if pair not in own) if self.same else ""
         return path + ("&" if "?" in path else "?") + query if query else path
 
     def _body(self, body: bytes) -> bytes | None:
@@ -177,13 +185,18 @@ class Attempt:
         # What another maker sealed must not reach this one. Its client cannot know; the dialect's writer leaves it out.
         changed = self._translated(body) if call.kind == "chat" and seals.packed(body) else body
         try:
-            if self.target.model != call.model and not self.upstream.names_model(call.kind):
+            if self.target.model != call.model and not self._names_model():
                 changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))
             if call.forces_usage:
                 changed = splice.include_usage(changed)
         except ValueError as error:
             raise _malformed(error) from None
         return None if changed is body else changed
+
+    def _names_model(self) -> bool:
+        """Whether the path that the provider is asked at names the model, and the body need not."""
+        call = self.call
+        return call.named if self.upstream.place(call.kind, "", stream=call.stream) is None else self.upstream.names_model(call.kind)
 
     def _translated(self, body: bytes) -> bytes:
         # The gate has looked at no more than a few members, so a wrong type deeper down is found here.
@@ -194,7 +207,7 @@ class Attempt:
         call = self.call
         if call.named and type(document) is dict:
             document |= {"model": call.model, "stream": call.stream}
-        question = DIALECTS[call.dialect].operations[call.kind].read_request(document)
+        question = self._client.operations[call.kind].read_request(document)
         upstream, model = self.upstream, self.target.model
         if call.kind == "chat":
             translated = upstream.dialect.write_request(question, model, upstream.quirks)
@@ -218,7 +231,7 @@ class Attempt:
     def _terms(self) -> Terms:
         call = self.call
         return Terms(
-            client=DIALECTS[call.dialect],
+            client=self._client,
             provider=self.upstream.dialect,
             kind=call.kind,
             provider_name=self.target.provider,

@@ -8,9 +8,13 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import filterfalse
+from urllib.parse import unquote_plus
 
 CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-openai-key", "x-anthropic-key", "x-litellm-api-key")
 """Where clients put keys, in the order in which they are looked at."""
+
+KEY_PARAMETER = "key"
+"""Where Google's clients may put a key: a parameter of the path's query."""
 
 KEY_PROTOCOL = "openai-insecure-api-key."
 """Begins a WebSocket's subprotocol that is a key: a browser cannot set headers, so OpenAI takes one there."""
@@ -24,7 +28,7 @@ _INBOUND = re.compile(
     r"x-(headgate|envoy|forwarded|original|real|b3|client-cert|amzn|amz|cloud-trace|datadog|correlation|azure)(-|$)"
     r"|cf-|cdn-|sec-fetch-|sec-ch-|proxy-|traceparent$|tracestate$|baggage$|b3$|forwarded$|via$|origin$|referer$|dnt$"
     # The account of whoever called, which is not the account of the key that we send.
-    r"|openai-organization$|openai-project$"
+    r"|openai-organization$|openai-project$|x-goog-user-project$"
     # What Envoy and the attempt set themselves; the last one may hold a key.
     r"|host$|content-length$|connection$|keep-alive$|te$|transfer-encoding$|trailer$|expect$|priority$|sec-websocket-protocol$"
 )
@@ -71,7 +75,7 @@ def path(given: str) -> str:
     bare, _, query = given.partition("?")
     if not query:
         return given
-    kept = [pair for pair in query.split("&") if not _SECRET.search(pair.partition("=")[0].lower())]
+    kept = [pair for pair in query.split("&") if not _SECRET.search(unquote_plus(pair.partition("=")[0]).lower())]
     return f"{bare}?{'&'.join(kept)}" if kept else bare
 
 

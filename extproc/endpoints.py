@@ -20,8 +20,8 @@ class _Row(NamedTuple):
     dialect: str
     place: Place
 
-    def endpoint(self, model: str = "") -> Endpoint:
-        return Endpoint(self.dialect, self.place.kind, model, self.place.stream, self.place.asks_usage)
+    def endpoint(self, model: str = "", rest: str = "") -> Endpoint:
+        return Endpoint(self.dialect, self.place.kind, model, self.place.stream, self.place.asks_usage, rest)
 
 
 class _Rows:
@@ -41,7 +41,7 @@ class _Rows:
         found = self._pattern.fullmatch(path)
         if found is None or found.lastindex is None:
             return None
-        return self._named[found.lastindex - 1].endpoint(unquote(found[found.lastindex]))
+        return self._named[found.lastindex - 1].endpoint(unquote(found[found.lastindex]), path[found.end(found.lastindex) :])
 
 
 def _expression(path: str) -> str:

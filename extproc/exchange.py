@@ -17,6 +17,7 @@ from msgspec import Struct
 from extproc.answering import Answering, BrokenAnswer
 from extproc.attempt import Attempt, Call, Outgoing, may_remove, taken_off
 from extproc.config.model import Timeouts
+from extproc.crossing import path as without_credential
 from extproc.crossing import those, to_provider
 from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
@@ -191,7 +192,7 @@ class Exchange:
             generation=self.snapshot.generation,
             dialect=request.endpoint.dialect,
             kind=request.endpoint.kind,
-            path=request.path,
+            path=without_credential(request.path),
             headers={name: given[name] for name in crossing if name not in ruled},
             targets=request.targets,
             rules={name: value for name, value in ruled.items() if value is not None},
@@ -200,6 +201,7 @@ class Exchange:
             asks_usage=request.endpoint.asks_usage,
             include_usage=envelope is not None and envelope.include_usage,
             named=bool(request.endpoint.model),
+            rest=request.endpoint.rest,
             strict=given.get("x-headgate-strict", "").lower() == "true",
         )
 

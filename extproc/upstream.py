@@ -93,6 +93,11 @@ class Upstream(Struct, frozen=True):
         path = self.paths.get((kind, stream))
         return None if path is None else _named(path, model)
 
+    def of_model(self, rest: str, model: str) -> str | None:
+        """Where it is asked something of a model: as for a conversation up to the model's name, then `rest`. None: paths name no model."""
+        before, found, _ = self.paths.get(("chat", False), "").partition("{model}")
+        return _named(before + found, model) + rest if found else None
+
     def names_model(self, kind: str) -> bool:
         """Whether the path names the model rather than the body."""
         return "{model}" in self.paths.get((kind, False), "")

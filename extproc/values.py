@@ -40,6 +40,8 @@ class Endpoint(Struct, frozen=True):
     """Whether the answer is streamed, where the path says so, or the dialect's habit where the body says nothing."""
     asks_usage: bool = False
     """See `Place.asks_usage`."""
+    rest: str = ""
+    """What follows the model's name in the path."""
 
     @property
     def buffered(self) -> bool:

@@ -8,12 +8,13 @@ refuses everything unless its listener says `open: true`. Once keys exist, revok
 import binascii
 from collections.abc import Iterator
 from typing import Annotated, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from msgspec import Meta, Struct
 
 from extproc import (
     CREDENTIALS,
+    KEY_PARAMETER,
     KEY_PROTOCOL,
     Environment,
     Filter,
@@ -66,7 +67,7 @@ class _Auth:
 
     async def request(self, request: Request) -> None:
         sent = False
-        for key in _sent_keys(request.headers):
+        for key in _sent_keys(request.headers, request.path):
             sent = True
             identity = self._table.find(key)
             if identity is not None:
@@ -79,7 +80,7 @@ class _Auth:
             _check_loopback(request.headers)
 
 
-def _sent_keys(headers: dict[str, str]) -> Iterator[str]:
+def _sent_keys(headers: dict[str, str], path: str) -> Iterator[str]:
     for name in CREDENTIALS:
         if (value := headers.get(name)) is not None:
             yield value[len(_BEARER) :].strip() if value[: len(_BEARER)].lower() == _BEARER else value.strip()
@@ -87,6 +88,11 @@ def _sent_keys(headers: dict[str, str]) -> Iterator[str]:
     for protocol in headers.get("sec-websocket-protocol", "").split(","):
         if protocol.strip().startswith(KEY_PROTOCOL):
             yield protocol.strip()[len(KEY_PROTOCOL) :]
+    if "?" in path:
+        for pair in path.partition("?")[2].split("&"):
+            name, _, value = pair.partition("=")
+            if unquote_plus(name) == KEY_PARAMETER:
+                yield unquote_plus(value).strip()
 
 
 def _refusal(sent: bool) -> Reject:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from extproc import Entry, Environment, Filter, Handler, Lead, Request, Response, Store, Tap, Usage, to_provider
+from extproc import Entry, Environment, Filter, Handler, Lead, Request, Response, Store, Tap, Usage, to_provider, without_credential
 
 HEADER = "x-headgate-cache"
 """Response header: `hit`, `miss` or `bypass`."""
@@ -101,7 +101,7 @@ class _Cache:
     def _cacheable(self, request: Request) -> bool:
         if not self.settings.deterministic_only:
             return True
-        return request.envelope.temperature == 0 or request.path.partition("?")[0] in _NO_TEMPERATURE
+        return request.envelope.deterministic or request.path.partition("?")[0] in _NO_TEMPERATURE
 
 
 def _cache_control(value: str) -> dict[str, int]:
@@ -119,7 +119,7 @@ def _key(request: Request) -> bytes:
     shape = [
         request.identity.tenant,
         request.endpoint.dialect,
-        request.path,
+        without_credential(request.path),
         [(target.provider, target.model) for target in request.targets],
         [(name, headers[name]) for name in _shaping(tuple(headers))],
         sorted(request.set_headers.items()),

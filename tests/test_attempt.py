@@ -32,6 +32,10 @@ PROVIDERS = {
         paths=Paths(chat="/deployments/{model}/chat/completions?api-version=1"),
         quirks=Quirks(refuses=("stop",), max_tokens_field="max_completion_tokens"),
     ),
+    "gemini": Provider(dialect="gemini", base_url="https://gemini.test/v1beta", key="AIza-gemini"),
+    "vertex": Provider(
+        dialect="gemini", base_url="https://vertex.test/v1beta1/projects/p/locations/l/publishers/google", auth="google", key="t"
+    ),
     "local": Provider(dialect="openai", base_url="http://local.test/v1"),
     "responses": Provider(dialect="responses", base_url="https://openai.test/v1", key="sk-openai"),
     "several": Provider(dialect="openai", also=("responses", "anthropic"), base_url="https://several.test/api/v1", key="sk-several"),
@@ -402,3 +406,66 @@ def test_what_another_maker_sealed_is_not_passed_on_untouched() -> None:
     assert msgspec.json.decode(out) == {"model": "gpt-5", "x_new": 1, "input": [said]}
     assert headers["content-length"] == str(len(out))
     assert (made.same, made.dropped) == (True, ["input[].reasoning"])
+
+
+GEMINI = "/v1beta/models/gpt"
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "asked"),
+    [
+        ("gemini", f"{GEMINI}:generateContent?key=hg-callers", "/v1beta/models/m:generateContent"),
+        ("gemini", f"{GEMINI}:streamGenerateContent?alt=sse&key=hg-callers", "/v1beta/models/m:streamGenerateContent?alt=sse"),
+        ("gemini", f"{GEMINI}:streamGenerateContent?x=0&alt=sse", "/v1beta/models/m:streamGenerateContent?alt=sse&x=0"),
+        ("gemini", f"{GEMINI}:streamGenerateContent", "/v1beta/models/m:streamGenerateContent?alt=sse"),
+        ("gemini", f"{GEMINI}:countTokens", "/v1beta/models/m:countTokens"),
+        ("gemini", f"{GEMINI}:predict?x=1", "/v1beta/models/m:predict?x=1"),
+        ("gemini", "/v1beta1/projects/a/locations/b/publishers/google/models/gpt:predict", "/v1beta/models/m:predict"),
+        ("gemini", "/v1beta/cachedContents?key=hg-callers&pageSize=2", "/v1beta/cachedContents?pageSize=2"),
+        ("vertex", f"{GEMINI}:generateContent", "/v1beta1/projects/p/locations/l/publishers/google/models/m:generateContent"),
+        ("vertex", f"{GEMINI}:predict", "/v1beta1/projects/p/locations/l/publishers/google/models/m:predict"),
+        ("openai", f"{GEMINI}:streamGenerateContent?alt=sse&key=hg-callers", "/v1/chat/completions"),
+    ],
+)  # fmt: skip
+def test_where_geminis_clients_are_taken(provider: str, path: str, asked: str) -> None:
+    seen = head(path, x_goog_api_key="hg-callers", x_goog_user_project="theirs")
+    meant = endpoint("POST", path, {"content-type": "application/json"})
+    if path.startswith("/v1beta/cached"):
+        changes: dict[str, Any] = {"kind": "raw"}
+    else:
+        changes = {"kind": meant.kind, "stream": bool(meant.stream), "named": True, "rest": meant.rest}
+    body = encoded({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]})
+    made = attempt(provider, "" if changes["kind"] == "raw" else "m", seen, dialect="gemini", **changes)
+    headers, out = sent(seen, body, made.outgoing(seen, body))
+    assert headers[":path"] == asked
+    assert "hg-callers" not in str(headers) and "theirs" not in str(headers)
+    if provider != "openai" and "streamGenerateContent" not in path:
+        assert out == body, "the path names the model"
+    else:
+        assert b"Hi" in out
+
+
+def test_a_stream_for_a_client_that_reads_an_array() -> None:
+    path = f"{GEMINI}:streamGenerateContent"
+    made = attempt("gemini", "gpt", head(path), dialect="gemini", stream=True, named=True, rest=":streamGenerateContent")
+    answering = made.answering(200, {"content-type": "text/event-stream"})
+    assert answering.headers["content-type"].startswith("application/json")
+    first = {"candidates": [{"content": {"parts": [{"text": "He"}], "role": "model"}, "index": 0}], "modelVersion": "g", "responseId": "r"}
+    pieces = answering.feed(b"data: " + encoded(first) + b"\n\n", False)
+    assert pieces == [b"[" + encoded(first)]
+    last = {"candidates": [{"finishReason": "STOP", "index": 0}], "usageMetadata": {"promptTokenCount": 2, "candidatesTokenCount": 1}}
+    pieces += answering.feed(b"data: " + encoded(last) + b"\n\n", False) + answering.feed(b"", True)
+    elements = msgspec.json.decode(b"".join(pieces))
+    assert elements[0] == first
+    assert elements[-1]["candidates"][0]["finishReason"] == "STOP"
+    assert answering.finished and answering.usage is not None and answering.usage.input == 2
+
+
+def test_the_models_name_is_in_the_path_of_what_is_not_translated() -> None:
+    """A name may be written in many ways; what follows it is told by the path's own rule."""
+    path = "/v1beta/models/a%2Fb%3Ac:predict"
+    meant = endpoint("POST", path, {"content-type": "application/json"})
+    assert (meant.model, meant.rest) == ("a/b:c", ":predict")
+    seen = head(path)
+    made = attempt("gemini", "x/y", seen, dialect="gemini", kind="json", named=True, rest=meant.rest)
+    assert sent(seen, b"{}", made.outgoing(seen, b"{}"))[0][":path"] == "/v1beta/models/x%2Fy:predict"

@@ -3,7 +3,15 @@
 from extproc.dialects.anthropic import Anthropic
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.gemini import Gemini
+from extproc.dialects.gemini.arrays import GeminiArray, reads_array
 from extproc.dialects.openai import OpenAI
 from extproc.dialects.responses import Responses
 
 DIALECTS: dict[str, Dialect] = {"openai": OpenAI(), "anthropic": Anthropic(), "responses": Responses(), "gemini": Gemini()}
+
+_ARRAY: Dialect = GeminiArray()
+
+
+def heard(name: str, path: str) -> Dialect:
+    """The dialect `name` as a client hears it that asks at `path`, query included: Gemini's streams have two forms."""
+    return _ARRAY if name == "gemini" and reads_array(path) else DIALECTS[name]

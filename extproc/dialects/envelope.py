@@ -20,6 +20,12 @@ class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
+class GenerationConfig(Struct, frozen=True):
+    """Gemini's `generationConfig`."""
+
+    temperature: float | None = None
+
+
 class Envelope(Struct, frozen=True):
     """The outside of a request. Absent and null are the same."""
 
@@ -27,6 +33,15 @@ class Envelope(Struct, frozen=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = None
+    generationConfig: GenerationConfig | None = None  # noqa: N815 - Google's word
+    generation_config: GenerationConfig | None = None
+    """The same; proto JSON has both spellings."""
+
+    @property
+    def deterministic(self) -> bool:
+        """The same question should have the same answer: it says `temperature: 0`, wherever its dialect has that."""
+        config = self.generationConfig or self.generation_config
+        return self.temperature == 0 or (config is not None and config.temperature == 0)
 
     @property
     def include_usage(self) -> bool:

@@ -33,7 +33,9 @@ def unpack(field: str, own: str) -> tuple[str, str]:
     if not field.startswith(_PACKED):
         return field, own
     try:
-        origin, _, value = b64decode(field, validate=True)[len(_PREFIX) :].decode("utf-8", "surrogatepass").partition(":")
+        # Google's SDKs write the bytes that they read in the other alphabet (RFC 4648, section 5).
+        plain = field.replace("-", "+").replace("_", "/")
+        origin, _, value = b64decode(plain, validate=True)[len(_PREFIX) :].decode("utf-8", "surrogatepass").partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return field, own
     return value, origin

@@ -23,12 +23,29 @@ def test_absent_and_null_are_the_same() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "deterministic"),
+    [
+        (b'{"temperature":0}', True),
+        (b'{"temperature":0.1}', False),
+        (b'{"generationConfig":{"temperature":0.0}}', True),
+        (b'{"generation_config":{"temperature":0}}', True),
+        (b'{"generationConfig":{"temperature":null}}', False),
+        (b'{"generationConfig":null}', False),
+        (b"{}", False),
+    ],
+)
+def test_what_should_have_the_same_answer_again(body: bytes, deterministic: bool) -> None:
+    assert open_envelope(body).deterministic is deterministic
+
+
+@pytest.mark.parametrize(
     ("body", "param"),
     [
         (b'{"model":1}', "model"),
         (b'{"stream":"true"}', "stream"),
         (b'{"stream_options":{"include_usage":1}}', "stream_options.include_usage"),
         (b'{"temperature":"hot"}', "temperature"),
+        (b'{"generationConfig":{"temperature":"hot"}}', "generationConfig.temperature"),
     ],
 )
 def test_a_wrong_type_names_its_field(body: bytes, param: str) -> None:
@@ -61,7 +78,7 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
     max_leaves=4,
 )
-_MEMBERS = st.sampled_from(["model", "stream", "stream_options", "temperature", "include_usage", "messages"])
+_MEMBERS = st.sampled_from(["model", "stream", "stream_options", "temperature", "include_usage", "generationConfig", "messages"])
 
 
 def _said(read: Callable[[bytes], object], body: bytes) -> object:

@@ -6,12 +6,28 @@ from typing import Any
 
 import pytest
 from google.genai import types
+from hypothesis import given
+from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
+from extproc.dialects.gemini.arrays import ARRAY, Elements
 from extproc.dialects.hub import ArgumentsDelta, BlockStart, ReasoningDelta, StreamEvent, TextDelta, ToolCall
 from extproc.usage import Usage
 from tests.dialects import sdk
-from tests.dialects.traffic import ANSWERS, MODEL, STREAMS, TRANSLATED, Exchange, data, hub_events, name, rewrite
+from tests.dialects.framed import cut
+from tests.dialects.traffic import (
+    ANSWERS,
+    MODEL,
+    RECORDINGS,
+    STREAMS,
+    TRANSLATED,
+    Exchange,
+    data,
+    hub_events,
+    name,
+    read,
+    rewrite,
+)
 
 GEMINI = DIALECTS["gemini"]
 OTHERS = ("openai", "anthropic")
@@ -299,3 +315,104 @@ def test_audio_is_counted_apart() -> None:
     assert usage == Usage(input=10, output=10, input_audio=8, output_audio=8)
     again = GEMINI.write_answer(DIALECTS["openai"].read_answer({"choices": [{"message": {}}]}))
     assert "usageMetadata" not in again
+
+
+COUNTING = GEMINI.operations["count"]
+COUNTS = [
+    exchange
+    for file in [
+        *(RECORDINGS / "google").glob("*count_tokens*"),
+        *(RECORDINGS / "google").glob("*usage_limit*"),
+        *(RECORDINGS / "embeddings").glob("TestGoogle.test_count*"),
+    ]
+    for exchange in read(file)
+    if exchange.url.endswith(":countTokens")
+]
+
+
+@pytest.mark.parametrize("exchange", COUNTS, ids=name)
+def test_a_count_means_the_same_in_its_own_dialect(exchange: Exchange) -> None:
+    question = COUNTING.read_request(exchange.request)
+    assert COUNTING.write_request(question, exchange.request["model"]) == exchange.sent
+    if exchange.status == 200:
+        assert COUNTING.write_answer(COUNTING.read_answer(exchange.answer)) == exchange.answer
+        told = DIALECTS["anthropic"].operations["count"].write_answer(COUNTING.read_answer(exchange.answer))
+        assert told == {"input_tokens": exchange.answer["totalTokens"]}
+        assert GEMINI.usage(json.dumps(exchange.answer).encode()) == (None, "")
+    else:
+        fault = GEMINI.read_error(exchange.status, json.dumps(exchange.answer).encode())
+        assert (fault.status, fault.code, fault.type) == (404, "model_not_found", "NOT_FOUND")
+
+
+def test_a_count_of_a_whole_request() -> None:
+    inner = {"model": "models/m", "contents": [{"parts": [{"text": "Hi"}]}], "systemInstruction": {"parts": [{"text": "Be."}]}}
+    for field in ("generateContentRequest", "generate_content_request"):
+        question = COUNTING.read_request({field: inner, "model": "m", "stream": False})
+        assert question.system is not None
+        assert COUNTING.write_request(question, "m") == {field: inner}
+        asked = DIALECTS["anthropic"].operations["count"].write_request(question, "claude-sonnet-4-5")
+        assert asked["system"] == [{"type": "text", "text": "Be."}]
+    there = (
+        DIALECTS["anthropic"]
+        .operations["count"]
+        .read_request({"model": "c", "system": "Be.", "messages": [{"role": "user", "content": "Hi"}]})
+    )
+    whole = {
+        "model": "models/m",
+        "contents": [{"role": "user", "parts": [{"text": "Hi"}]}],
+        "systemInstruction": {"parts": [{"text": "Be."}]},
+    }
+    assert COUNTING.write_request(there, "m") == {"generateContentRequest": whole}
+
+
+def test_models_are_listed_as_googles_sdk_reads_them() -> None:
+    listed, one = sdk.google_models(GEMINI.list_models(["a", "b"]), GEMINI.describe_model("a"))
+    assert [model.name for model in listed] == ["models/a", "models/b"]
+    assert (one.name, one.display_name, one.supported_actions) == ("models/a", "a", list(_METHODS))
+
+
+_METHODS = ("generateContent", "streamGenerateContent", "countTokens")
+
+
+_BAD_KEY = {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT", "details": [{"reason": "API_KEY_INVALID"}]}
+_TOO_LONG = "The input token count (9) exceeds the maximum number of tokens allowed (8)."
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "kind"),
+    [
+        (400, _BAD_KEY, "invalid_api_key", "INVALID_ARGUMENT"),
+        (400, {"code": 400, "message": _TOO_LONG, "status": "INVALID_ARGUMENT"}, "context_length_exceeded", "INVALID_ARGUMENT"),
+        (429, {"code": 429, "message": "Quota.", "status": "RESOURCE_EXHAUSTED"}, "rate_limit_exceeded", "RESOURCE_EXHAUSTED"),
+        (503, {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}, "overloaded", "UNAVAILABLE"),
+        (403, {"code": 403, "message": "No.", "status": "PERMISSION_DENIED"}, "permission_denied", "PERMISSION_DENIED"),
+    ],
+)
+def test_errors(status: int, body: Any, code: str, kind: str) -> None:
+    for told in ({"error": body}, [{"error": body}]):
+        fault = GEMINI.read_error(status, json.dumps(told).encode())
+        assert (fault.status, fault.code, fault.message, fault.type) == (status, code, body["message"], kind)
+    written = GEMINI.write_error(fault, "req_1")["error"]
+    assert (written["code"], written["status"], written["message"]) == (status, kind, body["message"])
+    assert written["details"][-1]["requestId"] == "req_1"
+    for other in OTHERS:
+        assert DIALECTS[other].write_error(fault, "")["error"]["message"] == body["message"]
+
+
+_VALUES = st.recursive(
+    st.text(max_size=8) | st.integers(),
+    lambda inner: st.dictionaries(st.text(max_size=3), inner, max_size=2) | st.lists(inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=3), _VALUES, max_size=3), max_size=4), st.data())
+def test_an_array_is_cut_into_its_elements(elements: list[Any], draw: st.DataObject) -> None:
+    frame = Elements()
+    stream = b"".join(frame.one(json.dumps(element).encode()) for element in elements) + frame.end()
+    assert json.loads(stream) == elements
+    cuts = draw.draw(st.lists(st.integers(0, len(stream)), max_size=8))
+    splitter = ARRAY.splitter()
+    raw = [event for piece in cut(stream, cuts) for event in splitter.feed(piece)]
+    assert b"".join(raw) + splitter.pending == stream
+    assert [json.loads(event.data) for event in map(ARRAY.parse, raw) if event] == elements

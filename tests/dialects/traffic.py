@@ -43,7 +43,7 @@ class Exchange(NamedTuple):
     """A stream's bytes, or empty."""
 
 
-def _read(file: Path) -> list[Exchange]:
+def read(file: Path) -> list[Exchange]:
     exchanges = []
     for i, pair in enumerate(json.loads(file.read_text())):
         request, response = pair["request"], pair["response"]
@@ -52,13 +52,13 @@ def _read(file: Path) -> list[Exchange]:
         name = f"{file.parent.name}-{file.stem}-{i}"
         body, answer, text = request.get("json"), response.get("json"), response.get("text", "")
         sent, named = body, _NAMED.search(path)
-        if dialect and named:
+        if named and type(body) is dict:
             body = {**body, "model": named[1], "stream": named[2] is not None}
         exchanges.append(Exchange(name, path, dialect, body, sent, response["status"], answer, text))
     return exchanges
 
 
-ALL = [exchange for folder in _FOLDERS for file in sorted((RECORDINGS / folder).glob("*.json")) for exchange in _read(file)]
+ALL = [exchange for folder in _FOLDERS for file in sorted((RECORDINGS / folder).glob("*.json")) for exchange in read(file)]
 TRANSLATED = [exchange for exchange in ALL if exchange.dialect]
 ANSWERS = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.answer is not None]
 STREAMS = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.text]

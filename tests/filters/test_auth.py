@@ -60,6 +60,16 @@ def test_a_browsers_websocket(protocols: str) -> None:
     assert asked(opened(keys=KEYS), {**head(), "sec-websocket-protocol": "realtime"}) == (401, "missing_api_key")
 
 
+@pytest.mark.parametrize("query", ["key=hg-1", "alt=sse&key=hg-1", "k%65y=hg%2D1&alt=sse", "key=AIza-theirs&key=hg-1"])
+def test_a_key_in_the_path_as_googles_clients_may_send_it(query: str) -> None:
+    path = "/v1beta/models/gemini-3:streamGenerateContent"
+    assert asked(opened(keys=KEYS), head(f"{path}?{query}")) == Identity("acme", "one")
+    assert asked(opened(keys=KEYS), head(f"{path}?key=hg-9")) == (401, "invalid_api_key")
+    assert asked(opened(keys=KEYS), head(f"{path}?alt=sse&keys=hg-1&x=key=hg-1")) == (401, "missing_api_key")
+    # A header goes before it.
+    assert asked(opened(keys=KEYS), {**head(f"{path}?{query}"), "x-goog-api-key": "hg-2"}) == Identity("two", "two")
+
+
 CONFIGURED = Auth(keys=(Key(name="cfg", hash=f"sha256:{digest('hg-c').hex()}", tenant="t"),))
 
 

@@ -59,6 +59,10 @@ def follow(tap: Any, response: Response, events: list[bytes], *, ended: Any = "c
     ("body", "path", "all", "looked_up"),
     [
         (ZERO, "/v1/chat/completions", False, True), ({**CHAT, "temperature": 0.0}, "/v1/messages", False, True),
+        ({"contents": [], "generationConfig": {"temperature": 0}}, "/v1beta/models/gpt:generateContent", False, True),
+        ({"contents": [], "generation_config": {"temperature": 0.0}}, "/v1beta/models/gpt:generateContent", False, True),
+        ({"contents": [], "generationConfig": {"temperature": 1}}, "/v1beta/models/gpt:generateContent", False, False),
+        ({"contents": [], "generationConfig": {}}, "/v1beta/models/gpt:generateContent", False, False),
         (CHAT, "/v1/chat/completions", False, False), ({**CHAT, "temperature": 0.1}, "/v1/chat/completions", False, False),
         ({**CHAT, "temperature": None}, "/v1/chat/completions", False, False), (CHAT, "/v1/chat/completions", True, True),
         ({"input": "x"}, "/v1/embeddings?x=1", False, True), ({"input": "x"}, "/v1/moderations", False, True),

@@ -8,10 +8,12 @@ import msgspec
 from extproc.dialects.dialect import Operation, Place
 from extproc.dialects.framing import Framing
 from extproc.dialects.gemini import answer, errors, request_read, request_write, watch
+from extproc.dialects.gemini.count import Counting
 from extproc.dialects.gemini.parts import NAME
 from extproc.dialects.gemini.stream_read import StreamReader
 from extproc.dialects.gemini.stream_write import Events, StreamWriter
 from extproc.dialects.hub import Answer, Conversation, Extra
+from extproc.dialects.quirks import NONE, Quirks
 from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from extproc.usage import Usage
@@ -22,16 +24,20 @@ _METHODS = ("generateContent", "streamGenerateContent", "countTokens")
 
 
 def _asked(root: str) -> tuple[Place, ...]:
-    """Where conversations are asked for under `root`."""
+    """Where conversations are asked for, and counted, under `root`."""
     return (
         Place("chat", root + "/models/{model}:generateContent", stream=False),
         Place("chat", root + "/models/{model}:streamGenerateContent", stream=True),
+        Place("count", root + "/models/{model}:countTokens", stream=False),
     )
 
 
 def _named(root: str) -> tuple[Place, ...]:
     """All else that is asked of a model under `root`: what names one must not pass for something that names none."""
     return (Place("json", root + "/models/{model}:{}"), Place("json", root + "/tunedModels/{model}:{}"))
+
+
+_COUNTING = Counting()
 
 
 class Gemini:
@@ -56,13 +62,13 @@ class Gemini:
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {"chat": self}
+        return {"chat": self, "count": _COUNTING}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)
 
-    def write_request(self, conversation: Conversation, model: str) -> Extra:
-        return request_write.write_request(conversation, model)
+    def write_request(self, conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
+        return request_write.write_request(conversation, model, quirks)
 
     def read_answer(self, body: Extra) -> Answer:
         return answer.read_answer(body)

@@ -93,11 +93,8 @@ def _read_signature(block: Block, rest: Extra, extra: Fields, path: str) -> None
     given = take_str(rest, "thoughtSignature", path)
     if given is None:
         return
-    # Google's SDK makes bytes of it, and writes them in the other alphabet (RFC 4648, section 5).
-    value, origin = unpack(given.replace("-", "+").replace("_", "/"), SIGNER)
-    if origin == SIGNER:
-        value = given
-    else:
+    value, origin = unpack(given, SIGNER)
+    if origin != SIGNER:
         extra.own["thoughtSignature"] = given
     if type(block) is not Reasoning:
         block.seal = Seal(value, origin)

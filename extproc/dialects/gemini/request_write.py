@@ -5,8 +5,6 @@ at once by as many responses, in one turn; newer models take a call of theirs ba
 answer is streamed, stand in the path. Requests that came in this dialect are written as they were.
 """
 
-import msgspec
-
 from extproc.dialects.gemini.models import Abilities, abilities
 from extproc.dialects.gemini.parts import NAME, SIGNER, write_part
 from extproc.dialects.gemini.request_restore import FIELDS, restore
@@ -29,6 +27,8 @@ from extproc.dialects.hub import (
     Video,
     kind_of,
 )
+from extproc.dialects.quirks import NONE, Quirks, finished
+from extproc.dialects.schemas import instruction
 
 _FILLER = "."
 """A user's turn where the rules want one and the client has none."""
@@ -45,17 +45,17 @@ _STOPS = 5
 _TIERS = ("flex", "priority")
 
 
-def write_request(conversation: Conversation, model: str) -> Extra:
-    """The request for a provider; names what it cannot say in `conversation.dropped`."""
+def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
+    """The request for a provider with these quirks; names what it cannot say in `conversation.dropped`."""
     if conversation.dialect == NAME:
-        return restore(conversation)
+        return finished(restore(conversation), quirks, conversation.drop)
     able = abilities(model)
     writer = _Foreign(conversation, able)
     system, contents = writer.system(), writer.contents()
     body: Extra = {"contents": contents}
     config: Extra = {}
     write_tools(conversation, body, able)
-    _format(conversation, config, system, able, functions="tools" in body)
+    _format(conversation, config, system, able, functions="tools" in body, most=quirks.structured)
     if system:
         body["systemInstruction"] = {"parts": system}
     _sampling(conversation, config)
@@ -64,7 +64,7 @@ def write_request(conversation: Conversation, model: str) -> Extra:
         body["generationConfig"] = config
     _account(conversation, body)
     conversation.drop_extra({key: value for key, value in conversation.extra.items() if key not in _CARRIED})
-    return body
+    return finished(body, quirks, conversation.drop)
 
 
 class _Foreign:
@@ -205,24 +205,23 @@ class _Foreign:
         return seen, after
 
 
-def _format(conversation: Conversation, config: Extra, system: list[Extra], able: Abilities, *, functions: bool) -> None:
+def _format(conversation: Conversation, config: Extra, system: list[Extra], able: Abilities, *, functions: bool, most: str) -> None:
     """Structured output. Beside functions older models refuse it: there it is an instruction, which is no promise and therefore named."""
     wanted = conversation.format
     if wanted is None or wanted.kind == "text":
         return
-    if wanted.kind == "opaque":
-        conversation.drop("response_format")
-    elif functions and not able.combines:
-        conversation.drop("response_format")
-        text = "Answer with one JSON object and nothing else."
-        if wanted.schema is not None:
-            text += f" It must match this JSON schema:\n{msgspec.json.encode(wanted.schema).decode()}"
-        system.append({"text": text})
-    else:
+    possible = most != "none" and (able.combines or not functions)
+    if possible and wanted.kind != "opaque":
         config["responseMimeType"] = "application/json"
-        if wanted.schema is not None:
-            # Takes what `responseSchema` refuses: $ref, additionalProperties, types in lower case.
-            config["responseJsonSchema"] = wanted.schema
+    if possible and wanted.kind == "json_object":
+        return
+    if possible and wanted.schema is not None and most == "json_schema":
+        # Takes what `responseSchema` refuses: $ref, additionalProperties, types in lower case.
+        config["responseJsonSchema"] = wanted.schema
+        return
+    conversation.drop("response_format")
+    if wanted.kind != "opaque":
+        system.append({"text": instruction(wanted.schema)})
 
 
 def _sampling(conversation: Conversation, config: Extra) -> None:

@@ -24,7 +24,7 @@ def write_thinking(conversation: Conversation, config: Extra, able: Abilities) -
     effort = _effort(wanted)
     if not effort and wanted.budget is None and not wanted.mode:
         return
-    if able.budget is None and not able.levels:
+    if not able.budget and not able.levels:
         if effort != "none":
             conversation.drop("reasoning_effort")
         return
@@ -56,7 +56,7 @@ def _level(effort: str, conversation: Conversation, able: Abilities) -> Extra:
 
 
 def _budget(wanted: Thinking, effort: str, conversation: Conversation, able: Abilities) -> Extra:
-    least, most = able.budget or (0, 0)
+    least, most = able.budget
     budget = wanted.budget if wanted.budget is not None else _BUDGETS.get(effort)
     if effort == "none":
         budget = 0
