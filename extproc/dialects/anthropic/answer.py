@@ -1,6 +1,6 @@
 """Anthropic's whole answers: https://docs.claude.com/en/api/messages#response-id"""
 
-from extproc.dialects.anthropic.blocks import NAME, arguments, read_block, write_block
+from extproc.dialects.anthropic.blocks import NAME, arguments, read_block, write_block, write_seal
 from extproc.dialects.anthropic.request_restore import own_block
 from extproc.dialects.anthropic.tokens import read_usage, write_creation, write_usage
 from extproc.dialects.fields import items, obj, take_str, tool_id
@@ -108,6 +108,8 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
     for i, block in enumerate(blocks):
         match block:
             case ToolCall():
+                if seal := write_seal(block):
+                    content.append(seal)
                 call = {"id": call_id(block.id, answer.id, i), "name": block.name, "input": arguments(block.arguments)}
                 content.append({"type": "tool_use", **call})
             case Text() | Refusal() if not block.text:

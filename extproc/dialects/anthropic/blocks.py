@@ -9,6 +9,7 @@ import msgspec
 
 from extproc.dialects.fields import items, need_str, obj, take_bool, take_list, take_obj, take_str
 from extproc.dialects.hub import Block, Cache, Citation, Document, Extra, Image, Opaque, Reasoning, Text, ToolCall, ToolResult
+from extproc.dialects.seals import pack, unpack
 
 NAME = "anthropic"
 
@@ -47,10 +48,11 @@ def read_block(value: Any, path: str, *, nested: bool = False) -> Block:
         case "tool_result" if not nested:
             block = _tool_result(rest, path)
         case "thinking":
-            text, signature = take_str(rest, "thinking", path) or "", take_str(rest, "signature", path) or ""
-            block = Reasoning(text, signature, origin=SIGNER)
+            text, (signature, origin) = take_str(rest, "thinking", path) or "", unpack(take_str(rest, "signature", path) or "", SIGNER)
+            block = Reasoning(text, signature, origin=origin)
         case "redacted_thinking":
-            block = Reasoning(redacted=need_str(rest, "data", path), origin=SIGNER)
+            redacted, origin = unpack(need_str(rest, "data", path), SIGNER)
+            block = Reasoning(redacted=redacted, origin=origin)
         case "image":
             block = _image(rest, path)
         case "document":
@@ -170,8 +172,13 @@ def write_block(block: Block, own: bool) -> Extra | None:
 
 def _write_reasoning(block: Reasoning) -> Extra:
     if block.redacted:
-        return {"type": "redacted_thinking", "data": block.redacted}
-    return {"type": "thinking", "thinking": block.text, "signature": block.signature}
+        return {"type": "redacted_thinking", "data": pack(block.redacted, block.origin, SIGNER)}
+    return {"type": "thinking", "thinking": block.text, "signature": pack(block.signature, block.origin, SIGNER)}
+
+
+def write_seal(call: ToolCall) -> Extra | None:
+    """The signature of another maker's call, as a block that stands before it and comes back with it; None if it has none."""
+    return _write_reasoning(Reasoning(redacted=call.seal.value, origin=call.seal.origin)) if call.seal else None
 
 
 def _source(media_type: str, data: str, url: str) -> Extra:

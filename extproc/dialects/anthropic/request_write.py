@@ -7,6 +7,7 @@ turn's tool calls stand together, first in the user's next message; no content i
 
 import base64
 import binascii
+import sys
 
 import msgspec
 
@@ -44,6 +45,8 @@ _FILLER = "."
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
 _LEAST_BUDGET = 1024
+_WORDS = (("low", 4096), ("medium", 12288), ("high", sys.maxsize))
+"""Efforts, and what budgets they stand for: those below."""
 _MARKERS = 4
 """Prompt-cache markers that a request may have."""
 
@@ -215,7 +218,7 @@ def _tools(conversation: Conversation, body: Extra, able: Abilities) -> None:
 
 def _tool(tool: Tool, conversation: Conversation, able: Abilities) -> list[Extra]:
     if tool.opaque is not None:
-        conversation.drop(f"tools[].{tool.opaque.get('type', 'type')}")
+        conversation.drop(f"tools[].{tool.kind}")
         return []
     conversation.drop_extra(tool.extra, "tools[].")
     schema = {"type": "object", **(tool.schema or {"properties": {}})}
@@ -257,7 +260,7 @@ def _format(conversation: Conversation, body: Extra, system: list[Extra], able: 
 
 def _thinking(conversation: Conversation, body: Extra, able: Abilities) -> None:
     wanted = conversation.thinking
-    if wanted is None or not wanted.effort or wanted.effort == "none":
+    if wanted is None or wanted.effort == "none" or not (wanted.effort or wanted.budget):
         return
     forced = body.get("tool_choice", {}).get("type") in ("any", "tool")  # "Thinking may not be enabled when tool_choice forces tool use"
     if not able.thinks or forced:
@@ -269,7 +272,8 @@ def _thinking(conversation: Conversation, body: Extra, able: Abilities) -> None:
 
 
 def _adaptive(wanted: Thinking, body: Extra, able: Abilities) -> None:
-    effort = "low" if wanted.effort == "minimal" else wanted.effort
+    effort = wanted.effort or next(word for word, budget in _WORDS if (wanted.budget or 0) < budget)
+    effort = "low" if effort == "minimal" else effort
     if effort == "xhigh" and not able.xhigh:
         effort = "high"
     body["thinking"] = {"type": "adaptive"}
@@ -278,7 +282,7 @@ def _adaptive(wanted: Thinking, body: Extra, able: Abilities) -> None:
 
 def _budget(wanted: Thinking, conversation: Conversation, body: Extra) -> None:
     """At most half of what the answer may have goes to thinking, as `max_tokens` counts both."""
-    budget = min(_BUDGETS.get(wanted.effort, _BUDGETS["medium"]), body["max_tokens"] // 2)
+    budget = min(wanted.budget or _BUDGETS.get(wanted.effort, _BUDGETS["medium"]), body["max_tokens"] // 2)
     if budget < _LEAST_BUDGET or _unsigned(body["messages"]):
         conversation.drop("reasoning_effort")
         return

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from extproc.dialects.anthropic.answer import read_stop, read_tier
-from extproc.dialects.anthropic.blocks import NAME, read_block, read_citation
+from extproc.dialects.anthropic.blocks import NAME, SIGNER, read_block, read_citation
 from extproc.dialects.anthropic.errors import read_object
 from extproc.dialects.anthropic.tokens import Tokens, count, read_tokens
 from extproc.dialects.fields import FieldError, need_str, obj, take_int, take_str
@@ -31,6 +31,7 @@ from extproc.dialects.hub import (
     ToolCall,
     Used,
 )
+from extproc.dialects.seals import unpack
 from extproc.errors import Fault
 
 _decode = msgspec.json.Decoder().decode
@@ -132,7 +133,7 @@ class StreamReader:
             case "thinking_delta":
                 return [ReasoningDelta(index, need_str(delta, "thinking", "delta."))]
             case "signature_delta":
-                return [SignatureDelta(index, need_str(delta, "signature", "delta."))]
+                return [SignatureDelta(index, *unpack(need_str(delta, "signature", "delta."), SIGNER))]
             case "citations_delta":
                 return [CitationDelta(index, read_citation(delta.get("citation")))]
         return [OpaqueDelta(index, NAME, delta)]

@@ -7,7 +7,7 @@ said to be zero, which clients know from `message_delta` correcting it.
 import msgspec
 
 from extproc.dialects.anthropic.answer import call_id, write_stop, write_tier
-from extproc.dialects.anthropic.blocks import NAME, write_block, write_citation
+from extproc.dialects.anthropic.blocks import NAME, SIGNER, write_block, write_citation, write_seal
 from extproc.dialects.anthropic.errors import write_error
 from extproc.dialects.anthropic.request_restore import own_block
 from extproc.dialects.anthropic.tokens import write_creation, write_usage
@@ -37,6 +37,7 @@ from extproc.dialects.hub import (
     Used,
     kind_of,
 )
+from extproc.dialects.seals import pack
 from extproc.usage import Usage
 
 _encode = msgspec.json.encode
@@ -57,6 +58,9 @@ class StreamWriter:
         self._ended = False
         self._indices: dict[int, int] = {}
         """The hub's index of a block, and the one that it was written with."""
+        self._written = 0
+        self._origins: dict[int, str] = {}
+        """Of reasoning, by the hub's index: who signs it."""
         self._stop: Stop | None = None
         self._usage: Usage | None = None
         self._usage_raw: Extra | None = None
@@ -74,8 +78,9 @@ class StreamWriter:
                 return self._delta(event.index, {"type": "input_json_delta", "partial_json": event.text})
             case ReasoningDelta():
                 return self._delta(event.index, {"type": "thinking_delta", "thinking": event.text})
-            case SignatureDelta():
-                return self._delta(event.index, {"type": "signature_delta", "signature": event.signature})
+            case SignatureDelta() if event.index in self._origins:  # a text has no place for it
+                signature = pack(event.signature, event.origin or self._origins[event.index], SIGNER)
+                return self._delta(event.index, {"type": "signature_delta", "signature": signature})
             case CitationDelta():
                 citation = write_citation(event.citation)
                 if citation is None:
@@ -142,15 +147,26 @@ class StreamWriter:
             self._drop("choices[1:]")
             return b""
         block = event.block
-        written = self._begin(block, len(self._indices))
+        seal = write_seal(block) if type(block) is ToolCall and not self._own else None
+        before = b"" if seal is None else self._whole(seal)
+        written = self._begin(block, self._written)
         if written is None:
             self._drop(f"message.{kind_of(block)}")
             return b""
-        index = self._indices[event.index] = len(self._indices)
-        first = _event("content_block_start", {"index": index, "content_block": written})
+        index = self._indices[event.index] = self._written
+        self._written += 1
+        if type(block) is Reasoning:
+            self._origins[event.index] = block.origin or SIGNER
+        first = before + _event("content_block_start", {"index": index, "content_block": written})
         if self._own:
             return first
         return first + self._content(event.index, block)
+
+    def _whole(self, block: Extra) -> bytes:
+        """A block that is begun and complete."""
+        index = {"index": self._written}
+        self._written += 1
+        return _event("content_block_start", {**index, "content_block": block}) + _event("content_block_stop", index)
 
     def _begin(self, block: Block, index: int) -> Extra | None:
         """The block as it begins: empty, but for what never comes in deltas."""
@@ -178,7 +194,8 @@ class StreamWriter:
                 return self._delta(index, {"type": "input_json_delta", "partial_json": block.arguments})
             case Reasoning():
                 text = self._delta(index, {"type": "thinking_delta", "thinking": block.text}) if block.text else b""
-                return text + self._delta(index, {"type": "signature_delta", "signature": block.signature}) if block.signature else text
+                signature = pack(block.signature, block.origin, SIGNER)
+                return text + self._delta(index, {"type": "signature_delta", "signature": signature}) if signature else text
         return b""
 
     def _delta(self, given: int, delta: Extra) -> bytes:

@@ -37,6 +37,12 @@ class Tool(Struct, kw_only=True):
     opaque: Extra | None = None
     extra: Extra = {}
 
+    @property
+    def kind(self) -> str:
+        """What to call a tool that the provider runs: its dialect's own word."""
+        opaque = self.opaque or {}
+        return str(opaque.get("type") or next(iter(opaque), "type"))
+
 
 class ToolChoice(Struct, kw_only=True):
     """Which tool to use: mode `auto`, `none`, `required` (any), `tool` (the one in `name`), or `opaque` (in `raw`)."""

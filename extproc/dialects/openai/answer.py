@@ -5,7 +5,7 @@ from typing import Any
 
 from extproc.dialects.fields import items, obj, take_int, take_str, tool_id
 from extproc.dialects.hub import Answer, Block, Choice, Extra, Opaque, Reasoning, Refusal, StopReason, Text, ToolCall, kind_of
-from extproc.dialects.openai.parts import NAME, read_assistant, write_annotation, write_part, write_reasoning, write_tool_call
+from extproc.dialects.openai.parts import NAME, read_assistant, write_annotation, write_part, write_reasoning, write_seal, write_tool_call
 from extproc.dialects.openai.tokens import read_usage, write_usage
 
 _STOPS = {
@@ -137,7 +137,7 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
             case Refusal():
                 refusals.append(block.text)
             case ToolCall():
-                calls.append(write_tool_call(block, call_id(block.id, answer.id, i), False))
+                calls.append({**write_tool_call(block, call_id(block.id, answer.id, i), False), **write_seal(block)})
             case Reasoning():
                 pass
             case _:

@@ -9,9 +9,13 @@ message. LiteLLM's `thinking_blocks` are read as well.
 from typing import Any
 
 from extproc.dialects.fields import FieldError, data_url, items, need_str, obj, take_list, take_str
-from extproc.dialects.hub import Audio, Block, Cache, Citation, Document, Extra, Image, Opaque, Reasoning, Refusal, Text, ToolCall
+from extproc.dialects.hub import Audio, Block, Cache, Citation, Document, Extra, Image, Opaque, Reasoning, Refusal, Seal, Text, ToolCall
+from extproc.dialects.seals import pack, unpack
 
 NAME = "openai"
+
+GEMINI = "google-gemini-v1"
+"""The origin of what Gemini signed."""
 
 CLAUDE = "anthropic-claude-v1"
 """The `format` of reasoning that Claude signed."""
@@ -129,7 +133,25 @@ def read_tool_call(value: Any, path: str) -> Block:
     rest.pop("type", None)
     if function:
         rest["function"] = function
-    return ToolCall(identifier, name, arguments, extra=rest)
+    return ToolCall(identifier, name, arguments, seal=_take_seal(rest), extra=rest)
+
+
+def _take_seal(rest: Extra) -> Seal | None:
+    """Where Google's own service of this dialect has a call's signature; others' are packed in the same field.
+
+    https://ai.google.dev/gemini-api/docs/thought-signatures#openai
+    """
+    match rest.get("extra_content"):
+        case {"google": {"thought_signature": str(value), **more}, **others} if not more and not others:
+            del rest["extra_content"]
+            return Seal(*unpack(value, GEMINI))
+    return None
+
+
+def write_seal(call: ToolCall) -> Extra:
+    """The member of a tool call that carries its signature; empty if it has none."""
+    seal = call.seal
+    return {"extra_content": {"google": {"thought_signature": pack(seal.value, seal.origin, GEMINI)}}} if seal else {}
 
 
 def _read_reasoning(rest: Extra, path: str) -> list[Reasoning]:
@@ -267,7 +289,8 @@ def write_tool_call(call: ToolCall, identifier: str, own: bool) -> Extra:
     function: Extra = {"name": call.name, "arguments": call.arguments if own else call.arguments or "{}"}
     if not own:
         return {"id": identifier, "type": "function", "function": function}
-    return {**call.extra, "id": identifier, "type": "function", "function": {**call.extra.get("function", {}), **function}}
+    rest = {**call.extra, **write_seal(call)}
+    return {**rest, "id": identifier, "type": "function", "function": {**call.extra.get("function", {}), **function}}
 
 
 def write_reasoning(blocks: list[Block]) -> Extra:

@@ -295,7 +295,7 @@ def _tool(tool: Tool, conversation: Conversation, taste: _Taste) -> Extra | None
     if tool.opaque is not None:
         if own:
             return tool.opaque
-        conversation.drop(f"tools[].{tool.opaque.get('type', 'type')}")
+        conversation.drop(f"tools[].{tool.kind}")
         return None
     function: Extra = {"name": tool.name}
     if tool.description is not None:

@@ -31,7 +31,7 @@ from extproc.dialects.hub import (
     Used,
 )
 from extproc.dialects.openai.answer import call_id, service_tier, write_stop
-from extproc.dialects.openai.parts import NAME, write_annotation, write_details
+from extproc.dialects.openai.parts import NAME, write_annotation, write_details, write_seal
 from extproc.dialects.openai.tokens import write_usage
 from extproc.dialects.openai_errors import write_error
 from extproc.errors import Fault
@@ -176,7 +176,7 @@ class StreamWriter:
 
     def _call(self, block: ToolCall, written: _Written, index: int) -> bytes:
         identifier = block.id if self._own else call_id(block.id, self._head["id"], index)
-        extra = block.extra if self._own else {}
+        extra = block.extra if self._own else write_seal(block)
         call = {**extra, "index": written.slot, "id": identifier, "type": "function", "function": {"name": block.name, "arguments": ""}}
         first = self._chunk(written.choice, {"tool_calls": [call]})
         return first + self._arguments(ArgumentsDelta(index, block.arguments)) if block.arguments else first
