@@ -416,3 +416,111 @@ def test_an_array_is_cut_into_its_elements(elements: list[Any], draw: st.DataObj
     raw = [event for piece in cut(stream, cuts) for event in splitter.feed(piece)]
     assert b"".join(raw) + splitter.pending == stream
     assert [json.loads(event.data) for event in map(ARRAY.parse, raw) if event] == elements
+
+
+CALLED: dict[str, Any] = {
+    "candidates": [
+        {
+            "content": {
+                "parts": [
+                    {"text": "Hm", "thought": True},
+                    {"functionCall": {"name": "f", "args": {"x": 1}}, "thoughtSignature": "c2ln+/=="},
+                    {"functionCall": {"name": "f", "args": {"x": 2}}},
+                ],
+                "role": "model",
+            },
+            "finishReason": "STOP",
+        }
+    ],
+    "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 2},
+    "modelVersion": "gemini-3-pro-preview",
+    "responseId": "r1",
+}
+
+
+def _back(calls: Any) -> dict[str, Any]:
+    """What Gemini is sent when OpenAI's client sends the calls back with their results."""
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in calls]
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None, "tool_calls": calls}, *results]
+    conversation = DIALECTS["openai"].read_request({"model": "m", "messages": messages})
+    body = GEMINI.write_request(conversation, "gemini-3-pro-preview")
+    assert conversation.dropped == []
+    return body
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_signatures_come_back_through_openais_clients(streamed: bool) -> None:
+    if streamed:
+        chunks = data(rewrite("gemini", "openai", _event(CALLED)))
+        calls: list[Any] = []
+        for call in [call for chunk in chunks for choice in chunk["choices"] for call in choice["delta"].get("tool_calls", ())]:
+            index = call.pop("index")
+            if "id" in call:
+                calls.append(call)
+            else:
+                calls[index]["function"]["arguments"] += call["function"]["arguments"]
+    else:
+        calls = DIALECTS["openai"].write_answer(GEMINI.read_answer(CALLED))["choices"][0]["message"]["tool_calls"]
+    assert len({call["id"] for call in calls}) == 2
+    _check_back(_back(calls)["contents"])
+
+
+def _check_back(contents: Any) -> None:
+    first, second = [part for part in contents[1]["parts"] if "functionCall" in part]
+    assert (first["functionCall"]["args"], first["thoughtSignature"]) == ({"x": 1}, "c2ln+/==")
+    assert second["functionCall"]["args"] == {"x": 2} and "thoughtSignature" not in second
+    assert [part["functionResponse"]["name"] for part in contents[2]["parts"]] == ["f", "f"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_signatures_come_back_through_anthropics_clients(streamed: bool) -> None:
+    if streamed:
+        message = sdk.anthropic_stream(rewrite("gemini", "anthropic", _event(CALLED)))[0]
+    else:
+        message = sdk.anthropic_answer(DIALECTS["anthropic"].write_answer(GEMINI.read_answer(CALLED)))
+    content = message.model_dump(exclude_unset=True)["content"]
+    calls = [block for block in content if block["type"] == "tool_use"]
+    results = [{"type": "tool_result", "tool_use_id": call["id"], "content": "ok"} for call in calls]
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": content}, {"role": "user", "content": results}]
+    asked = {"model": "m", "max_tokens": 9, "messages": turns}
+    conversation = DIALECTS["anthropic"].read_request(asked)
+    _check_back(GEMINI.write_request(conversation, "gemini-3-pro-preview")["contents"])
+    # Its maker alone gets it.
+    claude = json.dumps(DIALECTS["anthropic"].write_request(DIALECTS["openai"].read_request(_openai(calls)), "claude-sonnet-4-5"))
+    assert "thinking" not in claude
+
+
+def _openai(calls: Any) -> dict[str, Any]:
+    given = [{"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": "{}"}} for call in calls]
+    return {"model": "m", "messages": [{"role": "assistant", "content": None, "tool_calls": given}]}
+
+
+def _event(value: Any) -> bytes:
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+def test_claudes_signatures_come_back_through_googles_sdk() -> None:
+    thinking = [
+        {"type": "thinking", "thinking": "Hm", "signature": "s?>s"},
+        {"type": "redacted_thinking", "data": "secret"},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}},
+    ]
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    answer = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "c",
+        "content": thinking,
+        "stop_reason": "tool_use",
+        "usage": usage,
+    }
+    read = sdk.google_answer(GEMINI.write_answer(DIALECTS["anthropic"].read_answer(answer)))
+    assert read.candidates and read.candidates[0].content
+    content = read.candidates[0].content.model_dump(mode="json", by_alias=True, exclude_none=True)
+    response = {"functionResponse": {"id": "toolu_1", "name": "f", "response": {"output": "ok"}}}
+    asked = {"model": "m", "contents": [{"parts": [{"text": "Hi"}]}, content, {"role": "user", "parts": [response]}]}
+    conversation = GEMINI.read_request(asked)
+    body = DIALECTS["anthropic"].write_request(conversation, "claude-sonnet-4-5")
+    assert body["messages"][1]["content"] == thinking
+    assert conversation.dropped == []

@@ -76,6 +76,8 @@ class _Foreign:
         self._able = able
         self._names: dict[str, str] = {}
         """Of the functions that were called, by the ids of the calls."""
+        self._seal = ""
+        """A signature whose call follows: a dialect without a place for it has it as a block of its own."""
 
     def system(self) -> list[Extra]:
         """Instructions, wherever they stood: later ones join the first, as an authority that no turn has."""
@@ -101,6 +103,7 @@ class _Foreign:
 
     def _turn(self, message: Message, turns: list[Extra]) -> None:
         role = "model" if message.role == "assistant" else "user"
+        self._seal = ""
         parts = self._parts(message.blocks)
         if not parts:
             return
@@ -155,6 +158,8 @@ class _Foreign:
             case ToolCall():
                 self._names[block.id] = block.name
                 part = write_part(block)
+                if part is not None and self._seal:
+                    part, self._seal = {"thoughtSignature": self._seal, **part}, ""
             case _:
                 part = write_part(block)
         if part is None:
@@ -162,11 +167,16 @@ class _Foreign:
         elif block.seal and block.seal.origin != SIGNER:
             del part["thoughtSignature"]
             self._drop("messages[].content[].signature")
+        if type(block) is Document and block.name and part is not None:
+            self._drop("messages[].content[].name")  # Vertex alone takes one
         if type(block) is Image and block.detail not in ("", "auto"):
             self._drop("messages[].content[].image_url.detail")
         return part
 
     def _reasoning(self, block: Reasoning) -> Extra | None:
+        if block.origin == SIGNER and block.redacted:
+            self._seal = block.redacted
+            return None
         if block.origin == SIGNER:
             return write_part(block)
         self._drop("messages[].content[].reasoning")  # Gemini goes on from its own thoughts only

@@ -201,7 +201,11 @@ class StreamReader:
         """What a candidate says beside its content."""
         logprobs = read_logprobs(rest.get("logprobsResult"))
         if logprobs:
-            events.append(TextDelta(self._open(Text(""), candidate, number, events), "", logprobs=logprobs))
+            said = next((one for one in reversed(events) if type(one) is TextDelta), None)
+            if said is None:
+                said = TextDelta(self._open(Text(""), candidate, number, events), "")
+                events.append(said)
+            said.logprobs = logprobs
         blocks = [*candidate.texts]
         for place, citation in read_citations(rest, ["".join(pieces) for pieces in candidate.texts.values()]):
             if citation in candidate.cited:

@@ -41,10 +41,9 @@ def _function(tool: Tool, conversation: Conversation) -> Extra:
 
 def _server(tool: Tool, conversation: Conversation, *, alone: bool) -> Extra:
     """A tool of Google's. Beside functions it is left out: models before 3 refuse that, and later ones want what Vertex refuses."""
-    opaque = tool.opaque or {}
     name = _SERVERS.get(tool.server)
     if name is None or not alone:
-        conversation.drop(f"tools[].{opaque.get('type') or next(iter(opaque), 'type')}")
+        conversation.drop(f"tools[].{tool.kind}")
         return {}
     conversation.drop_extra(tool.settings, "tools[].")
     return {name: {}}
