@@ -18,7 +18,8 @@ from msgspec import Struct
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from extproc.usage import Usage
-from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED, Exchange, data
+from tests.dialects import traffic
+from tests.dialects.traffic import Exchange, data
 from tests.e2e.books import collected
 from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.conftest import folder
@@ -39,6 +40,10 @@ from tests.e2e.upstream import Scripted
 ONE = {"openai": "to-o", "anthropic": "to-a"}
 SEVERAL = {"openai": "o-then-a", "anthropic": "a-then-o"}
 CLIENTS = ["openai", "anthropic"]
+
+TRANSLATED, ANSWERS, STREAMS = (
+    [exchange for exchange in exchanges if exchange.dialect in ONE] for exchanges in (traffic.TRANSLATED, traffic.ANSWERS, traffic.STREAMS)
+)
 
 # What a stop means to a client of the other dialect. A message that calls a tool has stopped for that, whatever the provider says.
 TO_ANTHROPIC = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}

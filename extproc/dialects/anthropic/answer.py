@@ -4,7 +4,7 @@ from extproc.dialects.anthropic.blocks import NAME, arguments, read_block, write
 from extproc.dialects.anthropic.request_restore import own_block
 from extproc.dialects.anthropic.tokens import read_usage, write_creation, write_usage
 from extproc.dialects.fields import items, obj, take_str, tool_id
-from extproc.dialects.hub import Answer, Block, Choice, Extra, Refusal, StopReason, Text, ToolCall, kind_of
+from extproc.dialects.hub import Answer, Block, Choice, Extra, Reasoning, Refusal, StopReason, Text, ToolCall, kind_of
 
 _STOPS = {
     "end_turn": StopReason.END,
@@ -117,7 +117,7 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
             case Refusal():
                 content.append({"type": "text", "text": block.text})
             case _:
-                written = write_block(block, False)
+                written = write_block(block, False) if isinstance(block, Text | Reasoning) else None  # Claude draws no pictures
                 name = f"message.{kind_of(block)}"
                 if written is not None:
                     content.append(written)

@@ -183,7 +183,9 @@ class StreamWriter:
                 return {"type": "text", "text": ""}
             case Reasoning() if not block.redacted:
                 return {"type": "thinking", "thinking": "", "signature": ""}
-        return write_block(block, False)
+            case Reasoning():
+                return write_block(block, False)
+        return None
 
     def _content(self, index: int, block: Block) -> bytes:
         """What a foreign block already holds at its start."""

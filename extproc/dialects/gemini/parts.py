@@ -243,9 +243,11 @@ def write_part(block: Block) -> Extra | None:
             return block.value if block.dialect == NAME else None
         case _:
             return None
-    if part is not None and block.seal:
-        part["thoughtSignature"] = pack(block.seal.value, block.seal.origin, SIGNER)
-    return part
+    return part if part is None else {**part, **_seal(block)}
+
+
+def _seal(block: Block) -> Extra:
+    return {"thoughtSignature": pack(block.seal.value, block.seal.origin, SIGNER)} if block.seal else {}
 
 
 def _write_media(block: Image | Video | Document, otherwise: str) -> Extra:
@@ -267,11 +269,11 @@ def own_part(block: Block) -> Extra:
     if type(block) is Opaque:
         return block.value
     part = _own_response(block) if type(block) is ToolResult else write_part(block) or {}
+    _mend(part, block)
     extra = block.extra
     if not extra and type(extra) is not Fields:
         return part
     names = extra.names if type(extra) is Fields else {}
-    _mend(part, block)
     whole: Extra = {}
     for key, value in extra.items():
         field, _, member = key.partition(".")
@@ -314,7 +316,7 @@ def _own_response(block: ToolResult) -> Extra:
     if own(extra, "parts"):
         parts = [own_part(one) for one in blocks]
         written["parts"] = parts[0] if own(extra, "single") and parts else parts
-    return {"functionResponse": written}
+    return {"functionResponse": written, **_seal(block)}
 
 
 def made(block: ToolCall | ToolResult, identifier: str) -> None:

@@ -7,14 +7,17 @@ import msgspec
 from extproc.dialects.hub import (
     ArgumentsDelta,
     Aside,
+    Audio,
     Block,
     BlockStart,
     BlockStop,
     Citation,
     CitationDelta,
+    Document,
     Error,
     Extra,
     Finish,
+    Image,
     Opaque,
     OpaqueDelta,
     Ping,
@@ -29,6 +32,8 @@ from extproc.dialects.hub import (
     TextDelta,
     ToolCall,
     Used,
+    Video,
+    kind_of,
 )
 from extproc.dialects.openai.answer import call_id, service_tier, write_stop
 from extproc.dialects.openai.parts import NAME, write_annotation, write_details, write_seal
@@ -170,8 +175,8 @@ class StreamWriter:
                 return role + self._text(TextDelta(event.index, block.text))
             case Reasoning() if block.text:
                 return role + self._reasoning(ReasoningDelta(event.index, block.text))
-            case Opaque():
-                self._drop(f"content[].{block.kind}")
+            case Opaque() | Image() | Document() | Audio() | Video():
+                self._drop(f"content[].{kind_of(block)}")
         return role
 
     def _call(self, block: ToolCall, written: _Written, index: int) -> bytes:
