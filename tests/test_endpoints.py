@@ -71,6 +71,9 @@ TABLE = [
     ("GET", "/v1beta/models", {}, "gemini", "models"),
     ("GET", "/v1beta/models/gemini-3", {}, "gemini", "models"),
     ("GET", "/v1/models", {"x-goog-api-client": "google-genai-sdk/1"}, "gemini", "models"),
+    # What Google serves in OpenAI's words must not pass for something that nobody counts.
+    ("POST", "/v1beta/openai/chat/completions", JSON, "openai", "chat"),
+    ("POST", "/v1beta/openai/embeddings", JSON, "openai", "embeddings"),
     ("POST", "/v1beta/cachedContents", JSON, "gemini", "raw"),
     ("POST", "/upload/v1beta/files", {"content-type": "image/png"}, "gemini", "raw"),
     ("GET", "/", {}, "openai", "raw"),

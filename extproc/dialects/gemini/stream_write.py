@@ -165,7 +165,7 @@ class StreamWriter:
     def _last(self, number: int, choice: _Choice) -> Extra:
         stop = choice.stop or Stop(reason=StopReason.END)
         word = stop.raw if self._own and stop.raw else write_stop(stop.reason, refused=choice.refused)
-        candidate: Extra = {"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": word, "index": number}
+        candidate: Extra = {"content": _nothing(), "finishReason": word, "index": number}
         cited = [("".join(self._blocks[index].pieces), citation) for index, citation in choice.cited]
         if grounding := write_grounding(cited, [self._blocks[index].before for index, _ in choice.cited]):
             candidate["groundingMetadata"] = grounding
@@ -254,7 +254,7 @@ class StreamWriter:
             self._drop(f"delta.{next(iter(event.value), '')}")
             return b""
         if type(event) is OpaqueDelta:
-            return self._response({"candidates": [{**event.value, "index": event.choice}], **self._head})
+            return self._response({"candidates": [{"content": _nothing(), **event.value, "index": event.choice}], **self._head})
         return self._response({**event.value, **self._head})
 
     def _part(self, index: int, part: Extra) -> bytes:
@@ -270,6 +270,11 @@ class StreamWriter:
     def _drop(self, name: str) -> None:
         if name not in self.dropped:
             self.dropped.append(name)
+
+
+def _nothing() -> Extra:
+    """Content for a candidate that says something else: clients look into it without asking."""
+    return {"parts": [{"text": ""}], "role": "model"}
 
 
 def _whole(text: str) -> bool:

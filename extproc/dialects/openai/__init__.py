@@ -42,6 +42,10 @@ class OpenAI:
         Place("embeddings", "/v1/embeddings"),
         Place("rerank", "/v1/rerank"),
         *(Place("json", path) for path in _JSON),
+        # Google's service in this dialect, for clients that are turned to the gateway with its path.
+        Place("chat", "/v1beta/openai/chat/completions", asks_usage=True),
+        Place("embeddings", "/v1beta/openai/embeddings"),
+        Place("json", "/v1beta/openai/images/generations"),
         Place("models", "/v1/models", method="GET"),
         Place("models", "/v1/models/{model}", method="GET"),
     )
