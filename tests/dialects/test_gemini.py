@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.gemini.arrays import ARRAY, Elements
+from extproc.dialects.gemini.parts import UNSIGNED
 from extproc.dialects.hub import ArgumentsDelta, BlockStart, ReasoningDelta, StreamEvent, TextDelta, ToolCall
+from extproc.dialects.seals import pack, packed
 from extproc.usage import Usage
 from tests.dialects import sdk
 from tests.dialects.framed import cut
@@ -29,7 +31,7 @@ from tests.dialects.traffic import (
     rewrite,
 )
 
-GEMINI = DIALECTS["gemini"]
+GEMINI, OPENAI, ANTHROPIC = DIALECTS["gemini"], DIALECTS["openai"], DIALECTS["anthropic"]
 OTHERS = ("openai", "anthropic")
 
 MINE = [e for e in TRANSLATED if e.dialect == "gemini"]
@@ -524,3 +526,57 @@ def test_claudes_signatures_come_back_through_googles_sdk() -> None:
     body = DIALECTS["anthropic"].write_request(conversation, "claude-sonnet-4-5")
     assert body["messages"][1]["content"] == thinking
     assert conversation.dropped == []
+
+
+def test_what_others_signed_is_not_sent_to_gemini() -> None:
+    """Not even where its client speaks Gemini's dialect too, and so its provider does."""
+    foreign = pack("s", "anthropic-claude-v1", "google-gemini-v1").replace("+", "-").replace("/", "_")
+    call = {"functionCall": {"id": "1", "name": "f", "args": {}}}
+    model = {
+        "role": "model",
+        "parts": [{"text": "Hm", "thought": True, "thoughtSignature": foreign}, {**call, "thoughtSignature": foreign}],
+    }
+    only = {"role": "model", "parts": [{"text": "Hm", "thought": True, "thoughtSignature": foreign}]}
+    user = {"role": "user", "parts": [{"text": "Hi"}]}
+    conversation = GEMINI.read_request({"contents": [user, model, only, user], "model": "m"})
+    body = GEMINI.write_request(conversation, "gemini-3-pro-preview")
+    assert body["contents"] == [user, {"role": "model", "parts": [{**call, "thoughtSignature": UNSIGNED}]}, user]
+    assert conversation.dropped == ["contents[].parts[].thought"]
+    older = GEMINI.write_request(GEMINI.read_request({"contents": [model], "model": "m"}), "gemini-2.5-flash")
+    assert older["contents"] == [{"role": "model", "parts": [call]}]
+
+
+def test_calls_of_others_can_go_on_with_gemini() -> None:
+    given = [{"id": str(i), "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in range(2)]
+    answer = {"choices": [{"message": {"content": None, "tool_calls": given}, "finish_reason": "tool_calls"}]}
+    content = GEMINI.write_answer(OPENAI.read_answer(answer))["candidates"][0]["content"]
+    assert [part.get("thoughtSignature") for part in content["parts"]] == [UNSIGNED, None]
+    conversation = GEMINI.read_request({"contents": [content], "model": "m"})
+    assert GEMINI.write_request(conversation, "m") == {"contents": [content]}
+    assert ANTHROPIC.write_request(conversation, "claude-sonnet-4-5")
+    assert conversation.dropped == []
+
+
+def test_what_gemini_signed_is_not_sent_to_others_of_the_clients_dialect() -> None:
+    calls = OPENAI.write_answer(GEMINI.read_answer(CALLED))["choices"][0]["message"]["tool_calls"]
+    body = {"model": "m", "messages": [{"role": "assistant", "content": None, "tool_calls": calls}]}
+    assert packed(json.dumps(body).encode())
+    conversation = OPENAI.read_request(body)
+    assert "extra_content" not in json.dumps(OPENAI.write_request(conversation, "gpt-5"))
+    content = ANTHROPIC.write_answer(GEMINI.read_answer(CALLED))["content"][1:]
+    asked = {"model": "m", "max_tokens": 9, "messages": [{"role": "assistant", "content": content}]}
+    assert packed(json.dumps(asked).encode())
+    again = ANTHROPIC.read_request(asked)
+    written = ANTHROPIC.write_request(again, "claude-sonnet-4-5")["messages"][0]["content"]
+    assert [block["type"] for block in written] == ["tool_use", "tool_use"]
+    assert again.dropped == ["messages[].content[].thinking"]
+    # What Google's own service of OpenAI's dialect gave goes back to it as it was.
+    raw = {
+        "id": "1",
+        "type": "function",
+        "function": {"name": "f", "arguments": "{}"},
+        "extra_content": {"google": {"thought_signature": "s"}},
+    }
+    home = {"model": "m", "messages": [{"role": "assistant", "content": None, "tool_calls": [raw]}]}
+    assert OPENAI.write_request(OPENAI.read_request(home), "m")["messages"][0]["tool_calls"] == [raw]
+    assert GEMINI.write_request(OPENAI.read_request(home), "gemini-2.5-pro")["contents"][1]["parts"][0]["thoughtSignature"] == "s"

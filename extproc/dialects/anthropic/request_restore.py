@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from extproc.dialects.anthropic.blocks import arguments, write_block
-from extproc.dialects.hub import Block, Conversation, Extra, Message, Text, Tool, ToolCall, ToolChoice, ToolResult
+from extproc.dialects.anthropic.blocks import SIGNER, arguments, write_block
+from extproc.dialects.hub import Block, Conversation, Extra, Message, Reasoning, Text, Tool, ToolCall, ToolChoice, ToolResult
 
 TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only"}
 """`service_tier` in Anthropic's words."""
@@ -11,7 +11,8 @@ TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only"}
 
 def restore(conversation: Conversation, model: str) -> Extra:
     """The request as it was read, with another model's name."""
-    body: Extra = {**conversation.extra, "model": model, "messages": [_own_message(message) for message in conversation.messages]}
+    messages = [_own_message(message) for message in conversation.messages if _is_ours(message, conversation)]
+    body: Extra = {**conversation.extra, "model": model, "messages": messages}
     if conversation.max_tokens is not None:
         body["max_tokens"] = conversation.max_tokens
     if conversation.system is not None:
@@ -52,6 +53,16 @@ def _own_output(conversation: Conversation, body: Extra) -> Extra:
     if config:
         body["output_config"] = config
     return body
+
+
+def _is_ours(message: Message, conversation: Conversation) -> bool:
+    """Takes out what another maker signed or encrypted, which Claude refuses. False: nothing is left of the message."""
+    ours = [block for block in message.blocks if type(block) is not Reasoning or block.origin == SIGNER]
+    if len(ours) < len(message.blocks):
+        conversation.drop("messages[].content[].thinking")
+        message.blocks = ours
+        return bool(ours)
+    return True
 
 
 def _own_message(message: Message) -> Extra:

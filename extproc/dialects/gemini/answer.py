@@ -7,7 +7,7 @@ from extproc.dialects.fields import FieldError, items, obj, take_int, take_str
 from extproc.dialects.gemini.citations import read_citations, write_grounding
 from extproc.dialects.gemini.logprobs import read_logprobs, write_logprobs
 from extproc.dialects.gemini.names import Fields, own
-from extproc.dialects.gemini.parts import NAME, own_part, read_parts, write_part
+from extproc.dialects.gemini.parts import NAME, UNSIGNED, own_part, read_parts, write_part
 from extproc.dialects.gemini.tokens import read_usage, write_usage
 from extproc.dialects.hub import Answer, Block, Choice, Citation, Extra, Logprob, Refusal, StopReason, Text, ToolCall, kind_of
 
@@ -181,6 +181,8 @@ def _candidate(choice: Choice, answer: Answer) -> Extra:
             before += [size] * len(block.citations)
             logprobs += block.logprobs or ()
             size += len(block.text.encode("utf-8", "surrogatepass"))
+    if call := next((part for part in parts if "functionCall" in part), None):
+        call.setdefault("thoughtSignature", UNSIGNED)  # the next request may go to Gemini, which wants one
     refused = any(type(block) is Refusal for block in choice.blocks)
     candidate: Extra = {"content": {"parts": parts, "role": "model"}, "index": choice.index}
     candidate["finishReason"] = write_stop(choice.stop or StopReason.END, refused=refused)

@@ -18,6 +18,9 @@ NAME = "gemini"
 SIGNER = "google-gemini-v1"
 """The origin of what Gemini signed."""
 
+UNSIGNED = "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv"
+"""Google's word for a call that another model made: https://ai.google.dev/gemini-api/docs/thought-signatures (and our recordings)."""
+
 _REDACTED = "redacted:"
 """Begins the packed signature of reasoning that another maker encrypted whole."""
 
@@ -94,8 +97,9 @@ def _read_signature(block: Block, rest: Extra, extra: Fields, path: str) -> None
     if given is None:
         return
     value, origin = unpack(given, SIGNER)
-    if origin != SIGNER:
+    if given == UNSIGNED:
         extra.own["thoughtSignature"] = given
+        return
     if type(block) is not Reasoning:
         block.seal = Seal(value, origin)
         return
@@ -262,6 +266,11 @@ def _write_reasoning(block: Reasoning) -> Extra:
     if block.redacted:
         value = block.redacted if block.origin == SIGNER else _REDACTED + block.redacted
     return {**part, "thoughtSignature": pack(value, block.origin, SIGNER)} if value else part
+
+
+def is_ours(block: Block) -> bool:
+    """False for what another maker signed or encrypted: Gemini refuses it."""
+    return type(block) is not Reasoning or block.origin == SIGNER
 
 
 def own_part(block: Block) -> Extra:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from extproc.dialects.gemini.names import Fields, own, spelled
-from extproc.dialects.gemini.parts import own_part
-from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, Tool, ToolChoice
+from extproc.dialects.gemini.parts import SIGNER, is_ours, own_part
+from extproc.dialects.hub import Conversation, Extra, Format, Message, Seal, Thinking, Tool, ToolCall, ToolChoice
 
 TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
 """`serviceTier` in Google's words."""
@@ -28,8 +28,11 @@ _ROLES = {"user": "user", "assistant": "model", "tool": "function"}
 _MODES = {"auto": "AUTO", "required": "ANY", "tool": "ANY", "none": "NONE"}
 
 
-def restore(conversation: Conversation) -> Extra:
-    """The request as it was read, without the model's name and whether it is streamed."""
+def restore(conversation: Conversation, unsigned: str = "") -> Extra:
+    """The request as it was read, without the model's name and whether it is streamed, and without what another maker signed. `unsigned`:
+    what stands in place of such a signature, if one is wanted.
+    """
+    _disown(conversation, unsigned)
     extra = conversation.extra
     names = extra.names if type(extra) is Fields else {}
     body: Extra = {}
@@ -52,6 +55,21 @@ def restore(conversation: Conversation) -> Extra:
     if conversation.service_tier is not None:
         body["serviceTier"] = TIERS.get(conversation.service_tier, conversation.service_tier)
     return spelled(body, names)
+
+
+def _disown(conversation: Conversation, unsigned: str) -> None:
+    emptied: list[Message] = []
+    for message in conversation.messages:
+        ours = [block for block in message.blocks if is_ours(block)]
+        if len(ours) < len(message.blocks):
+            conversation.drop("contents[].parts[].thought")
+            message.blocks = ours
+            emptied += [message] if not ours else []
+        for block in ours:
+            if block.seal and block.seal.origin != SIGNER:
+                block.seal = Seal(unsigned, SIGNER) if unsigned and type(block) is ToolCall else None
+    if emptied:
+        conversation.messages = [message for message in conversation.messages if not any(message is one for one in emptied)]
 
 
 def _own_content(message: Message) -> Extra:

@@ -6,7 +6,7 @@ answer is streamed, stand in the path. Requests that came in this dialect are wr
 """
 
 from extproc.dialects.gemini.models import Abilities, abilities
-from extproc.dialects.gemini.parts import NAME, SIGNER, write_part
+from extproc.dialects.gemini.parts import NAME, SIGNER, UNSIGNED, write_part
 from extproc.dialects.gemini.request_restore import FIELDS, restore
 from extproc.dialects.gemini.thinking import write_thinking
 from extproc.dialects.gemini.tools_write import write_tools
@@ -33,9 +33,6 @@ from extproc.dialects.schemas import instruction
 _FILLER = "."
 """A user's turn where the rules want one and the client has none."""
 
-UNSIGNED = "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv"
-"""Google's word for a call that another model made: https://ai.google.dev/gemini-api/docs/thought-signatures (and our recordings)."""
-
 _CARRIED = ("max_tokens", "stream_options", "max_completion_tokens")
 """Fields of other dialects that are read though the hub has no word for them, or have no meaning here."""
 
@@ -48,7 +45,7 @@ _TIERS = ("flex", "priority")
 def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
     """The request for a provider with these quirks; names what it cannot say in `conversation.dropped`."""
     if conversation.dialect == NAME:
-        return finished(restore(conversation), quirks, conversation.drop)
+        return finished(restore(conversation, unsigned=UNSIGNED if abilities(model).signed else ""), quirks, conversation.drop)
     able = abilities(model)
     writer = _Foreign(conversation, able)
     system, contents = writer.system(), writer.contents()

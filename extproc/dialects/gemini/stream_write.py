@@ -8,7 +8,7 @@ from extproc.dialects.gemini.answer import write_stop
 from extproc.dialects.gemini.citations import write_grounding
 from extproc.dialects.gemini.errors import write_error
 from extproc.dialects.gemini.logprobs import write_logprobs
-from extproc.dialects.gemini.parts import NAME, SIGNER, own_part, write_part
+from extproc.dialects.gemini.parts import NAME, SIGNER, UNSIGNED, own_part, write_part
 from extproc.dialects.gemini.tokens import write_usage
 from extproc.dialects.hub import (
     ArgumentsDelta,
@@ -65,13 +65,14 @@ class Events:
 class _Choice:
     """What is written of one choice."""
 
-    __slots__ = ("cited", "logprobs", "refused", "size", "stop")
+    __slots__ = ("called", "cited", "logprobs", "refused", "size", "stop")
 
     def __init__(self) -> None:
         self.size = 0
         """Bytes of its text."""
         self.cited: list[tuple[int, Citation]] = []
         self.logprobs: list[Logprob] = []
+        self.called = False
         self.refused = False
         self.stop: Stop | None = None
 
@@ -247,7 +248,13 @@ class StreamWriter:
             return b""
         known.written = True
         call = msgspec.structs.replace(block, arguments=block.arguments + "".join(known.pieces))
-        return self._one(known.choice, own_part(call) if self._own else write_part(call) or {})
+        if self._own:
+            return self._one(known.choice, own_part(call))
+        part, choice = write_part(call) or {}, self._choice(known.choice)
+        if not choice.called:
+            part.setdefault("thoughtSignature", UNSIGNED)  # as in a whole answer
+            choice.called = True
+        return self._one(known.choice, part)
 
     def _opaque(self, event: OpaqueDelta | Aside) -> bytes:
         if event.dialect != NAME:

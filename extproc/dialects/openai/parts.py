@@ -133,25 +133,31 @@ def read_tool_call(value: Any, path: str) -> Block:
     rest.pop("type", None)
     if function:
         rest["function"] = function
-    return ToolCall(identifier, name, arguments, seal=_take_seal(rest), extra=rest)
+    call = ToolCall(identifier, name, arguments, extra=rest)
+    _take_seal(rest, call)
+    return call
 
 
-def _take_seal(rest: Extra) -> Seal | None:
-    """Where Google's own service of this dialect has a call's signature; others' are packed in the same field.
+def _take_seal(rest: Extra, call: ToolCall) -> None:
+    """A call's signature: where Google's own service of this dialect has it, or packed in the same place by us.
 
     https://ai.google.dev/gemini-api/docs/thought-signatures#openai
     """
     match rest.get("extra_content"):
-        case {"google": {"thought_signature": str(value), **more}, **others} if not more and not others:
+        case {"google": {"thought_signature": str(value), **more}, **others} as given if not more and not others:
             del rest["extra_content"]
-            return Seal(*unpack(value, GEMINI))
-    return None
+            signed, origin = unpack(value, GEMINI)
+            call.seal = Seal(signed, origin)
+            if signed == value:
+                call.local = {"extra_content": given}
 
 
 def write_seal(call: ToolCall) -> Extra:
-    """The member of a tool call that carries its signature; empty if it has none."""
+    """The member of a tool call that brings its signature back from a client; empty if it has none. It is packed in any case: a provider
+    of this dialect that has not made it refuses the member.
+    """
     seal = call.seal
-    return {"extra_content": {"google": {"thought_signature": pack(seal.value, seal.origin, GEMINI)}}} if seal else {}
+    return {"extra_content": {"google": {"thought_signature": pack(seal.value, seal.origin, NAME)}}} if seal else {}
 
 
 def _read_reasoning(rest: Extra, path: str) -> list[Reasoning]:
@@ -289,7 +295,7 @@ def write_tool_call(call: ToolCall, identifier: str, own: bool) -> Extra:
     function: Extra = {"name": call.name, "arguments": call.arguments if own else call.arguments or "{}"}
     if not own:
         return {"id": identifier, "type": "function", "function": function}
-    rest = {**call.extra, **write_seal(call)}
+    rest = {**call.extra, **call.local}
     return {**rest, "id": identifier, "type": "function", "function": {**call.extra.get("function", {}), **function}}
 
 
