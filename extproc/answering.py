@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from extproc.dialects.dialect import Dialect
+from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.framing import Splitter
 from extproc.dialects.hub import Error, Extra, Start, StreamEvent
 from extproc.errors import Fault
@@ -44,7 +44,7 @@ class Terms(Struct, frozen=True):
     client: Dialect
     provider: Dialect
     kind: str
-    """The operation."""
+    """The operation, as the client's dialect calls it."""
     provider_name: str
     request_id: str
     same: bool
@@ -266,7 +266,7 @@ class WholeTranslated(Answering):
         self.finished = True
         terms = self._terms
         try:
-            answer = terms.provider.operations[terms.kind].read_answer(msgspec.json.decode(self._body.whole()))
+            answer = terms.provider.operations[common(terms.kind)].read_answer(msgspec.json.decode(self._body.whole()))
             answer.asked = terms.asked
             written = terms.client.operations[terms.kind].write_answer(answer)
         except (ValueError, msgspec.DecodeError, RecursionError) as error:

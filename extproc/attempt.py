@@ -14,6 +14,7 @@ from msgspec import Struct
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose
 from extproc.dialects import heard, seals, splice
+from extproc.dialects.dialect import common
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault, Reject
 from extproc.upstream import Upstream
@@ -86,7 +87,7 @@ _CUTS = 512
 class Attempt:
     """One attempt at one target."""
 
-    __slots__ = ("_client", "_most", "asked", "call", "dropped", "same", "target", "upstream")
+    __slots__ = ("_client", "_kind", "_most", "asked", "call", "dropped", "same", "target", "upstream")
 
     def __init__(self, call: Call, target: Target, upstream: Upstream, most: int) -> None:
         """`most`: bytes of the largest answer that is taken."""
@@ -98,6 +99,8 @@ class Attempt:
         translated = call.kind in self._client.operations and self._client is not upstream.dialect
         self.same = not translated
         """The client's dialect is the provider's: nothing is translated."""
+        self._kind = call.kind if self.same else common(call.kind)
+        """What the provider is asked for."""
         self.asked: Extra = {}
         """See `Question.asked`."""
         self.dropped: list[str] = []
@@ -168,7 +171,7 @@ class Attempt:
     def _path(self) -> str:
         """Where the provider is asked: what it calls the operation, or else the client's path."""
         call, given = self.call, crossing.path(self.call.path)
-        path = self.upstream.place(call.kind, self.target.model, stream=call.stream)
+        path = self.upstream.place(self._kind, self.target.model, stream=call.stream)
         query = given.partition("?")[2]
         if path is None and call.named:
             path = self.upstream.of_model(call.rest, self.target.model)
@@ -207,12 +210,14 @@ class Attempt:
         call = self.call
         if call.named and type(document) is dict:
             document |= {"model": call.model, "stream": call.stream}
+        elif call.stream and type(document) is dict and document.get("stream") is None:
+            document["stream"] = True  # the habit of a path
         question = self._client.operations[call.kind].read_request(document)
         upstream, model = self.upstream, self.target.model
-        if call.kind == "chat":
+        if self._kind == "chat":
             translated = upstream.dialect.write_request(question, model, upstream.quirks)
         else:
-            translated = upstream.dialect.operations[call.kind].write_request(question, model)
+            translated = upstream.dialect.operations[self._kind].write_request(question, model)
         self.dropped, self.asked = list(dict.fromkeys(question.dropped)), question.asked
         if self.dropped and self.call.strict:
             names = ", ".join(self.dropped)

@@ -21,7 +21,8 @@ class _Row(NamedTuple):
     place: Place
 
     def endpoint(self, model: str = "", rest: str = "") -> Endpoint:
-        return Endpoint(self.dialect, self.place.kind, model, self.place.stream, self.place.asks_usage, rest)
+        place = self.place
+        return Endpoint(self.dialect, place.kind, model, place.stream, place.asks_usage, rest, place.body)
 
 
 class _Rows:

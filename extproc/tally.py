@@ -16,7 +16,7 @@ def forecast(request: Request, duration: float) -> Record:
     and, where that is the only one, what an answer costs at least. `ledger.access_log` believes it if Envoy saw an answer begin.
     """
     identity, targets = request.identity, request.targets
-    generates = request.endpoint.kind == "chat"
+    generates = request.endpoint.converses
     least = broken_off(None, len(request.body), 0) if generates and len(targets) == 1 else None
     return replace(
         request.record,
@@ -44,7 +44,7 @@ def tally(request: Request, response: Response, answering: Answering | None, dur
     if answering is not None:
         record.error = answering.error or record.error
         # It is paid for by what it generates: every conversation, and whatever else has generated something.
-        generates = request.endpoint.kind == "chat" or answering.text > 0
+        generates = request.endpoint.converses or answering.text > 0
         record.metered = generates or usage is not None
         if generates and not (usage is not None and answering.finished):
             _guess(record, request, response, answering)

@@ -119,7 +119,7 @@ def _paths(dialect: Dialect, prefix: str, own: Mapping[str, str]) -> dict[tuple[
         (place.kind, stream): _joined(prefix, place.path, dialect.root)
         for place in places
         for stream in (False, True)
-        if place.stream in (None, stream)
+        if place.streams(stream)
     }
     paths |= {(kind, stream): own[kind] for kind in dialect.operations if kind in own for stream in (False, True)}
     if "stream" in own:

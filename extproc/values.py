@@ -6,16 +6,17 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects.dialect import common
 from extproc.dialects.envelope import Envelope, open_document, open_envelope
 from extproc.ledger.record import Record
 from extproc.usage import Usage
 
 Kind = str
 """An operation of the dialects (`chat`, `embeddings`, ...): translated between those that have it. `json`: JSON with a model in it, for
-providers of the same dialect. `models`: answered by us. `raw`: anything else; the body is not looked at. `misplaced`: JSON with a model in
-it, but not asked in the one form that is read."""
+providers of the same dialect. `models`, `model`, `fixed`: answered by us. `raw`: anything else; the body is not looked at. `misplaced`:
+JSON with a model in it, but not asked in the one form that is read."""
 
-_UNREAD = frozenset({"models", "raw", "misplaced"})
+_UNREAD = frozenset({"models", "fixed", "raw", "misplaced"})
 
 
 class BodyMode(IntEnum):
@@ -42,6 +43,13 @@ class Endpoint(Struct, frozen=True):
     """See `Place.asks_usage`."""
     rest: str = ""
     """What follows the model's name in the path."""
+    body: bytes = b""
+    """See `Place.body`."""
+
+    @property
+    def converses(self) -> bool:
+        """A conversation is asked for, in whatever form: every provider holds them."""
+        return common(self.kind) == "chat"
 
     @property
     def buffered(self) -> bool:

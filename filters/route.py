@@ -31,7 +31,11 @@ class _Route:
     async def request(self, request: Request) -> Response | None:
         match request.endpoint.kind:
             case "models":
-                return self._models(request)
+                return self._models(request, request.endpoint.model)
+            case "model":
+                return self._models(request, self._asked(request))
+            case "fixed":
+                return Response(200, {"content-type": "application/json"}, request.endpoint.body)
             case "raw":
                 self._by_provider(request)
             case _:
@@ -39,9 +43,7 @@ class _Route:
         return None
 
     def _by_model(self, request: Request) -> None:
-        asked = request.model
-        if not asked:
-            raise Reject(400, "missing_model", "The request names no model. Set `model` to one that GET /v1/models lists.", param="model")
+        asked = self._asked(request)
         if len(asked) > _LONGEST:
             message = f"The name of the model has {len(asked)} characters; at most {_LONGEST} are taken."
             raise Reject(400, "invalid_model", message, param="model")
@@ -51,7 +53,12 @@ class _Route:
             raise self._unknown(asked)
         request.record.route = route.name
         targets = route.resolve(asked)
-        request.targets = targets if request.endpoint.kind == "chat" else self._able(request, targets)
+        request.targets = targets if request.endpoint.converses else self._able(request, targets)
+
+    def _asked(self, request: Request) -> str:
+        if not request.model:
+            raise Reject(400, "missing_model", "The request names no model. Set `model` to one that GET /v1/models lists.", param="model")
+        return request.model
 
     def _able(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
         """Those that can be asked for this at all: every provider holds conversations, but not all do the rest."""
@@ -80,8 +87,7 @@ class _Route:
         hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "GET /v1/models lists what there is."
         return Reject(404, "model_not_found", f"There is no model {asked!r} here. {hint}", param="model")
 
-    def _models(self, request: Request) -> Response:
-        one = request.endpoint.model
+    def _models(self, request: Request, one: str) -> Response:
         if len(one) > _LONGEST or (one and self._routes.find(one) is None):
             raise self._unknown(one[:_LONGEST])
         document = models_document(request.endpoint.dialect, self._routes.names(), one)

@@ -7,6 +7,10 @@ Sans-IO: values in, values out; nothing here knows Envoy or gRPC.
 What can be asked is an *operation*: a conversation (`chat`), vectors for texts (`embeddings`), an order of documents (`rerank`), the
 tokens of a conversation (`count`). Each has hub types of its own; a request is translated where both dialects have its operation. A
 dialect's `places` say at which paths its clients ask for which operation, and so where its providers take them.
+
+A dialect may have several forms of one operation (`FORMS`): Ollama's `generate` is a conversation by other fields. Within the dialect they
+are operations like any other. A provider of another dialect is asked for what they are forms of, and `Question.asked` tells the writer of
+the answer which one it was.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,18 +64,35 @@ class StreamUsage(Protocol):
         """Events that waited, in pieces of whole ones. The same as to `feed` each of them, at a fraction of the cost."""
 
 
+FORMS: Mapping[str, str] = {"generate": "chat"}
+"""Operations that are a form of another one, with the same types of the hub."""
+
+
+def common(kind: str) -> str:
+    """What an operation is called among dialects."""
+    return FORMS.get(kind, kind)
+
+
 class Place(NamedTuple):
     """A path of a dialect, and what is asked for there."""
 
     kind: str
-    """An operation; or `models` (a list that we make), or `json`: JSON that names a model, and goes to providers of this dialect only."""
+    """An operation; or `models` (a list that we make), `model` (one of them, named in the body), `fixed` (answered with `body`), or `json`:
+    JSON that names a model, and goes to providers of this dialect only."""
     path: str
     """`{model}` stands for a model's name, `{}` for anything without a slash."""
     stream: bool | None = None
-    """Whether an answer is streamed, where the path says so; None where the body does."""
+    """Whether an answer is streamed, where a path that names the model says so, or else where the body says nothing; None where only the
+    body does."""
     method: str = "POST"
     asks_usage: bool = False
     """A stream tells its usage only if `stream_options.include_usage` asks for it."""
+    body: bytes = b""
+    """JSON that is all the answer, whoever asks."""
+
+    def streams(self, wanted: bool) -> bool:
+        """Whether answers are to be had here in the way that is wanted."""
+        return self.stream in (None, wanted) or "{model}" not in self.path
 
 
 Question = TypeVar("Question")
@@ -84,7 +105,8 @@ class Operation(Protocol, Generic[Question, Reply]):
     def read_request(self, body: dict[str, Any]) -> Question:
         """The client's request. Raises `Reject` 400, naming the field, when a field that we read has the wrong type.
 
-        Where the path names the model, `body` has it all the same, as `model`, and `stream` too.
+        Where the path names the model, `body` has it all the same, as `model`, and `stream` too. It also has `stream` where an answer is
+        streamed because the body said nothing.
         """
 
     def write_request(self, question: Question, model: str) -> dict[str, Any]:
