@@ -72,7 +72,7 @@ Operation = Literal[
 ]
 
 
-DialectName = Literal["openai", "responses", "anthropic", "gemini"]
+DialectName = Literal["openai", "responses", "anthropic", "gemini", "ollama"]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -193,8 +193,8 @@ class Provider(Section, frozen=True):
     """Somebody who answers: a base URL, a dialect, a credential; or no more than the name of an entry of the catalogue."""
 
     dialect: DialectName
-    """What it speaks: `openai` (chat completions), `responses` (OpenAI's Responses API), `anthropic` (messages) or `gemini`
-    (generateContent). Needed where the catalogue does not say it."""
+    """What it speaks: `openai` (chat completions), `responses` (OpenAI's Responses API), `anthropic` (messages), `gemini`
+    (generateContent) or `ollama`. Needed where the catalogue does not say it."""
     base_url: str
     """Scheme, host, port and path prefix, for example `https://api.openai.com/v1`. `demo:` is the built-in demo provider. Needed where the
     catalogue does not say it."""

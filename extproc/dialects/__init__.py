@@ -4,10 +4,17 @@ from extproc.dialects.anthropic import Anthropic
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.gemini import Gemini
 from extproc.dialects.gemini.arrays import GeminiArray, reads_array
+from extproc.dialects.ollama import Ollama
 from extproc.dialects.openai import OpenAI
 from extproc.dialects.responses import Responses
 
-DIALECTS: dict[str, Dialect] = {"openai": OpenAI(), "anthropic": Anthropic(), "responses": Responses(), "gemini": Gemini()}
+DIALECTS: dict[str, Dialect] = {
+    "openai": OpenAI(),
+    "anthropic": Anthropic(),
+    "responses": Responses(),
+    "gemini": Gemini(),
+    "ollama": Ollama(),
+}
 
 _ARRAY: Dialect = GeminiArray()
 

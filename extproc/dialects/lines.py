@@ -1,6 +1,22 @@
 """One JSON text a line (NDJSON), as Ollama streams. Lines end with LF; a CR before it belongs to the end."""
 
+from typing import Any
+
+import msgspec
+
 from extproc.dialects.framing import RawEvent
+
+_ENDS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
+"""Characters that end a line to Python's `str.splitlines`, by which clients read (httpx), though not to JSON."""
+
+
+def line(value: Any) -> bytes:
+    """One JSON text as a line, to any reader's mind."""
+    text = msgspec.json.encode(value)
+    if not text.isascii():
+        for raw, escaped in _ENDS:
+            text = text.replace(raw, escaped)
+    return text + b"\n"
 
 
 class LineSplitter:

@@ -4,7 +4,10 @@ import json
 from typing import Any
 
 import anthropic
+import httpx
 import httpx2
+import msgspec
+import ollama
 import openai
 from anthropic.types import Message, RawMessageStreamEvent
 from google import genai
@@ -86,3 +89,17 @@ def google_models(listed: Any, one: Any) -> tuple[list[types.Model], types.Model
 def _google(body: bytes, kind: str) -> genai.Client:
     client = _serve(body, kind)
     return genai.Client(api_key="none", http_options=types.HttpOptions(httpx_client=client))
+
+
+def ollama_client(body: bytes, kind: str = "application/json", status: int = 200) -> ollama.Client:
+    """Whatever it asks, it is answered with `body`."""
+    serve = httpx.MockTransport(lambda request: httpx.Response(status, headers={"content-type": kind}, content=body))
+    return ollama.Client("http://ollama.test", transport=serve)
+
+
+def ollama_answer(body: Any) -> ollama.ChatResponse:
+    return ollama_client(msgspec.json.encode(body)).chat("m", QUESTION)
+
+
+def ollama_stream(body: bytes) -> list[ollama.ChatResponse]:
+    return list(ollama_client(body, "application/x-ndjson").chat("m", QUESTION, stream=True))

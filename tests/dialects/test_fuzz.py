@@ -15,7 +15,7 @@ from extproc.dialects.envelope import open_envelope
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import Error, Finish
 from extproc.dialects.splice import include_usage, set_member
-from extproc.dialects.sse import SSE, Splitter
+from extproc.dialects.sse import SSE
 from extproc.errors import Reject
 from tests.dialects.framed import raw_events
 from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED
@@ -124,7 +124,10 @@ def bodies(dialect: str, what: str) -> list[Any]:
 
 REQUESTS = {name: bodies(name, "request") for name in DIALECTS}
 WHOLE = {name: bodies(name, "answer") for name in DIALECTS}
-EVENTS = {name: [event.data for e in STREAMS if e.dialect == name for event in raw_events(SSE, e.text.encode())] for name in DIALECTS}
+EVENTS = {
+    name: [event.data for e in STREAMS if e.dialect == name for event in raw_events(DIALECTS[name].framing, e.text.encode())]
+    for name in DIALECTS
+}
 
 
 def _request(dialect: Dialect, body: dict[str, Any]) -> None:
@@ -217,9 +220,10 @@ def test_mangled_streams(name: str, draw: st.DataObject) -> None:
     events = draw.draw(st.permutations(events))
     _stream(DIALECTS[name], [RawEvent("", event) for event in events])
     watch = DIALECTS[name].stream_usage()
+    before, after = (b"data: ", b"\n\n") if DIALECTS[name].framing is SSE else (b"", b"\n")
     for event in events:
-        watch.feed(b"data: " + event + b"\n\n")
-        DIALECTS[name].is_usage_only(b"data: " + event + b"\n\n")
+        watch.feed(before + event + after)
+        DIALECTS[name].is_usage_only(before + event + after)
 
 
 @FUZZ
@@ -229,7 +233,7 @@ def test_any_bytes(dialect: Dialect, junk: bytes, status: int) -> None:
     dialect.usage(junk)
     dialect.is_usage_only(junk)
     watch = dialect.stream_usage()
-    for block in Splitter().feed(junk + b"\n\n"):
+    for block in dialect.framing.splitter().feed(junk + b"\n\n"):
         watch.feed(block)
     fault = dialect.read_error(status, junk)
     assert fault.message
@@ -263,12 +267,13 @@ def test_nesting_without_end(name: str) -> None:
     for _ in range(900):
         schema = {"type": "object", "properties": {"a": schema}}
     tool = {"name": "f", "parameters": schema, "input_schema": schema, "strict": True}
+    plain = {"type": "function", "function": tool}
     tools = {
-        "openai": {"type": "function", "function": tool},
+        "anthropic": tool,
         "responses": {"type": "function", **tool},
         "gemini": {"functionDeclarations": [{"name": "f", "parameters": schema}]},
     }
-    body = {"model": "m", "max_tokens": 1, "messages": [], "contents": [], "tools": [tools.get(name, tool)]}
+    body = {"model": "m", "max_tokens": 1, "messages": [], "contents": [], "tools": [tools.get(name, plain)]}
     for target in DIALECTS.values():
         target.write_request(dialect.read_request(body), "claude-sonnet-4-5")
     with pytest.raises(Reject):

@@ -250,7 +250,7 @@ def test_unknown_events_and_blocks_pass_in_their_own_dialect_only() -> None:
     sdk.openai_stream(rewrite("anthropic", "openai", stream))
 
 
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("name", ["openai", "anthropic"])
 def test_an_error_of_ours_in_mid_stream(name: str) -> None:
     told = DIALECTS[name].stream_error(Fault(502, "bad_gateway", "gone"), "req_1")
     assert b"req_1" in told and b"gone" in told

@@ -1,4 +1,7 @@
-"""Recorded exchanges with the real providers, sorted by dialect, and ways to put a stream through two dialects."""
+"""Recorded exchanges with the real providers, sorted by dialect, and ways to put a stream through two dialects.
+
+Where there are no recordings of a dialect, or too few, `exchanges/` has some written by its API reference.
+"""
 
 import json
 import re
@@ -7,12 +10,18 @@ from typing import Any, NamedTuple
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import StreamEvent
-from extproc.dialects.sse import SSE
 from tests.dialects.framed import cut, raw_events
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
-OTHER = {"openai": "anthropic", "anthropic": "openai"}
-MODEL = {"openai": "gpt-5", "anthropic": "claude-sonnet-4-5", "responses": "gpt-5", "gemini": "gemini-2.5-flash"}
+WRITTEN = Path(__file__).parent / "exchanges"
+OTHER = {"openai": "anthropic", "anthropic": "openai", "ollama": "openai"}
+MODEL = {
+    "openai": "gpt-5",
+    "anthropic": "claude-sonnet-4-5",
+    "responses": "gpt-5",
+    "gemini": "gemini-2.5-flash",
+    "ollama": "llama3.2",
+}
 
 _PATHS = {
     "/chat/completions": "openai",
@@ -20,6 +29,7 @@ _PATHS = {
     "/responses": "responses",
     ":generateContent": "gemini",
     ":streamGenerateContent": "gemini",
+    "/api/chat": "ollama",
 }
 _FOLDERS = ("openai", "anthropic", "openai-responses", "google")
 _NAMED = re.compile(r"/models/([^/:]+):(stream)?")
@@ -58,7 +68,8 @@ def read(file: Path) -> list[Exchange]:
     return exchanges
 
 
-ALL = [exchange for folder in _FOLDERS for file in sorted((RECORDINGS / folder).glob("*.json")) for exchange in read(file)]
+_FILES = [file for folder in _FOLDERS for file in sorted((RECORDINGS / folder).glob("*.json"))]
+ALL = [exchange for file in (*_FILES, *sorted(WRITTEN.glob("*.json"))) for exchange in read(file)]
 TRANSLATED = [exchange for exchange in ALL if exchange.dialect]
 ANSWERS = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.answer is not None]
 STREAMS = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.text]
@@ -68,9 +79,9 @@ def name(exchange: Exchange) -> str:
     return exchange.name
 
 
-def data(stream: bytes) -> list[Any]:
+def data(stream: bytes, dialect: str = "openai") -> list[Any]:
     """The JSON of each event."""
-    return [json.loads(event.data) for event in raw_events(SSE, stream) if event.data != b"[DONE]"]
+    return [json.loads(event.data) for event in raw_events(DIALECTS[dialect].framing, stream) if event.data != b"[DONE]"]
 
 
 def hub_events(dialect: str, stream: bytes, cuts: list[int] | None = None) -> list[StreamEvent]:

@@ -95,6 +95,8 @@ class Document(_Block):
     url: str = ""
     text: str | None = None
     name: str = ""
+    raw: Extra = {}
+    """The document as its dialect wrote it, where `text` is made of fields of its own (a search's finding, say)."""
 
 
 class Audio(_Block):
@@ -142,6 +144,8 @@ class ToolResult(_Block):
     error: bool | None = None
     plain: bool = False
     """The content was a bare string."""
+    name: str = ""
+    """The tool's, where a dialect says it beside the id."""
 
 
 class Opaque(_Block):

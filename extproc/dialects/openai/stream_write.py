@@ -194,7 +194,7 @@ class StreamWriter:
         if field == "content":
             written.length += len(event.text)
             self._lengths[written.choice] = self._lengths.get(written.choice, 0) + len(event.text)
-        return self._chunk(written.choice, {field: event.text}, None, event.extra)
+        return self._chunk(written.choice, {field: event.text}, None, event.extra if self._own else None)
 
     def _reasoning(self, event: ReasoningDelta) -> bytes:
         written = self._blocks.get(event.index)
