@@ -137,6 +137,7 @@ def _compile(name: str, provider: Provider, alias: str, spoken: str) -> Upstream
     """The provider as it is asked in one of its dialects."""
     dialect = DIALECTS[spoken]
     url = provider_url(provider)
+    prefix = url.path or dialect.root
     headers = _headers(dialect, provider)
     own = _own_paths(url.path, provider, spoken)
     edits = provider.headers.request
@@ -145,13 +146,13 @@ def _compile(name: str, provider: Provider, alias: str, spoken: str) -> Upstream
         cluster=cluster_name(alias or name),
         dialect=dialect,
         authority=url.authority,
-        prefix=url.prefix,
+        prefix=prefix,
         headers=headers,
         request=edits,
         response=provider.headers.response,
         timeouts=provider.timeouts,
         names=(tuple(name for name, _ in headers), tuple(edits.set), tuple(edits.remove)),
-        paths=_paths(dialect, url.prefix, own),
+        paths=_paths(dialect, prefix, own),
         elsewhere={place: own[operation] for place, operation in _ELSEWHERE.items() if operation in own},
         quirks=provider.quirks,
     )
