@@ -59,6 +59,8 @@ class Terms(Struct, frozen=True):
     """See `Question.asked`."""
     most: int
     """Bytes of the largest body, or event of a stream, that is taken."""
+    model: str = ""
+    """The one that was asked for, for clients of a provider that does not say which has answered."""
 
     def error(self, fault: Fault) -> bytes:
         """The fault as the client's dialect says it."""
@@ -267,13 +269,16 @@ class WholeTranslated(Answering):
         terms = self._terms
         try:
             answer = terms.provider.operations[common(terms.kind)].read_answer(msgspec.json.decode(self._body.whole()))
+            answered = getattr(answer, "model", None)
+            if answered == "":
+                answer.model = terms.model
             answer.asked = terms.asked
             written = terms.client.operations[terms.kind].write_answer(answer)
         except (ValueError, msgspec.DecodeError, RecursionError) as error:
             fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
             self.status, self.error = fault.status, fault.code
             return [terms.error(fault)]
-        self.usage, self.answered = getattr(answer, "usage", None), getattr(answer, "model", "")
+        self.usage, self.answered = getattr(answer, "usage", None), answered or ""
         return [msgspec.json.encode(written)]
 
 
@@ -311,7 +316,7 @@ class StreamTranslated(Answering):
 
     def _write(self, part: StreamEvent) -> bytes:
         if type(part) is Start:
-            part.asked = self._terms.asked
+            part.asked, part.model = self._terms.asked, part.model or self._terms.model
         return self._writer.write(part)
 
 

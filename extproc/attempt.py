@@ -247,6 +247,7 @@ class Attempt:
             hide_usage=call.forces_usage,
             asked=self.asked,
             most=self._most,
+            model=self.target.model,
         )
 
     def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -298,3 +298,25 @@ def test_a_long_stream_of_small_events_is_no_trouble() -> None:
     answering = StreamUntouched(200, terms(most=1000))
     for _ in range(100):
         assert answering.feed(delta("Hello"), False)
+
+
+def test_a_provider_that_names_no_model_leaves_its_clients_one() -> None:
+    whole = {"id": "c", "finish_reason": "COMPLETE", "message": {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]}}
+    answering = choose(200, {"content-type": "application/json"}, terms("openai", "cohere", model="command-a"))
+    assert msgspec.json.decode(fed(answering, msgspec.json.encode(whole)))["model"] == "command-a"
+    assert answering.answered == "", "the ledger is told what the provider said"
+    begin = b'event: message-start\ndata: {"type":"message-start","id":"c"}\n\n'
+    answering = choose(200, {"content-type": "text/event-stream"}, terms("openai", "cohere", model="command-a"))
+    assert b'"model":"command-a"' in fed(answering, begin)
+
+
+def test_a_form_of_a_conversation_is_told_in_its_own_fields() -> None:
+    chunk = b'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    asked = DIALECTS["ollama"].operations["generate"].read_request({"model": "m", "prompt": "Hi"}).asked
+    for kind, of, field in (("chat", {}, b'"message":{'), ("generate", asked, b'"response":"Hi"')):
+        answering = choose(200, {"content-type": "text/event-stream"}, terms("ollama", "openai", kind=kind, asked=of))
+        assert answering.headers["content-type"] == "application/x-ndjson"
+        assert field in fed(answering, chunk)
+    whole = b'{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}'
+    answering = choose(200, {"content-type": "application/json"}, terms("ollama", "openai", kind="generate"))
+    assert msgspec.json.decode(fed(answering, whole))["response"] == "Hi"

@@ -39,6 +39,7 @@ PROVIDERS = {
     "local": Provider(dialect="openai", base_url="http://local.test/v1"),
     "responses": Provider(dialect="responses", base_url="https://openai.test/v1", key="sk-openai"),
     "several": Provider(dialect="openai", also=("responses", "anthropic"), base_url="https://several.test/api/v1", key="sk-several"),
+    "ollama": Provider(dialect="ollama", base_url="http://ollama.test:11434"),
 }
 
 
@@ -469,3 +470,40 @@ def test_the_models_name_is_in_the_path_of_what_is_not_translated() -> None:
     seen = head(path)
     made = attempt("gemini", "x/y", seen, dialect="gemini", kind="json", named=True, rest=meant.rest)
     assert sent(seen, b"{}", made.outgoing(seen, b"{}"))[0][":path"] == "/v1beta/models/x%2Fy:predict"
+
+
+OLLAMA: dict[str, Any] = {"dialect": "ollama"}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_prompt_goes_to_a_provider_of_its_dialect_as_it_is(stream: bool) -> None:
+    seen, body = head("/api/generate"), encoded({"model": "gpt", "prompt": "Hi", "raw": True})
+    outgoing = attempt("ollama", "gpt", seen, kind="generate", path="/api/generate", stream=stream, **OLLAMA).outgoing(seen, body)
+    assert sent(seen, body, outgoing)[0][":path"] == "/api/generate"
+    assert outgoing.body is None
+
+
+def test_a_prompt_is_a_conversation_to_others() -> None:
+    seen, body = head("/api/generate"), encoded({"model": "m", "prompt": "Hi"})
+    asked = attempt("openai", "gpt", seen, kind="generate", path="/api/generate", stream=True, **OLLAMA)
+    headers, out = sent(seen, body, asked.outgoing(seen, body))
+    assert headers[":path"] == "/v1/chat/completions"
+    document = msgspec.json.decode(out)
+    assert document["messages"] == [{"role": "user", "content": "Hi"}]
+    assert document["stream"] is True, "what Ollama does without a word"
+
+
+@pytest.mark.parametrize(("said", "streamed"), [({}, True), ({"stream": None}, True), ({"stream": False}, False), ({"stream": True}, True)])
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_stream_by_habit(provider: str, said: dict[str, Any], streamed: bool) -> None:
+    seen, body = head("/api/chat"), encoded({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **said})
+    asked = attempt(provider, "gpt", seen, path="/api/chat", stream=streamed, **OLLAMA)
+    assert msgspec.json.decode(sent(seen, body, asked.outgoing(seen, body))[1])["stream"] is streamed
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_provider_whose_habit_is_to_stream(stream: bool) -> None:
+    seen, body = head(), encoded({**CHAT, "stream": stream})
+    headers, out = sent(seen, body, attempt("ollama", "m", seen, stream=stream).outgoing(seen, body))
+    assert (headers[":path"], headers[":authority"]) == ("/api/chat", "ollama.test:11434")
+    assert msgspec.json.decode(out)["stream"] is stream

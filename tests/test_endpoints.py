@@ -76,6 +76,20 @@ TABLE = [
     ("POST", "/v1beta/openai/embeddings", JSON, "openai", "embeddings"),
     ("POST", "/v1beta/cachedContents", JSON, "gemini", "raw"),
     ("POST", "/upload/v1beta/files", {"content-type": "image/png"}, "gemini", "raw"),
+    ("POST", "/api/chat", JSON, "ollama", "chat"),
+    ("POST", "/api/generate", JSON, "ollama", "generate"),
+    ("POST", "/api/embed", JSON, "ollama", "json"),
+    ("POST", "/api/show", JSON, "ollama", "model"),
+    ("POST", "/api/show/", JSON, "ollama", "misplaced"),
+    ("GET", "/api/tags", {}, "ollama", "models"),
+    ("HEAD", "/api/version", {}, "ollama", "fixed"),
+    ("GET", "/api/ps", {}, "ollama", "raw"),
+    ("POST", "/api/pull", JSON, "ollama", "raw"),
+    ("POST", "/v2/chat", JSON, "cohere", "chat"),
+    ("POST", "/v2/rerank", JSON, "cohere", "json"),
+    ("GET", "/v2/unknown", {}, "cohere", "raw"),
+    ("GET", "/v1/models", {"x-fern-sdk-name": "cohere"}, "cohere", "models"),
+    ("GET", "/v1/models/command-a", {"x-fern-sdk-name": "cohere"}, "cohere", "models"),
     ("GET", "/", {}, "openai", "raw"),
     ("", "", {}, "openai", "raw"),
 ]
@@ -85,7 +99,8 @@ TABLE = [
 def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str, kind: str) -> None:
     found = endpoint(method, path, headers)
     assert (found.dialect, found.kind) == (dialect, kind)
-    assert found.buffered == (kind not in ("models", "raw", "misplaced"))
+    assert found.buffered == (kind not in ("models", "fixed", "raw", "misplaced"))
+    assert found.converses == (kind in ("chat", "generate"))
 
 
 def test_multipart_in_any_case() -> None:

@@ -164,7 +164,7 @@ def test_a_stream_that_was_made(
 
 
 @pytest.mark.parametrize("usage", [True, False])
-@pytest.mark.parametrize("recording", STREAMS, ids=lambda recording: recording.name)
+@pytest.mark.parametrize("recording", [one for one in STREAMS if one.dialect in PATHS], ids=lambda recording: recording.name)
 def test_a_stream_that_was_recorded(recording: Any, usage: bool) -> None:
     events = [block + b"\n\n" for block in recording.text.encode().replace(b"\r\n", b"\n").split(b"\n\n") if block]
     for sizes, cuts in (([1], []), ([1, 3, 2], []), ([2], [1234, 77]), ([1], [5, 50, 500])):

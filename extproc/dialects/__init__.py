@@ -1,6 +1,7 @@
 """The dialects that clients and providers speak, a package each: the directory listing is the support matrix."""
 
 from extproc.dialects.anthropic import Anthropic
+from extproc.dialects.cohere import Cohere
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.gemini import Gemini
 from extproc.dialects.gemini.arrays import GeminiArray, reads_array
@@ -13,6 +14,7 @@ DIALECTS: dict[str, Dialect] = {
     "anthropic": Anthropic(),
     "responses": Responses(),
     "gemini": Gemini(),
+    "cohere": Cohere(),
     "ollama": Ollama(),
 }
 

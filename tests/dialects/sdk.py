@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import anthropic
+import cohere
 import httpx
 import httpx2
 import msgspec
@@ -103,3 +104,22 @@ def ollama_answer(body: Any) -> ollama.ChatResponse:
 
 def ollama_stream(body: bytes) -> list[ollama.ChatResponse]:
     return list(ollama_client(body, "application/x-ndjson").chat("m", QUESTION, stream=True))
+
+
+def cohere_client(body: bytes, kind: str = "application/json", status: int = 200) -> cohere.ClientV2:
+    """Whatever it asks, it is answered with `body`."""
+    serve = httpx.MockTransport(lambda request: httpx.Response(status, headers={"content-type": kind}, content=body))
+    return cohere.ClientV2("none", base_url="http://cohere.test", httpx_client=httpx.Client(transport=serve), max_retries=0)
+
+
+def cohere_answer(body: Any) -> cohere.V2ChatResponse:
+    """Validated, where the SDK itself would let anything pass."""
+    cohere.V2ChatResponse.model_validate(body)
+    return cohere_client(msgspec.json.encode(body)).chat(model="m", messages=QUESTION)
+
+
+def cohere_stream(body: bytes) -> list[Any]:
+    events = list(cohere_client(body, "text/event-stream").chat_stream(model="m", messages=QUESTION))
+    for event in events:
+        type(event).model_validate(event.model_dump(exclude_unset=True))
+    return events

@@ -14,12 +14,13 @@ from tests.dialects.framed import cut, raw_events
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 WRITTEN = Path(__file__).parent / "exchanges"
-OTHER = {"openai": "anthropic", "anthropic": "openai", "ollama": "openai"}
+OTHER = {"openai": "anthropic", "anthropic": "openai", "cohere": "openai", "ollama": "openai"}
 MODEL = {
     "openai": "gpt-5",
     "anthropic": "claude-sonnet-4-5",
     "responses": "gpt-5",
     "gemini": "gemini-2.5-flash",
+    "cohere": "command-a-03-2025",
     "ollama": "llama3.2",
 }
 
@@ -29,9 +30,10 @@ _PATHS = {
     "/responses": "responses",
     ":generateContent": "gemini",
     ":streamGenerateContent": "gemini",
+    "/v2/chat": "cohere",
     "/api/chat": "ollama",
 }
-_FOLDERS = ("openai", "anthropic", "openai-responses", "google")
+_FOLDERS = ("openai", "anthropic", "openai-responses", "google", "cohere")
 _NAMED = re.compile(r"/models/([^/:]+):(stream)?")
 
 

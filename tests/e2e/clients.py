@@ -1,8 +1,13 @@
-"""Clients of a gateway: both SDKs, in plain text. They read no certificates: that would take longer than most requests."""
+"""Clients of a gateway: the official SDKs, in plain text. They read no certificates: that would take longer than most requests."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anthropic
+import cohere
+import httpx
+import ollama
 import openai
 
 
@@ -16,3 +21,18 @@ def anthropic_sdk(url: str, key: str | None = "none", **more: Any) -> anthropic.
     """Anthropic's, likewise."""
     client = anthropic.DefaultHttpxClient(verify=False)
     return anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, http_client=client, **more)
+
+
+@contextmanager
+def ollama_sdk(url: str) -> Iterator[ollama.Client]:
+    """Ollama's, likewise, and closed at the end."""
+    client = ollama.Client(url, verify=False)
+    with client._client:
+        yield client
+
+
+@contextmanager
+def cohere_sdk(url: str) -> Iterator[cohere.ClientV2]:
+    """Cohere's, likewise, and closed at the end."""
+    with httpx.Client(verify=False) as client:
+        yield cohere.ClientV2("none", base_url=url, httpx_client=client, max_retries=0)

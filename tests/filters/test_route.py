@@ -142,3 +142,24 @@ def test_one_model_that_there_is_not() -> None:
     with pytest.raises(Reject) as raised:
         listed("/v1/models/nothing")
     assert raised.value.fault.code == "model_not_found"
+
+
+def test_a_model_that_the_body_names_is_shown() -> None:
+    shown = run(HANDLER.request(request(head("/api/show"), {"model": "gpt"})))
+    assert isinstance(shown, Response)
+    assert msgspec.json.decode(shown.body)["model_info"]["general.basename"] == "gpt"
+    for body, code in (({}, "missing_model"), ({"model": "gppt"}, "model_not_found")):
+        with pytest.raises(Reject) as refused:
+            run(HANDLER.request(request(head("/api/show"), body)))
+        assert refused.value.fault.code == code
+
+
+def test_what_is_fixed_is_answered_whoever_asks() -> None:
+    told = run(HANDLER.request(request(head("/api/version", "GET"), {})))
+    assert isinstance(told, Response)
+    assert (told.status, list(msgspec.json.decode(told.body))) == (200, ["version"])
+
+
+def test_a_form_of_a_conversation_goes_wherever_conversations_go() -> None:
+    made = routed({"model": "both", "prompt": "Hi"}, "/api/generate")
+    assert [target.provider for target in made.targets] == ["openai", "anthropic"]

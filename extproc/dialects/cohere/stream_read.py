@@ -1,0 +1,218 @@
+"""A provider's Cohere stream: https://docs.cohere.com/v2/docs/streaming
+
+Contents and tool calls are numbered each by themselves; a tool's plan has no number, and no beginning or end.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from extproc.dialects.cohere.answer import FAILED, read_stop
+from extproc.dialects.cohere.errors import fault
+from extproc.dialects.cohere.parts import NAME, PLAN, THINKING, read_call, read_citation, read_logprobs, reasoning
+from extproc.dialects.cohere.tokens import read_usage
+from extproc.dialects.fields import FieldError, obj, take_int, take_str
+from extproc.dialects.framing import RawEvent
+from extproc.dialects.hub import (
+    ArgumentsDelta,
+    Aside,
+    Block,
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    Error,
+    Extra,
+    Finish,
+    ReasoningDelta,
+    Start,
+    Stop,
+    StreamEvent,
+    Text,
+    TextDelta,
+    ToolCall,
+    Used,
+)
+from extproc.errors import Fault
+
+_decode = msgspec.json.Decoder().decode
+
+
+class StreamReader:
+    """Reads Cohere's events into hub events."""
+
+    def __init__(self) -> None:
+        self._ended = False
+        self._blocks = 0
+        self._contents: dict[int, tuple[int, type]] = {}
+        """By the provider's index: the block, and of which type it is."""
+        self._calls: dict[int, int] = {}
+        self._plan: int | None = None
+        self._asides: set[int] = set()
+        """Citations of what is no text."""
+        self._known: dict[str, Callable[[Extra], list[StreamEvent]]] = {
+            "content-delta": self._content_delta,
+            "tool-call-delta": self._call_delta,
+            "tool-plan-delta": self._plan_delta,
+            "content-start": self._content_start,
+            "content-end": self._content_end,
+            "tool-call-start": self._call_start,
+            "tool-call-end": self._call_end,
+            "citation-start": self._citation,
+            "citation-end": self._citation_end,
+            "message-start": self._start,
+            "message-end": self._end,
+        }
+
+    def feed(self, event: RawEvent) -> list[StreamEvent]:
+        """One event. After the end, nothing: not even the `[DONE]` that follows it."""
+        if self._ended:
+            return []
+        try:
+            value = obj(_decode(event.data), "$")
+            kind = value.pop("type", event.event)
+            known = self._known.get(kind) if type(kind) is str else None
+            if known is not None:
+                return known(value)
+            if not kind and type(value.get("message")) is str:
+                return self._fail(fault(502, value["message"]))
+            return [Aside(NAME, {"type": kind, **value})]
+        except FieldError as wrong:
+            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
+
+    def end(self) -> list[StreamEvent]:
+        """The connection closed."""
+        if self._ended:
+            return []
+        return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
+
+    def _fail(self, given: Fault) -> list[StreamEvent]:
+        self._ended = True
+        return [Error(given)]
+
+    def _start(self, value: Extra) -> list[StreamEvent]:
+        identifier = take_str(value, "id") or ""
+        return [Start(id=identifier, model="", dialect=NAME, extra=value)]
+
+    def _open(self, block: Block, events: list[StreamEvent]) -> int:
+        self._close_plan(events)
+        index = self._blocks
+        self._blocks += 1
+        events.append(BlockStart(index, block))
+        return index
+
+    def _close_plan(self, events: list[StreamEvent]) -> None:
+        if self._plan is not None:
+            events.append(BlockStop(self._plan))
+            self._plan = None
+
+    def _plan_delta(self, value: Extra) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        text = take_str(_message(value), PLAN, "delta.message.") or ""
+        if text:
+            if self._plan is None:
+                self._plan = self._open(reasoning("", PLAN), events)
+            events.append(ReasoningDelta(self._plan, text))
+        return events
+
+    def _content_start(self, value: Extra) -> list[StreamEvent]:
+        content = obj(_message(value).get("content"), "delta.message.content")
+        return self._content(_index(value), content, thinks=content.get("type") == "thinking")
+
+    def _content_delta(self, value: Extra) -> list[StreamEvent]:
+        content = obj(_message(value).get("content"), "delta.message.content")
+        raw = value.get("logprobs")
+        return self._content(_index(value), content, thinks="thinking" in content and not content.get("text"), raw=raw)
+
+    def _content(self, number: int, content: Extra, *, thinks: bool, raw: Any = None) -> list[StreamEvent]:
+        """More of a content, which begins with it where it was not begun before."""
+        events: list[StreamEvent] = []
+        known = self._contents.get(number)
+        if known is None:
+            block: Block = reasoning("", THINKING) if thinks else Text("")
+            known = self._contents[number] = (self._open(block, events), type(block))
+        index, kind = known
+        if kind is Text:
+            text = take_str(content, "text", "delta.message.content.") or ""
+            if text or raw:
+                events.append(TextDelta(index, text, {"logprobs": raw} if raw else None, read_logprobs(raw) if raw else None))
+        elif text := take_str(content, "thinking", "delta.message.content.") or "":
+            events.append(ReasoningDelta(index, text))
+        return events
+
+    def _content_end(self, value: Extra) -> list[StreamEvent]:
+        known = self._contents.get(_index(value))
+        return [] if known is None else [BlockStop(known[0])]
+
+    def _call_start(self, value: Extra) -> list[StreamEvent]:
+        call = read_call(_one(_message(value).get("tool_calls"), "delta.message.tool_calls"), "delta.message.tool_calls")
+        events: list[StreamEvent] = []
+        if type(call) is not ToolCall:
+            events.append(Aside(NAME, {"type": "tool-call-start", **value}))
+            return events
+        text, call.arguments = call.arguments, ""
+        index = self._calls[_index(value)] = self._open(call, events)
+        if text:
+            events.append(ArgumentsDelta(index, text))
+        return events
+
+    def _call_delta(self, value: Extra) -> list[StreamEvent]:
+        call = obj(_one(_message(value).get("tool_calls"), "delta.message.tool_calls"), "delta.message.tool_calls")
+        function = obj(call.get("function") or {}, "delta.message.tool_calls.function")
+        text = take_str(function, "arguments", "delta.message.tool_calls.function.") or ""
+        index = self._calls.get(_index(value))
+        if index is None:
+            raise FieldError("index", "the index of a tool call that has begun", value.get("index"))
+        return [ArgumentsDelta(index, text)] if text else []
+
+    def _call_end(self, value: Extra) -> list[StreamEvent]:
+        index = self._calls.get(_index(value))
+        return [] if index is None else [BlockStop(index)]
+
+    def _citation(self, value: Extra) -> list[StreamEvent]:
+        raw = obj(_one(_message(value).get("citations"), "delta.message.citations"), "delta.message.citations")
+        number = raw.get("content_index")
+        texts = [index for index, kind in self._contents.values() if kind is Text]
+        index, kind = self._contents.get(number, (-1, Text)) if type(number) is int else (texts[-1] if texts else -1, Text)
+        if index < 0 or kind is not Text or raw.get("type", "TEXT_CONTENT") != "TEXT_CONTENT":
+            self._asides.add(_index(value))
+            return [Aside(NAME, {"type": "citation-start", **value})]
+        return [CitationDelta(index, citation) for citation in read_citation(raw)]
+
+    def _citation_end(self, value: Extra) -> list[StreamEvent]:
+        return [Aside(NAME, {"type": "citation-end", **value})] if _index(value) in self._asides else []
+
+    def _end(self, value: Extra) -> list[StreamEvent]:
+        self._ended = True
+        delta = obj(value.pop("delta", None) or {}, "delta")
+        word, error = take_str(delta, "finish_reason", "delta."), delta.get("error")
+        if error or word == FAILED:
+            return [Error(fault(502, error if type(error) is str else "the provider failed while it generated"))]
+        events: list[StreamEvent] = []
+        self._close_plan(events)
+        raw = delta.pop("usage", None)
+        extra = {"event": value, "delta": delta}
+        events.append(Stop(reason=read_stop(word or ""), raw=word, dialect=NAME, extra=extra))
+        usage = read_usage(raw)
+        if usage:
+            events.append(Used(usage, raw, NAME))
+        return [*events, Finish()]
+
+
+def _message(value: Extra) -> Extra:
+    return obj(obj(value.get("delta"), "delta").get("message"), "delta.message")
+
+
+def _one(value: Any, path: str) -> Any:
+    """One of what is called as if it were several. A list is taken as well, in which only the first can be meant."""
+    if type(value) is list:
+        if not value:
+            raise FieldError(path, "an object", value)
+        return value[0]
+    return value
+
+
+def _index(value: Extra) -> int:
+    return take_int(dict(value), "index") or 0
