@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.framing import Splitter
-from extproc.dialects.hub import Error, Extra, Start, StreamEvent
+from extproc.dialects.hub import Answer, Embedded, Error, Extra, Ranking, Start, StreamEvent
 from extproc.errors import Fault
 from extproc.usage import Usage
 from extproc.values import BodyMode
@@ -60,7 +60,14 @@ class Terms(Struct, frozen=True):
     most: int
     """Bytes of the largest body, or event of a stream, that is taken."""
     model: str = ""
-    """The one that was asked for, for clients of a provider that does not say which has answered."""
+    """What the provider was asked for."""
+
+    def name(self, answer: object) -> None:
+        """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""
+        if isinstance(answer, Answer | Start):
+            answer.id = answer.id or self.request_id
+        if isinstance(answer, Answer | Start | Embedded | Ranking):
+            answer.model = answer.model or self.model
 
     def error(self, fault: Fault) -> bytes:
         """The fault as the client's dialect says it."""
@@ -269,16 +276,15 @@ class WholeTranslated(Answering):
         terms = self._terms
         try:
             answer = terms.provider.operations[common(terms.kind)].read_answer(msgspec.json.decode(self._body.whole()))
-            answered = getattr(answer, "model", None)
-            if answered == "":
-                answer.model = terms.model
             answer.asked = terms.asked
+            told = getattr(answer, "model", "")
+            terms.name(answer)
             written = terms.client.operations[terms.kind].write_answer(answer)
         except (ValueError, msgspec.DecodeError, RecursionError) as error:
             fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
             self.status, self.error = fault.status, fault.code
             return [terms.error(fault)]
-        self.usage, self.answered = getattr(answer, "usage", None), answered or ""
+        self.usage, self.answered = getattr(answer, "usage", None), told
         return [msgspec.json.encode(written)]
 
 
@@ -316,7 +322,8 @@ class StreamTranslated(Answering):
 
     def _write(self, part: StreamEvent) -> bytes:
         if type(part) is Start:
-            part.asked, part.model = self._terms.asked, part.model or self._terms.model
+            part.asked = self._terms.asked
+            self._terms.name(part)
         return self._writer.write(part)
 
 

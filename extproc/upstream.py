@@ -137,7 +137,7 @@ def _compile(name: str, provider: Provider, alias: str, spoken: str) -> Upstream
     """The provider as it is asked in one of its dialects."""
     dialect = DIALECTS[spoken]
     url = provider_url(provider)
-    prefix = url.path or dialect.root
+    prefix = url.path or dialect.root  # not every dialect has all of its paths below one
     headers = _headers(dialect, provider)
     own = _own_paths(url.path, provider, spoken)
     edits = provider.headers.request

@@ -22,6 +22,8 @@ from extproc.answering import (
     choose,
 )
 from extproc.dialects import DIALECTS
+from extproc.dialects.eventstream import event as message
+from extproc.dialects.eventstream import exception
 from extproc.usage import Usage
 from extproc.values import BodyMode
 
@@ -320,3 +322,51 @@ def test_a_form_of_a_conversation_is_told_in_its_own_fields() -> None:
     whole = b'{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}'
     answering = choose(200, {"content-type": "application/json"}, terms("ollama", "openai", kind="generate"))
     assert msgspec.json.decode(fed(answering, whole))["response"] == "Hi"
+
+
+def test_who_says_neither_id_nor_model_gets_them() -> None:
+    """Bedrock says neither, and every client wants both."""
+    whole = b'{"output":{"message":{"role":"assistant","content":[{"text":"Hi"}]}},"stopReason":"end_turn"}'
+    told = terms("openai", "bedrock", model="nova")
+    body = msgspec.json.decode(fed(WholeTranslated(200, told, len(whole)), whole))
+    assert (body["id"], body["model"], body["choices"][0]["message"]["content"]) == ("r-1", "nova", "Hi")
+    stream = message("messageStart", b'{"role":"assistant"}') + message("messageStop", b'{"stopReason":"end_turn"}')
+    first = fed(StreamTranslated(200, told), stream, [7, 40]).split(b"\n\n")[0].removeprefix(b"data: ")
+    assert (msgspec.json.decode(first)["id"], msgspec.json.decode(first)["model"]) == ("r-1", "nova")
+    named = b'{"id":"c1","model":"gpt-5-1","choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
+    body = msgspec.json.decode(fed(WholeTranslated(200, terms("anthropic", "openai", model="gpt-5"), len(named)), named))
+    assert (body["id"], body["model"]) == ("c1", "gpt-5-1")
+
+
+@pytest.mark.parametrize("client", ["openai", "bedrock"])
+def test_a_binary_stream_that_begins_with_an_exception(client: str) -> None:
+    answering = choose(200, {"content-type": "application/vnd.amazon.eventstream"}, terms(client, "bedrock"))
+    answering.feed(exception("throttlingException", b'{"message":"Slow down"}'), False)
+    assert answering.begun
+    assert answering.opening is not None
+    assert (answering.opening.status, answering.opening.message) == (429, "Slow down")
+
+
+@pytest.mark.parametrize("client", ["openai", "bedrock"])
+def test_a_binary_stream_that_begins_damaged(client: str) -> None:
+    answering = choose(200, {"content-type": "application/vnd.amazon.eventstream"}, terms(client, "bedrock"))
+    answering.feed(b"<html>a load balancer's page</html>", False)
+    assert answering.opening is not None
+    assert answering.opening.status == 502
+
+
+def test_a_message_without_end_is_too_much() -> None:
+    answering = choose(200, {"content-type": "application/vnd.amazon.eventstream"}, terms("bedrock", "bedrock", most=1000))
+    whole = message("contentBlockDelta", b"x" * 5000)
+    answering.feed(whole[:900], False)
+    with pytest.raises(BrokenAnswer):
+        answering.feed(whole[900:2000], False)
+
+
+def test_a_binary_stream_of_the_same_dialect_passes_to_the_byte() -> None:
+    stream = message("messageStart", b"{}") + message("messageStop", b'{"stopReason":"end_turn"}')
+    stream += message("metadata", b'{"usage":{"inputTokens":3,"outputTokens":4}}')
+    answering = choose(200, {"content-type": "application/vnd.amazon.eventstream"}, terms("bedrock", "bedrock"))
+    assert fed(answering, stream, [1, 11, 12, 90]) == stream
+    assert (answering.usage, answering.finished) == (Usage(input=3, output=4), True)
+    assert not answering.may_wait(stream) or not answering.even

@@ -40,6 +40,7 @@ PROVIDERS = {
     "responses": Provider(dialect="responses", base_url="https://openai.test/v1", key="sk-openai"),
     "several": Provider(dialect="openai", also=("responses", "anthropic"), base_url="https://several.test/api/v1", key="sk-several"),
     "ollama": Provider(dialect="ollama", base_url="http://ollama.test:11434"),
+    "bedrock": Provider(dialect="bedrock", base_url="https://bedrock.test", key="b-key"),
 }
 
 
@@ -132,6 +133,35 @@ def test_usage_is_asked_for_where_the_client_did_not(path: str, stream: bool, as
         assert outgoing.headers["content-length"] == str(len(outgoing.body))
     else:
         assert outgoing.body is None
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "expected"),
+    [
+        ("/model/gpt/converse?x=1", "chat", "/model/arn%3Aa%2Fb/converse?x=1"),
+        ("/model/gpt/invoke?x=1", "json", "/model/arn%3Aa%2Fb/invoke?x=1"),
+    ],
+)
+def test_a_name_that_stands_in_the_path_is_changed_there(path: str, kind: str, expected: str) -> None:
+    seen = head(path)
+    one = attempt(
+        "bedrock", "arn:a/b", seen, dialect="bedrock", kind=kind, named=True, rest=path.partition("?")[0].removeprefix("/model/gpt")
+    )
+    outgoing = one.outgoing(seen, b'{"max_tokens": 1}')
+    assert outgoing.headers[":path"] == expected
+    assert outgoing.headers["authorization"] == "Bearer b-key"
+    assert outgoing.body is None, "not a byte of the body changes"
+
+
+def test_a_path_names_the_model_and_the_stream() -> None:
+    seen = head("/model/gpt/converse-stream")
+    one = attempt("anthropic", "claude", seen, dialect="bedrock", named=True, stream=True)
+    body = msgspec.json.decode(one.outgoing(seen, b'{"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}').body or b"")
+    assert (body["model"], body["stream"]) == ("claude", True)
+    back = attempt("bedrock", "a:0", stream=True)
+    outgoing = back.outgoing(head(), encoded({"model": "gpt", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}))
+    assert outgoing.headers[":path"] == "/model/a%3A0/converse-stream"
+    assert msgspec.json.decode(outgoing.body or b"") == {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
 
 
 def test_translation() -> None:

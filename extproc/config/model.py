@@ -72,7 +72,7 @@ Operation = Literal[
 ]
 
 
-DialectName = Literal["openai", "responses", "anthropic", "gemini", "cohere", "ollama"]
+DialectName = Literal["openai", "responses", "anthropic", "gemini", "cohere", "ollama", "bedrock"]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -194,7 +194,8 @@ class Provider(Section, frozen=True):
 
     dialect: DialectName
     """What it speaks: `openai` (chat completions), `responses` (OpenAI's Responses API), `anthropic` (messages), `gemini`
-    (generateContent), `cohere` (its second version) or `ollama`. Needed where the catalogue does not say it."""
+    (generateContent), `cohere` (its second version), `ollama` or `bedrock` (Amazon's Converse). Needed where the catalogue does not say
+    it."""
     base_url: str
     """Scheme, host, port and path prefix, for example `https://api.openai.com/v1`. `demo:` is the built-in demo provider. Needed where the
     catalogue does not say it."""

@@ -1,6 +1,7 @@
 """The dialects that clients and providers speak, a package each: the directory listing is the support matrix."""
 
 from extproc.dialects.anthropic import Anthropic
+from extproc.dialects.bedrock import Bedrock
 from extproc.dialects.cohere import Cohere
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.gemini import Gemini
@@ -16,6 +17,7 @@ DIALECTS: dict[str, Dialect] = {
     "gemini": Gemini(),
     "cohere": Cohere(),
     "ollama": Ollama(),
+    "bedrock": Bedrock(),
 }
 
 _ARRAY: Dialect = GeminiArray()

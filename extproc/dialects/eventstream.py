@@ -9,6 +9,7 @@ cannot be believed nothing that follows can be, so all of it is damaged, and not
 """
 
 import struct
+from functools import lru_cache
 from zlib import crc32
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from extproc.dialects.framing import RawEvent
 
 _PRELUDE = struct.Struct(">III")
+_PAIR = struct.Struct(">II")
 _WORD = struct.Struct(">I")
 _SHORT = struct.Struct(">H")
 _HEAD = _PRELUDE.size
@@ -23,6 +25,9 @@ _LEAST = _HEAD + _WORD.size
 _MOST = 24 * 1024 * 1024
 """Bytes of the longest message; Amazon's own clients take no more either."""
 _MOST_HEADERS = 128 * 1024
+
+_USUAL = 256
+"""Bytes of headers that are worth remembering; no kind of event has as many."""
 
 _STRING = 7
 _SIZED = (6, _STRING)
@@ -104,21 +109,30 @@ def parse(raw: bytes) -> RawEvent:
         return RawEvent(DAMAGED, raw)
     length, size, check = _PRELUDE.unpack_from(raw)
     end = len(raw) - _WORD.size
-    if length != len(raw) or size > end - _HEAD or crc32(raw[:8]) != check or crc32(raw[:end]) != _WORD.unpack_from(raw, end)[0]:
+    if length != len(raw) or size > end - _HEAD or crc32(raw[:end]) != _WORD.unpack_from(raw, end)[0] or crc32(raw[:8]) != check:
         return RawEvent(DAMAGED, raw)
-    headers = _headers(raw[_HEAD : _HEAD + size])
-    payload = raw[_HEAD + size : end]
-    if headers is None:
-        return RawEvent(DAMAGED, raw)
+    block = raw[_HEAD : _HEAD + size]
+    kind, payload = _kind(block) if size > _USUAL else _usual_kind(block)
+    if kind == DAMAGED:
+        return RawEvent(kind, raw)
+    return RawEvent(kind, raw[_HEAD + size : end] if payload is None else payload)
+
+
+def _kind(block: bytes) -> tuple[str, bytes | None]:
+    """What a block of headers says of its message: the kind, and the data where those are not the payload."""
+    headers = _headers(block) or {}
     match headers.get(":message-type"):
         case "event" if kind := headers.get(":event-type"):
-            return RawEvent(kind, payload)
-        case "exception":
-            return RawEvent(DAMAGED + headers.get(":exception-type", ""), payload)
-        case "error":
-            message = {"message": headers.get(":error-message", "")}
-            return RawEvent(DAMAGED + headers.get(":error-code", ""), msgspec.json.encode(message))
-    return RawEvent(DAMAGED, raw)
+            return kind, None
+        case "exception" if kind := headers.get(":exception-type"):
+            return DAMAGED + kind, None
+        case "error" if kind := headers.get(":error-code"):
+            return DAMAGED + kind, msgspec.json.encode({"message": headers.get(":error-message", "")})
+    return DAMAGED, None
+
+
+_usual_kind = lru_cache(maxsize=64)(_kind)
+"""The headers of events of the same kind are the same, to the byte."""
 
 
 def _headers(block: bytes) -> dict[str, str] | None:
@@ -147,17 +161,22 @@ def _headers(block: bytes) -> dict[str, str] | None:
 
 def event(kind: str, payload: bytes) -> bytes:
     """An event message whose payload is JSON."""
-    return _message({":event-type": kind, ":content-type": "application/json", ":message-type": "event"}, payload)
+    return _message(_block("event", kind), payload)
 
 
 def exception(kind: str, payload: bytes) -> bytes:
     """An exception, which ends a stream; its payload is JSON."""
-    return _message({":exception-type": kind, ":content-type": "application/json", ":message-type": "exception"}, payload)
+    return _message(_block("exception", kind), payload)
 
 
-def _message(headers: dict[str, str], payload: bytes) -> bytes:
-    block = b"".join(_header(name.encode(), value.encode()) for name, value in headers.items())
-    prelude = _WORD.pack(_LEAST + len(block) + len(payload)) + _WORD.pack(len(block))
+@lru_cache(maxsize=64)
+def _block(message_type: str, kind: str) -> bytes:
+    headers = {f":{message_type}-type": kind, ":content-type": "application/json", ":message-type": message_type}
+    return b"".join(_header(name.encode(), value.encode()) for name, value in headers.items())
+
+
+def _message(block: bytes, payload: bytes) -> bytes:
+    prelude = _PAIR.pack(_LEAST + len(block) + len(payload), len(block))
     message = b"".join((prelude, _WORD.pack(crc32(prelude)), block, payload))
     return message + _WORD.pack(crc32(message))
 

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.envelope import open_envelope
+from extproc.dialects.eventstream import EVENT_STREAM, event
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import Error, Finish
 from extproc.dialects.splice import include_usage, set_member
 from extproc.dialects.sse import SSE
 from extproc.errors import Reject
+from tests.dialects import bedrock
 from tests.dialects.framed import raw_events
 from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED
 
@@ -78,6 +80,14 @@ WORDS = st.sampled_from(
         "candidates",
         "groundingMetadata",
         "usageMetadata",
+        "toolUse",
+        "toolResult",
+        "reasoningContent",
+        "document",
+        "bytes",
+        "cachePoint",
+        "contentBlockIndex",
+        "stopReason",
     ]
 )
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -117,17 +127,28 @@ def mangled(draw: st.DrawFn, bodies: list[Any]) -> Any:
 
 
 def bodies(dialect: str, what: str) -> list[Any]:
-    if what == "request":
-        return [e.request for e in TRANSLATED if e.dialect == dialect and len(str(e.request)) < 20_000]
-    return [e.answer for e in ANSWERS if e.dialect == dialect and len(str(e.answer)) < 20_000]
+    if dialect == "bedrock":
+        found = [e.request for e in bedrock.ALL] if what == "request" else [e.answer for e in bedrock.ANSWERS]
+    elif what == "request":
+        found = [e.request for e in TRANSLATED if e.dialect == dialect]
+    else:
+        found = [e.answer for e in ANSWERS if e.dialect == dialect]
+    return [body for body in found if len(str(body)) < 20_000]
 
 
 REQUESTS = {name: bodies(name, "request") for name in DIALECTS}
 WHOLE = {name: bodies(name, "answer") for name in DIALECTS}
+RECORDED = [(e.dialect, e.text.encode()) for e in STREAMS] + [("bedrock", e.stream) for e in bedrock.STREAMS]
 EVENTS = {
-    name: [event.data for e in STREAMS if e.dialect == name for event in raw_events(DIALECTS[name].framing, e.text.encode())]
-    for name in DIALECTS
+    name: [one for kind, stream in RECORDED if kind == name for one in raw_events(DIALECTS[name].framing, stream)] for name in DIALECTS
 }
+
+
+def framed(dialect: Dialect, one: RawEvent) -> bytes:
+    """An event as it stands in a stream."""
+    if dialect.framing is EVENT_STREAM:
+        return event(one.event, one.data)
+    return b"data: " + one.data + b"\n\n" if dialect.framing is SSE else one.data + b"\n"
 
 
 def _request(dialect: Dialect, body: dict[str, Any]) -> None:
@@ -214,16 +235,17 @@ def test_any_events(dialect: Dialect, events: list[Any]) -> None:
 def test_mangled_streams(name: str, draw: st.DataObject) -> None:
     """Recorded events, some left out, some told twice, one changed inside."""
     given_events = draw.draw(st.lists(st.sampled_from(EVENTS[name]), min_size=1, max_size=12))
-    known = [msgspec.json.decode(event) for event in given_events if event.startswith(b"{")]
-    changed = [draw.draw(mangled(known))] if known else []
-    events = [*given_events, *(msgspec.json.encode(event) for event in changed)]
-    events = draw.draw(st.permutations(events))
-    _stream(DIALECTS[name], [RawEvent("", event) for event in events])
+    known = [one for one in given_events if one.data.startswith(b"{")]
+    if known:
+        kind = draw.draw(st.sampled_from(known)).event
+        changed = draw.draw(mangled([msgspec.json.decode(one.data) for one in known if one.event == kind]))
+        given_events.append(RawEvent(kind, msgspec.json.encode(changed)))
+    events = draw.draw(st.permutations(given_events))
+    _stream(DIALECTS[name], events)
     watch = DIALECTS[name].stream_usage()
-    before, after = (b"data: ", b"\n\n") if DIALECTS[name].framing is SSE else (b"", b"\n")
-    for event in events:
-        watch.feed(before + event + after)
-        DIALECTS[name].is_usage_only(before + event + after)
+    for one in events:
+        watch.feed(framed(DIALECTS[name], one))
+        DIALECTS[name].is_usage_only(framed(DIALECTS[name], one))
 
 
 @FUZZ
@@ -274,6 +296,8 @@ def test_nesting_without_end(name: str) -> None:
         "gemini": {"functionDeclarations": [{"name": "f", "parameters": schema}]},
     }
     body = {"model": "m", "max_tokens": 1, "messages": [], "contents": [], "tools": [tools.get(name, plain)]}
+    if name == "bedrock":
+        body["toolConfig"] = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": schema}, "strict": True}}]}
     for target in DIALECTS.values():
         target.write_request(dialect.read_request(body), "claude-sonnet-4-5")
     with pytest.raises(Reject):

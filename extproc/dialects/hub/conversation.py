@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from extproc.dialects.hub.blocks import Block, Cache, Extra
 from extproc.dialects.hub.question import Question
@@ -115,3 +115,5 @@ class Conversation(Question, kw_only=True):
     """`auto`, `default`, `flex`, `priority`, ... (OpenAI's words)."""
     stream: bool | None = None
     include_usage: bool | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+    """Where things of ours were read from, by their names, where a dialect has several places for them."""

@@ -1,0 +1,76 @@
+"""Bedrock's way of counting tokens: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
+
+`inputTokens` leaves out what was read from the cache and what was written to it (`totalTokens` holds both); ours holds all.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects.hub import Extra
+from extproc.usage import Usage
+
+
+class _Detail(Struct):
+    ttl: str | None = None
+    inputTokens: int | None = None  # noqa: N815 - their name
+
+
+class Tokens(Struct):
+    """A `usage` object. Fields are Bedrock's; those that end in `Count` are what it called them before."""
+
+    inputTokens: int | None = None  # noqa: N815
+    outputTokens: int | None = None  # noqa: N815
+    cacheReadInputTokens: int | None = None  # noqa: N815
+    cacheReadInputTokenCount: int | None = None  # noqa: N815
+    cacheWriteInputTokens: int | None = None  # noqa: N815
+    cacheWriteInputTokenCount: int | None = None  # noqa: N815
+    cacheDetails: list[_Detail] | None = None  # noqa: N815
+
+
+def count(tokens: Tokens) -> Usage | None:
+    """Counted as we count; None if nothing was counted."""
+    if tokens.inputTokens is None and tokens.outputTokens is None:
+        return None
+    read = _natural(tokens.cacheReadInputTokens, tokens.cacheReadInputTokenCount)
+    written = _natural(tokens.cacheWriteInputTokens, tokens.cacheWriteInputTokenCount)
+    hour = sum(_natural(detail.inputTokens) for detail in tokens.cacheDetails or () if detail.ttl == "1h")
+    return Usage(
+        input=_natural(tokens.inputTokens) + read + written,
+        output=_natural(tokens.outputTokens),
+        cache_read=read,
+        cache_write=written,
+        cache_write_1h=min(hour, written),
+    )
+
+
+def _natural(*values: int | None) -> int:
+    return next((max(0, value) for value in values if value is not None), 0)
+
+
+def read_usage(value: Any) -> Usage | None:
+    """A decoded `usage` object; None if it has the wrong shape."""
+    if type(value) is not dict:
+        return None
+    try:
+        return count(msgspec.convert(value, Tokens, strict=False))
+    except msgspec.ValidationError:
+        return None
+
+
+def write_usage(usage: Usage | None) -> Extra:
+    """A `usage` object. Clients insist on one; what is unknown is zero."""
+    usage = usage or Usage()
+    written: Extra = {
+        "inputTokens": max(0, usage.input - usage.cache_read - usage.cache_write),
+        "outputTokens": usage.output,
+        "totalTokens": usage.input + usage.output,
+        "cacheReadInputTokens": usage.cache_read,
+        "cacheWriteInputTokens": usage.cache_write,
+    }
+    if usage.cache_write_1h:
+        rest = usage.cache_write - usage.cache_write_1h
+        details = [("1h", usage.cache_write_1h), ("5m", rest)]
+        written["cacheDetails"] = [{"ttl": ttl, "inputTokens": tokens} for ttl, tokens in details if tokens]
+    return written

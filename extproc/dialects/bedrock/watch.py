@@ -1,0 +1,83 @@
+"""Usage of what passes through untouched: bytes are looked at before they are parsed.
+
+A message's kind stands in its headers, where a length comes before it that no JSON has, so no text can look like it.
+"""
+
+from typing import ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects.bedrock.tokens import Tokens, count
+from extproc.dialects.eventstream import EVENT_STREAM, parse
+from extproc.dialects.framing import split
+from extproc.dialects.glimpse import Texts
+from extproc.usage import Usage
+
+_STOP = b"\x0b:event-type\x07\x00\x0bmessageStop"
+_METADATA = b"\x0b:event-type\x07\x00\x08metadata"
+
+_texts = Texts("text", "input")
+
+
+class _Router(Struct):
+    invokedModelId: str | None = None  # noqa: N815 - their name
+
+
+class _Trace(Struct):
+    promptRouter: _Router | None = None  # noqa: N815
+
+
+class _Carrier(Struct):
+    usage: Tokens | None = None
+    trace: _Trace | None = None
+
+
+_carrier = msgspec.json.Decoder(_Carrier, strict=False)
+
+
+def usage(body: bytes) -> tuple[Usage | None, str]:
+    """Usage and model of a whole answer. Only a prompt router tells which model it asked."""
+    try:
+        carrier = _carrier.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, ""
+    router = carrier.trace.promptRouter if carrier.trace else None
+    return (count(carrier.usage) if carrier.usage else None), (router.invokedModelId if router else None) or ""
+
+
+class StreamUsage:
+    """Watches a stream of Bedrock's messages."""
+
+    __slots__ = ("finished", "model", "text", "usage")
+
+    needle: ClassVar[bytes] = b'"usage"'
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.model = ""
+        self.finished = False
+        self.text = 0
+
+    def feed(self, event: bytes) -> bool:
+        """One raw message. True if it changed usage."""
+        if event.find(_METADATA) >= 0:
+            return self._count(event)
+        if event.find(_STOP) >= 0:
+            self.finished = True
+        else:
+            self.text += _texts.count(event)
+        return False
+
+    def feed_later(self, pieces: list[bytes]) -> None:
+        """See `dialect.StreamUsage`."""
+        for event in split(EVENT_STREAM, b"".join(pieces)):
+            self.feed(event)
+
+    def _count(self, event: bytes) -> bool:
+        told, model = usage(parse(event).data)
+        self.model = model or self.model
+        if told is None or told == self.usage:
+            return False
+        self.usage = told
+        return True
