@@ -52,7 +52,8 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settings: dict[Name, Setting] = {}
     """What `{name}` in `base_url`, `paths` and `headers` stands for."""
     auth: Auth | Literal["aws"] | None = None
-    """How its key is sent, see `Provider.auth`; `aws`: requests are signed (Signature Version 4)."""
+    """How its key is sent, see `Provider.auth`; `aws`: requests are signed (Signature Version 4) for its setting `region`, unless a key is
+    given."""
     env: Variable | None = None
     """The environment variable that usually holds its key. Without one it needs no key."""
     headers: dict[HeaderName, HeaderValue] = {}
@@ -74,8 +75,8 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def spoken(self) -> bool:
-        """Whether requests can be brought to it: its dialect is one of ours, and so is the way of its credential."""
-        return self.dialect in DIALECTS and self.auth != "aws"
+        """Whether requests can be brought to it: its dialect is one of ours."""
+        return self.dialect in DIALECTS
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """All texts that may hold placeholders, and the key that each of them stands under."""
@@ -99,7 +100,8 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             said["headers"] = {"request": {"set": dict(self.headers)}}
         paths = {name: path for name, path in msgspec.structs.asdict(self.paths).items() if path is not None}
         said |= {"paths": paths, "quirks": msgspec.json.decode(msgspec.json.encode(self.quirks)), "endpoints": list(self.endpoints)}
-        said |= {"auth": self.auth, "prices": self.prices, "also": self.also}
+        said |= {"aws": {"region": "{region}"}} if self.auth == "aws" else {"auth": self.auth}
+        said |= {"prices": self.prices, "also": self.also}
         return {key: value for key, value in said.items() if value not in (None, {}, [])}
 
 

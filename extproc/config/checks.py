@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from extproc.config.filters import Setting
-from extproc.config.model import Config, Provider, Redis
+from extproc.config.model import Aws, Config, Provider, Redis
 from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
 from extproc.config.urls import address_fault, is_host_name, is_loopback, parse_provider_url, redis_url_fault
@@ -61,6 +61,10 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
         if provider.auth == "none":
             report.warning(f"{path}.key", "this has no effect: `auth: none` sends no key")
     _check_paths(path, provider, report)
+    if isinstance(provider.aws, Aws):
+        _check_aws(f"{path}.aws", provider.aws, report)
+        if provider.key is not None:
+            report.error(f"{path}.key", "a request is signed (`aws`) or sent with a key; take one of them out")
     name = provider.tls_server_name
     if name is not None:
         if not is_host_name(name):
@@ -75,6 +79,19 @@ def _check_paths(path: str, provider: Provider, report: Report) -> None:
             report.error(f"{path}.paths.{operation}", "nothing but `{model}` stands in braces here")
         elif isinstance(text, str) and {".", ".."} & set(text.partition("?")[0].split("/")):
             report.error(f"{path}.paths.{operation}", "the path holds `.` or `..`; write it without")
+
+
+def _check_aws(path: str, aws: Aws, report: Report) -> None:
+    given = {name: value for name in ("access_key", "secret_key", "session_token") if (value := getattr(aws, name)) is not None}
+    for name, value in given.items():
+        if not isinstance(value, str):
+            continue  # has been told
+        if not _CREDENTIAL.fullmatch(value):
+            report.error(f"{path}.{name}", "this is empty, or holds spaces or other characters that no credential has")
+        if name != "access_key" and not report.referred(f"{path}.{name}"):
+            report.warning(f"{path}.{name}", "this is written here plainly; keep it out of the file with `env:NAME` or `file:PATH`")
+    if given and not {"access_key", "secret_key"} <= given.keys():
+        report.error(path, "`access_key` and `secret_key` go together; without both, Envoy looks for credentials itself")
 
 
 def check_redis(config: Config, filters: list[Setting], report: Report) -> None:

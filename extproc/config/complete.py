@@ -122,13 +122,13 @@ class _Completion:
         """An entry may be ahead of us: whoever gives the dialect himself knows what he does."""
         known = self._known
         if known.spoken or self._section.get("dialect") is not None:
-            if base.get("auth") == "aws":
-                del base["auth"]
+            if self._section.get("key") is not None:
+                base.pop("aws", None)  # a request is signed or has a key
             return
-        what = f"speaks `{known.dialect}`" if known.auth != "aws" else "wants signed requests"
-        self._problems.error(self._path, self._section.mark, f"{quoted(self._name)} {what}, which is not supported yet")
+        self._problems.error(self._path, self._section.mark, f"{quoted(self._name)} speaks `{known.dialect}`, which is not supported yet")
         base["dialect"] = "openai"
         base.pop("auth", None)
+        base.pop("aws", None)
 
     def _leave_out_removed(self, base: dict[str, Any]) -> None:
         """A header that the section removes is not set: removing comes before setting."""
@@ -147,6 +147,8 @@ class _Completion:
         paths = mine.get("paths")
         texts += [text for name, text in base.get("paths", {}).items() if not (isinstance(paths, Mapping) and paths.get(name) is not None)]
         texts += base.get("headers", {}).get("request", {}).get("set", {}).values()
+        aws = mine.get("aws")
+        texts += [] if isinstance(aws, Mapping) and aws.get("region") is not None else base.get("aws", {}).values()
         return [name for name in dict.fromkeys(name for text in texts for name in PLACEHOLDER.findall(text)) if name != MODEL]
 
     def _settings(self, used: list[str]) -> dict[str, Node]:

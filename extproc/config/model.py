@@ -189,6 +189,25 @@ class Paths(Section, frozen=True):
     """The list of models."""
 
 
+class Aws(Section, frozen=True):
+    """Credentials of AWS, with which Envoy signs each request (SigV4). They then stand in what Envoy is told.
+
+    Without `access_key` Envoy looks for credentials itself: in its environment, in `~/.aws`, at the container's or the machine's own
+    metadata service (EKS, ECS, EC2).
+    """
+
+    region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$", description="a region of AWS, such as `us-east-1`")]
+    """Region that the signature is for, such as `us-east-1`; mostly the one in `base_url`."""
+    access_key: str | None = None
+    """Access key id, best as `env:AWS_ACCESS_KEY_ID`."""
+    secret_key: str | None = None
+    """Its secret, best as `env:AWS_SECRET_ACCESS_KEY`."""
+    session_token: str | None = None
+    """Token of temporary credentials. They end after hours, and nobody renews these: leave all three out where Envoy can find them."""
+    service: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$", description="a service of AWS, such as `bedrock`")] = "bedrock"
+    """Service that the signature is for."""
+
+
 class Provider(Section, frozen=True):
     """Somebody who answers: a base URL, a dialect, a credential; or no more than the name of an entry of the catalogue."""
 
@@ -213,6 +232,8 @@ class Provider(Section, frozen=True):
     also: tuple[DialectName, ...] = ()
     """Other dialects that it speaks under the same `base_url`, with the same key. Clients that speak one of them get their requests
     passed on untouched; for those that speak none, `dialect` is used. With OpenAI itself: `dialect: openai`, `also: [responses]`."""
+    aws: Aws | None = None
+    """Signs its requests with credentials of AWS, in place of `key`."""
     optional: bool = False
     """True: without its key (the environment variable is not set) the provider is left out instead of being an error."""
     timeouts: Timeouts = Timeouts()

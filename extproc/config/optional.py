@@ -7,7 +7,7 @@ from extproc.config.references import References, Resolved, Unresolved
 
 
 def absent_providers(root: Node, references: References) -> dict[str, str]:
-    """Names of the `optional: true` providers of a configuration whose `key` refers to nothing, and why it does."""
+    """Names of the `optional: true` providers of a configuration whose `key`, or access key, refers to nothing, and why it does."""
     providers = root.get("providers") if isinstance(root, Mapping) else None
     if not isinstance(providers, Mapping):
         return {}
@@ -29,7 +29,9 @@ def split_providers(root: Mapping, absent: dict[str, str]) -> tuple[Mapping, Map
 def _missing_key(provider: Node, references: References) -> str | None:
     if not isinstance(provider, Mapping):
         return None
-    optional, key = provider.get("optional"), provider.get("key")
+    optional, key, aws = provider.get("optional"), provider.get("key"), provider.get("aws")
+    if isinstance(aws, Mapping):
+        key = aws.get("access_key") or key
     if not isinstance(optional, Scalar) or not isinstance(key, Scalar):
         return None
     said = references.resolve(optional.text)

@@ -59,17 +59,25 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
     for name, provider in sorted(config.providers.items()):
         cluster, url = names.cluster_name(name), provider_url(provider)
         discovery, address = _address(url, places)
+        # A cluster's own filters stand in place of the router's.
+        filters = upstream_filters(provider.aws) if adapter or provider.aws else []
         if discovery is ClusterDiscoveryType.STATIC:
-            found.append(_provider(cluster, provider, address, discovery, config, places, adapter))
+            found.append(_provider(cluster, provider, address, discovery, config, places, filters))
             continue
         named, resolved = True, names.resolved_name(cluster)
         # Of an aggregate's filters only its own run.
-        found += [_named(cluster, resolved, config, adapter), _provider(resolved, provider, address, discovery, config, places, False)]
+        found += [_named(cluster, resolved, config, filters), _provider(resolved, provider, address, discovery, config, places, [])]
     return [*found, _no_address(config, places)] if named else found
 
 
 def _provider(
-    cluster: str, provider: Provider, address: Address, discovery: ClusterDiscoveryType, config: Config, places: Places, adapter: bool
+    cluster: str,
+    provider: Provider,
+    address: Address,
+    discovery: ClusterDiscoveryType,
+    config: Config,
+    places: Places,
+    filters: list[Plain],
 ) -> Plain:
     url = provider_url(provider)
     secure = url.scheme == "https"
@@ -83,19 +91,19 @@ def _provider(
     if discovery is ClusterDiscoveryType.LOGICAL_DNS:
         # Both families, tried at once: `localhost` may be served on one of them only.
         message.dns_lookup_family = ClusterDnsLookupFamily.ALL
-    document = plain(message, typed_extension_protocol_options={PROTOCOL: _protocol(secure, adapter)})
+    document = plain(message, typed_extension_protocol_options={PROTOCOL: _protocol(secure, filters)})
     if secure:
         document["transport_socket"] = _tls(provider.tls_server_name or url.host.rstrip("."), places)
     return document
 
 
-def _named(cluster: str, resolved: str, config: Config, adapter: bool) -> Plain:
+def _named(cluster: str, resolved: str, config: Config, filters: list[Plain]) -> Plain:
     """A provider that has a name: the addresses that it has, or else nobody."""
     # Retries are counted here, connections and requests at the clusters behind.
     message = Cluster(name=cluster, lb_policy=ClusterLbPolicy.CLUSTER_PROVIDED, circuit_breakers=breakers(config))
     members = extension("envoy.clusters.aggregate", Aggregate(clusters=[resolved, names.NO_ADDRESS_CLUSTER]))
     document = plain(message, cluster_type=members)
-    return {**document, "typed_extension_protocol_options": {PROTOCOL: _protocol(False, adapter)}} if adapter else document
+    return {**document, "typed_extension_protocol_options": {PROTOCOL: _protocol(False, filters)}} if filters else document
 
 
 def _no_address(config: Config, places: Places) -> Plain:
@@ -116,7 +124,7 @@ def _address(url: ProviderUrl, places: Places) -> tuple[ClusterDiscoveryType, Ad
     return ClusterDiscoveryType.STATIC if is_ip(url.host) else ClusterDiscoveryType.LOGICAL_DNS, address
 
 
-def _protocol(secure: bool, adapter: bool) -> Plain:
+def _protocol(secure: bool, filters: list[Plain]) -> Plain:
     options = Upstream(common_http_protocol_options=HttpProtocolOptions(idle_timeout=_IDLE))
     if secure:
         # ALPN decides. allow_connect: WebSockets over HTTP/2 (RFC 8441).
@@ -125,7 +133,7 @@ def _protocol(secure: bool, adapter: bool) -> Plain:
         )
     else:
         options.explicit_http_config = HttpProtocolOptionsExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())
-    return typed(options, **({"http_filters": upstream_filters()} if adapter else {}))
+    return typed(options, **({"http_filters": filters} if filters else {}))
 
 
 def _tls(server_name: str, places: Places) -> Plain:

@@ -1,5 +1,6 @@
 """A compiled document as YAML: the same bytes for the same document, in an order and with comments for people."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,11 @@ def to_yaml(document: Plain, *, header: str = "", notes: Mapping[str, str] | Non
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a file that Envoy watches: it notices nothing but a rename."""
+    """Write a file that Envoy watches: it notices nothing but a rename. It may hold credentials, so nobody else can read it."""
     fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text, encoding="utf-8")
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+        file.write(text)
     fresh.replace(path)
 
 

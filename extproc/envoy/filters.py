@@ -17,8 +17,10 @@ from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
 )
 from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
 
+from extproc.config.model import Aws
 from extproc.envoy import names
 from extproc.envoy.message import Plain, extension, typed
+from extproc.envoy.signing import signer
 
 SEND, SKIP = ProcessingModeHeaderSendMode.SEND, ProcessingModeHeaderSendMode.SKIP
 NONE, STREAMED, BUFFERED = ProcessingModeBodySendMode.NONE, ProcessingModeBodySendMode.STREAMED, ProcessingModeBodySendMode.BUFFERED
@@ -116,6 +118,6 @@ def adapted() -> Plain:
     return {names.ADAPTER_FILTER: typed(FilterConfig(), config={})}
 
 
-def upstream_filters() -> list[Plain]:
-    """The upstream filter chain; its last filter is always the codec."""
-    return [adapter(), extension("envoy.filters.http.upstream_codec", UpstreamCodec())]
+def upstream_filters(aws: Aws | None = None) -> list[Plain]:
+    """The upstream filter chain; its last filter is always the codec. What is signed is what the attempt has made of the request."""
+    return [adapter(), *([signer(aws)] if aws else []), extension("envoy.filters.http.upstream_codec", UpstreamCodec())]
