@@ -368,6 +368,8 @@ def test_nothing_outlives_a_kill(stopped: Gateway) -> None:
         assert len(children) == 2
         os.kill(running.pid, signal.SIGKILL)
         wait(lambda: not any(map(alive, children)), STOPS_WITHIN, "Envoy and workers end with it")
+        # The children hear of it when one thread of it ends; the last of its threads closes the ports.
+        wait(lambda: is_free("127.0.0.1", running.operator_port), STOPS_WITHIN, "its port is free")
         check_free(running)
     # And what it left on disk is in nobody's way.
     with stopped as again:
