@@ -362,7 +362,7 @@ class StreamReader:
 
     def _call(self, value: Extra) -> _Part:
         item = self._item_of(value, "function_call")
-        if item.kind != "function_call":
+        if item.kind != "function_call" or 0 not in item.parts:
             raise FieldError("output_index", "the index of a function call", item.kind)
         return item.parts[0]
 
@@ -378,7 +378,7 @@ class StreamReader:
         item.thought = item.thought or field
         if item.kind != "reasoning" or item.thought != field:
             return [Aside(NAME, value)]
-        opened: list[StreamEvent] = [] if item.parts else self._open_part(item, 0, Reasoning(origin=ORIGIN))
+        opened: list[StreamEvent] = [] if 0 in item.parts else self._open_part(item, 0, Reasoning(origin=ORIGIN))
         index = item.parts[0].index
         if paragraph != item.paragraph:
             if not opened:
