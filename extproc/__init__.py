@@ -2,8 +2,7 @@
 
 from extproc.cachestore.entry import Entry, Lead, Store
 from extproc.config.model import HeaderEdits
-from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provider
-from extproc.crossing import path as without_credential
+from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provider, without_credential
 from extproc.environment import Environment
 from extproc.errors import ConfigError, Fault, Reject
 from extproc.filter import Filter, Handler, Tap

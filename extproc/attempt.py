@@ -31,7 +31,7 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """The client's."""
     kind: Kind
     path: str
-    """The client's, with its query."""
+    """The client's, with its query, but for what looks like a credential there."""
     headers: dict[str, str]
     """The client's; only those that may cross to a provider at all. Empty where the gate itself makes the only attempt."""
     targets: tuple[Target, ...]
@@ -170,15 +170,17 @@ class Attempt:
 
     def _path(self) -> str:
         """Where the provider is asked: what it calls the operation, or else the client's path."""
-        call, given = self.call, crossing.path(self.call.path)
+        call = self.call
         path = self.upstream.place(self._kind, self.target.model, stream=call.stream)
-        query = given.partition("?")[2]
         if path is None and call.named:
             path = self.upstream.of_model(call.rest, self.target.model)
         if path is None:
-            return self.upstream.path(given, self._client.root, self.target.model)
+            return self.upstream.path(call.path, self._client.root, self.target.model)
+        query = call.path.partition("?")[2] if self.same else ""
+        if not query:
+            return path
         own = path.partition("?")[2].split("&")
-        query = "&".join(pair for pair in query.split("&") if pair not in own) if self.same else ""
+        query = "&".join(pair for pair in query.split("&") if pair not in own)
         return path + ("&" if "?" in path else "?") + query if query else path
 
     def _body(self, body: bytes) -> bytes | None:

@@ -70,11 +70,11 @@ def to_other_caller(name: str) -> bool:
     return name.startswith(":") or name in _NEUTRAL_BACK
 
 
-def path(given: str) -> str:
+def without_credential(path: str) -> str:
     """A caller's path without what of its query looks like a credential: Google's clients may put their key there."""
-    bare, _, query = given.partition("?")
+    bare, _, query = path.partition("?")
     if not query:
-        return given
+        return path
     kept = [pair for pair in query.split("&") if not _SECRET.search(unquote_plus(pair.partition("=")[0]).lower())]
     return f"{bare}?{'&'.join(kept)}" if kept else bare
 

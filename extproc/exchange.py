@@ -17,8 +17,7 @@ from msgspec import Struct
 from extproc.answering import Answering, BrokenAnswer
 from extproc.attempt import Attempt, Call, Outgoing, may_remove, taken_off
 from extproc.config.model import Timeouts
-from extproc.crossing import path as without_credential
-from extproc.crossing import those, to_provider
+from extproc.crossing import those, to_provider, without_credential
 from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
 from extproc.endpoints import check_head, check_size, endpoint

@@ -34,6 +34,11 @@ class Usage(Struct, frozen=True, omit_defaults=True):
         return self.input + self.output
 
 
+def natural(value: int | None) -> int:
+    """A count as a provider tells it: what is absent, or less than nothing, counts nothing."""
+    return value if value is not None and value > 0 else 0
+
+
 # A rule of thumb, for where a provider never told; what it gives is marked as estimated wherever it is used.
 _BYTES_PER_TOKEN = 4
 

@@ -11,7 +11,7 @@ from extproc import Reject
 from extproc import attempt as attempt_module
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.config.model import HeaderEdits, HeaderRules, Paths, Provider
-from extproc.crossing import CREDENTIALS, to_provider
+from extproc.crossing import CREDENTIALS, to_provider, without_credential
 from extproc.dialects import seals
 from extproc.dialects.quirks import Quirks
 from extproc.endpoints import endpoint
@@ -51,7 +51,7 @@ def attempt(provider: str = "openai", model: str = "gpt", seen: dict[str, str] |
         "generation": "g",
         "dialect": "openai",
         "kind": "chat",
-        "path": seen[":path"],
+        "path": without_credential(seen[":path"]),
         "model": "" if changes.get("kind") == "raw" else "gpt",
     }
     crossing = {name: value for name, value in seen.items() if to_provider(name)}

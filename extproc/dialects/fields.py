@@ -87,6 +87,15 @@ def take_list(rest: dict[str, Any], key: str, path: str = "") -> list[Any] | Non
     return found
 
 
+def take_strings(rest: dict[str, Any], key: str, path: str = "") -> list[str] | None:
+    """The list of strings at `key`, taken out of `rest`."""
+    found = take_list(rest, key, path)
+    for i, value in enumerate(found or ()):
+        if type(value) is not str:
+            raise FieldError(f"{path}{key}[{i}]", "a string", value)
+    return found
+
+
 def take_int(rest: dict[str, Any], key: str, path: str = "") -> int | None:
     """The integer at `key`, taken out of `rest`. `100.0` counts: JavaScript and some proxies write integers so."""
     value = rest.get(key)

@@ -7,7 +7,6 @@ from typing import Any
 
 from extproc.dialects.anthropic.blocks import NAME, read_content, take_cache
 from extproc.dialects.fields import (
-    FieldError,
     items,
     need_str,
     obj,
@@ -18,6 +17,7 @@ from extproc.dialects.fields import (
     take_number,
     take_obj,
     take_str,
+    take_strings,
 )
 from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, Tool, ToolChoice
 
@@ -55,10 +55,7 @@ def _sampling(conversation: Conversation, rest: Extra) -> None:
     conversation.temperature = take_number(rest, "temperature")
     conversation.top_p = take_number(rest, "top_p")
     conversation.top_k = take_int(rest, "top_k")
-    conversation.stop = take_list(rest, "stop_sequences")
-    for i, sequence in enumerate(conversation.stop or ()):
-        if type(sequence) is not str:
-            raise FieldError(f"stop_sequences[{i}]", "a string", sequence)
+    conversation.stop = take_strings(rest, "stop_sequences")
 
 
 def _tools(conversation: Conversation, rest: Extra) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.dialects.hub import Extra
-from extproc.usage import Usage
+from extproc.usage import Usage, natural
 
 
 class _Creation(Struct):
@@ -53,19 +53,19 @@ def count(tokens: Tokens) -> Usage | None:
     """Counted as we count; None if nothing was counted."""
     if tokens.input_tokens is None and tokens.output_tokens is None:
         return None
-    read, written = _natural(tokens.cache_read_input_tokens), _natural(tokens.cache_creation_input_tokens)
+    read, written = natural(tokens.cache_read_input_tokens), natural(tokens.cache_creation_input_tokens)
     creation = tokens.cache_creation or _Creation()
-    hour = _natural(creation.ephemeral_1h_input_tokens)
+    hour = natural(creation.ephemeral_1h_input_tokens)
     if tokens.cache_creation_input_tokens is None:
-        written = _natural(creation.ephemeral_5m_input_tokens) + hour
-    fresh, made = _natural(tokens.input_tokens), _natural(tokens.output_tokens)
+        written = natural(creation.ephemeral_5m_input_tokens) + hour
+    fresh, made = natural(tokens.input_tokens), natural(tokens.output_tokens)
     for iteration in tokens.iterations or ():
         # https://docs.claude.com/en/docs/build-with-claude/compaction: the totals leave compaction out, the bill does not.
         if iteration.type == "compaction":
-            fresh += _natural(iteration.input_tokens)
-            made += _natural(iteration.output_tokens)
-            read += _natural(iteration.cache_read_input_tokens)
-            written += _natural(iteration.cache_creation_input_tokens)
+            fresh += natural(iteration.input_tokens)
+            made += natural(iteration.output_tokens)
+            read += natural(iteration.cache_read_input_tokens)
+            written += natural(iteration.cache_creation_input_tokens)
     details = tokens.output_tokens_details or _Out()
     return Usage(
         input=fresh + read + written,
@@ -73,12 +73,8 @@ def count(tokens: Tokens) -> Usage | None:
         cache_read=read,
         cache_write=written,
         cache_write_1h=min(hour, written),
-        reasoning=_natural(details.thinking_tokens),
+        reasoning=natural(details.thinking_tokens),
     )
-
-
-def _natural(value: int | None) -> int:
-    return value if value is not None and value > 0 else 0
 
 
 def read_tokens(value: Any) -> Tokens | None:

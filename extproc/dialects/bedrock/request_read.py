@@ -19,6 +19,7 @@ from extproc.dialects.fields import (
     take_number,
     take_obj,
     take_str,
+    take_strings,
 )
 from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, Tool, ToolChoice
 
@@ -61,10 +62,7 @@ def _inference(conversation: Conversation, rest: Extra) -> None:
     conversation.max_tokens = take_int(given, "maxTokens", path)
     conversation.temperature = take_number(given, "temperature", path)
     conversation.top_p = take_number(given, "topP", path)
-    conversation.stop = take_list(given, "stopSequences", path)
-    for i, sequence in enumerate(conversation.stop or ()):
-        if type(sequence) is not str:
-            raise FieldError(f"inferenceConfig.stopSequences[{i}]", "a string", sequence)
+    conversation.stop = take_strings(given, "stopSequences", path)
 
 
 def _tools(conversation: Conversation, rest: Extra) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 from extproc.dialects.cohere.parts import NAME, read_assistant, read_content, read_document
 from extproc.dialects.fields import (
-    FieldError,
     items,
     need_str,
     obj,
@@ -15,6 +14,7 @@ from extproc.dialects.fields import (
     take_number,
     take_obj,
     take_str,
+    take_strings,
 )
 from extproc.dialects.hub import Block, Conversation, Extra, Format, Message, Thinking, Tool, ToolChoice, ToolResult
 
@@ -75,10 +75,7 @@ def _sampling(conversation: Conversation, rest: Extra) -> None:
     conversation.presence_penalty = take_number(rest, "presence_penalty")
     conversation.frequency_penalty = take_number(rest, "frequency_penalty")
     conversation.logprobs = take_bool(rest, "logprobs")
-    conversation.stop = take_list(rest, "stop_sequences")
-    for i, sequence in enumerate(conversation.stop or ()):
-        if type(sequence) is not str:
-            raise FieldError(f"stop_sequences[{i}]", "a string", sequence)
+    conversation.stop = take_strings(rest, "stop_sequences")
 
 
 def _tools(conversation: Conversation, rest: Extra) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.dialects.hub import Extra
-from extproc.usage import Usage
+from extproc.usage import Usage, natural
 
 
 class _Tokens(Struct):
@@ -32,12 +32,8 @@ def count(counts: Counts) -> Usage | None:
     told = [one for one in (counts.billed_units, counts.tokens) if one and (one.input_tokens is not None or one.output_tokens is not None)]
     if not told:
         return None
-    given = _natural(told[0].input_tokens)
-    return Usage(input=given, output=_natural(told[0].output_tokens), cache_read=min(_natural(counts.cached_tokens), given))
-
-
-def _natural(value: int | None) -> int:
-    return value if value is not None and value > 0 else 0
+    given = natural(told[0].input_tokens)
+    return Usage(input=given, output=natural(told[0].output_tokens), cache_read=min(natural(counts.cached_tokens), given))
 
 
 def read_usage(value: Any) -> Usage | None:

@@ -11,9 +11,9 @@ from extproc.dialects.fields import (
     refusing,
     take_bool,
     take_int,
-    take_list,
     take_number,
     take_str,
+    take_strings,
 )
 from extproc.dialects.gemini.names import Fields, members, several
 from extproc.dialects.gemini.parts import NAME, made, read_parts
@@ -113,10 +113,7 @@ def _config(conversation: Conversation, config: Extra, extra: Fields) -> None:
     conversation.n = take_int(config, "candidateCount", _IN_CONFIG)
     conversation.logprobs = take_bool(config, "responseLogprobs", _IN_CONFIG)
     conversation.top_logprobs = take_int(config, "logprobs", _IN_CONFIG)
-    conversation.stop = take_list(config, "stopSequences", _IN_CONFIG)
-    for i, sequence in enumerate(conversation.stop or ()):
-        if type(sequence) is not str:
-            raise FieldError(f"{_IN_CONFIG}stopSequences[{i}]", "a string", sequence)
+    conversation.stop = take_strings(config, "stopSequences", _IN_CONFIG)
     conversation.format = _format(config)
     conversation.thinking = _thinking(config, extra)
     if config.get("responseModalities") == ["TEXT"]:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.dialects.hub import Extra
-from extproc.usage import Usage
+from extproc.usage import Usage, natural
 
 
 class _Modality(Struct):
@@ -43,26 +43,22 @@ def count(tokens: Tokens) -> Usage | None:
     """Counted as we count; None if nothing was counted (a prompt that was blocked)."""
     if tokens.promptTokenCount is None and tokens.candidatesTokenCount is None:
         return None
-    prompt, used = _natural(tokens.promptTokenCount), _natural(tokens.toolUsePromptTokenCount)
-    made, thoughts = _natural(tokens.candidatesTokenCount), _natural(tokens.thoughtsTokenCount)
+    prompt, used = natural(tokens.promptTokenCount), natural(tokens.toolUsePromptTokenCount)
+    made, thoughts = natural(tokens.candidatesTokenCount), natural(tokens.thoughtsTokenCount)
     if not thoughts or made < thoughts or tokens.totalTokenCount != prompt + used + made:
         made += thoughts  # a total without them says that they are among the candidates' tokens already
     return Usage(
         input=prompt + used,
         output=made,
-        cache_read=_natural(tokens.cachedContentTokenCount),
+        cache_read=natural(tokens.cachedContentTokenCount),
         reasoning=thoughts,
         input_audio=_audio(tokens.promptTokensDetails) + _audio(tokens.toolUsePromptTokensDetails),
         output_audio=_audio(tokens.candidatesTokensDetails),
     )
 
 
-def _natural(value: int | None) -> int:
-    return value if value is not None and value > 0 else 0
-
-
 def _audio(details: list[_Modality] | None) -> int:
-    return sum(_natural(one.tokenCount) for one in details or () if one.modality == "AUDIO")
+    return sum(natural(one.tokenCount) for one in details or () if one.modality == "AUDIO")
 
 
 def read_tokens(value: Any) -> Tokens | None:

@@ -17,6 +17,7 @@ from extproc.dialects.fields import (
     take_number,
     take_obj,
     take_str,
+    take_strings,
 )
 from extproc.dialects.hub import Conversation, Extra, Format, Message, Text, Thinking, Tool, ToolCall, ToolResult
 from extproc.dialects.ollama.parts import ASKED, MADE, NAME, read_assistant, read_content
@@ -170,8 +171,5 @@ def _options(conversation: Conversation, options: Extra, rest: Extra) -> None:
         conversation.max_tokens = limit
     elif limit is not None:
         options["num_predict"] = limit  # -1: no limit; -2: whatever the context holds
-    conversation.stop = take_list(options, "stop", OPTION)
-    for i, sequence in enumerate(conversation.stop or ()):
-        if type(sequence) is not str:
-            raise FieldError(f"{OPTION}stop[{i}]", "a string", sequence)
+    conversation.stop = take_strings(options, "stop", OPTION)
     rest.update({OPTION + key: value for key, value in options.items()})

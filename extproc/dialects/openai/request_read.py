@@ -6,7 +6,6 @@ https://platform.openai.com/docs/api-reference/chat/create
 from typing import Any
 
 from extproc.dialects.fields import (
-    FieldError,
     items,
     need_str,
     obj,
@@ -17,6 +16,7 @@ from extproc.dialects.fields import (
     take_number,
     take_obj,
     take_str,
+    take_strings,
 )
 from extproc.dialects.hub import Conversation, Extra, Format, Message, Text, Thinking, Tool, ToolChoice, ToolResult
 from extproc.dialects.openai.parts import NAME, read_assistant, read_content
@@ -81,10 +81,7 @@ def _limits(conversation: Conversation, rest: Extra) -> None:
         conversation.stop, conversation.stop_plain = [stop], True
         del rest["stop"]
     elif stop is not None:
-        conversation.stop = items(rest.pop("stop"), "stop")
-        for i, sequence in enumerate(conversation.stop):
-            if type(sequence) is not str:
-                raise FieldError(f"stop[{i}]", "a string", sequence)
+        conversation.stop = take_strings(rest, "stop")
 
 
 def _tools(conversation: Conversation, rest: Extra) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.dialects.hub import Extra
-from extproc.usage import Usage
+from extproc.usage import Usage, natural
 
 _HAS_USAGE = re.compile(rb'"usage"\s*:\s*\{')
 
@@ -86,23 +86,19 @@ def count(tokens: Tokens) -> Usage | None:
         if tokens.total_tokens is None:
             return None
         given = tokens.total_tokens
-    given, made = _natural(given), _natural(made)
-    reasoning = _natural(out.reasoning_tokens)
+    given, made = natural(given), natural(made)
+    reasoning = natural(out.reasoning_tokens)
     if reasoning and tokens.total_tokens == given + made + reasoning:
         made += reasoning
     return Usage(
         input=given,
         output=made,
-        cache_read=_natural(into.cached_tokens if into.cached_tokens is not None else tokens.prompt_cache_hit_tokens),
-        cache_write=_natural(into.cache_write_tokens),
+        cache_read=natural(into.cached_tokens if into.cached_tokens is not None else tokens.prompt_cache_hit_tokens),
+        cache_write=natural(into.cache_write_tokens),
         reasoning=reasoning,
-        input_audio=_natural(into.audio_tokens),
-        output_audio=_natural(out.audio_tokens),
+        input_audio=natural(into.audio_tokens),
+        output_audio=natural(out.audio_tokens),
     )
-
-
-def _natural(value: int | None) -> int:
-    return value if value is not None and value > 0 else 0
 
 
 def read_usage(value: Any) -> Usage | None:

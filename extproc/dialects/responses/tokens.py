@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.dialects.hub import Extra
-from extproc.usage import Usage
+from extproc.usage import Usage, natural
 
 
 class _In(Struct):
@@ -63,22 +63,18 @@ def count(tokens: Tokens) -> Usage | None:
     if tokens.input_tokens is None and tokens.output_tokens is None:
         return None
     into, out = tokens.input_tokens_details or _In(), tokens.output_tokens_details or _Out()
-    given, made, reasoning = _natural(tokens.input_tokens), _natural(tokens.output_tokens), _natural(out.reasoning_tokens)
+    given, made, reasoning = natural(tokens.input_tokens), natural(tokens.output_tokens), natural(out.reasoning_tokens)
     if reasoning and tokens.total_tokens == given + made + reasoning:
         made += reasoning  # xAI leaves reasoning out of the output, but not out of the total
     return Usage(
         input=given,
         output=made,
-        cache_read=_natural(into.cached_tokens),
-        cache_write=_natural(into.cache_write_tokens),
+        cache_read=natural(into.cached_tokens),
+        cache_write=natural(into.cache_write_tokens),
         reasoning=reasoning,
-        input_audio=_natural(into.audio_tokens),
-        output_audio=_natural(out.audio_tokens),
+        input_audio=natural(into.audio_tokens),
+        output_audio=natural(out.audio_tokens),
     )
-
-
-def _natural(value: int | None) -> int:
-    return value if value is not None and value > 0 else 0
 
 
 def read_usage(value: Any) -> Usage | None:
