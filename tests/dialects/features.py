@@ -1,0 +1,231 @@
+"""What conversations can hold, feature by feature: how the hub says it, and how it is found again on the other side of a dialect."""
+
+import base64
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from extproc.dialects.hub import (
+    Audio,
+    Block,
+    Cache,
+    Conversation,
+    Document,
+    Format,
+    Image,
+    Message,
+    Reasoning,
+    Refusal,
+    Seal,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    Video,
+)
+
+PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
+PDF = base64.b64encode(b"%PDF-1.7\n").decode()
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
+WEATHER = Tool(name="weather", description="Tells the weather.", schema=SCHEMA)
+CALL = ToolCall("call_1", "weather", '{"city":"Bern"}')
+SIGNERS = {
+    "anthropic": "anthropic-claude-v1",
+    "bedrock": "anthropic-claude-v1",
+    "gemini": "google-gemini-v1",
+    "responses": "openai-responses-v1",
+    "openai": "anthropic-claude-v1",
+}
+"""Whose signed reasoning a provider of a dialect takes back. OpenAI's has no maker of its own; aggregators pass Claude's on in it."""
+
+
+class Feature(NamedTuple):
+    """One thing that a request may ask for."""
+
+    name: str
+    make: Callable[[str], Conversation]
+    """A conversation with it, of a client of the given dialect."""
+    found: Callable[[Conversation], bool]
+    """Whether it is there."""
+
+
+def asked(**fields: object) -> Conversation:
+    """A short conversation with something special about it."""
+    conversation = Conversation(dialect="hub", model="m", messages=[Message(role="user", blocks=[Text("Hi")])], max_tokens=4000)
+    for name, value in fields.items():
+        setattr(conversation, name, value)
+    return conversation
+
+
+def holding(*blocks: Block) -> Conversation:
+    """A user's message that holds these besides its words."""
+    return asked(messages=[Message(role="user", blocks=[Text("Look:"), *blocks])])
+
+
+def _called(result: ToolResult, *before: Block) -> Conversation:
+    """A tool was called, and said something."""
+    return asked(
+        tools=[WEATHER],
+        messages=[
+            Message(role="user", blocks=[Text("How is the weather?")]),
+            Message(role="assistant", blocks=[*before, CALL]),
+            Message(role="tool", blocks=[result]),
+        ],
+    )
+
+
+def blocks(conversation: Conversation) -> Iterator[Block]:
+    """All blocks, those of tool results too."""
+    for message in ([conversation.system] if conversation.system else []) + conversation.messages:
+        for block in message.blocks:
+            yield block
+            if type(block) is ToolResult:
+                yield from block.blocks
+
+
+def has(kind: type[Block], check: Callable[..., bool] = lambda block: True) -> Callable[[Conversation], bool]:
+    """Some block of that kind passes the check."""
+    return lambda conversation: any(type(block) is kind and check(block) for block in blocks(conversation))
+
+
+def field(name: str, value: object) -> Feature:
+    """A field of the conversation with that value."""
+    return Feature(name, lambda client: asked(**{name: value}), lambda conversation: getattr(conversation, name) == value)
+
+
+def _choice(mode: str, name: str = "", allowed: list[str] | None = None) -> Callable[[str], Conversation]:
+    return lambda client: asked(tools=[WEATHER], tool_choice=ToolChoice(mode=mode, name=name, allowed=allowed))
+
+
+def _chosen(mode: str) -> Callable[[Conversation], bool]:
+    return lambda conversation: (conversation.tool_choice or ToolChoice(mode="auto")).mode == mode
+
+
+def _words(role: str) -> Callable[[Conversation], bool]:
+    """Instructions are found where the other dialect has them: outside the messages, or as one of either role."""
+
+    def found(conversation: Conversation) -> bool:
+        places = [message for message in conversation.messages if message.role in ("system", "developer")]
+        places += [conversation.system] if conversation.system else []
+        return any(type(block) is Text and role in block.text for place in places for block in place.blocks)
+
+    return found
+
+
+def _signed(client: str) -> Conversation:
+    thought = Reasoning("Let me look.", "c2lnbmVk", origin=SIGNERS.get(client, "anthropic-claude-v1"))
+    return _called(ToolResult("call_1", [Text("Sunny.")]), thought)
+
+
+def _of_another(client: str) -> Conversation:
+    return _called(ToolResult("call_1", [Text("Sunny.")]), Reasoning("Let me look.", "c2lnbmVk", origin="somebody-else-v1"))
+
+
+def _sealed(client: str) -> Conversation:
+    conversation = _called(ToolResult("call_1", [Text("Sunny.")]))
+    for block in blocks(conversation):
+        if type(block) is ToolCall:
+            block.seal = Seal("c2lnbmVk", "google-gemini-v1")
+    return conversation
+
+
+def _server(name: str) -> Feature:
+    def found(conversation: Conversation) -> bool:
+        return any(tool.server == name for tool in conversation.tools or ())
+
+    return Feature(f"server-side tool `{name}`", lambda client: asked(tools=[Tool(name=name, server=name)]), found)
+
+
+def _thinks(conversation: Conversation) -> bool:
+    thinking = conversation.thinking
+    return thinking is not None and bool(thinking.effort or thinking.budget or thinking.mode in ("adaptive", "enabled"))
+
+
+def _format(kind: str) -> Callable[[Conversation], bool]:
+    return lambda conversation: conversation.format is not None and conversation.format.kind == kind
+
+
+FEATURES = [
+    Feature("text", lambda client: asked(), has(Text, lambda block: block.text == "Hi")),
+    Feature("system message", lambda client: asked(system=Message(role="system", blocks=[Text("As the system says.")])), _words("system")),
+    Feature(
+        "developer message",
+        lambda client: asked(messages=[Message(role="developer", blocks=[Text("developer")]), *asked().messages]),
+        _words("developer"),
+    ),
+    Feature("image, inline", lambda client: holding(Image(media_type="image/png", data=PICTURE)), has(Image, lambda i: i.data == PICTURE)),
+    Feature("image by URL", lambda client: holding(Image(url="https://x.test/a.png")), has(Image, lambda i: i.url.endswith("a.png"))),
+    Feature(
+        "document, inline",
+        lambda client: holding(Document(media_type="application/pdf", data=PDF, name="a.pdf")),
+        has(Document, lambda d: d.data == PDF),
+    ),
+    Feature("document by URL", lambda client: holding(Document(url="https://x.test/a.pdf")), has(Document, lambda d: bool(d.url))),
+    Feature("document as text", lambda client: holding(Document(text="Words.", name="a")), has(Document, lambda d: d.text == "Words.")),
+    Feature("audio", lambda client: holding(Audio(PICTURE, "wav")), has(Audio)),
+    Feature("video, inline", lambda client: holding(Video(media_type="video/mp4", data=PICTURE)), has(Video)),
+    Feature("tools", lambda client: asked(tools=[WEATHER]), lambda c: any(tool.name == "weather" for tool in c.tools or ())),
+    Feature(
+        "strict tools",
+        lambda client: asked(tools=[Tool(name="weather", schema=SCHEMA, strict=True)]),
+        lambda c: any(tool.strict for tool in c.tools or ()),
+    ),
+    Feature("tool choice: none", _choice("none"), _chosen("none")),
+    Feature("tool choice: any", _choice("required"), _chosen("required")),
+    Feature("tool choice: this one", _choice("tool", "weather"), _chosen("tool")),
+    Feature(
+        "no parallel calls",
+        lambda client: asked(tools=[WEATHER], parallel_tool_calls=False),
+        lambda c: c.parallel_tool_calls is False,
+    ),
+    Feature("tool call", lambda client: _called(ToolResult("call_1", [Text("Sunny.")])), has(ToolCall, lambda c: c.name == "weather")),
+    Feature("tool result", lambda client: _called(ToolResult("call_1", [Text("Sunny.")])), has(ToolResult)),
+    Feature(
+        "tool result: failed", lambda client: _called(ToolResult("call_1", [Text("No.")], True)), has(ToolResult, lambda r: bool(r.error))
+    ),
+    Feature(
+        "tool result: image",
+        lambda client: _called(ToolResult("call_1", [Image(media_type="image/png", data=PICTURE)])),
+        has(Image, lambda i: i.data == PICTURE),
+    ),
+    _server("web_search"),
+    _server("web_fetch"),
+    _server("code_execution"),
+    _server("mcp"),
+    Feature(
+        "JSON schema",
+        lambda client: asked(format=Format(kind="json_schema", schema=SCHEMA, name="place", strict=True)),
+        _format("json_schema"),
+    ),
+    Feature("JSON object", lambda client: asked(format=Format(kind="json_object")), _format("json_object")),
+    Feature("reasoning: effort", lambda client: asked(thinking=Thinking(effort="high")), _thinks),
+    Feature("reasoning: budget", lambda client: asked(thinking=Thinking(mode="enabled", budget=2000)), _thinks),
+    Feature("reasoning signed by its maker", _signed, has(Reasoning, lambda r: r.signature == "c2lnbmVk" or r.redacted == "c2lnbmVk")),
+    Feature("reasoning of another maker", _of_another, has(Reasoning, lambda r: r.origin == "somebody-else-v1")),
+    Feature("signature on a tool call", _sealed, has(ToolCall, lambda c: c.seal is not None and c.seal.value == "c2lnbmVk")),
+    Feature(
+        "refusal",
+        lambda client: asked(messages=[*asked().messages, Message(role="assistant", blocks=[Refusal("No.")]), *asked().messages]),
+        lambda c: any(type(block) in (Refusal, Text) and getattr(block, "text", "") == "No." for block in blocks(c)),
+    ),
+    Feature(
+        "prompt-cache marker",
+        lambda client: asked(messages=[Message(role="user", blocks=[Text("Hi", cache=Cache("", {}))])]),
+        lambda c: any(block.cache for block in blocks(c)),
+    ),
+    field("temperature", 0.5),
+    field("top_p", 0.5),
+    field("top_k", 5),
+    field("stop", ["END"]),
+    field("seed", 7),
+    field("presence_penalty", 0.5),
+    field("frequency_penalty", 0.5),
+    field("n", 2),
+    Feature("logprobs", lambda client: asked(logprobs=True, top_logprobs=2), lambda c: c.logprobs is True or bool(c.top_logprobs)),
+    field("verbosity", "low"),
+    field("max_tokens", 4000),
+    field("user", "user-1"),
+    field("metadata", {"team": "blue"}),
+    field("service_tier", "priority"),
+]

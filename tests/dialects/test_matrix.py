@@ -1,0 +1,116 @@
+"""docs/dialects.md: what of a client's request reaches a provider, for each pair of dialects, worked out by the code itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from extproc.dialects import DIALECTS
+from extproc.dialects.hub import Conversation
+from tests.dialects.features import FEATURES, Feature
+
+PAGE = Path(__file__).parents[2] / "docs" / "dialects.md"
+
+CARRIED, EMULATED, NAMED, UNSAID = "yes", "else", "named", "-"
+"""Marks of a cell."""
+
+MODELS = {
+    "openai": ("gpt-5.1", "gpt-4.1", "command"),
+    "anthropic": ("claude-opus-4-6", "claude-sonnet-4-5"),
+    "responses": ("gpt-5.1", "gpt-4.1"),
+    "gemini": ("gemini-3-pro",),
+    "bedrock": ("anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-pro-v1:0"),
+    "cohere": ("command-a-reasoning-08-2025",),
+    "ollama": ("qwen3",),
+}
+"""Models of each dialect that between them can do whatever it has words for: what one of them can counts as possible."""
+
+_HEAD = """# Dialects
+
+What of a client's request reaches a provider that speaks another dialect. This page is written by the tests from the code
+(`tests/dialects/test_matrix.py --update`), for models that can do as much as any of their makers' others.
+
+| mark | what becomes of it |
+|---|---|
+| yes | the provider is asked for the same in its own words |
+| else | it is said in another way, because the provider has no word for it: an instruction, a text, an image beside the result |
+| named | it cannot be said. `x-headgate-dropped` in the answer names it; with `x-headgate-strict: true` the request is refused instead |
+| - | the client's own dialect has no word for it |
+
+Between the same dialect nothing is translated, and every byte arrives.
+"""
+
+
+def _said(feature: Feature, client: str) -> dict[str, object] | None:
+    """The request as a client of that dialect would write it; None if it cannot."""
+    for model in MODELS[client]:
+        body = _written(feature.make(client), client, model)
+        if feature.found(_read(body, client)):
+            return body
+    return None
+
+
+def _written(conversation: Conversation, dialect: str, model: str) -> dict[str, object]:
+    body: dict[str, object] = json.loads(json.dumps(DIALECTS[dialect].write_request(conversation, model)))
+    return body
+
+
+def _read(body: dict[str, object], dialect: str) -> Conversation:
+    return DIALECTS[dialect].read_request({"model": "m", **body})
+
+
+def cell(feature: Feature, client: str, provider: str) -> str:
+    """What becomes of a feature between two dialects: the best of the provider's models."""
+    body = _said(feature, client)
+    if body is None:
+        return UNSAID
+    cells = {_carried(feature, _read(body, client), provider, model) for model in MODELS[provider]}
+    return min(cells, key=(CARRIED, EMULATED, NAMED).index)
+
+
+def _carried(feature: Feature, conversation: Conversation, provider: str, model: str) -> str:
+    there = _written(conversation, provider, model)
+    if feature.found(_read(there, provider)):
+        return CARRIED
+    return NAMED if conversation.dropped else EMULATED
+
+
+def table(client: str) -> str:
+    """All features that clients of a dialect can ask for."""
+    providers = [name for name in DIALECTS if name != client]
+    lines = [f"| | {' | '.join(providers)} |", "|---" * (len(providers) + 1) + "|"]
+    for feature in FEATURES:
+        cells = [cell(feature, client, provider) for provider in providers]
+        if UNSAID not in cells:
+            lines.append(f"| {feature.name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def test_the_page(request: pytest.FixtureRequest) -> None:
+    page = _HEAD + "".join(f"\n## Clients that speak {client}\n\n{table(client)}\n" for client in DIALECTS)
+    if request.config.getoption("--update"):
+        PAGE.write_text(page)
+    assert page == PAGE.read_text(), "docs/dialects.md differs: look at it, then run pytest with --update"
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_nothing_is_lost_in_silence(feature: Feature, client: str) -> None:
+    """What is neither carried nor named is said in another way, and only a few features have one."""
+    for provider in DIALECTS:
+        if cell(feature, client, provider) == EMULATED:
+            assert feature.name in EMULATIONS, f"{feature.name} of {client} is lost on the way to {provider}"
+
+
+EMULATIONS = {
+    "document as text": "the text in a tag",
+    "tool result: image": "the image in the user's next message",
+    "service_tier": "the nearest that there is",
+}
+"""Features that may be said in another way, and how."""
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_somebody_can_say_it(feature: Feature) -> None:
+    """A feature that no client can say proves nothing."""
+    assert any(_said(feature, client) is not None for client in DIALECTS)
