@@ -11,6 +11,10 @@ dialect's `places` say at which paths its clients ask for which operation, and s
 A dialect may have several forms of one operation (`FORMS`): Ollama's `generate` is a conversation by other fields. Within the dialect they
 are operations like any other. A provider of another dialect is asked for what they are forms of, and `Question.asked` tells the writer of
 the answer which one it was.
+
+What a provider cannot be asked is named to the client in the client's own words. A reader leaves a mapping of the hub's names to its own
+paths in `Question.words`; a writer says `question.drop("stop")` in the hub's names (`Question.words` tells how they are made), and
+`drop_path` for what is in the client's words already: `extra`, or a field that a provider of the client's own dialect refuses.
 """
 
 from collections.abc import Mapping, Sequence

@@ -22,6 +22,12 @@ class Abilities(Struct, frozen=True, forbid_unknown_fields=True):
     """Fields that it answers with an error."""
     reasons: bool = False
     """Takes `reasoning_effort`."""
+    verbosity: bool = False
+    """Takes `verbosity`."""
+    searches: bool = False
+    """Searches the web, asked by `web_search_options`."""
+    signer: str = ""
+    """Whose signatures it takes back (see `seals.py`)."""
     thinks: bool = False
     """Can be told to reason or not, by other fields than `reasoning_effort`."""
 

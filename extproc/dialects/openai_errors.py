@@ -38,6 +38,12 @@ _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
 _LONGEST = 2000
 """Characters of a provider's message that are passed on."""
 
+_STREAM = 502
+"""What an error of a stream has for a status."""
+
+_STATUSES = {"invalid_request_error": 400, "rate_limit_error": 429, "insufficient_quota": 429, "server_error": 500, "overloaded_error": 503}
+"""What an error of a stream would have had for a status. Who we are to a provider is no business of the client's."""
+
 
 def code_for(status: int) -> str:
     """What a status means, where nothing better is known."""
@@ -64,13 +70,18 @@ def _from_text(status: int, body: bytes) -> str:
 
 
 def read_object(value: Any, status: int) -> Fault:
-    """An error object, inside a body or a stream. A stream has no status; some providers put one in `code`."""
+    """An error object, inside a body or a stream (status 502). A stream has no status; some providers put one in `code` or `status_code`,
+    and what kind of error it is tells it, too.
+    """
     if type(value) is not dict:
         message = value if type(value) is str else ""
         return Fault(status, code_for(status), message[:_LONGEST] or f"the provider failed with status {status}")
     given, kind, param = value.get("code"), value.get("type"), value.get("param")
-    if type(given) is int and 400 <= given < 600:
-        status = given
+    numbers = [number for number in (given, value.get("status_code")) if type(number) is int and 400 <= number < 600]
+    if numbers:
+        status = numbers[0]
+    elif status == _STREAM and type(kind) is str:
+        status = _STATUSES.get(kind, status)
     message = _message(value)
     word = given if type(given) is str and _WORD.fullmatch(given) else code_for(status)
     if "maximum context length" in message and status == 400:

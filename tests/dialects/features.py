@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from extproc.dialects.hub import (
     Audio,
@@ -229,3 +229,25 @@ FEATURES = [
     field("metadata", {"team": "blue"}),
     field("service_tier", "priority"),
 ]
+
+
+def _thought(entry: dict[str, Any]) -> dict[str, Any]:
+    """A request of OpenAI's with reasoning that its client was given."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Bern"}'}}
+    return {
+        "messages": [
+            {"role": "user", "content": "How is the weather?"},
+            {"role": "assistant", "reasoning_details": [{"type": "reasoning.text", "text": "Let me look.", **entry}], "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "Sunny."},
+        ]
+    }
+
+
+GIVEN: dict[tuple[str, str], dict[str, Any]] = {
+    ("metadata", "openai"): {"messages": [{"role": "user", "content": "Hi"}], "metadata": {"team": "blue"}, "store": True},
+    ("reasoning signed by its maker", "openai"): _thought({"signature": "c2lnbmVk", "format": "anthropic-claude-v1"}),
+    ("reasoning of another maker", "openai"): _thought({"signature": "c2lnbmVk", "format": "somebody-else-v1"}),
+}
+"""Requests of a dialect's clients that its own writer never makes of another's: what clients were given with an answer and send back,
+which is for its maker alone; or what asks for more than the other client has asked for.
+"""

@@ -98,7 +98,10 @@ def test_a_wrong_input_is_named(given_input: Any, path: str) -> None:
 def test_what_openai_cannot_say_is_named() -> None:
     question = Embedding(dialect="other", model="m", passages=[Passage(text="a")], task="query", truncate="start", kinds=["int8"])
     assert OPENAI.write_request(question, "n") == {"model": "n", "input": ["a"]}
-    assert question.dropped == ["task", "truncate", "embedding_types"]
+    assert question.dropped == ["task", "truncate", "kinds"]
+    question = Embedding(dialect="other", words={"kinds": "embedding_types"}, model="m", passages=[Passage(text="a")], kinds=["int8"])
+    OPENAI.write_request(question, "n")
+    assert question.dropped == ["embedding_types"]
 
 
 @pytest.mark.parametrize("body", [{}, {"data": 1}, {"data": [1]}, {"data": [{"embedding": ["a"]}]}, {"data": [{}]}])

@@ -4,15 +4,30 @@ import copy
 import json
 from typing import Any
 
+import anthropic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
+from extproc.dialects.hub import Error
 from extproc.dialects.sse import Splitter
 from extproc.usage import Usage
 from tests.dialects import sdk
-from tests.dialects.traffic import ALL, ANSWERS, MODEL, OTHER, STREAMS, TRANSLATED, Exchange, data, hub_events, name, rewrite
+from tests.dialects.traffic import (
+    ALL,
+    ANSWERS,
+    FAILED_STREAMS,
+    MODEL,
+    OTHER,
+    STREAMS,
+    TRANSLATED,
+    Exchange,
+    data,
+    hub_events,
+    name,
+    rewrite,
+)
 
 PAIR = ("openai", "anthropic")
 """Those whose own sums and errors are read here; the others have a file each."""
@@ -60,16 +75,24 @@ def test_a_stream_means_the_same_in_its_own_dialect(exchange: Exchange) -> None:
 
 
 def _sum(chunks: list[Any]) -> Any:
-    """What OpenAI's chunks add up to. How it was cut into chunks, random padding (`obfuscation`) and empty fields mean nothing."""
+    """What OpenAI's chunks add up to. How it was cut into chunks, random padding (`obfuscation`) and empty fields mean nothing; what all
+    chunks repeat (`id`, `created`) is what the first one says, though some providers do not repeat it.
+    """
     whole: dict[str, Any] = {"choices": {}}
     for chunk in chunks:
-        for choice in chunk["choices"]:
-            state = whole["choices"].setdefault(choice["index"], {"tool_calls": {}, "logprobs": []})
+        if groq := chunk.pop("x_groq", None):
+            chunk["usage"] = groq.get("usage") or chunk.get("usage")
+        for choice in chunk.get("choices", ()):
+            state = whole["choices"].setdefault(choice["index"], {"role": "assistant", "tool_calls": {}, "logprobs": []})
             _add(state, choice["delta"])
             state["finish_reason"] = choice.get("finish_reason") or state.get("finish_reason")
             state["logprobs"] += (choice.get("logprobs") or {}).get("content") or []
-        whole |= {key: chunk[key] for key in chunk if key not in ("choices", "obfuscation") and chunk[key]}
+        whole |= {key: chunk[key] for key in chunk if key not in ("choices", "obfuscation", *_REPEATED) and chunk[key]}
+        whole = {key: chunk[key] for key in _REPEATED if chunk.get(key)} | whole
     return whole
+
+
+_REPEATED = ("id", "created", "model", "provider", "system_fingerprint")
 
 
 def _add(state: dict[str, Any], delta: dict[str, Any]) -> None:
@@ -80,10 +103,26 @@ def _add(state: dict[str, Any], delta: dict[str, Any]) -> None:
                 known |= {name: call[name] for name in call if name != "function"}
                 known["arguments"] += call["function"].get("arguments") or ""
                 known["name"] = call["function"].get("name") or known.get("name")
+        elif key == "reasoning_details":  # their text is told in `reasoning`, too
+            state[key] = [{name: entry[name] for name in entry if name != "text"} for entry in value or ()] or state.get(key)
+        elif key == "content":
+            _content(state, value)
         elif isinstance(value, str) and key != "role":
             state[key] = state.get(key, "") + value
         elif value:
             state[key] = value
+
+
+def _content(state: dict[str, Any], content: Any) -> None:
+    """Mistral's parts: a text says the same as a string."""
+    parts: list[dict[str, Any]] = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+    for part in parts:
+        kind = part["type"]
+        if kind in ("text", "thinking"):
+            text = part["text"] if kind == "text" else "".join(inner["text"] for inner in part["thinking"])
+            state[kind] = state.get(kind, "") + text
+        else:
+            state.setdefault("parts", []).append(part)
 
 
 @pytest.mark.parametrize("exchange", [e for e in TRANSLATED if e.dialect in OTHER], ids=name)
@@ -151,7 +190,7 @@ def test_an_anthropic_answer_reaches_openais_sdk(exchange: Exchange) -> None:
 
 
 def _openai_calls(message: Any) -> list[tuple[str, Any]]:
-    return [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in message.get("tool_calls") or ()]
+    return [(call["function"]["name"], json.loads(call["function"].get("arguments") or "{}")) for call in message.get("tool_calls") or ()]
 
 
 def _sum_anthropic(usage: Any) -> Any:
@@ -206,10 +245,12 @@ def _openai_state(chunks: list[Any]) -> tuple[str, list[tuple[str, Any]], str, A
     text, stop, usage = "", "", None
     calls: dict[int, list[str]] = {}
     for chunk in chunks:
-        usage = chunk.get("usage") or usage
-        for choice in chunk["choices"]:
+        usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage") or usage
+        for choice in chunk.get("choices", ()):
             delta = choice["delta"]
-            text += delta.get("content") or ""
+            said: dict[str, Any] = {}
+            _content(said, delta.get("content"))
+            text += said.get("text", "")
             stop = choice.get("finish_reason") or stop
             for call in delta.get("tool_calls") or ():
                 known = calls.setdefault(call["index"], ["", ""])
@@ -308,4 +349,18 @@ def test_errors_are_told_in_the_other_dialect(exchange: Exchange) -> None:
     told = DIALECTS[OTHER[exchange.dialect]].write_error(fault, "req_1")
     assert told["error"]["message"] == recorded["message"]
     own = DIALECTS[exchange.dialect].write_error(fault, "req_1")["error"]
-    assert (own["message"], own["type"]) == (recorded["message"], recorded["type"])
+    assert own["message"] == recorded["message"]
+    assert own["type"] == recorded.get("type", own["type"])
+
+
+@pytest.mark.parametrize("exchange", FAILED_STREAMS, ids=name)
+def test_a_stream_that_fails_is_told_to_have_failed(exchange: Exchange) -> None:
+    recorded = data(exchange.text.encode())[-1]["error"]
+    events = hub_events(exchange.dialect, exchange.text.encode())
+    assert isinstance(events[-1], Error)
+    assert (events[-1].fault.status, events[-1].fault.code) == (recorded["status_code"], recorded["code"])
+    for target in DIALECTS:
+        told = rewrite(exchange.dialect, target, exchange.text.encode())
+        assert recorded["message"] in json.dumps(data(told)[-1])
+    with pytest.raises(anthropic.APIStatusError):
+        sdk.anthropic_stream(rewrite(exchange.dialect, "anthropic", exchange.text.encode()))

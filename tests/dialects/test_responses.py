@@ -180,7 +180,7 @@ def _said(exchange: Exchange) -> tuple[str, list[tuple[str, Any]], str]:
         called = [(block["name"], block["input"]) for block in blocks if block["type"] == "tool_use"]
         return "".join(block["text"] for block in blocks if block["type"] == "text"), called, thought
     message = exchange.answer["choices"][0]["message"]
-    called = [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in message.get("tool_calls") or ()]
+    called = [(call["function"]["name"], json.loads(call["function"].get("arguments") or "{}")) for call in message.get("tool_calls") or ()]
     return message.get("content") or "", called, message.get("reasoning_content") or message.get("reasoning") or ""
 
 
@@ -210,7 +210,8 @@ def _streamed(exchange: Exchange) -> tuple[str, list[tuple[str, Any]]]:
     said, called = "", dict[int, list[str]]()
     for event in data(exchange.text.encode()):
         for choice in event.get("choices", ()):
-            said += choice["delta"].get("content") or ""
+            content = choice["delta"].get("content") or ""
+            said += "".join(part.get("text", "") for part in content) if isinstance(content, list) else content
             for call in choice["delta"].get("tool_calls") or ():
                 called.setdefault(call["index"], ["", ""])
                 called[call["index"]][0] += call["function"].get("name") or ""

@@ -33,7 +33,9 @@ _PATHS = {
     "/v2/chat": "cohere",
     "/api/chat": "ollama",
 }
-_FOLDERS = ("openai", "anthropic", "openai-responses", "google", "cohere")
+_OPENAI = ("openai", "cerebras", "deepseek", "groq", "huggingface", "mistral", "ollama", "openrouter")
+"""Folders of providers that speak its dialect."""
+_FOLDERS = (*_OPENAI, "anthropic", "openai-responses", "google", "cohere")
 _NAMED = re.compile(r"/models/([^/:]+):(stream)?")
 
 
@@ -59,7 +61,7 @@ def read(file: Path) -> list[Exchange]:
     exchanges = []
     for i, pair in enumerate(json.loads(file.read_text())):
         request, response = pair["request"], pair["response"]
-        path = request["url"].split("?")[0]
+        path = re.split(r"[?#]", request["url"])[0]
         dialect = next((name for end, name in _PATHS.items() if path.endswith(end)), "")
         name = f"{file.parent.name}-{file.stem}-{i}"
         body, answer, text = request.get("json"), response.get("json"), response.get("text", "")
@@ -74,7 +76,9 @@ _FILES = [file for folder in _FOLDERS for file in sorted((RECORDINGS / folder).g
 ALL = [exchange for file in (*_FILES, *sorted(WRITTEN.glob("*.json"))) for exchange in read(file)]
 TRANSLATED = [exchange for exchange in ALL if exchange.dialect]
 ANSWERS = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.answer is not None]
-STREAMS = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.text]
+_STREAMED = [exchange for exchange in TRANSLATED if exchange.status == 200 and exchange.text]
+STREAMS = [exchange for exchange in _STREAMED if "event: error" not in exchange.text]
+FAILED_STREAMS = [exchange for exchange in _STREAMED if "event: error" in exchange.text]
 
 
 def name(exchange: Exchange) -> str:

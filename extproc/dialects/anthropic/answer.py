@@ -118,7 +118,7 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
                 content.append({"type": "text", "text": block.text})
             case _:
                 written = write_block(block, False) if isinstance(block, Text | Reasoning) else None  # Claude draws no pictures
-                name = f"message.{kind_of(block)}"
+                name = f"blocks[].{kind_of(block)}"
                 if written is not None:
                     content.append(written)
                 elif name not in answer.dropped:

@@ -6,6 +6,7 @@ https://docs.claude.com/en/api/messages
 from typing import Any
 
 from extproc.dialects.anthropic.blocks import NAME, read_content, take_cache
+from extproc.dialects.anthropic.words import WORDS
 from extproc.dialects.fields import (
     items,
     need_str,
@@ -31,7 +32,11 @@ def read_request(body: Extra) -> Conversation:
         model = need_str(rest, "model")
         messages = items(rest.pop("messages", None), "messages")
         conversation = Conversation(
-            dialect=NAME, model=model, messages=[_message(value, f"messages[{i}]") for i, value in enumerate(messages)], extra=rest
+            dialect=NAME,
+            words=WORDS,
+            model=model,
+            messages=[_message(value, f"messages[{i}]") for i, value in enumerate(messages)],
+            extra=rest,
         )
         if rest.get("system") is not None:
             blocks, plain = read_content(rest.pop("system"), "system")

@@ -14,6 +14,7 @@ import msgspec
 from extproc.dialects.anthropic.blocks import NAME, arguments, write_block
 from extproc.dialects.anthropic.models import Abilities, abilities
 from extproc.dialects.anthropic.request_restore import TIERS, restore
+from extproc.dialects.anthropic.words import NAMES
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
     Block,
@@ -54,7 +55,7 @@ _MARKERS = 4
 def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
     """The request for a provider with these quirks; names what it cannot say in `conversation.dropped`."""
     if conversation.dialect == NAME:
-        return finished(restore(conversation, model), quirks, conversation.drop)
+        return finished(restore(conversation, model), quirks, conversation.drop_path)
     able = abilities(model)
     if quirks.structured != "json_schema":
         able = msgspec.structs.replace(able, structured=False)
@@ -70,7 +71,7 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     _sampling(conversation, body, able)
     _account(conversation, body)
     conversation.drop_extra({key: value for key, value in conversation.extra.items() if key not in _CARRIED})
-    return finished(body, quirks, conversation.drop)
+    return finished(body, quirks, lambda field: conversation.drop(NAMES.get(field, field)))
 
 
 class _Foreign:
@@ -133,15 +134,17 @@ class _Foreign:
                 continue
             if block.cache:
                 self._mark(one, block.cache)
+            if block.seal:
+                self._drop("blocks[].seal")
             for key, value in block.extra.items():
                 if type(block) is not Reasoning and value:
-                    self._drop(f"messages[].content[].{key}")
+                    self._drop(f"blocks[].{key}")
             written.append(one)
         return written
 
     def _mark(self, written: Extra, cache: Cache) -> None:
         if self._markers == _MARKERS:
-            self._drop("messages[].content[].cache_control")
+            self._drop("blocks[].cache")
             return
         self._markers += 1
         written["cache_control"] = {"type": "ephemeral", "ttl": "1h"} if cache.ttl in ("1h", "12h") else {"type": "ephemeral"}
@@ -160,16 +163,16 @@ class _Foreign:
                 written = write_block(_readable(block), False)
             case _:
                 if getattr(block, "detail", "") not in ("", "auto"):
-                    self._drop("messages[].content[].image_url.detail")
+                    self._drop("blocks[].detail")
                 written = write_block(block, False)
         if written is None:
-            self._drop(f"messages[].content[].{kind_of(block)}")
+            self._drop(f"blocks[].{kind_of(block)}")
         return written
 
     def _reasoning(self, block: Reasoning) -> Extra | None:
         if block.origin.startswith("anthropic") and (block.signature or block.redacted):
             return write_block(block, False)
-        self._drop("messages[].reasoning_content")  # Anthropic takes back only what Claude signed
+        self._drop("blocks[].reasoning")  # Anthropic takes back only what Claude signed
         return None
 
     def _result(self, block: ToolResult) -> Extra:
@@ -218,7 +221,7 @@ def _tools(conversation: Conversation, body: Extra, able: Abilities) -> None:
 
 def _tool(tool: Tool, conversation: Conversation, able: Abilities) -> list[Extra]:
     if tool.opaque is not None:
-        conversation.drop(f"tools[].{tool.kind}")
+        conversation.drop_tool(tool)
         return []
     conversation.drop_extra(tool.extra, "tools[].")
     schema = {"type": "object", **(tool.schema or {"properties": {}})}
@@ -228,7 +231,7 @@ def _tool(tool: Tool, conversation: Conversation, able: Abilities) -> list[Extra
     if tool.strict and able.structured:
         written |= {"strict": True, "input_schema": tightened(schema)}
     elif tool.strict:
-        conversation.drop("tools[].function.strict")
+        conversation.drop("tools[].strict")
     return [written]
 
 
@@ -253,7 +256,7 @@ def _format(conversation: Conversation, body: Extra, system: list[Extra], able: 
     if wanted.kind == "json_schema" and able.structured and wanted.schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": tightened(wanted.schema)}}
         return
-    conversation.drop("response_format")
+    conversation.drop("format")
     if wanted.kind != "opaque":
         system.append({"type": "text", "text": instruction(wanted.schema)})
 
@@ -264,7 +267,7 @@ def _thinking(conversation: Conversation, body: Extra, able: Abilities) -> None:
         return
     forced = body.get("tool_choice", {}).get("type") in ("any", "tool")  # "Thinking may not be enabled when tool_choice forces tool use"
     if not able.thinks or forced:
-        conversation.drop("reasoning_effort")
+        conversation.drop("thinking.effort")
     elif able.adaptive:
         _adaptive(wanted, body, able)
     else:
@@ -284,7 +287,7 @@ def _budget(wanted: Thinking, conversation: Conversation, body: Extra) -> None:
     """At most half of what the answer may have goes to thinking, as `max_tokens` counts both."""
     budget = min(wanted.budget or _BUDGETS.get(wanted.effort, _BUDGETS["medium"]), body["max_tokens"] // 2)
     if budget < _LEAST_BUDGET or _unsigned(body["messages"]):
-        conversation.drop("reasoning_effort")
+        conversation.drop("thinking.effort")
         return
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 

@@ -84,7 +84,7 @@ class StreamWriter:
             case CitationDelta():
                 citation = write_citation(event.citation)
                 if citation is None:
-                    self._drop("annotations")
+                    self._drop("blocks[].citations")
                 return self._delta(event.index, {"type": "citations_delta", "citation": citation}) if citation else b""
             case Start():
                 return self._start(event)
@@ -151,7 +151,7 @@ class StreamWriter:
         before = b"" if seal is None else self._whole(seal)
         written = self._begin(block, self._written)
         if written is None:
-            self._drop(f"message.{kind_of(block)}")
+            self._drop(f"blocks[].{kind_of(block)}")
             return b""
         index = self._indices[event.index] = self._written
         self._written += 1

@@ -38,6 +38,8 @@ class Seal(Struct):
 
     value: str
     origin: str
+    raw: Extra = {}
+    """What its dialect wrote around it, by field; what stood beside the block, in its message, is in `message`."""
 
 
 class _Block(Struct, kw_only=True):

@@ -77,6 +77,8 @@ class Thinking(Struct, kw_only=True):
     """How the client wants to read of it: `auto`, `concise`, `detailed`, or `none`. Empty: as the provider likes."""
     mode: str = ""
     extra: Extra = {}
+    raw: Extra = {}
+    """The fields that it was read from, where a dialect has several for it."""
 
 
 class Conversation(Question, kw_only=True):
@@ -117,3 +119,7 @@ class Conversation(Question, kw_only=True):
     include_usage: bool | None = None
     fields: dict[str, str] = field(default_factory=dict)
     """Where things of ours were read from, by their names, where a dialect has several places for them."""
+
+    def drop_tool(self, tool: Tool) -> None:
+        """The provider cannot run that tool: it is called what its dialect calls it."""
+        self.drop(f"tools[].{tool.kind if tool.opaque else tool.server or tool.name}")

@@ -1,6 +1,7 @@
 """What all questions have in common: that something of them may not be expressible."""
 
 import re
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -21,17 +22,39 @@ class Question(Struct, kw_only=True):
     """What means nothing outside its dialect, and nobody misses."""
     asked: Extra = {}
     """What of the request its answer has to know: it is handed to the writer of the same dialect with the answer."""
+    words: Mapping[str, str] = {}
+    """What the hub calls something, and where it stands in a request of `dialect`: one mapping for all requests, which its reader leaves.
+    Of what is called the same there is no entry.
+
+    The hub's names are those of its fields: of the question (`stop`, `format`, `thinking.budget`), of any of its blocks (`blocks[].cache`;
+    or the block as such, by `kind_of`: `blocks[].image`), of a tool (`tools[].strict`). An entry counts for all that begins with it:
+    `{"blocks[]": "messages[].content[]"}`.
+    """
+    headers: dict[str, str] = {}
+    """Request headers that the provider wants to see with what its writer wrote, by their names in small letters."""
     dropped: list[str] = []
-    """What a writer could not express: paths in the request without indices, each once, safe to put in a header."""
+    """What a writer could not express: paths in the client's request without indices, each once, safe to put in a header."""
 
     def drop(self, name: str) -> None:
-        """`name` could not be expressed. Names may come from the caller, so they are cleaned; and there is an end to them."""
-        clean = _UNSAFE.sub("_", name[:80])
+        """What the hub calls `name` could not be expressed: it is told in the words of the client's dialect."""
+        words, head, tail = self.words, name, ""
+        while head and head not in words:
+            head, dot, last = head.rpartition(".")
+            tail = f"{dot}{last}{tail}"
+        self.drop_path(words[head] + tail if head else name)
+
+    def drop_path(self, path: str) -> None:
+        """`path` in the client's request could not be expressed. It may be of the caller's making, so it is cleaned; and there is an end to
+        them.
+        """
+        clean = _UNSAFE.sub("_", path[:80])
         if clean not in self.dropped and len(self.dropped) < _DROPPED_MAX:
             self.dropped.append(clean if len(self.dropped) < _DROPPED_MAX - 1 else "...")
 
     def drop_extra(self, extra: Extra, path: str = "") -> None:
-        """None of `extra` could be expressed. What is empty or switched off asks for nothing and is not named."""
+        """None of `extra` could be expressed; `path` is the hub's name of what it stands in, with a dot. What is empty or switched off asks
+        for nothing and is not named.
+        """
         for key, value in extra.items():
             if value or (value == 0 and value is not False):
-                self.drop(path + key)
+                (self.drop if path else self.drop_path)(path + key)

@@ -4,8 +4,11 @@ import time
 from typing import Any
 
 from extproc.dialects.fields import items, obj, take_int, take_str, tool_id
-from extproc.dialects.hub import Answer, Block, Choice, Extra, Opaque, Reasoning, Refusal, StopReason, Text, ToolCall, kind_of
-from extproc.dialects.openai.parts import NAME, read_assistant, write_annotation, write_part, write_reasoning, write_seal, write_tool_call
+from extproc.dialects.hub import Answer, Block, Choice, Extra, Image, Logprob, Reasoning, Refusal, Seal, StopReason, Text, ToolCall, kind_of
+from extproc.dialects.openai.logprobs import read_logprobs, write_logprobs
+from extproc.dialects.openai.parts import NAME, own_fields, read_assistant, write_annotation, write_part, write_picture, write_tool_call
+from extproc.dialects.openai.reasoning import write_reasoning
+from extproc.dialects.openai.signatures import own_message_seal, write_seal
 from extproc.dialects.openai.tokens import read_usage, write_usage
 
 _STOPS = {
@@ -81,6 +84,8 @@ def _choice(value: Any, path: str, position: int) -> Choice:
     message = obj(rest.pop("message", None), path + "message")
     message.pop("role", None)
     blocks, plain = read_assistant(message, path + "message.")
+    if logprobs := read_logprobs(rest.get("logprobs")):
+        _likely(blocks, logprobs)
     word = take_str(rest, "finish_reason", path)
     index = take_int(rest, "index", path)
     matched = rest.get("stop_reason")
@@ -94,6 +99,13 @@ def _choice(value: Any, path: str, position: int) -> Choice:
         extra=rest,
         message_extra=message,
     )
+
+
+def _likely(blocks: list[Block], logprobs: list[Logprob]) -> None:
+    """They are told for the text as a whole, and stay with its first block."""
+    text = next((block for block in blocks if type(block) is Text), None)
+    if text is not None:
+        text.logprobs = logprobs
 
 
 def write_answer(answer: Answer) -> Extra:
@@ -115,8 +127,13 @@ def write_answer(answer: Answer) -> Extra:
 def _write_choice(choice: Choice, answer: Answer, own: bool) -> Extra:
     word = choice.stop_raw if own else write_stop(choice.stop or StopReason.END)
     message = _own_message(choice) if own else _message(choice.blocks, answer)
-    rest: Extra = {**choice.extra} if own else {"logprobs": None}
+    rest: Extra = {**choice.extra} if own else {"logprobs": _logprobs(choice.blocks)}
     return {**rest, "index": choice.index, "message": message, "finish_reason": word}
+
+
+def _logprobs(blocks: list[Block]) -> Extra | None:
+    told = [one for block in blocks if type(block) is Text and block.logprobs for one in block.logprobs]
+    return write_logprobs(told) if told else None
 
 
 def _message(blocks: list[Block], answer: Answer) -> Extra:
@@ -124,48 +141,46 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
     annotations: list[Extra] = []
     refusals: list[str] = []
     calls: list[Extra] = []
+    pictures: list[Extra] = []
+    seal: Seal | None = None
     for i, block in enumerate(blocks):
         match block:
             case Text():
                 begin = len(text)
                 text += block.text
+                seal = block.seal or seal
                 for citation in block.citations:
                     if annotation := write_annotation(citation, begin, len(text)):
                         annotations.append(annotation)
                     else:
-                        _drop(answer, "content[].citations")
+                        _drop(answer, "blocks[].citations")
             case Refusal():
                 refusals.append(block.text)
             case ToolCall():
-                calls.append({**write_tool_call(block, call_id(block.id, answer.id, i), False), **write_seal(block)})
+                call = write_tool_call(block, call_id(block.id, answer.id, i), False)
+                calls.append({**call, **write_seal(block.seal)} if block.seal else call)
+            case Image():
+                pictures.append(write_picture(block, len(pictures)))
             case Reasoning():
                 pass
             case _:
-                _drop(answer, f"content[].{kind_of(block)}")
+                _drop(answer, f"blocks[].{kind_of(block)}")
     message: Extra = {"role": "assistant", "content": text or (None if calls or refusals else ""), "refusal": "".join(refusals) or None}
     message |= write_reasoning(blocks)
+    if seal:
+        message |= write_seal(seal)
     if annotations:
         message["annotations"] = annotations
+    if pictures:
+        message["images"] = pictures
     if calls:
         message["tool_calls"] = calls
     return message
 
 
 def _own_message(choice: Choice) -> Extra:
-    message: Extra = {**choice.message_extra, "role": "assistant", **write_reasoning(choice.blocks)}
-    contents: list[Block] = []
-    for block in choice.blocks:
-        match block:
-            case ToolCall():
-                message.setdefault("tool_calls", []).append(write_tool_call(block, block.id, True))
-            case Opaque() if block.kind == "tool_call":
-                message.setdefault("tool_calls", []).append(block.value)
-            case Refusal() if not block.part:
-                message["refusal"] = block.text
-            case Reasoning():
-                pass
-            case _:
-                contents.append(block)
+    message: Extra = {**choice.message_extra, "role": "assistant", **write_reasoning(choice.blocks), **own_message_seal(choice.blocks)}
+    contents = [block for block in choice.blocks if not own_fields(block, message)]
     if contents and choice.plain and type(contents[0]) is Text:
         if "content" not in message or contents[0].text:
             message["content"] = contents[0].text

@@ -1,8 +1,46 @@
 """How much to reason, as providers of OpenAI's dialect ask for it: each in a field of its own (`Quirks.reasoning`)."""
 
+from typing import Any
+
+from extproc.dialects.fields import take_str
 from extproc.dialects.hub import Conversation, Extra, Thinking
 from extproc.dialects.models import Abilities
 from extproc.dialects.quirks import Quirks, nearest_effort
+
+_FIELDS = ("reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget")
+
+
+def read_thinking(rest: Extra) -> Thinking | None:
+    """What a client of any of these providers asks for, taken out of `rest`; the fields themselves stay in `raw`."""
+    effort = take_str(rest.copy(), "reasoning_effort")
+    reasoning, switch = _object_in(rest, "reasoning"), _object_in(rest, "thinking")
+    raw = {field: rest.pop(field) for field in _FIELDS if _is_known(field, rest.get(field))}
+    if not raw:
+        return None
+    budget = reasoning.pop("max_tokens", switch.pop("budget_tokens", raw.get("thinking_budget")))
+    said = reasoning.pop("enabled", raw.get("enable_thinking"))
+    mode = switch.pop("type", {True: "enabled", False: "disabled"}.get(said, "") if type(said) is bool else "")
+    word, summary = reasoning.pop("effort", None), reasoning.pop("summary", None)
+    if reasoning.pop("exclude", None) is True:
+        summary = "none"
+    return Thinking(
+        effort=effort or (word if type(word) is str else ""),
+        budget=budget if type(budget) is int else None,
+        summary=summary if type(summary) is str else "",
+        mode=mode if type(mode) is str else "",
+        extra={**reasoning, **switch},
+        raw=raw,
+    )
+
+
+def _object_in(rest: Extra, field: str) -> Extra:
+    value = rest.get(field)
+    return value.copy() if type(value) is dict else {}
+
+
+def _is_known(field: str, value: Any) -> bool:
+    kind = {"reasoning_effort": str, "enable_thinking": bool, "thinking_budget": int}.get(field, dict)
+    return type(value) is kind
 
 
 def write_thinking(thinking: Thinking, conversation: Conversation, body: Extra, able: Abilities, quirks: Quirks) -> None:
@@ -30,7 +68,7 @@ def _effort(thinking: Thinking) -> str:
 
 
 def _name(thinking: Thinking, conversation: Conversation) -> None:
-    conversation.drop("thinking.budget_tokens" if thinking.budget is not None else "output_config.effort")
+    conversation.drop("thinking.budget" if thinking.budget is not None else "thinking.effort")
 
 
 def _word(thinking: Thinking, conversation: Conversation, body: Extra, quirks: Quirks) -> None:

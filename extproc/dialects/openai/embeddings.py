@@ -10,6 +10,7 @@ from extproc.dialects.fields import FieldError, items, obj, refusing, take_bool,
 from extproc.dialects.hub import Embedded, Embedding, Extra, Passage, Vector
 from extproc.dialects.openai.parts import NAME
 from extproc.dialects.openai.tokens import read_usage
+from extproc.dialects.openai.words import VECTOR_WORDS
 
 _TASKS = ("query", "document")
 
@@ -26,6 +27,7 @@ class Embeddings:
             truncation = take_bool(rest, "truncation")
             return Embedding(
                 dialect=NAME,
+                words=VECTOR_WORDS,
                 model=model,
                 passages=passages,
                 plain=plain,
@@ -62,7 +64,7 @@ class Embeddings:
             if getattr(question, field) is not None:
                 question.drop(field)
         if any(kind not in ("float", "base64") for kind in question.kinds or ()):
-            question.drop("embedding_types")
+            question.drop("kinds")
         return body
 
     def read_answer(self, body: Extra) -> Embedded:
@@ -118,7 +120,7 @@ def _input(question: Embedding) -> Any:
     written: list[Any] = []
     for passage in question.passages:
         if passage.images:
-            question.drop("images")
+            question.drop("passages[].images")
         written.append(passage.text if passage.tokens is None else passage.tokens)
     return written[0] if question.plain and len(written) == 1 else written
 

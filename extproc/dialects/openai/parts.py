@@ -1,24 +1,27 @@
-"""OpenAI's content parts, tool calls and reasoning fields: what requests and answers share.
-
-Reasoning has no field in OpenAI's own API. `reasoning_content` is what vLLM, DeepSeek, LiteLLM and the clients agreed upon (Groq, Cerebras
-and OpenRouter say `reasoning`); what must go back to its maker unchanged rides in `reasoning_details`, OpenRouter's list of entries
-`{type: reasoning.text, text, signature, format}` and `{type: reasoning.encrypted, data, format}`, which a client sends back with the
-message. LiteLLM's `thinking_blocks` are read as well.
-"""
+"""OpenAI's content parts, tool calls and annotations: what requests and answers share."""
 
 from typing import Any
 
 from extproc.dialects.fields import FieldError, data_url, items, need_str, obj, take_list, take_str
-from extproc.dialects.hub import Audio, Block, Cache, Citation, Document, Extra, Image, Opaque, Reasoning, Refusal, Seal, Text, ToolCall
-from extproc.dialects.seals import pack, unpack
+from extproc.dialects.hub import (
+    Audio,
+    Block,
+    Cache,
+    Citation,
+    Document,
+    Extra,
+    Image,
+    Opaque,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    Video,
+)
+from extproc.dialects.openai.reasoning import PART, read_reasoning, read_thinking_part
+from extproc.dialects.openai.signatures import own_seal, seal_message, take_seal
 
 NAME = "openai"
-
-GEMINI = "google-gemini-v1"
-"""The origin of what Gemini signed."""
-
-CLAUDE = "anthropic-claude-v1"
-"""The `format` of reasoning that Claude signed."""
 
 
 def read_content(value: Any, path: str) -> tuple[list[Block], bool]:
@@ -95,18 +98,44 @@ def _file(rest: Extra, path: str) -> Block | None:
     if type(data) is not str or type(name) is not str:
         raise FieldError(path + "file.file_data", "a string", data)
     inline = data_url(data)
-    if not inline:
+    if inline:
+        document = Document(media_type=inline[0], data=inline[1], name=name)
+    elif data.startswith(("https://", "http://")):  # OpenRouter's: https://openrouter.ai/docs/features/multimodal/pdfs
+        document = Document(url=data, name=name)
+    else:
         return None
     del rest["file"]
-    return Document(media_type=inline[0], data=inline[1], name=name)
+    return document
 
 
-_PARTS = {"text": _text, "image_url": _image, "input_audio": _audio, "file": _file, "refusal": _refusal}
+def _video(rest: Extra, path: str) -> Block:
+    """Not OpenAI's own, but vLLM, OpenRouter, Gemini and Qwen take it: https://openrouter.ai/docs/features/multimodal/videos"""
+    inner = obj(rest.pop("video_url", None), path + "video_url")
+    url = need_str(inner, "url", path + "video_url.")
+    if inner:
+        rest["video_url"] = inner
+    inline = data_url(url)
+    return Video(media_type=inline[0], data=inline[1]) if inline and inline[0] else Video(url=url)
+
+
+def _thinking(rest: Extra, path: str) -> Block:
+    return read_thinking_part(rest)
+
+
+_PARTS = {
+    "text": _text,
+    "image_url": _image,
+    "input_audio": _audio,
+    "file": _file,
+    "refusal": _refusal,
+    "video_url": _video,
+    "thinking": _thinking,
+}
 
 
 def read_assistant(rest: Extra, path: str) -> tuple[list[Block], bool]:
     """Blocks of an assistant's message, out of a request or an answer; takes what it reads out of `rest`."""
-    blocks: list[Block] = [*_read_reasoning(rest, path)]
+    blocks: list[Block] = [*read_reasoning(rest, path)]
     plain = True
     if rest.get("content") is not None:
         content, plain = read_content(rest.pop("content"), path + "content")
@@ -116,9 +145,76 @@ def read_assistant(rest: Extra, path: str) -> tuple[list[Block], bool]:
         _annotate(blocks, items(annotations, path + "annotations"))
     if (refusal := take_str(rest, "refusal", path)) is not None:
         blocks.append(Refusal(refusal))
+    blocks += _made(rest)
     for i, call in enumerate(take_list(rest, "tool_calls", path) or () if rest.get("tool_calls") else ()):
         blocks.append(read_tool_call(call, f"{path}tool_calls[{i}]"))
+    seal_message(rest, blocks)
     return blocks, plain
+
+
+def _made(rest: Extra) -> list[Block]:
+    """Pictures that the model made (`images`, OpenRouter's), and what it said aloud (`audio`), words first.
+
+    `extra` has them as they were.
+    """
+    blocks: list[Block] = []
+    images = rest.get("images")
+    if type(images) is list and images and all(map(is_picture, images)):
+        del rest["images"]
+        blocks += map(read_picture, images)
+    audio = rest.get("audio")
+    if type(audio) is dict and type(audio.get("data")) is str:
+        del rest["audio"]
+        if type(words := audio.get("transcript")) is str and words:
+            blocks.append(Text(words, extra={SPOKEN: False}))
+        blocks.append(Audio(audio["data"], "", extra={"audio": audio}))
+    return blocks
+
+
+SPOKEN = "transcript"
+"""In `extra` of a text that stood in `audio`."""
+
+
+def is_picture(value: Any) -> bool:
+    """An entry of `images` as OpenRouter writes it: https://openrouter.ai/docs/features/multimodal/image-generation"""
+    inner = value.get("image_url") if type(value) is dict else None
+    return type(inner) is dict and type(inner.get("url")) is str
+
+
+def read_picture(value: Extra) -> Image:
+    """An entry of `images`, which `extra` keeps as it was."""
+    url = value["image_url"]["url"]
+    inline = data_url(url)
+    image = Image(media_type=inline[0], data=inline[1]) if inline and inline[0] else Image(url=url)
+    image.extra = {"images": value}
+    return image
+
+
+def write_picture(image: Image, index: int) -> Extra:
+    """An entry of `images`."""
+    return {"type": "image_url", "image_url": {"url": _url(image)}, "index": index}
+
+
+def own_fields(block: Block, message: Extra) -> bool:
+    """Puts a block that stood in a field of its own back into `message`. False: it stood among the content."""
+    match block:
+        case ToolCall():
+            message.setdefault("tool_calls", []).append(write_tool_call(block, block.id, True))
+        case Opaque() if block.kind == "tool_call":
+            message.setdefault("tool_calls", []).append(block.value)
+        case Refusal() if not block.part:
+            message["refusal"] = block.text
+        case Image() if "images" in block.extra:
+            message.setdefault("images", []).append(block.extra["images"])
+        case Audio() if "audio" in block.extra:
+            message["audio"] = block.extra["audio"]
+        case Text() if SPOKEN in block.extra:
+            pass
+        case Reasoning() if block.field != PART:
+            pass
+        case _:
+            return False
+    return True
 
 
 def read_tool_call(value: Any, path: str) -> Block:
@@ -128,79 +224,16 @@ def read_tool_call(value: Any, path: str) -> Block:
         return Opaque(NAME, "tool_call", value)
     function = obj(rest.pop("function", None), path + ".function")
     name = need_str(function, "name", path + ".function.")
-    arguments = take_str(function, "arguments", path + ".function.") or ""
+    arguments = take_str(function, "arguments", path + ".function.")
     identifier = take_str(rest, "id", path + ".") or ""
     rest.pop("type", None)
+    if arguments is None:
+        rest["arguments"] = None if "arguments" in function else False  # for the own dialect: null, or not there
+        function.pop("arguments", None)
     if function:
         rest["function"] = function
-    call = ToolCall(identifier, name, arguments, extra=rest)
-    _take_seal(rest, call)
-    return call
-
-
-def _take_seal(rest: Extra, call: ToolCall) -> None:
-    """A call's signature: where Google's own service of this dialect has it, or packed in the same place by us.
-
-    https://ai.google.dev/gemini-api/docs/thought-signatures#openai
-    """
-    match rest.get("extra_content"):
-        case {"google": {"thought_signature": str(value), **more}, **others} as given if not more and not others:
-            del rest["extra_content"]
-            signed, origin = unpack(value, GEMINI)
-            call.seal = Seal(signed, origin)
-            if signed == value:
-                call.local = {"extra_content": given}
-
-
-def write_seal(call: ToolCall) -> Extra:
-    """The member of a tool call that brings its signature back from a client; empty if it has none. It is packed in any case: a provider
-    of this dialect that has not made it refuses the member.
-    """
-    seal = call.seal
-    return {"extra_content": {"google": {"thought_signature": pack(seal.value, seal.origin, NAME)}}} if seal else {}
-
-
-def _read_reasoning(rest: Extra, path: str) -> list[Reasoning]:
-    text, field = take_thought(rest, path)
-    blocks: list[Reasoning] = []
-    for name in ("reasoning_details", "thinking_blocks"):
-        entries = rest.get(name)
-        if type(entries) is list and entries and all(type(entry) is dict for entry in entries) and not blocks:
-            del rest[name]
-            blocks = [read_detail(entry) for entry in entries]
-    if text and text == "".join(block.text for block in blocks):
-        blocks[0].field = field  # the entries say the same, piece by piece
-    elif text and any(block.text for block in blocks):
-        rest[field] = text
-    elif text:
-        blocks.insert(0, Reasoning(text, field=field))
-    return blocks
-
-
-def take_thought(rest: Extra, path: str) -> tuple[str, str]:
-    """Reasoning text and the field it stands in. Some providers fill both fields with the same."""
-    for field in ("reasoning_content", "reasoning"):
-        if type(rest.get(field)) is str:
-            text = take_str(rest, field, path) or ""
-            return text, field
-    return "", ""
-
-
-def read_detail(entry: Extra) -> Reasoning:
-    """One entry of `reasoning_details` or `thinking_blocks`; `extra` keeps it as it is, for its own dialect."""
-
-    def word(key: str) -> str:
-        value = entry.get(key)
-        return value if type(value) is str else ""
-
-    claude = word("type") in ("thinking", "redacted_thinking")
-    return Reasoning(
-        text=word("text") or word("thinking") or word("summary"),
-        signature=word("signature"),
-        redacted=word("data"),
-        origin=CLAUDE if claude else word("format"),
-        extra={"thinking_blocks" if claude else "reasoning_details": entry},
-    )
+    seal = take_seal(rest)
+    return ToolCall(identifier, name, arguments or "", seal=seal, extra=rest)
 
 
 def _annotate(blocks: list[Block], annotations: list[Any]) -> None:
@@ -248,7 +281,7 @@ def write_part(block: Block, own: bool) -> Extra | None:
     part = _write_part(block, own)
     if part is not None and own:
         whole = {**block.extra, **part, **(block.cache.raw if block.cache else {})}
-        for field in ("image_url", "input_audio"):
+        for field in ("image_url", "input_audio", "video_url"):
             if field in block.extra and field in part:
                 whole[field] = {**block.extra[field], **part[field]}
         return whole
@@ -260,8 +293,12 @@ def _write_part(block: Block, own: bool) -> Extra | None:
         case Text():
             return {"type": "text", "text": block.text}
         case Image():
-            url = f"data:{block.media_type};base64,{block.data}" if block.data else block.url
+            url = _url(block)
             return {"type": "image_url", "image_url": {"url": url, "detail": block.detail} if block.detail else {"url": url}}
+        case Video():
+            return {"type": "video_url", "video_url": {"url": _url(block)}}
+        case Reasoning() if block.field == PART:
+            return {"type": "thinking"}
         case Audio():
             return {"type": "input_audio", "input_audio": {"data": block.data, "format": block.format}}
         case Document():
@@ -273,14 +310,18 @@ def _write_part(block: Block, own: bool) -> Extra | None:
     return None
 
 
+def _url(block: Image | Video) -> str:
+    return f"data:{block.media_type};base64,{block.data}" if block.data else block.url
+
+
 def _write_document(block: Document, own: bool) -> Extra | None:
     if block.text is not None:  # files are read by their looks; plain text is surest as text
         title = f' title="{block.name}"' if block.name else ""
         return {"type": "text", "text": f"<document{title}>\n{block.text}\n</document>"}
-    if not block.data:
+    if not block.data and not own:
         return None
     name = block.name if own else _filename(block)
-    file = {"file_data": f"data:{block.media_type};base64,{block.data}"}
+    file = {"file_data": f"data:{block.media_type};base64,{block.data}" if block.data else block.url}
     return {"type": "file", "file": {**file, "filename": name} if name else file}
 
 
@@ -295,32 +336,10 @@ def write_tool_call(call: ToolCall, identifier: str, own: bool) -> Extra:
     function: Extra = {"name": call.name, "arguments": call.arguments if own else call.arguments or "{}"}
     if not own:
         return {"id": identifier, "type": "function", "function": function}
-    rest = {**call.extra, **call.local}
-    return {**rest, "id": identifier, "type": "function", "function": {**call.extra.get("function", {}), **function}}
-
-
-def write_reasoning(blocks: list[Block]) -> Extra:
-    """The fields of a message that carry reasoning: its text, and entries for what must come back whole."""
-    reasoning = [block for block in blocks if type(block) is Reasoning]
-    if not reasoning:
-        return {}
-    fields: Extra = {}
-    # Entries of this dialect (`extra`) may stand alone; then no field tells the text again.
-    if text := "".join(block.text for block in reasoning if reasoning[0].field or not block.extra):
-        fields[reasoning[0].field or "reasoning_content"] = text
-    for i, block in enumerate(reasoning):
-        for field, entry in write_details(block, i).items():
-            fields.setdefault(field, []).append(entry)
-    return fields
-
-
-def write_details(block: Reasoning, index: int) -> Extra:
-    """The entry that carries a signature or encrypted reasoning, by its field; empty if there is neither."""
-    if block.extra:
-        return block.extra
-    if block.redacted:
-        return {"reasoning_details": {"type": "reasoning.encrypted", "data": block.redacted, "format": block.origin, "index": index}}
-    if block.signature:
-        entry = {"type": "reasoning.text", "text": block.text, "signature": block.signature, "format": block.origin, "index": index}
-        return {"reasoning_details": entry}
-    return {}
+    extra = {**call.extra}
+    without = extra.pop("arguments", function)
+    if without is None:
+        function["arguments"] = None
+    elif without is False:
+        del function["arguments"]
+    return {**extra, **own_seal(call), "id": identifier, "type": "function", "function": {**extra.get("function", {}), **function}}

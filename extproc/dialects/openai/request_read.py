@@ -12,14 +12,16 @@ from extproc.dialects.fields import (
     refusing,
     take_bool,
     take_int,
-    take_list,
     take_number,
     take_obj,
     take_str,
     take_strings,
 )
-from extproc.dialects.hub import Conversation, Extra, Format, Message, Text, Thinking, Tool, ToolChoice, ToolResult
+from extproc.dialects.hub import Conversation, Extra, Format, Message, Text, ToolResult
+from extproc.dialects.openai.effort import read_thinking
 from extproc.dialects.openai.parts import NAME, read_assistant, read_content
+from extproc.dialects.openai.tools import read_tools
+from extproc.dialects.openai.words import LATER_WORDS, WORDS
 
 
 def read_request(body: Extra) -> Conversation:
@@ -29,11 +31,11 @@ def read_request(body: Extra) -> Conversation:
         model = need_str(rest, "model")
         messages = items(rest.pop("messages", None), "messages")
         conversation = Conversation(
-            dialect=NAME, model=model, messages=[_message(value, i) for i, value in enumerate(messages)], extra=rest
+            dialect=NAME, words=WORDS, model=model, messages=[_message(value, i) for i, value in enumerate(messages)], extra=rest
         )
         _sampling(conversation, rest)
         _limits(conversation, rest)
-        _tools(conversation, rest)
+        read_tools(conversation, rest)
         _output(conversation, rest)
         return conversation
 
@@ -74,6 +76,7 @@ def _limits(conversation: Conversation, rest: Extra) -> None:
         limit = take_int(rest, field)
         if conversation.max_tokens is None:
             conversation.max_tokens, conversation.max_tokens_field = limit, field
+            conversation.words = LATER_WORDS if field == "max_completion_tokens" and limit is not None else WORDS
         elif limit is not None:
             rest[field] = limit
     stop = rest.get("stop")
@@ -84,62 +87,12 @@ def _limits(conversation: Conversation, rest: Extra) -> None:
         conversation.stop = take_strings(rest, "stop")
 
 
-def _tools(conversation: Conversation, rest: Extra) -> None:
-    tools = take_list(rest, "tools")
-    if tools is not None:
-        conversation.tools = [_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
-    conversation.parallel_tool_calls = take_bool(rest, "parallel_tool_calls")
-    if rest.get("tool_choice") is not None:
-        conversation.tool_choice = _tool_choice(rest.pop("tool_choice"))
-
-
-def _tool(value: Any, path: str) -> Tool:
-    rest = obj(value, path)
-    if need_str(rest, "type", path + ".") != "function":
-        return Tool(opaque=value)
-    function = obj(rest.pop("function", None), path + ".function")
-    path += ".function."
-    tool = Tool(
-        name=need_str(function, "name", path),
-        description=take_str(function, "description", path),
-        schema=take_obj(function, "parameters", path),
-        strict=take_bool(function, "strict", path),
-        extra=rest,
-    )
-    if function:
-        rest["function"] = function
-    return tool
-
-
-def _tool_choice(value: Any) -> ToolChoice:
-    if value in ("auto", "none", "required"):
-        return ToolChoice(mode=value)
-    choice = obj(value, "tool_choice")
-    match choice.get("type"):
-        case "function":
-            return ToolChoice(
-                mode="tool", name=need_str(obj(choice.get("function"), "tool_choice.function"), "name", "tool_choice.function.")
-            )
-        case "allowed_tools":
-            inner = obj(choice.get("allowed_tools"), "tool_choice.allowed_tools")
-            names = [_allowed(tool) for tool in items(inner.get("tools"), "tool_choice.allowed_tools.tools")]
-            mode = "required" if inner.get("mode") == "required" else "auto"
-            return ToolChoice(mode=mode, allowed=[name for name in names if name], raw=value)
-    return ToolChoice(mode="opaque", raw=value)
-
-
-def _allowed(tool: Any) -> str:
-    function = tool.get("function") if type(tool) is dict else None
-    name = function.get("name") if type(function) is dict else None
-    return name if type(name) is str else ""
-
-
 def _output(conversation: Conversation, rest: Extra) -> None:
     if (given := take_obj(rest, "response_format")) is not None:
         conversation.format = _format(given)
-    if (effort := take_str(rest, "reasoning_effort")) is not None:
-        conversation.thinking = Thinking(effort=effort)
+    conversation.thinking = read_thinking(rest)
     conversation.verbosity = take_str(rest, "verbosity")
+    conversation.metadata = take_obj(rest, "metadata")
     conversation.user = take_str(rest, "user")
     conversation.service_tier = take_str(rest, "service_tier")
     conversation.stream = take_bool(rest, "stream")

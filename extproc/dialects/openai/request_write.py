@@ -7,7 +7,7 @@ the client and the provider.
 
 import hashlib
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
@@ -23,15 +23,17 @@ from extproc.dialects.hub import (
     Reasoning,
     Refusal,
     Text,
-    Tool,
     ToolCall,
-    ToolChoice,
     ToolResult,
     kind_of,
 )
 from extproc.dialects.models import Abilities, abilities
 from extproc.dialects.openai.effort import write_thinking
-from extproc.dialects.openai.parts import NAME, write_part, write_reasoning, write_tool_call
+from extproc.dialects.openai.parts import NAME, own_fields, write_part, write_tool_call
+from extproc.dialects.openai.reasoning import write_details, write_reasoning
+from extproc.dialects.openai.signatures import GOOGLE, own_message_seal, write_seal
+from extproc.dialects.openai.tools import write_tools
+from extproc.dialects.openai.words import NAMES
 from extproc.dialects.quirks import NONE, Quirks, finished
 from extproc.dialects.schemas import closed, instruction
 
@@ -49,9 +51,6 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9]+")
 
 _SHARED = ("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention")
 """Fields for which the hub has no word, and which OpenAI's other API calls the same."""
-
-_NAMES = {"stop": "stop_sequences"}
-"""What a caller of another dialect knows a refused field as."""
 
 
 class _Taste(NamedTuple):
@@ -84,18 +83,18 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     body: Extra = {"model": model, "messages": _messages(conversation, taste)}
     _sampling(conversation, body, taste)
     _limits(conversation, body, taste)
-    _tools(conversation, body, taste)
+    write_tools(conversation, body, able, quirks)
     _output(conversation, body, taste)
     if own:
-        return finished(_restore(conversation, body), quirks, conversation.drop)
+        return finished(_restore(conversation, body), quirks, conversation.drop_path)
     if able.refuses:
-        finished(body, Quirks(refuses=able.refuses), lambda field: conversation.drop(_NAMES.get(field, field)))
+        finished(body, Quirks(refuses=able.refuses), lambda field: conversation.drop(NAMES.get(field, field)))
     shared = {field: conversation.extra[field] for field in _SHARED if taste.able.developer and conversation.extra.get(field) is not None}
     body |= shared
     conversation.drop_extra({field: value for field, value in conversation.extra.items() if field not in shared})
     if conversation.cache:
-        conversation.drop("cache_control")
-    return finished(body, quirks, lambda field: conversation.drop(_NAMES.get(field, field)))
+        conversation.drop("cache")
+    return finished(body, quirks, lambda field: conversation.drop(NAMES.get(field, field)))
 
 
 def _restore(conversation: Conversation, body: Extra) -> Extra:
@@ -121,50 +120,67 @@ def _messages(conversation: Conversation, taste: _Taste) -> list[Extra]:
 
 
 def _assistant(message: Message, conversation: Conversation, taste: _Taste) -> list[Extra]:
-    own = taste.own
-    body: Extra = {"role": "assistant"}
-    texts: list[Block] = []
+    return [_own_assistant(message) if taste.own else _foreign_assistant(message, conversation, taste)]
+
+
+def _own_assistant(message: Message) -> Extra:
+    body: Extra = {"role": "assistant", **write_reasoning(message.blocks), **own_message_seal(message.blocks)}
+    texts = [block for block in message.blocks if not own_fields(block, body)]
+    return body | _own_content(texts, message.plain)
+
+
+def _foreign_assistant(message: Message, conversation: Conversation, taste: _Taste) -> Extra:
+    # Claude's text comes in pieces around citations and calls: together they are the text.
+    text: list[str] = []
+    back: list[str] = []
+    details: list[Extra] = []
     calls: list[Extra] = []
+    seals: Extra = {}
     for block in message.blocks:
+        _leftover(block, conversation)
         match block:
-            case Text() if own or block.text:
-                texts.append(block)
-                if not own and block.citations:
-                    conversation.drop("messages[].content[].citations")
+            case Text() | Refusal():
+                text += [block.text] if block.text else []
+                if type(block) is Text and block.citations:
+                    conversation.drop("blocks[].citations")
+                seals |= _seal(block, conversation, taste)
             case ToolCall():
-                calls.append(write_tool_call(block, taste.call_id(block.id), own))
-            case Refusal() if not block.part:
-                body["refusal"] = block.text
-            case Opaque() if own and block.kind == "tool_call":
-                calls.append(block.value)
-            case Refusal():
-                texts.append(block)
+                calls.append(write_tool_call(block, taste.call_id(block.id), False) | _seal(block, conversation, taste))
             case Reasoning():
-                # Few providers take their reasoning back, OpenAI refuses the field, and nobody takes another's.
-                if not (own or (taste.quirks.reasoning_back and block.text)):
-                    conversation.drop("messages[].content[].thinking")
-            case Opaque() if own:
-                texts.append(block)
-            case Text():
-                pass
+                if not _thought(block, taste, back, details):
+                    conversation.drop("blocks[].reasoning")
             case _:
-                conversation.drop(f"messages[].content[].{kind_of(block)}")
-        if not own:
-            _leftover(block, conversation)
-    if own:
-        body |= write_reasoning(message.blocks)
-        body |= _own_content(texts, message.plain)
-    elif texts or not calls:
-        # Claude's text comes in pieces around citations and calls: together they are the text.
-        body["content"] = "".join(block.text for block in texts if isinstance(block, Text | Refusal))
-    else:
-        body["content"] = None
-    back = "".join(block.text for block in message.blocks if type(block) is Reasoning)
-    if back and taste.quirks.reasoning_back and not own:
-        body[taste.quirks.reasoning_back] = back
+                conversation.drop(f"blocks[].{kind_of(block)}")
+    body: Extra = {"role": "assistant", "content": "".join(text) if text or not calls else None, **seals}
+    if back and taste.quirks.reasoning_back:
+        body[taste.quirks.reasoning_back] = "".join(back)
+    if details:
+        body["reasoning_details"] = details
     if calls:
         body["tool_calls"] = calls
-    return [body]
+    return body
+
+
+def _thought(block: Reasoning, taste: _Taste, back: list[str], details: list[Extra]) -> bool:
+    """Whether it goes back. Few providers take their reasoning, OpenAI refuses the field, and nobody takes another's: an aggregator that
+    knows `reasoning_details` hands on what the model's own maker signed.
+    """
+    if taste.quirks.reasoning == "reasoning" and block.origin == taste.able.signer and (block.signature or block.redacted):
+        details += write_details(Reasoning(block.text, block.signature, block.redacted, block.origin), len(details)).values()
+    elif not (taste.quirks.reasoning_back and block.text):
+        return False
+    back += [block.text] if block.text else []
+    return True
+
+
+def _seal(block: Block, conversation: Conversation, taste: _Taste) -> Extra:
+    """A signature, for the models of its maker."""
+    if block.seal is None:
+        return {}
+    if block.seal.origin == taste.able.signer == GOOGLE:
+        return write_seal(block.seal)
+    conversation.drop("blocks[].seal")
+    return {}
 
 
 def _own_content(texts: list[Block], plain: bool) -> Extra:
@@ -195,7 +211,7 @@ def _tool_result(result: ToolResult, rest: list[Block], conversation: Conversati
     if not own:
         _leftover(result, conversation)
         if result.error:
-            conversation.drop("messages[].content[].is_error")
+            conversation.drop("blocks[].error")
     seen = [block for block in result.blocks if own or type(block) in (Text, Opaque)]
     for block in result.blocks:
         if not own and type(block) in (Image, Document, Audio):
@@ -221,7 +237,7 @@ def _content(message: Message, conversation: Conversation, taste: _Taste) -> str
     for block in message.blocks:
         part = write_part(block, own)
         if part is None:
-            conversation.drop(f"messages[].content[].{kind_of(block)}")
+            conversation.drop(f"blocks[].{kind_of(block)}")
             continue
         parts.append(part)
         if not own:
@@ -236,9 +252,9 @@ def _content(message: Message, conversation: Conversation, taste: _Taste) -> str
 
 def _leftover(block: Block, conversation: Conversation) -> None:
     if block.cache:
-        conversation.drop("messages[].content[].cache_control")
-    if block.extra:
-        conversation.drop_extra(block.extra, "messages[].content[].")
+        conversation.drop("blocks[].cache")
+    if block.extra and type(block) is not Reasoning:
+        conversation.drop_extra(block.extra, "blocks[].")
 
 
 def _sampling(conversation: Conversation, body: Extra, taste: _Taste) -> None:
@@ -262,7 +278,7 @@ def _stop(conversation: Conversation, body: Extra, taste: _Taste) -> None:
         return
     most = _STOPS if taste.quirks.stop_limit is None else taste.quirks.stop_limit
     if len(stop) > most:
-        conversation.drop("stop_sequences")
+        conversation.drop("stop")
     if stop[:most]:
         body["stop"] = stop[:most]
 
@@ -273,86 +289,30 @@ def _limits(conversation: Conversation, body: Extra, taste: _Taste) -> None:
         body[conversation.max_tokens_field if taste.own else field] = conversation.max_tokens
 
 
-def _tools(conversation: Conversation, body: Extra, taste: _Taste) -> None:
-    own = taste.own
-    if conversation.tools is not None:
-        tools = [tool for tool in (_tool(tool, conversation, taste) for tool in conversation.tools) if tool]
-        if tools or own:
-            body["tools"] = tools
-    has_tools = bool(body.get("tools"))
-    if conversation.tool_choice and (has_tools or own):
-        choice = _tool_choice(conversation.tool_choice, taste)
-        if choice is None:
-            conversation.drop("tool_choice")
-        else:
-            body["tool_choice"] = choice
-    if conversation.parallel_tool_calls is not None and (has_tools or own):
-        body["parallel_tool_calls"] = conversation.parallel_tool_calls
-
-
-def _tool(tool: Tool, conversation: Conversation, taste: _Taste) -> Extra | None:
-    own = taste.own
-    if tool.opaque is not None:
-        if own:
-            return tool.opaque
-        conversation.drop(f"tools[].{tool.kind}")
-        return None
-    function: Extra = {"name": tool.name}
-    if tool.description is not None:
-        function["description"] = tool.description
-    if tool.schema is not None:
-        function["parameters"] = tool.schema
-    if tool.strict is not None:
-        if own or (taste.quirks.strict and (not tool.strict or closed(tool.schema))):
-            function["strict"] = tool.strict
-        elif tool.strict:
-            conversation.drop("tools[].strict")  # OpenAI's strict mode refuses optional properties
-    if own:
-        return {**tool.extra, "type": "function", "function": {**tool.extra.get("function", {}), **function}}
-    conversation.drop_extra(tool.extra, "tools[].")
-    if tool.cache:
-        conversation.drop("tools[].cache_control")
-    return {"type": "function", "function": function}
-
-
-def _tool_choice(choice: ToolChoice, taste: _Taste) -> Any:
-    if choice.mode == "opaque" or (taste.own and choice.raw is not None):
-        return choice.raw if taste.own else None
-    if not taste.own and choice.mode not in taste.quirks.tool_choice:
-        return None
-    if choice.allowed is not None:
-        if not taste.able.developer:
-            return None  # only OpenAI has it
-        tools = [{"type": "function", "function": {"name": name}} for name in choice.allowed]
-        return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": tools}}
-    return {"type": "function", "function": {"name": choice.name}} if choice.mode == "tool" else choice.mode
-
-
-def _verbosity(verbosity: str, conversation: Conversation, body: Extra, taste: _Taste) -> None:
-    """Of OpenAI's models, those that reason take it: https://platform.openai.com/docs/guides/latest-model#verbosity"""
-    if taste.own or (taste.able.developer and taste.able.reasons):
-        body["verbosity"] = verbosity
-    elif verbosity != "medium":
-        conversation.drop("verbosity")
-
-
 def _output(conversation: Conversation, body: Extra, taste: _Taste) -> None:
     own = taste.own
     if conversation.format:
         _format(conversation.format, conversation, body, taste)
     if conversation.thinking and own:
-        body["reasoning_effort"] = conversation.thinking.effort
+        body |= conversation.thinking.raw
     elif conversation.thinking:
         conversation.drop_extra(conversation.thinking.extra, "thinking.")
         write_thinking(conversation.thinking, conversation, body, taste.able, taste.quirks)
-    if conversation.verbosity is not None:
-        _verbosity(conversation.verbosity, conversation, body, taste)
     if conversation.user is not None:
         most = _USER if taste.quirks.user_limit is None else taste.quirks.user_limit
         body["user"] = conversation.user if own or len(conversation.user) <= most else _digest(conversation.user)[:most]
     if conversation.service_tier is not None:
         body["service_tier"] = conversation.service_tier
-    if conversation.metadata and not own:
+    if conversation.verbosity is not None:
+        if own or taste.able.verbosity:
+            body["verbosity"] = conversation.verbosity
+        elif conversation.verbosity != "medium":
+            conversation.drop("verbosity")
+    if conversation.metadata is not None and own:
+        body["metadata"] = conversation.metadata
+    elif conversation.metadata:
+        # OpenAI takes it with `store` only, and to keep an answer is not ours to ask for: "The 'metadata' parameter is only allowed when
+        # 'store' is enabled."
         conversation.drop_extra(conversation.metadata, "metadata.")
     if conversation.stream is not None:
         body["stream"] = conversation.stream
@@ -370,7 +330,7 @@ def _format(wanted: Format, conversation: Conversation, body: Extra, taste: _Tas
     if taste.own or wanted.kind in ("text", most) or (most == "json_schema" and wanted.kind != "opaque"):
         body["response_format"] = _own_format(wanted, taste.own)
         return
-    conversation.drop("output_config.format")
+    conversation.drop("format")
     if wanted.kind == "opaque":
         return
     if most == "json_object":

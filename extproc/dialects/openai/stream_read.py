@@ -34,7 +34,10 @@ from extproc.dialects.hub import (
     Used,
 )
 from extproc.dialects.openai.answer import read_stop
-from extproc.dialects.openai.parts import NAME, read_annotation, read_detail, take_thought
+from extproc.dialects.openai.logprobs import read_logprobs
+from extproc.dialects.openai.parts import NAME, is_picture, read_annotation, read_picture
+from extproc.dialects.openai.reasoning import PART, read_detail, take_thought, thought_in
+from extproc.dialects.openai.signatures import read_seal, take_seal
 from extproc.dialects.openai.tokens import read_usage
 from extproc.dialects.openai_errors import read_object
 from extproc.errors import Fault
@@ -109,11 +112,11 @@ class StreamReader:
             events.append(self._start(chunk))
         for value in choices if type(choices) is list else ():
             self._choice(value, events)
-        usage = read_usage(chunk.get("usage"))
-        if usage is None and type(groq := chunk.get("x_groq")) is dict:
-            usage = read_usage(groq.get("usage"))
-        if usage:
-            events.append(Used(usage, chunk.get("usage"), NAME))
+        raw = chunk.get("usage")
+        if raw is None and type(groq := chunk.get("x_groq")) is dict:
+            raw = groq.get("usage")
+        if usage := read_usage(raw):
+            events.append(Used(usage, raw, NAME))
         if not choices:
             aside = {key: value for key, value in chunk.items() if key not in _PER_CHUNK and key not in ("usage", "service_tier") and value}
             aside.pop("system_fingerprint", None)
@@ -162,8 +165,11 @@ class StreamReader:
             events.append(ReasoningDelta(index, thought))
         if details := delta.pop("reasoning_details", None):
             self._details(details, choice, number, bool(thought), events)
-        if text := _plain(take_content(delta, path)):
-            events.append(TextDelta(self._open(choice, number, Text, events), text, logprobs))
+        content = take_content(delta, path)
+        if type(content) is list:
+            self._parts(content, choice, number, logprobs, events)
+        elif content:
+            self._text(content, choice, number, logprobs, events)
         if refusal := take_str(delta, "refusal", path):
             events.append(TextDelta(self._open(choice, number, Refusal, events), refusal, logprobs))
         calls = delta.pop("tool_calls", None)
@@ -175,7 +181,37 @@ class StreamReader:
         if delta:
             self._rest(delta, choice, number, events)
 
+    def _text(self, text: str, choice: _Open, number: int, logprobs: Extra | None, events: list[StreamEvent]) -> None:
+        likely = read_logprobs(logprobs["logprobs"]) if logprobs else None
+        events.append(TextDelta(self._open(choice, number, Text, events), text, logprobs, likely))
+
+    def _parts(self, parts: list[Any], choice: _Open, number: int, logprobs: Extra | None, events: list[StreamEvent]) -> None:
+        """Mistral's content: texts, thoughts, and what only it has."""
+        for part in parts:
+            kind = part.get("type") if type(part) is dict else None
+            if kind == "text" and type(part.get("text")) is str:
+                self._text(part["text"], choice, number, logprobs, events)
+            elif kind == "thinking" and part.keys() <= {"type", "thinking"}:
+                events.append(ReasoningDelta(self._open(choice, number, Reasoning, events, PART), thought_in(part.get("thinking"))))
+            else:
+                events.append(OpaqueDelta(-1, NAME, {"content": [part]}, number))
+
+    def _made(self, delta: Extra, choice: _Open, number: int, events: list[StreamEvent]) -> None:
+        """Pictures come whole."""
+        images = delta.get("images")
+        if type(images) is list and images and all(map(is_picture, images)):
+            del delta["images"]
+            for image in images:
+                self._close(choice, events)
+                events += (BlockStart(self._blocks, read_picture(image), number), BlockStop(self._blocks))
+                self._blocks += 1
+
     def _rest(self, delta: Extra, choice: _Open, number: int, events: list[StreamEvent]) -> None:
+        self._made(delta, choice, number, events)
+        seal = read_seal(delta.get("extra_content"))
+        if seal and choice.kind is Text:
+            # For other dialects; in this one the field itself says more.
+            events.append(SignatureDelta(choice.index, seal.value, seal.origin))
         annotations = delta.pop("annotations", None)
         if type(annotations) is list and annotations:
             index = choice.index if choice.kind is Text else self._open(choice, number, Text, events)
@@ -237,7 +273,8 @@ class StreamReader:
             if known is None and not name and not identifier and choice.calls:
                 known = next(reversed(choice.calls.values()))  # no index: it goes on with the last one
             else:
-                self._begin(ToolCall(identifier, name, "", extra=call), ToolCall, choice, number, events)
+                seal = take_seal(call)
+                self._begin(ToolCall(identifier, name, "", seal=seal, extra=call), ToolCall, choice, number, events)
                 known = (choice.index, identifier)
             choice.calls[slot] = known
         if arguments:
@@ -248,15 +285,9 @@ def take_content(delta: Extra, path: str) -> Any:
     """`content`: a string, or with a few providers (Mistral) a list of parts."""
     content = delta.get("content")
     if type(content) is list:
-        return delta.pop("content")
+        del delta["content"]
+        return content
     return take_str(delta, "content", path)
-
-
-def _plain(content: Any) -> str:
-    if type(content) is not list:
-        return content or ""
-    texts = [part.get("text") for part in content if type(part) is dict]
-    return "".join(text for text in texts if type(text) is str)
 
 
 def _arguments(function: Extra) -> str:

@@ -18,12 +18,14 @@ from extproc.dialects.hub import (
     Extra,
     Finish,
     Image,
+    Logprob,
     Opaque,
     OpaqueDelta,
     Ping,
     Reasoning,
     ReasoningDelta,
     Refusal,
+    Seal,
     SignatureDelta,
     Start,
     Stop,
@@ -36,7 +38,10 @@ from extproc.dialects.hub import (
     kind_of,
 )
 from extproc.dialects.openai.answer import call_id, service_tier, write_stop
-from extproc.dialects.openai.parts import NAME, write_annotation, write_details, write_seal
+from extproc.dialects.openai.logprobs import write_logprobs
+from extproc.dialects.openai.parts import NAME, write_annotation, write_picture
+from extproc.dialects.openai.reasoning import PART, write_details
+from extproc.dialects.openai.signatures import own_seal, write_seal
 from extproc.dialects.openai.tokens import write_usage
 from extproc.dialects.openai_errors import write_error
 from extproc.errors import Fault
@@ -51,7 +56,7 @@ _PING = b": ping\n\n"
 class _Written:
     """What is written of one block."""
 
-    __slots__ = ("begin", "block", "choice", "citations", "length", "slot", "text")
+    __slots__ = ("begin", "block", "choice", "citations", "length", "origin", "seal", "slot", "text")
 
     def __init__(self, block: Block, choice: int, slot: int, begin: int) -> None:
         self.block = block
@@ -63,6 +68,7 @@ class _Written:
         self.length = 0
         self.text: list[str] = []
         self.citations: list[Citation] = []
+        self.seal = self.origin = ""
 
 
 class StreamWriter:
@@ -79,6 +85,7 @@ class StreamWriter:
         self._slots: dict[int, int] = {}
         self._lengths: dict[int, int] = {}
         self._details: dict[int, int] = {}
+        self._pictures: dict[int, int] = {}
         self._usage: Usage | None = None
         self._usage_raw: Extra | None = None
         self._ended = False
@@ -170,18 +177,23 @@ class StreamWriter:
             case Text():
                 written.citations += block.citations
                 if block.text:
-                    return role + self._text(TextDelta(event.index, block.text))
+                    return role + self._text(TextDelta(event.index, block.text, None, block.logprobs))
             case Refusal() if block.text:
                 return role + self._text(TextDelta(event.index, block.text))
             case Reasoning() if block.text:
                 return role + self._reasoning(ReasoningDelta(event.index, block.text))
-            case Opaque() | Image() | Document() | Audio() | Video():
-                self._drop(f"content[].{kind_of(block)}")
+            case Image():
+                position = self._pictures.get(choice, 0)
+                self._pictures[choice] = position + 1
+                picture = block.extra.get("images") if self._own else write_picture(block, position)
+                return role + self._chunk(choice, {"images": [picture]})
+            case Opaque() | Document() | Audio() | Video():
+                self._drop(f"blocks[].{kind_of(block)}")
         return role
 
     def _call(self, block: ToolCall, written: _Written, index: int) -> bytes:
         identifier = block.id if self._own else call_id(block.id, self._head["id"], index)
-        extra = block.extra if self._own else write_seal(block)
+        extra = {**block.extra, **own_seal(block)} if self._own else write_seal(block.seal) if block.seal else {}
         call = {**extra, "index": written.slot, "id": identifier, "type": "function", "function": {"name": block.name, "arguments": ""}}
         first = self._chunk(written.choice, {"tool_calls": [call]})
         return first + self._arguments(ArgumentsDelta(index, block.arguments)) if block.arguments else first
@@ -194,7 +206,7 @@ class StreamWriter:
         if field == "content":
             written.length += len(event.text)
             self._lengths[written.choice] = self._lengths.get(written.choice, 0) + len(event.text)
-        return self._chunk(written.choice, {field: event.text}, None, event.extra if self._own else None)
+        return self._chunk(written.choice, {field: event.text}, None, event.extra if self._own else _likely(event.logprobs))
 
     def _reasoning(self, event: ReasoningDelta) -> bytes:
         written = self._blocks.get(event.index)
@@ -202,6 +214,9 @@ class StreamWriter:
             return b""
         written.text.append(event.text)
         field = written.block.field if type(written.block) is Reasoning else ""
+        if field == PART:
+            thought = {"type": "thinking", "thinking": [{"type": "text", "text": event.text}]}
+            return self._chunk(written.choice, {"content": [thought]})
         return self._chunk(written.choice, {field or "reasoning_content": event.text})
 
     def _arguments(self, event: ArgumentsDelta) -> bytes:
@@ -223,6 +238,9 @@ class StreamWriter:
         elif type(event) is SignatureDelta and type(written.block) is Reasoning:
             written.block.signature += event.signature
             written.block.origin = event.origin or written.block.origin
+        elif type(event) is SignatureDelta and not self._own:
+            written.seal += event.signature
+            written.origin = event.origin or written.origin
         return b""
 
     def _stop_block(self, index: int) -> bytes:
@@ -230,13 +248,22 @@ class StreamWriter:
         if written is None:
             return b""
         match written.block:
-            case ToolCall() if not written.length and not self._own:
-                return self._arguments(ArgumentsDelta(index, "{}"))
+            case ToolCall() if not self._own:
+                empty = self._arguments(ArgumentsDelta(index, "{}")) if not written.length else b""
+                return empty + (self._seal(written, tool=True) if written.seal else b"")
             case Reasoning():
                 return self._sign(written)
-            case Text() if written.citations:
-                return self._annotate(written)
+            case Text() as text:
+                if text.seal and not self._own:
+                    written.seal, written.origin = text.seal.value, text.seal.origin
+                sealed = self._seal(written, tool=False) if written.seal else b""
+                return sealed + (self._annotate(written) if written.citations else b"")
         return b""
+
+    def _seal(self, written: _Written, *, tool: bool) -> bytes:
+        """A signature that came after its block had begun."""
+        field = write_seal(Seal(written.seal, written.origin))
+        return self._chunk(written.choice, {"tool_calls": [{"index": written.slot, **field}]} if tool else field)
 
     def _sign(self, written: _Written) -> bytes:
         """The whole of a signed block once more, as a client must send it back."""
@@ -256,7 +283,7 @@ class StreamWriter:
         given = [write_annotation(citation, written.begin, end) for citation in written.citations]
         annotations = [annotation for annotation in given if annotation]
         if len(annotations) < len(given):
-            self._drop("content[].citations")
+            self._drop("blocks[].citations")
         return self._chunk(written.choice, {"annotations": annotations}) if annotations else b""
 
     def _stop(self, event: Stop) -> bytes:
@@ -271,3 +298,7 @@ class StreamWriter:
     def _drop(self, name: str) -> None:
         if name not in self.dropped:
             self.dropped.append(name)
+
+
+def _likely(logprobs: list[Logprob] | None) -> Extra | None:
+    return {"logprobs": write_logprobs(logprobs)} if logprobs else None

@@ -23,6 +23,7 @@ from extproc.dialects.hub import Block, Conversation, Extra, Format, Message, Op
 from extproc.dialects.responses.items import ITEM, kind_of_item, read_message, read_output
 from extproc.dialects.responses.parts import NAME, read_part
 from extproc.dialects.responses.tools import read_tool, read_tool_choice
+from extproc.dialects.responses.words import WORDS
 
 _OF_CLIENTS = ("mcp_approval_response", "compaction_trigger", "additional_tools", "configuration_update")
 """Items of the client's that no model makes, beside those whose names end in `_output`."""
@@ -59,7 +60,7 @@ def read_request(body: Extra) -> Conversation:
     with refusing():
         rest = obj(body, "$")
         asked = {field: value for field in _REPEATED if (value := body.get(field)) is not None}
-        conversation = Conversation(dialect=NAME, model=need_str(rest, "model"), messages=[], extra=rest, asked=asked)
+        conversation = Conversation(dialect=NAME, words=WORDS, model=need_str(rest, "model"), messages=[], extra=rest, asked=asked)
         _input(conversation, rest)
         if (instructions := take_str(rest, "instructions")) is not None:
             conversation.system = Message(role="system", blocks=[Text(instructions)], plain=True)

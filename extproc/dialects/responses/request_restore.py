@@ -44,5 +44,5 @@ def _items(message: Message, conversation: Conversation) -> list[Extra]:
 def _foreign(block: Block, conversation: Conversation) -> bool:
     foreign = type(block) is Reasoning and block.origin != ORIGIN
     if foreign:
-        conversation.drop("input[].reasoning")
+        conversation.drop_path("input[].reasoning")
     return foreign

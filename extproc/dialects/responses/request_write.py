@@ -28,6 +28,7 @@ from extproc.dialects.responses import reasoning
 from extproc.dialects.responses.parts import NAME, write_part
 from extproc.dialects.responses.request_restore import restore
 from extproc.dialects.responses.tools import write_tool, write_tool_choice
+from extproc.dialects.responses.words import NAMES
 from extproc.dialects.schemas import closed
 
 _ID = 64
@@ -46,7 +47,7 @@ _EFFORTS = ((4096, "low"), (12288, "medium"))
 def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
     """The request for a provider with these quirks; names what it cannot say in `conversation.dropped`."""
     if conversation.dialect == NAME:
-        return finished(restore(conversation, model), quirks, conversation.drop)
+        return finished(restore(conversation, model), quirks, conversation.drop_path)
     able = abilities(model)
     body: Extra = {"model": model, "input": _Input(conversation).items()}
     if instructions := _instructions(conversation):
@@ -55,7 +56,7 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     _tools(conversation, body)
     _output(conversation, body, able, quirks)
     _account(conversation, body)
-    return finished(body, quirks, conversation.drop)
+    return finished(body, quirks, lambda field: conversation.drop(NAMES.get(field, field)))
 
 
 def _instructions(conversation: Conversation) -> str:
@@ -64,7 +65,7 @@ def _instructions(conversation: Conversation) -> str:
         if type(block) is not Text:
             conversation.drop(f"system[].{kind_of(block)}")
         if block.cache:
-            conversation.drop("system[].cache_control")
+            conversation.drop("system[].cache")
     return "\n\n".join(block.text for block in blocks if type(block) is Text)
 
 
@@ -103,7 +104,7 @@ class _Input:
             return {"type": "function_call", "call_id": identifier, "name": block.name, "arguments": block.arguments or "{}"}
         if type(block) is Reasoning and reasoning.own(block):
             return reasoning.write_reasoning(block)
-        self._drop(f"messages[].content[].{'thinking' if type(block) is Reasoning else kind_of(block)}")
+        self._drop(f"blocks[].{kind_of(block)}")
         return None
 
     def _others(self, message: Message) -> list[Extra]:
@@ -118,7 +119,7 @@ class _Input:
     def _result(self, block: ToolResult) -> Extra:
         self._leftover(block)
         if block.error:
-            self._drop("messages[].content[].is_error")
+            self._drop("blocks[].error")
         return {"type": "function_call_output", "call_id": tool_id(block.id, _ID), "output": self._content(block.blocks)}
 
     def _content(self, blocks: list[Block]) -> str | list[Extra]:
@@ -127,7 +128,7 @@ class _Input:
         for block in blocks:
             part = write_part(block)
             if part is None:
-                self._drop(f"messages[].content[].{kind_of(block)}")
+                self._drop(f"blocks[].{kind_of(block)}")
                 continue
             self._leftover(block)
             if part.get("text") != "":
@@ -139,11 +140,13 @@ class _Input:
 
     def _leftover(self, block: Block) -> None:
         if block.cache and "prompt_cache_breakpoint" not in block.cache.raw:
-            self._drop("messages[].content[].cache_control")
+            self._drop("blocks[].cache")
+        if block.seal:
+            self._drop("blocks[].seal")
         if type(block) is Text and block.citations:
-            self._drop("messages[].content[].citations")
+            self._drop("blocks[].citations")
         if type(block) is not Reasoning:
-            self._conversation.drop_extra(block.extra, "messages[].content[].")
+            self._conversation.drop_extra(block.extra, "blocks[].")
 
 
 def _message(said: list[Text | Refusal]) -> list[Extra]:
@@ -175,7 +178,7 @@ def _sampling(conversation: Conversation, body: Extra, able: Abilities) -> None:
         least = _LEAST if able.developer else 0
         body["max_output_tokens"] = max(conversation.max_tokens, least)
         if conversation.max_tokens < least:
-            conversation.drop(conversation.max_tokens_field or "max_tokens")
+            conversation.drop("max_tokens")
     _logprobs(conversation, body, able)
 
 
@@ -206,7 +209,7 @@ def _tools(conversation: Conversation, body: Extra) -> None:
 def _output(conversation: Conversation, body: Extra, able: Abilities, quirks: Quirks) -> None:
     text: Extra = {}
     if conversation.format and conversation.format.kind == "opaque":
-        conversation.drop("response_format")
+        conversation.drop("format")
     elif conversation.format:
         text["format"] = _format(conversation.format)
     if conversation.verbosity is not None:
@@ -240,7 +243,7 @@ def _thinking(thinking: Thinking, conversation: Conversation, body: Extra, able:
     if asked and able.reasons and quirks.reasoning != "none":
         body["reasoning"] = asked
     elif asked:
-        conversation.drop("thinking.budget_tokens" if thinking.budget is not None else "reasoning_effort")
+        conversation.drop("thinking.budget" if thinking.budget is not None else "thinking.effort")
 
 
 def _account(conversation: Conversation, body: Extra) -> None:
@@ -260,4 +263,4 @@ def _account(conversation: Conversation, body: Extra) -> None:
     if conversation.stream is not None:
         body["stream"] = conversation.stream
     if conversation.cache:
-        conversation.drop("cache_control")
+        conversation.drop("cache")

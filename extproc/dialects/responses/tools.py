@@ -74,11 +74,11 @@ def write_tool(tool: Tool, conversation: Conversation) -> Extra | None:
     if tool.opaque is not None or tool.server:
         written = _write_served(tool, conversation)
         if written is None:
-            conversation.drop(f"tools[].{(tool.opaque or {}).get('type') or tool.server}")
+            conversation.drop_tool(tool)
         return written
     conversation.drop_extra(tool.extra, "tools[].")
     if tool.cache:
-        conversation.drop("tools[].cache_control")
+        conversation.drop("tools[].cache")
     schema = tool.schema or {"type": "object", "properties": {}}
     # Strict is the default here, and refuses optional properties: https://platform.openai.com/docs/guides/function-calling#strict-mode
     strict = bool(tool.strict) and closed(schema)
