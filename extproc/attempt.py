@@ -192,8 +192,11 @@ class Attempt:
         try:
             if self.target.model != call.model and not self._names_model():
                 changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))
-            if call.forces_usage:
+            if call.forces_usage and self.upstream.quirks.stream_usage:
                 changed = splice.include_usage(changed)
+            if self.upstream.refit and call.kind == "chat" and self.upstream.refit.concerns(changed):
+                changed = self.upstream.refit.apply(changed, self.dropped.append)
+                self._check_strict()
         except ValueError as error:
             raise _malformed(error) from None
         return None if changed is body else changed
@@ -221,11 +224,14 @@ class Attempt:
         else:
             translated = upstream.dialect.operations[self._kind].write_request(question, model)
         self.dropped, self.asked = list(dict.fromkeys(question.dropped)), question.asked
+        self._check_strict()
+        return msgspec.json.encode(translated)
+
+    def _check_strict(self) -> None:
         if self.dropped and self.call.strict:
             names = ", ".join(self.dropped)
             message = f"The provider that serves this model cannot express: {names}. Leave them out, or send no `x-headgate-strict`."
             raise Reject(400, "unsupported_fields", message)
-        return msgspec.json.encode(translated)
 
     def answering(self, status: int, headers: Mapping[str, str]) -> Answering:
         """How the provider's answer is to be read, from its head."""

@@ -11,7 +11,7 @@ from extproc.config.urls import provider_url
 from extproc.crossing import CREDENTIALS
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
-from extproc.dialects.quirks import NONE, Quirks
+from extproc.dialects.quirks import NONE, Quirks, Refit, refit
 from extproc.envoy.names import cluster_name
 
 _AUTH = {
@@ -61,6 +61,8 @@ class Upstream(Struct, frozen=True):
     elsewhere: Mapping[str, str] = {}
     """Where it has what it has elsewhere than its dialect, by the dialect's path."""
     quirks: Quirks = NONE
+    refit: Refit | None = None
+    """What of its quirks concerns requests of its own dialect."""
     also: dict[str, "Upstream"] = {}
     """The same provider as it is asked in each other dialect that it speaks, by the dialect's name."""
 
@@ -155,6 +157,7 @@ def _compile(name: str, provider: Provider, alias: str, spoken: str) -> Upstream
         paths=_paths(dialect, prefix, own),
         elsewhere={place: own[operation] for place, operation in _ELSEWHERE.items() if operation in own},
         quirks=provider.quirks,
+        refit=refit(provider.quirks) if spoken == provider.dialect else None,
     )
 
 

@@ -41,6 +41,11 @@ PROVIDERS = {
     "several": Provider(dialect="openai", also=("responses", "anthropic"), base_url="https://several.test/api/v1", key="sk-several"),
     "ollama": Provider(dialect="ollama", base_url="http://ollama.test:11434"),
     "bedrock": Provider(dialect="bedrock", base_url="https://bedrock.test", key="b-key"),
+    "mistral": Provider(
+        dialect="openai",
+        base_url="https://mistral.test/v1",
+        quirks=Quirks(refuses=("user", "n"), rename={"seed": "random_seed"}, max_tokens_field="max_tokens", stream_usage=False),
+    ),
 }
 
 
@@ -67,6 +72,49 @@ def sent(seen: dict[str, str], body: bytes, outgoing: Outgoing) -> tuple[dict[st
 
 def encoded(value: Any) -> bytes:
     return msgspec.json.encode(value)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "dropped"),
+    [
+        (b'{"model": "gpt", "x": [1.50]}', None, []),
+        (b'{"model":"gpt","messages":[{"user":1}]}', None, []),
+        (b'{"model":"gpt", "max_completion_tokens": 5 }', b'{"model":"gpt", "max_tokens": 5 }', []),
+        (b'{"model":"gpt","user":"u","n":1,"x":1.50}', b'{"model":"gpt","x":1.50}', ["user"]),
+        (b'{"model":"gpt","n":2,"seed":7}', b'{"model":"gpt","random_seed":7}', ["n"]),
+        (b'{"model":"gpt","stream_options":{"include_usage":true}}', b'{"model":"gpt"}', []),
+        (b'{"model":"gpt","max_tokens":4,"max_completion_tokens":5}', b'{"model":"gpt","max_tokens":4}', ["max_completion_tokens"]),
+    ],
+)
+def test_what_a_provider_of_the_same_dialect_refuses_is_cut_out_alone(body: bytes, expected: bytes | None, dropped: list[str]) -> None:
+    made = attempt("mistral")
+    outgoing = made.outgoing(head(), body)
+    assert outgoing.body == expected
+    assert made.dropped == dropped
+    assert outgoing.headers["content-length"] == str(len(body if outgoing.body is None else outgoing.body))
+    strict = attempt("mistral", strict=True)
+    if not dropped:
+        strict.outgoing(head(), body)
+        return
+    with pytest.raises(Reject) as caught:
+        strict.outgoing(head(), body)
+    assert (caught.value.fault.status, caught.value.fault.code) == (400, "unsupported_fields")
+
+
+def test_usage_is_not_asked_for_where_it_is_told_anyway() -> None:
+    made = attempt("mistral", stream=True, asks_usage=True)
+    assert made.outgoing(head(), b'{"model":"gpt","stream":true}').body is None
+
+
+def test_what_is_no_chat_passes_though_its_provider_has_quirks() -> None:
+    seen = head("/v1/embeddings")
+    assert attempt("mistral", seen=seen, kind="embeddings").outgoing(seen, b'{"model":"gpt","user":"u"}').body is None
+
+
+@pytest.mark.parametrize("body", [b"[1]", b'{"user":', b'"user"'])
+def test_no_object_is_refused_though_only_a_quirk_has_to_read_it(body: bytes) -> None:
+    with pytest.raises(Reject):
+        attempt("mistral").outgoing(head(), body + b' "user"')
 
 
 def test_a_provider_s_own_path_credential_and_quirks() -> None:

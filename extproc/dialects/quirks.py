@@ -4,9 +4,12 @@ Everything here is about what a provider is sent. `None` leaves the decision to 
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
+import msgspec
 from msgspec import Meta, Struct
+
+from extproc.dialects import splice
 
 Count = Annotated[int, Meta(ge=0, le=10_000)]
 Field = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="a field of a request: small letters, digits and `_`")]
@@ -77,11 +80,56 @@ def finished(body: dict[str, Any], quirks: Quirks, drop: Callable[[str], None]) 
     A field whose value asks for nothing is left out in silence.
     """
     for field in quirks.refuses:
-        if field in body and body.pop(field) != _NEUTRAL.get(field, ...):
+        if field in body and asks(field, body.pop(field)):
             drop(field)
     if not quirks.rename:
         return body
     return {quirks.rename.get(field, field): value for field, value in body.items()}
+
+
+def asks(field: str, value: Any) -> bool:
+    """Whether a field of that value asks for something."""
+    return value is not None and value != _NEUTRAL.get(field, ...)
+
+
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_STREAM = "stream_options"
+
+
+class Refit(NamedTuple):
+    """What becomes of fields at the top of a request that is in the provider's own dialect, and that nobody else has to look at."""
+
+    refuses: frozenset[str]
+    rename: dict[str, str]
+    needles: tuple[bytes, ...]
+    """One of them stands in every body that has such a field."""
+
+    def concerns(self, body: bytes) -> bool:
+        """Whether such a field may be there. Looks at bytes."""
+        return any(body.find(needle) >= 0 for needle in self.needles)
+
+    def apply(self, body: bytes, drop: Callable[[str], None]) -> bytes:
+        """The request as the provider takes it, every other byte as it was; `drop` is told the name of each loss.
+
+        Raises `ValueError` if `body` is no JSON object.
+        """
+
+        def lose(field: str, text: bytes) -> None:
+            if field != _STREAM and asks(field, msgspec.json.decode(text)):
+                drop(field)
+
+        return splice.refit(body, self.refuses, self.rename, lose)
+
+
+def refit(quirks: Quirks) -> Refit | None:
+    """That of a provider with these quirks; None if there is nothing to do."""
+    refuses, rename = {*quirks.refuses}, {**quirks.rename}
+    if not quirks.stream_usage:
+        refuses.add(_STREAM)
+    if quirks.max_tokens_field:
+        rename |= {field: quirks.max_tokens_field for field in _LIMITS if field != quirks.max_tokens_field and field not in refuses}
+    names = (*sorted(refuses), *sorted(rename))
+    return Refit(frozenset(refuses), rename, tuple(f'"{name}"'.encode() for name in names)) if names else None
 
 
 def nearest_effort(wanted: str, known: tuple[Effort, ...]) -> str:

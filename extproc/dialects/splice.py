@@ -1,4 +1,5 @@
-"""Edits of a JSON body that leave every other byte as it was: the model's name, and `stream_options.include_usage`.
+"""Edits of a JSON body that leave every other byte as it was: the model's name, `stream_options.include_usage`, and members at its top that
+a provider refuses or calls otherwise.
 
 msgspec finds the top-level values (as `Raw`, without decoding them) and only their lengths are used: a walk over the members then jumps
 from value to value, so a 400 KB prompt is passed over in C. A body with duplicate keys has more values than msgspec tells of; it is
@@ -6,7 +7,7 @@ walked token by token. Parsers differ in which of two duplicates they believe, s
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 
@@ -24,7 +25,7 @@ def set_member(body: bytes, name: str, value: bytes) -> bytes:
 
     Raises `ValueError` if `body` is no JSON object.
     """
-    spans = [(begin, end) for key, begin, end in _walk(body) if key == name]
+    spans = [(begin, end) for key, _, begin, end in _walk(body) if key == name]
     if not spans:
         return _append(body, msgspec.json.encode(name) + b":" + value)
     return _replace(body, [(begin, end, value) for begin, end in spans])
@@ -34,7 +35,7 @@ def include_usage(body: bytes) -> bytes:
     """`body` with `stream_options.include_usage` true; other stream options are kept. A `stream_options` of a wrong type is left alone."""
     edits: list[tuple[int, int, bytes]] = []
     found = False
-    for key, begin, end in _walk(body):
+    for key, _, begin, end in _walk(body):
         if key != "stream_options":
             continue
         found = True
@@ -46,6 +47,34 @@ def include_usage(body: bytes) -> bytes:
     if not found:
         return _append(body, b'"stream_options":{"include_usage":true}')
     return _replace(body, edits)
+
+
+def refit(body: bytes, refuses: Collection[str], rename: Mapping[str, str], lose: Callable[[str, bytes], None]) -> bytes:
+    """`body` without the top-level members in `refuses`, and with others by their names in `rename`. A member whose new name is there
+    already is left out, too. `lose` is told the name and the JSON text of each that is left out.
+
+    Raises `ValueError` if `body` is no JSON object.
+    """
+    members = list(_walk(body))
+    names = {key for key, *_ in members}
+    if not any(name in refuses or name in rename for name in names):
+        return body
+    parts: list[bytes] = []
+    before = 0
+    for key, start, begin, end in members:
+        name = rename.get(key, key)
+        if key in refuses or (name != key and name in names):
+            lose(key, body[begin:end])
+        else:
+            written = body[start:end] if name == key else _renamed(name, body, start, end)
+            parts += (body[before:start] if parts else b"", written)
+        before = end
+    return body[: members[0][1]] + b"".join(parts) + body[members[-1][3] :]
+
+
+def _renamed(name: str, body: bytes, start: int, end: int) -> bytes:
+    token = _STRING.match(body, start)
+    return msgspec.json.encode(name) + body[token.end() if token else start : end]
 
 
 def _replace(body: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
@@ -65,8 +94,8 @@ def _append(body: bytes, member: bytes) -> bytes:
     return inside + comma + member + body[len(inside) :]
 
 
-def _walk(body: bytes) -> Iterator[tuple[str, int, int]]:
-    """Each top-level member: key, and where its value begins and ends."""
+def _walk(body: bytes) -> Iterator[tuple[str, int, int, int]]:
+    """Each top-level member: key, where it begins, and where its value begins and ends."""
     try:
         members = _members.decode(body)
     except RecursionError:
@@ -84,7 +113,7 @@ def _walk(body: bytes) -> Iterator[tuple[str, int, int]]:
         if not body.startswith(raw, begin) or body[after : after + 1] not in (b",", b"}"):
             end = _value_end(body, begin)  # not the value that msgspec kept: the key comes again
             after = _skip(body, end)
-        yield key, begin, end
+        yield key, position, begin, end
         position = _skip(body, after + 1)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extproc.dialects.splice import include_usage, set_member
+from extproc.dialects.splice import include_usage, refit, set_member
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,38 @@ def test_any_object(members: list[tuple[str, Any]], indent: int | None, ascii_on
     if not any(key == "model" for key, _ in members):
         expected.append(["model", "b"])
     assert [list(pair) for pair in changed] == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "lost"),
+    [
+        (b'{"a":1}', b'{"a":1}', []),
+        (b"{ }", b"{ }", []),
+        (b' { "no" : [1, "}"] , "a" : {"no": 1} }\n', b' { "a" : {"no": 1} }\n', ["no"]),
+        (b'{"a": 1, "no": 2}', b'{"a": 1}', ["no"]),
+        (b'{"a": 1,\n "no": 2 , "b": 3}', b'{"a": 1 , "b": 3}', ["no"]),
+        (b'{"no":1,"no":2}', b"{}", ["no", "no"]),
+        (b'{"n\\u006f":1,"a":2}', b'{"a":2}', ["no"]),
+        (b'{"a":1,"old" : 5}', b'{"a":1,"new" : 5}', []),
+        (b'{"\\u006fld":5}', b'{"new":5}', []),
+        (b'{"new":4,"old":5}', b'{"new":4}', ["old"]),
+        (b'{"a":{"old":5,"no":1}}', b'{"a":{"old":5,"no":1}}', []),
+    ],
+)
+def test_members_are_left_out_or_renamed_and_nothing_else(body: bytes, expected: bytes, lost: list[str]) -> None:
+    told: list[tuple[str, bytes]] = []
+    assert refit(body, {"no"}, {"old": "new"}, lambda name, text: told.append((name, text))) == expected
+    assert [name for name, _ in told] == lost
+    for _, text in told:
+        json.loads(text)
+
+
+KEYS = st.sampled_from(["no", "old", "new", "a", 'q"', "é"])
+
+
+@given(st.dictionaries(KEYS, st.recursive(st.integers() | st.text(max_size=4), lambda inner: st.lists(inner, max_size=2), max_leaves=4)))
+def test_what_is_left_is_what_a_parser_would_leave(value: dict[str, Any]) -> None:
+    body = json.dumps(value, indent=1).encode()
+    expected = {key: value[key] for key in value if key != "no" and not (key == "old" and "new" in value)}
+    expected = {"new" if key == "old" else key: kept for key, kept in expected.items()}
+    assert json.loads(refit(body, {"no"}, {"old": "new"}, lambda name, text: None)) == expected
