@@ -87,7 +87,7 @@ _CUTS = 512
 class Attempt:
     """One attempt at one target."""
 
-    __slots__ = ("_client", "_kind", "_most", "asked", "call", "dropped", "same", "target", "upstream")
+    __slots__ = ("_client", "_kind", "_most", "asked", "call", "dropped", "same", "target", "upstream", "wanted")
 
     def __init__(self, call: Call, target: Target, upstream: Upstream, most: int) -> None:
         """`most`: bytes of the largest answer that is taken."""
@@ -105,6 +105,8 @@ class Attempt:
         """See `Question.asked`."""
         self.dropped: list[str] = []
         """What the provider's dialect could not express."""
+        self.wanted: dict[str, str] = {}
+        """See `Question.headers`."""
 
     def outgoing(self, seen: Mapping[str, str], body: bytes, *, ruled: tuple[str, ...] | None = None) -> Outgoing:
         """The request for this provider. `seen` is what Envoy holds: what an earlier attempt made of it, perhaps, or for sure the
@@ -115,7 +117,7 @@ class Attempt:
         call = self.call
         new_body = self._body(body) if call.kind != "raw" else None
         given = tuple(call.headers) if ruled is None else None
-        key = (tuple(seen), given, ruled, tuple(call.rules), call.kind, self.same, new_body is None, self.upstream.names)
+        key = (tuple(seen), given, ruled, tuple(call.rules), call.kind, self.same, new_body is None, self.upstream.names, *self.wanted)
         cut = _cuts.get(key)
         if cut is None:
             crossed = call.headers if ruled is None else crossing.those(tuple(seen), crossing.to_provider)
@@ -155,6 +157,8 @@ class Attempt:
         own = self._base()
         for name in without:
             del own[name]
+        for name, value in self.wanted.items():
+            own[name] = f"{own[name]},{value}" if name in own else value
         own.update(upstream.request.set)
         own[":path"] = self._path()
         own[":authority"] = upstream.authority
@@ -188,7 +192,7 @@ class Attempt:
         if not self.same:
             return self._translated(body)
         # What another maker sealed must not reach this one. Its client cannot know; the dialect's writer leaves it out.
-        changed = self._translated(body) if call.kind == "chat" and seals.packed(body) else body
+        changed = self._translated(body) if call.kind in ("chat", "count") and seals.packed(body) else body
         try:
             if self.target.model != call.model and not self._names_model():
                 changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))
@@ -224,6 +228,7 @@ class Attempt:
         else:
             translated = upstream.dialect.operations[self._kind].write_request(question, model)
         self.dropped, self.asked = list(dict.fromkeys(question.dropped)), question.asked
+        self.wanted = question.headers
         self._check_strict()
         return msgspec.json.encode(translated)
 

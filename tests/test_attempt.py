@@ -101,6 +101,15 @@ def test_what_a_provider_of_the_same_dialect_refuses_is_cut_out_alone(body: byte
     assert (caught.value.fault.status, caught.value.fault.code) == (400, "unsupported_fields")
 
 
+def test_headers_that_go_with_what_was_written() -> None:
+    search = {"type": "mcp", "server_label": "wiki", "server_url": "https://mcp.test/mcp"}
+    seen = head("/v1/responses")
+    for tools, beta in (([search], "mcp-client-2025-11-20"), ([], None), ([search], "mcp-client-2025-11-20")):
+        made = attempt("anthropic", "claude-sonnet-4-5", seen, dialect="responses")
+        outgoing = made.outgoing(seen, encoded({"model": "gpt", "input": "Hi", "tools": tools}))
+        assert outgoing.headers.get("anthropic-beta") == beta
+
+
 def test_usage_is_not_asked_for_where_it_is_told_anyway() -> None:
     made = attempt("mistral", stream=True, asks_usage=True)
     assert made.outgoing(head(), b'{"model":"gpt","stream":true}').body is None

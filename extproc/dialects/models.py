@@ -26,6 +26,8 @@ class Abilities(Struct, frozen=True, forbid_unknown_fields=True):
     """Takes `verbosity`."""
     searches: bool = False
     """Searches the web, asked by `web_search_options`."""
+    watches: bool = False
+    """Takes `video_url`."""
     signer: str = ""
     """Whose signatures it takes back (see `seals.py`)."""
     thinks: bool = False

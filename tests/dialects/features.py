@@ -134,7 +134,8 @@ def _server(name: str) -> Feature:
     def found(conversation: Conversation) -> bool:
         return any(tool.server == name for tool in conversation.tools or ())
 
-    return Feature(f"server-side tool `{name}`", lambda client: asked(tools=[Tool(name=name, server=name)]), found)
+    where = {"label": "wiki", "url": "https://mcp.test/mcp"} if name == "mcp" else {}
+    return Feature(f"server-side tool `{name}`", lambda client: asked(tools=[Tool(name=name, server=name, settings=where)]), found)
 
 
 def _thinks(conversation: Conversation) -> bool:

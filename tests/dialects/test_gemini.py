@@ -569,7 +569,7 @@ def test_what_gemini_signed_is_not_sent_to_others_of_the_clients_dialect() -> No
     again = ANTHROPIC.read_request(asked)
     written = ANTHROPIC.write_request(again, "claude-sonnet-4-5")["messages"][0]["content"]
     assert [block["type"] for block in written] == ["tool_use", "tool_use"]
-    assert again.dropped == ["messages[].content[].thinking"]
+    assert again.dropped == ["messages[].content[].redacted_thinking"]
     # What Google's own service of OpenAI's dialect gave goes back to it as it was.
     raw = {
         "id": "1",

@@ -108,6 +108,7 @@ EMULATIONS = {
     "document as text": "the text in a tag",
     "tool result: image": "the image in the user's next message",
     "service_tier": "the nearest that there is",
+    "strict tools": "the mode in which arguments keep to the schemas of all tools",
 }
 """Features that may be said in another way, and how."""
 

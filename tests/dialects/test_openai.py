@@ -233,9 +233,12 @@ def test_the_signature_of_another_maker_is_packed_for_a_client_and_comes_back() 
     blocks = [Text("x", seal=Seal("dGV4dA", GOOGLE)), ToolCall("c", "f", "{}", seal=Seal("Y2FsbA", "somebody-v1"))]
     answer = Answer(dialect="other", id="c1", model="m", choices=[Choice(blocks=blocks)])  # type: ignore[arg-type]
     message = OPENAI.write_answer(answer)["choices"][0]["message"]
-    assert message["extra_content"] == {"google": {"thought_signature": "dGV4dA"}}
+    assert unpack(message["extra_content"]["google"]["thought_signature"], "") == ("dGV4dA", GOOGLE)
     packed = message["tool_calls"][0]["extra_content"]["google"]["thought_signature"]
     assert unpack(packed, GOOGLE) == ("Y2FsbA", "somebody-v1")
+    own = OPENAI.read_request(asked(messages=[message]))
+    assert "extra_content" not in str(OPENAI.write_request(own, "m")), "a provider that has not made it refuses the field"
+    assert own.dropped == ["messages[].extra_content"]
     (again,) = OPENAI.read_request(asked(messages=[message])).messages
     seals = [(block.seal.value, block.seal.origin) for block in again.blocks if block.seal]
     assert seals == [("dGV4dA", GOOGLE), ("Y2FsbA", "somebody-v1")]
@@ -308,9 +311,11 @@ def test_signatures_of_other_streams() -> None:
         BlockStop(2),
     )
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
-    assert {"extra_content": {"google": {"thought_signature": "dGV4dA"}}} in deltas
+    (text,) = [delta["extra_content"]["google"]["thought_signature"] for delta in deltas if "extra_content" in delta]
+    assert unpack(text, "") == ("dGV4dA", GOOGLE)
     calls = [call for delta in deltas for call in delta.get("tool_calls", ()) if "extra_content" in call]
-    assert [(call["index"], call["extra_content"]["google"]["thought_signature"]) for call in calls] == [(0, "Y2FsbA"), (1, "bGF0ZQ")]
+    signed = [(call["index"], unpack(call["extra_content"]["google"]["thought_signature"], "")[0]) for call in calls]
+    assert signed == [(0, "Y2FsbA"), (1, "bGF0ZQ")]
 
 
 def test_names_are_those_of_the_clients_dialect() -> None:

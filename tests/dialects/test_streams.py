@@ -254,6 +254,11 @@ def test_unknown_events_and_blocks_pass_in_their_own_dialect_only() -> None:
 def test_an_error_of_ours_in_mid_stream(name: str) -> None:
     told = DIALECTS[name].stream_error(Fault(502, "bad_gateway", "gone"), "req_1")
     assert b"req_1" in told and b"gone" in told
-    read: dict[str, Any] = {"openai": sdk.openai_stream, "anthropic": sdk.anthropic_stream, "gemini": sdk.google_stream}
+    read: dict[str, Any] = {
+        "openai": sdk.openai_stream,
+        "anthropic": sdk.anthropic_stream,
+        "gemini": sdk.google_stream,
+        "responses": sdk.responses_stream,
+    }
     with pytest.raises((openai.APIError, anthropic.APIError, google.genai.errors.APIError)):
         read.get(name, sdk.anthropic_stream)(told)

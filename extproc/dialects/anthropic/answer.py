@@ -1,7 +1,8 @@
 """Anthropic's whole answers: https://docs.claude.com/en/api/messages#response-id"""
 
-from extproc.dialects.anthropic.blocks import NAME, arguments, read_block, write_block, write_seal
+from extproc.dialects.anthropic.blocks import NAME, arguments, read_block, write_block
 from extproc.dialects.anthropic.request_restore import own_block
+from extproc.dialects.anthropic.sealing import write_seal
 from extproc.dialects.anthropic.tokens import read_usage, write_creation, write_usage
 from extproc.dialects.fields import items, obj, take_str, tool_id
 from extproc.dialects.hub import Answer, Block, Choice, Extra, Reasoning, Refusal, StopReason, Text, ToolCall, kind_of
@@ -106,10 +107,12 @@ def _usage(answer: Answer, own: bool) -> Extra:
 def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
     content: list[Extra] = []
     for i, block in enumerate(blocks):
+        if block.seal:
+            content.append(write_seal(block.seal))
+        if type(block) is Text and block.logprobs:
+            _drop(answer, "blocks[].logprobs")
         match block:
             case ToolCall():
-                if seal := write_seal(block):
-                    content.append(seal)
                 call = {"id": call_id(block.id, answer.id, i), "name": block.name, "input": arguments(block.arguments)}
                 content.append({"type": "tool_use", **call})
             case Text() | Refusal() if not block.text:
@@ -118,12 +121,16 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
                 content.append({"type": "text", "text": block.text})
             case _:
                 written = write_block(block, False) if isinstance(block, Text | Reasoning) else None  # Claude draws no pictures
-                name = f"blocks[].{kind_of(block)}"
                 if written is not None:
                     content.append(written)
-                elif name not in answer.dropped:
-                    answer.dropped.append(name)
+                else:
+                    _drop(answer, f"blocks[].{kind_of(block)}")
     return content
+
+
+def _drop(answer: Answer, name: str) -> None:
+    if name not in answer.dropped:
+        answer.dropped.append(name)
 
 
 def call_id(given: str, answer: str, index: int) -> str:

@@ -7,14 +7,11 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects.anthropic.sealing import read_redacted, read_signed, write_reasoning
 from extproc.dialects.fields import items, need_str, obj, take_bool, take_list, take_obj, take_str
 from extproc.dialects.hub import Block, Cache, Citation, Document, Extra, Image, Opaque, Reasoning, Text, ToolCall, ToolResult
-from extproc.dialects.seals import pack, unpack
 
 NAME = "anthropic"
-
-SIGNER = "anthropic-claude-v1"
-"""The origin of reasoning that Claude signed or encrypted."""
 
 _encode = msgspec.json.encode
 
@@ -48,11 +45,9 @@ def read_block(value: Any, path: str, *, nested: bool = False) -> Block:
         case "tool_result" if not nested:
             block = _tool_result(rest, path)
         case "thinking":
-            text, (signature, origin) = take_str(rest, "thinking", path) or "", unpack(take_str(rest, "signature", path) or "", SIGNER)
-            block = Reasoning(text, signature, origin=origin)
+            block = read_signed(take_str(rest, "thinking", path) or "", take_str(rest, "signature", path) or "")
         case "redacted_thinking":
-            redacted, origin = unpack(need_str(rest, "data", path), SIGNER)
-            block = Reasoning(redacted=redacted, origin=origin)
+            block = read_redacted(need_str(rest, "data", path))
         case "image":
             block = _image(rest, path)
         case "document":
@@ -158,7 +153,7 @@ def write_block(block: Block, own: bool) -> Extra | None:
             if citations and written:
                 written["citations"] = citations
         case Reasoning():
-            written = _write_reasoning(block)
+            written = write_reasoning(block)
         case Image():
             written = {"type": "image", "source": _source(block.media_type, block.data, block.url)}
         case Document():
@@ -168,17 +163,6 @@ def write_block(block: Block, own: bool) -> Extra | None:
     if written is None or not own:
         return written
     return {**block.extra, **written, **({"cache_control": block.cache.raw} if block.cache else {})}
-
-
-def _write_reasoning(block: Reasoning) -> Extra:
-    if block.redacted:
-        return {"type": "redacted_thinking", "data": pack(block.redacted, block.origin, SIGNER)}
-    return {"type": "thinking", "thinking": block.text, "signature": pack(block.signature, block.origin, SIGNER)}
-
-
-def write_seal(call: ToolCall) -> Extra | None:
-    """The signature of another maker's call, as a block that stands before it and comes back with it; None if it has none."""
-    return _write_reasoning(Reasoning(redacted=call.seal.value, origin=call.seal.origin)) if call.seal else None
 
 
 def _source(media_type: str, data: str, url: str) -> Extra:

@@ -6,6 +6,8 @@ https://docs.claude.com/en/api/messages
 from typing import Any
 
 from extproc.dialects.anthropic.blocks import NAME, read_content, take_cache
+from extproc.dialects.anthropic.sealing import settle
+from extproc.dialects.anthropic.tools import read_tools
 from extproc.dialects.anthropic.words import WORDS
 from extproc.dialects.fields import (
     items,
@@ -20,7 +22,7 @@ from extproc.dialects.fields import (
     take_str,
     take_strings,
 )
-from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, Tool, ToolChoice
+from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking
 
 _TIERS = {"auto": "auto", "standard_only": "default"}
 
@@ -42,7 +44,7 @@ def read_request(body: Extra) -> Conversation:
             blocks, plain = read_content(rest.pop("system"), "system")
             conversation.system = Message(role="system", blocks=blocks, plain=plain)
         _sampling(conversation, rest)
-        _tools(conversation, rest)
+        read_tools(conversation, rest)
         _output(conversation, rest)
         _account(conversation, rest)
         return conversation
@@ -52,7 +54,7 @@ def _message(value: Any, path: str) -> Message:
     rest = obj(value, path)
     role = need_str(rest, "role", path + ".")
     blocks, plain = read_content(rest.pop("content", None), path + ".content")
-    return Message(role=role, blocks=blocks, plain=plain, extra=rest)
+    return Message(role=role, blocks=settle(blocks), plain=plain, extra=rest)
 
 
 def _sampling(conversation: Conversation, rest: Extra) -> None:
@@ -63,41 +65,8 @@ def _sampling(conversation: Conversation, rest: Extra) -> None:
     conversation.stop = take_strings(rest, "stop_sequences")
 
 
-def _tools(conversation: Conversation, rest: Extra) -> None:
-    tools = take_list(rest, "tools")
-    if tools is not None:
-        conversation.tools = [_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
-    if (choice := take_obj(rest, "tool_choice")) is not None:
-        choice = choice.copy()
-        disabled = take_bool(choice, "disable_parallel_tool_use", "tool_choice.")
-        conversation.parallel_tool_calls = None if disabled is None else not disabled
-        conversation.tool_choice = _tool_choice(choice)
-
-
-def _tool(value: Any, path: str) -> Tool:
-    rest = obj(value, path)
-    path += "."
-    if rest.get("type", "custom") not in ("custom", None):
-        return Tool(opaque=value)
-    return Tool(
-        name=need_str(rest, "name", path),
-        description=take_str(rest, "description", path),
-        schema=take_obj(rest, "input_schema", path),
-        strict=take_bool(rest, "strict", path),
-        cache=take_cache(rest, path),
-        extra=rest,
-    )
-
-
-def _tool_choice(choice: Extra) -> ToolChoice:
-    match choice.get("type"):
-        case "auto" | "none" as mode if len(choice) == 1:
-            return ToolChoice(mode=mode)
-        case "any" if len(choice) == 1:
-            return ToolChoice(mode="required")
-        case "tool" if len(choice) == 2:
-            return ToolChoice(mode="tool", name=need_str(choice, "name", "tool_choice."))
-    return ToolChoice(mode="opaque", raw=choice)
+SUMMARIES = {"summarized": "auto", "omitted": "none"}
+"""The hub's words for `thinking.display`."""
 
 
 def _output(conversation: Conversation, rest: Extra) -> None:
@@ -117,7 +86,10 @@ def _output(conversation: Conversation, rest: Extra) -> None:
         return
     thinking = thinking.copy()
     mode, budget = need_str(thinking, "type", "thinking."), take_int(thinking, "budget_tokens", "thinking.")
-    conversation.thinking = Thinking(effort=effort, mode=mode, budget=budget, extra=thinking)
+    summary = SUMMARIES.get(display, "") if type(display := thinking.get("display")) is str else ""
+    if summary:
+        del thinking["display"]
+    conversation.thinking = Thinking(effort=effort, mode=mode, budget=budget, summary=summary, extra=thinking)
 
 
 def _format(given: Extra, field: str) -> Format:

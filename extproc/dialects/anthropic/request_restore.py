@@ -2,16 +2,21 @@
 
 from typing import Any
 
-from extproc.dialects.anthropic.blocks import SIGNER, arguments, write_block
+from extproc.dialects.anthropic import mcp
+from extproc.dialects.anthropic.blocks import arguments, write_block
+from extproc.dialects.anthropic.sealing import SIGNER
 from extproc.dialects.hub import Block, Conversation, Extra, Message, Reasoning, Text, Tool, ToolCall, ToolChoice, ToolResult
 
 TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only"}
 """`service_tier` in Anthropic's words."""
 
+DISPLAYS = {"auto": "summarized", "concise": "summarized", "detailed": "summarized", "none": "omitted"}
+"""How the client wants to read of the thinking, in Anthropic's words."""
+
 
 def restore(conversation: Conversation, model: str) -> Extra:
     """The request as it was read, with another model's name."""
-    messages = [_own_message(message) for message in conversation.messages if _is_ours(message, conversation)]
+    messages = [_own_message(message, conversation) for message in conversation.messages if _is_ours(message, conversation)]
     body: Extra = {**conversation.extra, "model": model, "messages": messages}
     if conversation.max_tokens is not None:
         body["max_tokens"] = conversation.max_tokens
@@ -24,7 +29,7 @@ def restore(conversation: Conversation, model: str) -> Extra:
     if conversation.stop is not None:
         body["stop_sequences"] = conversation.stop
     if conversation.tools is not None:
-        body["tools"] = [_own_tool(tool) for tool in conversation.tools]
+        _own_tools(conversation.tools, body)
     if conversation.tool_choice:
         body["tool_choice"] = _own_choice(conversation.tool_choice, conversation.parallel_tool_calls)
     if conversation.user is not None or conversation.metadata is not None:
@@ -49,7 +54,8 @@ def _own_output(conversation: Conversation, body: Extra) -> Extra:
             config["effort"] = thinking.effort
         if thinking.mode:
             budget = {} if thinking.budget is None else {"budget_tokens": thinking.budget}
-            body["thinking"] = {**thinking.extra, "type": thinking.mode, **budget}
+            display = {"display": DISPLAYS[thinking.summary]} if thinking.summary else {}
+            body["thinking"] = {**thinking.extra, **display, "type": thinking.mode, **budget}
     if config:
         body["output_config"] = config
     return body
@@ -59,13 +65,15 @@ def _is_ours(message: Message, conversation: Conversation) -> bool:
     """Takes out what another maker signed or encrypted, which Claude refuses. False: nothing is left of the message."""
     ours = [block for block in message.blocks if type(block) is not Reasoning or block.origin == SIGNER]
     if len(ours) < len(message.blocks):
-        conversation.drop("messages[].content[].thinking")
+        conversation.drop("blocks[].reasoning")
         message.blocks = ours
         return bool(ours)
     return True
 
 
-def _own_message(message: Message) -> Extra:
+def _own_message(message: Message, conversation: Conversation) -> Extra:
+    if any(block.seal for block in message.blocks):
+        conversation.drop("blocks[].seal")
     return {**message.extra, "role": message.role, "content": _own_content(message)}
 
 
@@ -92,6 +100,16 @@ def own_block(block: Block) -> Extra:
 
 def _own_input(block: ToolCall) -> Any:
     return arguments(block.arguments)
+
+
+def _own_tools(given: list[Tool], body: Extra) -> None:
+    servers: list[tuple[int, Extra]] = []
+    tools = [mcp.restore(tool, servers) if tool.server == "mcp" else _own_tool(tool) for tool in given]
+    written = [tool for tool in tools if tool is not None]
+    if written or not servers:
+        body["tools"] = written
+    if servers:
+        body["mcp_servers"] = [server for _, server in sorted(servers, key=lambda pair: pair[0])]
 
 
 def _own_tool(tool: Tool) -> Extra:

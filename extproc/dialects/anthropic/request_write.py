@@ -13,7 +13,9 @@ import msgspec
 
 from extproc.dialects.anthropic.blocks import NAME, arguments, write_block
 from extproc.dialects.anthropic.models import Abilities, abilities
-from extproc.dialects.anthropic.request_restore import TIERS, restore
+from extproc.dialects.anthropic.request_restore import DISPLAYS, TIERS, restore
+from extproc.dialects.anthropic.sealing import SIGNER, is_own
+from extproc.dialects.anthropic.tools import write_tools
 from extproc.dialects.anthropic.words import NAMES
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
@@ -26,9 +28,7 @@ from extproc.dialects.hub import (
     Refusal,
     Text,
     Thinking,
-    Tool,
     ToolCall,
-    ToolChoice,
     ToolResult,
     kind_of,
 )
@@ -62,7 +62,7 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     body: Extra = {"model": model, "max_tokens": conversation.max_tokens or able.max_tokens}
     writer = _Foreign(conversation, able)
     system, messages = writer.system(), writer.messages()
-    _tools(conversation, body, able)
+    write_tools(conversation, body, able)
     _format(conversation, body, system, able)
     if system:
         body["system"] = system
@@ -170,8 +170,9 @@ class _Foreign:
         return written
 
     def _reasoning(self, block: Reasoning) -> Extra | None:
-        if block.origin.startswith("anthropic") and (block.signature or block.redacted):
-            return write_block(block, False)
+        if is_own(block):
+            # It may say of which of Anthropic's offers it is; to Anthropic its maker is Claude.
+            return write_block(Reasoning(block.text, block.signature, block.redacted, SIGNER), False)
         self._drop("blocks[].reasoning")  # Anthropic takes back only what Claude signed
         return None
 
@@ -199,55 +200,6 @@ def _readable(block: Document) -> Document:
     return Document(media_type="text/plain", text=text, name=block.name)
 
 
-def _tools(conversation: Conversation, body: Extra, able: Abilities) -> None:
-    choice = conversation.tool_choice or ToolChoice(mode="auto")
-    tools: list[Extra] = []
-    for tool in conversation.tools or ():
-        if choice.allowed is None or tool.name in choice.allowed:
-            tools += _tool(tool, conversation, able)
-    if tools:
-        body["tools"] = tools
-        written = _tool_choice(choice, conversation)
-        if conversation.parallel_tool_calls is not None and written["type"] != "none":
-            written["disable_parallel_tool_use"] = not conversation.parallel_tool_calls
-        if len(written) > 1 or conversation.tool_choice:
-            body["tool_choice"] = written
-        return
-    names = {block.name: None for message in conversation.messages for block in message.blocks if type(block) is ToolCall}
-    if names:  # earlier calls want their tools defined, though there are none to call any more
-        body["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in names]
-        body["tool_choice"] = {"type": "none"}
-
-
-def _tool(tool: Tool, conversation: Conversation, able: Abilities) -> list[Extra]:
-    if tool.opaque is not None:
-        conversation.drop_tool(tool)
-        return []
-    conversation.drop_extra(tool.extra, "tools[].")
-    schema = {"type": "object", **(tool.schema or {"properties": {}})}
-    written: Extra = {"name": tool.name, "input_schema": schema}
-    if tool.description:
-        written["description"] = tool.description
-    if tool.strict and able.structured:
-        written |= {"strict": True, "input_schema": tightened(schema)}
-    elif tool.strict:
-        conversation.drop("tools[].strict")
-    return [written]
-
-
-def _tool_choice(choice: ToolChoice, conversation: Conversation) -> Extra:
-    match choice.mode:
-        case "tool":
-            return {"type": "tool", "name": choice.name}
-        case "required":
-            return {"type": "any"}
-        case "none":
-            return {"type": "none"}
-        case "opaque":
-            conversation.drop("tool_choice")
-    return {"type": "auto"}
-
-
 def _format(conversation: Conversation, body: Extra, system: list[Extra], able: Abilities) -> None:
     """Structured output where the model has it; elsewhere an instruction, which is no promise and therefore named."""
     wanted = conversation.format
@@ -263,11 +215,14 @@ def _format(conversation: Conversation, body: Extra, system: list[Extra], able: 
 
 def _thinking(conversation: Conversation, body: Extra, able: Abilities) -> None:
     wanted = conversation.thinking
-    if wanted is None or wanted.effort == "none" or not (wanted.effort or wanted.budget):
+    if wanted is None or wanted.mode == "disabled" or wanted.effort == "none" or wanted.budget == 0:
+        return
+    conversation.drop_extra(wanted.extra, "thinking.")
+    if not wanted.effort and wanted.budget is None and not wanted.mode:
         return
     forced = body.get("tool_choice", {}).get("type") in ("any", "tool")  # "Thinking may not be enabled when tool_choice forces tool use"
     if not able.thinks or forced:
-        conversation.drop("thinking.effort")
+        _name(wanted, conversation)
     elif able.adaptive:
         _adaptive(wanted, body, able)
     else:
@@ -275,21 +230,31 @@ def _thinking(conversation: Conversation, body: Extra, able: Abilities) -> None:
 
 
 def _adaptive(wanted: Thinking, body: Extra, able: Abilities) -> None:
-    effort = wanted.effort or next(word for word, budget in _WORDS if (wanted.budget or 0) < budget)
-    effort = "low" if effort == "minimal" else effort
-    if effort == "xhigh" and not able.xhigh:
+    effort = wanted.effort
+    if not effort and wanted.budget is not None:
+        effort = next(word for word, budget in _WORDS if wanted.budget < budget)
+    if effort == "minimal":
+        effort = "low"
+    elif effort == "xhigh" and not able.xhigh:
         effort = "high"
-    body["thinking"] = {"type": "adaptive"}
-    body.setdefault("output_config", {})["effort"] = effort
+    display = {"display": DISPLAYS[wanted.summary]} if wanted.summary in DISPLAYS else {}
+    body["thinking"] = {"type": "adaptive", **display}
+    if effort:
+        body.setdefault("output_config", {})["effort"] = effort
 
 
 def _budget(wanted: Thinking, conversation: Conversation, body: Extra) -> None:
     """At most half of what the answer may have goes to thinking, as `max_tokens` counts both."""
-    budget = min(wanted.budget or _BUDGETS.get(wanted.effort, _BUDGETS["medium"]), body["max_tokens"] // 2)
+    asked = _BUDGETS.get(wanted.effort, _BUDGETS["medium"]) if wanted.budget is None else max(wanted.budget, _LEAST_BUDGET)
+    budget = min(asked, body["max_tokens"] // 2)
     if budget < _LEAST_BUDGET or _unsigned(body["messages"]):
-        conversation.drop("thinking.effort")
+        _name(wanted, conversation)
         return
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _name(wanted: Thinking, conversation: Conversation) -> None:
+    conversation.drop("thinking.effort" if wanted.effort or wanted.budget is None else "thinking.budget")
 
 
 def _unsigned(messages: list[Extra]) -> bool:

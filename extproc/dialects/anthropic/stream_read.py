@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from extproc.dialects.anthropic.answer import read_stop, read_tier
-from extproc.dialects.anthropic.blocks import NAME, SIGNER, read_block, read_citation
+from extproc.dialects.anthropic.blocks import NAME, read_block, read_citation
 from extproc.dialects.anthropic.errors import read_object
+from extproc.dialects.anthropic.sealing import read_signed
 from extproc.dialects.anthropic.tokens import Tokens, count, read_tokens
 from extproc.dialects.fields import FieldError, need_str, obj, take_int, take_str
 from extproc.dialects.framing import RawEvent
@@ -31,7 +32,6 @@ from extproc.dialects.hub import (
     ToolCall,
     Used,
 )
-from extproc.dialects.seals import unpack
 from extproc.errors import Fault
 
 _decode = msgspec.json.Decoder().decode
@@ -133,7 +133,8 @@ class StreamReader:
             case "thinking_delta":
                 return [ReasoningDelta(index, need_str(delta, "thinking", "delta."))]
             case "signature_delta":
-                return [SignatureDelta(index, *unpack(need_str(delta, "signature", "delta."), SIGNER))]
+                signed = read_signed("", need_str(delta, "signature", "delta."))
+                return [SignatureDelta(index, signed.signature, signed.origin)]
             case "citations_delta":
                 return [CitationDelta(index, read_citation(delta.get("citation")))]
         return [OpaqueDelta(index, NAME, delta)]

@@ -7,9 +7,10 @@ said to be zero, which clients know from `message_delta` correcting it.
 import msgspec
 
 from extproc.dialects.anthropic.answer import call_id, write_stop, write_tier
-from extproc.dialects.anthropic.blocks import NAME, SIGNER, write_block, write_citation, write_seal
+from extproc.dialects.anthropic.blocks import NAME, write_block, write_citation
 from extproc.dialects.anthropic.errors import write_error
 from extproc.dialects.anthropic.request_restore import own_block
+from extproc.dialects.anthropic.sealing import SIGNER, sign, write_seal
 from extproc.dialects.anthropic.tokens import write_creation, write_usage
 from extproc.dialects.hub import (
     ArgumentsDelta,
@@ -26,6 +27,7 @@ from extproc.dialects.hub import (
     Reasoning,
     ReasoningDelta,
     Refusal,
+    Seal,
     SignatureDelta,
     Start,
     Stop,
@@ -37,7 +39,6 @@ from extproc.dialects.hub import (
     Used,
     kind_of,
 )
-from extproc.dialects.seals import pack
 from extproc.usage import Usage
 
 _encode = msgspec.json.encode
@@ -58,9 +59,11 @@ class StreamWriter:
         self._ended = False
         self._indices: dict[int, int] = {}
         """The hub's index of a block, and the one that it was written with."""
-        self._written = 0
-        self._origins: dict[int, str] = {}
-        """Of reasoning, by the hub's index: who signs it."""
+        self._next = 0
+        self._unsigned: dict[int, str] = {}
+        """Thoughts of others that are not signed yet, and who would sign them."""
+        self._seals: dict[int, Seal] = {}
+        """Signatures on other blocks that came after the block had begun."""
         self._stop: Stop | None = None
         self._usage: Usage | None = None
         self._usage_raw: Extra | None = None
@@ -78,9 +81,8 @@ class StreamWriter:
                 return self._delta(event.index, {"type": "input_json_delta", "partial_json": event.text})
             case ReasoningDelta():
                 return self._delta(event.index, {"type": "thinking_delta", "thinking": event.text})
-            case SignatureDelta() if event.index in self._origins:  # a text has no place for it
-                signature = pack(event.signature, event.origin or self._origins[event.index], SIGNER)
-                return self._delta(event.index, {"type": "signature_delta", "signature": signature})
+            case SignatureDelta():
+                return self._sign(event)
             case CitationDelta():
                 citation = write_citation(event.citation)
                 if citation is None:
@@ -91,8 +93,7 @@ class StreamWriter:
             case BlockStart():
                 return self._block(event)
             case BlockStop():
-                index = self._indices.get(event.index)
-                return b"" if index is None else _event("content_block_stop", {"index": index})
+                return self._stop_block(event.index)
             case Stop() if not event.choice:
                 self._stop = event
             case Used():
@@ -147,26 +148,47 @@ class StreamWriter:
             self._drop("choices[1:]")
             return b""
         block = event.block
-        seal = write_seal(block) if type(block) is ToolCall and not self._own else None
-        before = b"" if seal is None else self._whole(seal)
-        written = self._begin(block, self._written)
+        sealed = self._carry(write_seal(block.seal)) if block.seal and not self._own else b""
+        written = self._begin(block, self._next)
         if written is None:
             self._drop(f"blocks[].{kind_of(block)}")
-            return b""
-        index = self._indices[event.index] = self._written
-        self._written += 1
-        if type(block) is Reasoning:
-            self._origins[event.index] = block.origin or SIGNER
-        first = before + _event("content_block_start", {"index": index, "content_block": written})
+            return sealed
+        index = self._indices[event.index] = self._next
+        self._next += 1
+        first = _event("content_block_start", {"index": index, "content_block": written})
         if self._own:
             return first
-        return first + self._content(event.index, block)
+        if type(block) is Reasoning and not block.redacted:
+            self._unsigned[event.index] = block.origin
+        return sealed + first + self._content(event.index, block)
 
-    def _whole(self, block: Extra) -> bytes:
-        """A block that is begun and complete."""
-        index = {"index": self._written}
-        self._written += 1
-        return _event("content_block_start", {**index, "content_block": block}) + _event("content_block_stop", index)
+    def _carry(self, written: Extra) -> bytes:
+        """A whole block that none of the provider's is: it carries the seal of one."""
+        index, self._next = self._next, self._next + 1
+        start = _event("content_block_start", {"index": index, "content_block": written})
+        return start + _event("content_block_stop", {"index": index})
+
+    def _sign(self, event: SignatureDelta) -> bytes:
+        """The signature of a thought; any other block's waits for its end, for blocks stand one after another."""
+        if not self._own and event.index in self._unsigned:
+            signature = sign(event.signature, event.origin or self._unsigned.pop(event.index))
+            self._unsigned.pop(event.index, None)
+            return self._delta(event.index, {"type": "signature_delta", "signature": signature})
+        if self._own:
+            return self._delta(event.index, {"type": "signature_delta", "signature": sign(event.signature, event.origin or SIGNER)})
+        self._seals[event.index] = Seal(event.signature, event.origin)
+        return b""
+
+    def _stop_block(self, given: int) -> bytes:
+        index = self._indices.get(given)
+        if index is None:
+            return b""
+        unsigned, seal = self._unsigned.pop(given, None), self._seals.pop(given, None)
+        last = b""
+        if unsigned is not None:
+            last = self._delta(given, {"type": "signature_delta", "signature": sign("", unsigned)})
+        last += _event("content_block_stop", {"index": index})
+        return last + self._carry(write_seal(seal, late=True)) if seal else last
 
     def _begin(self, block: Block, index: int) -> Extra | None:
         """The block as it begins: empty, but for what never comes in deltas."""
@@ -196,8 +218,7 @@ class StreamWriter:
                 return self._delta(index, {"type": "input_json_delta", "partial_json": block.arguments})
             case Reasoning():
                 text = self._delta(index, {"type": "thinking_delta", "thinking": block.text}) if block.text else b""
-                signature = pack(block.signature, block.origin, SIGNER)
-                return text + self._delta(index, {"type": "signature_delta", "signature": signature}) if signature else text
+                return text + self._sign(SignatureDelta(index, block.signature, block.origin)) if block.signature else text
         return b""
 
     def _delta(self, given: int, delta: Extra) -> bytes:

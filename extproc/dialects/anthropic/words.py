@@ -20,6 +20,7 @@ WORDS = MappingProxyType(
         "thinking.budget": "thinking.budget_tokens",
         "thinking.effort": "output_config.effort",
         "tools[].cache": "tools[].cache_control",
+        "tools[].mcp_servers": "mcp_servers",
         "user": "metadata.user_id",
     }
 )

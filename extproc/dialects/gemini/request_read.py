@@ -19,6 +19,7 @@ from extproc.dialects.gemini.names import Fields, members, several
 from extproc.dialects.gemini.parts import NAME, made, read_parts
 from extproc.dialects.gemini.schemas import json_schema
 from extproc.dialects.gemini.tools_read import read_choice, read_tools
+from extproc.dialects.gemini.words import WORDS
 from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, ToolCall, ToolResult
 
 _ROLES = {"user": "user", "model": "assistant", "function": "tool"}
@@ -34,7 +35,7 @@ def read_request(body: Extra) -> Conversation:
         names: dict[str, str] = {}
         rest = members(body, "$", names)
         extra = Fields(names=names)
-        conversation = Conversation(dialect=NAME, model=need_str(rest, "model"), messages=[], extra=extra)
+        conversation = Conversation(dialect=NAME, words=WORDS, model=need_str(rest, "model"), messages=[], extra=extra)
         conversation.stream = take_bool(rest, "stream")
         contents, extra.own["contents"] = several(rest.pop("contents", None), "contents")
         conversation.messages = [_content(value, f"contents[{i}]") for i, value in enumerate(contents)]

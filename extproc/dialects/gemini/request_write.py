@@ -10,6 +10,7 @@ from extproc.dialects.gemini.parts import NAME, SIGNER, UNSIGNED, write_part
 from extproc.dialects.gemini.request_restore import FIELDS, restore
 from extproc.dialects.gemini.thinking import write_thinking
 from extproc.dialects.gemini.tools_write import write_tools
+from extproc.dialects.gemini.words import NAMES
 from extproc.dialects.hub import (
     Audio,
     Block,
@@ -45,7 +46,7 @@ _TIERS = ("flex", "priority")
 def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
     """The request for a provider with these quirks; names what it cannot say in `conversation.dropped`."""
     if conversation.dialect == NAME:
-        return finished(restore(conversation, unsigned=UNSIGNED if abilities(model).signed else ""), quirks, conversation.drop)
+        return finished(restore(conversation, unsigned=UNSIGNED if abilities(model).signed else ""), quirks, conversation.drop_path)
     able = abilities(model)
     writer = _Foreign(conversation, able)
     system, contents = writer.system(), writer.contents()
@@ -61,7 +62,7 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
         body["generationConfig"] = config
     _account(conversation, body)
     conversation.drop_extra({key: value for key, value in conversation.extra.items() if key not in _CARRIED})
-    return finished(body, quirks, conversation.drop)
+    return finished(body, quirks, lambda field: conversation.drop(NAMES.get(field, field)))
 
 
 class _Foreign:
@@ -135,9 +136,9 @@ class _Foreign:
 
     def _leftover(self, block: Block) -> None:
         if block.cache:
-            self._drop("messages[].content[].cache_control")  # prefixes are cached without being marked
+            self._drop("blocks[].cache")  # prefixes are cached without being marked
         if type(block) is not Reasoning:
-            self._conversation.drop_extra(block.extra, "messages[].content[].")
+            self._conversation.drop_extra(block.extra, "blocks[].")
 
     def _part(self, block: Block) -> Extra | None:
         match block:
@@ -145,7 +146,7 @@ class _Foreign:
                 if not block.text.strip():
                     return None
                 if type(block) is Text and block.citations:
-                    self._drop("messages[].content[].citations")
+                    self._drop("blocks[].citations")
                 part: Extra | None = {"text": block.text} if type(block) is Refusal else write_part(block)
             case Reasoning():
                 return self._reasoning(block)
@@ -160,14 +161,14 @@ class _Foreign:
             case _:
                 part = write_part(block)
         if part is None:
-            self._drop(f"messages[].content[].{kind_of(block)}")
+            self._drop(f"blocks[].{kind_of(block)}")
         elif block.seal and block.seal.origin != SIGNER:
             del part["thoughtSignature"]
-            self._drop("messages[].content[].signature")
+            self._drop("blocks[].seal")
         if type(block) is Document and block.name and part is not None:
-            self._drop("messages[].content[].name")  # Vertex alone takes one
+            self._drop("blocks[].name")  # Vertex alone takes one
         if type(block) is Image and block.detail not in ("", "auto"):
-            self._drop("messages[].content[].image_url.detail")
+            self._drop("blocks[].detail")
         return part
 
     def _reasoning(self, block: Reasoning) -> Extra | None:
@@ -176,7 +177,7 @@ class _Foreign:
             return None
         if block.origin == SIGNER:
             return write_part(block)
-        self._drop("messages[].content[].reasoning")  # Gemini goes on from its own thoughts only
+        self._drop("blocks[].reasoning")  # Gemini goes on from its own thoughts only
         return None
 
     def _result(self, block: ToolResult) -> list[Extra]:
@@ -185,7 +186,7 @@ class _Foreign:
         for one in block.blocks:
             self._leftover(one)
             if type(one) is Opaque:
-                self._drop(f"messages[].content[].{one.kind}")
+                self._drop(f"blocks[].{one.kind}")
         name = self._names.get(block.id)
         seen, after = self._shown(media)
         if after:
@@ -226,7 +227,7 @@ def _format(conversation: Conversation, config: Extra, system: list[Extra], able
         # Takes what `responseSchema` refuses: $ref, additionalProperties, types in lower case.
         config["responseJsonSchema"] = wanted.schema
         return
-    conversation.drop("response_format")
+    conversation.drop("format")
     if wanted.kind != "opaque":
         system.append({"text": instruction(wanted.schema)})
 
@@ -256,6 +257,6 @@ def _account(conversation: Conversation, body: Extra) -> None:
     if conversation.verbosity:
         conversation.drop("verbosity")
     if conversation.cache:
-        conversation.drop("cache_control")
+        conversation.drop("cache")
     if conversation.metadata:
         conversation.drop_extra(conversation.metadata, "metadata.")

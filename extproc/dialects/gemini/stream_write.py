@@ -193,12 +193,12 @@ class StreamWriter:
             case ToolCall():
                 return b""
             case Opaque() if block.dialect != NAME:
-                self._drop(f"content[].{block.kind}")
+                self._drop(f"blocks[].{block.kind}")
                 return b""
         known.written = True
         part = own_part(block) if self._own else write_part(block)
         if part is None:
-            self._drop(f"content[].{kind_of(block)}")
+            self._drop(f"blocks[].{kind_of(block)}")
             return b""
         return self._part(event.index, part)
 
@@ -232,7 +232,7 @@ class StreamWriter:
         if event.citation.url:
             self._choice(known.choice).cited.append((event.index, event.citation))
         else:
-            self._drop("citations")
+            self._drop("blocks[].citations")
 
     def _stop_block(self, index: int) -> bytes:
         known = self._blocks.get(index)

@@ -26,7 +26,7 @@ def write_thinking(conversation: Conversation, config: Extra, able: Abilities) -
         return
     if not able.budget and not able.levels:
         if effort != "none":
-            conversation.drop("reasoning_effort")
+            conversation.drop("thinking.effort")
         return
     written = _level(effort, conversation, able) if able.levels else _budget(wanted, effort, conversation, able)
     if effort != "none" and wanted.summary != "none":
@@ -48,7 +48,7 @@ def _level(effort: str, conversation: Conversation, able: Abilities) -> Extra:
     if effort not in _LEVELS:
         return {}
     if effort == "none" and able.levels[0] != "MINIMAL":
-        conversation.drop("reasoning_effort")
+        conversation.drop("thinking.effort")
     wanted = _LEVELS[effort]
     if wanted not in able.levels:
         wanted = "LOW" if wanted == "MINIMAL" else "HIGH"
@@ -63,5 +63,5 @@ def _budget(wanted: Thinking, effort: str, conversation: Conversation, able: Abi
     if budget is None:
         return {"thinkingBudget": _DYNAMIC} if wanted.mode == "adaptive" else {}
     if budget == 0 and least:
-        conversation.drop("reasoning_effort")  # it always thinks
+        conversation.drop("thinking.effort")  # it always thinks
     return {"thinkingBudget": min(max(budget, least), most)}

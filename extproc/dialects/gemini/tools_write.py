@@ -28,7 +28,7 @@ def write_tools(conversation: Conversation, body: Extra, able: Abilities) -> Non
 def _function(tool: Tool, conversation: Conversation) -> Extra:
     conversation.drop_extra(tool.extra, "tools[].")
     if tool.cache:
-        conversation.drop("tools[].cache_control")
+        conversation.drop("tools[].cache")
     written: Extra = {"name": tool.name}
     if tool.description:
         written["description"] = tool.description
@@ -43,7 +43,7 @@ def _server(tool: Tool, conversation: Conversation, *, alone: bool) -> Extra:
     """A tool of Google's. Beside functions it is left out: models before 3 refuse that, and later ones want what Vertex refuses."""
     name = _SERVERS.get(tool.server)
     if name is None or not alone:
-        conversation.drop(f"tools[].{tool.kind}")
+        conversation.drop_tool(tool)
         return {}
     conversation.drop_extra(tool.settings, "tools[].")
     return {name: {}}

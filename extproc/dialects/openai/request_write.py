@@ -25,13 +25,14 @@ from extproc.dialects.hub import (
     Text,
     ToolCall,
     ToolResult,
+    Video,
     kind_of,
 )
 from extproc.dialects.models import Abilities, abilities
 from extproc.dialects.openai.effort import write_thinking
 from extproc.dialects.openai.parts import NAME, own_fields, write_part, write_tool_call
 from extproc.dialects.openai.reasoning import write_details, write_reasoning
-from extproc.dialects.openai.signatures import GOOGLE, own_message_seal, write_seal
+from extproc.dialects.openai.signatures import GOOGLE, is_own, own_message_seal, write_seal
 from extproc.dialects.openai.tools import write_tools
 from extproc.dialects.openai.words import NAMES
 from extproc.dialects.quirks import NONE, Quirks, finished
@@ -120,10 +121,12 @@ def _messages(conversation: Conversation, taste: _Taste) -> list[Extra]:
 
 
 def _assistant(message: Message, conversation: Conversation, taste: _Taste) -> list[Extra]:
-    return [_own_assistant(message) if taste.own else _foreign_assistant(message, conversation, taste)]
+    return [_own_assistant(message, conversation) if taste.own else _foreign_assistant(message, conversation, taste)]
 
 
-def _own_assistant(message: Message) -> Extra:
+def _own_assistant(message: Message, conversation: Conversation) -> Extra:
+    if not all(map(is_own, message.blocks)):
+        conversation.drop("blocks[].seal")
     body: Extra = {"role": "assistant", **write_reasoning(message.blocks), **own_message_seal(message.blocks)}
     texts = [block for block in message.blocks if not own_fields(block, body)]
     return body | _own_content(texts, message.plain)
@@ -178,7 +181,7 @@ def _seal(block: Block, conversation: Conversation, taste: _Taste) -> Extra:
     if block.seal is None:
         return {}
     if block.seal.origin == taste.able.signer == GOOGLE:
-        return write_seal(block.seal)
+        return write_seal(block.seal, maker=True)
     conversation.drop("blocks[].seal")
     return {}
 
@@ -235,7 +238,7 @@ def _content(message: Message, conversation: Conversation, taste: _Taste) -> str
     own = taste.own
     parts: list[Extra] = []
     for block in message.blocks:
-        part = write_part(block, own)
+        part = write_part(block, own) if own or taste.able.watches or type(block) is not Video else None
         if part is None:
             conversation.drop(f"blocks[].{kind_of(block)}")
             continue
