@@ -26,7 +26,6 @@ _AUTH = {
 """Header that carries a key, and what stands before it, by `Provider.auth`."""
 
 _ELSEWHERE = {
-    "/v1/completions": "completions",
     "/v1/moderations": "moderations",
     "/v1/images/generations": "images",
     "/v1/images/edits": "image_edits",

@@ -110,6 +110,19 @@ def test_headers_that_go_with_what_was_written() -> None:
         assert outgoing.headers.get("anthropic-beta") == beta
 
 
+def test_a_legacy_completion_is_a_conversation_elsewhere() -> None:
+    seen = head("/v1/completions")
+    body = b'{"model":"gpt","prompt":"Once","max_tokens":5}'
+    at_home = attempt("openai", seen=seen, kind="completions").outgoing(seen, body)
+    assert (at_home.headers.get(":path"), at_home.body) == (None, None)
+    made = attempt("anthropic", "claude-sonnet-4-5", seen, kind="completions")
+    outgoing = made.outgoing(seen, body)
+    assert outgoing.headers[":path"] == "/v1/messages"
+    assert msgspec.json.decode(outgoing.body or b"")["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Once"}]}]
+    with pytest.raises(Reject):
+        made.outgoing(seen, b'{"model":"gpt","prompt":["a","b"]}')
+
+
 def test_usage_is_not_asked_for_where_it_is_told_anyway() -> None:
     made = attempt("mistral", stream=True, asks_usage=True)
     assert made.outgoing(head(), b'{"model":"gpt","stream":true}').body is None

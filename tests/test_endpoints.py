@@ -25,7 +25,7 @@ TABLE = [
     ("DELETE", "/v1/responses/resp_1", {}, "responses", "raw"),
     ("POST", "/v1/conversations", JSON, "responses", "raw"),
     ("GET", "/v1/conversations/conv_1/items", {}, "responses", "raw"),
-    ("POST", "/v1/completions", {}, "openai", "json"),
+    ("POST", "/v1/completions", {}, "openai", "completions"),
     ("POST", "/v1/images/generations", JSON, "openai", "json"),
     # The path says the dialect, whatever else the client says.
     ("POST", "/v1/chat/completions", {**JSON, "anthropic-version": "2023-06-01"}, "openai", "chat"),

@@ -68,7 +68,7 @@ class StreamUsage(Protocol):
         """Events that waited, in pieces of whole ones. The same as to `feed` each of them, at a fraction of the cost."""
 
 
-FORMS: Mapping[str, str] = {"generate": "chat"}
+FORMS: Mapping[str, str] = {"completions": "chat", "generate": "chat"}
 """Operations that are a form of another one, with the same types of the hub."""
 
 

@@ -41,7 +41,7 @@ _LONGEST = 2000
 _STREAM = 502
 """What an error of a stream has for a status."""
 
-_STATUSES = {"invalid_request_error": 400, "rate_limit_error": 429, "insufficient_quota": 429, "server_error": 500, "overloaded_error": 503}
+_STATUSES = {"invalid_request_error": 400, "rate_limit_error": 429, "insufficient_quota": 429, "overloaded_error": 503}
 """What an error of a stream would have had for a status. Who we are to a provider is no business of the client's."""
 
 

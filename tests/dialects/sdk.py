@@ -13,6 +13,7 @@ import openai
 from anthropic.types import Message, RawMessageStreamEvent
 from google import genai
 from google.genai import types
+from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
@@ -36,6 +37,14 @@ def openai_answer(body: Any) -> ChatCompletion:
 
 def anthropic_answer(body: Any) -> Message:
     return Message.model_validate(body)
+
+
+def completion_stream(body: bytes) -> list[Completion]:
+    """Legacy chunks, of text alone. `finish_reason` of all but the last is null, as OpenAI's own are, though not in the SDK's types."""
+    client = openai.OpenAI(api_key="none", http_client=_serve(body, "text/event-stream"), max_retries=0)
+    chunks = [chunk for chunk in client.completions.create(model="m", prompt="Hi", stream=True) if chunk.choices]
+    Completion.model_validate(chunks[-1].model_dump(exclude_unset=True))
+    return chunks
 
 
 def openai_stream(body: bytes) -> list[ChatCompletionChunk]:

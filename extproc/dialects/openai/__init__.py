@@ -9,6 +9,7 @@ from extproc.dialects.dialect import Operation, Place
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.openai import answer, request_read, request_write, watch
+from extproc.dialects.openai.completions import Completions
 from extproc.dialects.openai.embeddings import Embeddings
 from extproc.dialects.openai.parts import NAME
 from extproc.dialects.openai.rerank import Reranking
@@ -27,7 +28,7 @@ _JSON = (
     "/v1/audio/speech",
 )
 
-_EMBEDDINGS, _RERANKING = Embeddings(), Reranking()
+_COMPLETIONS, _EMBEDDINGS, _RERANKING = Completions(), Embeddings(), Reranking()
 
 
 class OpenAI:
@@ -38,7 +39,7 @@ class OpenAI:
     root = "/v1"
     places: tuple[Place, ...] = (
         Place("chat", "/v1/chat/completions", asks_usage=True),
-        Place("json", "/v1/completions", asks_usage=True),
+        Place("completions", "/v1/completions", asks_usage=True),
         Place("embeddings", "/v1/embeddings"),
         Place("rerank", "/v1/rerank"),
         *(Place("json", path) for path in _JSON),
@@ -55,7 +56,7 @@ class OpenAI:
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {"chat": self, "embeddings": _EMBEDDINGS, "rerank": _RERANKING}
+        return {"chat": self, "completions": _COMPLETIONS, "embeddings": _EMBEDDINGS, "rerank": _RERANKING}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)

@@ -79,6 +79,11 @@ def _limits(conversation: Conversation, rest: Extra) -> None:
             conversation.words = LATER_WORDS if field == "max_completion_tokens" and limit is not None else WORDS
         elif limit is not None:
             rest[field] = limit
+    take_stop(conversation, rest)
+
+
+def take_stop(conversation: Conversation, rest: Extra) -> None:
+    """`stop`: a string, or several."""
     stop = rest.get("stop")
     if type(stop) is str:
         conversation.stop, conversation.stop_plain = [stop], True

@@ -18,7 +18,6 @@ from extproc.dialects.hub import (
     Extra,
     Finish,
     Image,
-    Logprob,
     Opaque,
     OpaqueDelta,
     Ping,
@@ -38,6 +37,8 @@ from extproc.dialects.hub import (
     kind_of,
 )
 from extproc.dialects.openai.answer import call_id, service_tier, write_stop
+from extproc.dialects.openai.completions import FORM, likely
+from extproc.dialects.openai.completions import finish as plain_stop
 from extproc.dialects.openai.logprobs import write_logprobs
 from extproc.dialects.openai.parts import NAME, write_annotation, write_picture
 from extproc.dialects.openai.reasoning import PART, write_details
@@ -89,6 +90,8 @@ class StreamWriter:
         self._usage: Usage | None = None
         self._usage_raw: Extra | None = None
         self._ended = False
+        self._echo: str | None = None
+        """What a legacy completion begins with; None for a conversation."""
 
     def write(self, event: StreamEvent) -> bytes:
         """The event as chunks; empty if it has no counterpart, and after the end."""
@@ -137,13 +140,27 @@ class StreamWriter:
         return b"data: " + _encode(value) + b"\n\n"
 
     def _chunk(self, choice: int, delta: Extra, finish: str | None = None, extra: Extra | None = None) -> bytes:
+        if self._echo is not None:
+            return self._piece(choice, delta, finish, extra or {})
         body = {"index": choice, "delta": delta, "finish_reason": finish}
         if extra:
             body = {**extra, **body}
         return self._event({**self._head, "choices": [body]})
 
+    def _piece(self, choice: int, delta: Extra, finish: str | None, extra: Extra) -> bytes:
+        """A chunk of a legacy completion, which is of text alone."""
+        text = self._echo if "role" in delta else delta.get("content") or delta.get("refusal") or ""
+        if not text and not finish:
+            return b""
+        word = None if finish is None else plain_stop(finish)
+        body = {"text": text, "index": choice, "logprobs": extra.get("logprobs"), "finish_reason": word}
+        return self._event({**self._head, "choices": [body]})
+
     def _start(self, event: Start) -> bytes:
         self._own = event.dialect == NAME
+        if (form := event.asked.get(FORM)) is not None:
+            self._echo = form["echo"]
+            self._head["object"] = "text_completion"
         self._head |= {"id": event.id, "created": event.created or int(time.time()), "model": event.model}
         tier = event.service_tier if self._own else service_tier(event.service_tier)
         if tier:
@@ -206,7 +223,14 @@ class StreamWriter:
         if field == "content":
             written.length += len(event.text)
             self._lengths[written.choice] = self._lengths.get(written.choice, 0) + len(event.text)
-        return self._chunk(written.choice, {field: event.text}, None, event.extra if self._own else _likely(event.logprobs))
+        return self._chunk(written.choice, {field: event.text}, None, event.extra if self._own else self._likely(event, written.choice))
+
+    def _likely(self, event: TextDelta, choice: int) -> Extra | None:
+        if not event.logprobs:
+            return None
+        if self._echo is None:
+            return {"logprobs": write_logprobs(event.logprobs)}
+        return {"logprobs": likely(event.logprobs, len(self._echo) + self._lengths.get(choice, 0) - len(event.text))}
 
     def _reasoning(self, event: ReasoningDelta) -> bytes:
         written = self._blocks.get(event.index)
@@ -298,7 +322,3 @@ class StreamWriter:
     def _drop(self, name: str) -> None:
         if name not in self.dropped:
             self.dropped.append(name)
-
-
-def _likely(logprobs: list[Logprob] | None) -> Extra | None:
-    return {"logprobs": write_logprobs(logprobs)} if logprobs else None

@@ -31,6 +31,9 @@ WORDS = MappingProxyType(
 LATER_WORDS = MappingProxyType({**WORDS, "max_tokens": "max_completion_tokens"})
 """Those of a request with the later name of `max_tokens`."""
 
+COMPLETION_WORDS = MappingProxyType({"top_logprobs": "logprobs", "include_usage": "stream_options.include_usage"})
+"""Those of a request for a legacy completion."""
+
 NAMES = MappingProxyType(
     {
         "max_completion_tokens": "max_tokens",
