@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from extproc.dialects.anthropic.answer import read_stop, read_tier
 from extproc.dialects.anthropic.blocks import NAME, read_block, read_citation
 from extproc.dialects.anthropic.errors import read_object
@@ -18,9 +16,7 @@ from extproc.dialects.hub import (
     BlockStart,
     BlockStop,
     CitationDelta,
-    Error,
     Extra,
-    Finish,
     OpaqueDelta,
     Ping,
     ReasoningDelta,
@@ -32,55 +28,35 @@ from extproc.dialects.hub import (
     ToolCall,
     Used,
 )
-from extproc.errors import Fault
-
-_decode = msgspec.json.Decoder().decode
+from extproc.dialects.reading import Reading, decoded
 
 
-class StreamReader:
+class StreamReader(Reading):
     """Reads Anthropic's events into hub events."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._tokens = Tokens()
-        self._ended = False
         self._known: dict[str, Callable[[Extra], list[StreamEvent]]] = {
             "content_block_delta": self._delta,
             "content_block_start": self._block,
             "content_block_stop": self._stop_block,
             "message_start": self._start,
             "message_delta": self._message,
-            "message_stop": self._finish,
+            "message_stop": self._stop,
             "ping": self._ping,
             "error": self._error,
         }
         self._open: dict[int, bool] = {}
         """Blocks that have begun, by index; whether the block is a tool call whose arguments came with its start."""
 
-    def feed(self, event: RawEvent) -> list[StreamEvent]:
-        """One event. After the end, nothing."""
-        if self._ended:
-            return []
-        try:
-            value = obj(_decode(event.data), "$")
-            kind = value.pop("type", event.event)
-            known = self._known.get(kind) if type(kind) is str else None
-            if known is None:
-                return [Aside(NAME, {"type": kind, **value})]
-            return known(value)
-        except FieldError as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
-
-    def end(self) -> list[StreamEvent]:
-        """The connection closed."""
-        if self._ended:
-            return []
-        return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
-
-    def _fail(self, fault: Fault) -> list[StreamEvent]:
-        self._ended = True
-        return [Error(fault)]
+    def _read(self, event: RawEvent) -> list[StreamEvent]:
+        value = decoded(event)
+        kind = value.pop("type", event.event)
+        known = self._known.get(kind) if type(kind) is str else None
+        if known is None:
+            return [Aside(NAME, {"type": kind, **value})]
+        return known(value)
 
     def _error(self, value: Extra) -> list[StreamEvent]:
         return self._fail(read_object(value.get("error")))
@@ -88,9 +64,8 @@ class StreamReader:
     def _ping(self, value: Extra) -> list[StreamEvent]:
         return [Ping()]
 
-    def _finish(self, value: Extra) -> list[StreamEvent]:
-        self._ended = True
-        return [Finish()]
+    def _stop(self, value: Extra) -> list[StreamEvent]:
+        return self._finish()
 
     def _start(self, value: Extra) -> list[StreamEvent]:
         message = obj(value.get("message"), "message")

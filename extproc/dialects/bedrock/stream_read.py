@@ -7,8 +7,6 @@ The kind of an event is its name in the framing. Texts and reasoning begin witho
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from extproc.dialects.bedrock.answer import read_stop, stop_sequence
 from extproc.dialects.bedrock.blocks import NAME, SERVER_CALL, read_block
 from extproc.dialects.bedrock.citations import read_citation
@@ -25,7 +23,6 @@ from extproc.dialects.hub import (
     BlockStart,
     BlockStop,
     CitationDelta,
-    Error,
     Extra,
     Finish,
     Opaque,
@@ -41,18 +38,17 @@ from extproc.dialects.hub import (
     ToolCall,
     Used,
 )
+from extproc.dialects.reading import Reading, decoded
 from extproc.errors import Fault
-
-_decode = msgspec.json.Decoder().decode
 
 PADDING = "p"
 
 
-class StreamReader:
+class StreamReader(Reading):
     """Reads Bedrock's events into hub events."""
 
     def __init__(self) -> None:
-        self._ended = False
+        super().__init__()
         self._stopped = False
         self._blocks = 0
         self._open: dict[int, tuple[int, type]] = {}
@@ -66,37 +62,19 @@ class StreamReader:
             "metadata": self._metadata,
         }
 
-    def feed(self, event: RawEvent) -> list[StreamEvent]:
-        """One event. After the end, nothing."""
-        if self._ended:
-            return []
+    def _read(self, event: RawEvent) -> list[StreamEvent]:
         kind = event.event
         if not kind or kind == DAMAGED:
             return self._fail(Fault(502, "bad_provider_event", "the provider sent a stream event that is damaged"))
-        try:
-            value = obj(_decode(event.data), "$")
-            value.pop(PADDING, None)
-            if kind.startswith(DAMAGED):
-                return self._fail(read_exception(kind.removeprefix(DAMAGED), value))
-            known = self._known.get(kind)
-            return known(value) if known else [Aside(NAME, {kind: value})]
-        except FieldError as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {kind}: {wrong}"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
+        value = decoded(event)
+        value.pop(PADDING, None)
+        if kind.startswith(DAMAGED):
+            return self._fail(read_exception(kind.removeprefix(DAMAGED), value))
+        known = self._known.get(kind)
+        return known(value) if known else [Aside(NAME, {kind: value})]
 
-    def end(self) -> list[StreamEvent]:
-        """The connection closed."""
-        if self._ended:
-            return []
-        if self._stopped:  # only the usage is missing
-            self._ended = True
-            return [Finish()]
-        return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
-
-    def _fail(self, fault: Fault) -> list[StreamEvent]:
-        self._ended = True
-        return [Error(fault)]
+    def _is_complete(self) -> bool:
+        return self._stopped  # only the usage is missing
 
     def _start(self, value: Extra) -> list[StreamEvent]:
         value.pop("role", None)

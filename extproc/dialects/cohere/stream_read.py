@@ -6,8 +6,6 @@ Contents and tool calls are numbered each by themselves; a tool's plan has no nu
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from extproc.dialects.cohere.answer import FAILED, read_stop
 from extproc.dialects.cohere.errors import fault
 from extproc.dialects.cohere.parts import NAME, PLAN, THINKING, read_call, read_citation, read_logprobs, reasoning
@@ -33,16 +31,14 @@ from extproc.dialects.hub import (
     ToolCall,
     Used,
 )
-from extproc.errors import Fault
-
-_decode = msgspec.json.Decoder().decode
+from extproc.dialects.reading import Reading, decoded
 
 
-class StreamReader:
+class StreamReader(Reading):
     """Reads Cohere's events into hub events."""
 
     def __init__(self) -> None:
-        self._ended = False
+        super().__init__()
         self._blocks = 0
         self._contents: dict[int, tuple[int, type]] = {}
         """By the provider's index: the block, and of which type it is."""
@@ -64,33 +60,15 @@ class StreamReader:
             "message-end": self._end,
         }
 
-    def feed(self, event: RawEvent) -> list[StreamEvent]:
-        """One event. After the end, nothing: not even the `[DONE]` that follows it."""
-        if self._ended:
-            return []
-        try:
-            value = obj(_decode(event.data), "$")
-            kind = value.pop("type", event.event)
-            known = self._known.get(kind) if type(kind) is str else None
-            if known is not None:
-                return known(value)
-            if not kind and type(value.get("message")) is str:
-                return self._fail(fault(502, value["message"]))
-            return [Aside(NAME, {"type": kind, **value})]
-        except FieldError as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
-
-    def end(self) -> list[StreamEvent]:
-        """The connection closed."""
-        if self._ended:
-            return []
-        return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
-
-    def _fail(self, given: Fault) -> list[StreamEvent]:
-        self._ended = True
-        return [Error(given)]
+    def _read(self, event: RawEvent) -> list[StreamEvent]:
+        value = decoded(event)
+        kind = value.pop("type", event.event)
+        known = self._known.get(kind) if type(kind) is str else None
+        if known is not None:
+            return known(value)
+        if not kind and type(value.get("message")) is str:
+            return self._fail(fault(502, value["message"]))
+        return [Aside(NAME, {"type": kind, **value})]
 
     def _start(self, value: Extra) -> list[StreamEvent]:
         identifier = take_str(value, "id") or ""

@@ -5,9 +5,7 @@ Nothing ends the stream but the connection, so it is whole when every candidate 
 
 from typing import Any
 
-import msgspec
-
-from extproc.dialects.fields import FieldError, items, obj, take_int, take_str
+from extproc.dialects.fields import items, obj, take_int, take_str
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.gemini.answer import blocked, created, read_stop, read_tier
 from extproc.dialects.gemini.citations import read_citations
@@ -22,9 +20,7 @@ from extproc.dialects.hub import (
     BlockStop,
     Citation,
     CitationDelta,
-    Error,
     Extra,
-    Finish,
     OpaqueDelta,
     Reasoning,
     ReasoningDelta,
@@ -38,9 +34,7 @@ from extproc.dialects.hub import (
     ToolCall,
     Used,
 )
-from extproc.errors import Fault
-
-_decode = msgspec.json.Decoder().decode
+from extproc.dialects.reading import Reading, decoded
 
 _TOLD = ("modelVersion", "responseId", "createTime", "usageMetadata")
 """Said in every chunk, or told apart."""
@@ -62,46 +56,31 @@ class _Candidate:
         self.cited: list[Citation] = []
 
 
-class StreamReader:
+class StreamReader(Reading):
     """Reads responses into hub events."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._candidates: dict[int, _Candidate] = {}
         self._tokens = Tokens()
         self._started = False
         self._blocked = False
-        self._ended = False
         self._blocks = 0
 
-    def feed(self, event: RawEvent) -> list[StreamEvent]:
-        """One event. After the end, nothing."""
-        if self._ended:
-            return []
-        try:
-            chunk = obj(_decode(event.data), "$")
-            if error := chunk.get("error"):
-                return self._fail(read_object(error))
-            return self._chunk(chunk)
-        except FieldError as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
+    def _read(self, event: RawEvent) -> list[StreamEvent]:
+        chunk = decoded(event)
+        if error := chunk.get("error"):
+            return self._fail(read_object(error))
+        return self._chunk(chunk)
 
-    def end(self) -> list[StreamEvent]:
-        """The connection closed."""
-        if self._ended:
-            return []
-        if not self._blocked and not (self._candidates and all(one.stopped for one in self._candidates.values())):
-            return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
-        self._ended = True
+    def _is_complete(self) -> bool:
+        return self._blocked or (bool(self._candidates) and all(one.stopped for one in self._candidates.values()))
+
+    def _finish(self) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         for candidate in self._candidates.values():
             _close(candidate, events)
-        return [*events, Finish()]
-
-    def _fail(self, fault: Fault) -> list[StreamEvent]:
-        self._ended = True
-        return [Error(fault)]
+        return events + super()._finish()
 
     def _chunk(self, chunk: Extra) -> list[StreamEvent]:
         events: list[StreamEvent] = []

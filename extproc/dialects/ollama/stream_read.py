@@ -1,15 +1,12 @@
 """A provider's Ollama stream: a JSON object a line, each a piece of the answer, the last one `done`."""
 
-import msgspec
-
-from extproc.dialects.fields import FieldError, obj, take_str
+from extproc.dialects.fields import FieldError, take_str
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import (
     Aside,
     Block,
     BlockStart,
     BlockStop,
-    Error,
     Extra,
     Finish,
     OpaqueDelta,
@@ -26,47 +23,27 @@ from extproc.dialects.ollama.answer import CHAT, answer_id, read_stop
 from extproc.dialects.ollama.errors import read_object
 from extproc.dialects.ollama.parts import NAME, read_call, read_content, read_logprobs, read_thinking, reasoning, seconds
 from extproc.dialects.ollama.watch import read_usage
-from extproc.errors import Fault
-
-_decode = msgspec.json.Decoder().decode
+from extproc.dialects.reading import Reading, decoded
 
 _EACH = ("model", "created_at", "done")
 """Said in every line."""
 
 
-class StreamReader:
+class StreamReader(Reading):
     """Reads lines of /api/chat into hub events: the only place where providers are asked."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._started = False
-        self._ended = False
         self._blocks = 0
         self._calls = 0
         self._kind: type | None = None
 
-    def feed(self, event: RawEvent) -> list[StreamEvent]:
-        """One line. After the end, nothing."""
-        if self._ended:
-            return []
-        try:
-            rest = obj(_decode(event.data), "$")
-            if error := rest.get("error"):
-                return self._fail(read_object(error, 502))
-            return self._piece(rest)
-        except FieldError as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
-
-    def end(self) -> list[StreamEvent]:
-        """The connection closed."""
-        if self._ended:
-            return []
-        return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
-
-    def _fail(self, fault: Fault) -> list[StreamEvent]:
-        self._ended = True
-        return [Error(fault)]
+    def _read(self, event: RawEvent) -> list[StreamEvent]:
+        rest = decoded(event)
+        if error := rest.get("error"):
+            return self._fail(read_object(error, 502))
+        return self._piece(rest)
 
     def _piece(self, rest: Extra) -> list[StreamEvent]:
         events: list[StreamEvent] = []

@@ -17,9 +17,7 @@ from extproc.dialects.hub import (
     BlockStart,
     BlockStop,
     CitationDelta,
-    Error,
     Extra,
-    Finish,
     OpaqueDelta,
     Reasoning,
     ReasoningDelta,
@@ -40,9 +38,7 @@ from extproc.dialects.openai.reasoning import PART, read_detail, take_thought, t
 from extproc.dialects.openai.signatures import read_seal, take_seal
 from extproc.dialects.openai.tokens import read_usage
 from extproc.dialects.openai_errors import read_object
-from extproc.errors import Fault
-
-_decode = msgspec.json.Decoder().decode
+from extproc.dialects.reading import Reading, decoded
 
 _PER_CHUNK = ("object", "id", "created", "model", "obfuscation")
 """Said in every chunk, or (obfuscation) random on purpose."""
@@ -61,49 +57,32 @@ class _Open:
         self.stopped = False
 
 
-class StreamReader:
+class StreamReader(Reading):
     """Reads chunks into hub events."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._choices: dict[int, _Open] = {}
         self._started = False
-        self._ended = False
         self._blocks = 0
 
-    def feed(self, event: RawEvent) -> list[StreamEvent]:
-        """One chunk. After the end, nothing."""
-        if self._ended:
-            return []
+    def _read(self, event: RawEvent) -> list[StreamEvent]:
         if event.data.strip() == b"[DONE]":
             return self._finish()
-        try:
-            chunk = obj(_decode(event.data), "$")
-            if (error := chunk.get("error")) or event.event == "error":
-                return self._fail(read_object(error or chunk, 502))
-            return self._chunk(chunk)
-        except FieldError as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
+        chunk = decoded(event)
+        if (error := chunk.get("error")) or event.event == "error":
+            return self._fail(read_object(error or chunk, 502))
+        return self._chunk(chunk)
 
-    def end(self) -> list[StreamEvent]:
-        """The connection closed. Some providers forget [DONE]; a choice that stopped is taken for the end, too."""
-        if self._ended:
-            return []
-        if self._choices and all(choice.stopped for choice in self._choices.values()):
-            return self._finish()
-        return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
+    def _is_complete(self) -> bool:
+        """Some providers forget [DONE]; a choice that stopped is taken for the end, too."""
+        return bool(self._choices) and all(choice.stopped for choice in self._choices.values())
 
     def _finish(self) -> list[StreamEvent]:
-        self._ended = True
         events: list[StreamEvent] = []
         for choice in self._choices.values():
             self._close(choice, events)
-        return [*events, Finish()]
-
-    def _fail(self, fault: Fault) -> list[StreamEvent]:
-        self._ended = True
-        return [Error(fault)]
+        return events + super()._finish()
 
     def _chunk(self, chunk: Extra) -> list[StreamEvent]:
         events: list[StreamEvent] = []

@@ -7,8 +7,6 @@ and parts, or the deltas, or all but the last event; whatever is told first coun
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from extproc.dialects.fields import FieldError, need_str, obj
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import (
@@ -18,7 +16,6 @@ from extproc.dialects.hub import (
     BlockStart,
     BlockStop,
     CitationDelta,
-    Error,
     Extra,
     Finish,
     OpaqueDelta,
@@ -37,14 +34,13 @@ from extproc.dialects.hub import (
     Used,
 )
 from extproc.dialects.openai_errors import read_object
+from extproc.dialects.reading import Reading, decoded
 from extproc.dialects.responses.answer import read_stop
 from extproc.dialects.responses.items import ITEM, MORE, kind_of_item, read_call, read_output
 from extproc.dialects.responses.parts import NAME, read_annotation, read_logprobs, read_part
 from extproc.dialects.responses.reasoning import ORIGIN, PARAGRAPHS
 from extproc.dialects.responses.tokens import read_usage
 from extproc.errors import Fault
-
-_decode = msgspec.json.Decoder().decode
 
 FIELD, PART = "field", "part"
 """Keys of `local` and of an `OpaqueDelta`: where reasoning was read from (`summary`, `content`), and which part of a summary begins."""
@@ -78,14 +74,14 @@ class _Item:
         """Which part of its summary."""
 
 
-class StreamReader:
+class StreamReader(Reading):
     """Reads events into hub events."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._items: dict[int | str, _Item] = {}
         self._last: _Item | None = None
         self._started = False
-        self._ended = False
         self._blocks = 0
         self._open: set[int] = set()
         self._called = False
@@ -117,33 +113,17 @@ class StreamReader:
             "error": self._error,
         }
 
-    def feed(self, event: RawEvent) -> list[StreamEvent]:
-        """One event. After the end, nothing."""
-        if self._ended or event.data == b"[DONE]":
+    def _read(self, event: RawEvent) -> list[StreamEvent]:
+        if event.data == b"[DONE]":
             return []
-        try:
-            value = obj(_decode(event.data), "$")
-            kind = value.get("type", event.event)
-            known = self._known.get(kind) if type(kind) is str else None
-            if known is not None:
-                return known(value)
-            if type(value.get("error")) is dict:  # as OpenAI's other APIs put it
-                return self._error(value)
-            return [Aside(NAME, value)]
-        except FieldError as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {wrong}"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-            return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
-
-    def end(self) -> list[StreamEvent]:
-        """The connection closed."""
-        if self._ended:
-            return []
-        return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
-
-    def _fail(self, fault: Fault) -> list[StreamEvent]:
-        self._ended = True
-        return [Error(fault)]
+        value = decoded(event)
+        kind = value.get("type", event.event)
+        known = self._known.get(kind) if type(kind) is str else None
+        if known is not None:
+            return known(value)
+        if type(value.get("error")) is dict:  # as OpenAI's other APIs put it
+            return self._error(value)
+        return [Aside(NAME, value)]
 
     # The response.
 
