@@ -27,7 +27,8 @@ _VERSION = b"headgate-cache-2"
 # have to look through for what it must escape: 10 KB take it a third of the time.
 _canonical = msgspec.msgpack.Encoder(order="sorted").encode
 
-_NO_TEMPERATURE = frozenset({"/v1/embeddings", "/v1/moderations"})
+_NO_TEMPERATURE = frozenset({"embeddings", "rerank"})
+_MODERATIONS = "/v1/moderations"
 
 # Headers that go to a provider and change nothing about its answer. Any other that goes there may.
 _NEUTRAL = re.compile(
@@ -101,7 +102,7 @@ class _Cache:
     def _cacheable(self, request: Request) -> bool:
         if not self.settings.deterministic_only:
             return True
-        return request.envelope.deterministic or request.path.partition("?")[0] in _NO_TEMPERATURE
+        return request.envelope.deterministic or request.endpoint.kind in _NO_TEMPERATURE or request.path.startswith(_MODERATIONS)
 
 
 def _cache_control(value: str) -> dict[str, int]:

@@ -20,8 +20,8 @@ class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class GenerationConfig(Struct, frozen=True):
-    """Gemini's `generationConfig`."""
+class Sampling(Struct, frozen=True):
+    """Where it stands in an object of its own."""
 
     temperature: float | None = None
 
@@ -33,20 +33,29 @@ class Envelope(Struct, frozen=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = None
-    generationConfig: GenerationConfig | None = None  # noqa: N815 - Google's word
-    generation_config: GenerationConfig | None = None
+    generationConfig: Sampling | None = None  # noqa: N815 - Google's word
+    generation_config: Sampling | None = None
     """The same; proto JSON has both spellings."""
+    inferenceConfig: Sampling | None = None  # noqa: N815 - Amazon's word
+    options: Any = None
+    """Ollama's; to other dialects it is a field that nobody knows."""
 
     @property
     def deterministic(self) -> bool:
         """The same question should have the same answer: it says `temperature: 0`, wherever its dialect has that."""
-        config = self.generationConfig or self.generation_config
-        return self.temperature == 0 or (config is not None and config.temperature == 0)
+        config = self.generationConfig or self.generation_config or self.inferenceConfig
+        if config is not None:
+            return config.temperature == 0
+        return self.temperature == 0 or (type(self.options) is dict and _is_zero(self.options.get("temperature")))
 
     @property
     def include_usage(self) -> bool:
         """The client asked for usage at the end of the stream."""
         return bool(self.stream_options and self.stream_options.include_usage)
+
+
+def _is_zero(value: Any) -> bool:
+    return type(value) in (int, float) and value == 0
 
 
 _outside = msgspec.json.Decoder(Envelope).decode

@@ -31,6 +31,12 @@ def test_absent_and_null_are_the_same() -> None:
         (b'{"generation_config":{"temperature":0}}', True),
         (b'{"generationConfig":{"temperature":null}}', False),
         (b'{"generationConfig":null}', False),
+        (b'{"inferenceConfig":{"temperature":0}}', True),
+        (b'{"inferenceConfig":{"temperature":0.2}}', False),
+        (b'{"options":{"temperature":0}}', True),
+        (b'{"options":{"temperature":0.7}}', False),
+        (b'{"options":{"temperature":false}}', False),
+        (b'{"options":[]}', False),
         (b"{}", False),
     ],
 )
