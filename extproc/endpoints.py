@@ -13,6 +13,9 @@ from extproc.values import Endpoint
 FALLBACK = "openai"
 """The dialect of whoever does not say: most providers and tools speak it."""
 
+_SHARED = "/v1/"
+"""Begins paths of many dialects: of a path there that is no row's, it says nothing."""
+
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
@@ -79,7 +82,7 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
 def _speaker(path: str, headers: dict[str, str]) -> str:
     """The dialect of a client that asks for what is no row's."""
     for prefix, name in _PREFIXES:
-        if name != FALLBACK and path.startswith(prefix):
+        if prefix != _SHARED and path.startswith(prefix):
             return name
     return next((name for mark, name in _MARKS if mark in headers), FALLBACK)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from extproc.dialects.dialect import common
 from extproc.endpoints import check_path, endpoint
 from extproc.errors import Reject
 from extproc.values import Endpoint
@@ -85,6 +86,9 @@ TABLE = [
     ("HEAD", "/api/version", {}, "ollama", "fixed"),
     ("GET", "/api/ps", {}, "ollama", "raw"),
     ("POST", "/api/pull", JSON, "ollama", "raw"),
+    ("POST", "/api/v1/chat/completions", JSON, "openai", "chat"),
+    ("GET", "/api/v1/models", {}, "openai", "models"),
+    ("GET", "/api/v1/credits", {}, "openai", "raw"),
     ("POST", "/v2/chat", JSON, "cohere", "chat"),
     ("POST", "/v2/rerank", JSON, "cohere", "json"),
     ("GET", "/v2/unknown", {}, "cohere", "raw"),
@@ -100,7 +104,7 @@ def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str,
     found = endpoint(method, path, headers)
     assert (found.dialect, found.kind) == (dialect, kind)
     assert found.buffered == (kind not in ("models", "fixed", "raw", "misplaced"))
-    assert found.converses == (kind in ("chat", "generate"))
+    assert found.converses == (common(kind) == "chat")
 
 
 def test_multipart_in_any_case() -> None:

@@ -145,9 +145,19 @@ def local_reply_config(config: Config, *, only: str = "") -> Plain:
     return {"mappers": mappers}
 
 
+def _looks(prefix: str) -> str:
+    """A path that begins so, but with none of the longer prefixes of others."""
+    others = [other for dialect in DIALECTS.values() for other in dialect.prefixes if other != prefix and other.startswith(prefix)]
+    return " && ".join([_begins(prefix), *(f"!{_begins(other)}" for other in others)])
+
+
+def _begins(prefix: str) -> str:
+    return f'request.url_path.startsWith("{prefix}")'
+
+
 def _speaks(dialect: Dialect) -> str:
     """CEL: the gate said so, or else the path or a header do."""
-    looks = [f'request.url_path.startsWith("{prefix}")' for prefix in dialect.prefixes]
+    looks = [_looks(prefix) for prefix in dialect.prefixes]
     looks += [f'"{dialect.mark}" in request.headers'] if dialect.mark else []
     said = f'metadata.filter_metadata["{names.NAMESPACE}"]["{names.DIALECT}"] == "{dialect.name}"'
     return f"({_SAID} ? {said} : ({' || '.join(looks)}))"

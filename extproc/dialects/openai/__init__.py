@@ -47,10 +47,13 @@ class OpenAI:
         Place("chat", "/v1beta/openai/chat/completions", asks_usage=True),
         Place("embeddings", "/v1beta/openai/embeddings"),
         Place("json", "/v1beta/openai/images/generations"),
+        # OpenRouter's, in the same way.
+        Place("chat", "/api/v1/chat/completions", asks_usage=True),
         Place("models", "/v1/models", method="GET"),
         Place("models", "/v1/models/{model}", method="GET"),
+        Place("models", "/api/v1/models", method="GET"),
     )
-    prefixes: tuple[str, ...] = ("/v1/",)
+    prefixes: tuple[str, ...] = ("/v1/", "/api/v1/")
     mark = ""
     id_header = ""
 
