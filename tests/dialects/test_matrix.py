@@ -105,6 +105,9 @@ def test_nothing_is_lost_in_silence(feature: Feature, client: str) -> None:
 
 
 EMULATIONS = {
+    "audio": "among the images, where Ollama's models look for it",
+    "tool choice: none": "no tools, for a provider that must not use any",
+    "tool choice: this one": "only that tool, and one must be used",
     "document as text": "the text in a tag",
     "tool result: image": "the image in the user's next message",
     "service_tier": "the nearest that there is",

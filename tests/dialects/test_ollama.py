@@ -371,7 +371,7 @@ def test_a_prompt_is_a_message_to_others() -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
     assert written["messages"] == [{"role": "user", "content": [image, {"type": "text", "text": "Why?"}]}]
     assert written["stream"] is True
-    assert conversation.dropped == ["seed", "suffix"]
+    assert conversation.dropped == ["options.seed", "suffix"]
 
 
 def test_its_answers_have_a_response() -> None:
@@ -497,7 +497,7 @@ def test_redacted_reasoning_has_no_words() -> None:
     )
     assert isinstance(answer.choices[0].blocks[0], Reasoning)
     assert OLLAMA.write_answer(answer)["message"] == {"role": "assistant", "content": ""}
-    assert answer.dropped == ["message.reasoning"]
+    assert answer.dropped == ["blocks[].reasoning"]
 
 
 # Usage of what passes through.

@@ -22,6 +22,7 @@ MODEL = {
     "gemini": "gemini-2.5-flash",
     "cohere": "command-a-03-2025",
     "ollama": "llama3.2",
+    "bedrock": "amazon.nova-pro-v1:0",
 }
 
 _PATHS = {

@@ -16,7 +16,6 @@ from extproc.dialects.fields import (
     refusing,
     take_bool,
     take_int,
-    take_list,
     take_number,
     take_obj,
     take_str,

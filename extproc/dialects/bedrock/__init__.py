@@ -8,6 +8,7 @@ from extproc.dialects.bedrock.blocks import NAME
 from extproc.dialects.bedrock.count import Counting
 from extproc.dialects.bedrock.stream_read import StreamReader
 from extproc.dialects.bedrock.stream_write import StreamWriter, fail
+from extproc.dialects.bedrock.words import NAMES
 from extproc.dialects.dialect import Operation, Place
 from extproc.dialects.eventstream import EVENT_STREAM
 from extproc.dialects.framing import Framing
@@ -47,7 +48,9 @@ class Bedrock:
         return request_read.read_request(body)
 
     def write_request(self, conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
-        return finished(request_write.write_request(conversation, model), quirks, conversation.drop)
+        own = conversation.dialect == NAME
+        drop = conversation.drop_path if own else lambda field: conversation.drop(NAMES.get(field, field))
+        return finished(request_write.write_request(conversation, model), quirks, drop)
 
     def read_answer(self, body: Extra) -> Answer:
         return answer.read_answer(body)

@@ -143,7 +143,7 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
             content.append({"toolUse": call})
         elif (written := write_block(block)) is not None:
             content += [written] if written else []
-        elif (name := f"message.{kind_of(block)}") not in answer.dropped:
+        elif (name := f"blocks[].{kind_of(block)}") not in answer.dropped:
             answer.dropped.append(name)
     return content
 

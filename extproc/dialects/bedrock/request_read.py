@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from extproc.dialects.bedrock.blocks import NAME, read_cache, read_content
+from extproc.dialects.bedrock.words import WORDS
 from extproc.dialects.fields import (
     FieldError,
     need_str,
@@ -34,7 +35,7 @@ def read_request(body: Extra) -> Conversation:
     """The request as a conversation. Raises `Reject` 400, naming the field of a wrong type."""
     with refusing():
         rest = obj(body, "$")
-        conversation = Conversation(dialect=NAME, model=need_str(rest, "model"), messages=[], extra=rest)
+        conversation = Conversation(dialect=NAME, words=WORDS, model=need_str(rest, "model"), messages=[], extra=rest)
         conversation.stream = take_bool(rest, "stream")
         if messages := take_list(rest, "messages") if rest.get("messages") else None:
             conversation.messages = [_message(value, f"messages[{i}]") for i, value in enumerate(messages)]

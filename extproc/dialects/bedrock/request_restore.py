@@ -52,7 +52,7 @@ def restore(conversation: Conversation) -> Extra:
 def _own_message(message: Message, conversation: Conversation) -> Extra:
     blocks = [block for block in message.blocks if not foreign(block)]
     if len(blocks) < len(message.blocks):
-        conversation.drop("messages[].content[].reasoningContent")
+        conversation.drop_path("messages[].content[].reasoningContent")
     return {**message.extra, "role": message.role, "content": own_content(blocks)}
 
 

@@ -56,7 +56,7 @@ def _thinking(conversation: Conversation, body: Extra, able: Family) -> None:
     if fields:
         body[MODEL] = fields
     else:
-        conversation.drop("reasoning_effort" if wanted.effort else "thinking")
+        conversation.drop("thinking.effort" if wanted.effort else "thinking")
 
 
 def _effort(wanted: Thinking) -> str:
@@ -158,7 +158,7 @@ def _format(conversation: Conversation, body: Extra, system: list[Extra], able: 
         definition = {"name": wanted.name or "answer", "schema": _json(tightened(wanted.schema))}
         body["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": definition}}}
         return
-    conversation.drop("response_format")
+    conversation.drop("format")
     if wanted.kind != "opaque":
         system.append({"text": _instruction(wanted)})
 

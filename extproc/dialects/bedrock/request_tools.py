@@ -61,7 +61,7 @@ def write_tools(conversation: Conversation, able: Family, points: CachePoints) -
         if written := _tool(tool, conversation, able):
             tools.append(written)
             if tool.cache:
-                points.mark(tools, tool.cache, "tools[].cache_control", tools=True)
+                points.mark(tools, tool.cache, "tools[].cache", tools=True)
     if not tools:
         if not used:
             return None
@@ -90,7 +90,7 @@ def _tool(tool: Tool, conversation: Conversation, able: Family) -> Extra | None:
         conversation.drop_extra(tool.settings, "tools[].")
         return {"systemTool": {"name": able.servers[tool.server]}}
     if tool.opaque is not None:
-        conversation.drop(f"tools[].{tool.opaque.get('type', tool.name)}")
+        conversation.drop_tool(tool)
         return None
     conversation.drop_extra(tool.extra, "tools[].")
     schema = {"type": "object", **(tool.schema or {"properties": {}})}
@@ -100,7 +100,7 @@ def _tool(tool: Tool, conversation: Conversation, able: Family) -> Extra | None:
     if tool.strict and able.structured:
         spec |= {"strict": True, "inputSchema": {"json": tightened(schema)}}
     elif tool.strict:
-        conversation.drop("tools[].function.strict")
+        conversation.drop("tools[].strict")
     return {"toolSpec": spec}
 
 

@@ -51,7 +51,7 @@ def write_request(conversation: Conversation, model: str) -> Extra:
     system = writer.system()
     messages = writer.messages()
     if conversation.cache:
-        points.mark(messages[-1]["content"] if messages[-1]["role"] == "user" else [], conversation.cache, "cache_control")
+        points.mark(messages[-1]["content"] if messages[-1]["role"] == "user" else [], conversation.cache, "cache")
     body["messages"] = messages
     if tools:
         body["toolConfig"] = tools
@@ -135,13 +135,15 @@ class _Foreign:
         for block in blocks:
             new = self._block(block)
             written += new
+            if block.seal and type(block) is not Reasoning:
+                self._drop("blocks[].seal")
             if not block.cache and not block.extra:
                 continue
             if block.cache and new:
-                self._points.mark(written, block.cache, "messages[].content[].cache_control")
+                self._points.mark(written, block.cache, "blocks[].cache")
             for key, value in block.extra.items():
                 if new and value and type(block) is not Reasoning:
-                    self._drop(f"messages[].content[].{key}")
+                    self._drop(f"blocks[].{key}")
         return written
 
     def _block(self, block: Block) -> list[Extra]:
@@ -157,14 +159,14 @@ class _Foreign:
                 return self._reasoning(block)
         written = self._media(block)
         if written is None:
-            self._drop(f"messages[].content[].{kind_of(block)}")
+            self._drop(f"blocks[].{kind_of(block)}")
         return [written] if written else []
 
     def _media(self, block: Block) -> Extra | None:
         match block:
             case Image():
                 if block.detail not in ("", "auto"):
-                    self._drop("messages[].content[].image_url.detail")
+                    self._drop("blocks[].detail")
                 return write_image(block)
             case Document():
                 return write_document(block, self._names.name(block.name))
@@ -177,7 +179,7 @@ class _Foreign:
     def _reasoning(self, block: Reasoning) -> list[Extra]:
         if self._able.signs and block.origin == SIGNER and (block.signature or block.redacted):
             return [{"reasoningContent": write_reasoning(block)}]
-        self._drop("messages[].reasoning_content")  # a model takes back only what it has signed itself
+        self._drop("blocks[].reasoning")  # a model takes back only what it has signed itself
         return []
 
     def _result(self, block: ToolResult) -> list[Extra]:
@@ -196,7 +198,7 @@ class _Foreign:
         if block.error is not None and able.status:
             result["status"] = "error" if block.error else "success"
         elif block.error:
-            self._drop("messages[].content[].is_error")
+            self._drop("blocks[].error")
         return [{"toolResult": result}, *after]
 
 

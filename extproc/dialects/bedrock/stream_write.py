@@ -160,7 +160,7 @@ class StreamWriter:
         written = write_block(block)
         if written is None:
             del self._blocks[event.index]
-            self._drop(f"message.{kind_of(block)}")
+            self._drop(f"blocks[].{kind_of(block)}")
         return self._delta(event.index, written) if written and "text" in written else b""
 
     def _reasoned(self, index: int, block: Reasoning) -> bytes:
@@ -174,7 +174,7 @@ class StreamWriter:
         written = write_block(block)
         if not written:
             del self._blocks[index]
-            self._drop("message.image")
+            self._drop("blocks[].image")
             return b""
         start = self._begin(index, {"image": {"format": written["image"]["format"]}})
         return start + self._delta(index, {"image": {"source": written["image"]["source"]}})
@@ -182,7 +182,7 @@ class StreamWriter:
     def _sign(self, event: SignatureDelta) -> bytes:
         written = self._blocks.get(event.index)
         if written is None or type(written.block) is not Reasoning:
-            self._drop("message.seal")
+            self._drop("blocks[].seal")
             return b""
         signature = pack(event.signature, event.origin or written.block.origin or SIGNER, SIGNER)
         return self._delta(event.index, {"reasoningContent": {"signature": signature}}) if signature else b""

@@ -110,7 +110,7 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
             case ToolCall():
                 calls.append(write_call(block, call_id(block.id, answer.id, i)))
             case _:
-                name = f"message.{kind_of(block)}"
+                name = f"blocks[].{kind_of(block)}"
                 if name not in answer.dropped:
                     answer.dropped.append(name)
     if content or not calls:

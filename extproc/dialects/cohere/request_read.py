@@ -3,6 +3,7 @@
 from typing import Any
 
 from extproc.dialects.cohere.parts import NAME, read_assistant, read_content, read_document
+from extproc.dialects.cohere.words import WORDS
 from extproc.dialects.fields import (
     items,
     need_str,
@@ -31,9 +32,8 @@ def read_request(body: Extra) -> Conversation:
         rest = obj(body, "$")
         model = need_str(rest, "model")
         messages = items(rest.pop("messages", None), "messages")
-        conversation = Conversation(
-            dialect=NAME, model=model, messages=[_message(value, i) for i, value in enumerate(messages)], extra=rest
-        )
+        turns = [_message(value, i) for i, value in enumerate(messages)]
+        conversation = Conversation(dialect=NAME, words=WORDS, model=model, messages=turns, extra=rest)
         _documents(conversation, rest)
         _sampling(conversation, rest)
         _tools(conversation, rest)

@@ -13,6 +13,7 @@ import msgspec
 
 from extproc.dialects.cohere.parts import MAKER, NAME, PLAN, write_call, write_image
 from extproc.dialects.cohere.request_restore import restore
+from extproc.dialects.cohere.words import NAMES
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
     Audio,
@@ -54,7 +55,7 @@ _BETWEEN = "\n\n"
 def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
     """The request for a provider with these quirks; names what it cannot say in `conversation.dropped`."""
     if conversation.dialect == NAME:
-        return finished(restore(conversation, model), quirks, conversation.drop)
+        return finished(restore(conversation, model), quirks, conversation.drop_path)
     writer = _Foreign(conversation)
     system, messages = writer.system(), writer.messages()
     body: Extra = {"model": model}
@@ -67,7 +68,7 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     _thinking(conversation, body, model)
     _account(conversation, body)
     conversation.drop_extra({key: value for key, value in conversation.extra.items() if key != "stream_options"})
-    return finished(body, quirks, conversation.drop)
+    return finished(body, quirks, lambda field: conversation.drop(NAMES.get(field, field)))
 
 
 class _Foreign:
@@ -105,18 +106,18 @@ class _Foreign:
                     self._leftover(block)
                     text += block.text
                     if type(block) is Text and block.citations:
-                        self._drop("messages[].content[].citations")
+                        self._drop("blocks[].citations")
                 case ToolCall():
                     self._leftover(block)
                     body.setdefault("tool_calls", []).append(write_call(block, tool_id(block.id, _ID)))
                 case Reasoning() if block.origin != MAKER:
-                    self._drop("messages[].reasoning_content")  # nobody takes another's
+                    self._drop("blocks[].reasoning")  # nobody takes another's
                 case Reasoning() if block.signature == PLAN:
                     body[PLAN] = body.get(PLAN, "") + block.text
                 case Reasoning():
                     content.append({"type": "thinking", "thinking": block.text})
                 case _:
-                    self._drop(f"messages[].content[].{kind_of(block)}")
+                    self._drop(f"blocks[].{kind_of(block)}")
         if content:
             body["content"] = [*content, *([{"type": "text", "text": text}] if text else [])]
         elif text:
@@ -142,7 +143,7 @@ class _Foreign:
         """A tool's message. Pictures follow in the user's next message, which goes to `rest`."""
         self._leftover(result)
         if result.error:
-            self._drop("messages[].content[].is_error")
+            self._drop("blocks[].error")
         identifier = tool_id(result.id, _ID)
         shown = [block for block in result.blocks if type(block) in (Image, Audio, Video)]
         for block in shown:
@@ -165,13 +166,15 @@ class _Foreign:
                     title = f' title="{block.name}"' if block.name else ""
                     parts.append({"type": "text", "text": f"<document{title}>\n{text}\n</document>"})
                 case _:
-                    self._drop(f"messages[].content[].{kind_of(block)}")
+                    self._drop(f"blocks[].{kind_of(block)}")
         return parts
 
     def _leftover(self, block: Block) -> None:
         if block.cache:
-            self._drop("messages[].content[].cache_control")
-        self._conversation.drop_extra(block.extra, "messages[].content[].")
+            self._drop("blocks[].cache")
+        if block.seal:
+            self._drop("blocks[].seal")
+        self._conversation.drop_extra(block.extra, "blocks[].")
 
 
 def _text(block: Document) -> str | None:
@@ -212,11 +215,11 @@ def _tools(conversation: Conversation, body: Extra) -> None:
 
 def _tool(tool: Tool, conversation: Conversation) -> list[Extra]:
     if tool.opaque is not None:
-        conversation.drop(f"tools[].{tool.opaque.get('type', 'type')}")
+        conversation.drop_tool(tool)
         return []
     conversation.drop_extra(tool.extra, "tools[].")
     if tool.cache:
-        conversation.drop("tools[].cache_control")
+        conversation.drop("tools[].cache")
     function: Extra = {"name": tool.name, "parameters": {"type": "object", **(tool.schema or {"properties": {}})}}
     if tool.description:
         function["description"] = tool.description
@@ -229,7 +232,7 @@ def _format(conversation: Conversation, body: Extra, system: list[str]) -> None:
     if wanted is None or wanted.kind == "text":
         return
     if wanted.kind == "opaque" or "tools" in body:
-        conversation.drop("response_format")
+        conversation.drop("format")
         if wanted.kind != "opaque":
             system.append(_instruction(wanted))
         return
@@ -278,7 +281,7 @@ def _thinking(conversation: Conversation, body: Extra, model: str) -> None:
     off = wanted.mode == "disabled" or wanted.effort == "none" or wanted.budget == 0
     if not _REASONS.search(model):
         if not off and (wanted.effort or wanted.budget or wanted.mode):
-            conversation.drop("reasoning_effort" if wanted.effort else "thinking")
+            conversation.drop("thinking.effort" if wanted.effort else "thinking")
         return
     if off:
         body["thinking"] = {"type": "disabled"}
@@ -308,4 +311,4 @@ def _account(conversation: Conversation, body: Extra) -> None:
     if conversation.metadata:
         conversation.drop_extra(conversation.metadata, "metadata.")
     if conversation.cache:
-        conversation.drop("cache_control")
+        conversation.drop("cache")

@@ -160,7 +160,7 @@ class StreamWriter:
                 return self._reasoning(index, block.text)
             case Reasoning() if not block.redacted:
                 return self._content(index, block, {"type": THINKING, THINKING: ""}) + self._reasoning(index, block.text)
-        self._drop(f"message.{kind_of(block)}")
+        self._drop(f"blocks[].{kind_of(block)}")
         return b""
 
     def _content(self, index: int, block: Block, content: Extra) -> bytes:

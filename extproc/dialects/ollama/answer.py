@@ -125,14 +125,14 @@ def _said(blocks: list[Block], answer: Answer, form: Form) -> tuple[Extra, list[
                 if type(block) is Text:
                     logprobs += write_logprobs(block.logprobs or [])
                     if block.citations:
-                        _drop(answer, "message.citations")
+                        _drop(answer, "blocks[].citations")
             case Reasoning() if not block.redacted:
                 said["thinking"] = said.get("thinking", "") + block.text
             case ToolCall():
                 calls = said.setdefault("tool_calls", [])
                 calls.append(write_call(block.name, block.arguments, call_id(block.id, answer.id, i), len(calls)))
             case _:
-                _drop(answer, f"message.{kind_of(block)}")
+                _drop(answer, f"blocks[].{kind_of(block)}")
     return said, logprobs
 
 

@@ -21,6 +21,7 @@ from extproc.dialects.fields import (
 )
 from extproc.dialects.hub import Conversation, Extra, Format, Message, Text, Thinking, Tool, ToolCall, ToolResult
 from extproc.dialects.ollama.parts import ASKED, MADE, NAME, read_assistant, read_content
+from extproc.dialects.ollama.words import PROMPT_WORDS, WORDS
 
 OPTION = "options."
 """Begins the names of options in a conversation's `extra`, each by itself, so that each is named if it is lost."""
@@ -35,7 +36,7 @@ def read_request(body: Extra) -> Conversation:
         rest = obj(body, "$")
         model = need_str(rest, "model")
         messages = items(rest.pop("messages", None), "messages")
-        conversation = Conversation(dialect=NAME, model=model, messages=_messages(messages), extra=rest)
+        conversation = Conversation(dialect=NAME, words=WORDS, model=model, messages=_messages(messages), extra=rest)
         tools = take_list(rest, "tools")
         if tools is not None:
             conversation.tools = [_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
@@ -49,7 +50,7 @@ def read_generate(body: Extra) -> Conversation:
         rest = obj(body, "$")
         model = need_str(rest, "model")
         message = Message(role="user", blocks=read_content(rest, "", "prompt"), plain=True)
-        conversation = Conversation(dialect=NAME, model=model, messages=[message], extra=rest, asked=ASKED)
+        conversation = Conversation(dialect=NAME, words=PROMPT_WORDS, model=model, messages=[message], extra=rest, asked=ASKED)
         if rest.get("system"):
             conversation.system = Message(role="system", blocks=[Text(take_str(rest, "system") or "")], plain=True)
         _rest(conversation, rest)

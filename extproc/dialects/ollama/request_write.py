@@ -29,6 +29,7 @@ from extproc.dialects.hub import (
 from extproc.dialects.ollama.parts import MAKER, NAME, write_call
 from extproc.dialects.ollama.request_read import DEFAULT_EFFORT
 from extproc.dialects.ollama.request_restore import restore, restore_generate, write_options
+from extproc.dialects.ollama.words import NAMES
 from extproc.dialects.quirks import NONE, Quirks, finished
 
 _EFFORTS = {"minimal": "low", "xhigh": "max"}
@@ -43,7 +44,7 @@ _ID = 64
 def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
     """The request for a provider with these quirks; names what it cannot say in `conversation.dropped`."""
     if conversation.dialect == NAME:
-        return finished(restore(conversation, model), quirks, conversation.drop)
+        return finished(restore(conversation, model), quirks, conversation.drop_path)
     body: Extra = {"model": model, "messages": _Foreign(conversation).messages(), "stream": bool(conversation.stream)}
     _tools(conversation, body)
     if options := write_options(conversation):
@@ -51,7 +52,7 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     _output(conversation, body)
     _account(conversation)
     conversation.drop_extra({key: value for key, value in conversation.extra.items() if key != "stream_options"})
-    return finished(body, quirks, conversation.drop)
+    return finished(body, quirks, lambda field: conversation.drop(NAMES.get(field, field)))
 
 
 def write_generate(conversation: Conversation, model: str) -> Extra:
@@ -100,7 +101,7 @@ class _Foreign:
                 case Text() | Refusal():
                     texts.append(block.text)
                     if type(block) is Text and block.citations:
-                        self._drop("messages[].content[].citations")
+                        self._drop("blocks[].citations")
                 case ToolCall():
                     identifier = tool_id(block.id, _ID)
                     self._names[identifier] = block.name
@@ -110,23 +111,23 @@ class _Foreign:
                     if block.origin == MAKER:
                         body["thinking"] = body.get("thinking", "") + block.text
                     else:  # nobody takes another's
-                        self._drop("messages[].reasoning_content")
+                        self._drop("blocks[].reasoning")
                 case Image() | Audio() if block.data:
                     if type(block) is Image and block.detail not in ("", "auto"):
-                        self._drop("messages[].content[].image_url.detail")
+                        self._drop("blocks[].detail")
                     body.setdefault("images", []).append(block.data)
                 case Document() if (text := _text(block)) is not None:
                     title = f' title="{block.name}"' if block.name else ""
                     texts.append(f"<document{title}>\n{text}\n</document>")
                 case _:
-                    self._drop(f"messages[].content[].{kind_of(block)}")
+                    self._drop(f"blocks[].{kind_of(block)}")
         body["content"] = between.join(text for text in texts if text)
         return body
 
     def _result(self, result: ToolResult) -> Extra:
         self._leftover(result)
         if result.error:
-            self._drop("messages[].content[].is_error")
+            self._drop("blocks[].error")
         identifier = tool_id(result.id, _ID)
         name = self._names.get(identifier) or result.name
         body: Extra = {"role": "tool", "tool_call_id": identifier, **self._content(result.blocks, _BETWEEN)}
@@ -134,9 +135,11 @@ class _Foreign:
 
     def _leftover(self, block: Block) -> None:
         if block.cache:
-            self._drop("messages[].content[].cache_control")
+            self._drop("blocks[].cache")
+        if block.seal:
+            self._drop("blocks[].seal")
         if type(block) is not Reasoning:
-            self._conversation.drop_extra(block.extra, "messages[].content[].")
+            self._conversation.drop_extra(block.extra, "blocks[].")
 
 
 def _text(block: Document) -> str | None:
@@ -169,11 +172,11 @@ def _tools(conversation: Conversation, body: Extra) -> None:
 
 def _tool(tool: Tool, conversation: Conversation) -> list[Extra]:
     if tool.opaque is not None:
-        conversation.drop(f"tools[].{tool.opaque.get('type', 'type')}")
+        conversation.drop_tool(tool)
         return []
     conversation.drop_extra(tool.extra, "tools[].")
     if tool.cache:
-        conversation.drop("tools[].cache_control")
+        conversation.drop("tools[].cache")
     if tool.strict:
         conversation.drop("tools[].strict")
     schema = {"type": "object", **(tool.schema or {"properties": {}})}
@@ -183,7 +186,7 @@ def _tool(tool: Tool, conversation: Conversation) -> list[Extra]:
 def _output(conversation: Conversation, body: Extra) -> None:
     wanted = conversation.format
     if wanted and wanted.kind == "opaque":
-        conversation.drop("response_format")
+        conversation.drop("format")
     elif wanted and wanted.kind != "text":
         body["format"] = "json" if wanted.schema is None else wanted.schema
     if conversation.thinking:
@@ -218,4 +221,4 @@ def _account(conversation: Conversation) -> None:
     if conversation.metadata:
         conversation.drop_extra(conversation.metadata, "metadata.")
     if conversation.cache:
-        conversation.drop("cache_control")
+        conversation.drop("cache")

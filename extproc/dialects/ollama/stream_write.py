@@ -109,7 +109,7 @@ class StreamWriter:
             case OpaqueDelta() | Aside():
                 return self._opaque(event)
             case CitationDelta():
-                self._drop("message.citations")
+                self._drop("blocks[].citations")
             case Error():
                 self._ended = True
                 return line(write_error(event.fault, ""))
@@ -158,7 +158,7 @@ class StreamWriter:
                 return self._line({"thinking": block.text}) if block.text else b""
             case Image() | Audio() if block.data:
                 return self._line({"images": [block.data]})
-        self._drop(f"message.{kind_of(block)}")
+        self._drop(f"blocks[].{kind_of(block)}")
         return b""
 
     def _text(self, event: TextDelta) -> bytes:
