@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extproc import Reject
 from extproc.dialects import DIALECTS
 
 OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
@@ -177,3 +179,11 @@ def test_what_openai_cannot_say_is_named(body: dict[str, Any]) -> None:
         if block["type"] in ("text", "document") and block.get("x_new"):
             assert "messages[].content[].x_new" in conversation.dropped
     assert ("container" in conversation.dropped) == ("container" in body)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("user_location", True), ("allowed_domains", "a.test"), ("max_uses", "many")])
+def test_a_setting_of_a_served_tool_has_its_type(setting: str, value: object) -> None:
+    body = {"model": "m", "max_tokens": 1, "messages": [], "tools": [{"type": "web_search_20250305", "name": "web_search", setting: value}]}
+    with pytest.raises(Reject) as caught:
+        ANTHROPIC.read_request(body)
+    assert caught.value.fault.param == f"tools[0].{setting}"

@@ -4,12 +4,13 @@ https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from extproc.dialects.anthropic import mcp
 from extproc.dialects.anthropic.blocks import take_cache
 from extproc.dialects.anthropic.models import Abilities
-from extproc.dialects.fields import need_str, obj, take_bool, take_list, take_obj, take_str
+from extproc.dialects.fields import need_str, obj, take_bool, take_int, take_list, take_obj, take_str, take_strings
 from extproc.dialects.hub import Conversation, Extra, Tool, ToolCall, ToolChoice
 from extproc.dialects.schemas import tightened
 
@@ -17,11 +18,11 @@ _SERVED = re.compile(r"(web_search|web_fetch|code_execution)_\d{8}")
 _VERSIONS = {"web_search": "web_search_20250305", "web_fetch": "web_fetch_20250910", "code_execution": "code_execution_20250825"}
 """What is asked for in the name of others: versions that every model knows, without a header for what is being tried out."""
 
-_SETTINGS = {
-    "web_search": ("allowed_domains", "blocked_domains", "max_uses", "user_location"),
-    "web_fetch": ("allowed_domains", "blocked_domains", "max_uses"),
-}
-"""What a tool can be told in words of the hub."""
+_FETCH: dict[str, Callable[[Extra, str, str], Any]] = {
+    "allowed_domains": take_strings, "blocked_domains": take_strings, "max_uses": take_int,
+}  # fmt: skip
+_SETTINGS = {"web_search": {**_FETCH, "user_location": take_obj}, "web_fetch": _FETCH}
+"""What a tool can be told in words of the hub, and how it is read."""
 
 
 def read_tools(conversation: Conversation, rest: Extra) -> None:
@@ -41,7 +42,7 @@ def _read_tool(value: Any, path: str) -> Tool:
     rest = obj(value, path)
     path += "."
     if rest.get("type", "custom") not in ("custom", None):
-        return _read_served(value)
+        return _read_served(value, path)
     return Tool(
         name=need_str(rest, "name", path),
         description=take_str(rest, "description", path),
@@ -63,7 +64,7 @@ def _read_choice(choice: Extra) -> ToolChoice:
     return ToolChoice(mode="opaque", raw=choice)
 
 
-def _read_served(value: Extra) -> Tool:
+def _read_served(value: Extra, path: str) -> Tool:
     """A tool that Anthropic runs."""
     rest = value.copy()
     kind = rest.pop("type")
@@ -72,10 +73,10 @@ def _read_served(value: Extra) -> Tool:
         return Tool(opaque=value)
     server = match[1]
     rest.pop("name", None)
-    settings = {name: rest.pop(name) for name in _SETTINGS.get(server, ()) if rest.get(name) is not None}
-    if type(where := settings.get("user_location")) is dict:
+    settings = {name: found for name, take in _SETTINGS.get(server, {}).items() if (found := take(rest, name, path)) is not None}
+    if where := settings.get("user_location"):
         settings["user_location"] = {field: where[field] for field in where if field != "type"}
-    return Tool(name=server, server=server, settings=settings, cache=take_cache(rest, "tools[]."), opaque=value, extra=rest)
+    return Tool(name=server, server=server, settings=settings, cache=take_cache(rest, path), opaque=value, extra=rest)
 
 
 def _write_served(tool: Tool, conversation: Conversation, body: Extra) -> list[Extra]:
