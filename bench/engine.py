@@ -95,19 +95,20 @@ def usual(folder: Path) -> Engine:
     return engine(folder, KeyState(added=(*keys, StoredKey("alice", digest(_KEY), "acme"))), [*models, "gpt-*"])
 
 
-def _text(size: int, seed: int) -> str:
+def text(size: int, seed: int) -> str:
+    """So many characters of words; of each seed others."""
     words = ("the answer", "depends", "on what", "one calls", "a question,", "and\n", "that is", "rarely", 'a "fact"', "at all:")
-    text, at = "", seed
-    while len(text) < size:
-        text += words[at % len(words)] + " "
+    said, at = "", seed
+    while len(said) < size:
+        said += words[at % len(words)] + " "
         at = at * 7 + 3
-    return text[:size]
+    return said[:size]
 
 
 def chat(size: int, *, temperature: int | None, stream: bool) -> dict[str, object]:
     """A conversation of about `size` bytes."""
     share = max(1, (size - 200) // _MESSAGES - 40)
-    turns = [{"role": "assistant" if at % 2 else "user", "content": _text(share, at)} for at in range(_MESSAGES)]
+    turns = [{"role": "assistant" if at % 2 else "user", "content": text(share, at)} for at in range(_MESSAGES)]
     more: dict[str, object] = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
     if temperature is not None:
         more["temperature"] = temperature
@@ -145,7 +146,7 @@ def _answer_head(headers: dict[str, str]) -> bytes:
 
 def answered() -> list[bytes]:
     """A whole answer of some 2 KB: head and body."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": _text(1600, 5), "refusal": None}, "finish_reason": "stop"}
+    choice = {"index": 0, "message": {"role": "assistant", "content": text(1600, 5), "refusal": None}, "finish_reason": "stop"}
     answer = {"id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4o-2024-08-06", "choices": [choice], "usage": _USAGE}
     body = msgspec.json.encode(answer)
     head = _answer_head({"content-type": "application/json", "content-length": str(len(body))})
