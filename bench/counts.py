@@ -12,25 +12,23 @@ Instructions are not time: misses in the processor's caches are not counted, and
 
 import argparse
 import asyncio
-import gc
 import itertools
-import os
 import random
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import hpack
 import msgspec
 import uvloop
 
-from bench import noop
+from bench import callgrind, noop, translation_counts
+from bench.callgrind import Kind
 from bench.engine import answered, asked, chat, engine, streamed
 from extproc.envoy import names
 from extproc.gate import GateSession
@@ -61,8 +59,6 @@ _READ = 256 * 1024
 _KEY = re.compile(rb"hg-[\w-]{43}")
 _ID = re.compile(rb"[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}")
 _ids = itertools.count(1)
-_MARK = "getppid"
-"""A function of libc that nothing here calls: callgrind writes its counters down where we do."""
 
 
 def key(number: int) -> str:
@@ -164,19 +160,6 @@ class Line:
                 self.hear(data)
 
 
-class Kind(NamedTuple):
-    """A kind of request, or of a part of one."""
-
-    name: str
-    """Of `STRANGER`, every caller is a new one, who has to be looked up in the key file."""
-    line: Line
-    few: list[list[bytes]]
-    """What is read of each of some streams."""
-    many: list[list[bytes]]
-    more: int
-    """Of what is counted, there is so much more in `many`."""
-
-
 class Load:
     """What is asked of one worker."""
 
@@ -215,47 +198,32 @@ class Load:
     def kinds(self) -> Iterator[Kind]:
         """One after another, since streams have an order."""
         for line, name in ((self._noop, NO_OP), (self._gate, PIPELINE)):
-            yield Kind(name, line, self._whole(line, self._miss, [None] * 20), self._whole(line, self._miss, [None] * 120), 100)
+            yield _kind(name, line, self._whole(line, self._miss, [None] * 20), self._whole(line, self._miss, [None] * 120), 100)
         for line, name in ((self._noop, NO_OP_EVENT), (self._gate, EVENT)):
-            yield Kind(name, line, self._events(line, 10), self._events(line, 50), 200)
+            yield _kind(name, line, self._events(line, 10), self._events(line, 50), 200)
         for line, name in ((self._noop, NO_OP_400), (self._gate, PIPELINE_400)):
-            yield Kind(name, line, self._whole(line, self._large, [None]), self._whole(line, self._large, [None] * 4), 3)
+            yield _kind(name, line, self._whole(line, self._large, [None]), self._whole(line, self._large, [None] * 4), 3)
         strangers = self._random.sample(range(self._keys), min(self._keys, 140)) * 14
         few, many = (self._whole(self._gate, self._miss, part) for part in (strangers[:20], strangers[20:140]))
-        yield Kind(STRANGER, self._gate, few, many, 100)
+        # Every caller is a new one, who has to be looked up in the key file.
+        yield _kind(STRANGER, self._gate, few, many, 100)
+
+
+def _kind(name: str, line: Line, few: list[list[bytes]], many: list[list[bytes]], more: int) -> Kind:
+    """`few` and `many`: what is read of each of some streams."""
+    return Kind(name, partial(line.hear_all, few), partial(line.hear_all, many), more)
 
 
 def serve(load: Load) -> dict[str, int]:
     """Serves all that is asked, with a mark before and after what is counted. By kind: how much more there is in the second count."""
     load.warm()
-    told = {}
-    for kind in load.kinds():
-        for streams in (kind.few, kind.many):
-            gc.collect()
-            os.getppid()
-            kind.line.hear_all(streams)
-            os.getppid()
-        told[kind.name] = kind.more
-    return told
+    return callgrind.mark(load.kinds())
 
 
 def count(keys: int, routes: int, file: str = "") -> dict[str, float]:
     """Runs a process under callgrind. Thousands of instructions, by kind."""
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out"
-        valgrind = ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}", f"--dump-before={_MARK}"]
-        inside = [sys.executable, "-m", "bench.counts", "--inside", folder, str(keys), str(routes), file]
-        environ = {**os.environ, "PYTHONHASHSEED": "0"}
-        # A session of its own: Ctrl-C is for us, who end it.
-        done = subprocess.run([*valgrind, *inside], env=environ, stdout=subprocess.PIPE, check=True, start_new_session=True)
-        told = msgspec.json.decode(done.stdout, type=dict[str, int])
-        dumps = sorted(Path(folder).glob("out.*"), key=lambda path: int(path.suffix[1:]))
-        totals = [int(found[1]) for path in dumps if (found := re.search(r"^totals: (\d+)", path.read_text(), re.MULTILINE))]
-    # A mark ends what was before it: start-up, few, between, many, and so on.
-    if len(totals) != 4 * len(told):
-        raise RuntimeError(f"callgrind wrote {len(totals)} counts down instead of {4 * len(told)}: does it see {_MARK}() of this libc?")
-    counted = totals[1::2]
-    return {name: (counted[2 * at + 1] - counted[2 * at]) / more / 1000 for at, (name, more) in enumerate(told.items())}
+        return callgrind.count("bench.counts", [folder, str(keys), str(routes), file])
 
 
 def report(small: dict[str, float], large: dict[str, float]) -> tuple[str, bool]:
@@ -294,12 +262,16 @@ def main() -> int:
             small = count(*SMALL)
             _tell("counting with a million keys and 10,000 routes: another minute or two")
             large = count(*LARGE, key_state(Path(folder), LARGE[0]).file)
+            _tell("counting what translation takes, for every two dialects: two more")
+            pairs = translation_counts.count()
     except KeyboardInterrupt:
         _tell("broken off")
         return 130
     text, good = report(small, large)
     print(text)
-    return 0 if good else 1
+    text, translated = translation_counts.report(pairs)
+    print(text)
+    return 0 if good and translated else 1
 
 
 def _tell(line: str) -> None:

@@ -1,4 +1,4 @@
-"""What is translated to measure how fast that is: one conversation with tools, its answer, and the same answer as a stream, in every dialect.
+"""What is translated to measure how fast that is: a conversation with tools, its answer, and the answer as a stream, in every dialect.
 
 The conversation is written once, in OpenAI's words, and read and written into the others. A stream's deltas are as the providers send
 them (tests/recordings), with all that they say beside the words.
@@ -34,8 +34,8 @@ SIZE = 10_000
 """Bytes of the request in OpenAI's dialect; in the others it is longer or shorter by a tenth."""
 
 MODELS = {
-    "openai": "gpt-4o", "anthropic": "claude-sonnet-4-5", "responses": "gpt-4o", "gemini": "gemini-2.5-flash", "cohere": "command-a-03-2025",
-    "ollama": "llama3.2", "bedrock": "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "openai": "gpt-4o", "anthropic": "claude-sonnet-4-5", "responses": "gpt-4o", "gemini": "gemini-2.5-flash", "ollama": "llama3.2",
+    "cohere": "command-a-03-2025", "bedrock": "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
 }  # fmt: skip
 """What a provider of each dialect is asked for."""
 
@@ -62,7 +62,7 @@ def _chat(longest: int) -> dict[str, Any]:
             {"role": "assistant", "content": None, "tool_calls": [call]},
             {"role": "tool", "tool_call_id": _CALL, "content": '{"orders": 14120, "returned": 0.032}'},
         ],
-        "tools": [_tool("look_up", number="The order's number.", year="Of which year."), _tool("send", to="Whom to send it to.", words="What.")],
+        "tools": [_tool("look_up", number="The order's number.", year="Of which year."), _tool("send", to="Whom to.", words="What.")],
         "temperature": 0.2,
         "max_tokens": 1024,
     }  # fmt: skip
@@ -143,7 +143,7 @@ def _framed(dialect: str, delta: dict[str, Any]) -> bytes:
         case "ollama":
             return body + b"\n"
         case "anthropic" | "responses" | "cohere":
-            return b"event: " + delta["type"].encode() + b"\ndata: " + body + b"\n\n"
+            return f"event: {delta['type']}\ndata: ".encode() + body + b"\n\n"
     return b"data: " + body + b"\n\n"
 
 

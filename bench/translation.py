@@ -1,4 +1,4 @@
-"""What translation costs: CPU of a request and its answer, and of an event of a stream, for every two dialects. `python -m bench.translation`
+"""What translation costs: CPU of a request and its answer, and of a stream's event, for every two dialects. `python -m bench.translation`
 
 A pair is what `attempt` and `answering` do of it: a request of 10 KB is decoded, read, written and encoded, and so is its answer of 2 KB.
 An event is one that adds a word to the text, alone in its chunk, from the provider's bytes to the client's, with what is learnt of it on
