@@ -1,6 +1,8 @@
 """Headgate's engine. What a filter may use is what this module exports, and nothing else."""
 
+from extproc.aside import Aside, Undone
 from extproc.cachestore.entry import Entry, Lead, Store
+from extproc.canonical import Fingerprint, fingerprint
 from extproc.config.model import HeaderEdits
 from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provider, without_credential
 from extproc.environment import Environment
@@ -16,12 +18,14 @@ __all__ = [
     "CREDENTIALS",
     "KEY_PARAMETER",
     "KEY_PROTOCOL",
+    "Aside",
     "ConfigError",
     "Endpoint",
     "Entry",
     "Environment",
     "Fault",
     "Filter",
+    "Fingerprint",
     "Handler",
     "HeaderEdits",
     "Identity",
@@ -34,7 +38,9 @@ __all__ = [
     "StoredKey",
     "Tap",
     "Target",
+    "Undone",
     "Usage",
+    "fingerprint",
     "is_loopback_name",
     "models_document",
     "to_provider",

@@ -8,12 +8,15 @@ Envoy stops reading for good once 1 MiB is unanswered; so beyond `_UNANSWERED` b
 
 import logging
 import time
+from collections.abc import Coroutine
 
 import msgspec
 
-from extproc.answering import Answering, BrokenAnswer
+from extproc.answering import Answering, BrokenAnswer, Retell, WholeTranslated
+from extproc.aside import Undone, is_bulky
 from extproc.attempt import Attempt, Call, taken_off
 from extproc.dialects import DIALECTS
+from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
@@ -71,32 +74,67 @@ class AdapterSession:
         self._told: Use | None = None
         self._told_at = 0.0
 
-    def receive(self, message: bytes) -> Replies:
+    def receive(self, message: bytes) -> Replies | Waiting[Replies]:
         """One message from Envoy."""
         incoming = Incoming(message)
         try:
-            match incoming.part:
-                case Part.REQUEST_HEADERS:
-                    return self._request_headers(incoming)
-                case Part.REQUEST_BODY:
-                    return [self._request(incoming.part, incoming.body)]
-                case Part.RESPONSE_HEADERS:
-                    return self._response_headers(incoming)
-                case Part.RESPONSE_BODY:
-                    return self._response_body(incoming)
-            return [GO_ON[incoming.part]]
-        except Reject as reject:
-            return self._refuse(reject.fault)
-        except BrokenAnswer as error:
-            _log.warning("request %s: %s", self._call.id if self._call else "?", error)
+            if (work := self._work(incoming)) is not None:
+                return begin(self._after(work, incoming))
+            return self._step(incoming)
+        except Exception as error:  # noqa: BLE001 - see `_failed`
+            return self._failed(error, incoming.part)
+
+    def _work(self, incoming: Incoming) -> Coroutine[None, None, None] | None:
+        """What is to be done aside before this message is: with a bulky body, or the end of a bulky answer that is no stream."""
+        if incoming.part is Part.REQUEST_BODY and is_bulky(incoming.body):
+            return self._rewrite(incoming.body)
+        if incoming.part is Part.RESPONSE_BODY and incoming.end and type(self._answering) is WholeTranslated:
+            job = self._answering.job(incoming.body)
+            return self._retell(self._answering, *job) if job is not None else None
+        return None
+
+    async def _rewrite(self, body: bytes) -> None:
+        if (job := self._attempt.job(body)) is not None:
+            self._attempt.take(await self._engine.aside.work(job, body))
+
+    async def _retell(self, answering: WholeTranslated, job: Retell, whole: bytes) -> None:
+        answering.take(await self._engine.aside.work(job, whole))
+
+    async def _after(self, work: Coroutine[None, None, None], incoming: Incoming) -> Replies:
+        try:
+            await work
+            return self._step(incoming)
+        except Exception as error:  # noqa: BLE001 - see `_failed`
+            return self._failed(error, incoming.part)
+
+    def _step(self, incoming: Incoming) -> Replies:
+        match incoming.part:
+            case Part.REQUEST_HEADERS:
+                return self._request_headers(incoming)
+            case Part.REQUEST_BODY:
+                return [self._request(incoming.part, incoming.body)]
+            case Part.RESPONSE_HEADERS:
+                return self._response_headers(incoming)
+            case Part.RESPONSE_BODY:
+                return self._response_body(incoming)
+        return [GO_ON[incoming.part]]
+
+    def _failed(self, error: Exception, part: Part) -> Replies:
+        """What Envoy is told of an error. Raises it where the answer's head has gone out: then it can only be broken off."""
+        name = self._call.id if self._call else "?"
+        if isinstance(error, Reject):
+            return self._refuse(error.fault)
+        if isinstance(error, BrokenAnswer | Undone):
+            _log.warning("request %s: %s", name, error)
+            fault = error.fault if isinstance(error, Undone) else Fault(502, "bad_provider_answer", f"{error}")
             if self._released:
-                raise
-            return self._refuse(Fault(502, "bad_provider_answer", f"{error}"))
-        except Exception:  # a bug of ours: told once, and nothing goes on with a request that is half made
-            _log.exception("request %s failed in an attempt", self._call.id if self._call else "?")
-            if incoming.part is Part.RESPONSE_BODY and self._released:
-                raise
-            return self._refuse(INTERNAL)
+                raise error
+            return self._refuse(fault)
+        # A bug of ours: told once, and nothing goes on with a request that is half made.
+        _log.error("request %s failed in an attempt", name, exc_info=error)
+        if part is Part.RESPONSE_BODY and self._released:
+            raise error
+        return self._refuse(INTERNAL)
 
     def close(self) -> None:
         """Envoy has closed the stream, at the end or because the attempt failed: nothing is kept."""

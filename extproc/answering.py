@@ -13,6 +13,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from extproc.aside import is_bulky
+from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.framing import Splitter
 from extproc.dialects.hub import Answer, Embedded, Error, Extra, Ranking, Start, StreamEvent
@@ -257,6 +259,52 @@ def _events(split: Splitter, chunk: bytes, end: bool, terms: Terms) -> list[byte
     return events
 
 
+class Retold(Struct, frozen=True, tag=True):
+    """A whole answer, translated."""
+
+    body: bytes
+    status: int
+    error: str
+    usage: Usage | None
+    answered: str
+
+
+class Retell(Struct, frozen=True, tag=True):
+    """The job to translate a whole answer, see `aside`: `Terms` in plain values."""
+
+    client: str
+    provider: str
+    kind: str
+    provider_name: str
+    request_id: str
+    asked: Extra
+    model: str
+    status: int
+
+    def work(self, body: bytes) -> Retold:
+        """Does it."""
+        terms = Terms(
+            client=DIALECTS[self.client], provider=DIALECTS[self.provider], kind=self.kind, provider_name=self.provider_name,
+            request_id=self.request_id, same=False, raw=False, include_usage=False, hide_usage=False, asked=self.asked, most=len(body),
+            model=self.model,
+        )  # fmt: skip
+        return retell(body, self.status, terms)
+
+
+def retell(body: bytes, status: int, terms: Terms) -> Retold:
+    """Translates a whole answer; one that is none becomes an error."""
+    try:
+        answer = terms.provider.operations[common(terms.kind)].read_answer(msgspec.json.decode(body))
+        answer.asked = terms.asked
+        told = getattr(answer, "model", "")
+        terms.name(answer)
+        written = terms.client.operations[terms.kind].write_answer(answer)
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
+        fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
+        return Retold(terms.error(fault), fault.status, fault.code, None, "")
+    return Retold(msgspec.json.encode(written), status, "", getattr(answer, "usage", None), told)
+
+
 class WholeTranslated(Answering):
     """A JSON answer of another dialect."""
 
@@ -267,25 +315,29 @@ class WholeTranslated(Answering):
         self.mode = BodyMode.BUFFERED if 0 < length <= _BUFFERED_AT_MOST else BodyMode.STREAMED
         self._terms = terms
         self._body = _Collected(terms)
+        self._ahead: Retold | None = None
+
+    def job(self, last: bytes) -> tuple[Retell, bytes] | None:
+        """What can be done aside before the last piece is fed, and given to `take`: the job, and the whole body. None: it is small."""
+        whole = self._body.whole() + last
+        terms = self._terms
+        if len(whole) > terms.most or not is_bulky(whole):
+            return None
+        names = terms.client.name, terms.provider.name
+        return Retell(*names, terms.kind, terms.provider_name, terms.request_id, terms.asked, terms.model, self.status), whole
+
+    def take(self, retold: Retold) -> None:
+        """The job is done: the last piece can be fed."""
+        self._ahead = retold
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self._body.add(chunk)
         if not end:
             return []
         self.finished = True
-        terms = self._terms
-        try:
-            answer = terms.provider.operations[common(terms.kind)].read_answer(msgspec.json.decode(self._body.whole()))
-            answer.asked = terms.asked
-            told = getattr(answer, "model", "")
-            terms.name(answer)
-            written = terms.client.operations[terms.kind].write_answer(answer)
-        except (ValueError, msgspec.DecodeError, RecursionError) as error:
-            fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
-            self.status, self.error = fault.status, fault.code
-            return [terms.error(fault)]
-        self.usage, self.answered = getattr(answer, "usage", None), told
-        return [msgspec.json.encode(written)]
+        told = self._ahead or retell(self._body.whole(), self.status, self._terms)
+        self.status, self.error, self.usage, self.answered = told.status, told.error, told.usage, told.answered
+        return [told.body]
 
 
 class StreamTranslated(Answering):

@@ -17,7 +17,7 @@ from extproc.dialects import heard, seals, splice
 from extproc.dialects.dialect import common
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault, Reject
-from extproc.upstream import Upstream
+from extproc.upstream import Portrait, Upstream, portrait
 from extproc.values import Kind, Target
 
 
@@ -67,6 +67,30 @@ class Outgoing(Struct, frozen=True):
     """None: the body stays as it is, to the byte."""
 
 
+class Rewritten(Struct, frozen=True, tag=True):
+    """A request's body as a provider gets it, and what is known of it then."""
+
+    body: bytes | None
+    """None: as it was."""
+    dropped: list[str]
+    asked: Extra
+    wanted: dict[str, str]
+
+
+class Rewrite(Struct, frozen=True, tag=True):
+    """The job to make the body that a provider gets, see `aside`."""
+
+    call: Call
+    target: Target
+    upstream: Portrait
+
+    def work(self, body: bytes) -> Rewritten:
+        """Does it. Raises as `Attempt.outgoing` does."""
+        attempt = Attempt(self.call, self.target, self.upstream.upstream(), 0)
+        new_body = attempt.rewrite(body)
+        return Rewritten(new_body, attempt.dropped, attempt.asked, attempt.wanted)
+
+
 class Cut(NamedTuple):
     """What becomes of a request's headers at a provider. It depends on their names alone, and holds nothing but names."""
 
@@ -87,7 +111,7 @@ _CUTS = 512
 class Attempt:
     """One attempt at one target."""
 
-    __slots__ = ("_client", "_kind", "_most", "asked", "call", "dropped", "same", "target", "upstream", "wanted")
+    __slots__ = ("_ahead", "_client", "_kind", "_most", "asked", "call", "dropped", "same", "target", "upstream", "wanted")
 
     def __init__(self, call: Call, target: Target, upstream: Upstream, most: int) -> None:
         """`most`: bytes of the largest answer that is taken."""
@@ -107,6 +131,19 @@ class Attempt:
         """What the provider's dialect could not express."""
         self.wanted: dict[str, str] = {}
         """See `Question.headers`."""
+        self._ahead: Rewritten | None = None
+
+    def job(self, body: bytes) -> Rewrite | None:
+        """What can be done aside before `outgoing`, and given to `take`; None if the body will stay as it is."""
+        upstream, call = self.upstream, self.call
+        named = self.target.model == call.model and not call.forces_usage and upstream.refit is None
+        stays = call.kind == "raw" or (self.same and named and not seals.packed(body))
+        return None if stays else Rewrite(call, self.target, portrait(upstream))
+
+    def take(self, rewritten: Rewritten) -> None:
+        """The job is done: `outgoing` will use it."""
+        self._ahead = rewritten
+        self.dropped, self.asked, self.wanted = rewritten.dropped, rewritten.asked, rewritten.wanted
 
     def outgoing(self, seen: Mapping[str, str], body: bytes, *, ruled: tuple[str, ...] | None = None) -> Outgoing:
         """The request for this provider. `seen` is what Envoy holds: what an earlier attempt made of it, perhaps, or for sure the
@@ -115,7 +152,7 @@ class Attempt:
         Raises `Reject` when the client's body cannot be read, or loses something that a strict client wants kept.
         """
         call = self.call
-        new_body = self._body(body) if call.kind != "raw" else None
+        new_body = self.rewrite(body) if call.kind != "raw" else None
         given = tuple(call.headers) if ruled is None else None
         key = (tuple(seen), given, ruled, tuple(call.rules), call.kind, self.same, new_body is None, self.upstream.names, *self.wanted)
         cut = _cuts.get(key)
@@ -187,7 +224,10 @@ class Attempt:
         query = "&".join(pair for pair in query.split("&") if pair not in own)
         return path + ("&" if "?" in path else "?") + query if query else path
 
-    def _body(self, body: bytes) -> bytes | None:
+    def rewrite(self, body: bytes) -> bytes | None:
+        """The body that the provider gets; None where it stays as it is. Raises `Reject` as `outgoing` does."""
+        if self._ahead is not None:
+            return self._ahead.body
         call = self.call
         if not self.same:
             return self._translated(body)

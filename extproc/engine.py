@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
+from extproc.aside import Aside, Here
 from extproc.cachestore.entry import Store
 from extproc.config.model import Redis
 from extproc.environment import Environment, Journal
@@ -19,7 +20,9 @@ _KEPT = 8
 class Engine:
     """Holds the snapshot in force. Loading another is one assignment; requests under way keep theirs."""
 
-    def __init__(self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store]) -> None:
+    def __init__(self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None) -> None:
+        self.aside: Aside = aside or Here()
+        """Where the work on bulky bodies is done."""
         self.leftovers = Leftovers()
         """Of the bodies that have come through it."""
         self._journal = journal
@@ -67,6 +70,7 @@ class Engine:
             journal=self._journal,
             memory=self._memory,
             redis=self._redis_store(config.redis),
+            aside=self.aside,
         )
         return Snapshot(generation, environment, filters)
 

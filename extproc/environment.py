@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from extproc.aside import Aside, Here
 from extproc.config.model import Config
 from extproc.keys import StoredKeys
 from extproc.ledger.record import Record
@@ -37,5 +38,7 @@ class Environment(Struct, frozen=True):
     """The cache that the workers of this machine share."""
     redis: Store | None
     """The cache of the fleet, where one is configured."""
+    aside: Aside = Here()
+    """Where the work on bulky bodies is done."""
     private: bool = True
     """The Envoy that asks listens where `listener` says. False for somebody else's, which strangers may reach."""

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from extproc.answering import Answering, BrokenAnswer
+from extproc.answering import Answering, BrokenAnswer, Retell, Retold, WholeTranslated
+from extproc.aside import Undone, is_bulky
 from extproc.attempt import Attempt, Call, Outgoing, may_remove, taken_off
 from extproc.config.model import Timeouts
 from extproc.crossing import those, to_provider, without_credential
@@ -59,7 +60,7 @@ class Exchange:
 
     __slots__ = (
         "_answering", "_attempt", "_bare", "_following", "_held", "_kept", "_left", "_started", "_taps", "attempts", "call", "cluster",
-        "keeps", "over", "relayed", "request", "response", "snapshot",
+        "keeps", "over", "relayed", "request", "response", "snapshot", "whole",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, headers: dict[str, str]) -> None:
@@ -83,6 +84,8 @@ class Exchange:
         self._kept: list[bytes] = []
         self.keeps = False
         """Pieces of the answer may be offered to `keep`."""
+        self.whole = False
+        """The answer is translated when all of it has come: its last piece may be offered to `job`."""
         self._left = -1
         self._bare = False
         self.relayed = False
@@ -118,6 +121,9 @@ class Exchange:
 
     def _read(self, body: bytes) -> None:
         """Decodes the document whole where a filter will want that anyway: its outside need not be decoded by itself."""
+        if is_bulky(body):
+            self.request.bulky = True
+            return
         for reader in self.snapshot.readers:
             if reader.reads(body):
                 _ = self.request.json
@@ -152,6 +158,24 @@ class Exchange:
         self.request.record.bytes_out = len(response.body)
         return response
 
+    async def prepare(self) -> None:
+        """Before `forward`: has the body that the only provider gets made aside, where it is bulky. Raises `Reject`."""
+        request = self.request
+        if not request.bulky or request.edited or len(request.targets) != 1:
+            return
+        self._attempt = attempt = self._sole(self._call(request, alone=True))
+        if (job := attempt.job(request.body)) is not None:
+            try:
+                attempt.take(await self.snapshot.environment.aside.work(job, request.body))
+            except Undone as undone:
+                fault = undone.fault
+                raise Reject(fault.status, fault.code, fault.message, headers=(("retry-after", "1"),)) from None
+
+    def _sole(self, call: Call) -> Attempt:
+        """The attempt at the only target."""
+        (target,) = self.request.targets
+        return Attempt(call, target, self.snapshot.upstreams[target.provider], self.snapshot.config.limits.response_body)
+
     def forward(self) -> Forward:
         """Where the request goes. Raises `Reject` where it cannot be made into what the provider needs."""
         request, snapshot = self.request, self.snapshot
@@ -160,14 +184,15 @@ class Exchange:
         # What Envoy holds is sent back only where a filter has changed it.
         edited = request.body if request.body is not held else None
         upstreams = [snapshot.upstreams[target.provider] for target in request.targets]
-        self.call = call = self._call(request, alone=len(upstreams) == 1)
+        prepared = self._attempt
+        self.call = call = prepared.call if prepared is not None else self._call(request, alone=len(upstreams) == 1)
         request.record.stream = call.stream
         request.rest()
         given = request.headers
         if len(upstreams) == 1:
             (upstream,) = upstreams
-            self._attempt = Attempt(call, request.targets[0], upstream, snapshot.config.limits.response_body)
-            outgoing = self._attempt.outgoing(given, request.body, ruled=tuple(request.set_headers))
+            self._attempt = attempt = prepared or self._sole(call)
+            outgoing = attempt.outgoing(given, request.body, ruled=tuple(request.set_headers))
             if outgoing.body is None and edited is not None:
                 outgoing = msgspec.structs.replace(outgoing, body=edited)
             return Forward(call, outgoing, (upstream.cluster,), (upstream.timeouts,))
@@ -222,6 +247,7 @@ class Exchange:
         else:
             answering, set_headers, remove = self._attempted(self.call, status, headers)
             self._answering, mode = answering, answering.mode
+            self.whole = type(answering) is WholeTranslated
             response = Response(answering.status, {}, origin="provider", stream=answering.stream)
             if content_type := set_headers.get("content-type", headers.get("content-type")):
                 response.headers["content-type"] = content_type
@@ -278,6 +304,17 @@ class Exchange:
     def status(self) -> int:
         """What the client gets; reading the body may have changed it."""
         return self._answering.status if self._answering is not None else 0
+
+    def job(self, chunk: bytes, end: bool) -> tuple[Retell, bytes] | None:
+        """What can be done aside before `chunk` is fed, and given to `take`: the job, and the whole answer."""
+        answering = self._answering
+        last = end or 0 <= self._left <= len(chunk)
+        return answering.job(chunk) if last and type(answering) is WholeTranslated else None
+
+    def take(self, retold: Retold) -> None:
+        """The job is done."""
+        if type(self._answering) is WholeTranslated:
+            self._answering.take(retold)
 
     def keep(self, chunk: bytes) -> int:
         """Keeps a small piece of a stream, which goes to the client as it came, to be read later; see `catch_up`. Returns how many are

@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from extproc.answering import BrokenAnswer
+from extproc.answering import BrokenAnswer, Retell
+from extproc.aside import Undone
 from extproc.config.model import Timeouts
 from extproc.dialects import DIALECTS
 from extproc.drive import Waiting, begin
@@ -147,6 +148,8 @@ class GateSession:
             return begin(self._request(incoming))
         if exchange is not None:
             if part is _RESPONSE_BODY:
+                if exchange.whole and (job := exchange.job(incoming.body, incoming.end)) is not None:
+                    return begin(self._retold(exchange, incoming, *job))
                 return self._guarded(self._response_body, exchange, incoming)
             if part is _RESPONSE_HEADERS:
                 return self._guarded(self._response_headers, exchange, incoming)
@@ -202,6 +205,8 @@ class GateSession:
         if answered is not None:
             return self._answer(exchange, answered)
         try:
+            if exchange.request.bulky:
+                await exchange.prepare()
             forward = exchange.forward()
         except Reject as reject:
             return self._answer(exchange, exchange.refuse(reject.fault, dict(reject.headers)))
@@ -248,14 +253,28 @@ class GateSession:
         try:
             return [step(exchange, given)]
         except BrokenAnswer as error:
-            _log.warning("request %s: %s", exchange.request.record.id, error)
-            # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
-            body = exchange.broken(Fault(502, "bad_provider_answer", f"This cannot be answered: {error}."))
-            details = names.DETAILS_PREFIX + "bad_provider_answer"
-            return [answer(502, {"content-type": "application/json"}, body, details=details, metadata=self._record(exchange))]
+            return self._broken(exchange, str(error))
         except Exception:  # a bug of ours: told once; the response has begun, or its head cannot be made, so it is broken off
             _log.exception("request %s failed in its answer", exchange.request.record.id)
             raise
+
+    def _broken(self, exchange: Exchange, why: str) -> Replies:
+        _log.warning("request %s: %s", exchange.request.record.id, why)
+        # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
+        body = exchange.broken(Fault(502, "bad_provider_answer", f"This cannot be answered: {why}."))
+        details = names.DETAILS_PREFIX + "bad_provider_answer"
+        return [answer(502, {"content-type": "application/json"}, body, details=details, metadata=self._record(exchange))]
+
+    async def _retold(self, exchange: Exchange, incoming: Incoming, job: Retell, whole: bytes) -> Replies:
+        """The end of a bulky answer, which is no stream: it may wait."""
+        try:
+            exchange.take(await self._engine.aside.work(job, whole))
+        except Undone as undone:
+            return self._broken(exchange, str(undone))
+        except Exception:  # as in `_guarded`
+            _log.exception("request %s failed in its answer", exchange.request.record.id)
+            raise
+        return self._guarded(self._response_body, exchange, incoming)
 
     def _response_headers(self, exchange: Exchange, incoming: Incoming) -> bytes:
         details = str(incoming.attribute(names.DETAILS_ATTRIBUTE) or "")

@@ -104,6 +104,29 @@ class Upstream(Struct, frozen=True):
         return "{model}" in self.paths.get((kind, False), "")
 
 
+class Portrait(Struct, frozen=True):
+    """What decides of an upstream's requests and answers how they are translated: a plain value that can travel, without credentials."""
+
+    dialect: str
+    quirks: Quirks
+    refit: Refit | None
+    paths: list[tuple[str, bool, str]]
+
+    def upstream(self) -> Upstream:
+        """One that translates the same, and is nowhere."""
+        return Upstream(
+            name="", cluster="", dialect=DIALECTS[self.dialect], authority="", prefix="", headers=(), request=HeaderEdits(),
+            response=HeaderEdits(), timeouts=Timeouts(), names=(), paths={(kind, stream): path for kind, stream, path in self.paths},
+            quirks=self.quirks, refit=self.refit,
+        )  # fmt: skip
+
+
+def portrait(upstream: Upstream) -> Portrait:
+    """That of an upstream, in the dialect in which it is asked."""
+    paths = [(kind, stream, path.partition("?")[0]) for (kind, stream), path in upstream.paths.items()]
+    return Portrait(upstream.dialect.name, upstream.quirks, upstream.refit, paths)
+
+
 def _named(path: str, model: str) -> str:
     return path.replace("{model}", quote(model, safe="")) if "{" in path else path
 

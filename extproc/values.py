@@ -78,8 +78,8 @@ class Request:
     """One request on its way in. Filters read it, attach to it what they found out, and may edit it."""
 
     __slots__ = (
-        "_edited", "_envelope", "_json", "body", "endpoint", "headers", "identity", "journalled", "method", "path", "record", "set_headers",
-        "targets",
+        "_envelope", "_json", "body", "bulky", "edited", "endpoint", "headers", "identity", "journalled", "method", "path", "record",
+        "set_headers", "targets",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record) -> None:
@@ -95,6 +95,8 @@ class Request:
         """The record is on disk: the second witness, Envoy's log, need not hear of it any more."""
         self.body = b""
         """Empty before the body was read, and always for `raw`."""
+        self.bulky = False
+        """To decode the body would hold other requests up, see `aside`."""
         self.identity = Identity()
         self.targets: tuple[Target, ...] = ()
         """Where it may go, in order; set by the filter that routes."""
@@ -102,7 +104,8 @@ class Request:
         """Changes to what the provider is sent: a value sets the header, None takes it off."""
         self._envelope: Envelope | None = None
         self._json: dict[str, Any] | None = None
-        self._edited = False
+        self.edited = False
+        """A filter has changed the decoded body, and it is not encoded again yet."""
 
     @property
     def envelope(self) -> Envelope:
@@ -131,13 +134,13 @@ class Request:
 
     def edit(self) -> dict[str, Any]:
         """The decoded body, to be changed in place; marks the request as changed, so that it is encoded again."""
-        self._edited = True
+        self.edited = True
         return self.json
 
     def settle(self) -> None:
         """Encodes the body again if a filter edited it."""
-        if self._edited:
-            self.body, self._edited, self._envelope = msgspec.json.encode(self._json), False, None
+        if self.edited:
+            self.body, self.edited, self._envelope = msgspec.json.encode(self._json), False, None
 
     def rest(self) -> None:
         """Lets go of the decoded body, which takes a multiple of its bytes, while an answer is on its way: who asks again decodes again."""

@@ -18,6 +18,7 @@ import msgspec
 import uvloop
 
 from extproc.adapter import AdapterSession
+from extproc.beside import Beside
 from extproc.cachestore.entry import Store
 from extproc.cachestore.local import LocalStore
 from extproc.cachestore.shared import RemoteStore
@@ -122,7 +123,8 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         link.notify(NOTICE, msgspec.msgpack.encode(notice))
 
     link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take})
-    engine = Engine(journal, RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache)), open_redis)
+    beside = Beside()
+    engine = Engine(journal, RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache)), open_redis, beside)
     link.start()
     await _first(end.asked, loaded)
     if not end.asked.is_set():
@@ -144,6 +146,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         await _stop(servers, setup.drain, end)
         for each in regular:
             each.cancel()
+    beside.close()
     await link.close()
     journal.close()
 

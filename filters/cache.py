@@ -6,26 +6,37 @@ temperature) are looked up. An answer is kept only when it is whole, a success, 
 outlive the trouble that it bridged. Of several callers that ask the same at once, one asks the provider (streams excepted).
 """
 
-import hashlib
 import re
 import time
 from functools import lru_cache
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-from extproc import Entry, Environment, Filter, Handler, Lead, Request, Response, Store, Tap, Usage, to_provider, without_credential
+from extproc import (
+    Aside,
+    Entry,
+    Environment,
+    Filter,
+    Fingerprint,
+    Handler,
+    Lead,
+    Request,
+    Response,
+    Store,
+    Tap,
+    Undone,
+    Usage,
+    fingerprint,
+    to_provider,
+    without_credential,
+)
 
 HEADER = "x-headgate-cache"
 """Response header: `hit`, `miss` or `bypass`."""
 
 # A change in what is kept, or in how keys are made, must not meet entries of before.
 _VERSION = b"headgate-cache-2"
-
-# One form for all that means the same: no two values share a form, and members are in order. MessagePack copies text that JSON would
-# have to look through for what it must escape: 10 KB take it a third of the time.
-_canonical = msgspec.msgpack.Encoder(order="sorted").encode
 
 _NO_TEMPERATURE = frozenset({"embeddings", "rerank"})
 _MODERATIONS = "/v1/moderations"
@@ -63,13 +74,14 @@ class Cache(Filter, frozen=True, kw_only=True):
         """See `Filter.open`."""
         redis = environment.redis
         store = environment.memory if self.store == "memory" or redis is None else redis
-        return _Cache(self, store)
+        return _Cache(self, store, environment.aside)
 
 
 class _Cache:
-    def __init__(self, settings: Cache, store: Store) -> None:
+    def __init__(self, settings: Cache, store: Store, aside: Aside) -> None:
         self.settings = settings
         self.store = store
+        self.aside = aside
 
     def reads(self, body: bytes) -> bool:
         """See `Reader`."""
@@ -85,7 +97,14 @@ class _Cache:
         if "no-store" in wishes:
             request.record.cache = "bypass"
             return _Mark("bypass")
-        key = _key(request)
+        if request.bulky:
+            try:
+                key = (await self.aside.work(Fingerprint(_VERSION, _shape(request)), request.body)).digest
+            except Undone:
+                request.record.cache = "bypass"
+                return _Mark("bypass")
+        else:
+            key = _key(request)
         if "no-cache" in wishes:
             request.record.cache = "miss"
             return _Keep(self, key, None)
@@ -115,9 +134,10 @@ def _cache_control(value: str) -> dict[str, int]:
     return wishes
 
 
-def _key(request: Request) -> bytes:
+def _shape(request: Request) -> list[object]:
+    """What shapes an answer beside the body."""
     headers = request.headers
-    shape = [
+    return [
         request.identity.tenant,
         request.endpoint.dialect,
         without_credential(request.path),
@@ -125,13 +145,10 @@ def _key(request: Request) -> bytes:
         [(name, headers[name]) for name in _shaping(tuple(headers))],
         sorted(request.set_headers.items()),
     ]
-    try:
-        form = _canonical([*shape, request.json])
-    except OverflowError:  # a whole number of more than 64 bits, which MessagePack cannot say
-        form = _canonical([*shape, msgspec.json.encode(request.json, order="sorted")])
-    digest = hashlib.sha256(_VERSION)
-    digest.update(form)
-    return digest.digest()
+
+
+def _key(request: Request) -> bytes:
+    return fingerprint(_VERSION, _shape(request), request.json)
 
 
 @lru_cache(maxsize=512)

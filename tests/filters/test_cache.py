@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from extproc import Entry, Identity, Lead, Request, Response, Tap, Target, Usage
+from extproc.aside import Here
 from filters.cache import Cache, _Cache, _key
 from tests.scene import CHAT, Shelf, environment, head, request, run
 
@@ -24,7 +25,7 @@ class Desk:
     def __init__(self, **fields: Any) -> None:
         self.shelf = Shelf()
         settings = Cache(**fields)
-        self.cache = _Cache(settings, self.shelf)
+        self.cache = _Cache(settings, self.shelf, Here())
 
     def ask(
         self, body: Any = ZERO, path: str = "/v1/chat/completions", *, tenant: str = "", **headers: str
