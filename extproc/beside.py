@@ -53,9 +53,8 @@ class Beside:
             raise Undone(503, "overloaded", "Too many large bodies are being translated. Try again in a moment.")
         self._waiting += len(body)
         try:
-            async with asyncio.timeout(self._patience):
-                async with self._turn:
-                    outcome = await self._done(job, body)
+            # A task: whoever drives us may have none before it really waits (`drive`).
+            outcome = await asyncio.get_running_loop().create_task(self._in_turn(job, body))
         except TimeoutError:
             text = f"This body is too much to be translated within {self._patience:g} seconds. Send less at once, or try again later."
             raise Undone(503, "overloaded", text) from None
@@ -66,6 +65,10 @@ class Beside:
         if isinstance(outcome, Failed):
             raise RuntimeError(outcome.trace)  # noqa: TRY004 - no wrong type
         return cast("T", outcome)
+
+    async def _in_turn(self, job: Job[Any], body: bytes) -> Outcomes:
+        async with asyncio.timeout(self._patience), self._turn:
+            return await self._done(job, body)
 
     async def _done(self, job: Job[Any], body: bytes) -> Outcomes:
         """The process's own turn. Whatever goes wrong in it, the process ends: nobody knows what it would say next."""

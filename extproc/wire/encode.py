@@ -39,6 +39,11 @@ def field(tag: bytes, content: bytes) -> bytes:
     return tag + _varint[len(content)] + content
 
 
+def length(tag: bytes, size: int) -> bytes:
+    """What stands before the content of such a field, which has `size` bytes."""
+    return tag + _varint[size]
+
+
 def number(at: int, value: int) -> bytes:
     """A field that holds a number, not negative, or a flag."""
     return _varint[at << 3] + _varint[value]
