@@ -41,6 +41,7 @@ class Beside:
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._ending: asyncio.TimerHandle | None = None
+        self._dying: set[asyncio.Task[int]] = set()
 
     @property
     def pid(self) -> int | None:
@@ -104,11 +105,17 @@ class Beside:
 
     def _end(self) -> None:
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
+        if process is None:
+            return
+        if process.returncode is None:
             process.kill()
+        seen_out = asyncio.get_running_loop().create_task(process.wait())
+        self._dying.add(seen_out)
+        seen_out.add_done_callback(self._dying.discard)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends it, for good or until there is a job."""
         if self._ending is not None:
             self._ending.cancel()
         self._end()
+        await asyncio.gather(*self._dying)

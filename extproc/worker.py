@@ -146,7 +146,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         await _stop(servers, setup.drain, end)
         for each in regular:
             each.cancel()
-    beside.close()
+    await beside.close()
     await link.close()
     journal.close()
 
