@@ -16,8 +16,9 @@ from extproc.answering import Answering, Terms, Told, choose
 from extproc.dialects import heard, seals, splice
 from extproc.dialects.dialect import common
 from extproc.dialects.hub import Extra
+from extproc.dialects.quirks import Refit, addressed
 from extproc.errors import Fault, Reject
-from extproc.upstream import Portrait, Upstream, portrait
+from extproc.upstream import Portrait, Upstream, asked_with, portrait
 from extproc.values import Kind, Target
 
 
@@ -106,6 +107,8 @@ _cuts: dict[tuple[object, ...], Cut] = {}
 """By all names that a cut depends on. A client sends the same with each request."""
 _CUTS = 512
 """Cuts that are remembered; then all of them are forgotten, and soon made again."""
+_CONVERSED = ("chat", "count")
+"""What is asked for with the body of a conversation."""
 
 
 class Attempt:
@@ -217,12 +220,7 @@ class Attempt:
             path = self.upstream.of_model(call.rest, self.target.model)
         if path is None:
             return self.upstream.path(call.path, self._client.root, self.target.model)
-        query = call.path.partition("?")[2] if self.same else ""
-        if not query:
-            return path
-        own = path.partition("?")[2].split("&")
-        query = "&".join(pair for pair in query.split("&") if pair not in own)
-        return path + ("&" if "?" in path else "?") + query if query else path
+        return asked_with(path, call.path.partition("?")[2]) if self.same and self.upstream.quirks.query else path
 
     def rewrite(self, body: bytes) -> bytes | None:
         """The body that the provider gets; None where it stays as it is. Raises `Reject` as `outgoing` does."""
@@ -234,16 +232,24 @@ class Attempt:
         # What another maker sealed must not reach this one. Its client cannot know; the dialect's writer leaves it out.
         changed = self._translated(body) if call.kind in ("chat", "count") and seals.packed(body) else body
         try:
-            if self.target.model != call.model and not self._names_model():
+            if self.target.model != call.model and (self.upstream.quirks.model_in_body or not self._names_model()):
                 changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))
             if call.forces_usage and self.upstream.quirks.stream_usage:
                 changed = splice.include_usage(changed)
-            if self.upstream.refit and call.kind == "chat" and self.upstream.refit.concerns(changed):
-                changed = self.upstream.refit.apply(changed, self.dropped.append)
-                self._check_strict()
+            if self.upstream.refit:
+                changed = self._refitted(changed, self.upstream.refit)
         except ValueError as error:
             raise _malformed(error) from None
         return None if changed is body else changed
+
+    def _refitted(self, body: bytes, refit: Refit) -> bytes:
+        if self.call.kind == "count":
+            return refit.counting(body)
+        if self.call.kind != "chat":
+            return body
+        body = refit.conversation(body, self.dropped.append, named=self.upstream.names_model("chat"))
+        self._check_strict()
+        return body
 
     def _names_model(self) -> bool:
         """Whether the path that the provider is asked at names the model, and the body need not."""
@@ -267,6 +273,8 @@ class Attempt:
             translated = upstream.dialect.write_request(question, model, upstream.quirks)
         else:
             translated = upstream.dialect.operations[self._kind].write_request(question, model)
+        if self._kind in _CONVERSED:
+            translated = addressed(translated, upstream.quirks, named=upstream.names_model(self._kind))
         self.dropped, self.asked = list(dict.fromkeys(question.dropped)), question.asked
         self.wanted = question.headers
         self._check_strict()

@@ -85,8 +85,7 @@ class Upstream(Struct, frozen=True):
         if self.elsewhere:
             bare, _, query = client_path.partition("?")
             if (own := self.elsewhere.get(bare)) is not None:
-                own = _named(own, model)
-                return f"{own}{'&' if '?' in own else '?'}{query}" if query else own
+                return asked_with(_named(own, model), query)
         return _joined(self.prefix, client_path, root)
 
     def place(self, kind: str, model: str, *, stream: bool) -> str | None:
@@ -125,6 +124,15 @@ def portrait(upstream: Upstream) -> Portrait:
     """That of an upstream, in the dialect in which it is asked."""
     paths = [(kind, stream, path.partition("?")[0]) for (kind, stream), path in upstream.paths.items()]
     return Portrait(upstream.dialect.name, upstream.quirks, upstream.refit, paths)
+
+
+def asked_with(path: str, query: str) -> str:
+    """A provider's path with a client's query. Of a parameter that both have, the path's counts."""
+    if not query:
+        return path
+    own = {pair.partition("=")[0] for pair in path.partition("?")[2].split("&")}
+    query = "&".join(pair for pair in query.split("&") if pair.partition("=")[0] not in own)
+    return path + ("&" if "?" in path else "?") + query if query else path
 
 
 def _named(path: str, model: str) -> str:

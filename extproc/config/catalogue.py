@@ -35,7 +35,7 @@ class Setting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     about: str
     """What it is."""
     default: str | None = None
-    """What is taken where `gateway.yaml` does not say; best a reference such as `env:NAME`."""
+    """What is taken where `gateway.yaml` does not say; best a reference such as `env:NAME`. `{name}` in it is another setting."""
 
 
 class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,8 +88,10 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 yield f"paths.{name}", value
 
     def placeholders(self) -> set[str]:
-        """Names of the settings that its texts ask for."""
-        return {name for _, text in self.texts() for name in PLACEHOLDER.findall(text)} - {MODEL}
+        """Names of the settings that its texts, and their defaults, ask for."""
+        asked = {name for _, text in self.texts() for name in PLACEHOLDER.findall(text)} - {MODEL}
+        defaults = [self.settings[name].default or "" for name in asked if name in self.settings]
+        return asked.union(*(PLACEHOLDER.findall(text) for text in defaults))
 
     def section(self) -> dict[str, Any]:
         """It as a section of `gateway.yaml`, placeholders unfilled. Nothing is in it that is not said."""

@@ -149,17 +149,26 @@ class _Completion:
         texts += base.get("headers", {}).get("request", {}).get("set", {}).values()
         aws = mine.get("aws")
         texts += [] if isinstance(aws, Mapping) and aws.get("region") is not None else base.get("aws", {}).values()
+        texts += [self._default(name) for text in texts for name in PLACEHOLDER.findall(text)]
         return [name for name in dict.fromkeys(name for text in texts for name in PLACEHOLDER.findall(text)) if name != MODEL]
+
+    def _default(self, name: str) -> str:
+        """What is taken for a setting that is not given. Other settings may stand in it."""
+        given = self._section.get("settings")
+        if name == MODEL or (isinstance(given, Mapping) and given.get(name) is not None):
+            return ""
+        return self._known.settings[name].default or ""
 
     def _settings(self, used: list[str]) -> dict[str, Node]:
         """The settings in use, given or by default. One that has neither is told."""
         given = self._section.get("settings")
         found: dict[str, Node] = {}
-        for name in used:
+        for name in sorted(used, key=lambda name: bool(PLACEHOLDER.search(self._default(name)))):
             setting = self._known.settings[name]
             node = given.get(name) if isinstance(given, Mapping) else None
             if node is None and setting.default is not None:
-                node = Scalar(self._section.mark, setting.default, plain=False)
+                text = PLACEHOLDER.sub(lambda other: self._value(found[other[1]]) if other[1] in found else _STANDS_IN, setting.default)
+                node = Scalar(self._section.mark, text, plain=False)
             if node is None:
                 message = f"the setting {quoted(name)} is missing ({setting.about}): `settings: {{{name}: ...}}`"
                 self._problems.error(self._path, self._section.mark, message)

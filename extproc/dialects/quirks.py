@@ -40,6 +40,13 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """Fields of a request, at its top, that it answers with an error. They are left out, and named to the caller."""
     rename: dict[Field, Field] = {}
     """Fields that have another name there: the dialect's name, and the provider's."""
+    adds: dict[Field, Annotated[str, Meta(max_length=256)]] = {}
+    """Fields that a conversation, and the count of its tokens, has at its top there, with their texts, whatever the client says."""
+    model_in_body: bool | None = None
+    """Where the path of a conversation names the model: whether `model` has to be in the body, too, or must not. Unless given, what
+    a client says there does not matter."""
+    query: bool = True
+    """Takes the query of a client's path, where the client speaks its dialect."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
     """Where the most tokens of an answer stand; by the model's name unless given."""
     stop_limit: Count | None = None
@@ -92,8 +99,18 @@ def asks(field: str, value: Any) -> bool:
     return value is not None and value != _NEUTRAL.get(field, ...)
 
 
+def addressed(body: dict[str, Any], quirks: Quirks, *, named: bool) -> dict[str, Any]:
+    """A written conversation, or the count of one, with what the provider wants beside what its dialect says. `named`: the path that it is
+    asked at names the model.
+    """
+    if named and quirks.model_in_body is False:
+        body.pop(_MODEL, None)
+    return {**body, **quirks.adds} if quirks.adds else body
+
+
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _STREAM = "stream_options"
+_MODEL = "model"
 
 
 class Refit(NamedTuple):
@@ -101,24 +118,34 @@ class Refit(NamedTuple):
 
     refuses: frozenset[str]
     rename: dict[str, str]
+    adds: dict[str, bytes]
+    """JSON texts by name."""
+    nameless: bool
+    """`model` goes where the path names it."""
     needles: tuple[bytes, ...]
     """One of them stands in every body that has such a field."""
 
-    def concerns(self, body: bytes) -> bool:
-        """Whether such a field may be there. Looks at bytes."""
-        return any(body.find(needle) >= 0 for needle in self.needles)
-
-    def apply(self, body: bytes, drop: Callable[[str], None]) -> bytes:
-        """The request as the provider takes it, every other byte as it was; `drop` is told the name of each loss.
+    def conversation(self, body: bytes, drop: Callable[[str], None], *, named: bool) -> bytes:
+        """A conversation as the provider takes it, every other byte as it was; `drop` is told the name of each loss. `named`: see
+        `addressed`.
 
         Raises `ValueError` if `body` is no JSON object.
         """
+        unsaid = {_MODEL} if named and self.nameless else frozenset()
+        if unsaid or any(body.find(needle) >= 0 for needle in self.needles):
 
-        def lose(field: str, text: bytes) -> None:
-            if field != _STREAM and asks(field, msgspec.json.decode(text)):
-                drop(field)
+            def lose(field: str, text: bytes) -> None:
+                if field != _STREAM and field not in unsaid and asks(field, msgspec.json.decode(text)):
+                    drop(field)
 
-        return splice.refit(body, self.refuses, self.rename, lose)
+            body = splice.refit(body, self.refuses | unsaid, self.rename, lose)
+        return self.counting(body)
+
+    def counting(self, body: bytes) -> bytes:
+        """The same of a request to count a conversation's tokens, which loses nothing."""
+        for field, text in self.adds.items():
+            body = splice.set_member(body, field, text)
+        return body
 
 
 def refit(quirks: Quirks) -> Refit | None:
@@ -128,8 +155,12 @@ def refit(quirks: Quirks) -> Refit | None:
         refuses.add(_STREAM)
     if quirks.max_tokens_field:
         rename |= {field: quirks.max_tokens_field for field in _LIMITS if field != quirks.max_tokens_field and field not in refuses}
-    names = (*sorted(refuses), *sorted(rename))
-    return Refit(frozenset(refuses), rename, tuple(f'"{name}"'.encode() for name in names)) if names else None
+    nameless = quirks.model_in_body is False
+    if not (refuses or rename or quirks.adds or nameless):
+        return None
+    adds = {field: msgspec.json.encode(text) for field, text in quirks.adds.items()}
+    needles = tuple(f'"{name}"'.encode() for name in (*sorted(refuses), *sorted(rename)))
+    return Refit(frozenset(refuses), rename, adds, nameless, needles)
 
 
 def nearest_effort(wanted: str, known: tuple[Effort, ...]) -> str:
