@@ -189,7 +189,10 @@ class Attempt:
         return Cut(passing, without, void)
 
     def _base(self) -> dict[str, str]:
-        return {**dict(self.upstream.headers), **self.call.rules, "x-request-id": self.call.id}
+        base = {**dict(self.upstream.headers), **self.call.rules, "x-request-id": self.call.id}
+        if (purse := self.upstream.purse) is not None:
+            base["authorization"] = purse.bearer(self.upstream.name)
+        return base
 
     def _own(self, without: Iterable[str], seen: Mapping[str, str], body: bytes, new_body: bytes | None) -> dict[str, str]:
         """The headers that we set, whatever the client's say, but for those of an upgrade."""

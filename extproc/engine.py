@@ -11,6 +11,7 @@ from extproc.heap import Leftovers
 from extproc.keys import StoredKeys
 from extproc.routes import Routes
 from extproc.snapshot import Message, Snapshot, decode, decode_settings
+from extproc.tokens import Purse
 from extproc.upstream import compile_upstream
 
 # Snapshots that are kept for requests that began with them: an adapter asks for one by name, long after it was replaced perhaps.
@@ -25,6 +26,8 @@ class Engine:
         """Where the work on bulky bodies is done."""
         self.leftovers = Leftovers()
         """Of the bodies that have come through it."""
+        self.purse = Purse()
+        """Access tokens of providers."""
         self._journal = journal
         self._memory = memory
         self._open_redis = open_redis
@@ -63,7 +66,8 @@ class Engine:
             config=config,
             routes=Routes(config.models),
             upstreams={
-                name: compile_upstream(name, provider, settings.clusters.get(name, name)) for name, provider in config.providers.items()
+                name: compile_upstream(name, provider, settings.clusters.get(name, name), self.purse)
+                for name, provider in config.providers.items()
             },
             stored_keys=self._keys,
             private=settings.private,

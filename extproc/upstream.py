@@ -13,6 +13,7 @@ from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.quirks import NONE, Quirks, Refit, refit
 from extproc.envoy.names import cluster_name
+from extproc.tokens import Purse
 
 _AUTH = {
     "bearer": ("authorization", "Bearer "),
@@ -62,6 +63,8 @@ class Upstream(Struct, frozen=True):
     quirks: Quirks = NONE
     refit: Refit | None = None
     """What of its quirks concerns requests of its own dialect."""
+    purse: Purse | None = None
+    """Where its access token is, if it wants one."""
     also: dict[str, "Upstream"] = {}
     """The same provider as it is asked in each other dialect that it speaks, by the dialect's name."""
 
@@ -159,18 +162,21 @@ def _paths(dialect: Dialect, prefix: str, own: Mapping[str, str]) -> dict[tuple[
     return paths
 
 
-def compile_upstream(name: str, provider: Provider, alias: str = "") -> Upstream:
-    """The provider `name`, ready for traffic. The configuration is known to be good. `alias`: its name in Envoy, if that is another."""
-    also = {other: _compile(name, provider, alias, other) for other in provider.also if other != provider.dialect}
-    return msgspec.structs.replace(_compile(name, provider, alias, provider.dialect), also=also)
+def compile_upstream(name: str, provider: Provider, alias: str = "", purse: Purse | None = None) -> Upstream:
+    """The provider `name`, ready for traffic. The configuration is known to be good. `alias`: its name in Envoy, if that is another;
+    `purse`: where access tokens are.
+    """
+    also = {other: _compile(name, provider, alias, purse, other) for other in provider.also if other != provider.dialect}
+    return msgspec.structs.replace(_compile(name, provider, alias, purse, provider.dialect), also=also)
 
 
-def _compile(name: str, provider: Provider, alias: str, spoken: str) -> Upstream:
+def _compile(name: str, provider: Provider, alias: str, purse: Purse | None, spoken: str) -> Upstream:
     """The provider as it is asked in one of its dialects."""
     dialect = DIALECTS[spoken]
     url = provider_url(provider)
     prefix = url.path or dialect.root  # not every dialect has all of its paths below one
     headers = _headers(dialect, provider)
+    tokens = provider.google is not None
     own = _own_paths(url.path, provider, spoken)
     edits = provider.headers.request
     return Upstream(
@@ -183,11 +189,12 @@ def _compile(name: str, provider: Provider, alias: str, spoken: str) -> Upstream
         request=edits,
         response=provider.headers.response,
         timeouts=provider.timeouts,
-        names=(tuple(name for name, _ in headers), tuple(edits.set), tuple(edits.remove)),
+        names=(tuple(name for name, _ in headers) + ("authorization",) * tokens, tuple(edits.set), tuple(edits.remove)),
         paths=_paths(dialect, prefix, own),
         elsewhere={place: own[operation] for place, operation in _ELSEWHERE.items() if operation in own},
         quirks=provider.quirks,
         refit=refit(provider.quirks) if spoken == provider.dialect else None,
+        purse=(purse or Purse()) if tokens else None,
     )
 
 

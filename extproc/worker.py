@@ -33,6 +33,7 @@ from extproc.ledger.places import places
 from extproc.link.client import Link
 from extproc.listening import Setup, listen
 from extproc.loops import forever
+from extproc.tokens import TOKENS
 from extproc.transport.health import CHECK, Health
 from extproc.transport.seam import Methods, Server
 
@@ -108,6 +109,9 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         engine.load(data)
         loaded.set()
 
+    def renew(data: bytes) -> None:
+        engine.purse.take(data)
+
     def tell() -> None:
         # Records that a full disk refused are tried again, also when no request comes along.
         journal.flush()
@@ -122,7 +126,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         )
         link.notify(NOTICE, msgspec.msgpack.encode(notice))
 
-    link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take})
+    link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew})
     beside = Beside()
     engine = Engine(journal, RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache)), open_redis, beside)
     link.start()

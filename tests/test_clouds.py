@@ -16,14 +16,16 @@ from tests.scene import head
 
 ENVIRON = {
     "GOOGLE_CLOUD_PROJECT": "p-1",
-    "GOOGLE_OAUTH_ACCESS_TOKEN": "ya29.t",
+    "TOKEN": "ya29.t",
     "AZURE_RESOURCE_NAME": "res",
     "AZURE_API_KEY": "az-key",
 }
 VERTEX = "/v1/projects/p-1/locations/us-east5/publishers/anthropic/models/"
 
 
-def sent(folder: Path, entry: str, path: str, body: Any, model: str = "their-name", more: str = "{}") -> tuple[Outgoing, Attempt]:
+def sent(
+    folder: Path, entry: str, path: str, body: Any, model: str = "their-name", more: str = "{key: env:TOKEN}"
+) -> tuple[Outgoing, Attempt]:
     """What becomes of a client's request for `our-name` at an entry of the catalogue, whose section says `more`."""
     file = folder / "gateway.yaml"
     file.write_text(f"providers:\n  {entry}: {more}\nmodels:\n- {{name: x, targets: [{entry}]}}\n")
@@ -104,7 +106,7 @@ def test_other_clients_at_vertex_s_claude(tmp_path: Path, dialect: str, stream: 
 
 def test_gemini_at_vertex(tmp_path: Path) -> None:
     body = b'{"contents": [{"parts": [{"text": "Hi"}]}]}'
-    more = "{settings: {region: global, host: aiplatform.googleapis.com}}"
+    more = "{key: env:TOKEN, settings: {region: global, host: aiplatform.googleapis.com}}"
     outgoing, _ = sent(tmp_path, "vertex", "/v1beta/models/our-name:streamGenerateContent?alt=sse&x=1", body, "gemini-3", more)
     assert outgoing.headers[":authority"] == "aiplatform.googleapis.com"
     at = "/v1/projects/p-1/locations/global/publishers/google/models/gemini-3:streamGenerateContent?alt=sse&x=1"

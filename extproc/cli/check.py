@@ -5,6 +5,7 @@ import sys
 import tempfile
 
 from extproc.cli.common import add_source, load, source
+from extproc.control.google import origin
 from extproc.control.startup import faults, no_compiler
 from extproc.control.trust import ca_file
 
@@ -48,6 +49,9 @@ def run(given: argparse.Namespace) -> int:
         if errors:
             return 2
     print(f"{which.path}: good; {len(config.providers)} providers, {len(config.models)} models")
+    for name, provider in config.providers.items():
+        if provider.google is not None:
+            print(f"  provider {name} gets access tokens of Google for {origin(provider.google)}")
     for absent in loaded.absent:
         print(f"  {absent.kind} {absent.name} is left out: {absent.reason}")
     return 0

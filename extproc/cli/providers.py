@@ -13,7 +13,6 @@ _SENT = {
     None: "as its dialect has it",
     "aws": "as a signature (Signature Version 4)",
     "bearer": "as `Authorization: Bearer`",
-    "google": "as `Authorization: Bearer`; it is an OAuth access token",
 }
 
 
@@ -75,7 +74,9 @@ def _facts(known: Known) -> Iterator[tuple[str, str]]:
     yield "base_url", known.base_url
     for name, setting in known.settings.items():
         yield "setting", f"{name}: {setting.about}" + ("" if setting.default is None else f"; {setting.default} unless given")
-    if known.env is None:
+    if known.auth == "google":
+        yield "key", "access tokens, made of Google's credentials and renewed (`google`); or one of your own as `key`"
+    elif known.env is None:
         yield "key", "none is needed"
     else:
         yield "key", f"{known.env}, sent {_SENT.get(known.auth, f'in the header `{known.auth}`')}"

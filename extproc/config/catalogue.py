@@ -52,8 +52,8 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settings: dict[Name, Setting] = {}
     """What `{name}` in `base_url`, `paths` and `headers` stands for."""
     auth: Auth | Literal["aws"] | None = None
-    """How its key is sent, see `Provider.auth`; `aws`: requests are signed (Signature Version 4) for its setting `region`, unless a key is
-    given."""
+    """How its key is sent, see `Provider.auth`; `aws`: requests are signed (Signature Version 4) for its setting `region`, `google`: they
+    get access tokens, unless a key is given."""
     env: Variable | None = None
     """The environment variable that usually holds its key. Without one it needs no key."""
     headers: dict[HeaderName, HeaderValue] = {}
@@ -104,7 +104,8 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         said |= {"paths": paths, "quirks": msgspec.json.decode(msgspec.json.encode(self.quirks)), "endpoints": list(self.endpoints)}
         said |= {"aws": {"region": "{region}"}} if self.auth == "aws" else {"auth": self.auth}
         said |= {"prices": self.prices, "also": self.also}
-        return {key: value for key, value in said.items() if value not in (None, {}, [])}
+        found = {key: value for key, value in said.items() if value not in (None, {}, [])}
+        return {**found, "google": {}} if self.auth == "google" else found
 
 
 @cache

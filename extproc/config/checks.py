@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from extproc.config.filters import Setting
-from extproc.config.model import Aws, Config, Provider, Redis
+from extproc.config.model import Aws, Config, Google, Provider, Redis
 from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
 from extproc.config.urls import address_fault, is_host_name, is_loopback, parse_provider_url, redis_url_fault
@@ -65,6 +65,8 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
         _check_aws(f"{path}.aws", provider.aws, report)
         if provider.key is not None:
             report.error(f"{path}.key", "a request is signed (`aws`) or sent with a key; take one of them out")
+    if isinstance(provider.google, Google):
+        _check_google(f"{path}.google", provider, provider.google, report)
     name = provider.tls_server_name
     if name is not None:
         if not is_host_name(name):
@@ -79,6 +81,15 @@ def _check_paths(path: str, provider: Provider, report: Report) -> None:
             report.error(f"{path}.paths.{operation}", "nothing but `{model}` stands in braces here")
         elif isinstance(text, str) and {".", ".."} & set(text.partition("?")[0].split("/")):
             report.error(f"{path}.paths.{operation}", "the path holds `.` or `..`; write it without")
+
+
+def _check_google(path: str, provider: Provider, google: Google, report: Report) -> None:
+    if provider.key is not None or provider.aws is not None:
+        report.error(path, "a request gets access tokens (`google`), a key or a signature (`aws`); take out all but one")
+    if provider.auth not in (None, "google"):
+        report.error(f"{path[: path.rindex('.')]}.auth", "access tokens are sent as `auth: google`; take this out")
+    if google.credentials is not None and not report.referred(f"{path}.credentials"):
+        report.warning(f"{path}.credentials", "this is written here plainly; keep it out of the file with `file:PATH` or `env:NAME`")
 
 
 def _check_aws(path: str, aws: Aws, report: Report) -> None:

@@ -123,12 +123,15 @@ class _Completion:
         known = self._known
         if known.spoken or self._section.get("dialect") is not None:
             if self._section.get("key") is not None:
-                base.pop("aws", None)  # a request is signed or has a key
+                # A request is signed, gets a token, or has a key.
+                base.pop("aws", None)
+                base.pop("google", None)
             return
         self._problems.error(self._path, self._section.mark, f"{quoted(self._name)} speaks `{known.dialect}`, which is not supported yet")
         base["dialect"] = "openai"
         base.pop("auth", None)
         base.pop("aws", None)
+        base.pop("google", None)
 
     def _leave_out_removed(self, base: dict[str, Any]) -> None:
         """A header that the section removes is not set: removing comes before setting."""

@@ -106,7 +106,9 @@ class _Reading:
         for name, provider in providers.items():
             if isinstance(provider, Provider):
                 # That an absent one has no key is what makes it absent.
-                check_provider(child("$.providers", name), replace(provider, key=None, aws=None) if name in gone else provider, report)
+                check_provider(
+                    child("$.providers", name), replace(provider, key=None, aws=None, google=None) if name in gone else provider, report
+                )
         check_models(config, providers, report.error)
         check_prices(config, providers, report.error)
         check_redis(config, filters, report)

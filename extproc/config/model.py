@@ -208,6 +208,21 @@ class Aws(Section, frozen=True):
     """Service that the signature is for."""
 
 
+class Google(Section, frozen=True):
+    """Credentials of Google, of which access tokens are made, and renewed before they end. Needs `headgate[google]`. They stay with the
+    control process; workers and Envoy see tokens alone.
+    """
+
+    credentials: str | None = None
+    """The key file of a service account, or another file of Google's credentials, best as `file:PATH`, which is read again when it changes.
+    Without it they are looked for where Google's own clients do (Application Default Credentials): `GOOGLE_APPLICATION_CREDENTIALS`, what
+    `gcloud auth application-default login` has left, the metadata service of GCE, GKE or Cloud Run."""
+    scope: Annotated[str, Meta(pattern=r"^https://[!-~]{1,256}$", description="an OAuth scope")] = (
+        "https://www.googleapis.com/auth/cloud-platform"
+    )
+    """What the tokens are for."""
+
+
 class Provider(Section, frozen=True):
     """Somebody who answers: a base URL, a dialect, a credential; or no more than the name of an entry of the catalogue."""
 
@@ -234,6 +249,8 @@ class Provider(Section, frozen=True):
     passed on untouched; for those that speak none, `dialect` is used. With OpenAI itself: `dialect: openai`, `also: [responses]`."""
     aws: Aws | None = None
     """Signs its requests with credentials of AWS, in place of `key`."""
+    google: Google | None = None
+    """Sends access tokens of Google with its requests, in place of `key`: `google: {}` takes the machine's own credentials."""
     optional: bool = False
     """True: without its key (the environment variable is not set) the provider is left out instead of being an error."""
     timeouts: Timeouts = Timeouts()

@@ -30,8 +30,11 @@ def _missing_key(provider: Node, references: References) -> str | None:
     if not isinstance(provider, Mapping):
         return None
     optional, key, aws = provider.get("optional"), provider.get("key"), provider.get("aws")
+    google = provider.get("google")
     if isinstance(aws, Mapping):
         key = aws.get("access_key") or key
+    elif isinstance(google, Mapping):
+        key = google.get("credentials") or key
     if not isinstance(optional, Scalar) or not isinstance(key, Scalar):
         return None
     said = references.resolve(optional.text)

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 
 import aiohttp
 
 from extproc.config.model import Config
 from extproc.control.addresses import SEPARATOR
+from extproc.control.aside import aside
 from extproc.control.children import Child
 from extproc.envoy import names
 from extproc.envoy.places import Places
@@ -182,15 +182,4 @@ def compiling() -> bool:
 
 
 async def _aside(function: Callable[[Config], list[str]], config: Config) -> list[str]:
-    """Like `asyncio.to_thread`, but nobody waits for the thread where Ctrl-C comes meanwhile."""
-    done: Future[list[str]] = Future()
-    done.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            done.set_result(function(config))
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it
-            done.set_exception(error)
-
-    threading.Thread(target=run, daemon=True, name=_COMPILER).start()
-    return await asyncio.wrap_future(done)
+    return await aside(lambda: function(config), _COMPILER)

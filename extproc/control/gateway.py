@@ -26,6 +26,7 @@ from extproc.control import operator
 from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.envoy import Envoy
+from extproc.control.google import Tokens
 from extproc.control.keystore import KeyStore
 from extproc.control.run_dir import sockets_folder
 from extproc.control.source import Source, fingerprint
@@ -40,6 +41,7 @@ from extproc.ledger.places import places as ledger_places
 from extproc.link.server import LinkServer, Peer
 from extproc.listening import setup_of
 from extproc.loops import forever
+from extproc.tokens import TOKENS
 from extproc.version import VERSION
 from extproc.worker import LINK, NOTICE, SNAPSHOT, Notice
 
@@ -84,6 +86,7 @@ class Gateway:
         self._metrics = Metrics(VERSION)
         self._cache = CacheService(Shelf(*_cache_size(loaded)))
         handlers = {**self._cache.handlers, NOTICE: self._heard}
+        self._tokens = Tokens(lambda message: self._link.push(TOKENS, message), self._metrics)
         self._link = LinkServer(
             str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._cache.disconnected
         )  # fmt: skip
@@ -124,6 +127,7 @@ class Gateway:
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
         self._message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
         await self._link.start()
+        await self._tokens.follow(self.config)
         await self.workers.start()
         await self._serve_origin()
         if self._envoy is not None:
@@ -189,6 +193,7 @@ class Gateway:
         await self.workers.stop(max(0.0, until - loop.time()), self._hurry)
         for runner in self._runners:
             await runner.cleanup()
+        await self._tokens.close()
         await self._link.close()
         if self._books is not None:
             await self._books.close()
@@ -202,6 +207,8 @@ class Gateway:
     # The workers' link.
 
     def _connected(self, peer: Peer) -> None:
+        # A request that comes at once has its token.
+        peer.push(TOKENS, self._tokens.message())
         peer.push(SNAPSHOT, self._message)
 
     def _heard(self, peer: Peer, payload: bytes) -> bytes:
@@ -225,6 +232,7 @@ class Gateway:
                     await self._take(loaded, was_in_force)
                 except (OSError, RuntimeError, sqlite3.Error, aiohttp.ClientError) as error:
                     reason = str(error)
+                    await self._tokens.follow(self.config)
                 else:
                     return True
             _log.error("the new configuration is refused, the old one serves on: %s", reason)
@@ -241,6 +249,7 @@ class Gateway:
     async def _take(self, loaded: Loaded, was_in_force: bool) -> None:
         config, before = loaded.config, self._message
         assert config is not None
+        await self._tokens.follow(config)
         await self._swap(config, await asyncio.to_thread(self._source.message, loaded, self._aliases(config)))
         self._loaded, self._in_force = loaded, True
         if self._message != before:

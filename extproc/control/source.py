@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.config.load import Loaded, load
-from extproc.config.model import Config
+from extproc.config.model import Config, Google, Provider
 from extproc.control.keyfiles import key_state
 from extproc.control.keystore import KeyStore
 from extproc.snapshot import Settings, encode
@@ -55,10 +55,18 @@ class Source(Struct, frozen=True):
         names = [next(iter(entry)) for entry in config.filters]
         settings = [msgspec.Raw(msgspec.msgpack.encode(settings)) for settings in loaded.filters]
         # The filters travel as checked structs; what the file said of them is of no more use.
-        config = msgspec.structs.replace(config, filters=())
+        config = msgspec.structs.replace(config, filters=(), providers=_without_credentials(config.providers))
         filters = tuple(zip(names, settings, strict=True))
         keys = key_state(state, fold=fold)
         return encode(Settings(config, filters, dict(clusters or {}), self.private), keys, keys_exist=KeyStore(state).exist())
+
+
+def _without_credentials(providers: Mapping[str, Provider]) -> dict[str, Provider]:
+    """Workers are told tokens, never what these are made of."""
+    return {
+        name: msgspec.structs.replace(provider, google=Google()) if provider.google is not None else provider
+        for name, provider in providers.items()
+    }
 
 
 def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[int, int, int] | None, ...]:

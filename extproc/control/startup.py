@@ -8,11 +8,15 @@ from typing import Any, cast
 
 from extproc.config.model import Config, ExtProc, ExtProcTls
 from extproc.config.network import files, reached_by
+from extproc.control.google import origin
 from extproc.listening import tls_of
 from extproc.transport.tls import Tls, context
 
 _NO_GRPCIO = "$.transport: grpcio is not installed: `pip install 'headgate[grpcio]'`, or take this line out for our own transport"
 _NO_REDIS = "$.redis: redis is not installed: `pip install 'headgate[redis]'`, or take this section out for the cache in memory"
+_NO_GOOGLE = (
+    "$.providers.{}.google: google-auth is not installed: `pip install 'headgate[google]'`, or give a `key` that is an access token"
+)
 _ASKS = "asks for {} (`ext_proc.host`, or `address` where that is not given)"
 _OTHER_NAME = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH (OpenSSL, x509_vfy.h)."""
@@ -26,8 +30,24 @@ def faults(config: Config) -> list[str]:
     """Each with the path of the setting that it is about; none if all is well."""
     found = [_NO_GRPCIO] if config.transport == "grpcio" and not _installed("grpc") else []
     found += [_NO_REDIS] if config.redis is not None and not _installed("redis") else []
+    found += _google_faults(config)
     network = config.ext_proc
     return found if network is None or network.tls is None else found + _tls_faults(network, network.tls)
+
+
+def _google_faults(config: Config) -> list[str]:
+    found = []
+    for name, provider in config.providers.items():
+        if provider.google is None:
+            continue
+        if not (_installed("google.auth") and _installed("requests")):
+            found.append(_NO_GOOGLE.format(name))
+            continue
+        try:
+            origin(provider.google)
+        except ValueError as error:
+            found.append(f"$.providers.{name}.google: {error}")
+    return found
 
 
 def no_compiler() -> str | None:

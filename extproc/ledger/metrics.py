@@ -86,6 +86,10 @@ class Metrics:
         self._breaker = Gauge(
             "ai_proxy_circuit_breaker_state", "0 closed, 1 open, 2 half open.", ("provider",), registry=registry
         )  # fmt: skip
+        self._token = Gauge(
+            "ai_proxy_provider_token_expires_timestamp_seconds", "When a provider's access token ends.", ("provider",), registry=registry
+        )
+        self._token_failures = counter("provider_token_failures_total", "Times that no access token was to be had.", ("provider",))
         self._reloads = counter("config_reloads_total", "Times that the configuration was read again, by what came of it.", ("result",))
         self._in_force = Gauge(
             "ai_proxy_config_in_force", "1: the files say what is in force. 0: what they say is refused.", registry=registry
@@ -121,6 +125,14 @@ class Metrics:
         self._in_force.set(result != "refused")
         if result != "refused":
             self._reloaded.set_to_current_time()
+
+    def token(self, provider: str, until: float) -> None:
+        """Tell when a provider's access token ends, in seconds since the epoch."""
+        self._token.labels(provider).set(until)
+
+    def token_failed(self, provider: str) -> None:
+        """Tell that a provider's access token could not be renewed."""
+        self._token_failures.labels(provider).inc()
 
     def restarts(self, process: str, times: int) -> None:
         """Tell how often a process has been started again, in all."""

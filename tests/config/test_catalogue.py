@@ -42,7 +42,7 @@ def test_an_entry(name: str) -> None:
     assert all(setting.about and not setting.about.endswith(".") for setting in known.settings.values())
     assert len(set(known.endpoints)) == len(known.endpoints) > 0
     assert known.prices is None or known.prices in {vendor.id for vendor in priced}
-    if url.startswith("https://") and known.auth not in ("aws", "none"):
+    if url.startswith("https://") and known.auth not in ("aws", "google", "none"):
         assert known.env is not None
 
 

@@ -60,6 +60,15 @@ def test_the_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert Source(quickstart()).state_folder(config) == tmp_path / ".headgate"
 
 
+def test_workers_are_told_no_credentials_of_google_s(tmp_path: Path) -> None:
+    text = TEXT.replace("key: env:ONE_KEY", 'google: {credentials: "env:ONE_KEY"}')
+    made = source(tmp_path, text, state=tmp_path / "state")
+    data = made.message(loaded(made))
+    settings, _ = decode_settings(decode(data)[1])
+    assert settings.config.providers["one"].google is not None
+    assert b"sk-one" not in data
+
+
 def test_the_message_survives_its_journey(tmp_path: Path) -> None:
     made = source(tmp_path, state=tmp_path / "state")
     key = KeyStore(tmp_path / "state").create("one", "acme")
