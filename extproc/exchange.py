@@ -183,6 +183,9 @@ class Exchange:
         request.settle()
         # What Envoy holds is sent back only where a filter has changed it.
         edited = request.body if request.body is not held else None
+        if len(request.targets) > 1:
+            # One that nothing can be sent to is passed over while there are others: Envoy would take our refusal for an answer.
+            request.targets = tuple(one for one in request.targets if snapshot.upstreams[one.provider].ready) or request.targets
         upstreams = [snapshot.upstreams[target.provider] for target in request.targets]
         prepared = self._attempt
         self.call = call = prepared.call if prepared is not None else self._call(request, alone=len(upstreams) == 1)

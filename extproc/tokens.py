@@ -46,10 +46,14 @@ class Purse:
         """Tokens as they are pushed. One that was there and is not told of stays until it ends."""
         self._tokens.update(_decode(data))
 
+    def has(self, provider: str) -> bool:
+        """Whether there is a token for a provider that counts."""
+        token = self._tokens.get(provider)
+        return token is not None and token.until > time.time()
+
     def bearer(self, provider: str) -> str:
         """What to send to a provider as `authorization`. Raises `Reject` 503 if there is no token that counts."""
-        token = self._tokens.get(provider)
-        if token is None or token.until <= time.time():
+        if not self.has(provider):
             message = f"The gateway has no valid access token for the provider {provider} at the moment. Its log says why; try again later."
             raise Reject(503, "provider_authentication", message, headers=(("retry-after", "5"),))
-        return f"Bearer {token.text}"
+        return f"Bearer {self._tokens[provider].text}"

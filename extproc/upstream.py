@@ -69,6 +69,11 @@ class Upstream(Struct, frozen=True):
     """The same provider as it is asked in each other dialect that it speaks, by the dialect's name."""
 
     @property
+    def ready(self) -> bool:
+        """It can be asked at all: where it wants an access token, there is one."""
+        return self.purse is None or self.purse.has(self.name)
+
+    @property
     def dialects(self) -> tuple[Dialect, ...]:
         """All that it speaks, the one that is used for clients of none of them first."""
         return (self.dialect, *(other.dialect for other in self.also.values()))

@@ -18,6 +18,7 @@ def test_what_is_pushed_counts_until_it_ends() -> None:
     soon = time.time() + 60
     purse.take(encode_tokens({"a": Token("one", soon), "b": Token("old", time.time() - 1)}))
     assert purse.bearer("a") == "Bearer one"
+    assert (purse.has("a"), purse.has("b"), purse.has("nobody")) == (True, False, False)
     purse.take(encode_tokens({"c": Token("three", soon)}))
     assert (purse.bearer("a"), purse.bearer("c")) == ("Bearer one", "Bearer three")
     purse.take(encode_tokens({"a": Token("two", soon)}))
