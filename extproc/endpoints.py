@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from extproc.deployments import may_name_deployment
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Place
 from extproc.errors import Reject
@@ -74,6 +75,8 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
         if known is None or known.kind != meant.kind or method != "POST" or not as_json:
             return Endpoint(meant.dialect, "misplaced")
         return known
+    if method not in _BODILESS and may_name_deployment(_plain(bare)):
+        return Endpoint(FALLBACK, "misplaced")
     dialect = _speaker(bare, headers)
     listed = _LISTED[dialect].find(bare.rstrip("/")) if method in ("GET", "HEAD") else None
     return listed or _RAW[dialect]

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from extproc import deployments
 from extproc.answering import Answering, BrokenAnswer, Retell, Retold, WholeTranslated
 from extproc.aside import Undone, is_bulky
 from extproc.attempt import Attempt, Call, Outgoing, may_remove, taken_off
@@ -29,7 +30,7 @@ from extproc.relayed import Relayed
 from extproc.snapshot import Snapshot
 from extproc.tally import forecast, tally
 from extproc.use import Use
-from extproc.values import BodyMode, Request, Response, Target
+from extproc.values import BodyMode, Endpoint, Request, Response, Target
 
 _log = logging.getLogger(__name__)
 
@@ -59,8 +60,8 @@ class Exchange:
     """One request under way."""
 
     __slots__ = (
-        "_answering", "_attempt", "_bare", "_following", "_held", "_kept", "_left", "_started", "_taps", "attempts", "call", "cluster",
-        "keeps", "over", "relayed", "request", "response", "snapshot", "whole",
+        "_answering", "_attempt", "_bare", "_deployment", "_following", "_given", "_held", "_kept", "_left", "_started", "_taps", "attempts",
+        "call", "cluster", "keeps", "over", "relayed", "request", "response", "snapshot", "whole",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, headers: dict[str, str]) -> None:
@@ -68,11 +69,18 @@ class Exchange:
         self.snapshot = snapshot
         path = headers.get(":path", "")
         method = headers.get(":method", "")
+        self._deployment = ""
+        if path.startswith(deployments.ROOT):
+            path, self._deployment = deployments.at_openai(path)
         kind = endpoint(method, path, headers)
+        if self._deployment and not kind.buffered:
+            kind = Endpoint(kind.dialect, "misplaced")
         bare = path.partition("?")[0]
         record = Record(id=headers.get("x-request-id") or str(uuid.uuid4()), time=time.time(), dialect=kind.dialect, path=bare)
         self.request = Request(method, path, headers, kind, record)
         self.response: Response | None = None
+        self._given = b""
+        """The body as Envoy holds it."""
         self.call: Call | None = None
         self._taps: list[Tap] = []
         self._following: list[Tap] = []
@@ -108,13 +116,15 @@ class Exchange:
 
     async def proceed(self, body: bytes) -> Response | None:
         """The filters that may look at the body."""
-        self.request.body = body
+        self.request.body = self._given = body
         self.request.record.bytes_in = len(body)
         try:
             # Envoy's own limit is never below 1 MiB.
             check_size(len(body), self.snapshot.config.limits.request_body)
             if self.request.endpoint.buffered:
-                self._read(body)
+                if self._deployment:
+                    self.request.name(self._deployment)
+                self._read(self.request.body)
         except Reject as reject:
             return self.refuse(reject.fault)
         return await self._run(self.snapshot.filters)
@@ -179,10 +189,9 @@ class Exchange:
     def forward(self) -> Forward:
         """Where the request goes. Raises `Reject` where it cannot be made into what the provider needs."""
         request, snapshot = self.request, self.snapshot
-        held = request.body
         request.settle()
         # What Envoy holds is sent back only where a filter has changed it.
-        edited = request.body if request.body is not held else None
+        edited = request.body if request.body is not self._given else None
         if len(request.targets) > 1:
             # One that nothing can be sent to is passed over while there are others: Envoy would take our refusal for an answer.
             request.targets = tuple(one for one in request.targets if snapshot.upstreams[one.provider].ready) or request.targets

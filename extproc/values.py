@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from extproc.dialects.dialect import common
 from extproc.dialects.envelope import Envelope, open_document, open_envelope
+from extproc.dialects.splice import set_member
 from extproc.ledger.record import Record
 from extproc.usage import Usage
 
@@ -118,6 +119,12 @@ class Request:
     def model(self) -> str:
         """The name of the model that is asked for, in the body or in the path; empty where there is none. Raises as `envelope` does."""
         return self.endpoint.model or self.envelope.model or ""
+
+    def name(self, model: str) -> None:
+        """Makes `model` the one that the body asks for. Raises as `envelope` does."""
+        if self.envelope.model != model:
+            self.body = set_member(self.body, "model", msgspec.json.encode(model))
+            self._envelope = None
 
     @property
     def stream(self) -> bool:

@@ -126,3 +126,31 @@ def test_others_at_vertex(tmp_path: Path, entry: str, at: str, named: str) -> No
     outgoing, _ = sent(tmp_path, entry, "/v1/chat/completions", body, "meta/llama-4")
     assert outgoing.headers[":path"] == at
     assert outgoing.body == body.replace(b"our-name", named.encode())
+
+
+@pytest.mark.parametrize(
+    ("entry", "path", "at", "key"),
+    [
+        ("azure-deployments", "/v1/chat/completions", "/openai/deployments/mine/chat/completions?api-version=2024-10-21", "api-key"),
+        ("azure-deployments", "/v1/completions", "/openai/deployments/mine/completions?api-version=2024-10-21", "api-key"),
+        ("azure-deployments", "/v1/embeddings", "/openai/deployments/mine/embeddings?api-version=2024-10-21", "api-key"),
+        ("azure-deployments", "/v1/images/generations", "/openai/deployments/mine/images/generations?api-version=2024-10-21", "api-key"),
+        ("azure-deployments", "/v1/audio/speech", "/openai/deployments/mine/audio/speech?api-version=2024-10-21", "api-key"),
+        ("azure-deployments", "/v1/responses", "/openai/v1/responses", "api-key"),
+        ("azure-openai", "/v1/chat/completions", "/openai/v1/chat/completions", "api-key"),
+        ("azure-openai", "/v1/responses", "/openai/v1/responses", "api-key"),
+        ("azure-openai", "/v1/embeddings", "/openai/v1/embeddings", "api-key"),
+        ("azure-openai", "/v1/images/generations", "/openai/v1/images/generations", "api-key"),
+        ("azure-openai", "/v1/audio/speech", "/openai/v1/audio/speech", "api-key"),
+    ],
+)
+def test_azure(tmp_path: Path, entry: str, path: str, at: str, key: str) -> None:
+    body = b'{"model":"our-name", "input":[]}'
+    outgoing, _ = sent(tmp_path, entry, path, body, "mine", "{}")
+    assert (outgoing.headers[":authority"], outgoing.headers[":path"]) == ("res.openai.azure.com", at)
+    assert outgoing.headers["api-key"] == "az-key"
+    assert outgoing.body in (None, body.replace(b"our-name", b"mine"))
+    assert outgoing.body is not None or "/deployments/" in at, "the model is named, here or there"
+    entra, _ = sent(tmp_path, entry, path, body, "mine", "{auth: bearer, key: env:TOKEN}")
+    assert entra.headers["authorization"] == "Bearer ya29.t"
+    assert "api-key" not in entra.headers
