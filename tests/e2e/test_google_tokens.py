@@ -22,7 +22,7 @@ HI: Any = [{"role": "user", "content": "Hi"}]
 
 
 def _events() -> str:
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": [], "stop_reason": None}
+    message: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": [], "stop_reason": None}
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": {**message, "usage": USAGE}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
