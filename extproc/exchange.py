@@ -60,8 +60,8 @@ class Exchange:
     """One request under way."""
 
     __slots__ = (
-        "_answering", "_attempt", "_bare", "_deployment", "_following", "_given", "_held", "_kept", "_left", "_started", "_taps", "attempts",
-        "call", "cluster", "keeps", "over", "relayed", "request", "response", "snapshot", "whole",
+        "_answering", "_attempt", "_bare", "_deployment", "_following", "_given", "_held", "_kept", "_left", "_started", "_taps",
+        "attempts", "call", "cluster", "keeps", "over", "relayed", "request", "response", "snapshot", "whole",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, headers: dict[str, str]) -> None:
