@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from extproc.aside import is_bulky
 from extproc.dialects import DIALECTS
-from extproc.dialects.dialect import Dialect, common
+from extproc.dialects.dialect import Dialect
 from extproc.dialects.framing import Splitter
 from extproc.dialects.hub import Answer, Embedded, Error, Extra, Ranking, Start, StreamEvent
 from extproc.errors import Fault
@@ -47,6 +47,8 @@ class Terms(Struct, frozen=True):
     provider: Dialect
     kind: str
     """The operation, as the client's dialect calls it."""
+    form: str
+    """The same as the provider was asked for it."""
     provider_name: str
     request_id: str
     same: bool
@@ -66,9 +68,8 @@ class Terms(Struct, frozen=True):
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""
-        if isinstance(answer, Answer | Start):
-            answer.id = answer.id or self.request_id
         if isinstance(answer, Answer | Start | Embedded | Ranking):
+            answer.id = answer.id or self.request_id
             answer.model = answer.model or self.model
 
     def error(self, fault: Fault) -> bytes:
@@ -113,6 +114,8 @@ class Answering(ABC):
     """True: the body's length changes, so the provider's content-length is void."""
 
     usage: Usage | None = None
+    counted: Usage | None = None
+    """What the answer's head says that it cost, for a body that says nothing of it."""
     answered = ""
     """The model that the provider named."""
     text = 0
@@ -173,7 +176,8 @@ class WholeUntouched(Answering):
         self._body.add(chunk)
         if end:
             body = self._body.whole()
-            self.usage, self.answered = self._dialect.usage(body)
+            usage, self.answered = self._dialect.usage(body)
+            self.usage = usage or self.counted
             if self.usage is None:
                 watch = self._dialect.stream_usage()
                 watch.feed(body)
@@ -275,29 +279,33 @@ class Retell(Struct, frozen=True, tag=True):
     client: str
     provider: str
     kind: str
+    form: str
     provider_name: str
     request_id: str
     asked: Extra
     model: str
     status: int
+    counted: Usage | None = None
 
     def work(self, body: bytes) -> Retold:
         """Does it."""
         terms = Terms(
-            client=DIALECTS[self.client], provider=DIALECTS[self.provider], kind=self.kind, provider_name=self.provider_name,
+            client=DIALECTS[self.client], provider=DIALECTS[self.provider], kind=self.kind, form=self.form, provider_name=self.provider_name,
             request_id=self.request_id, same=False, raw=False, include_usage=False, hide_usage=False, asked=self.asked, most=len(body),
             model=self.model,
         )  # fmt: skip
-        return retell(body, self.status, terms)
+        return retell(body, self.status, terms, self.counted)
 
 
-def retell(body: bytes, status: int, terms: Terms) -> Retold:
-    """Translates a whole answer; one that is none becomes an error."""
+def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None) -> Retold:
+    """Translates a whole answer; one that is none becomes an error. `counted`: what its head says that it cost."""
     try:
-        answer = terms.provider.operations[common(terms.kind)].read_answer(msgspec.json.decode(body))
+        answer = terms.provider.operations[terms.form].read_answer(msgspec.json.decode(body))
         answer.asked = terms.asked
         told = getattr(answer, "model", "")
         terms.name(answer)
+        if counted and getattr(answer, "usage", counted) is None:
+            answer.usage = counted
         written = terms.client.operations[terms.kind].write_answer(answer)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
         fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
@@ -323,8 +331,8 @@ class WholeTranslated(Answering):
         terms = self._terms
         if len(whole) > terms.most or not is_bulky(whole):
             return None
-        names = terms.client.name, terms.provider.name
-        return Retell(*names, terms.kind, terms.provider_name, terms.request_id, terms.asked, terms.model, self.status), whole
+        names, forms = (terms.client.name, terms.provider.name), (terms.kind, terms.form)
+        return Retell(*names, *forms, terms.provider_name, terms.request_id, terms.asked, terms.model, self.status, self.counted), whole
 
     def take(self, retold: Retold) -> None:
         """The job is done: the last piece can be fed."""
@@ -335,7 +343,7 @@ class WholeTranslated(Answering):
         if not end:
             return []
         self.finished = True
-        told = self._ahead or retell(self._body.whole(), self.status, self._terms)
+        told = self._ahead or retell(self._body.whole(), self.status, self._terms, self.counted)
         self.status, self.error, self.usage, self.answered = told.status, told.error, told.usage, told.answered
         return [told.body]
 
@@ -490,10 +498,18 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
         size = int(length) if length.isascii() and length.isdigit() else 0
         if size > terms.most:
             return no_answer(terms, f"sent an answer of {size} bytes, and at most {terms.most} are taken (limits.response_body)")
-        return WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, size)
+        whole = WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, size)
+        if terms.provider.counts[0] in headers:
+            whole.counted = _counted(headers, terms.provider.counts)
+        return whole
     if terms.same:
         return Untouched(status)
     return no_answer(terms, f"answered with {told[:100]}, which is no answer; its base_url may be wrong")
+
+
+def _counted(headers: Mapping[str, str], counts: tuple[str, str]) -> Usage:
+    given, made = (int(value) if (value := headers.get(name, "")).isascii() and value.isdigit() else 0 for name in counts)
+    return Usage(input=given, output=made)
 
 
 @lru_cache(maxsize=256)

@@ -14,9 +14,9 @@ from msgspec import Struct
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose
 from extproc.dialects import heard, seals, splice
-from extproc.dialects.dialect import common
+from extproc.dialects.dialect import common, names_model
 from extproc.dialects.hub import Extra
-from extproc.dialects.quirks import Refit, addressed
+from extproc.dialects.quirks import Refit, addressed, resized
 from extproc.errors import Fault, Reject
 from extproc.upstream import Portrait, Upstream, asked_with, portrait
 from extproc.values import Kind, Target
@@ -123,10 +123,11 @@ class Attempt:
         self.upstream = upstream = upstream.speaking(call.dialect, call.kind)
         self._most = most
         self._client = heard(call.dialect, call.path)
-        translated = call.kind in self._client.operations and self._client is not upstream.dialect
-        self.same = not translated
+        form = upstream.form(call.kind, target.model) if upstream.quirks.forms else None
+        other = self._client is not upstream.dialect or form not in (None, call.kind)
+        self.same = not (other and call.kind in self._client.operations)
         """The client's dialect is the provider's: nothing is translated."""
-        self._kind = call.kind if self.same else common(call.kind)
+        self._kind = call.kind if self.same else form or common(call.kind)
         """What the provider is asked for."""
         self.asked: Extra = {}
         """See `Question.asked`."""
@@ -232,6 +233,8 @@ class Attempt:
         call = self.call
         if not self.same:
             return self._translated(body)
+        if call.named and self.target.model != call.model and names_model(self._client.operations.get(call.kind)):
+            return self._translated(body)
         # What another maker sealed must not reach this one. Its client cannot know; the dialect's writer leaves it out.
         changed = self._translated(body) if call.kind in ("chat", "count") and seals.packed(body) else body
         try:
@@ -241,6 +244,8 @@ class Attempt:
                 changed = splice.include_usage(changed)
             if self.upstream.refit:
                 changed = self._refitted(changed, self.upstream.refit)
+            if call.kind == "embeddings" and self.upstream.quirks.vectors:
+                changed = resized(changed, self.upstream.quirks.vectors)
         except ValueError as error:
             raise _malformed(error) from None
         return None if changed is body else changed
@@ -271,11 +276,8 @@ class Attempt:
         elif call.stream and type(document) is dict and document.get("stream") is None:
             document["stream"] = True  # the habit of a path
         question = self._client.operations[call.kind].read_request(document)
-        upstream, model = self.upstream, self.target.model
-        if self._kind == "chat":
-            translated = upstream.dialect.write_request(question, model, upstream.quirks)
-        else:
-            translated = upstream.dialect.operations[self._kind].write_request(question, model)
+        upstream = self.upstream
+        translated = upstream.dialect.operations[self._kind].write_request(question, self.target.model, upstream.quirks)
         if self._kind in _CONVERSED:
             translated = addressed(translated, upstream.quirks, named=upstream.names_model(self._kind))
         self.dropped, self.asked = list(dict.fromkeys(question.dropped)), question.asked
@@ -303,6 +305,7 @@ class Attempt:
             client=self._client,
             provider=self.upstream.dialect,
             kind=call.kind,
+            form=self._kind,
             provider_name=self.target.provider,
             request_id=call.id,
             same=self.same,

@@ -1,6 +1,7 @@
 """A provider made ready: where it is, what it speaks, and the headers that it alone gets."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from urllib.parse import quote
 
 import msgspec
@@ -10,7 +11,7 @@ from extproc.config.model import HeaderEdits, Provider, Timeouts
 from extproc.config.urls import provider_url
 from extproc.crossing import CREDENTIALS
 from extproc.dialects import DIALECTS
-from extproc.dialects.dialect import Dialect
+from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.quirks import NONE, Quirks, Refit, refit
 from extproc.envoy.names import cluster_name
 from extproc.tokens import Purse
@@ -86,7 +87,13 @@ class Upstream(Struct, frozen=True):
             return self
         if (own := self.also.get(dialect)) is not None:
             return own
-        return next((one for one in (self, *self.also.values()) if kind in one.dialect.operations), self)
+        return next((one for one in (self, *self.also.values()) if common(kind) in one.dialect.operations), self)
+
+    def form(self, kind: str, model: str) -> str | None:
+        """The form in which it is asked for what `kind` is a form of, if not in the usual one: see `Quirks.forms`."""
+        forms = self.quirks.forms.get(common(kind), {})
+        found = next((form for pattern, form in forms.items() if fnmatchcase(model, pattern)), None)
+        return found if found in self.dialect.operations else None
 
     def path(self, client_path: str, root: str, model: str = "") -> str:
         """The provider's path for a client's: `/v1/files?x=1` becomes `/openai/v1/files?x=1`. `root`: of the client's dialect."""
@@ -164,7 +171,9 @@ def _paths(dialect: Dialect, prefix: str, own: Mapping[str, str]) -> dict[tuple[
     paths |= {(kind, stream): own[kind] for kind in dialect.operations if kind in own for stream in (False, True)}
     if "stream" in own:
         paths["chat", True] = own["stream"]
-    return paths
+    # A form without a place of its own is asked for at the usual one's.
+    usual = {(kind, stream): paths.get((common(kind), stream)) for kind in dialect.operations for stream in (False, True)}
+    return {place: path for place, path in usual.items() if path is not None} | paths
 
 
 def compile_upstream(name: str, provider: Provider, alias: str = "", purse: Purse | None = None) -> Upstream:

@@ -48,6 +48,11 @@ class Endpoint(Struct, frozen=True):
     """See `Place.body`."""
 
     @property
+    def operation(self) -> Kind:
+        """What the kind is a form of, if it is: what providers of other dialects are asked for."""
+        return common(self.kind)
+
+    @property
     def converses(self) -> bool:
         """A conversation is asked for, in whatever form: every provider holds them."""
         return common(self.kind) == "chat"

@@ -62,7 +62,7 @@ class _Route:
 
     def _able(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
         """Those that can be asked for this at all: every provider holds conversations, but not all do the rest."""
-        wanted, kind = request.endpoint.dialect, request.endpoint.kind
+        wanted, kind = request.endpoint.dialect, request.endpoint.operation
         able = tuple(target for target in targets if wanted in self._dialects[target.provider] or kind in self._operations[target.provider])
         if not able:
             path = request.path.partition("?")[0]

@@ -22,6 +22,7 @@ from extproc.answering import (
     choose,
 )
 from extproc.dialects import DIALECTS
+from extproc.dialects.dialect import common
 from extproc.dialects.eventstream import event as message
 from extproc.dialects.eventstream import exception
 from extproc.usage import Usage
@@ -81,6 +82,7 @@ def timeless(out: bytes) -> bytes:
 
 def terms(client: str = "openai", provider: str = "openai", **changes: Any) -> Terms:
     usual: dict[str, Any] = {"kind": "chat", "asked": {}, "raw": False, "include_usage": False, "hide_usage": False, "most": 1 << 20}
+    usual["form"] = common(changes.get("kind", "chat"))
     return Terms(
         client=DIALECTS[client],
         provider=DIALECTS[provider],

@@ -68,13 +68,29 @@ class StreamUsage(Protocol):
         """Events that waited, in pieces of whole ones. The same as to `feed` each of them, at a fraction of the cost."""
 
 
-FORMS: Mapping[str, str] = {"completions": "chat", "generate": "chat"}
+FORMS: Mapping[str, str] = {
+    "completions": "chat",
+    "generate": "chat",
+    "embed_v1": "embeddings",
+    "embed_content": "embeddings",
+    "predict": "embeddings",
+    "embed_prompt": "embeddings",
+    "invoke": "embeddings",
+    "rerank_voyage": "rerank",
+    "rerank_texts": "rerank",
+    "score": "rerank",
+}
 """Operations that are a form of another one, with the same types of the hub."""
 
 
 def common(kind: str) -> str:
     """What an operation is called among dialects."""
     return FORMS.get(kind, kind)
+
+
+def names_model(operation: object) -> bool:
+    """Whether the body of an operation's request names the model elsewhere than at its top, though the path does, too."""
+    return getattr(operation, "names_model", False)
 
 
 class Place(NamedTuple):
@@ -113,11 +129,13 @@ class Operation(Protocol, Generic[Question, Reply]):
         streamed because the body said nothing.
         """
 
-    def write_request(self, question: Question, model: str) -> dict[str, Any]:
-        """The request for a provider; what it cannot express is added to the question's `dropped`."""
+    def write_request(self, question: Question, model: str, quirks: Quirks = NONE) -> dict[str, Any]:
+        """The request for a provider, which departs from the dialect in `quirks`; what it cannot express is added to the question's
+        `dropped`. Raises `Reject` 400 where nothing would be left of what is asked.
+        """
 
-    def read_answer(self, body: dict[str, Any]) -> Reply:
-        """A provider's whole answer. Raises `ValueError` when it is none."""
+    def read_answer(self, body: Any) -> Reply:
+        """A provider's whole answer, decoded. Raises `ValueError` when it is none."""
 
     def write_answer(self, answer: Reply) -> dict[str, Any]:
         """A whole answer for a client."""
@@ -140,8 +158,8 @@ class Dialect(Operation[Conversation, Answer], Protocol):
     id_header: str
     """Where its clients look for a request's id, beside `x-request-id`; or empty."""
 
-    def write_request(self, question: Conversation, model: str, quirks: Quirks = NONE) -> dict[str, Any]:
-        """See `Operation`; for a provider that departs from the dialect in `quirks`."""
+    counts: tuple[str, str]
+    """Response headers that count the tokens of a whole answer, of the input and of the output; or empty."""
 
     @property
     def operations(self) -> Mapping[str, Operation[Any, Any]]:

@@ -19,6 +19,33 @@ Choice = Literal["auto", "none", "required", "tool"]
 EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """All words for how much to reason, from the least to the most."""
 
+Task = Literal["query", "document", "similarity", "classification", "clustering", "question_answering", "fact_verification", "code_query"]
+"""What vectors may be for."""
+
+
+FormName = Literal["embed_content", "predict", "rerank_voyage", "rerank_texts", "score", "embed_v1", "embed_prompt"]
+"""Forms of operations that a provider may be asked in instead of the usual ones: `dialect.FORMS`."""
+
+
+class Vectors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a provider of OpenAI's dialect is told about vectors what OpenAI itself has no word for. What has no field cannot be told."""
+
+    dimensions: Field = "dimensions"
+    """How many numbers a vector is to have."""
+    task: Field | None = None
+    """What vectors are for."""
+    tasks: dict[Task, str] = {}
+    """Words for that."""
+    truncate: Field | None = None
+    """What of a text that is too long is left out."""
+    truncations: dict[Literal["none", "start", "end"], bool | str] = {}
+    """Words for that."""
+    kind: Field | None = None
+    """Which numbers vectors consist of: `int8`, `uint8`, `binary`, `ubinary`."""
+    pictures: bool = False
+    """Makes vectors of pictures, too: an input may be an object with `text` and `image`."""
+
+
 _NEUTRAL = {
     "frequency_penalty": 0,
     "logprobs": False,
@@ -75,6 +102,11 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """Knows the role `developer`; elsewhere it becomes `system`. By the model's name unless given."""
     top_k: bool = False
     """Takes `top_k`, which OpenAI's own dialect has not."""
+    vectors: Vectors | None = None
+    """How it is asked for vectors, where that is not as OpenAI is asked."""
+    forms: dict[str, dict[str, FormName]] = {}
+    """Operations that it is asked for in another form of its dialect than the usual one: a pattern of model names, and the form. The first
+    pattern that fits counts."""
 
 
 NONE = Quirks()
@@ -161,6 +193,19 @@ def refit(quirks: Quirks) -> Refit | None:
     adds = {field: msgspec.json.encode(text) for field, text in quirks.adds.items()}
     needles = tuple(f'"{name}"'.encode() for name in (*sorted(refuses), *sorted(rename)))
     return Refit(frozenset(refuses), rename, adds, nameless, needles)
+
+
+_SIZES = ("dimensions", "output_dimension")
+
+
+def resized(body: bytes, vectors: Vectors) -> bytes:
+    """A request for vectors in the provider's own dialect, every other byte as it was: how many numbers a vector is to have is the one thing
+    that everybody has, and calls differently.
+
+    Raises `ValueError` if `body` is no JSON object.
+    """
+    rename = {name: vectors.dimensions for name in _SIZES if name != vectors.dimensions and body.find(f'"{name}"'.encode()) >= 0}
+    return splice.refit(body, frozenset(), rename, lambda name, text: None) if rename else body
 
 
 def nearest_effort(wanted: str, known: tuple[Effort, ...]) -> str:

@@ -39,6 +39,7 @@ class Anthropic:
     prefixes: tuple[str, ...] = ("/v1/messages",)
     mark = "anthropic-version"
     id_header = "request-id"
+    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:

@@ -7,6 +7,7 @@ from extproc.dialects.anthropic import request_read, request_write
 from extproc.dialects.anthropic.blocks import NAME
 from extproc.dialects.fields import obj, take_int
 from extproc.dialects.hub import Conversation, Count, Extra
+from extproc.dialects.quirks import NONE, Quirks
 
 _COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "mcp_servers", "cache_control")
 """What a count takes of a request; it answers 400 to the rest."""
@@ -18,8 +19,8 @@ class Counting:
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)
 
-    def write_request(self, question: Conversation, model: str) -> Extra:
-        written = request_write.write_request(question, model)
+    def write_request(self, question: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
+        written = request_write.write_request(question, model, quirks)
         return written if question.dialect == NAME else {key: written[key] for key in _COUNTED if key in written}
 
     def read_answer(self, body: Extra) -> Count:

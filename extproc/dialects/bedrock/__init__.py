@@ -8,6 +8,7 @@ from extproc.dialects.bedrock.blocks import NAME
 from extproc.dialects.bedrock.count import Counting
 from extproc.dialects.bedrock.stream_read import StreamReader
 from extproc.dialects.bedrock.stream_write import StreamWriter, fail
+from extproc.dialects.bedrock.vectors import Embeddings, Reranking
 from extproc.dialects.bedrock.words import NAMES
 from extproc.dialects.dialect import Operation, Place
 from extproc.dialects.eventstream import EVENT_STREAM
@@ -17,7 +18,7 @@ from extproc.dialects.quirks import NONE, Quirks, finished
 from extproc.errors import Fault
 from extproc.usage import Usage
 
-_COUNTING = Counting()
+_COUNTING, _EMBEDDINGS, _RERANKING = Counting(), Embeddings(), Reranking()
 _MODES = ["TEXT"]
 
 
@@ -31,7 +32,10 @@ class Bedrock:
         Place("chat", "/model/{model}/converse", stream=False),
         Place("chat", "/model/{model}/converse-stream", stream=True),
         Place("count", "/model/{model}/count-tokens", stream=False),
-        Place("json", "/model/{model}/invoke", stream=False),
+        Place("invoke", "/model/{model}/invoke", stream=False),
+        # Providers are asked for them there, too; what a client asks for is not to be seen in the path.
+        Place("embeddings", "/model/{model}/invoke", stream=False),
+        Place("rerank", "/model/{model}/invoke", stream=False),
         Place("json", "/model/{model}/invoke-with-response-stream", stream=True),
         Place("models", "/foundation-models", method="GET"),
         Place("models", "/foundation-models/{model}", method="GET"),
@@ -39,10 +43,11 @@ class Bedrock:
     prefixes: tuple[str, ...] = ("/model/", "/foundation-models")
     mark = ""
     id_header = "x-amzn-requestid"
+    counts = ("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {"chat": self, "count": _COUNTING}
+        return {"chat": self, "count": _COUNTING, "embeddings": _EMBEDDINGS, "invoke": _EMBEDDINGS, "rerank": _RERANKING}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)

@@ -7,6 +7,7 @@ from extproc.dialects.bedrock import request_read, request_write
 from extproc.dialects.bedrock.blocks import NAME
 from extproc.dialects.fields import obj, refusing, take_int
 from extproc.dialects.hub import Conversation, Count, Extra
+from extproc.dialects.quirks import NONE, Quirks
 
 _COUNTED = ("messages", "system", "toolConfig", "additionalModelRequestFields")
 """What a count takes of a request."""
@@ -20,7 +21,7 @@ class Counting:
             given = obj(obj(body.get("input"), "input").get("converse"), "input.converse")
         return request_read.read_request({**given, "model": body.get("model")})
 
-    def write_request(self, question: Conversation, model: str) -> Extra:
+    def write_request(self, question: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
         written = request_write.write_request(question, model)
         if question.dialect != NAME:
             written = {key: written[key] for key in _COUNTED if key in written}

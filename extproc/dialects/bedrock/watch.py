@@ -12,7 +12,7 @@ from extproc.dialects.bedrock.tokens import Tokens, count
 from extproc.dialects.eventstream import EVENT_STREAM, parse
 from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts
-from extproc.usage import Usage
+from extproc.usage import Usage, natural
 
 _STOP = b"\x0b:event-type\x07\x00\x0bmessageStop"
 _METADATA = b"\x0b:event-type\x07\x00\x08metadata"
@@ -30,6 +30,7 @@ class _Trace(Struct):
 
 class _Carrier(Struct):
     usage: Tokens | None = None
+    inputTextTokenCount: int | None = None  # noqa: N815 - Titan's, for a vector
     trace: _Trace | None = None
 
 
@@ -43,7 +44,10 @@ def usage(body: bytes) -> tuple[Usage | None, str]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, ""
     router = carrier.trace.promptRouter if carrier.trace else None
-    return (count(carrier.usage) if carrier.usage else None), (router.invokedModelId if router else None) or ""
+    told = count(carrier.usage) if carrier.usage else None
+    if told is None and carrier.inputTextTokenCount is not None:
+        told = Usage(input=natural(carrier.inputTextTokenCount))
+    return told, (router.invokedModelId if router else None) or ""
 
 
 class StreamUsage:

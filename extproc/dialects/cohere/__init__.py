@@ -7,6 +7,7 @@ from extproc.dialects.cohere import answer, errors, request_read, request_write,
 from extproc.dialects.cohere.parts import NAME
 from extproc.dialects.cohere.stream_read import StreamReader
 from extproc.dialects.cohere.stream_write import StreamWriter, fail
+from extproc.dialects.cohere.vectors import Embeddings, Reranking
 from extproc.dialects.dialect import Operation, Place
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
@@ -14,6 +15,12 @@ from extproc.dialects.quirks import NONE, Quirks
 from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from extproc.usage import Usage
+
+_VECTORS: dict[str, Operation[Any, Any]] = {
+    "embeddings": Embeddings(2),
+    "embed_v1": Embeddings(1),
+    "rerank": Reranking(),
+}
 
 
 class Cohere:
@@ -24,8 +31,9 @@ class Cohere:
     root = ""
     places: tuple[Place, ...] = (
         Place("chat", "/v2/chat"),
-        Place("json", "/v2/embed"),
-        Place("json", "/v2/rerank"),
+        Place("embeddings", "/v2/embed"),
+        Place("embed_v1", "/v1/embed"),
+        Place("rerank", "/v2/rerank"),
         Place("models", "/v1/models", method="GET"),
         Place("models", "/v1/models/{model}", method="GET"),
     )
@@ -33,10 +41,11 @@ class Cohere:
     # Its SDKs are made by Fern, and say so; nobody else's here are.
     mark = "x-fern-sdk-name"
     id_header = ""
+    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {"chat": self}
+        return {"chat": self, **_VECTORS}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)
@@ -78,7 +87,7 @@ class Cohere:
         return {"models": [self.describe_model(name) for name in names], "next_page_token": None}
 
     def describe_model(self, name: str) -> Extra:
-        return {"name": name, "is_deprecated": False, "endpoints": ["chat"], "finetuned": False}
+        return {"name": name, "is_deprecated": False, "endpoints": ["chat", "embed", "rerank"], "finetuned": False}
 
     def credential(self, key: str) -> tuple[tuple[str, str], ...]:
         return (("authorization", f"Bearer {key}"),)

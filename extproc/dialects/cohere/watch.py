@@ -1,12 +1,13 @@
 """Usage of what passes through untouched: bytes are looked at before they are parsed."""
 
 import re
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
 
 from extproc.dialects.cohere.tokens import Counts, count
+from extproc.dialects.cohere_vectors import read_meta
 from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.sse import SSE
@@ -36,7 +37,7 @@ class _Delta(Struct):
 class _Carrier(Struct):
     type: str | None = None
     usage: Counts | None = None
-    meta: Counts | None = None
+    meta: dict[str, Any] | None = None
     delta: _Delta | None = None
 
 
@@ -58,8 +59,9 @@ def _content(carrier: _Carrier) -> int:
 def usage(body: bytes) -> tuple[Usage | None, str]:
     """Usage of a whole answer: of a chat, or in `meta` of embed and rerank. No answer names its model."""
     carrier = _carried(body)
-    counts = carrier.usage or carrier.meta
-    return (count(counts) if counts else None), ""
+    if carrier.usage is None:
+        return read_meta(carrier.meta)[0], ""
+    return count(carrier.usage), ""
 
 
 class StreamUsage:

@@ -12,6 +12,7 @@ from extproc.dialects.gemini.count import Counting
 from extproc.dialects.gemini.parts import NAME
 from extproc.dialects.gemini.stream_read import StreamReader
 from extproc.dialects.gemini.stream_write import Events, StreamWriter
+from extproc.dialects.gemini.vectors import BatchEmbedContents, EmbedContent, Predict
 from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.quirks import NONE, Quirks
 from extproc.dialects.sse import SSE
@@ -20,7 +21,7 @@ from extproc.usage import Usage
 
 _VERTEX = ("/v1beta1/projects/{}/locations/{}/publishers/google", "/v1/projects/{}/locations/{}/publishers/google")
 
-_METHODS = ("generateContent", "streamGenerateContent", "countTokens")
+_METHODS = ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")
 
 
 def _asked(root: str) -> tuple[Place, ...]:
@@ -29,6 +30,8 @@ def _asked(root: str) -> tuple[Place, ...]:
         Place("chat", root + "/models/{model}:generateContent", stream=False),
         Place("chat", root + "/models/{model}:streamGenerateContent", stream=True),
         Place("count", root + "/models/{model}:countTokens", stream=False),
+        Place("embeddings", root + "/models/{model}:batchEmbedContents", stream=False),
+        Place("embed_content", root + "/models/{model}:embedContent", stream=False),
     )
 
 
@@ -38,6 +41,11 @@ def _named(root: str) -> tuple[Place, ...]:
 
 
 _COUNTING = Counting()
+_VECTORS: dict[str, Operation[Any, Any]] = {
+    "embeddings": BatchEmbedContents(),
+    "embed_content": EmbedContent(),
+    "predict": Predict(),
+}
 
 
 class Gemini:
@@ -52,6 +60,8 @@ class Gemini:
         *(place for root in ("/v1beta", "/v1", *_VERTEX) for place in _asked(root)),
         *(place for root in ("/v1beta", "/v1") for place in _named(root)),
         *(Place("json", f"{root}/models/{{model}}:{{}}") for root in _VERTEX),
+        # Vertex has it for more than vectors, so that a client's request says nothing of the kind: only providers are asked for it here.
+        Place("predict", "/v1beta/models/{model}:predict", stream=False),
         Place("json", "/v1beta/interactions"),
         *(Place("models", root + "/models", method="GET") for root in ("/v1beta", "/v1")),
         *(Place("models", root + "/models/{model}", method="GET") for root in ("/v1beta", "/v1")),
@@ -59,10 +69,11 @@ class Gemini:
     prefixes: tuple[str, ...] = ("/v1beta/", "/v1beta1/", "/v1/projects/", "/upload/v1beta/")
     mark = "x-goog-api-client"
     id_header = ""
+    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {"chat": self, "count": _COUNTING}
+        return {"chat": self, "count": _COUNTING, **_VECTORS}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)

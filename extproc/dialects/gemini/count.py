@@ -9,6 +9,7 @@ from extproc.dialects.gemini import request_read, request_write
 from extproc.dialects.gemini.names import members, note, own
 from extproc.dialects.gemini.parts import NAME
 from extproc.dialects.hub import Conversation, Count, Extra
+from extproc.dialects.quirks import NONE, Quirks
 
 _WHOLE = "generateContentRequest"
 _COUNTED = ("contents", "systemInstruction", "tools", "toolConfig")
@@ -29,8 +30,8 @@ class Counting:
         conversation.extra = note(conversation.extra, whole=names.get(_WHOLE, _WHOLE), named=named)
         return conversation
 
-    def write_request(self, question: Conversation, model: str) -> Extra:
-        written = request_write.write_request(question, model)
+    def write_request(self, question: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
+        written = request_write.write_request(question, model, quirks)
         if question.dialect != NAME:
             kept = {key: written[key] for key in _COUNTED if key in written}
             return kept if len(kept) == 1 else {_WHOLE: {"model": f"models/{model}", **kept}}

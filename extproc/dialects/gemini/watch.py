@@ -14,6 +14,7 @@ from extproc.usage import Usage
 
 _STOP = re.compile(rb'"(?:finishReason|blockReason)"\s*:\s*"')
 _SPACE = b" \t\r\n"
+_COUNTED = re.compile(rb'"token_count"\s*:\s*([0-9]{1,12})')
 
 _texts = Texts("text")
 
@@ -39,7 +40,16 @@ def usage(body: bytes) -> tuple[Usage | None, str]:
     if body[:64].lstrip(_SPACE).startswith(b"["):
         return _last(body)
     carrier = _carried(body)
-    return (count(carrier.usageMetadata) if carrier.usageMetadata else None), carrier.modelVersion or ""
+    told = count(carrier.usageMetadata) if carrier.usageMetadata else _vectors(body)
+    return told, carrier.modelVersion or ""
+
+
+def _vectors(body: bytes) -> Usage | None:
+    """What Vertex counts of each vector: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api"""
+    if body.find(b'"token_count"') < 0:
+        return None
+    counts = _COUNTED.findall(body)
+    return Usage(input=sum(map(int, counts))) if counts else None
 
 
 def _last(body: bytes) -> tuple[Usage | None, str]:

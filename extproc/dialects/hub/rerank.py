@@ -17,6 +17,10 @@ class Rerank(Question, kw_only=True):
     """How many of the best are wanted; all, unless given."""
     echo: bool | None = None
     """The answer repeats the documents."""
+    max_tokens: int | None = None
+    """Tokens of a document that count; what is beyond is left out."""
+    truncate: bool | None = None
+    """Leave out what is beyond the model's limit; False: it is an error."""
 
 
 class Ranked(Struct, kw_only=True):
@@ -41,5 +45,7 @@ class Ranking(Struct, kw_only=True):
     searches: int | None = None
     """What Cohere bills: up to 100 documents with one query."""
     extra: Extra = {}
+    local: Extra = {}
+    """See `Question.local`."""
     asked: Extra = {}
     """See `Question.asked`."""

@@ -14,6 +14,7 @@ from extproc.dialects.ollama.generate import Generate
 from extproc.dialects.ollama.parts import NAME
 from extproc.dialects.ollama.stream_read import StreamReader
 from extproc.dialects.ollama.stream_write import StreamWriter
+from extproc.dialects.ollama.vectors import Embed, EmbedPrompt
 from extproc.dialects.quirks import NONE, Quirks
 from extproc.errors import Fault
 from extproc.usage import Usage
@@ -31,8 +32,8 @@ class Ollama:
     places: tuple[Place, ...] = (
         Place("chat", "/api/chat", stream=True),
         Place("generate", "/api/generate", stream=True),
-        Place("json", "/api/embed"),
-        Place("json", "/api/embeddings"),
+        Place("embeddings", "/api/embed"),
+        Place("embed_prompt", "/api/embeddings"),
         Place("models", "/api/tags", method="GET"),
         Place("model", "/api/show"),
         Place("fixed", "/api/version", method="GET", body=msgspec.json.encode({"version": _VERSION})),
@@ -40,10 +41,11 @@ class Ollama:
     prefixes: tuple[str, ...] = ("/api/",)
     mark = ""
     id_header = ""
+    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {"chat": self, "generate": _GENERATE}
+        return {"chat": self, "generate": _GENERATE, "embeddings": _EMBED, "embed_prompt": _EMBED_PROMPT}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)
@@ -91,4 +93,4 @@ class Ollama:
         return (("authorization", f"Bearer {key}"),)
 
 
-_GENERATE = Generate()
+_GENERATE, _EMBED, _EMBED_PROMPT = Generate(), Embed(), EmbedPrompt()

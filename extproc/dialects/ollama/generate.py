@@ -3,6 +3,7 @@
 from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.ollama import answer, request_read, request_write
 from extproc.dialects.ollama.parts import ASKED
+from extproc.dialects.quirks import NONE, Quirks
 
 
 class Generate:
@@ -11,8 +12,8 @@ class Generate:
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_generate(body)
 
-    def write_request(self, conversation: Conversation, model: str) -> Extra:
-        return request_write.write_generate(conversation, model)
+    def write_request(self, conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
+        return request_write.write_generate(conversation, model, quirks)
 
     def read_answer(self, body: Extra) -> Answer:
         return answer.read_answer(body, answer.GENERATE)

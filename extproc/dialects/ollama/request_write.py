@@ -55,9 +55,9 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     return finished(body, quirks, lambda field: conversation.drop(NAMES.get(field, field)))
 
 
-def write_generate(conversation: Conversation, model: str) -> Extra:
+def write_generate(conversation: Conversation, model: str, quirks: Quirks) -> Extra:
     """The request for /api/generate, which only Ollama's own clients ask for."""
-    return restore_generate(conversation, model) if conversation.dialect == NAME else write_request(conversation, model)
+    return restore_generate(conversation, model) if conversation.dialect == NAME else write_request(conversation, model, quirks)
 
 
 class _Foreign:

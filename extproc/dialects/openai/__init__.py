@@ -12,7 +12,7 @@ from extproc.dialects.openai import answer, request_read, request_write, watch
 from extproc.dialects.openai.completions import Completions
 from extproc.dialects.openai.embeddings import Embeddings
 from extproc.dialects.openai.parts import NAME
-from extproc.dialects.openai.rerank import Reranking
+from extproc.dialects.openai.rerank import Reranking, Scoring, TextReranking, VoyageReranking
 from extproc.dialects.openai.stream_read import StreamReader
 from extproc.dialects.openai.stream_write import StreamWriter
 from extproc.dialects.openai_errors import read_error, write_error
@@ -28,7 +28,14 @@ _JSON = (
     "/v1/audio/speech",
 )
 
-_COMPLETIONS, _EMBEDDINGS, _RERANKING = Completions(), Embeddings(), Reranking()
+_OPERATIONS: dict[str, Operation[Any, Any]] = {
+    "completions": Completions(),
+    "embeddings": Embeddings(),
+    "rerank": Reranking(),
+    "rerank_voyage": VoyageReranking(),
+    "rerank_texts": TextReranking(),
+    "score": Scoring(),
+}
 
 
 class OpenAI:
@@ -42,6 +49,9 @@ class OpenAI:
         Place("completions", "/v1/completions", asks_usage=True),
         Place("embeddings", "/v1/embeddings"),
         Place("rerank", "/v1/rerank"),
+        Place("rerank", "/rerank"),
+        Place("score", "/v1/score"),
+        Place("score", "/score"),
         *(Place("json", path) for path in _JSON),
         # Google's service in this dialect, for clients that are turned to the gateway with its path.
         Place("chat", "/v1beta/openai/chat/completions", asks_usage=True),
@@ -56,10 +66,11 @@ class OpenAI:
     prefixes: tuple[str, ...] = ("/v1/", "/api/v1/")
     mark = ""
     id_header = ""
+    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {"chat": self, "completions": _COMPLETIONS, "embeddings": _EMBEDDINGS, "rerank": _RERANKING}
+        return {"chat": self, **_OPERATIONS}
 
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)

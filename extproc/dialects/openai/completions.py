@@ -14,6 +14,7 @@ from extproc.dialects.openai.parts import NAME
 from extproc.dialects.openai.request_read import take_stop
 from extproc.dialects.openai.tokens import read_usage, write_usage
 from extproc.dialects.openai.words import COMPLETION_WORDS
+from extproc.dialects.quirks import NONE, Quirks, finished
 
 FORM = "completions"
 """Stands in `Question.asked`, with what the answer is to begin with (`echo`)."""
@@ -50,7 +51,7 @@ class Completions:
                 rest["stream_options"] = options
             return conversation
 
-    def write_request(self, question: Conversation, model: str) -> Extra:
+    def write_request(self, question: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
         """Only what came in this form is asked in it: whoever has it has conversations, too."""
         (message,) = question.messages
         (text,) = (block.text for block in message.blocks if type(block) is Text)
@@ -64,7 +65,7 @@ class Completions:
             body["logprobs"] = question.top_logprobs
         if question.include_usage is not None:
             body["stream_options"] = {**body.get("stream_options", {}), "include_usage": question.include_usage}
-        return body
+        return finished(body, quirks, question.drop)
 
     def read_answer(self, body: Extra) -> Answer:
         rest = obj(body, "$")

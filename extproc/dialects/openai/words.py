@@ -45,6 +45,3 @@ NAMES = MappingProxyType(
     }
 )
 """What the hub calls a field at the top of a request."""
-
-VECTOR_WORDS = MappingProxyType({"task": "input_type", "truncate": "truncation", "passages[]": "input[]"})
-"""Those of a request for embeddings."""

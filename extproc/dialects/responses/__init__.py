@@ -31,6 +31,7 @@ class Responses:
     prefixes: tuple[str, ...] = ("/v1/responses", "/v1/conversations")
     mark = ""
     id_header = ""
+    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:

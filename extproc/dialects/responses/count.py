@@ -5,6 +5,7 @@ The request is a response's without what only an answer needs.
 
 from extproc.dialects.fields import obj, take_int
 from extproc.dialects.hub import Conversation, Count, Extra
+from extproc.dialects.quirks import NONE, Quirks
 from extproc.dialects.responses import request_read, request_write
 from extproc.dialects.responses.parts import NAME
 
@@ -20,8 +21,8 @@ class Counting:
     def read_request(self, body: Extra) -> Conversation:
         return request_read.read_request(body)
 
-    def write_request(self, question: Conversation, model: str) -> Extra:
-        written = request_write.write_request(question, model)
+    def write_request(self, question: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
+        written = request_write.write_request(question, model, quirks)
         return written if question.dialect == NAME else {key: written[key] for key in _COUNTED if key in written}
 
     def read_answer(self, body: Extra) -> Count:
