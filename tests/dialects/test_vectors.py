@@ -92,7 +92,7 @@ def _checked(client: tuple[str, str], body: dict[str, Any]) -> int:
     """How many vectors the official SDK finds."""
     match client:
         case ("openai", _):
-            EmbeddingResponse.model_validate({"id": "r-1", **body})
+            EmbeddingResponse.model_validate(body)
             return len(CreateEmbeddingResponse.model_validate(body).data)
         case ("gemini", "embeddings"):
             return len(types.EmbedContentResponse.model_validate({"embeddings": body["embeddings"]}).embeddings or ())

@@ -103,8 +103,8 @@ class Embeddings:
         own = answer.dialect == NAME
         body: Extra = {**answer.extra} if own else {}
         body |= {"object": "list", "data": _data(answer, own=own), "model": answer.model}
-        if own and answer.id:
-            body["id"] = answer.id
+        if answer.id:
+            body["id"] = answer.id  # OpenAI's own have none; Mistral's clients want one
         if own and answer.usage_raw is not None:
             body["usage"] = answer.usage_raw
         elif answer.usage is not None or not own:
