@@ -188,7 +188,8 @@ def _input(question: Embedding, said: Vectors) -> Any:
         else:
             text = passage.text if question.dialect == NAME else vectors.text(passage, question)
             written.append({"text": text} if said.pictures and any(one.images for one in question.passages) else text)
-    return written[0] if question.plain and len(written) == 1 else written
+    alone = question.plain and len(written) == 1 and type(written[0]) is not dict
+    return written[0] if alone else written
 
 
 def _settings(body: Extra, question: Embedding, said: Vectors) -> None:

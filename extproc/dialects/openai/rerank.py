@@ -99,6 +99,9 @@ class VoyageReranking(Reranking):
 class TextReranking(Reranking):
     """The same in the words of Text Embeddings Inference, in which only providers are asked. It has one model, and counts nothing."""
 
+    def read_request(self, body: Extra) -> Rerank:
+        return super().read_request({**body, "documents": body.get("texts"), "truncation": body.get("truncate")})
+
     def write_request(self, question: Rerank, model: str, quirks: Quirks = NONE) -> Extra:
         body = _begun(question, model)
         del body["model"]
