@@ -121,7 +121,7 @@ class _Cache:
     def _cacheable(self, request: Request) -> bool:
         if not self.settings.deterministic_only:
             return True
-        return request.envelope.deterministic or request.endpoint.kind in _NO_TEMPERATURE or request.path.startswith(_MODERATIONS)
+        return request.envelope.deterministic or request.endpoint.operation in _NO_TEMPERATURE or request.path.startswith(_MODERATIONS)
 
 
 def _cache_control(value: str) -> dict[str, int]:

@@ -189,6 +189,15 @@ def test_what_only_the_head_counts(path: str, way: type) -> None:
         assert msgspec.json.decode(out)["usage"] == {"prompt_tokens": 4, "total_tokens": 4}
 
 
+def test_a_head_that_counts_beside_an_answer_that_counts_nothing_itself() -> None:
+    """Counting tokens uses none."""
+    one = attempt("/v1/messages/count_tokens", "bedrock", "anthropic.claude-sonnet-4")
+    answering = one.answering(200, {"content-type": "application/json", "x-amzn-bedrock-input-token-count": "4"})
+    out = b"".join([*answering.feed(b'{"inputTokens": 4}', False), *answering.feed(b"", True)])
+    assert msgspec.json.decode(out) == {"input_tokens": 4}
+    assert answering.usage is None
+
+
 @pytest.mark.parametrize("told", ["", "x", "-1", "٤"])
 def test_a_head_that_counts_nothing(told: str) -> None:
     head = {"content-type": "application/json", "x-amzn-bedrock-input-token-count": told}

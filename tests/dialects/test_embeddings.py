@@ -110,6 +110,12 @@ def test_what_is_no_answer(body: Any) -> None:
         OPENAI.read_answer(body)
 
 
+def test_vectors_are_in_the_order_of_the_inputs() -> None:
+    data = [{"index": 1, "embedding": [0.5]}, {"index": 0, "embedding": [0.25]}]
+    assert [one.values for one in OPENAI.read_answer({"data": data}).vectors] == [[0.25], [0.5]]
+    assert [one.values for one in OPENAI.read_answer({"data": [{"embedding": [0.5]}, {"embedding": [0.25]}]}).vectors] == [[0.5], [0.25]]
+
+
 ORDER = {
     "id": "r-1",
     "model": "jina-reranker-v2",

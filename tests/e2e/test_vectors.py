@@ -153,7 +153,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Scripted) -> Ite
             *({"name": f"to-{name}", "targets": [TARGETS.get(name, f"{name}/{name}-model")]} for name in PLAYED),
             {"name": "to-tei", "targets": ["tei/tei-model"]},
             {"name": "ranked-by-aws", "targets": ["aws/cohere.rerank-v3-5:0"]},
-            {"name": "several", "targets": ["aws/anthropic.claude-v2", "cohere/cohere-model"]},
             {"name": "first-fails", "targets": ["openai/openai-model", "cohere/cohere-model"]},
         ],
         "filters": [{"meter": {}}, {"auth": {}}, {"route": {}}],

@@ -85,7 +85,9 @@ class Embeddings:
 
     def read_answer(self, body: Any) -> Embedded:
         rest = obj(body, "$")
-        found = [_vector(value, f"data[{i}]") for i, value in enumerate(items(rest.pop("data", None), "data"))]
+        data = items(rest.pop("data", None), "data")
+        placed = [(_vector(value, f"data[{i}]"), _index(value, i)) for i, value in enumerate(data)]
+        found = [one for one, _ in sorted(placed, key=lambda pair: pair[1])]
         raw = rest.pop("usage", None)
         if rest.get("object") == "list":
             del rest["object"]
@@ -231,6 +233,11 @@ def _vector(value: Any, path: str) -> Vector:
     found = vectors.vector(embedding, path + ".embedding")
     found.extra = rest
     return found
+
+
+def _index(value: Extra, position: int) -> int:
+    index = value.get("index")
+    return index if type(index) is int else position
 
 
 def _data(answer: Embedded, *, own: bool) -> list[Extra]:
