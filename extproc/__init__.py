@@ -5,12 +5,14 @@ from extproc.cachestore.entry import Entry, Lead, Store
 from extproc.canonical import Fingerprint, fingerprint
 from extproc.config.model import HeaderEdits
 from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provider, without_credential
+from extproc.dialects.responses import kept
 from extproc.environment import Environment
 from extproc.errors import ConfigError, Fault, Reject
 from extproc.filter import Filter, Handler, Tap
 from extproc.hosts import is_loopback_name
 from extproc.keys import KeyTable, StoredKey
 from extproc.listing import models_document
+from extproc.turns.turn import Chain, Keep, Turns, TurnsDown
 from extproc.usage import Usage
 from extproc.values import Endpoint, Identity, Request, Response, Target
 
@@ -19,6 +21,7 @@ __all__ = [
     "KEY_PARAMETER",
     "KEY_PROTOCOL",
     "Aside",
+    "Chain",
     "ConfigError",
     "Endpoint",
     "Entry",
@@ -29,6 +32,7 @@ __all__ = [
     "Handler",
     "HeaderEdits",
     "Identity",
+    "Keep",
     "KeyTable",
     "Lead",
     "Reject",
@@ -38,10 +42,13 @@ __all__ = [
     "StoredKey",
     "Tap",
     "Target",
+    "Turns",
+    "TurnsDown",
     "Undone",
     "Usage",
     "fingerprint",
     "is_loopback_name",
+    "kept",
     "models_document",
     "to_provider",
     "without_credential",

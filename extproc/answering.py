@@ -65,11 +65,13 @@ class Terms(Struct, frozen=True):
     """Bytes of the largest body, or event of a stream, that is taken."""
     model: str = ""
     """What the provider was asked for."""
+    id: str = ""
+    """That of an answer, where it is ours to give."""
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""
         if isinstance(answer, Answer | Start | Embedded | Ranking):
-            answer.id = answer.id or self.request_id
+            answer.id = self.id or answer.id or self.request_id
             answer.model = answer.model or self.model
 
     def error(self, fault: Fault) -> bytes:

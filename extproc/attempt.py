@@ -6,7 +6,7 @@ nothing between attempts: all that it needs of the request is a `Call`, which th
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -51,6 +51,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """What follows the model's name in such a path."""
     strict: bool = False
     """The client would rather be refused than lose a field in translation."""
+    says: dict[str, Any] = {}
+    """See `Request.says`."""
 
     @property
     def forces_usage(self) -> bool:
@@ -312,9 +314,10 @@ class Attempt:
             raw=call.kind == "raw",
             include_usage=call.include_usage,
             hide_usage=call.forces_usage,
-            asked=self.asked,
+            asked={**self.asked, **call.says} if call.says else self.asked,
             most=self._most,
             model=self.target.model,
+            id=call.says.get("id", ""),
         )
 
     def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -12,6 +12,7 @@ from extproc.keys import StoredKeys
 from extproc.routes import Routes
 from extproc.snapshot import Message, Snapshot, decode, decode_settings
 from extproc.tokens import Purse
+from extproc.turns.turn import Turns
 from extproc.upstream import compile_upstream
 
 # Snapshots that are kept for requests that began with them: an adapter asks for one by name, long after it was replaced perhaps.
@@ -21,7 +22,10 @@ _KEPT = 8
 class Engine:
     """Holds the snapshot in force. Loading another is one assignment; requests under way keep theirs."""
 
-    def __init__(self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None) -> None:
+    def __init__(
+        self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None, turns: Turns | None = None
+    ) -> None:  # fmt: skip
+        """`turns`: where conversations are kept; nowhere unless given."""
         self.aside: Aside = aside or Here()
         """Where the work on bulky bodies is done."""
         self.leftovers = Leftovers()
@@ -31,6 +35,7 @@ class Engine:
         self._journal = journal
         self._memory = memory
         self._open_redis = open_redis
+        self._turns = turns
         self._redis: tuple[Redis, Store] | None = None
         self._keys = StoredKeys()
         self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
@@ -75,6 +80,7 @@ class Engine:
             memory=self._memory,
             redis=self._redis_store(config.redis),
             aside=self.aside,
+            turns=self._turns,
         )
         return Snapshot(generation, environment, filters)
 

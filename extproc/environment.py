@@ -16,6 +16,7 @@ from extproc.upstream import Upstream
 
 if TYPE_CHECKING:
     from extproc.cachestore.entry import Store
+    from extproc.turns.turn import Turns
 
 
 class Journal(Protocol):
@@ -42,3 +43,5 @@ class Environment(Struct, frozen=True):
     """Where the work on bulky bodies is done."""
     private: bool = True
     """The Envoy that asks listens where `listener` says. False for somebody else's, which strangers may reach."""
+    turns: Turns | None = None
+    """Where conversations are kept that providers do not remember; None: nowhere."""

@@ -192,6 +192,8 @@ class Exchange:
         request.settle()
         # What Envoy holds is sent back only where a filter has changed it.
         edited = request.body if request.body is not self._given else None
+        if not request.targets:
+            raise _nobody(request)
         if len(request.targets) > 1:
             # One that nothing can be sent to is passed over while there are others: Envoy would take our refusal for an answer.
             request.targets = tuple(one for one in request.targets if snapshot.upstreams[one.provider].ready) or request.targets
@@ -239,6 +241,7 @@ class Exchange:
             named=bool(request.endpoint.model),
             rest=request.endpoint.rest,
             strict=given.get("x-headgate-strict", "").lower() == "true",
+            says=request.says,
         )
 
     # The answer's way out.
@@ -475,3 +478,10 @@ class Exchange:
         if self.response is None:
             return forecast(self.request, duration)
         return tally(self.request, self.response, self._answering, duration)
+
+
+def _nobody(request: Request) -> Reject:
+    """No filter has answered, and there is nobody else to ask."""
+    path = request.path.partition("?")[0]
+    message = f"No provider here speaks {request.endpoint.dialect!r}, so nobody can answer {path}."
+    return Reject(404, "provider_not_found", message)

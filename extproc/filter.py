@@ -62,3 +62,7 @@ class Filter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def open(self, environment: Environment) -> Handler:
         """Makes it ready: compiles tables, takes hold of what it shares with others. Called once a snapshot, before any request."""
         raise NotImplementedError(f"{type(self).__name__}.open")
+
+    def about(self) -> str:
+        """What an operator should know of it, in a sentence; empty: nothing. `headgate check` says it."""
+        return ""

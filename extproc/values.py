@@ -84,7 +84,7 @@ class Request:
     """One request on its way in. Filters read it, attach to it what they found out, and may edit it."""
 
     __slots__ = (
-        "_envelope", "_json", "body", "bulky", "edited", "endpoint", "headers", "identity", "journalled", "method", "path", "record",
+        "_envelope", "_json", "body", "bulky", "edited", "endpoint", "headers", "identity", "journalled", "method", "path", "record", "says",
         "set_headers", "targets",
     )  # fmt: skip
 
@@ -108,6 +108,8 @@ class Request:
         """Where it may go, in order; set by the filter that routes."""
         self.set_headers: dict[str, str | None] = {}
         """Changes to what the provider is sent: a value sets the header, None takes it off."""
+        self.says: dict[str, Any] = {}
+        """What a translated answer says of itself beside what it repeats of the request: its `id`, above all, where it is ours to give."""
         self._envelope: Envelope | None = None
         self._json: dict[str, Any] | None = None
         self.edited = False

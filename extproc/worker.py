@@ -36,6 +36,7 @@ from extproc.loops import forever
 from extproc.tokens import TOKENS
 from extproc.transport.health import CHECK, Health
 from extproc.transport.seam import Methods, Server
+from extproc.turns.remote import RemoteTurns
 
 LINK = "control.sock"
 """The control process's socket, in the run folder."""
@@ -128,7 +129,8 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
 
     link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew})
     beside = Beside()
-    engine = Engine(journal, RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache)), open_redis, beside)
+    memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))
+    engine = Engine(journal, memory, open_redis, beside, RemoteTurns(link))
     link.start()
     await _first(end.asked, loaded)
     if not end.asked.is_set():

@@ -77,10 +77,8 @@ class _Route:
             known = ", ".join(self._dialects)
             raise Reject(404, "provider_not_found", f"There is no provider {named!r} here; there are: {known}.")
         provider = named or self._first.get(request.endpoint.dialect)
-        if provider is None:
-            message = f"No provider here speaks {request.endpoint.dialect!r}, so nobody can answer {request.path.partition('?')[0]}."
-            raise Reject(404, "provider_not_found", message)
-        request.targets = (Target(provider, ""),)
+        # Nobody: a filter behind this one may answer, or it is refused.
+        request.targets = (Target(provider, ""),) if provider is not None else ()
 
     def _unknown(self, asked: str) -> Reject:
         near = self._routes.near(asked)

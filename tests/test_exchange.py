@@ -430,3 +430,19 @@ def test_an_untouched_body_is_never_sent_back(targets: tuple[str, ...]) -> None:
     made.request.targets = tuple(Target(name, "gpt") for name in targets)
     run(made.proceed(BODY))
     assert made.forward().outgoing.body is None
+
+
+def test_what_nobody_answers_and_nobody_can_be_asked_for() -> None:
+    made = Scene(filters=()).exchange(head("/v1/responses/resp_1", "GET"))
+    assert run(made.begin()) is None and run(made.proceed(b"")) is None
+    with pytest.raises(Reject) as raised:
+        made.forward()
+    assert (raised.value.fault.status, raised.value.fault.code) == (404, "provider_not_found")
+    assert "'responses'" in raised.value.fault.message and "/v1/responses/resp_1" in raised.value.fault.message
+
+
+def test_what_an_answer_says_of_itself_goes_along_to_each_attempt() -> None:
+    made = exchange(None)
+    made.request.says = {"id": "resp_1"}
+    started(made)
+    assert made.call is not None and made.call.says == {"id": "resp_1"}

@@ -8,6 +8,7 @@ from extproc.cli.common import add_source, load, source
 from extproc.control.google import origin
 from extproc.control.startup import faults, no_compiler
 from extproc.control.trust import ca_file
+from extproc.filter import Filter
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -52,6 +53,8 @@ def run(given: argparse.Namespace) -> int:
     for name, provider in config.providers.items():
         if provider.google is not None:
             print(f"  provider {name} gets access tokens of Google for {origin(provider.google)}")
+    for told in filter(None, (settings.about() for settings in loaded.filters if isinstance(settings, Filter))):
+        print(f"  {told}")
     for absent in loaded.absent:
         print(f"  {absent.kind} {absent.name} is left out: {absent.reason}")
     return 0

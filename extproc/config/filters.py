@@ -14,6 +14,13 @@ from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
 from extproc.config.walk import INVALID, Walker, child
 
+_ORDER = (
+    ("auth", ("route", "conversations", "headers", "cache")),
+    ("route", ("conversations", "headers", "cache")),
+    ("conversations", ("cache",)),
+)
+"""Filters, and which of the others may stand behind them only."""
+
 
 class Setting(Struct, frozen=True):
     """One filter of the list, as far as it could be read."""
@@ -95,6 +102,6 @@ def _check_order(found: list[Setting], node: Sequence, problems: Problems, walke
 
 def _check_after(setting: Setting, names: list[str], seen: set[str], mark: Mark, problems: Problems) -> None:
     """What answers or spends has to come after what decides whether it may, and where it goes."""
-    for first, then in (("auth", ("route", "headers", "cache")), ("route", ("headers", "cache"))):
+    for first, then in _ORDER:
         if setting.name in then and first in names and first not in seen:
             problems.error(setting.path, mark, f"the filter {quoted(setting.name)} has to come after {quoted(first)}")

@@ -353,4 +353,4 @@ class Config(Section, frozen=True):
     """Folder for the journal, the ledger and the keys; relative to the configuration file."""
 
 
-DEFAULT_FILTERS: tuple[str, ...] = ("meter", "auth", "route", "headers", "cache")
+DEFAULT_FILTERS: tuple[str, ...] = ("meter", "auth", "route", "conversations", "headers", "cache")

@@ -42,6 +42,7 @@ from extproc.link.server import LinkServer, Peer
 from extproc.listening import setup_of
 from extproc.loops import forever
 from extproc.tokens import TOKENS
+from extproc.turns.service import TurnService
 from extproc.version import VERSION
 from extproc.worker import LINK, NOTICE, SNAPSHOT, Notice
 
@@ -85,7 +86,8 @@ class Gateway:
         self._own_run_dir = run_dir is None
         self._metrics = Metrics(VERSION)
         self._cache = CacheService(Shelf(*_cache_size(loaded)))
-        handlers = {**self._cache.handlers, NOTICE: self._heard}
+        self._turns = TurnService(self.state)
+        handlers = {**self._cache.handlers, **self._turns.handlers, NOTICE: self._heard}
         self._tokens = Tokens(lambda message: self._link.push(TOKENS, message), self._metrics)
         self._link = LinkServer(
             str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._cache.disconnected
@@ -195,6 +197,7 @@ class Gateway:
             await runner.cleanup()
         await self._tokens.close()
         await self._link.close()
+        await self._turns.close()
         if self._books is not None:
             await self._books.close()
         if self._own_run_dir:
@@ -328,12 +331,14 @@ class Gateway:
             self._metrics.under_way(await self._envoy.active())
             for provider, is_open in (await self._envoy.open_breakers()).items():
                 self._metrics.breaker(provider, "open" if is_open else "closed")
+        self._metrics.conversations(self._turns.counts, self._turns.count, self._turns.size)
         return self._metrics.render()
 
     async def _housekeeping(self) -> None:
         self._tasks = [task for task in self._tasks if not task.done()]
         if self._envoy is not None:
             await self._envoy.rotate_logs()
+        await self._turns.sweep()
         async with self._reloading:
             await self._take_keys(fold=True)
 

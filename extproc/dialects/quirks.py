@@ -100,6 +100,8 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """Takes `stream_options`. One that does not tells usage in streams anyway, or never."""
     developer: bool | None = None
     """Knows the role `developer`; elsewhere it becomes `system`. By the model's name unless given."""
+    memory: bool = True
+    """Where it speaks the Responses API: it stores responses, and goes on from them (`store`, `previous_response_id`)."""
     top_k: bool = False
     """Takes `top_k`, which OpenAI's own dialect has not."""
     vectors: Vectors | None = None

@@ -5,7 +5,7 @@ graphs; the exact sums are the ledger's.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Literal, get_args
 
@@ -103,6 +103,14 @@ class Metrics:
         self._reloaded.set_to_current_time()
         self._restarts = counter("restarts_total", "Times that a process ended and was started again.", ("process",))
         self._restarted: dict[str, int] = {}
+        self._turns = counter(
+            "conversation_turns_total",
+            "Turns of conversations that are kept here: kept, lost, found, unknown, deleted, expired, evicted.",
+            ("result",),
+        )
+        self._turned: dict[str, int] = {}
+        self._turns_kept = Gauge("ai_proxy_conversation_turns_kept", "Turns that are kept now.", registry=registry)
+        self._turns_bytes = Gauge("ai_proxy_conversation_bytes_kept", "Bytes of them.", registry=registry)
         self._under_way: Gauge | None = None
         Gauge("ai_proxy_build_info", "Version of Headgate.", ("version",), registry=registry).labels(version).set(1)
 
@@ -138,6 +146,14 @@ class Metrics:
         """Tell how often a process has been started again, in all."""
         self._restarts.labels(process).inc(times - self._restarted.get(process, 0))
         self._restarted[process] = times
+
+    def conversations(self, counts: Mapping[str, int], turns: int, size: int) -> None:
+        """Tell what has become of conversations' turns, in all; and how many are kept, of how many bytes."""
+        for result, times in counts.items():
+            self._turns.labels(result).inc(times - self._turned.get(result, 0))
+            self._turned[result] = times
+        self._turns_kept.set(turns)
+        self._turns_bytes.set(size)
 
     def under_way(self, requests: int) -> None:
         """Tell how many requests are, where that is known: not of somebody else's Envoy."""

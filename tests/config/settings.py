@@ -40,6 +40,10 @@ class Rule(Settings, frozen=True, kw_only=True):
     request: HeaderEdits = HeaderEdits()
 
 
+class Conversations(Settings, frozen=True, kw_only=True):
+    ttl: Annotated[float, Meta(gt=0)] = 3600.0
+
+
 class Headers(Settings, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
 
@@ -59,7 +63,14 @@ class Meter(Settings, frozen=True, kw_only=True):
     early: ClassVar[bool] = True
 
 
-FILTERS: dict[str, type[Struct]] = {"auth": Auth, "route": Route, "headers": Headers, "cache": Cache, "meter": Meter}
+FILTERS: dict[str, type[Struct]] = {
+    "auth": Auth,
+    "route": Route,
+    "conversations": Conversations,
+    "headers": Headers,
+    "cache": Cache,
+    "meter": Meter,
+}
 
 
 def find(name: str) -> type[Struct]:

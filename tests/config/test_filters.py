@@ -6,7 +6,7 @@ import pytest
 from extproc.config.lookup import filter_names, filter_type
 from extproc.config.model import DEFAULT_FILTERS
 from extproc.filter import Filter
-from tests.config.settings import Auth, Cache, Headers, Key, Load, Meter, Route, told
+from tests.config.settings import Auth, Cache, Conversations, Headers, Key, Load, Meter, Route, told
 
 BASE = """
 providers:
@@ -19,7 +19,7 @@ models:
 def test_the_default_filters(load_text: Load) -> None:
     loaded = load_text(BASE)
     assert loaded.problems == []
-    assert loaded.filters == (Meter(), Auth(), Route(), Headers(), Cache())
+    assert loaded.filters == (Meter(), Auth(), Route(), Conversations(), Headers(), Cache())
     assert loaded.config is not None
     assert [next(iter(entry)) for entry in loaded.config.filters] == list(DEFAULT_FILTERS)
 
@@ -38,6 +38,8 @@ def test_settings_are_read_as_their_types(load_text: Load) -> None:
     ("filters", "path", "line", "part"),
     [
         ("- auth:\n- route:\n- meter:", "$.filters[2].meter", 4, 'move it before "route"'),
+        ("- auth:\n- conversations:\n- route:", "$.filters[1].conversations", 3, 'has to come after "route"'),
+        ("- auth:\n- route:\n- cache:\n- conversations:", "$.filters[2].cache", 4, 'has to come after "conversations"'),
         ("- auth:", "$.filters", 2, 'the filter "route" is missing'),
         ("- route:", "$.filters", 2, 'the filter "auth" is missing'),
         ("[]", "$.filters", 2, 'the filter "auth" is missing'),

@@ -1,0 +1,224 @@
+"""What of the Responses API is about responses that somebody keeps: https://platform.openai.com/docs/guides/conversation-state
+
+    POST   /v1/responses                     `previous_response_id`, `store`, `background`, `conversation`
+    GET    /v1/responses/{id}
+    GET    /v1/responses/{id}/input_items    `after`, `limit`, `order`
+    DELETE /v1/responses/{id}
+    POST   /v1/responses/{id}/cancel         of what runs in the background
+
+What is kept of a request and its answer is a `Turn`, in JSON as it was: nothing is decoded deeper than it has to be.
+"""
+
+import re
+import secrets
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from extproc.dialects.framing import split
+from extproc.dialects.glimpse import data_of
+from extproc.dialects.hub import Extra
+from extproc.dialects.sse import SSE
+from extproc.errors import Reject
+
+_MARK = "resp_hg"
+"""Begins the id of a response that we keep. OpenAI's go on in hexadecimal digits, which `h` is none of."""
+
+NEEDLE = f'"{_MARK}'.encode()
+"""Stands in every request that names one of them as the one before it."""
+
+_ENTROPY = 18
+"""Random bytes of an id. As text they are within what ids of items repeat of it (`answer.Ids`)."""
+
+_PATH = re.compile(r"/v1/responses/(resp_[A-Za-z0-9_-]{1,128})(?:/(input_items|cancel))?/?")
+_ENDED = (b"response.completed", b"response.incomplete")
+
+_LIMIT, _LIMIT_MOST = 20, 100
+"""Items of a page, unless asked otherwise; and at most."""
+
+
+class Turn(Struct, frozen=True, array_like=True, kw_only=True):
+    """A request and its answer. New fields go to the end, with a default: other versions of Headgate may have written what is read."""
+
+    id: str
+    previous: str
+    """The response that it follows; empty: it is the first."""
+    input: bytes
+    """JSON: the list of items that the client sent with this request."""
+    output: bytes
+    """JSON: the list of items of the answer."""
+    response: bytes
+    """JSON: the response as the client got it, but for its output."""
+
+
+class Asked(Struct):
+    """What a request says of what is kept. Of whatever type: only the provider's dialect may refuse it."""
+
+    previous_response_id: Any = None
+    store: Any = None
+    background: Any = None
+    conversation: Any = None
+    input: Raw | UnsetType = UNSET
+
+
+class Named(Struct, frozen=True):
+    """A kept response, and what is wanted of it."""
+
+    id: str
+    part: str
+    """Empty: the response itself; else `input_items` or `cancel`."""
+    query: str
+
+
+class _Last(Struct):
+    type: str
+    response: Raw
+
+
+_asked = msgspec.json.Decoder(Asked).decode
+_items = msgspec.json.Decoder(list[Any]).decode
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_last = msgspec.json.Decoder(_Last).decode
+_encode = msgspec.json.encode
+
+
+def new_id() -> str:
+    """An id that nobody can guess."""
+    return _MARK + secrets.token_hex(_ENTROPY)
+
+
+def ours(identifier: str) -> bool:
+    """Whether an id is one of `new_id`."""
+    return identifier.startswith(_MARK)
+
+
+def named(path: str) -> Named | None:
+    """The response that a path is about, query included; None if it is about none."""
+    bare, _, query = path.partition("?")
+    found = _PATH.fullmatch(bare)
+    return Named(found[1], found[2] or "", query) if found else None
+
+
+def read_asked(body: bytes) -> Asked | None:
+    """What a request says of what is kept; None if it cannot be read, and somebody else will say so."""
+    try:
+        return _asked(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def read_input(given: Any) -> list[Any]:
+    """The items of an `input`, decoded: a text is a message. Raises `Reject`."""
+    if given is None:
+        return []
+    if type(given) is str:
+        return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}]
+    if type(given) is not list:
+        raise Reject(400, "invalid_request", "input: expected a string or a list of items", param="input")
+    return given
+
+
+def own_input(asked: Asked) -> bytes:
+    """The items of a request, as they are kept. Raises `Reject`."""
+    given = asked.input
+    if given is UNSET:
+        return b"[]"
+    text = bytes(given)
+    return text if text.startswith(b"[") else _encode(read_input(msgspec.json.decode(text)))
+
+
+def history(turns: "tuple[Turn, ...]", *, signed: bool) -> list[Any]:
+    """All items of a conversation, decoded. `signed`: without reasoning that its maker could not read again, which OpenAI refuses."""
+    items = [item for turn in turns for text in (turn.input, turn.output) for item in _items(text)]
+    return [item for item in items if not _unsigned(item)] if signed else items
+
+
+def _unsigned(item: Any) -> bool:
+    return type(item) is dict and item.get("type") == "reasoning" and not item.get("encrypted_content")
+
+
+def ended(events: bytes) -> bytes | None:
+    """The whole response that one of these events tells, if it is the last one of a stream that came to its end."""
+    if not any(events.find(word) >= 0 for word in _ENDED):
+        return None
+    for event in split(SSE, events):
+        try:
+            last = _last(data_of(event))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        if last.type.encode() in _ENDED:
+            return bytes(last.response)
+    return None
+
+
+def turn_of(response: bytes, previous: str, given: bytes) -> Turn | None:
+    """The turn that ends with this response; None if it is none that one can go on from. `given`: the input, as `own_input` has it."""
+    try:
+        members = _members(response)
+        identifier, status = (msgspec.json.decode(members[name]) for name in ("id", "status"))
+        output = bytes(members.pop("output"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+        return None
+    if type(identifier) is not str or status not in ("completed", "incomplete") or not output.startswith(b"["):
+        return None
+    # A provider that keeps nothing says so, and knows of nothing that went before.
+    members["store"], members["previous_response_id"] = Raw(b"true"), Raw(_encode(previous or None))
+    return Turn(id=identifier, previous=previous, input=given, output=output, response=_encode(members))
+
+
+def show(turn: Turn) -> bytes:
+    """The response, as it was given."""
+    return _encode(_members(turn.response) | {"output": Raw(turn.output)})
+
+
+def show_input(turns: "tuple[Turn, ...]", query: str) -> bytes:
+    """A page of what a response was an answer to: all items before its output, the latest first unless asked otherwise. Raises `Reject`."""
+    told = {name: values[-1] for name, values in parse_qs(query).items()}
+    items = [
+        {**item, "id": item.get("id") or f"{_prefix(item)}_{turn.id.removeprefix('resp_')}_in{number}"}
+        for turn in turns
+        for number, item in enumerate(_items(turn.input) + ([] if turn is turns[-1] else _items(turn.output)))
+        if type(item) is dict
+    ]
+    if told.get("order") != "asc":
+        items.reverse()
+    after = told.get("after")
+    if after is not None:
+        at = next((number for number, item in enumerate(items) if item["id"] == after), None)
+        if at is None:
+            raise Reject(400, "invalid_request", f"There is no item {after[:80]!r} here.", param="after")
+        items = items[at + 1 :]
+    limit = _limit(told.get("limit", ""))
+    page = items[:limit]
+    ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
+    return _encode({"object": "list", "data": page, **ends, "has_more": len(items) > limit})
+
+
+def _prefix(item: Extra) -> str:
+    return {"function_call": "fc", "function_call_output": "fc", "reasoning": "rs"}.get(item.get("type", "message"), "msg")
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return _LIMIT
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _LIMIT_MOST):
+        raise Reject(400, "invalid_request", f"limit: expected a number from 1 to {_LIMIT_MOST}", param="limit")
+    return int(text)
+
+
+def show_deleted(identifier: str) -> bytes:
+    """That a response is kept no more."""
+    return _encode({"id": identifier, "object": "response", "deleted": True})
+
+
+def unknown_previous(identifier: str) -> Reject:
+    """OpenAI's answer to a `previous_response_id` that it does not know."""
+    message = f"Previous response with id '{identifier[:200]}' not found."
+    return Reject(400, "previous_response_not_found", message, param="previous_response_id")
+
+
+def unknown(identifier: str) -> Reject:
+    """OpenAI's answer to a path with an id that it does not know."""
+    return Reject(404, "not_found", f"Response with id '{identifier[:200]}' not found.")

@@ -1,0 +1,226 @@
+"""Conversations that providers do not remember: a client of the Responses API names the response before (`previous_response_id`), and the
+gateway puts in front of its input what was said until then.
+
+What a provider remembers itself is left to it. How and why: docs/decisions/0010-turns-kept-by-the-gateway.md
+"""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from extproc import (
+    Chain,
+    Environment,
+    Filter,
+    Handler,
+    Keep,
+    Reject,
+    Request,
+    Response,
+    Tap,
+    Target,
+    Turns,
+    TurnsDown,
+    kept,
+)
+
+_DIALECT = "responses"
+_JSON = {"content-type": "application/json"}
+_DAY = 86_400.0
+
+
+class Conversations(Filter, frozen=True, kw_only=True):
+    """Keeps answers to clients of the Responses API whose provider keeps none, so that they can go on from them. On disk, in clear."""
+
+    ttl: Annotated[float, Meta(gt=0, le=365 * _DAY)] = 30 * _DAY
+    """How long an answer can be gone on from, in seconds. What a later answer builds on stays as long as that one."""
+    max_bytes: Annotated[int, Meta(ge=1)] = 1024 * 1024 * 1024
+    """Size of all that is kept; the conversations that rested longest go first."""
+    max_turn: Annotated[int, Meta(ge=1)] = 8 * 1024 * 1024
+    """Largest request and answer that are kept, in bytes together."""
+
+    def open(self, environment: Environment) -> Handler:
+        """See `Filter.open`."""
+        return _Conversations(self, environment)
+
+    def about(self) -> str:
+        """See `Filter.about`."""
+        return (
+            f"conversations of the Responses API are kept for {self.ttl / _DAY:g} days where the provider keeps none: at most "
+            f"{self.max_bytes} bytes, in clear, in the state folder; leave the filter `conversations` out to keep none"
+        )
+
+
+class _Conversations:
+    def __init__(self, settings: Conversations, environment: Environment) -> None:
+        self.settings = settings
+        self.turns = environment.turns
+        self.keep = Keep(settings.ttl, settings.max_bytes)
+        self._most = environment.config.limits.request_body
+        upstreams = environment.upstreams
+        speaking = {name for name, upstream in upstreams.items() if any(one.name == _DIALECT for one in upstream.dialects)}
+        self._remembering = frozenset(name for name in speaking if upstreams[name].quirks.memory)
+        # Answers of the others have their own ids, which do not tell that we keep them.
+        self._foreign_ids = len(self._remembering) < len(speaking)
+
+    async def request(self, request: Request) -> Response | Tap | None:
+        endpoint, turns = request.endpoint, self.turns
+        if endpoint.dialect != _DIALECT or turns is None:
+            return None
+        if endpoint.kind == "raw":
+            return await self._stored(request, turns)
+        return await self._converse(request, turns) if endpoint.kind in ("chat", "count") else None
+
+    # A conversation.
+
+    async def _converse(self, request: Request, turns: Turns) -> Tap | None:
+        forgetful = [target for target in request.targets if target.provider not in self._remembering]
+        if not forgetful and kept.NEEDLE not in request.body and not self._foreign_ids:
+            return None
+        asked = kept.read_asked(request.body)
+        if asked is None:
+            return None
+        for field, value in (("background", asked.background), ("conversation", asked.conversation)):
+            if value and forgetful:
+                forgetful = self._narrow(request, _unsupported(field))
+        previous = asked.previous_response_id
+        if type(previous) is str and previous:
+            chain = await self._chain(request, turns, previous)
+            if chain is None:
+                self._narrow(request, kept.unknown_previous(previous))
+                return None
+            self._go_on(request, chain)
+        elif previous:
+            raise Reject(400, "invalid_request", "previous_response_id: expected a string", param="previous_response_id")
+        if not forgetful or request.endpoint.kind != "chat":
+            return None
+        request.says = {"previous_response_id": previous or None}
+        if asked.store is False:
+            return None
+        if asked.store is True:
+            # It is we who store it: no target need, or refuse to.
+            del request.edit()["store"]
+        request.says |= {"id": kept.new_id(), "store": True}
+        return _Following(self, turns, request, previous or "", kept.own_input(asked))
+
+    def _narrow(self, request: Request, otherwise: Reject) -> list[Target]:
+        """Leaves only those targets that remember; raises `otherwise` if there is none. No target that does not: an empty list."""
+        targets = tuple(target for target in request.targets if target.provider in self._remembering)
+        if not targets:
+            raise otherwise
+        request.targets = targets
+        return []
+
+    async def _chain(self, request: Request, turns: Turns, identifier: str) -> Chain | None:
+        """What was said up to a response; None if it is not ours, and never was. Raises `Reject` for one that is kept no more."""
+        ours = kept.ours(identifier)
+        if not ours and not self._foreign_ids:
+            return None
+        most = max(0, self._most - len(request.body))
+        chain = await _asking(turns.chain(request.identity.tenant, identifier, most))
+        if chain.size > most:
+            message = f"The conversation has {chain.size} bytes, and a request at most {self._most}: go on with the last part of it."
+            raise Reject(413, "request_too_large", message, param="previous_response_id")
+        if not chain.turns and ours:
+            raise kept.unknown_previous(identifier)
+        return chain if chain.turns else None
+
+    def _go_on(self, request: Request, chain: Chain) -> None:
+        """Puts the conversation in front of the request's own input."""
+        signed = any(target.provider in self._remembering for target in request.targets)
+        document = request.edit()
+        document["input"] = [*kept.history(chain.turns, signed=signed), *kept.read_input(document.get("input"))]
+        del document["previous_response_id"]
+
+    def keeps_of(self, response: Response) -> bool:
+        """Whether an answer is ours to keep: a provider's that keeps none."""
+        target = response.target
+        if response.status != 200 or target is None or response.origin not in ("provider", "cache"):
+            return False
+        return target.provider not in self._remembering
+
+    # What is kept.
+
+    async def _stored(self, request: Request, turns: Turns) -> Response | None:
+        named = kept.named(request.path)
+        if named is None or not (kept.ours(named.id) or self._foreign_ids):
+            return None
+        owner = request.identity.tenant
+        if request.method == "DELETE" and not named.part:
+            found = await _asking(turns.delete(owner, named.id))
+            return self._answer(named.id, kept.show_deleted(named.id) if found else b"")
+        wanted = ("POST" if named.part == "cancel" else "GET") == request.method
+        chain = await _asking(turns.chain(owner, named.id, self._most)) if wanted else Chain()
+        if chain.size > self._most:
+            raise Reject(413, "response_too_large", f"The conversation has {chain.size} bytes; at most {self._most} are shown.")
+        return self._answer(named.id, _shown(named, chain) if chain.turns else b"")
+
+    def _answer(self, identifier: str, body: bytes) -> Response | None:
+        """An answer of ours; None where it may be the provider's to give."""
+        if body:
+            return Response(200, dict(_JSON), body)
+        if kept.ours(identifier):
+            raise kept.unknown(identifier)
+        return None
+
+
+async def _asking(waiting: Any) -> Any:
+    """What is answered from where turns are kept."""
+    try:
+        return await waiting
+    except TurnsDown:
+        message = "Earlier responses cannot be looked up at the moment. Try again."
+        raise Reject(503, "conversations_unavailable", message, headers=(("retry-after", "1"),)) from None
+
+
+def _unsupported(field: str) -> Reject:
+    what = {"background": "runs nothing in the background", "conversation": "has no conversations API; `previous_response_id` can be used"}
+    return Reject(400, "unsupported_parameter", f"The provider that serves this model {what[field]}.", param=field)
+
+
+def _shown(named: kept.Named, chain: Chain) -> bytes:
+    if named.part == "cancel":
+        raise Reject(400, "invalid_request", "Cannot cancel a synchronous response.")
+    if named.part:
+        return kept.show_input(chain.turns, named.query)
+    if "stream=true" in named.query.split("&"):
+        raise Reject(400, "invalid_request", "Only a response that runs in the background can be streamed again.", param="stream")
+    return kept.show(chain.turns[-1])
+
+
+class _Following(Tap):
+    """Follows an answer, to keep it: of a stream its last event, which repeats the whole."""
+
+    whole = False
+    late = True
+
+    def __init__(self, conversations: _Conversations, turns: Turns, request: Request, previous: str, given: bytes) -> None:
+        self._conversations = conversations
+        self._turns = turns
+        self._request = request
+        self._previous = previous
+        self._given = given
+        self._left = conversations.settings.max_turn - len(given)
+        self._stream = False
+        self._pieces: list[bytes] = []
+
+    def start(self, response: Response) -> None:
+        self._stream = response.stream
+        self.passes = self._left < 0 or not self._conversations.keeps_of(response)
+
+    def events(self, events: list[bytes]) -> list[bytes]:
+        for event in events:
+            piece = kept.ended(event) if self._stream else event
+            if piece:
+                self._left -= len(piece)
+                self._pieces.append(piece)
+        if self._left < 0:
+            self._pieces.clear()
+        return events
+
+    async def end(self, response: Response) -> None:
+        if not self._pieces or response.status != 200:
+            return
+        turn = kept.turn_of(b"".join(self._pieces), self._previous, self._given)
+        if turn is not None:
+            await self._turns.put(self._request.identity.tenant, turn, self._conversations.keep)

@@ -1,0 +1,486 @@
+"""Conversations that the gateway remembers: what goes on to providers, what is kept of answers, and what is shown of it."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from extproc import Chain, Identity, Keep, Turns, TurnsDown
+from extproc.config.model import Config, Limits, Model, Provider
+from extproc.dialects.quirks import Quirks
+from extproc.dialects.responses.kept import Turn
+from extproc.exchange import Exchange
+from extproc.turns.sqlite import SqliteTurns
+from filters.auth import Auth
+from filters.cache import Cache
+from filters.conversations import Conversations
+from filters.headers import Headers
+from filters.meter import Meter
+from filters.route import Route
+from tests.scene import ANTHROPIC, OPENAI, Scene, head, run
+
+RESPONSES = Provider(dialect="openai", base_url="https://api.test/v1", also=("responses",))
+STATELESS = Provider(dialect="responses", base_url="https://stateless.test/v1", quirks=Quirks(memory=False))
+CONFIG = Config(
+    providers={"openai": OPENAI, "anthropic": ANTHROPIC, "native": RESPONSES},
+    models=(
+        Model(name="gpt", targets=("openai/gpt",)),
+        Model(name="claude", targets=("anthropic/claude",)),
+        Model(name="native", targets=("native/gpt",)),
+        Model(name="native-then-claude", targets=("native/gpt", "anthropic/claude")),
+        Model(name="claude-then-gpt", targets=("anthropic/claude", "openai/gpt")),
+    ),
+)
+WITH_STATELESS = msgspec.structs.replace(
+    CONFIG, providers={**CONFIG.providers, "stateless": STATELESS}, models=(*CONFIG.models, Model(name="own", targets=("stateless/m",)))
+)
+JSON = {":status": "200", "content-type": "application/json"}
+SSE = {":status": "200", "content-type": "text/event-stream"}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
+
+
+class OnDisk:
+    """Turns in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.inner = SqliteTurns(folder)
+        self.asked = 0
+        self.down = False
+
+    async def chain(self, owner: str, id: str, most: int) -> Chain:
+        if self.down:
+            raise TurnsDown("down")
+        self.asked += 1
+        return self.inner.chain(owner, id, most)
+
+    async def put(self, owner: str, turn: Turn, keep: Keep) -> None:
+        self.inner.put(owner, turn, keep)
+
+    async def delete(self, owner: str, id: str) -> bool:
+        if self.down:
+            raise TurnsDown("down")
+        return self.inner.delete(owner, id)
+
+
+class Place(Scene):
+    """An engine with a memory."""
+
+    def __init__(self, folder: Path, config: Config = CONFIG, **fields: Any) -> None:
+        self.turns = OnDisk(folder)
+        self.tenant = ""
+        self.fields = fields
+        super().__init__(config)
+
+    def load(self, config: Config, *_: Any) -> str:
+        from tests.scene import message  # noqa: PLC0415 - the name is a method's here
+
+        filters = (
+            ("meter", Meter()), ("auth", Auth()), ("route", Route()), ("conversations", Conversations(**self.fields)),
+            ("headers", Headers()), ("cache", Cache()),
+        )  # fmt: skip
+        turns: Turns = self.turns
+        self.engine._turns = turns
+        return self.engine.load(message(config, filters))
+
+    def begin(self, body: Any, path: str = "/v1/responses") -> tuple[Exchange, Any]:
+        """As far as the provider: what it would get; or our own answer as (status, body)."""
+        made = Exchange(self.engine.current, head(path))
+        assert run(made.begin()) is None
+        made.request.identity = Identity(self.tenant, self.tenant)
+        refused = run(made.proceed(msgspec.json.encode(body)))
+        if refused is not None:
+            run(made.end())
+            return made, (refused.status, msgspec.json.decode(refused.body))
+        forward = made.forward()
+        sent = forward.outgoing.body
+        return made, None if sent is None else msgspec.json.decode(sent)
+
+    def look(self, path: str, method: str = "GET") -> tuple[int, Any]:
+        made = Exchange(self.engine.current, head(path, method, content_type=""))
+        assert run(made.begin()) is None
+        made.request.identity = Identity(self.tenant, self.tenant)
+        answer = run(made.proceed(b""))
+        if answer is None:
+            made.forward()
+            return 0, [target.provider for target in made.request.targets]
+        return answer.status, msgspec.json.decode(answer.body)
+
+    def turn(self, text: Any, previous: str = "", *, model: str = "gpt", **more: Any) -> tuple[Any, Any]:
+        """A whole turn: what the provider got, and what the client."""
+        asked = {"model": model, "input": text, **({"previous_response_id": previous} if previous else {}), **more}
+        made, sent = self.begin(asked)
+        return sent, answer(made, reply("ok"))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def reply(text: str = "", calls: list[Any] | None = None, **more: Any) -> bytes:
+    """A chat completion."""
+    said = {"role": "assistant", "content": text or None, **({"tool_calls": calls} if calls else {}), **more}
+    choice = {"index": 0, "message": said, "finish_reason": "tool_calls" if calls else "stop"}
+    return msgspec.json.encode({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
+
+
+def answer(made: Exchange, body: bytes, headers: dict[str, str] = JSON, *, whole: bool = True) -> Any:
+    """The provider answers; what the client gets."""
+    made.answer(headers, local="", cluster="", attempts=1)
+    out = made.feed(body, whole)
+    made.close(whole=whole)
+    run(made.end())
+    return msgspec.json.decode(out) if headers is JSON else out
+
+
+def messages(sent: Any) -> list[tuple[str, Any]]:
+    return [(one["role"], one.get("content")) for one in sent["messages"]]
+
+
+def test_a_client_goes_on_from_the_response_before(place: Place) -> None:
+    _, first = place.turn("one")
+    assert first["id"].startswith("resp_hg") and len(first["id"]) > 40
+    assert (first["store"], first["previous_response_id"]) == (True, None)
+    sent, second = place.turn("two", first["id"])
+    assert messages(sent) == [("user", "one"), ("assistant", "ok"), ("user", "two")]
+    assert second["previous_response_id"] == first["id"] != second["id"]
+    sent, _ = place.turn("three", second["id"])
+    assert messages(sent) == [("user", "one"), ("assistant", "ok"), ("user", "two"), ("assistant", "ok"), ("user", "three")]
+    # Both may be gone on from again.
+    sent, _ = place.turn("other", first["id"])
+    assert messages(sent) == [("user", "one"), ("assistant", "ok"), ("user", "other")]
+
+
+def test_what_is_not_carried_over(place: Place) -> None:
+    tools = [{"type": "function", "name": "add", "parameters": {"type": "object"}}]
+    _, first = place.turn("one", instructions="Be kind.", tools=tools, temperature=0.5)
+    sent, _ = place.turn("two", first["id"])
+    assert messages(sent)[0] == ("user", "one")
+    assert not {"tools", "temperature"} & set(sent)
+    sent, _ = place.turn("three", first["id"], instructions="Be short.")
+    assert messages(sent)[0] == ("system", "Be short.")
+
+
+def test_calls_results_and_reasoning_are(place: Place) -> None:
+    made, _ = place.begin({"model": "claude", "input": "one"})
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+    content = [thinking, {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1}}]
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c", "content": content, "stop_reason": "tool_use",
+               "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
+    first = answer(made, msgspec.json.encode(message))
+    result = {"type": "function_call_output", "call_id": "toolu_1", "output": "2"}
+    _, sent = place.begin({"model": "claude", "input": [result], "previous_response_id": first["id"]})
+    assert [one["role"] for one in sent["messages"]] == ["user", "assistant", "user"]
+    assert sent["messages"][1]["content"][0] == thinking
+    assert sent["messages"][1]["content"][1]["input"] == {"a": 1}
+    assert sent["messages"][2]["content"][0]["tool_use_id"] == "toolu_1"
+
+
+def test_the_model_may_change_from_turn_to_turn(place: Place) -> None:
+    _, first = place.turn("one")
+    _, sent = place.begin({"model": "claude", "input": "two", "previous_response_id": first["id"]})
+    assert [one["role"] for one in sent["messages"]] == ["user", "assistant", "user"]
+    # One that remembers gets all of it, too: it knows no response of ours.
+    made, sent = place.begin({"model": "native", "input": "two", "previous_response_id": first["id"]})
+    assert [item.get("role") for item in sent["input"]] == ["user", "assistant", "user"]
+    assert "previous_response_id" not in sent
+    answer(made, msgspec.json.encode({"id": "resp_1", "object": "response", "status": "completed", "output": []}))
+    assert place.look("/v1/responses/resp_1") == (0, ["native"])
+
+
+def test_reasoning_that_nobody_signed_stays_away_from_who_would_refuse_it(place: Place) -> None:
+    made, _ = place.begin({"model": "gpt", "input": "one"})
+    first = answer(made, reply("ok", reasoning_content="hm"))
+    assert [item["type"] for item in first["output"]] == ["reasoning", "message"]
+    _, sent = place.begin({"model": "native", "input": "two", "previous_response_id": first["id"]})
+    assert [item["type"] for item in sent["input"][:2]] == ["message", "message"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_several_targets_get_the_whole_conversation(place: Place, streamed: bool) -> None:
+    _, first = place.turn("one")
+    made, sent = place.begin({"model": "claude-then-gpt", "input": "two", "previous_response_id": first["id"], "stream": streamed})
+    assert [item.get("role") for item in sent["input"]] == ["user", "assistant", "user"]
+    assert made.call is not None and made.call.says["previous_response_id"] == first["id"]
+    assert made.call.says["id"].startswith("resp_hg")
+
+
+def chunk(delta: dict[str, Any], reason: str | None = None) -> bytes:
+    choices = [{"index": 0, "delta": delta, "finish_reason": reason}]
+    return b"data: " + msgspec.json.encode({"id": "c", "object": "chat.completion.chunk", "model": "m", "choices": choices}) + b"\n\n"
+
+
+STREAM = chunk({"role": "assistant", "content": "Grüße response.completed "}) + chunk({"content": "both"}) + chunk({}, "stop")
+
+
+def test_a_stream_is_kept_as_its_last_event_tells_it(place: Place) -> None:
+    made, _ = place.begin({"model": "gpt", "input": "one", "stream": True})
+    out = answer(made, STREAM + b"data: [DONE]\n\n", SSE)
+    last = msgspec.json.decode(out.strip().rpartition(b"data: ")[2])
+    id = last["response"]["id"]
+    assert id.startswith("resp_hg") and out.count(id.encode()) >= 3
+    sent, _ = place.turn("two", id)
+    assert messages(sent) == [("user", "one"), ("assistant", "Grüße response.completed both"), ("user", "two")]
+    assert place.look(f"/v1/responses/{id}") == (200, last["response"])
+
+
+def test_a_stream_that_broke_off_is_not(place: Place) -> None:
+    for whole in (True, False):
+        made, _ = place.begin({"model": "gpt", "input": "one", "stream": True})
+        out = answer(made, STREAM[: STREAM.index(b'"both"')], SSE, whole=whole)
+        id = msgspec.json.decode(out.split(b"data: ")[1].split(b"\n")[0])["response"]["id"]
+        assert place.look(f"/v1/responses/{id}")[0] == 404
+    assert place.turns.inner.count == 0
+
+
+def test_an_answer_that_was_cut_short_by_its_limit_is(place: Place) -> None:
+    made, _ = place.begin({"model": "gpt", "input": "one"})
+    told = answer(made, reply("so far").replace(b'"stop"', b'"length"'))
+    assert told["status"] == "incomplete"
+    sent, _ = place.turn("go on", told["id"])
+    assert messages(sent)[1] == ("assistant", "so far")
+
+
+def test_errors_are_not(place: Place) -> None:
+    made, _ = place.begin({"model": "gpt", "input": "one"})
+    answer(made, b'{"error":{"message":"no","code":"x"}}', {**JSON, ":status": "500"})
+    made, _ = place.begin({"model": "gpt", "input": "one"})
+    made.answer({**JSON, "content-length": "7"}, local="", cluster="", attempts=1)
+    assert b"bad_provider_answer" in made.feed(b"no json", True)
+    run(made.end())
+    assert place.turns.inner.count == 0
+
+
+def test_store_false_keeps_nothing_and_goes_on_all_the_same(place: Place) -> None:
+    _, first = place.turn("one")
+    sent, second = place.turn("two", first["id"], store=False)
+    assert len(sent["messages"]) == 3
+    assert (second["store"], second["previous_response_id"]) == (False, first["id"])
+    assert not second["id"].startswith("resp_hg")
+    assert place.turns.inner.count == 1
+
+
+def test_store_true_is_ours_to_do(place: Place) -> None:
+    made, sent = place.begin({"model": "claude", "input": "one", "store": True, "metadata": {}})
+    assert "store" not in sent
+    assert made._attempt is not None and "store" not in made._attempt.dropped
+    made, sent = place.begin({"model": "native", "input": "one", "store": True})
+    assert sent["store"] is True
+
+
+def test_who_remembers_is_left_alone(place: Place) -> None:
+    asked = {"model": "gpt", "input": "one", "previous_response_id": "resp_0123", "store": True}
+    made, sent = place.begin({**asked, "model": "native"})
+    assert sent == {**asked, "model": "gpt"}
+    assert (made.call is not None and made.call.says, place.turns.asked, len(made._taps)) == ({}, 0, 1)
+    # Of several, only those may answer that can know it.
+    made, _ = place.begin({**asked, "model": "native-then-claude"})
+    assert [target.provider for target in made.request.targets] == ["native"]
+    made, _ = place.begin({"model": "native-then-claude", "input": "one"})
+    assert len(made.request.targets) == 2
+
+
+def refused(answer: Any) -> tuple[int, str, str | None, str]:
+    status, body = answer
+    error = body["error"]
+    return status, error["code"], error["param"], error["message"]
+
+
+def test_an_id_that_nobody_knows(place: Place) -> None:
+    for id in ("resp_0123", "resp_hg0123"):
+        _, told = place.begin({"model": "gpt", "input": "one", "previous_response_id": id})
+        message = f"Previous response with id '{id}' not found."
+        assert refused(told) == (400, "previous_response_not_found", "previous_response_id", message)
+        assert told[1]["error"]["type"] == "invalid_request_error"
+    _, told = place.begin({"model": "native", "input": "one", "previous_response_id": "resp_hg0123"})
+    assert told[0] == 400
+    _, told = place.begin({"model": "gpt", "input": "one", "previous_response_id": 7})
+    assert refused(told)[:3] == (400, "invalid_request", "previous_response_id")
+
+
+def test_another_tenants_id_is_one_that_nobody_knows(place: Place) -> None:
+    place.tenant = "a"
+    _, first = place.turn("one")
+    place.tenant = "b"
+    _, told = place.begin({"model": "gpt", "input": "two", "previous_response_id": first["id"]})
+    assert refused(told)[1] == "previous_response_not_found"
+    for method in ("GET", "DELETE"):
+        assert place.look(f"/v1/responses/{first['id']}", method)[0] == 404
+    place.tenant = "a"
+    assert place.look(f"/v1/responses/{first['id']}")[0] == 200
+
+
+@pytest.mark.parametrize(("field", "value"), [("background", True), ("conversation", "conv_1"), ("conversation", {"id": "conv_1"})])
+def test_what_only_some_providers_have(place: Place, field: str, value: Any) -> None:
+    _, told = place.begin({"model": "gpt", "input": "one", field: value})
+    assert refused(told)[:3] == (400, "unsupported_parameter", field)
+    made, _ = place.begin({"model": "native-then-claude", "input": "one", field: value})
+    assert [target.provider for target in made.request.targets] == ["native"]
+    assert len(made._taps) == 1
+    for nothing in (None, False):
+        _, sent = place.begin({"model": "gpt", "input": "one", field: nothing})
+        assert "messages" in sent
+
+
+def test_without_the_store_nobody_is_answered_out_of_context(place: Place) -> None:
+    _, first = place.turn("one")
+    place.turns.down = True
+    _, told = place.begin({"model": "gpt", "input": "two", "previous_response_id": first["id"]})
+    assert refused(told)[:2] == (503, "conversations_unavailable")
+    assert place.look(f"/v1/responses/{first['id']}", "DELETE")[0] == 503
+    sent, _ = place.turn("one")
+    assert sent is not None
+
+
+def test_a_conversation_that_has_grown_too_long(tmp_path: Path) -> None:
+    place = Place(tmp_path, msgspec.structs.replace(CONFIG, limits=Limits(request_body=3000)))
+    _, first = place.turn("x" * 2000)
+    _, told = place.begin({"model": "gpt", "input": "y" * 1500, "previous_response_id": first["id"]})
+    assert refused(told)[:3] == (413, "request_too_large", "previous_response_id")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_turn_that_is_too_large_is_not_kept(tmp_path: Path, streamed: bool) -> None:
+    place = Place(tmp_path, max_turn=600)
+    made, _ = place.begin({"model": "gpt", "input": "one", "stream": streamed})
+    answer(made, STREAM.replace(b"both", b"x" * 600) if streamed else reply("x" * 600), SSE if streamed else JSON)
+    made, _ = place.begin({"model": "gpt", "input": "x" * 700})
+    answer(made, reply("ok"))
+    assert place.turns.inner.count == 0
+
+
+def test_what_is_shown_of_a_response(place: Place) -> None:
+    _, first = place.turn([{"role": "user", "content": "one", "id": "msg_mine"}], metadata={"a": "b"})
+    _, second = place.turn("two", first["id"])
+    assert place.look(f"/v1/responses/{first['id']}") == (200, first)
+    assert place.look(f"/v1/responses/{second['id']}?include[]=x") == (200, second)
+    status, listed = place.look(f"/v1/responses/{second['id']}/input_items")
+    assert (status, listed["object"], listed["has_more"]) == (200, "list", False)
+    assert [item["role"] for item in listed["data"]] == ["user", "assistant", "user"]
+    texts = [item["content"] if type(item["content"]) is str else item["content"][0]["text"] for item in listed["data"]]
+    assert texts == ["two", "ok", "one"]
+    assert len({item["id"] for item in listed["data"]}) == 3 and listed["data"][2]["id"] == "msg_mine"
+    page = place.look(f"/v1/responses/{second['id']}/input_items?limit=1&order=asc&after=msg_mine")[1]
+    assert [item["role"] for item in page["data"]] == ["assistant"]
+    assert page["has_more"] and page["first_id"] == page["last_id"] == page["data"][0]["id"]
+    for query in ("limit=0", "limit=101", "limit=x", "after=nothing"):
+        assert place.look(f"/v1/responses/{second['id']}/input_items?{query}")[0] == 400
+
+
+def test_what_is_deleted_is_gone(place: Place) -> None:
+    _, first = place.turn("one")
+    path = f"/v1/responses/{first['id']}"
+    assert place.look(path, "DELETE") == (200, {"id": first["id"], "object": "response", "deleted": True})
+    for method in ("GET", "DELETE"):
+        status, body = place.look(path, method)
+        assert (status, body["error"]["message"]) == (404, f"Response with id '{first['id']}' not found.")
+    _, told = place.begin({"model": "gpt", "input": "two", "previous_response_id": first["id"]})
+    assert refused(told)[1] == "previous_response_not_found"
+
+
+def test_what_cannot_be_done_with_a_response(place: Place) -> None:
+    _, first = place.turn("one")
+    path = f"/v1/responses/{first['id']}"
+    assert refused(place.look(f"{path}/cancel", "POST"))[3] == "Cannot cancel a synchronous response."
+    assert refused(place.look(f"{path}?stream=true"))[:3] == (400, "invalid_request", "stream")
+    assert place.look(f"{path}/cancel")[0] == 404
+    assert place.look(path, "POST")[0] == 404
+
+
+def test_other_paths_go_to_a_provider(place: Place) -> None:
+    for path in ("/v1/responses/resp_0123", "/v1/responses/resp_0123/input_items", "/v1/responses/x", "/v1/conversations/conv_1"):
+        assert place.look(path) == (0, ["native"])
+
+
+def test_where_nobody_speaks_the_api_ours_are_shown_all_the_same(tmp_path: Path) -> None:
+    place = Place(tmp_path, Config(providers={"openai": OPENAI}, models=CONFIG.models[:1]))
+    _, first = place.turn("one")
+    assert place.look(f"/v1/responses/{first['id']}") == (200, first)
+
+
+def test_a_provider_of_the_api_without_a_memory(tmp_path: Path) -> None:
+    place = Place(tmp_path, WITH_STATELESS)
+    made, sent = place.begin({"model": "own", "input": "one"})
+    assert sent == {"model": "m", "input": "one"}
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok"}]}
+    told = {"id": "resp_theirs", "object": "response", "status": "completed", "store": False, "output": [said]}
+    assert answer(made, msgspec.json.encode(told)) == told
+    _, sent = place.begin({"model": "own", "input": "two", "previous_response_id": "resp_theirs", "store": True})
+    assert [item["role"] for item in sent["input"]] == ["user", "assistant", "user"]
+    assert not {"store", "previous_response_id"} & set(sent)
+    assert place.look("/v1/responses/resp_theirs") == (200, {**told, "store": True, "previous_response_id": None})
+    # What nobody kept is the native provider's to know.
+    assert place.look("/v1/responses/resp_unknown") == (0, ["native"])
+
+
+def test_tokens_are_counted_of_the_whole_conversation(place: Place) -> None:
+    _, first = place.turn("one")
+    asked = {"model": "claude", "input": "two", "previous_response_id": first["id"]}
+    _, sent = place.begin(asked, "/v1/responses/input_tokens")
+    assert [one["role"] for one in sent["messages"]] == ["user", "assistant", "user"]
+
+
+def test_a_cached_answer_can_be_gone_on_from(place: Place) -> None:
+    first = place.turn("one", temperature=0)[1]
+    made = Exchange(place.engine.current, head("/v1/responses"))
+    run(made.begin())
+    hit = run(made.proceed(msgspec.json.encode({"model": "gpt", "input": "one", "temperature": 0})))
+    run(made.end())
+    assert hit is not None and msgspec.json.decode(hit.body)["id"] == first["id"]
+    sent, _ = place.turn("two", first["id"])
+    assert len(sent["messages"]) == 3
+    place.look(f"/v1/responses/{first['id']}", "DELETE")
+
+
+def test_other_dialects_are_none_of_its_business(place: Place) -> None:
+    made, _ = place.begin({"model": "gpt", "messages": [], "previous_response_id": "resp_hg1"}, "/v1/chat/completions")
+    assert (len(made._taps), place.turns.asked) == (1, 0)
+
+
+def test_without_a_store_nothing_is_kept() -> None:
+    scene = Scene(CONFIG, (("auth", Auth()), ("route", Route()), ("conversations", Conversations())))
+    made = Exchange(scene.engine.current, head("/v1/responses"))
+    run(made.begin())
+    assert run(made.proceed(b'{"model":"gpt","input":"one"}')) is None
+    assert made.request.says == {}
+
+
+ITEMS = st.lists(
+    st.one_of(
+        st.builds(lambda text: {"type": "message", "role": "user", "content": text}, st.text(max_size=8)),
+        st.builds(lambda n: {"type": "function_call_output", "call_id": f"call_{n}", "output": str(n)}, st.integers(0, 9)),
+        st.builds(lambda text: {"role": "user", "content": [{"type": "input_text", "text": text}]}, st.text(max_size=8)),
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    turns=st.lists(st.tuples(st.one_of(st.text(max_size=5), ITEMS), st.text(min_size=1, max_size=5), st.booleans()), min_size=1, max_size=5)
+)
+def test_a_chain_of_turns_is_the_conversation_sent_whole(
+    turns: list[tuple[Any, str, bool]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whoever names the response before gets to the provider what he would have sent had he kept everything himself."""
+    place = Place(tmp_path_factory.mktemp("turns"))
+    previous = ""
+    whole: list[Any] = []
+    for text, said, called in turns:
+        own = copy.deepcopy(text)
+        items = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": own}]}] if type(own) is str else own
+        whole += items
+        asked = {"model": "gpt", "input": text, **({"previous_response_id": previous} if previous else {})}
+        made, sent = place.begin(asked)
+        _, stateless = place.begin({"model": "gpt", "input": whole, "store": False})
+        assert sent == stateless
+        told = answer(made, reply(said, [CALL] if called else None))
+        whole += told["output"]
+        previous = told["id"]
+    status, listed = place.look(f"/v1/responses/{previous}/input_items?order=asc&limit=100")
+    assert status == 200
+    assert len(listed["data"]) == len(whole) - len(told["output"])
