@@ -32,6 +32,7 @@ from extproc.transport.seam import Opener
 from extproc.wire.ext_proc_pb2 import HeaderMap, HttpBody, HttpHeaders, ProcessingRequest
 from filters.auth import Auth
 from filters.cache import Cache
+from filters.conversations import Conversations
 from filters.headers import Headers, Rule
 from filters.meter import Meter
 from filters.route import Route
@@ -80,7 +81,10 @@ def engine(folder: Path, keys: KeyState, models: Iterable[str]) -> Engine:
         models=tuple(Model(name=name, targets=("openai",)) for name in models),
     )
     rule = Rule(request=HeaderEdits(set={"x-gateway": "headgate"}, remove=("x-team",)), response=HeaderEdits(remove=("openai-version",)))
-    filters = {"meter": Meter(), "auth": Auth(), "route": Route(), "headers": Headers(rules=(rule,)), "cache": Cache()}
+    filters = {
+        "meter": Meter(), "auth": Auth(), "route": Route(), "conversations": Conversations(), "headers": Headers(rules=(rule,)),
+        "cache": Cache(),
+    }  # fmt: skip
     settings = Settings(config, tuple((name, msgspec.Raw(msgspec.msgpack.encode(one))) for name, one in filters.items()))
     # Small enough to be full soon: a cache that still grows is slower, because its memory is new.
     made = Engine(Journal(folder, "bench"), LocalStore(Shelf(_CACHE, _CACHE)), lambda _: LocalStore(Shelf(_CACHE, _CACHE)))

@@ -39,6 +39,10 @@ _LIMIT, _LIMIT_MOST = 20, 100
 """Items of a page, unless asked otherwise; and at most."""
 
 
+_PREFIXES = {"function_call": "fc", "function_call_output": "fc", "reasoning": "rs"}
+"""What begins the id of an item that is no message."""
+
+
 class Turn(Struct, frozen=True, array_like=True, kw_only=True):
     """A request and its answer. New fields go to the end, with a default: other versions of Headgate may have written what is read."""
 
@@ -177,7 +181,7 @@ def show_input(turns: "tuple[Turn, ...]", query: str) -> bytes:
     """A page of what a response was an answer to: all items before its output, the latest first unless asked otherwise. Raises `Reject`."""
     told = {name: values[-1] for name, values in parse_qs(query).items()}
     items = [
-        {**item, "id": item.get("id") or f"{_prefix(item)}_{turn.id.removeprefix('resp_')}_in{number}"}
+        _listed(item, f"{turn.id.removeprefix('resp_')}_in{number}")
         for turn in turns
         for number, item in enumerate(_items(turn.input) + ([] if turn is turns[-1] else _items(turn.output)))
         if type(item) is dict
@@ -196,8 +200,17 @@ def show_input(turns: "tuple[Turn, ...]", query: str) -> bytes:
     return _encode({"object": "list", "data": page, **ends, "has_more": len(items) > limit})
 
 
-def _prefix(item: Extra) -> str:
-    return {"function_call": "fc", "function_call_output": "fc", "reasoning": "rs"}.get(item.get("type", "message"), "msg")
+def _listed(item: Extra, name: str) -> Extra:
+    """An item as it is listed: with what clients may leave out. `name`: what its id ends with, if it has none."""
+    kind = item.get("type") or ("message" if "role" in item else "item_reference")
+    listed = {**item, "type": kind, "id": item.get("id") or f"{_PREFIXES.get(kind, 'msg')}_{name}"}
+    if kind == "message":
+        content = listed.get("content")
+        listed.setdefault("status", "completed")
+        if type(content) is str:
+            part = {"type": "output_text", "annotations": []} if item.get("role") == "assistant" else {"type": "input_text"}
+            listed["content"] = [{**part, "text": content}]
+    return listed
 
 
 def _limit(text: str) -> int:
