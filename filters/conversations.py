@@ -75,9 +75,11 @@ class _Conversations:
 
     async def _converse(self, request: Request, turns: Turns) -> Tap | None:
         forgetful = [target for target in request.targets if target.provider not in self._remembering]
-        if not forgetful and kept.NEEDLE not in request.body and not self._foreign_ids:
+        body = request.body
+        refers = kept.REFERENCE in body
+        if not (forgetful or refers or self._foreign_ids or kept.NEEDLE in body):
             return None
-        asked = kept.read_asked(request.body)
+        asked = kept.read_asked(body)
         if asked is None:
             return None
         for field, value in (("background", asked.background), ("conversation", asked.conversation)):
@@ -92,6 +94,8 @@ class _Conversations:
             self._go_on(request, chain)
         elif previous:
             raise Reject(400, "invalid_request", "previous_response_id: expected a string", param="previous_response_id")
+        if refers or previous:
+            await self._refer(request, turns)
         if not forgetful or request.endpoint.kind != "chat":
             return None
         request.says = {"previous_response_id": previous or None}
@@ -131,6 +135,20 @@ class _Conversations:
         document = request.edit()
         document["input"] = [*kept.history(chain.turns, signed=signed), *kept.read_input(document.get("input"))]
         del document["previous_response_id"]
+
+    async def _refer(self, request: Request, turns: Turns) -> None:
+        """Puts items of ours where they are named by their ids alone."""
+        items = request.json.get("input")
+        if type(items) is not list:
+            return
+        found: dict[str, Any] = {response: None for item in items if (response := kept.reference(item))}
+        if not found:
+            return
+        for response in found:
+            chain = await _asking(turns.chain(request.identity.tenant, response, self._most))
+            found[response] = chain.turns[-1] if chain.turns else None
+        whole = [kept.referred(item, found[response]) if (response := kept.reference(item)) else item for item in items]
+        request.edit()["input"] = whole
 
     def keeps_of(self, response: Response) -> bool:
         """Whether an answer is ours to keep: a provider's that keeps none."""

@@ -484,3 +484,23 @@ def test_a_chain_of_turns_is_the_conversation_sent_whole(
     status, listed = place.look(f"/v1/responses/{previous}/input_items?order=asc&limit=100")
     assert status == 200
     assert len(listed["data"]) == len(whole) - len(told["output"])
+
+
+def test_items_may_be_named_by_their_ids(place: Place) -> None:
+    """As Vercel's SDK does."""
+    _, first = place.turn("one")
+    named = {"type": "item_reference", "id": first["output"][0]["id"]}
+    asked = [{"role": "user", "content": "one"}, named, {"role": "user", "content": "two"}]
+    sent, second = place.turn(asked)
+    assert messages(sent) == [("user", "one"), ("assistant", "ok"), ("user", "two")]
+    sent, _ = place.turn("three", second["id"])
+    assert messages(sent) == [("user", "one"), ("assistant", "ok"), ("user", "two"), ("assistant", "ok"), ("user", "three")]
+    _, sent = place.begin({"model": "native", "input": asked})
+    assert sent["input"][1] == first["output"][0]
+    place.tenant = "another"
+    _, told = place.begin({"model": "gpt", "input": asked})
+    assert refused(told) == (404, "not_found", "input", f"Item with id '{named['id']}' not found.")
+    # What is not ours is the provider's to know.
+    theirs = {"model": "native", "input": [{"type": "item_reference", "id": "msg_0123"}]}
+    _, sent = place.begin(theirs)
+    assert sent == {**theirs, "model": "gpt"}

@@ -29,10 +29,14 @@ _MARK = "resp_hg"
 NEEDLE = f'"{_MARK}'.encode()
 """Stands in every request that names one of them as the one before it."""
 
+REFERENCE = b'"item_reference"'
+"""Stands in every request that names an item instead of holding it."""
+
 _ENTROPY = 18
 """Random bytes of an id. As text they are within what ids of items repeat of it (`answer.Ids`)."""
 
 _PATH = re.compile(r"/v1/responses/(resp_[A-Za-z0-9_-]{1,128})(?:/(input_items|cancel))?/?")
+_OUR_ITEM = re.compile(r"[a-z]{2,4}_(hg[0-9a-f]{36})_[0-9]{1,6}")
 _ENDED = (b"response.completed", b"response.incomplete")
 
 _LIMIT, _LIMIT_MOST = 20, 100
@@ -141,6 +145,22 @@ def history(turns: "tuple[Turn, ...]", *, signed: bool) -> list[Any]:
 
 def _unsigned(item: Any) -> bool:
     return type(item) is dict and item.get("type") == "reasoning" and not item.get("encrypted_content")
+
+
+def reference(item: Any) -> str:
+    """The response of ours that holds the item which is named here by its id alone; empty: none is."""
+    if type(item) is not dict or item.get("type") != "item_reference" or type(item.get("id")) is not str:
+        return ""
+    found = _OUR_ITEM.fullmatch(item["id"])
+    return f"resp_{found[1]}" if found else ""
+
+
+def referred(item: Extra, turn: Turn | None) -> Any:
+    """The item that is named, of this turn's answer. Raises `Reject` where it is not there."""
+    for each in _items(turn.output) if turn is not None else ():
+        if type(each) is dict and each.get("id") == item["id"]:
+            return each
+    raise Reject(404, "not_found", f"Item with id '{item['id']}' not found.", param="input")
 
 
 def ended(events: bytes) -> bytes | None:
