@@ -46,7 +46,7 @@ def ask(command: str, gateway: Gateway) -> httpx.Response:
 
 
 def test_there_is_something_to_run() -> None:
-    assert (len(CURLS), len(PYTHON), len(YAML)) == (2, 2, 1)
+    assert (len(CURLS), len(PYTHON), len(YAML)) == (2, 3, 1)
 
 
 @pytest.mark.parametrize("command", CURLS)
@@ -61,14 +61,24 @@ def test_the_first_curl_line_is_the_one_that_is_printed(quickstart: Gateway) -> 
     assert " ".join(CURLS[0].split()) in " ".join(printed.split())
 
 
-@pytest.mark.parametrize("program", PYTHON)
-def test_python_runs(quickstart: Gateway, program: str) -> None:
-    program = program.replace("http://127.0.0.1:8080", quickstart.url)
+def printed_by(program: str, gateway: Gateway) -> list[str]:
+    program = program.replace("http://127.0.0.1:8080", gateway.url)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    whole, streamed = done.stdout.strip().splitlines()
+    return done.stdout.strip().splitlines()
+
+
+@pytest.mark.parametrize("program", PYTHON[:2])
+def test_python_runs(quickstart: Gateway, program: str) -> None:
+    whole, streamed = printed_by(program, quickstart)
     assert whole == streamed
     assert "demo provider" in whole
+
+
+def test_a_conversation_goes_on(quickstart: Gateway) -> None:
+    first, answer, second = printed_by(PYTHON[2], quickstart)
+    assert (first, second) == ("My name is Ada.", "What is my name?")
+    assert "demo provider" in answer
 
 
 @pytest.mark.parametrize("text", YAML)
