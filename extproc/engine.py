@@ -23,9 +23,10 @@ class Engine:
     """Holds the snapshot in force. Loading another is one assignment; requests under way keep theirs."""
 
     def __init__(
-        self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None, turns: Turns | None = None
+        self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None,
+        turns: Turns | None = None, open_redis_turns: Callable[[Redis], Turns] | None = None,
     ) -> None:  # fmt: skip
-        """`turns`: where conversations are kept; nowhere unless given."""
+        """`turns`: where conversations are kept; nowhere unless given. `open_redis_turns`: where instead, if there is a Redis."""
         self.aside: Aside = aside or Here()
         """Where the work on bulky bodies is done."""
         self.leftovers = Leftovers()
@@ -36,6 +37,8 @@ class Engine:
         self._memory = memory
         self._open_redis = open_redis
         self._turns = turns
+        self._open_redis_turns = open_redis_turns
+        self._redis_turns: tuple[Redis, Turns] | None = None
         self._redis: tuple[Redis, Store] | None = None
         self._keys = StoredKeys()
         self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
@@ -81,6 +84,7 @@ class Engine:
             redis=self._redis_store(config.redis),
             aside=self.aside,
             turns=self._turns,
+            redis_turns=self._turns_in_redis(config.redis),
         )
         return Snapshot(generation, environment, filters)
 
@@ -90,3 +94,10 @@ class Engine:
         if self._redis is None or self._redis[0] != settings:
             self._redis = settings, self._open_redis(settings)
         return self._redis[1]
+
+    def _turns_in_redis(self, settings: Redis | None) -> Turns | None:
+        if settings is None or self._open_redis_turns is None:
+            return None
+        if self._redis_turns is None or self._redis_turns[0] != settings:
+            self._redis_turns = settings, self._open_redis_turns(settings)
+        return self._redis_turns[1]

@@ -45,3 +45,5 @@ class Environment(Struct, frozen=True):
     """The Envoy that asks listens where `listener` says. False for somebody else's, which strangers may reach."""
     turns: Turns | None = None
     """Where conversations are kept that providers do not remember; None: nowhere."""
+    redis_turns: Turns | None = None
+    """Where the fleet keeps them, where a Redis is configured."""

@@ -37,6 +37,7 @@ from extproc.tokens import TOKENS
 from extproc.transport.health import CHECK, Health
 from extproc.transport.seam import Methods, Server
 from extproc.turns.remote import RemoteTurns
+from extproc.turns.turn import Turns
 
 LINK = "control.sock"
 """The control process's socket, in the run folder."""
@@ -76,6 +77,13 @@ def open_redis(settings: Redis) -> Store:
     from extproc.cachestore.redis import RedisStore  # noqa: PLC0415
 
     return RedisStore(settings.url, timeout=settings.timeout)
+
+
+def open_redis_turns(settings: Redis) -> Turns:
+    """The conversations of the fleet."""
+    from extproc.turns.redis import RedisTurns  # noqa: PLC0415 - as above
+
+    return RedisTurns(settings.url, timeout=settings.timeout)
 
 
 class End:
@@ -130,7 +138,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
     link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew})
     beside = Beside()
     memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))
-    engine = Engine(journal, memory, open_redis, beside, RemoteTurns(link))
+    engine = Engine(journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns)
     link.start()
     await _first(end.asked, loaded)
     if not end.asked.is_set():

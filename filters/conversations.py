@@ -4,7 +4,7 @@ gateway puts in front of its input what was said until then.
 What a provider remembers itself is left to it. How and why: docs/decisions/0010-turns-kept-by-the-gateway.md
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -30,12 +30,14 @@ _DAY = 86_400.0
 
 
 class Conversations(Filter, frozen=True, kw_only=True):
-    """Keeps answers to clients of the Responses API whose provider keeps none, so that they can go on from them. On disk, in clear."""
+    """Keeps answers to clients of the Responses API whose provider keeps none, so that they can go on from them. In clear."""
 
     ttl: Annotated[float, Meta(gt=0, le=365 * _DAY)] = 30 * _DAY
     """How long an answer can be gone on from, in seconds. What a later answer builds on stays as long as that one."""
+    store: Literal["disk", "redis"] | None = None
+    """Where: on this machine's `disk`, or in `redis`, for all machines. Redis if it is configured, unless given."""
     max_bytes: Annotated[int, Meta(ge=1)] = 1024 * 1024 * 1024
-    """Size of all that is kept; the conversations that rested longest go first."""
+    """Size of all that is kept on disk; the conversations that rested longest go first. In Redis, `maxmemory` bounds it."""
     max_turn: Annotated[int, Meta(ge=1)] = 8 * 1024 * 1024
     """Largest request and answer that are kept, in bytes together."""
 
@@ -47,14 +49,16 @@ class Conversations(Filter, frozen=True, kw_only=True):
         """See `Filter.about`."""
         return (
             f"conversations of the Responses API are kept for {self.ttl / _DAY:g} days where the provider keeps none: at most "
-            f"{self.max_bytes} bytes, in clear, in the state folder; leave the filter `conversations` out to keep none"
+            f"{self.max_bytes} bytes in the state folder (or in Redis, where there is one), in clear; leave out the filter "
+            "`conversations` to keep none"
         )
 
 
 class _Conversations:
     def __init__(self, settings: Conversations, environment: Environment) -> None:
         self.settings = settings
-        self.turns = environment.turns
+        on_disk = settings.store == "disk" or environment.redis_turns is None
+        self.turns = environment.turns if on_disk else environment.redis_turns
         self.keep = Keep(settings.ttl, settings.max_bytes)
         self._most = environment.config.limits.request_body
         upstreams = environment.upstreams

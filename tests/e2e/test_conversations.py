@@ -19,6 +19,9 @@ from openai.types.responses import Response
 
 from tests.e2e.gateway import Gateway
 from tests.e2e.upstream import Scripted
+from tests.servers import redis_url
+
+__all__ = ["redis_url"]
 
 TOOLS: Any = [
     {"type": "function", "name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}, "strict": False}
@@ -310,3 +313,18 @@ def test_left_out_nothing_is_kept(tmp_path: Path, provider: tuple[Provider, str]
         with pytest.raises(openai.NotFoundError):
             sdk.responses.retrieve(answer.id)
         assert not (running.state / "conversations.sqlite").exists()
+
+
+def test_machines_share_what_is_in_redis(tmp_path: Path, provider: tuple[Provider, str], redis_url: str) -> None:
+    config = {**configuration(provider[1]), "redis": {"url": redis_url}}
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    with Gateway(folders[0], config) as one, Gateway(folders[1], config) as two:
+        with client(one) as here, client(two) as there:
+            first = ask(here, True, model="claude", input="one")
+            second = ask(there, False, model="gpt", input=result(first), previous_response_id=first.id)
+            assert here.responses.retrieve(second.id).id == second.id
+            there.responses.delete(first.id)
+            unknown(here, first.id)
+        assert not list(tmp_path.glob("*/state/conversations.sqlite"))

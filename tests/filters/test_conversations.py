@@ -21,7 +21,7 @@ from filters.conversations import Conversations
 from filters.headers import Headers
 from filters.meter import Meter
 from filters.route import Route
-from tests.scene import ANTHROPIC, OPENAI, Scene, head, run
+from tests.scene import ANTHROPIC, OPENAI, Scene, environment, head, run
 
 RESPONSES = Provider(dialect="openai", base_url="https://api.test/v1", also=("responses",))
 STATELESS = Provider(dialect="responses", base_url="https://stateless.test/v1", quirks=Quirks(memory=False))
@@ -447,6 +447,19 @@ def test_without_a_store_nothing_is_kept() -> None:
     run(made.begin())
     assert run(made.proceed(b'{"model":"gpt","input":"one"}')) is None
     assert made.request.says == {}
+
+
+def test_redis_is_where_they_are_kept_if_there_is_one(tmp_path: Path) -> None:
+    disk, redis = OnDisk(tmp_path), OnDisk(tmp_path)
+    alone = msgspec.structs.replace(environment(), turns=disk)
+    both = msgspec.structs.replace(alone, redis_turns=redis)
+    for chosen, there, expected in (
+        (Conversations(), alone, disk),
+        (Conversations(), both, redis),
+        (Conversations(store="disk"), both, disk),
+        (Conversations(store="redis"), both, redis),
+    ):
+        assert chosen.open(there).turns is expected  # type: ignore[attr-defined]
 
 
 ITEMS = st.lists(

@@ -13,12 +13,10 @@ from extproc.turns import messages
 from extproc.turns.remote import RemoteTurns
 from extproc.turns.service import TurnService
 from extproc.turns.turn import Chain, Keep, TurnsDown
+from tests.turns.contract import CONTRACT, KEEP, LOTS, Rule
 from tests.turns.made import turn
 
 pytestmark = pytest.mark.asyncio
-
-KEEP = Keep(100.0, 1 << 30)
-LOTS = 1 << 30
 
 
 class Scene:
@@ -55,21 +53,17 @@ async def scene(socket_path: str, tmp_path: Path) -> AsyncIterator[Scene]:
     await made.stop()
 
 
-async def test_what_one_worker_kept_another_one_finds_at_once(scene: Scene) -> None:
-    here, there = scene.turns
-    for size in (0, 3_000_000):
-        await here.put("o", turn(f"a{size}", size=size), KEEP)
-        assert (await there.chain("o", f"a{size}", LOTS)).turns == (turn(f"a{size}", size=size),)
-    assert scene.service.counts == {"kept": 2, "found": 2, "evicted": 0}
-    assert scene.service.count == 2 and scene.service.size > 3_000_000
+@pytest.mark.parametrize("rule", CONTRACT, ids=lambda rule: rule.__name__)
+async def test_contract(scene: Scene, rule: Rule) -> None:
+    await rule(*scene.turns)
 
 
-async def test_a_turn_that_is_late_is_waited_for(scene: Scene) -> None:
+async def test_what_is_counted(scene: Scene) -> None:
     here, there = scene.turns
-    waiting = asyncio.ensure_future(there.chain("o", "a", LOTS))
-    await asyncio.sleep(0.05)
-    await here.put("o", turn("a"), KEEP)
-    assert len((await waiting).turns) == 1
+    await here.put("o", turn("a", size=3_000_000), KEEP)
+    assert (await there.chain("o", "a", LOTS)).turns
+    assert scene.service.counts == {"kept": 1, "found": 1, "evicted": 0}
+    assert scene.service.count == 1 and scene.service.size > 3_000_000
 
 
 async def test_what_is_not_there(scene: Scene) -> None:
@@ -78,12 +72,6 @@ async def test_what_is_not_there(scene: Scene) -> None:
     await scene.turns[0].put("o", turn("b", "a"), KEEP)
     assert await scene.turns[0].chain("o", "b", LOTS) == Chain()
     assert scene.service.counts["lost"] == 1
-
-
-async def test_deleted_is_deleted_for_all(scene: Scene) -> None:
-    await scene.turns[0].put("o", turn("a"), KEEP)
-    assert await scene.turns[1].delete("o", "a")
-    assert not (await scene.turns[0].chain("o", "a", LOTS)).turns
 
 
 async def test_without_the_control_process_nobody_is_told_that_there_is_nothing(scene: Scene) -> None:
