@@ -6,6 +6,7 @@ from extproc.canonical import Fingerprint, fingerprint
 from extproc.config.model import HeaderEdits
 from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provider, without_credential
 from extproc.dialects.responses import kept
+from extproc.dialects.responses.kept import Turn
 from extproc.environment import Environment
 from extproc.errors import ConfigError, Fault, Reject
 from extproc.filter import Filter, Handler, Tap
@@ -42,6 +43,7 @@ __all__ = [
     "StoredKey",
     "Tap",
     "Target",
+    "Turn",
     "Turns",
     "TurnsDown",
     "Undone",

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from extproc.aside import is_bulky
 from extproc.dialects.dialect import common
 from extproc.dialects.envelope import Envelope, open_document, open_envelope
 from extproc.dialects.splice import set_member
@@ -84,8 +85,8 @@ class Request:
     """One request on its way in. Filters read it, attach to it what they found out, and may edit it."""
 
     __slots__ = (
-        "_envelope", "_json", "body", "bulky", "edited", "endpoint", "headers", "identity", "journalled", "method", "path", "record", "says",
-        "set_headers", "targets",
+        "_envelope", "_json", "body", "bulky", "edited", "endpoint", "headers", "identity", "journalled", "method", "path", "record",
+        "says", "set_headers", "targets",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record) -> None:
@@ -150,6 +151,11 @@ class Request:
         """The decoded body, to be changed in place; marks the request as changed, so that it is encoded again."""
         self.edited = True
         return self.json
+
+    def replace(self, body: bytes) -> None:
+        """Makes `body`, which is JSON, the one that goes on: for whoever changes it without decoding it."""
+        self.body, self.bulky, self.edited = body, is_bulky(body), False
+        self._envelope = self._json = None
 
     def settle(self) -> None:
         """Encodes the body again if a filter edited it."""

@@ -19,6 +19,7 @@ from extproc import (
     Response,
     Tap,
     Target,
+    Turn,
     Turns,
     TurnsDown,
     kept,
@@ -79,6 +80,7 @@ class _Conversations:
 
     async def _converse(self, request: Request, turns: Turns) -> Tap | None:
         forgetful = [target for target in request.targets if target.provider not in self._remembering]
+        request.settle()
         body = request.body
         refers = kept.REFERENCE in body
         if not (forgetful or refers or self._foreign_ids or kept.NEEDLE in body):
@@ -95,10 +97,11 @@ class _Conversations:
             if chain is None:
                 self._narrow(request, kept.unknown_previous(previous))
                 return None
-            self._go_on(request, chain)
+            signed = any(target.provider in self._remembering for target in request.targets)
+            request.replace(kept.gone_on(body, chain.turns, kept.own_input(asked), signed=signed))
         elif previous:
             raise Reject(400, "invalid_request", "previous_response_id: expected a string", param="previous_response_id")
-        if refers or previous:
+        if refers or (previous and kept.REFERENCE in request.body):
             await self._refer(request, turns)
         if not forgetful or request.endpoint.kind != "chat":
             return None
@@ -107,7 +110,7 @@ class _Conversations:
             return None
         if asked.store is True:
             # It is we who store it: no target need, or refuse to.
-            del request.edit()["store"]
+            request.replace(kept.without_store(request.body))
         request.says |= {"id": kept.new_id(), "store": True}
         return _Following(self, turns, request, previous or "", kept.own_input(asked))
 
@@ -133,26 +136,14 @@ class _Conversations:
             raise kept.unknown_previous(identifier)
         return chain if chain.turns else None
 
-    def _go_on(self, request: Request, chain: Chain) -> None:
-        """Puts the conversation in front of the request's own input."""
-        signed = any(target.provider in self._remembering for target in request.targets)
-        document = request.edit()
-        document["input"] = [*kept.history(chain.turns, signed=signed), *kept.read_input(document.get("input"))]
-        del document["previous_response_id"]
-
     async def _refer(self, request: Request, turns: Turns) -> None:
         """Puts items of ours where they are named by their ids alone."""
-        items = request.json.get("input")
-        if type(items) is not list:
-            return
-        found: dict[str, Any] = {response: None for item in items if (response := kept.reference(item))}
-        if not found:
-            return
-        for response in found:
+        found: dict[str, Turn | None] = {}
+        for response in kept.references(request.body):
             chain = await _asking(turns.chain(request.identity.tenant, response, self._most))
             found[response] = chain.turns[-1] if chain.turns else None
-        whole = [kept.referred(item, found[response]) if (response := kept.reference(item)) else item for item in items]
-        request.edit()["input"] = whole
+        if found:
+            request.replace(kept.resolved(request.body, found))
 
     def keeps_of(self, response: Response) -> bool:
         """Whether an answer is ours to keep: a provider's that keeps none."""

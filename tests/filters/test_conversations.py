@@ -371,6 +371,26 @@ def test_what_is_shown_of_a_response(place: Place) -> None:
         assert place.look(f"/v1/responses/{second['id']}/input_items?{query}")[0] == 400
 
 
+def test_pages_of_input_go_on_after_items_that_had_no_id(place: Place) -> None:
+    _, first = place.turn([{"role": "user", "content": text} for text in "abc"])
+    path = f"/v1/responses/{first['id']}/input_items?order=asc&limit=1"
+    seen, after = [], ""
+    while True:
+        page = place.look(f"{path}{after}")[1]
+        seen += [item["content"][0]["text"] for item in page["data"]]
+        if not page["has_more"]:
+            break
+        after = f"&after={page['last_id']}"
+    assert seen == ["a", "b", "c"]
+
+
+def test_a_conversation_of_many_items_is_bulky(place: Place) -> None:
+    """So that it is translated where it holds nobody up."""
+    _, first = place.turn([{"role": "user", "content": "x" * 40}] * 1500)
+    made, _ = place.begin({"model": "claude", "input": [{"role": "user", "content": "y" * 40}] * 1500, "previous_response_id": first["id"]})
+    assert made.request.bulky
+
+
 def test_what_is_deleted_is_gone(place: Place) -> None:
     _, first = place.turn("one")
     path = f"/v1/responses/{first['id']}"
@@ -517,3 +537,37 @@ def test_items_may_be_named_by_their_ids(place: Place) -> None:
     theirs = {"model": "native", "input": [{"type": "item_reference", "id": "msg_0123"}]}
     _, sent = place.begin(theirs)
     assert sent == {**theirs, "model": "gpt"}
+
+
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=6), st.sampled_from(["resp_hg1", "item_reference", "reasoning"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["type", "id", "role", "content", "encrypted_content", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    fields=st.dictionaries(st.sampled_from(["input", "store", "previous_response_id", "background", "conversation"]), VALUES),
+    model=st.sampled_from(["gpt", "native", "native-then-claude", "own"]),
+    known=st.booleans(),
+    said=VALUES,
+)
+def test_whatever_is_asked_and_answered_is_kept_or_refused(
+    fields: dict[str, Any], model: str, known: bool, said: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = Place(tmp_path_factory.mktemp("turns"), WITH_STATELESS)
+    if known:
+        made, _ = place.begin({"model": "own", "input": [{"type": "reasoning", "id": "rs_1"}, {"role": "user", "content": "x"}]})
+        answer(made, msgspec.json.encode({"id": "resp_1", "status": "completed", "output": [said]}))
+        fields = {**fields, "previous_response_id": "resp_1"}
+    made = Exchange(place.engine.current, head("/v1/responses"))
+    run(made.begin())
+    refused = run(made.proceed(msgspec.json.encode({"model": model, **fields})))
+    assert refused is None or refused.status in (400, 404)
+    if refused is None:
+        assert msgspec.json.decode(made.request.body)["model"] == model
+    for part in ("", "/input_items"):
+        assert place.look(f"/v1/responses/resp_1{part}")[0] in (0, 200)

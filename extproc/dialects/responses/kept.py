@@ -11,6 +11,7 @@ What is kept of a request and its answer is a `Turn`, in JSON as it was: nothing
 
 import re
 import secrets
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -80,16 +81,33 @@ class Named(Struct, frozen=True):
     query: str
 
 
+class _Glance(Struct):
+    """What is to be known of an item."""
+
+    type: Any = None
+    id: Any = None
+    encrypted_content: Any = None
+
+
 class _Last(Struct):
     type: str
     response: Raw
 
 
 _asked = msgspec.json.Decoder(Asked).decode
-_items = msgspec.json.Decoder(list[Any]).decode
+_items = msgspec.json.Decoder(list[Raw]).decode
+_object = msgspec.json.Decoder(Extra).decode
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
+_glanced = msgspec.json.Decoder(_Glance).decode
 _last = msgspec.json.Decoder(_Last).decode
 _encode = msgspec.json.encode
+
+
+def _glance(item: Raw) -> _Glance:
+    try:
+        return _glanced(item)
+    except msgspec.ValidationError:  # no object: the reader of the dialect will say so
+        return _Glance()
 
 
 def new_id() -> str:
@@ -117,50 +135,77 @@ def read_asked(body: bytes) -> Asked | None:
         return None
 
 
-def read_input(given: Any) -> list[Any]:
-    """The items of an `input`, decoded: a text is a message. Raises `Reject`."""
-    if given is None:
-        return []
-    if type(given) is str:
-        return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}]
-    if type(given) is not list:
-        raise Reject(400, "invalid_request", "input: expected a string or a list of items", param="input")
-    return given
-
-
 def own_input(asked: Asked) -> bytes:
-    """The items of a request, as they are kept. Raises `Reject`."""
+    """JSON: the list of items of a request; a text is a message. Raises `Reject`."""
     given = asked.input
-    if given is UNSET:
+    text = b"null" if given is UNSET else bytes(given)
+    if text.startswith(b"["):
+        return text
+    if text == b"null":
         return b"[]"
-    text = bytes(given)
-    return text if text.startswith(b"[") else _encode(read_input(msgspec.json.decode(text)))
+    if not text.startswith(b'"'):
+        raise Reject(400, "invalid_request", "input: expected a string or a list of items", param="input")
+    return _encode([{"type": "message", "role": "user", "content": [{"type": "input_text", "text": Raw(text)}]}])
 
 
-def history(turns: "tuple[Turn, ...]", *, signed: bool) -> list[Any]:
-    """All items of a conversation, decoded. `signed`: without reasoning that its maker could not read again, which OpenAI refuses."""
-    items = [item for turn in turns for text in (turn.input, turn.output) for item in _items(text)]
-    return [item for item in items if not _unsigned(item)] if signed else items
+def gone_on(body: bytes, turns: tuple[Turn, ...], own: bytes, *, signed: bool) -> bytes:
+    """The request with a conversation in front of its `own` input. `signed`: without reasoning that its maker could not read again, which
+    OpenAI refuses.
+    """
+    before = [text for turn in turns for text in (turn.input, turn.output)]
+    if signed:
+        before = [_encode([item for item in _items(text) if not _unsigned(item)]) for text in before]
+    members = _members(body)
+    del members["previous_response_id"]
+    # Lists are joined as texts: a conversation may be large, and nobody here has to look into it.
+    inside = [inner for text in (*before, own) if (inner := text.strip()[1:-1].strip())]
+    members["input"] = Raw(b"[" + b",".join(inside) + b"]")
+    return _encode(members)
 
 
-def _unsigned(item: Any) -> bool:
-    return type(item) is dict and item.get("type") == "reasoning" and not item.get("encrypted_content")
+def without_store(body: bytes) -> bytes:
+    """The request, that says nothing of storing."""
+    members = _members(body)
+    members.pop("store", None)
+    return _encode(members)
 
 
-def reference(item: Any) -> str:
-    """The response of ours that holds the item which is named here by its id alone; empty: none is."""
-    if type(item) is not dict or item.get("type") != "item_reference" or type(item.get("id")) is not str:
-        return ""
-    found = _OUR_ITEM.fullmatch(item["id"])
+def _unsigned(item: Raw) -> bool:
+    glance = _glance(item)
+    return glance.type == "reasoning" and not glance.encrypted_content
+
+
+def references(body: bytes) -> list[str]:
+    """The responses of ours that hold items which the request names by their ids alone, each once."""
+    return list(dict.fromkeys(found for item in _input(body) if (found := _reference(_glance(item)))))
+
+
+def resolved(body: bytes, found: Mapping[str, Turn | None]) -> bytes:
+    """The request with those items in it. `found`: the turns of the responses. Raises `Reject` where an item is not there."""
+    items = []
+    for item in _input(body):
+        glance = _glance(item)
+        response = _reference(glance)
+        items.append(_referred(glance.id, found[response]) if response else item)
+    return _encode(_members(body) | {"input": Raw(_encode(items))})
+
+
+def _input(body: bytes) -> list[Raw]:
+    given = _members(body).get("input", Raw(b"[]"))
+    return _items(given) if bytes(given).startswith(b"[") else []
+
+
+def _reference(item: _Glance) -> str:
+    named = item.type == "item_reference" and type(item.id) is str
+    found = _OUR_ITEM.fullmatch(item.id) if named else None
     return f"resp_{found[1]}" if found else ""
 
 
-def referred(item: Extra, turn: Turn | None) -> Any:
-    """The item that is named, of this turn's answer. Raises `Reject` where it is not there."""
-    for each in _items(turn.output) if turn is not None else ():
-        if type(each) is dict and each.get("id") == item["id"]:
-            return each
-    raise Reject(404, "not_found", f"Item with id '{item['id']}' not found.", param="input")
+def _referred(identifier: str, turn: Turn | None) -> Raw:
+    for item in _items(turn.output) if turn is not None else ():
+        if _glance(item).id == identifier:
+            return item
+    raise Reject(404, "not_found", f"Item with id '{identifier}' not found.", param="input")
 
 
 def ended(events: bytes) -> bytes | None:
@@ -197,33 +242,37 @@ def show(turn: Turn) -> bytes:
     return _encode(_members(turn.response) | {"output": Raw(turn.output)})
 
 
-def show_input(turns: "tuple[Turn, ...]", query: str) -> bytes:
+def show_input(turns: tuple[Turn, ...], query: str) -> bytes:
     """A page of what a response was an answer to: all items before its output, the latest first unless asked otherwise. Raises `Reject`."""
     told = {name: values[-1] for name, values in parse_qs(query).items()}
     items = [
-        _listed(item, f"{turn.id.removeprefix('resp_')}_in{number}")
+        (item, _id_of(_glance(item), f"{turn.id.removeprefix('resp_')}_in{number}"))
         for turn in turns
         for number, item in enumerate(_items(turn.input) + ([] if turn is turns[-1] else _items(turn.output)))
-        if type(item) is dict
     ]
     if told.get("order") != "asc":
         items.reverse()
     after = told.get("after")
     if after is not None:
-        at = next((number for number, item in enumerate(items) if item["id"] == after), None)
+        at = next((number for number, (_, name) in enumerate(items) if name == after), None)
         if at is None:
             raise Reject(400, "invalid_request", f"There is no item {after[:80]!r} here.", param="after")
         items = items[at + 1 :]
     limit = _limit(told.get("limit", ""))
-    page = items[:limit]
+    page = [_listed(_object(item), name) for item, name in items[:limit]]
     ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
     return _encode({"object": "list", "data": page, **ends, "has_more": len(items) > limit})
 
 
-def _listed(item: Extra, name: str) -> Extra:
-    """An item as it is listed: with what clients may leave out. `name`: what its id ends with, if it has none."""
+def _id_of(item: _Glance, name: str) -> str:
+    """An item's id; one that ends with `name`, if it has none."""
+    return str(item.id) if item.id else f"{_PREFIXES.get(item.type, 'msg') if type(item.type) is str else 'msg'}_{name}"
+
+
+def _listed(item: Extra, identifier: str) -> Extra:
+    """An item as it is listed: with what clients may leave out."""
     kind = item.get("type") or ("message" if "role" in item else "item_reference")
-    listed = {**item, "type": kind, "id": item.get("id") or f"{_PREFIXES.get(kind, 'msg')}_{name}"}
+    listed = {**item, "type": kind, "id": identifier}
     if kind == "message":
         content = listed.get("content")
         listed.setdefault("status", "completed")
