@@ -288,13 +288,14 @@ class Retell(Struct, frozen=True, tag=True):
     model: str
     status: int
     counted: Usage | None = None
+    id: str = ""
 
     def work(self, body: bytes) -> Retold:
         """Does it."""
         terms = Terms(
-            client=DIALECTS[self.client], provider=DIALECTS[self.provider], kind=self.kind, form=self.form, provider_name=self.provider_name,
-            request_id=self.request_id, same=False, raw=False, include_usage=False, hide_usage=False, asked=self.asked, most=len(body),
-            model=self.model,
+            client=DIALECTS[self.client], provider=DIALECTS[self.provider], kind=self.kind, form=self.form,
+            provider_name=self.provider_name, request_id=self.request_id, same=False, raw=False, include_usage=False, hide_usage=False,
+            asked=self.asked, most=len(body), model=self.model, id=self.id,
         )  # fmt: skip
         return retell(body, self.status, terms, self.counted)
 
@@ -333,8 +334,10 @@ class WholeTranslated(Answering):
         terms = self._terms
         if len(whole) > terms.most or not is_bulky(whole):
             return None
-        names, forms = (terms.client.name, terms.provider.name), (terms.kind, terms.form)
-        return Retell(*names, *forms, terms.provider_name, terms.request_id, terms.asked, terms.model, self.status, self.counted), whole
+        return Retell(
+            terms.client.name, terms.provider.name, terms.kind, terms.form, terms.provider_name, terms.request_id, terms.asked, terms.model,
+            self.status, self.counted, terms.id,
+        ), whole  # fmt: skip
 
     def take(self, retold: Retold) -> None:
         """The job is done: the last piece can be fed."""

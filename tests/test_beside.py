@@ -120,7 +120,7 @@ def test_what_is_wrong_with_a_body() -> None:
 
 
 def test_a_bug_elsewhere() -> None:
-    made = through(Retell("nobody", "openai", "chat", "p", "r-1", {}, "m", 200), b"{}")
+    made = through(Retell("nobody", "openai", "chat", "chat", "p", "r-1", {}, "m", 200), b"{}")
     assert isinstance(made, Failed)
     assert "KeyError: 'nobody'" in made.trace
 
@@ -179,7 +179,7 @@ async def test_it_is_killed_and_the_next_job_finds_another() -> None:
 async def test_a_bug_in_a_job_is_told() -> None:
     async with running() as beside:
         with pytest.raises(RuntimeError, match="KeyError: 'nobody'"):
-            await beside.work(Retell("nobody", "openai", "chat", "p", "r-1", {}, "m", 200), b"{}")
+            await beside.work(Retell("nobody", "openai", "chat", "chat", "p", "r-1", {}, "m", 200), b"{}")
 
 
 async def test_what_takes_too_long_ends() -> None:

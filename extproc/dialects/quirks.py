@@ -201,8 +201,8 @@ _SIZES = ("dimensions", "output_dimension")
 
 
 def resized(body: bytes, vectors: Vectors) -> bytes:
-    """A request for vectors in the provider's own dialect, every other byte as it was: how many numbers a vector is to have is the one thing
-    that everybody has, and calls differently.
+    """A request for vectors in the provider's own dialect, every other byte as it was: how many numbers a vector is to have is the one
+    thing that everybody has, and calls differently.
 
     Raises `ValueError` if `body` is no JSON object.
     """

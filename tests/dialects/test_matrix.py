@@ -37,7 +37,9 @@ What of a client's request reaches a provider that speaks another dialect. This 
 | named | it cannot be said. `x-headgate-dropped` in the answer names it; with `x-headgate-strict: true` the request is refused instead |
 | - | the client's own dialect has no word for it |
 
-Between the same dialect nothing is translated, and every byte arrives. Vectors and orders of documents have [a page of their own](vectors.md).
+Between the same dialect nothing is translated, and every byte arrives.
+
+Vectors and orders of documents have [a page of their own](vectors.md).
 """
 
 
