@@ -11,7 +11,9 @@ from extproc.dialects.hub import (
     ArgumentsDelta,
     BlockStart,
     BlockStop,
+    Cache,
     Choice,
+    Citation,
     Conversation,
     Finish,
     Message,
@@ -243,3 +245,20 @@ def test_what_others_signed_is_not_for_anthropic() -> None:
     assert len(written["messages"]) == len(body["messages"]) - 1, "nothing is left of a message that held no more"
     assert not packed(str(written).encode())
     assert conversation.dropped == ["messages[].content[].thinking", "messages[].content[].redacted_thinking"]
+
+
+def test_markers_on_tools_and_what_was_cited_before() -> None:
+    cited = Text("As said.", [Citation(url="https://x.test")])
+    conversation = Conversation(
+        dialect="hub",
+        model="m",
+        messages=[
+            Message(role="user", blocks=[Text("Hi")]),
+            Message(role="assistant", blocks=[cited]),
+            Message(role="user", blocks=[Text("Go")]),
+        ],
+        tools=[Tool(name=name, cache=Cache("1h")) for name in "abcde"],
+    )
+    body = ANTHROPIC.write_request(conversation, "claude-sonnet-4-5")
+    assert [tool.get("cache_control") for tool in body["tools"]] == [{"type": "ephemeral", "ttl": "1h"}] * 4 + [None]
+    assert conversation.dropped == ["blocks[].citations", "tools[].cache"]

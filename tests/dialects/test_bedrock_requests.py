@@ -378,3 +378,17 @@ def test_what_is_no_question_for_a_count(body: dict[str, Any]) -> None:
         COUNT.read_request({**body, "model": "m"})
     with pytest.raises(ValueError, match="inputTokens"):
         COUNT.read_answer(body)
+
+
+def test_a_marker_within_a_tools_result_stands_behind_it() -> None:
+    inside = {"type": "text", "text": "Sunny.", "cache_control": {"type": "ephemeral"}}
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": [inside]}]},
+    ]
+    conversation = DIALECTS["anthropic"].read_request({"model": "m", "max_tokens": 9, "messages": messages})
+    result, point = BEDROCK.write_request(conversation, CLAUDE)["messages"][2]["content"]
+    assert result["toolResult"]["content"] == [{"text": "Sunny."}]
+    assert point == {"cachePoint": {"type": "default"}}
+    assert conversation.dropped == []

@@ -216,6 +216,8 @@ ANTHROPIC_BROKEN = {
     "before message_stop": events(BEGIN, reason("end_turn")),
     "overloaded": events(BEGIN, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
     "a delta of no block": events(BEGIN, delta(7, "text_delta", text="x"), END),
+    "a delta of a block that has ended": events(BEGIN, start(0, type="text", text=""), stop(0), delta(0, "text_delta", text="x"), END),
+    "a delta of another type": events(BEGIN, start(0, type="text", text=""), delta(0, "input_json_delta", partial_json="{}"), END),
     "not an object": b"event: message_start\ndata: []\n\n",
 }
 

@@ -62,7 +62,7 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     body: Extra = {"model": model, "max_tokens": conversation.max_tokens or able.max_tokens}
     writer = _Foreign(conversation, able)
     system, messages = writer.system(), writer.messages()
-    write_tools(conversation, body, able)
+    write_tools(conversation, body, able, writer.mark)
     _format(conversation, body, system, able)
     if system:
         body["system"] = system
@@ -133,7 +133,7 @@ class _Foreign:
             if one is None:
                 continue
             if block.cache:
-                self._mark(one, block.cache)
+                self.mark(one, block.cache, "blocks[].cache")
             if block.seal:
                 self._drop("blocks[].seal")
             for key, value in block.extra.items():
@@ -142,9 +142,10 @@ class _Foreign:
             written.append(one)
         return written
 
-    def _mark(self, written: Extra, cache: Cache) -> None:
+    def mark(self, written: Extra, cache: Cache, name: str) -> None:
+        """A prompt-cache marker on what is written; `name` is what is dropped where there are too many."""
         if self._markers == _MARKERS:
-            self._drop("blocks[].cache")
+            self._drop(name)
             return
         self._markers += 1
         written["cache_control"] = {"type": "ephemeral", "ttl": "1h"} if cache.ttl in ("1h", "12h") else {"type": "ephemeral"}
@@ -152,6 +153,8 @@ class _Foreign:
     def _block(self, block: Block) -> Extra | None:
         match block:
             case Text() | Refusal():
+                if type(block) is Text and block.citations:
+                    self._drop("blocks[].citations")  # they want the search, or the document, that they are of
                 return {"type": "text", "text": block.text} if block.text.strip() else None
             case ToolCall():
                 return {"type": "tool_use", "id": tool_id(block.id, _ID), "name": block.name, "input": arguments(block.arguments)}

@@ -17,18 +17,30 @@ from extproc.dialects.hub import (
     BlockStop,
     CitationDelta,
     Extra,
+    Opaque,
     OpaqueDelta,
     Ping,
+    Reasoning,
     ReasoningDelta,
     SignatureDelta,
     Start,
     Stop,
     StreamEvent,
+    Text,
     TextDelta,
     ToolCall,
     Used,
 )
 from extproc.dialects.reading import Reading, decoded
+
+_CHANGED: dict[str, type] = {
+    "text_delta": Text,
+    "citations_delta": Text,
+    "input_json_delta": ToolCall,
+    "thinking_delta": Reasoning,
+    "signature_delta": Reasoning,
+}
+"""What changes which type of block."""
 
 
 class StreamReader(Reading):
@@ -47,8 +59,8 @@ class StreamReader(Reading):
             "ping": self._ping,
             "error": self._error,
         }
-        self._open: dict[int, bool] = {}
-        """Blocks that have begun, by index; whether the block is a tool call whose arguments came with its start."""
+        self._open: dict[int, type | None] = {}
+        """Blocks that have begun, by index, and of which type they are; None when no more of them may come. Of calls, more always may."""
 
     def _read(self, event: RawEvent) -> list[StreamEvent]:
         value = decoded(event)
@@ -85,22 +97,30 @@ class StreamReader(Reading):
         block = read_block(value.get("content_block"), "content_block")
         if index in self._open:
             raise FieldError("index", "a new index", index)
-        self._open[index] = True
+        self._open[index] = type(block)
         if type(block) is ToolCall and block.arguments == "{}":
             block.arguments = ""  # it stands there for form's sake; the arguments follow
         return [BlockStart(index, block)]
 
     def _stop_block(self, value: Extra) -> list[StreamEvent]:
-        return [BlockStop(_index(value))]
+        index = _index(value)
+        if self._open.get(index) is None:
+            return []
+        if self._open[index] is not ToolCall:
+            self._open[index] = None
+        return [BlockStop(index)]
 
     def _delta(self, value: Extra) -> list[StreamEvent]:
         index = _index(value)
         delta: Any = value.get("delta")
         if type(delta) is not dict:
             raise FieldError("delta", "an object", delta)
-        if index not in self._open:
+        kind, word = self._open.get(index), delta.get("type")
+        if kind is None:
             raise FieldError("index", "the index of an open block", index)
-        match delta.get("type"):
+        if type(word) is str and kind is not _CHANGED.get(word, kind) and kind is not Opaque:
+            raise FieldError("delta.type", "a change to such a block", word)
+        match word:
             case "text_delta":
                 return [TextDelta(index, need_str(delta, "text", "delta."))]
             case "input_json_delta":

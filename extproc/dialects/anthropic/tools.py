@@ -11,12 +11,15 @@ from extproc.dialects.anthropic import mcp
 from extproc.dialects.anthropic.blocks import take_cache
 from extproc.dialects.anthropic.models import Abilities
 from extproc.dialects.fields import need_str, obj, take_bool, take_int, take_list, take_obj, take_str, take_strings
-from extproc.dialects.hub import Conversation, Extra, Tool, ToolCall, ToolChoice
+from extproc.dialects.hub import Cache, Conversation, Extra, Tool, ToolCall, ToolChoice
 from extproc.dialects.schemas import tightened
 
 _SERVED = re.compile(r"(web_search|web_fetch|code_execution)_\d{8}")
 _VERSIONS = {"web_search": "web_search_20250305", "web_fetch": "web_fetch_20250910", "code_execution": "code_execution_20250825"}
 """What is asked for in the name of others: versions that every model knows, without a header for what is being tried out."""
+
+Mark = Callable[[Extra, Cache, str], None]
+"""Puts a prompt-cache marker on what is written, or drops the name."""
 
 _FETCH: dict[str, Callable[[Extra, str, str], Any]] = {
     "allowed_domains": take_strings, "blocked_domains": take_strings, "max_uses": take_int,
@@ -95,20 +98,23 @@ def _write_served(tool: Tool, conversation: Conversation, body: Extra) -> list[E
     return [written]
 
 
-def write_tools(conversation: Conversation, body: Extra, able: Abilities) -> None:
+def write_tools(conversation: Conversation, body: Extra, able: Abilities, mark: Mark) -> None:
     """Puts tools of another dialect, and what is said about them, into `body`; names what cannot be said."""
     choice = conversation.tool_choice or ToolChoice(mode="auto")
     tools: list[Extra] = []
     for tool in conversation.tools or ():
         if choice.allowed is None or tool.server or tool.name in choice.allowed:
-            tools += _tool(tool, conversation, body, able)
+            written = _tool(tool, conversation, body, able)
+            if written and tool.cache:
+                mark(written[-1], tool.cache, "tools[].cache")
+            tools += written
     if tools:
         body["tools"] = tools
-        written = _tool_choice(choice, conversation)
-        if conversation.parallel_tool_calls is not None and written["type"] != "none":
-            written["disable_parallel_tool_use"] = not conversation.parallel_tool_calls
-        if len(written) > 1 or conversation.tool_choice:
-            body["tool_choice"] = written
+        chosen = _tool_choice(choice, conversation)
+        if conversation.parallel_tool_calls is not None and chosen["type"] != "none":
+            chosen["disable_parallel_tool_use"] = not conversation.parallel_tool_calls
+        if len(chosen) > 1 or conversation.tool_choice:
+            body["tool_choice"] = chosen
         return
     names = {block.name: None for message in conversation.messages for block in message.blocks if type(block) is ToolCall}
     if names:  # earlier calls want their tools defined, though there are none to call any more

@@ -149,6 +149,8 @@ class _Foreign:
     def _block(self, block: Block) -> list[Extra]:
         match block:
             case Text() | Refusal():
+                if type(block) is Text and block.citations:
+                    self._drop("blocks[].citations")
                 return [{"text": block.text}] if block.text.strip() else []
             case ToolCall():
                 call = {"toolUseId": tool_id(block.id, _ID), "name": block.name, "input": arguments(block.arguments)}
@@ -188,6 +190,7 @@ class _Foreign:
         inside: list[Extra] = []
         after: list[Extra] = []
         for part in block.blocks:
+            self._conversation.drop_extra(part.extra, "blocks[].")
             for written in self._block(part):
                 kind = next(iter(written))
                 if kind == "text" or kind in able.inside:
@@ -199,7 +202,11 @@ class _Foreign:
             result["status"] = "error" if block.error else "success"
         elif block.error:
             self._drop("blocks[].error")
-        return [{"toolResult": result}, *after]
+        told = [{"toolResult": result}]
+        # A point stands beside a result, never in it.
+        if not block.cache and (cache := next((part.cache for part in block.blocks if part.cache), None)):
+            self._points.mark(told, cache, "blocks[].cache")
+        return told + after
 
 
 def _turn(role: str) -> dict[str, Any]:

@@ -92,9 +92,9 @@ class StreamReader(Reading):
         return self._begin(index, Opaque(NAME, kind, start))
 
     def _begin(self, index: int, block: Block) -> list[StreamEvent]:
-        events: list[StreamEvent] = []
-        if index in self._open:
-            events.append(BlockStop(self._open[index][0]))
+        # Only calls may be told side by side.
+        over = [known for known, (_, kind) in self._open.items() if known == index or kind is not ToolCall]
+        events: list[StreamEvent] = [BlockStop(self._open.pop(known)[0]) for known in over]
         self._open[index] = (self._blocks, type(block))
         events.append(BlockStart(self._blocks, block))
         self._blocks += 1

@@ -42,6 +42,8 @@ class StreamReader(Reading):
         self._blocks = 0
         self._contents: dict[int, tuple[int, type]] = {}
         """By the provider's index: the block, and of which type it is."""
+        self._live: set[int] = set()
+        """Those of them that are open: one at most, in a stream as it should be."""
         self._calls: dict[int, int] = {}
         self._plan: int | None = None
         self._asides: set[int] = set()
@@ -75,16 +77,19 @@ class StreamReader(Reading):
         return [Start(id=identifier, model="", dialect=NAME, extra=value)]
 
     def _open(self, block: Block, events: list[StreamEvent]) -> int:
-        self._close_plan(events)
+        self._close(events)
         index = self._blocks
         self._blocks += 1
         events.append(BlockStart(index, block))
         return index
 
-    def _close_plan(self, events: list[StreamEvent]) -> None:
+    def _close(self, events: list[StreamEvent]) -> None:
+        """What is open ends where something else begins, or the message ends. Calls may go on."""
         if self._plan is not None:
             events.append(BlockStop(self._plan))
             self._plan = None
+        events += [BlockStop(self._contents[number][0]) for number in self._live]
+        self._live.clear()
 
     def _plan_delta(self, value: Extra) -> list[StreamEvent]:
         events: list[StreamEvent] = []
@@ -107,11 +112,11 @@ class StreamReader(Reading):
     def _content(self, number: int, content: Extra, *, thinks: bool, raw: Any = None) -> list[StreamEvent]:
         """More of a content, which begins with it where it was not begun before."""
         events: list[StreamEvent] = []
-        known = self._contents.get(number)
-        if known is None:
+        if number not in self._live:
             block: Block = reasoning("", THINKING) if thinks else Text("")
-            known = self._contents[number] = (self._open(block, events), type(block))
-        index, kind = known
+            self._contents[number] = (self._open(block, events), type(block))
+            self._live.add(number)
+        index, kind = self._contents[number]
         if kind is Text:
             text = take_str(content, "text", "delta.message.content.") or ""
             if text or raw:
@@ -121,8 +126,11 @@ class StreamReader(Reading):
         return events
 
     def _content_end(self, value: Extra) -> list[StreamEvent]:
-        known = self._contents.get(_index(value))
-        return [] if known is None else [BlockStop(known[0])]
+        number = _index(value)
+        if number not in self._live:
+            return []
+        self._live.remove(number)
+        return [BlockStop(self._contents[number][0])]
 
     def _call_start(self, value: Extra) -> list[StreamEvent]:
         call = read_call(_one(_message(value).get("tool_calls"), "delta.message.tool_calls"), "delta.message.tool_calls")
@@ -152,9 +160,10 @@ class StreamReader(Reading):
     def _citation(self, value: Extra) -> list[StreamEvent]:
         raw = obj(_one(_message(value).get("citations"), "delta.message.citations"), "delta.message.citations")
         number = raw.get("content_index")
-        texts = [index for index, kind in self._contents.values() if kind is Text]
-        index, kind = self._contents.get(number, (-1, Text)) if type(number) is int else (texts[-1] if texts else -1, Text)
-        if index < 0 or kind is not Text or raw.get("type", "TEXT_CONTENT") != "TEXT_CONTENT":
+        if type(number) is not int:
+            number = next((number for number in self._live), -1)
+        index, kind = self._contents.get(number, (-1, Text))
+        if number not in self._live or kind is not Text or raw.get("type", "TEXT_CONTENT") != "TEXT_CONTENT":
             self._asides.add(_index(value))
             return [Aside(NAME, {"type": "citation-start", **value})]
         return [CitationDelta(index, citation) for citation in read_citation(raw)]
@@ -169,7 +178,7 @@ class StreamReader(Reading):
         if error or word == FAILED:
             return [Error(fault(502, error if type(error) is str else "the provider failed while it generated"))]
         events: list[StreamEvent] = []
-        self._close_plan(events)
+        self._close(events)
         raw = delta.pop("usage", None)
         extra = {"event": value, "delta": delta}
         events.append(Stop(reason=read_stop(word or ""), raw=word, dialect=NAME, extra=extra))

@@ -292,9 +292,15 @@ class StreamReader(Reading):
         number = _number(value)
         part = item.parts.get(number)
         if part is not None:
+            self._check_open(part)
             return part, []
         opened = self._open_part(item, number, Text("") if kind is Text else Refusal("", part=True))
         return item.parts[number], opened
+
+    def _check_open(self, part: _Part) -> None:
+        """Only of calls may more come when something else has begun."""
+        if part.index not in self._open:
+            raise FieldError("output_index", "the index of an open item", part.index)
 
     def _part_added(self, value: Extra) -> list[StreamEvent]:
         given = obj(value.get("part"), "part")
@@ -305,8 +311,7 @@ class StreamReader(Reading):
         return [] if number in item.parts else self._open_part(item, number, read_part(given, "part"))
 
     def _part_done(self, value: Extra) -> list[StreamEvent]:
-        item = self._items.get(_key(value))
-        part = item.parts.get(_number(value)) if item and item.kind == "message" else None
+        part = self._known_part(value)
         return self._close(part) if part else []
 
     def _text(self, value: Extra) -> list[StreamEvent]:
@@ -316,6 +321,8 @@ class StreamReader(Reading):
         return [*opened, TextDelta(part.index, need_str(value, "delta"), None, logprobs)]
 
     def _text_done(self, value: Extra) -> list[StreamEvent]:
+        if self._is_told(value):
+            return []
         part, opened = self._part(value, Text)
         return opened + self._rest(part, value.get("text"), TextDelta)
 
@@ -325,10 +332,25 @@ class StreamReader(Reading):
         return [*opened, TextDelta(part.index, need_str(value, "delta"))]
 
     def _refusal_done(self, value: Extra) -> list[StreamEvent]:
+        if self._is_told(value):
+            return []
         part, opened = self._part(value, Refusal)
         return opened + self._rest(part, value.get("refusal"), TextDelta)
 
+    def _is_told(self, value: Extra) -> bool:
+        """Whether all of a part has been told in pieces; what closes it says nothing new."""
+        part = self._known_part(value)
+        return part is not None and part.told
+
+    def _known_part(self, value: Extra) -> _Part | None:
+        """The part of a message that an event is about, if it has begun."""
+        item = self._items.get(_key(value))
+        return item.parts.get(_number(value)) if item and item.kind == "message" else None
+
     def _annotation(self, value: Extra) -> list[StreamEvent]:
+        known = self._known_part(value)
+        if known is not None and known.index not in self._open:
+            return [Aside(NAME, value)]  # too late for others
         part, opened = self._part(value, Text)
         return [*opened, CitationDelta(part.index, read_annotation(value.get("annotation")))]
 
@@ -359,6 +381,7 @@ class StreamReader(Reading):
         if item.kind != "reasoning" or item.thought != field:
             return [Aside(NAME, value)]
         opened: list[StreamEvent] = [] if 0 in item.parts else self._open_part(item, 0, Reasoning(origin=ORIGIN))
+        self._check_open(item.parts[0])
         index = item.parts[0].index
         if paragraph != item.paragraph:
             if not opened:
