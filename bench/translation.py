@@ -42,8 +42,9 @@ class Both(NamedTuple):
     def terms(self) -> Terms:
         """What answers are read by."""
         return Terms(
-            client=DIALECTS[self.client], provider=DIALECTS[self.provider], kind="chat", form="chat", provider_name="provider", request_id="1",
-            same=False, raw=False, include_usage=True, hide_usage=False, asked={}, most=1 << 30, model=MODELS[self.provider],
+            client=DIALECTS[self.client], provider=DIALECTS[self.provider], kind="chat", form="chat", provider_name="provider",
+            request_id="1", same=False, raw=False, include_usage=True, hide_usage=False, asked={}, most=1 << 30,
+            model=MODELS[self.provider],
         )  # fmt: skip
 
     def pair(self, terms: Terms) -> bytes:

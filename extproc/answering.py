@@ -1,9 +1,11 @@
 """How a provider's answer becomes the client's: untouched, translated, or as an error. One small class a way.
 
 Each is fed the provider's bytes and gives events in the client's dialect: whole server-sent events, or the whole body as one. While
-that goes on it learns the answer's usage, and whether it came to its proper end.
+that goes on it learns the answer's usage, and whether it came to its proper end. What is no answer is logged once, by the request's id
+and without anything of its content.
 """
 
+import logging
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,11 +18,14 @@ from msgspec import Struct
 from extproc.aside import is_bulky
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
+from extproc.dialects.fields import FieldError
 from extproc.dialects.framing import Splitter
 from extproc.dialects.hub import Answer, Embedded, Error, Extra, Ranking, Start, StreamEvent
 from extproc.errors import Fault
 from extproc.usage import Usage
 from extproc.values import BodyMode
+
+_log = logging.getLogger(__name__)
 
 Headers = dict[str, str]
 
@@ -77,6 +82,10 @@ class Terms(Struct, frozen=True):
     def error(self, fault: Fault) -> bytes:
         """The fault as the client's dialect says it."""
         return msgspec.json.encode(self.client.write_error(fault, self.request_id))
+
+    def log(self, what: str) -> None:
+        """Says what is wrong with the provider's answer."""
+        _log.warning("request %s: the provider %s %s", self.request_id, self.provider_name, what)
 
 
 class _Collected:
@@ -171,6 +180,7 @@ class WholeUntouched(Answering):
 
     def __init__(self, status: int, terms: Terms) -> None:
         super().__init__(status)
+        self._terms = terms
         self._dialect = terms.client
         self._body = _Collected(terms)
 
@@ -186,6 +196,8 @@ class WholeUntouched(Answering):
                 self.text = watch.text
             # What announced no length ends like a whole body where it was cut off; but then it is no JSON.
             self.finished = self.usage is not None or _is_json(body)
+            if not self.finished:
+                self._terms.log("sent an answer that is no JSON, which the client got as it is")
         return [chunk]
 
 
@@ -273,6 +285,8 @@ class Retold(Struct, frozen=True, tag=True):
     error: str
     usage: Usage | None
     answered: str
+    wrong: str = ""
+    """Why it is an error instead, in words that may be logged."""
 
 
 class Retell(Struct, frozen=True, tag=True):
@@ -312,7 +326,7 @@ def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None)
         written = terms.client.operations[terms.kind].write_answer(answer)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
         fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
-        return Retold(terms.error(fault), fault.status, fault.code, None, "")
+        return Retold(terms.error(fault), fault.status, fault.code, None, "", _plain(error))
     return Retold(msgspec.json.encode(written), status, "", getattr(answer, "usage", None), told)
 
 
@@ -350,7 +364,15 @@ class WholeTranslated(Answering):
         self.finished = True
         told = self._ahead or retell(self._body.whole(), self.status, self._terms, self.counted)
         self.status, self.error, self.usage, self.answered = told.status, told.error, told.usage, told.answered
+        if told.wrong:
+            self._terms.log(f"sent an answer that is none: {told.wrong}")
         return [told.body]
+
+
+def _plain(error: Exception) -> str:
+    """What is wrong, without the words of a provider that tells a failure of its own: they may repeat a caller's."""
+    words = str(error)
+    return words if isinstance(error, FieldError | msgspec.DecodeError | RecursionError) else words.partition(":")[0]
 
 
 class StreamTranslated(Answering):
@@ -389,7 +411,20 @@ class StreamTranslated(Answering):
         if type(part) is Start:
             part.asked = self._terms.asked
             self._terms.name(part)
+        elif type(part) is Error:
+            self._terms.log(_failed(part.fault))
         return self._writer.write(part)
+
+
+_UNREADABLE = ("bad_provider_event", "stream_interrupted")
+"""Codes of faults that a stream's reader finds; their messages hold nothing of what was said."""
+
+
+def _failed(fault: Fault) -> str:
+    """What became of a stream: in our words, or where the provider itself says it, only the kind of error."""
+    if fault.code in _UNREADABLE:
+        return f"broke its stream: {fault.message}"
+    return f"ended its stream with an error ({fault.code[:50]})"
 
 
 class Failure(Answering):
@@ -474,6 +509,7 @@ def no_answer(terms: Terms, why: str, status: int = 502) -> Told:
 
     `status`: the provider's, which stands if it is that of an error.
     """
+    terms.log(why)
     return Told(terms, Fault(status if status >= 400 else 502, "bad_provider_answer", f"The provider {terms.provider_name} {why}."))
 
 
