@@ -328,3 +328,60 @@ def test_machines_share_what_is_in_redis(tmp_path: Path, provider: tuple[Provide
             there.responses.delete(first.id)
             unknown(here, first.id)
         assert not list(tmp_path.glob("*/state/conversations.sqlite"))
+
+
+class Stateless:
+    """A provider that speaks the Responses API itself and keeps nothing, as vLLM does. Its streams are long, and come in small pieces."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.seen.append(body)
+        number = len(self.seen)
+        words = [f"{number} " for _ in range(200)]
+        part = {"type": "output_text", "text": "".join(words), "annotations": []}
+        item = {"id": f"msg_{number}", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+        usage = {"input_tokens": 1, "output_tokens": 200, "total_tokens": 201}
+        whole = {"id": f"resp_theirs{number}", "object": "response", "created_at": 1, "model": "m", "status": "completed", "store": False}
+        whole |= {"output": [item], "usage": usage, "tools": [], "tool_choice": "auto", "parallel_tool_calls": True}
+        if not body.get("stream"):
+            return web.json_response(whole)
+        place = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+        events: list[Any] = [
+            {"type": "response.created", "response": {**whole, "status": "in_progress", "output": [], "usage": None}},
+            {"type": "response.output_item.added", "output_index": 0, "item": {**item, "status": "in_progress", "content": []}},
+            {"type": "response.content_part.added", **place, "part": {**part, "text": ""}},
+            *({"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in words),
+            {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []},
+            {"type": "response.content_part.done", **place, "part": part},
+            {"type": "response.output_item.done", "output_index": 0, "item": item},
+            {"type": "response.completed", "response": whole},
+        ]
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for at, event in enumerate(events):
+            await response.write(f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': at})}\n\n".encode())
+        return response
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_provider_of_the_api_without_a_memory(tmp_path: Path, stream: bool) -> None:
+    said = Stateless()
+    with Scripted(said) as running:
+        provider = {"dialect": "responses", "base_url": f"{running.url}/v1", "quirks": {"memory": False}}
+        models = [{"name": "m", "targets": ["native"]}, {"name": "two", "targets": ["native/m", "native/n"]}]
+        with Gateway(tmp_path, {"providers": {"native": provider}, "models": models}) as gateway, client(gateway) as sdk:
+            first = ask(sdk, stream, model="m", input="one", store=True)
+            assert (first.id, "store" in said.seen[0]) == ("resp_theirs1", False)
+            second = ask(sdk, stream, model="m", input="two", previous_response_id=first.id)
+            assert [item["role"] for item in said.seen[1]["input"]] == ["user", "assistant", "user"]
+            third = ask(sdk, stream, model="two", input="three", previous_response_id=second.id)
+            assert [item["role"] for item in said.seen[2]["input"]] == ["user", "assistant"] * 2 + ["user"]
+            assert said.seen[2]["input"][1]["content"][0]["text"] == "1 " * 200
+            assert sdk.responses.retrieve(third.id).previous_response_id == second.id
+            unknown(sdk, "resp_nobodys", model="m")
+            # Nobody remembers anything here, so there is nobody to ask for it.
+            with pytest.raises(openai.NotFoundError):
+                sdk.responses.retrieve("resp_hg0")
