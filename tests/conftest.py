@@ -21,6 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="write golden files anew")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tables that tests have recorded as their property `table`, also where other processes ran them."""
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for name, value in report.user_properties:
+            if name == "table":
+                terminalreporter.write_line(value)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole gateways first: their files take longest, and processes that run files side by side end together when short ones come last."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)

@@ -37,7 +37,7 @@ What of a client's request reaches a provider that speaks another dialect. This 
 | named | it cannot be said. `x-headgate-dropped` in the answer names it; with `x-headgate-strict: true` the request is refused instead |
 | - | the client's own dialect has no word for it |
 
-Between the same dialect nothing is translated, and every byte arrives.
+Between the same dialect nothing is translated, and every byte arrives. What becomes of answers is told in [recordings.md](recordings.md).
 
 Vectors and orders of documents have [a page of their own](vectors.md).
 """
