@@ -1,20 +1,15 @@
 """Gemini in front of the gateway, and behind it: Google's SDK, and what the recorded providers of Google said, through a real Envoy."""
 
 import hashlib
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 from google import genai
 from google.genai import types
 
-from extproc.dialects import DIALECTS
-from extproc.usage import Usage
 from tests.dialects.traffic import ANSWERS, STREAMS, Exchange, data
 from tests.e2e.books import collected
-from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway
 from tests.e2e.replay import play
@@ -58,16 +53,6 @@ def google_sdk(gateway: Gateway) -> genai.Client:
     return genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=gateway.url))
 
 
-def _counted(exchange: Exchange) -> Usage | None:
-    """What the ledger is to hold of it."""
-    if not exchange.text:
-        return DIALECTS["gemini"].usage(json.dumps(exchange.answer).encode())[0]
-    watch = DIALECTS["gemini"].stream_usage()
-    for event in DIALECTS["gemini"].framing.splitter().feed(exchange.text.encode()):
-        watch.feed(event)
-    return watch.usage
-
-
 def _text(exchange: Exchange) -> str:
     chunks = data(exchange.text.encode()) if exchange.text else [exchange.answer]
     parts = [part for chunk in chunks for one in chunk.get("candidates", ()) for part in one.get("content", {}).get("parts", ())]
@@ -75,40 +60,13 @@ def _text(exchange: Exchange) -> str:
 
 
 @pytest.mark.parametrize("model", ["to-g", "g-then-demo"])
-def test_recordings_reach_every_client(gateway: Gateway, provider: Scripted, model: str) -> None:
-    due: dict[str, tuple[str, Usage]] = {}
-    question: Any = [{"role": "user", "content": "Hi"}]
-    with openai_sdk(gateway.url, KEY) as openai, anthropic_sdk(gateway.url, KEY) as anthropic:
-        for exchange in (*MY_ANSWERS, *MY_STREAMS):
-            provider.handler = play(exchange)
-            text, usage, ids = _text(exchange), _counted(exchange), []
-            refusal = (exchange.answer or {}).get("promptFeedback", {}).get("blockReasonMessage", "")
-            if exchange.text:
-                raw = openai.chat.completions.with_raw_response.create(model=model, messages=question, stream=True)
-                said = "".join(choice.delta.content or "" for chunk in raw.parse() for choice in chunk.choices)
-                ids.append(raw.headers["x-request-id"])
-                with anthropic.messages.stream(model=model, max_tokens=9, messages=question) as stream:
-                    told = "".join(block.text for block in stream.get_final_message().content if block.type == "text")
-                    ids.append(stream.response.headers["x-request-id"])
-                google = _google(gateway, model, "streamGenerateContent?alt=sse")
-                assert google.text == exchange.text, "the same dialect passes untouched"
-            else:
-                whole = openai.chat.completions.with_raw_response.create(model=model, messages=question)
-                said = whole.parse().choices[0].message.content or ""
-                ids.append(whole.headers["x-request-id"])
-                answer = anthropic.messages.with_raw_response.create(model=model, max_tokens=9, messages=question)
-                told = "".join(block.text for block in answer.parse().content if block.type == "text")
-                ids.append(answer.headers["x-request-id"])
-                google = _google(gateway, model, "generateContent")
-                assert google.json() == exchange.answer
-            assert (said, told) == (text, text + refusal), exchange.name
-            if usage:
-                due |= dict.fromkeys((*ids, google.headers["x-request-id"]), (exchange.name, usage))
-    books = collected(gateway, due)
-    for one, (name, usage) in due.items():
-        held = books[one]
-        assert (held["input"], held["output"], held["reasoning"]) == (usage.input, usage.output, usage.reasoning), name
-        assert not held["estimated"], name
+def test_the_same_dialect_passes_untouched(gateway: Gateway, provider: Scripted, model: str) -> None:
+    for exchange in (*MY_ANSWERS[::8], *MY_STREAMS):
+        provider.handler = play(exchange)
+        if exchange.text:
+            assert _google(gateway, model, "streamGenerateContent?alt=sse").text == exchange.text
+        else:
+            assert _google(gateway, model, "generateContent").json() == exchange.answer
 
 
 def _google(gateway: Gateway, model: str, method: str) -> httpx.Response:
