@@ -256,6 +256,6 @@ class AdapterSession:
         self._told_at = time.monotonic()
         self._told = use = Use(
             self._cluster, self._number, target.provider, target.model, answering.answered, answering.usage, answering.text,
-            answering.finished, answering.error,
+            answering.finished, answering.error, answering.amount,
         )  # fmt: skip
         return {names.USE_NAMESPACE: {USE_KEY: use.encode()}}

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from extproc.amount import Amount, amount_of
 from extproc.aside import is_bulky
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
@@ -127,6 +128,8 @@ class Answering(ABC):
     usage: Usage | None = None
     counted: Usage | None = None
     """What the answer's head says that it cost, for a body that says nothing of it."""
+    amount: Amount | None = None
+    """What is counted beside tokens."""
     answered = ""
     """The model that the provider named."""
     text = 0
@@ -182,6 +185,7 @@ class WholeUntouched(Answering):
         super().__init__(status)
         self._terms = terms
         self._dialect = terms.client
+        self._generates = terms.kind in terms.client.operations
         self._body = _Collected(terms)
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
@@ -190,7 +194,9 @@ class WholeUntouched(Answering):
             body = self._body.whole()
             usage, self.answered = self._dialect.usage(body)
             self.usage = usage or self.counted
-            if self.usage is None:
+            if not self._generates:
+                self.amount = amount_of(body)
+            elif self.usage is None:
                 watch = self._dialect.stream_usage()
                 watch.feed(body)
                 self.text = watch.text
@@ -468,7 +474,7 @@ class Unpacked(Answering):
         inner = self._inner
         events = inner.feed(self._unpack(chunk), end)
         self.status, self.error, self.finished = inner.status, inner.error, inner.finished
-        self.usage, self.answered, self.text = inner.usage, inner.answered, inner.text
+        self.usage, self.answered, self.text, self.amount = inner.usage, inner.answered, inner.text, inner.amount
         self.begun, self.opening = inner.begun, inner.opening
         return events
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose
-from extproc.dialects import heard, seals, splice
+from extproc.dialects import forms, heard, seals, splice
 from extproc.dialects.dialect import common, names_model
 from extproc.dialects.hub import Extra
 from extproc.dialects.quirks import Refit, addressed, resized
@@ -143,7 +143,7 @@ class Attempt:
         """What can be done aside before `outgoing`, and given to `take`; None if the body will stay as it is."""
         upstream, call = self.upstream, self.call
         named = self.target.model == call.model and not call.forces_usage and upstream.refit is None
-        stays = call.kind == "raw" or (self.same and named and not seals.packed(body))
+        stays = call.kind in ("raw", "form") or (self.same and named and not seals.packed(body))
         return None if stays else Rewrite(call, self.target, portrait(upstream))
 
     def take(self, rewritten: Rewritten) -> None:
@@ -158,7 +158,7 @@ class Attempt:
         Raises `Reject` when the client's body cannot be read, or loses something that a strict client wants kept.
         """
         call = self.call
-        new_body = self.rewrite(body) if call.kind != "raw" else None
+        new_body = self.rewrite(body, seen.get("content-type", "")) if call.kind != "raw" else None
         given = tuple(call.headers) if ruled is None else None
         key = (tuple(seen), given, ruled, tuple(call.rules), call.kind, self.same, new_body is None, self.upstream.names, *self.wanted)
         cut = _cuts.get(key)
@@ -210,7 +210,7 @@ class Attempt:
         own[":authority"] = upstream.authority
         if not self.same:
             own["content-type"] = own["accept"] = "application/json"
-        if new_body is not None:
+        if new_body is not None and call.kind != "form":
             own["content-type"] = "application/json"
         if call.kind != "raw":
             own["content-length"] = str(len(body if new_body is None else new_body))
@@ -228,13 +228,15 @@ class Attempt:
             return self.upstream.path(call.path, self._client.root, self.target.model)
         return asked_with(path, call.path.partition("?")[2]) if self.same and self.upstream.quirks.query else path
 
-    def rewrite(self, body: bytes) -> bytes | None:
+    def rewrite(self, body: bytes, content_type: str = "") -> bytes | None:
         """The body that the provider gets; None where it stays as it is. Raises `Reject` as `outgoing` does."""
         if self._ahead is not None:
             return self._ahead.body
         call = self.call
         if not self.same:
             return self._translated(body)
+        if call.kind == "form":
+            return None if self.target.model == call.model else forms.set_model(body, content_type, self.target.model)
         if call.named and self.target.model != call.model and names_model(self._client.operations.get(call.kind)):
             return self._translated(body)
         # What another maker sealed must not reach this one. Its client cannot know; the dialect's writer leaves it out.

@@ -5,9 +5,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from msgspec.structs import replace
+
 from extproc.deployments import may_name_deployment
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Place
+from extproc.dialects.forms import MEDIA_TYPE
 from extproc.errors import Reject
 from extproc.values import Endpoint
 
@@ -26,7 +29,7 @@ class _Row(NamedTuple):
 
     def endpoint(self, model: str = "", rest: str = "") -> Endpoint:
         place = self.place
-        return Endpoint(self.dialect, place.kind, model, place.stream, place.asks_usage, rest, place.body)
+        return Endpoint(self.dialect, place.kind, model, place.stream, place.asks_usage, rest, place.body, place.spoken)
 
 
 class _Rows:
@@ -57,6 +60,11 @@ def _expression(path: str) -> str:
 _ASKED = _Rows(("POST",), DIALECTS)
 _LISTED = {name: _Rows(("GET",), [name]) for name in DIALECTS}
 
+# Where forms are taken, some providers take the same as JSON, with files named by URL.
+_AS_JSON = {path: replace(known, kind="json") for path, known in _ASKED.exact.items() if known.kind == "form"}
+FORM_PATHS = tuple(sorted(_AS_JSON))
+"""Where forms that name a model are taken."""
+
 _MARKS = [(dialect.mark, name) for name, dialect in DIALECTS.items() if dialect.mark]
 _PREFIXES = sorted(((prefix, name) for name, dialect in DIALECTS.items() for prefix in dialect.prefixes), key=lambda pair: -len(pair[0]))
 _RAW = {name: Endpoint(name, "raw") for name in DIALECTS}
@@ -71,10 +79,12 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
     bare = path.partition("?")[0]
     if method not in _BODILESS and (meant := _ASKED.find(_plain(bare))) is not None:
         known = _ASKED.find(bare)
-        as_json = "upgrade" not in headers and not headers.get("content-type", "").lower().startswith("multipart/")
-        if known is None or known.kind != meant.kind or method != "POST" or not as_json:
+        if known is None or known.kind != meant.kind or method != "POST" or "upgrade" in headers:
             return Endpoint(meant.dialect, "misplaced")
-        return known
+        multipart = headers.get("content-type", "").lower().startswith("multipart/")
+        if known.kind == "form":
+            return known if multipart else _AS_JSON[bare]
+        return Endpoint(meant.dialect, "misplaced") if multipart else known
     if method not in _BODILESS and may_name_deployment(_plain(bare)):
         return Endpoint(FALLBACK, "misplaced")
     dialect = _speaker(bare, headers)
@@ -112,7 +122,7 @@ def check_head(meant: Endpoint, path: str, headers: dict[str, str], most: int) -
     """What can be told of a request from its head alone. `most`: bytes of a body that is to be read whole. Raises `Reject`."""
     check_path(path)
     if meant.kind == "misplaced":
-        message = "This endpoint takes a POST with `content-type: application/json`, at its exact path, and nothing else."
+        message = "This endpoint takes a POST with `content-type: application/json` (or a form, where it takes files), at its exact path."
         raise Reject(404, "misplaced_request", message)
     if not meant.buffered:
         return
@@ -121,10 +131,10 @@ def check_head(meant: Endpoint, path: str, headers: dict[str, str], most: int) -
         check_size(int(length), most)
     if encoding := headers.get("content-encoding"):
         raise Reject(415, "unsupported_encoding", f"The request body is compressed ({encoding}); send it as it is.")
-    # Envoy buffers JSON only, so that a big upload is not held up; a body that it does not buffer cannot be read here.
-    told = headers.get("content-type", "none")
-    if not told.lower().startswith("application/json"):
-        raise Reject(415, "unsupported_media_type", f"The content-type is {told}; send `content-type: application/json`.")
+    # Envoy buffers JSON and such forms only, so that a big upload is not held up; a body that it does not buffer cannot be read here.
+    told, wanted = headers.get("content-type", "none"), MEDIA_TYPE if meant.kind == "form" else "application/json"
+    if not told.lower().startswith(wanted):
+        raise Reject(415, "unsupported_media_type", f"The content-type is {told}; send `content-type: {wanted}`.")
 
 
 def check_size(size: int, most: int) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc import deployments
+from extproc.amount import spoken
 from extproc.answering import Answering, BrokenAnswer, Retell, Retold, WholeTranslated
 from extproc.aside import Undone, is_bulky
 from extproc.attempt import Attempt, Call, Outgoing, may_remove, taken_off
@@ -121,9 +122,9 @@ class Exchange:
         try:
             # Envoy's own limit is never below 1 MiB.
             check_size(len(body), self.snapshot.config.limits.request_body)
-            if self.request.endpoint.buffered:
-                if self._deployment:
-                    self.request.name(self._deployment)
+            if self.request.endpoint.buffered and self._deployment:
+                self.request.name(self._deployment)
+            if self.request.endpoint.json:
                 self._read(self.request.body)
         except Reject as reject:
             return self.refuse(reject.fault)
@@ -201,6 +202,8 @@ class Exchange:
         prepared = self._attempt
         self.call = call = prepared.call if prepared is not None else self._call(request, alone=len(upstreams) == 1)
         request.record.stream = call.stream
+        if request.endpoint.spoken and (amount := spoken(request.body)) is not None:
+            request.record.unit, request.record.amount = amount.unit, amount.count
         request.rest()
         given = request.headers
         if len(upstreams) == 1:

@@ -21,6 +21,7 @@ class Relayed(Answering):
     def tell(self, use: Use) -> None:
         """The attempt's account, as far as it has got."""
         self.usage, self.answered, self.finished, self.error = use.usage, use.answered, use.finished, use.error
+        self.amount = use.amount
         self.text = max(self.text, use.text)
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:

@@ -45,7 +45,11 @@ def tally(request: Request, response: Response, answering: Answering | None, dur
         record.error = answering.error or record.error
         # It is paid for by what it generates: every conversation, and whatever else has generated something.
         generates = request.endpoint.converses or answering.text > 0
-        record.metered = generates or usage is not None
+        if answering.amount is not None:
+            record.unit, record.amount = answering.amount.unit, answering.amount.count
+        elif response.status >= 400:
+            record.unit, record.amount = "", 0.0
+        record.metered = generates or usage is not None or record.amount > 0
         if generates and not (usage is not None and answering.finished):
             _guess(record, request, response, answering)
     record.outcome = outcome = _outcome(response, record.error)
@@ -58,7 +62,9 @@ _PARTIAL = ("client_closed", "provider_broke", "killed")
 
 def _guess(record: Record, request: Request, response: Response, answering: Answering) -> None:
     """Broken off before the final count, or a provider that never counts: what was seen is better than nothing."""
-    guess = broken_off(response.usage, len(request.body), answering.text) if response.status < 400 else None
+    # Of a form, which holds a file, the size says nothing.
+    asked = 0 if request.endpoint.kind == "form" else len(request.body)
+    guess = broken_off(response.usage, asked, answering.text) if response.status < 400 else None
     if guess is not None:
         record.usage, record.estimated = guess, True
 

@@ -7,6 +7,7 @@ The gate believes it only if it comes from the attempt that answered, since meta
 import msgspec
 from msgspec import Struct
 
+from extproc.amount import Amount
 from extproc.usage import Usage
 
 USE_KEY = "told"
@@ -29,6 +30,7 @@ class Use(Struct, frozen=True, omit_defaults=True):
     """UTF-8 bytes of generated content seen."""
     finished: bool = False
     error: str = ""
+    amount: Amount | None = None
 
     def encode(self) -> str:
         """As metadata carries it."""

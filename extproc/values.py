@@ -9,14 +9,15 @@ from msgspec import Struct
 from extproc.aside import is_bulky
 from extproc.dialects.dialect import common
 from extproc.dialects.envelope import Envelope, open_document, open_envelope
+from extproc.dialects.forms import open_form, set_model
 from extproc.dialects.splice import set_member
 from extproc.ledger.record import Record
 from extproc.usage import Usage
 
 Kind = str
 """An operation of the dialects (`chat`, `embeddings`, ...): translated between those that have it. `json`: JSON with a model in it, for
-providers of the same dialect. `models`, `model`, `fixed`: answered by us. `raw`: anything else; the body is not looked at. `misplaced`:
-JSON with a model in it, but not asked in the one form that is read."""
+providers of the same dialect; `form`: a form with one. `models`, `model`, `fixed`: answered by us. `raw`: anything else; the body is not
+looked at. `misplaced`: a model in the body, but not asked in the one way that is read."""
 
 _UNREAD = frozenset({"models", "fixed", "raw", "misplaced"})
 
@@ -47,6 +48,8 @@ class Endpoint(Struct, frozen=True):
     """What follows the model's name in the path."""
     body: bytes = b""
     """See `Place.body`."""
+    spoken: bool = False
+    """See `Place.spoken`."""
 
     @property
     def operation(self) -> Kind:
@@ -62,6 +65,11 @@ class Endpoint(Struct, frozen=True):
     def buffered(self) -> bool:
         """True where the gate reads the request's body before it decides."""
         return self.kind not in _UNREAD
+
+    @property
+    def json(self) -> bool:
+        """True where that body is JSON, so that `Request.json` may be asked for."""
+        return self.kind not in _UNREAD and self.kind != "form"
 
 
 class Identity(Struct, frozen=True):
@@ -118,9 +126,12 @@ class Request:
 
     @property
     def envelope(self) -> Envelope:
-        """The few members that the gate itself reads. Raises `Reject` 400 when the body is not JSON or a member has the wrong type."""
+        """The few members, or fields, that the gate itself reads. Raises `Reject` 400 when the body is not JSON, or no form where one is
+        due, or a member has the wrong type.
+        """
         if self._envelope is None:
-            self._envelope = open_envelope(self.body)
+            form = self.endpoint.kind == "form"
+            self._envelope = open_form(self.body, self.headers.get("content-type", "")) if form else open_envelope(self.body)
         return self._envelope
 
     @property
@@ -131,7 +142,10 @@ class Request:
     def name(self, model: str) -> None:
         """Makes `model` the one that the body asks for. Raises as `envelope` does."""
         if self.envelope.model != model:
-            self.body = set_member(self.body, "model", msgspec.json.encode(model))
+            if self.endpoint.kind == "form":
+                self.body = set_model(self.body, self.headers.get("content-type", ""), model)
+            else:
+                self.body = set_member(self.body, "model", msgspec.json.encode(model))
             self._envelope = None
 
     @property
@@ -142,7 +156,7 @@ class Request:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The whole body, decoded once on its way in. Read-only: see `edit`."""
+        """The whole body, decoded once on its way in. Read-only: see `edit`. Only where `Endpoint.json`."""
         if self._json is None:
             self._json, self._envelope = open_document(self.body)
         return self._json

@@ -90,7 +90,7 @@ class _Cache:
         return _ZERO.search(body, 0, _ENDS) is not None or _ZERO.search(body, max(0, len(body) - _ENDS)) is not None
 
     async def request(self, request: Request) -> Response | Tap | None:
-        if not request.endpoint.buffered or not self._cacheable(request):
+        if not request.endpoint.json or not self._cacheable(request):
             return None
         asked = request.headers.get("cache-control")
         wishes = _cache_control(asked) if asked else {}

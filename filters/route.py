@@ -66,7 +66,7 @@ class _Route:
         able = tuple(target for target in targets if wanted in self._dialects[target.provider] or kind in self._operations[target.provider])
         if not able:
             path = request.path.partition("?")[0]
-            why = "is not translated between dialects" if kind == "json" else f"asks for {kind}, which not every dialect has"
+            why = "is not translated between dialects" if kind in ("json", "form") else f"asks for {kind}, which not every dialect has"
             message = f"{path} {why}, and no provider of this model speaks {wanted!r}."
             raise Reject(404, "unsupported_endpoint", message, param="model")
         return able

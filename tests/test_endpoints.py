@@ -8,6 +8,7 @@ from extproc.errors import Reject
 from extproc.values import Endpoint
 
 JSON = {"content-type": "application/json"}
+FORM = {"content-type": "multipart/form-data; boundary=x"}
 
 TABLE = [
     ("POST", "/v1/chat/completions", JSON, "openai", "chat"),
@@ -30,7 +31,15 @@ TABLE = [
     ("POST", "/v1/images/generations", JSON, "openai", "json"),
     # The path says the dialect, whatever else the client says.
     ("POST", "/v1/chat/completions", {**JSON, "anthropic-version": "2023-06-01"}, "openai", "chat"),
-    ("POST", "/v1/audio/transcriptions", {"content-type": "multipart/form-data; boundary=x"}, "openai", "raw"),
+    ("POST", "/v1/audio/transcriptions", FORM, "openai", "form"),
+    ("POST", "/v1/audio/translations", FORM, "openai", "form"),
+    ("POST", "/v1/images/edits?x=1", FORM, "openai", "form"),
+    ("POST", "/v1/images/variations", FORM, "openai", "form"),
+    ("POST", "/v1/images/edits", JSON, "openai", "json"),
+    ("POST", "/v1/audio/transcriptions/", FORM, "openai", "misplaced"),
+    ("POST", "/V1/Audio/Transcriptions", FORM, "openai", "misplaced"),
+    ("PUT", "/v1/audio/transcriptions", FORM, "openai", "misplaced"),
+    ("POST", "/v1/audio/transcriptions", {**FORM, "upgrade": "websocket"}, "openai", "misplaced"),
     # What a lenient provider might take for inference is not let through unread.
     ("POST", "/v1/images/generations", {"content-type": "multipart/form-data; boundary=x"}, "openai", "misplaced"),
     ("POST", "/v1/chat/completions", {"upgrade": "websocket"}, "openai", "misplaced"),
@@ -104,6 +113,7 @@ def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str,
     found = endpoint(method, path, headers)
     assert (found.dialect, found.kind) == (dialect, kind)
     assert found.buffered == (kind not in ("models", "fixed", "raw", "misplaced"))
+    assert found.json == (found.buffered and kind != "form")
     assert found.converses == (common(kind) == "chat")
 
 

@@ -301,7 +301,7 @@ class Limits(Section, frozen=True):
     """Bounds on what a caller may send and a provider may answer."""
 
     request_body: Bytes = 32 * 1024 * 1024
-    """Largest JSON request; more is 413."""
+    """Largest JSON request, or form that names a model (audio, images); more is 413."""
     response_body: Bytes = 64 * 1024 * 1024
     """Largest response that is not streamed, and largest event of one that is."""
     request_headers: Annotated[int, Meta(ge=8, le=8192)] = 60

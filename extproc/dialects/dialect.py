@@ -97,8 +97,8 @@ class Place(NamedTuple):
     """A path of a dialect, and what is asked for there."""
 
     kind: str
-    """An operation; or `models` (a list that we make), `model` (one of them, named in the body), `fixed` (answered with `body`), or `json`:
-    JSON that names a model, and goes to providers of this dialect only."""
+    """An operation; or `models` (a list that we make), `model` (one of them, named in the body), `fixed` (answered with `body`); or `json`
+    and `form`: JSON, or a form (`forms.py`), that names a model, and goes to providers of this dialect only."""
     path: str
     """`{model}` stands for a model's name, `{}` for anything without a slash."""
     stream: bool | None = None
@@ -109,6 +109,8 @@ class Place(NamedTuple):
     """A stream tells its usage only if `stream_options.include_usage` asks for it."""
     body: bytes = b""
     """JSON that is all the answer, whoever asks."""
+    spoken: bool = False
+    """A text is to be spoken: the request's `input`, by whose length it is paid for."""
 
     def streams(self, wanted: bool) -> bool:
         """Whether answers are to be had here in the way that is wanted."""

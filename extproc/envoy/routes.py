@@ -10,6 +10,7 @@ The routes without the adapter do not read the metadata, and those with it not t
 no provider untranslated.
 """
 
+import re
 from datetime import timedelta
 
 from envoy_data_plane.envoy.config.route.v3 import (
@@ -21,9 +22,17 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteMatch,
     VirtualHost,
 )
-from envoy_data_plane.envoy.type.matcher.v3 import MetadataMatcher, MetadataMatcherPathSegment, StringMatcher, ValueMatcher
+from envoy_data_plane.envoy.type.matcher.v3 import (
+    MetadataMatcher,
+    MetadataMatcherPathSegment,
+    RegexMatcher,
+    StringMatcher,
+    ValueMatcher,
+)
 
 from extproc.config.model import Config
+from extproc.dialects.forms import MEDIA_TYPE
+from extproc.endpoints import FORM_PATHS
 from extproc.envoy import names
 from extproc.envoy.filters import adapted, unbuffered
 from extproc.envoy.message import Plain, plain, untyped
@@ -41,6 +50,8 @@ INTERNAL_HEADERS = [
 ]
 """What Envoy adds for the gate, or the gate for Envoy, and no provider needs to know."""
 
+_FORMS = "|".join(map(re.escape, FORM_PATHS))
+
 _NOWHERE = {"cluster": names.NO_TARGET_CLUSTER}
 
 _QUIET = timedelta(hours=1)
@@ -53,12 +64,15 @@ def route_configuration(config: Config) -> Plain:
 
 
 def virtual_host(config: Config) -> Plain:
-    """All routes: those for requests that the gate has judged, and before that by whether the body is JSON, which the gate reads."""
+    """All routes: those for requests that the gate has judged, and before that by whether the body is JSON, or a form that names a model,
+    which the gate reads.
+    """
     silences = {names.idle_key([provider.timeouts]): names.silence(provider.timeouts) for provider in config.providers.values()}
     # Envoy's clock for the whole stream goes on over all attempts, so it has to leave each of them its time.
     attempts = max((len(model.targets) for model in config.models), default=1)
     upgrade = HeaderMatcher(name="upgrade", present_match=True)
     json = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/json", ignore_case=True))
+    form = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix=MEDIA_TYPE, ignore_case=True))
     routes = [
         *(route for key, seconds in sorted(silences.items(), key=lambda item: item[1]) for route in _silence(key, seconds, attempts)),
         *_judged("websocket", StringMatcher(exact=names.UPGRADED), idle=_QUIET),
@@ -66,6 +80,7 @@ def virtual_host(config: Config) -> Plain:
         *_judged("judged", None),
         _route("upgrade", RouteMatch(prefix="/", headers=[upgrade]), _NOWHERE, idle=_QUIET, typed_per_filter_config=unbuffered()),
         _route("json", RouteMatch(prefix="/", headers=[json]), _NOWHERE),
+        _route("form", RouteMatch(safe_regex=RegexMatcher(regex=_FORMS), headers=[form]), _NOWHERE),
         _route("other", RouteMatch(prefix="/"), _NOWHERE, typed_per_filter_config=unbuffered()),
     ]
     # Both what may be buffered for the gate (more is 413) and what is kept for another attempt. It only ever raises the connection's

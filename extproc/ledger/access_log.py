@@ -102,6 +102,8 @@ def _take_use(record: Record, use: Use) -> None:
     record.target = use.target or record.target
     record.answered = use.answered or record.answered
     record.error = use.error or record.error
+    if use.amount is not None:
+        record.unit, record.amount = use.amount.unit, use.amount.count
     usage = use.usage or Usage()
     if use.finished and use.usage:
         record.partial, record.estimated = False, False

@@ -35,7 +35,7 @@ _COMPLAIN_EVERY = 60.0
 _LATEST = 32_503_680_000.0
 _MOST = 2**53
 _NOT_PRICED = Priced()
-_counts = attrgetter(*(f"usage.{name}" for name in Usage.__struct_fields__), "attempts", "status", "bytes_in", "bytes_out")
+_counts = attrgetter(*(f"usage.{name}" for name in Usage.__struct_fields__), "amount", "attempts", "status", "bytes_in", "bytes_out")
 
 
 class Busy(RuntimeError):

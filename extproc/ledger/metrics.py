@@ -57,6 +57,7 @@ class Metrics:
         self._tokens = counter(
             "tokens_used_total", "Tokens bought. `input` and `output` are totals that include the other types.", (*who, "type")
         )
+        self._amounts = counter("amounts_total", "What is counted beside tokens: images, seconds, characters.", (*who, "unit"))
         self._cost = counter("cost_total", "US dollars spent, as far as prices are known.", who)
         self._hits = counter("cache_hits_total", "Requests answered from the cache.", ("model",))
         self._misses = counter("cache_misses_total", "Requests that the cache was asked for and did not have.", ("model",))
@@ -225,6 +226,8 @@ class Metrics:
 
     def _count_tokens(self, records: Sequence[Record], who: tuple[str, str]) -> None:
         route, hit = who[1], records[0].cache == "hit"
+        for unit in {record.unit for record in records if record.unit}:
+            self._amounts.labels(*who, unit).inc(sum(record.amount for record in records if record.unit == unit))
         for kind, counts in zip(_TOKENS, zip(*(_tokens(record.usage) for record in records), strict=True), strict=True):
             if not hit:
                 _add(self._tokens, (*who, kind), sum(counts))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from extproc.amount import Unit
 from extproc.usage import Usage
 
 Outcome = Literal["complete", "rejected", "error", "client_closed", "provider_broke", "killed"]
@@ -52,6 +53,10 @@ class Record(Struct, kw_only=True, omit_defaults=True):
     error: str = ""
     """The fault's code, when there was one."""
     usage: Usage = Usage()
+    unit: Unit = ""
+    """What `amount` counts, where something else than tokens is counted, too."""
+    amount: float = 0.0
+    """Images made, seconds of audio heard, characters spoken."""
     partial: bool = False
     """True: the answer broke off, so `usage` is what was seen until then."""
     estimated: bool = False

@@ -42,6 +42,9 @@ _SUMS = {
     "reasoning": "coalesce(sum(reasoning), 0)",
     "input_audio": "coalesce(sum(input_audio), 0)",
     "output_audio": "coalesce(sum(output_audio), 0)",
+    "images": "coalesce(sum(amount) FILTER (WHERE unit = 'images'), 0)",
+    "seconds": "coalesce(sum(amount) FILTER (WHERE unit = 'seconds'), 0)",
+    "characters": "coalesce(sum(amount) FILTER (WHERE unit = 'characters'), 0)",
     "saved_input": "coalesce(sum(saved_input), 0)",
     "saved_output": "coalesce(sum(saved_output), 0)",
     "cost": "coalesce(exact_sum(cost), '0')",
@@ -70,6 +73,12 @@ class Row(Struct, kw_only=True):
     reasoning: int
     input_audio: int
     output_audio: int
+    images: float
+    """Images made."""
+    seconds: float
+    """Of audio heard."""
+    characters: float
+    """Of text spoken."""
     saved_input: int
     """Tokens that cache hits did not buy again."""
     saved_output: int

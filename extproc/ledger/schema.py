@@ -25,6 +25,10 @@ MIGRATIONS = (
     CREATE TABLE corrupt (source TEXT NOT NULL, offset INTEGER NOT NULL, seen REAL NOT NULL, line BLOB NOT NULL);
     CREATE TABLE tallies (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE entries ADD COLUMN unit TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN amount REAL NOT NULL DEFAULT 0;
+    """,
 )
 """`entries`: one row a request that reached a provider or the cache. `settled`: recent ids that need no entry. `sources`: how far each
 file has been read. `pending`: access log lines whose worker has not spoken. `corrupt`: lines that nobody could read, the first of them."""

@@ -25,7 +25,7 @@ _HEAD = (
     "id", "time", "tenant", "key", "dialect", "path", "model", "route", "provider", "target", "answered", "attempts", "stream", "cache",
     "status", "outcome", "error",
 )  # fmt: skip
-_TAIL = ("partial", "estimated", "metered", "duration", "first_byte", "bytes_in", "bytes_out", "witness")
+_TAIL = ("unit", "amount", "partial", "estimated", "metered", "duration", "first_byte", "bytes_in", "bytes_out", "witness")
 _COLUMNS = (
     *_HEAD, *_USAGE, "saved_input", "saved_output", *_TAIL, "priced", "cost", "cost_parts", "price_source", "price_version",
 )  # fmt: skip

@@ -30,6 +30,9 @@ _NUMBERS = (
     "cache_write",
     "output",
     "reasoning",
+    "images",
+    "seconds",
+    "characters",
 )
 _ALWAYS = frozenset({"requests", "errors", "input", "output"})
 _AGO = re.compile(r"(\d+)([mhdw])")
@@ -148,7 +151,7 @@ def _table(by: Sequence[str], rows: list[Row], total: Row | None) -> str:
             [_printable(row.group.get(name, "")) or "-" for name in by] if row is not total else ["total", *[""] * (len(by) - 1)][: len(by)]
         )
         mark = "+?" if row.unpriced or row.unmetered else ""
-        lines.append([*group, *(f"{getattr(row, name):,}" for name in numbers), f"{row.cost:,.{places_needed}f}{mark}"])
+        lines.append([*group, *(_number(getattr(row, name)) for name in numbers), f"{row.cost:,.{places_needed}f}{mark}"])
     if not by:
         lines.pop()
     return _align(lines, len(by)) + _notes(total)
@@ -179,6 +182,10 @@ def _notes(total: Row) -> str:
         (total.cache_hits, f"    {{}} came from the cache and cost nothing; saved {total.saved_input + total.saved_output:,} tokens"),
     ]
     return "".join(f"{note.format(_requests(count))}\n" for count, note in notes if count)
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:,.2f}"
 
 
 def _requests(count: int) -> str:

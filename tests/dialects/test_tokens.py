@@ -146,3 +146,29 @@ def test_an_anthropic_stream_counts_on() -> None:
     assert (watch.text, watch.finished) == (3, False)
     watch.feed(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
     assert watch.finished
+
+
+@pytest.mark.parametrize(
+    ("events", "usage"),
+    [
+        (
+            [
+                b'data: {"type":"transcript.text.delta","delta":"Hel"}\n\n',
+                (
+                    b'data: {"type":"transcript.text.done","text":"Hello","usage":{"type":"tokens","input_tokens":14,"input_token_details":'
+                    b'{"text_tokens":4,"audio_tokens":10},"output_tokens":5,"total_tokens":19}}\n\n'
+                ),
+            ],
+            Usage(input=14, input_audio=10, output=5),
+        ),
+        ([b'data: {"type":"speech.audio.done","usage":{"input_tokens":14,"output_tokens":101}}\n\n'], Usage(input=14, output=101)),
+        ([b'event: image_edit.completed\ndata: {"type": "image_edit.completed", "b64_json": "aGk="}\n\n'], None),
+    ],
+)
+def test_streams_that_end_without_done(events: list[bytes], usage: Usage | None) -> None:
+    watch = OPENAI.stream_usage()
+    for event in events[:-1]:
+        watch.feed(event)
+    assert not watch.finished
+    watch.feed_later(events[-1:])
+    assert (watch.finished, watch.usage) == (True, usage)

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 from extproc.config.model import Config, Limits, Model, Provider, Timeouts
@@ -23,7 +24,7 @@ def test_a_route_for_every_silence_before_those_of_the_undecided() -> None:
     found = routes(Timeouts(first_byte=5, idle=200), Timeouts(first_byte=5, idle=30), Timeouts(first_byte=30, idle=1))
     assert list(found) == [
         *("silence-30-adapter", "silence-30", "silence-200-adapter", "silence-200"),
-        *("websocket-adapter", "websocket", "judged-adapter", "judged", "upgrade", "json", "other"),
+        *("websocket-adapter", "websocket", "judged-adapter", "judged", "upgrade", "json", "form", "other"),
     ]
     for name in ("silence-30-adapter", "silence-30"):
         assert found[name]["route"]["retry_policy"]["per_try_idle_timeout"] == "30s"
@@ -67,13 +68,16 @@ def test_one_target_is_a_header_that_counts_only_once_the_gate_has_spoken() -> N
 
 def test_nobody_answers_what_the_gate_has_not_judged() -> None:
     found = [route for route in routes(Timeouts()).values() if not said(route)]
-    assert [route["name"] for route in found] == ["upgrade", "json", "other"]
-    assert [route["route"]["cluster"] for route in found] == [names.NO_TARGET_CLUSTER] * 3
+    assert [route["name"] for route in found] == ["upgrade", "json", "form", "other"]
+    assert [route["route"]["cluster"] for route in found] == [names.NO_TARGET_CLUSTER] * 4
 
 
-def test_only_json_is_held_for_the_gate() -> None:
-    *_, upgrade, json, other = virtual_host(config(Timeouts()))["routes"]
+def test_only_what_names_a_model_is_held_for_the_gate() -> None:
+    *_, upgrade, json, form, other = virtual_host(config(Timeouts()))["routes"]
     assert "typed_per_filter_config" not in json
+    assert "typed_per_filter_config" not in form
+    assert re.fullmatch(form["match"]["safe_regex"]["regex"], "/v1/audio/transcriptions")
+    assert not re.fullmatch(form["match"]["safe_regex"]["regex"], "/v1/files")
     for route in (upgrade, other):
         assert "request_body_mode" not in route["typed_per_filter_config"][names.GATE_FILTER]["overrides"]["processing_mode"]
 
@@ -81,7 +85,12 @@ def test_only_json_is_held_for_the_gate() -> None:
 def test_a_websocket_may_be_silent_for_long() -> None:
     idle = {name: route["route"].get("idle_timeout") for name, route in routes(Timeouts(idle=120)).items()}
     of_both = {"silence-120": "180s", "websocket": "3600s", "judged": None}
-    assert idle == of_both | {f"{name}-adapter": of for name, of in of_both.items()} | {"upgrade": "3600s", "json": None, "other": None}
+    assert idle == of_both | {f"{name}-adapter": of for name, of in of_both.items()} | {
+        "upgrade": "3600s",
+        "json": None,
+        "form": None,
+        "other": None,
+    }
     assert said(routes(Timeouts())["websocket"])["idle"]["string_match"]["exact"] == names.UPGRADED
 
 

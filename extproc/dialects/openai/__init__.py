@@ -25,7 +25,13 @@ from extproc.usage import Usage
 _JSON = (
     "/v1/moderations",
     "/v1/images/generations",
-    "/v1/audio/speech",
+)
+
+_FORMS = (
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
+    "/v1/images/edits",
+    "/v1/images/variations",
 )
 
 _OPERATIONS: dict[str, Operation[Any, Any]] = {
@@ -53,6 +59,8 @@ class OpenAI:
         Place("score", "/v1/score"),
         Place("score", "/score"),
         *(Place("json", path) for path in _JSON),
+        Place("json", "/v1/audio/speech", spoken=True),
+        *(Place("form", path) for path in _FORMS),
         # Google's service in this dialect, for clients that are turned to the gateway with its path.
         Place("chat", "/v1beta/openai/chat/completions", asks_usage=True),
         Place("embeddings", "/v1beta/openai/embeddings"),

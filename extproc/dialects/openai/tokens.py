@@ -41,6 +41,9 @@ class Tokens(Struct):
     output_tokens: int | None = None
     input_tokens_details: _In | None = None
     output_tokens_details: _Out | None = None
+    # Transcriptions and the realtime API write it so.
+    input_token_details: _In | None = None
+    output_token_details: _Out | None = None
 
 
 class _Groq(Struct):
@@ -78,8 +81,8 @@ def has_usage(body: bytes) -> bool:
 
 def count(tokens: Tokens) -> Usage | None:
     """Counted as we count; None if nothing was counted."""
-    into = tokens.prompt_tokens_details or tokens.input_tokens_details or _In()
-    out = tokens.completion_tokens_details or tokens.output_tokens_details or _Out()
+    into = tokens.prompt_tokens_details or tokens.input_tokens_details or tokens.input_token_details or _In()
+    out = tokens.completion_tokens_details or tokens.output_tokens_details or tokens.output_token_details or _Out()
     given = tokens.prompt_tokens if tokens.prompt_tokens is not None else tokens.input_tokens
     made = tokens.completion_tokens if tokens.completion_tokens is not None else tokens.output_tokens
     if given is None and made is None:

@@ -14,6 +14,8 @@ from extproc.usage import Usage
 
 _MODEL = re.compile(rb'"model"[ \t]*:[ \t]*"([^"\\\r\n]{1,200})"')
 _DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
+# How streams end that have no `[DONE]`: speech, transcriptions, images. None of their events names a model.
+_LAST = re.compile(rb'"type"\s*:\s*"(?:speech\.audio\.done|transcript\.text\.done|image_(?:generation|edit)\.completed)"')
 _EMPTY = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
 # Chat deltas, and legacy completions (`text`).
@@ -49,8 +51,11 @@ class StreamUsage:
 
     def feed(self, event: bytes) -> bool:
         """One raw event. True if it told usage."""
-        if not self.model and (found := _MODEL.search(event)):
-            self.model = found[1].decode("utf-8", "replace")
+        if not self.model:
+            if found := _MODEL.search(event):
+                self.model = found[1].decode("utf-8", "replace")
+            elif _LAST.search(event):
+                self.finished = True
         if event.find(b"[DONE]") >= 0 and _DONE.search(event):
             self.finished = True
             return False
