@@ -218,6 +218,11 @@ class Attempt:
             own["content-length"] = seen["content-length"]
         return own
 
+    @property
+    def root(self) -> str:
+        """See `Dialect.root`; the client's."""
+        return self._client.root
+
     def _path(self) -> str:
         """Where the provider is asked: what it calls the operation, or else the client's path."""
         call = self.call
@@ -225,7 +230,7 @@ class Attempt:
         if path is None and call.named:
             path = self.upstream.of_model(call.rest, self.target.model)
         if path is None:
-            return self.upstream.path(call.path, self._client.root, self.target.model)
+            return self.upstream.path(call.path, self._client, self.target.model)
         return asked_with(path, call.path.partition("?")[2]) if self.same and self.upstream.quirks.query else path
 
     def rewrite(self, body: bytes, content_type: str = "") -> bytes | None:

@@ -20,6 +20,8 @@ FALLBACK = "openai"
 _SHARED = "/v1/"
 """Begins paths of many dialects: of a path there that is no row's, it says nothing."""
 
+_NAMED = "/providers/"
+
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
@@ -77,7 +79,11 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
     would have models that are not configured, and nobody would count them.
     """
     bare = path.partition("?")[0]
-    if method not in _BODILESS and (meant := _ASKED.find(_plain(bare))) is not None:
+    plain = _plain(bare) if method not in _BODILESS else ""
+    if plain.startswith(_NAMED):
+        # Of two names none is believed: the provider may be a gateway like this one.
+        return Endpoint(FALLBACK, "misplaced")
+    if plain and (meant := _ASKED.find(plain)) is not None:
         known = _ASKED.find(bare)
         if known is None or known.kind != meant.kind or method != "POST" or "upgrade" in headers:
             return Endpoint(meant.dialect, "misplaced")
@@ -106,6 +112,17 @@ def _plain(path: str) -> str:
         return path
     segments = unquote(path).lower().split("/")
     return "/" + "/".join(name for segment in segments if (name := segment.partition(";")[0].strip()))
+
+
+def named_provider(path: str) -> tuple[str, str]:
+    """The provider that a path names, and the rest: `/providers/openai/v1/files` is `/v1/files` there. Empty where it names none.
+
+    For clients that can be given a base URL, but no header.
+    """
+    if not path.startswith(_NAMED):
+        return "", path
+    name, slash, rest = path[len(_NAMED) :].partition("/")
+    return unquote(name), slash + rest
 
 
 def check_path(path: str) -> None:

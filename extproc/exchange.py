@@ -23,13 +23,14 @@ from extproc.config.model import Timeouts
 from extproc.crossing import those, to_provider, without_credential
 from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
-from extproc.endpoints import check_head, check_size, endpoint
+from extproc.endpoints import check_head, check_size, endpoint, named_provider
 from extproc.errors import Fault, Reject
 from extproc.filter import Handler, Tap
 from extproc.ledger.record import Record
 from extproc.relayed import Relayed
 from extproc.snapshot import Snapshot
 from extproc.tally import forecast, tally
+from extproc.uploads import UPLOAD_URLS, through_us
 from extproc.use import Use
 from extproc.values import BodyMode, Endpoint, Request, Response, Target
 
@@ -68,7 +69,7 @@ class Exchange:
     def __init__(self, snapshot: Snapshot, headers: dict[str, str]) -> None:
         self._started = time.perf_counter()
         self.snapshot = snapshot
-        path = headers.get(":path", "")
+        provider, path = named_provider(headers.get(":path", ""))
         method = headers.get(":method", "")
         self._deployment = ""
         if path.startswith(deployments.ROOT):
@@ -78,7 +79,7 @@ class Exchange:
             kind = Endpoint(kind.dialect, "misplaced")
         bare = path.partition("?")[0]
         record = Record(id=headers.get("x-request-id") or str(uuid.uuid4()), time=time.time(), dialect=kind.dialect, path=bare)
-        self.request = Request(method, path, headers, kind, record)
+        self.request = Request(method, path, headers, kind, record, provider)
         self.response: Response | None = None
         self._given = b""
         """The body as Envoy holds it."""
@@ -301,6 +302,9 @@ class Exchange:
         set_headers, remove = attempt.response_headers(headers)
         if answering.rewrites:
             remove += answering.voids
+        for name in UPLOAD_URLS:
+            if name in headers:
+                set_headers[name] = through_us(headers[name], attempt.upstream, attempt.root, self.request)
         set_headers.update(answering.headers)
         return answering, set_headers, remove
 

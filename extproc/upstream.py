@@ -95,12 +95,18 @@ class Upstream(Struct, frozen=True):
         found = next((form for pattern, form in forms.items() if fnmatchcase(model, pattern)), None)
         return found if found in self.dialect.operations else None
 
-    def path(self, client_path: str, root: str, model: str = "") -> str:
-        """The provider's path for a client's: `/v1/files?x=1` becomes `/openai/v1/files?x=1`. `root`: of the client's dialect."""
+    def path(self, client_path: str, client: Dialect, model: str = "") -> str:
+        """The provider's path for a client's: `/v1/files?x=1` becomes `/openai/v1/files?x=1`. `client`: the client's dialect.
+
+        A dialect may have paths that are not below its root (`/upload/v1beta/files`): they are beside it at the provider, too.
+        """
         if self.elsewhere:
             bare, _, query = client_path.partition("?")
             if (own := self.elsewhere.get(bare)) is not None:
                 return asked_with(_named(own, model), query)
+        root = client.root
+        if client_path.startswith(client.beside) and self.prefix.endswith(root):
+            return self.prefix.removesuffix(root) + client_path
         return _joined(self.prefix, client_path, root)
 
     def place(self, kind: str, model: str, *, stream: bool) -> str | None:

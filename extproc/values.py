@@ -14,6 +14,9 @@ from extproc.dialects.splice import set_member
 from extproc.ledger.record import Record
 from extproc.usage import Usage
 
+PROVIDER_HEADER = "x-headgate-provider"
+"""Names the provider that is to be asked: for requests that name no model, above all (files, batches, unknown paths)."""
+
 Kind = str
 """An operation of the dialects (`chat`, `embeddings`, ...): translated between those that have it. `json`: JSON with a model in it, for
 providers of the same dialect; `form`: a form with one. `models`, `model`, `fixed`: answered by us. `raw`: anything else; the body is not
@@ -93,14 +96,16 @@ class Request:
     """One request on its way in. Filters read it, attach to it what they found out, and may edit it."""
 
     __slots__ = (
-        "_envelope", "_json", "body", "bulky", "edited", "endpoint", "headers", "identity", "journalled", "method", "path", "record",
-        "says", "set_headers", "targets",
+        "_envelope", "_json", "body", "bulky", "edited", "endpoint", "headers", "identity", "journalled", "method", "path", "provider",
+        "record", "says", "set_headers", "targets",
     )  # fmt: skip
 
-    def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record) -> None:
+    def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record, provider: str = "") -> None:
         self.method = method
         self.path = path
-        """With the query."""
+        """With the query, and without the name of a provider that it began with."""
+        self.provider = provider or headers.get(PROVIDER_HEADER, "")
+        """The one that the client wants to be asked, by its path or a header; empty where it names none."""
         self.headers = headers
         """As the client sent them, names in lower case; repeated ones joined by a comma. Read-only: see `set_headers`."""
         self.endpoint = endpoint

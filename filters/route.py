@@ -4,9 +4,6 @@ import msgspec
 
 from extproc import Environment, Filter, Handler, Reject, Request, Response, Target, models_document
 
-PROVIDER_HEADER = "x-headgate-provider"
-"""Names the provider for a request that names no model: files, uploads, unknown paths."""
-
 _LONGEST = 256
 """Characters of a model's name, as in the configuration. What is longer costs time to search, and room in every record."""
 
@@ -53,6 +50,10 @@ class _Route:
             raise self._unknown(asked)
         request.record.route = route.name
         targets = route.resolve(asked)
+        if named := self._named(request):
+            targets = tuple(target for target in targets if target.provider == named)
+            if not targets:
+                raise Reject(404, "model_not_found", f"The model {asked!r} is not asked of the provider {named!r} here.", param="model")
         request.targets = targets if request.endpoint.converses else self._able(request, targets)
 
     def _asked(self, request: Request) -> str:
@@ -72,13 +73,15 @@ class _Route:
         return able
 
     def _by_provider(self, request: Request) -> None:
-        named = request.headers.get(PROVIDER_HEADER)
-        if named is not None and named not in self._dialects:
-            known = ", ".join(self._dialects)
-            raise Reject(404, "provider_not_found", f"There is no provider {named!r} here; there are: {known}.")
-        provider = named or self._first.get(request.endpoint.dialect)
+        provider = self._named(request) or self._first.get(request.endpoint.dialect)
         # Nobody: a filter behind this one may answer, or it is refused.
         request.targets = (Target(provider, ""),) if provider is not None else ()
+
+    def _named(self, request: Request) -> str:
+        if request.provider and request.provider not in self._dialects:
+            known = ", ".join(self._dialects)
+            raise Reject(404, "provider_not_found", f"There is no provider {request.provider[:_LONGEST]!r} here; there are: {known}.")
+        return request.provider
 
     def _unknown(self, asked: str) -> Reject:
         near = self._routes.near(asked)

@@ -12,7 +12,7 @@ from extproc import attempt as attempt_module
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.config.model import HeaderEdits, HeaderRules, Paths, Provider
 from extproc.crossing import CREDENTIALS, to_provider, without_credential
-from extproc.dialects import seals
+from extproc.dialects import DIALECTS, seals
 from extproc.dialects.quirks import Quirks
 from extproc.endpoints import endpoint
 from extproc.upstream import compile_upstream
@@ -421,7 +421,11 @@ def plainly(made: Attempt, seen: dict[str, str], body: bytes, new: bytes | None)
     for name in upstream.request.remove:
         wanted.pop(name, None)
     wanted |= upstream.request.set
-    wanted |= {":path": upstream.path(call.path, "/v1"), ":authority": upstream.authority, "content-length": str(len(new or body))}
+    wanted |= {
+        ":path": upstream.path(call.path, DIALECTS["openai"]),
+        ":authority": upstream.authority,
+        "content-length": str(len(new or body)),
+    }
     if new is not None:
         wanted["content-type"] = "application/json"
     kept = {name: value for name, value in seen.items() if name[0] == ":" or name == "x-forwarded-proto"}

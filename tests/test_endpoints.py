@@ -3,7 +3,7 @@
 import pytest
 
 from extproc.dialects.dialect import common
-from extproc.endpoints import check_path, endpoint
+from extproc.endpoints import check_path, endpoint, named_provider
 from extproc.errors import Reject
 from extproc.values import Endpoint
 
@@ -36,6 +36,11 @@ TABLE = [
     ("POST", "/v1/images/edits?x=1", FORM, "openai", "form"),
     ("POST", "/v1/images/variations", FORM, "openai", "form"),
     ("POST", "/v1/images/edits", JSON, "openai", "json"),
+    ("POST", "/providers/o/v1/chat/completions", JSON, "openai", "misplaced"),
+    ("POST", "/%70roviders//o/v1/chat/completions", JSON, "openai", "misplaced"),
+    ("GET", "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent", {"upgrade": "websocket"}, "gemini", "raw"),
+    ("POST", "/upload/v1/files", {"content-type": "image/png"}, "gemini", "raw"),
+    ("GET", "/download/v1beta/files/f-1:download?alt=media", {}, "gemini", "raw"),
     ("POST", "/v1/audio/transcriptions/", FORM, "openai", "misplaced"),
     ("POST", "/V1/Audio/Transcriptions", FORM, "openai", "misplaced"),
     ("PUT", "/v1/audio/transcriptions", FORM, "openai", "misplaced"),
@@ -133,3 +138,19 @@ def test_a_path_that_leads_elsewhere(path: str) -> None:
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/files/a..b", "/v1/models/gpt-4.1", "/v1/x?redirect=../y", "/", "", "/v1/.well-known"])
 def test_a_path_that_does_not(path: str) -> None:
     check_path(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "provider", "rest"),
+    [
+        ("/providers/openai/v1/files?limit=1", "openai", "/v1/files?limit=1"),
+        ("/providers/a%20b/v1", "a b", "/v1"),
+        ("/providers/openai", "openai", ""),
+        ("/providers/a/providers/b/v1/files", "a", "/providers/b/v1/files"),
+        ("/v1/providers/openai", "", "/v1/providers/openai"),
+        ("/providers", "", "/providers"),
+        ("", "", ""),
+    ],
+)
+def test_a_provider_in_the_path(path: str, provider: str, rest: str) -> None:
+    assert named_provider(path) == (provider, rest)

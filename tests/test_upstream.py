@@ -3,6 +3,7 @@
 import pytest
 
 from extproc.config.model import Auth, DialectName, Paths, Provider
+from extproc.dialects import DIALECTS
 from extproc.upstream import compile_upstream
 
 
@@ -18,7 +19,7 @@ from extproc.upstream import compile_upstream
 )
 def test_where(base_url: str, authority: str, path: str) -> None:
     upstream = compile_upstream("p", Provider(dialect="openai", base_url=base_url))
-    assert (upstream.authority, upstream.path("/v1/files?x=1", "/v1"), upstream.cluster) == (authority, path, "provider_p")
+    assert (upstream.authority, upstream.path("/v1/files?x=1", DIALECTS["openai"]), upstream.cluster) == (authority, path, "provider_p")
 
 
 def test_credentials() -> None:
@@ -91,7 +92,7 @@ def test_where_other_operations_are(kind: str, sent: str | None) -> None:
 def test_what_is_elsewhere(asked: str, sent: str) -> None:
     paths = Paths(moderations="/answers", images="/d/{model}/images?v=1")
     upstream = compile_upstream("p", Provider(dialect="openai", base_url="https://h/openai", paths=paths))
-    assert upstream.path(asked, "/v1", "gpt-5/x") == sent
+    assert upstream.path(asked, DIALECTS["openai"], "gpt-5/x") == sent
 
 
 @pytest.mark.parametrize(
@@ -117,3 +118,21 @@ def test_a_key_is_sent_in_one_way_whatever_is_spoken(auth: Auth | None) -> None:
     headers = dict(compile_upstream("p", provider).speaking("anthropic", "chat").headers)
     keys = {None: {"authorization": "Bearer k"}, "api-key": {"api-key": "k"}, "none": {}}[auth]
     assert headers == {**keys, "anthropic-version": "2023-06-01"}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "asked", "sent"),
+    [
+        ("https://h/v1beta", "/upload/v1beta/files?x=1", "/upload/v1beta/files?x=1"),
+        ("https://h/google/v1beta", "/upload/v1beta/files", "/google/upload/v1beta/files"),
+        ("https://h/v1beta", "/ws/google.ai.generativelanguage.v1beta.S.M", "/ws/google.ai.generativelanguage.v1beta.S.M"),
+        ("https://h/v1beta", "/upload/v1/files", "/upload/v1/files"),
+        ("https://h/v1beta", "/v1/files", "/v1/files"),
+        ("https://h/v1beta", "/v1beta/files", "/v1beta/files"),
+        ("https://h/v1beta", "/shutdown", "/v1beta/shutdown"),
+        ("https://h/other", "/upload/v1beta/files", "/other/upload/v1beta/files"),
+    ],
+)
+def test_what_is_beside_the_root(base_url: str, asked: str, sent: str) -> None:
+    upstream = compile_upstream("p", Provider(dialect="gemini", base_url=base_url))
+    assert upstream.path(asked, DIALECTS["gemini"]) == sent

@@ -155,6 +155,8 @@ class Dialect(Operation[Conversation, Answer], Protocol):
     """All that can be asked. The first one for an operation (and for streams) is where its providers are asked."""
     prefixes: tuple[str, ...]
     """Paths that begin so are this dialect's, also those that nobody knows."""
+    beside: tuple[str, ...]
+    """Begins paths that are not below `root`, but beside it, at its providers as well."""
     mark: str
     """A header that all of its clients send, and no others. Empty: there is none."""
     id_header: str

@@ -10,7 +10,6 @@ The routes without the adapter do not read the metadata, and those with it not t
 no provider untranslated.
 """
 
-import re
 from datetime import timedelta
 
 from envoy_data_plane.envoy.config.route.v3 import (
@@ -50,7 +49,7 @@ INTERNAL_HEADERS = [
 ]
 """What Envoy adds for the gate, or the gate for Envoy, and no provider needs to know."""
 
-_FORMS = "|".join(map(re.escape, FORM_PATHS))
+_FORMS = f"(?:/providers/[^/]+)?(?:{'|'.join(FORM_PATHS)})"
 
 _NOWHERE = {"cluster": names.NO_TARGET_CLUSTER}
 

@@ -163,3 +163,10 @@ def test_what_is_fixed_is_answered_whoever_asks() -> None:
 def test_a_form_of_a_conversation_goes_wherever_conversations_go() -> None:
     made = routed({"model": "both", "prompt": "Hi"}, "/api/generate")
     assert [target.provider for target in made.targets] == ["openai", "anthropic"]
+
+
+def test_a_model_of_one_provider() -> None:
+    made = routed({**CHAT, "model": "both"}, x_headgate_provider="anthropic")
+    assert made.targets == (Target("anthropic", "claude"),)
+    assert refused({**CHAT, "model": "gpt"}, x_headgate_provider="anthropic").fault.code == "model_not_found"
+    assert refused({**CHAT, "model": "gpt"}, x_headgate_provider="nobody").fault.code == "provider_not_found"

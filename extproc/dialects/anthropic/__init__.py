@@ -37,6 +37,7 @@ class Anthropic:
         Place("models", "/v1/models/{model}", method="GET"),
     )
     prefixes: tuple[str, ...] = ("/v1/messages",)
+    beside: tuple[str, ...] = ()
     mark = "anthropic-version"
     id_header = "request-id"
     counts = ("", "")

@@ -41,6 +41,7 @@ class Bedrock:
         Place("models", "/foundation-models/{model}", method="GET"),
     )
     prefixes: tuple[str, ...] = ("/model/", "/foundation-models")
+    beside: tuple[str, ...] = ()
     mark = ""
     id_header = "x-amzn-requestid"
     counts = ("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count")

@@ -38,6 +38,7 @@ class Cohere:
         Place("models", "/v1/models/{model}", method="GET"),
     )
     prefixes: tuple[str, ...] = ("/v2/",)
+    beside: tuple[str, ...] = ()
     # Its SDKs are made by Fern, and say so; nobody else's here are.
     mark = "x-fern-sdk-name"
     id_header = ""

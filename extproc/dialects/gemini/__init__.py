@@ -21,6 +21,12 @@ from extproc.usage import Usage
 
 _VERTEX = ("/v1beta1/projects/{}/locations/{}/publishers/google", "/v1/projects/{}/locations/{}/publishers/google")
 
+# Uploads, downloads, and the WebSocket of its Live API, whatever the version.
+_BESIDE = (
+    *(f"/{what}/{version}/" for what in ("upload", "download") for version in ("v1beta", "v1")),
+    "/ws/google.ai.generativelanguage.",
+)
+
 _METHODS = ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")
 
 
@@ -66,7 +72,8 @@ class Gemini:
         *(Place("models", root + "/models", method="GET") for root in ("/v1beta", "/v1")),
         *(Place("models", root + "/models/{model}", method="GET") for root in ("/v1beta", "/v1")),
     )
-    prefixes: tuple[str, ...] = ("/v1beta/", "/v1beta1/", "/v1/projects/", "/upload/v1beta/")
+    prefixes: tuple[str, ...] = ("/v1beta/", "/v1beta1/", "/v1/projects/", *_BESIDE)
+    beside: tuple[str, ...] = ("/v1/", *_BESIDE)
     mark = "x-goog-api-client"
     id_header = ""
     counts = ("", "")

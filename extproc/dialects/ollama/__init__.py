@@ -39,6 +39,7 @@ class Ollama:
         Place("fixed", "/api/version", method="GET", body=msgspec.json.encode({"version": _VERSION})),
     )
     prefixes: tuple[str, ...] = ("/api/",)
+    beside: tuple[str, ...] = ()
     mark = ""
     id_header = ""
     counts = ("", "")

@@ -72,6 +72,7 @@ class OpenAI:
         Place("models", "/api/v1/models", method="GET"),
     )
     prefixes: tuple[str, ...] = ("/v1/", "/api/v1/")
+    beside: tuple[str, ...] = ()
     mark = ""
     id_header = ""
     counts = ("", "")

@@ -29,6 +29,7 @@ class Responses:
     root = "/v1"
     places: tuple[Place, ...] = (Place("chat", "/v1/responses"), Place("count", "/v1/responses/input_tokens"))
     prefixes: tuple[str, ...] = ("/v1/responses", "/v1/conversations")
+    beside: tuple[str, ...] = ()
     mark = ""
     id_header = ""
     counts = ("", "")
