@@ -7,17 +7,20 @@ nothing between attempts: all that it needs of the request is a `Call`, which th
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
+from urllib.parse import quote, unquote_plus
 
 import msgspec
 from msgspec import Struct
 
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose
+from extproc.deployments import MODEL_PARAMETERS
 from extproc.dialects import forms, heard, seals, splice
 from extproc.dialects.dialect import common, names_model
 from extproc.dialects.hub import Extra
 from extproc.dialects.quirks import Refit, addressed, resized
 from extproc.errors import Fault, Reject
+from extproc.live import Live
 from extproc.upstream import Portrait, Upstream, asked_with, portrait
 from extproc.values import Kind, Target
 
@@ -68,6 +71,15 @@ class Outgoing(Struct, frozen=True):
     remove: tuple[str, ...]
     body: bytes | None
     """None: the body stays as it is, to the byte."""
+
+
+_BODILESS = ("raw", "live")
+"""Kinds of request whose body passes us by."""
+_AS_IT_IS = (*_BODILESS, "form")
+"""Kinds of request whose body is never made anew."""
+
+_UNREADABLE = {"raw": (), "live": ("sec-websocket-extensions",)}
+"""What makes an answer unreadable, by the kind of request; of all others it is `accept-encoding`."""
 
 
 class Rewritten(Struct, frozen=True, tag=True):
@@ -143,7 +155,7 @@ class Attempt:
         """What can be done aside before `outgoing`, and given to `take`; None if the body will stay as it is."""
         upstream, call = self.upstream, self.call
         named = self.target.model == call.model and not call.forces_usage and upstream.refit is None
-        stays = call.kind in ("raw", "form") or (self.same and named and not seals.packed(body))
+        stays = call.kind in _AS_IT_IS or (self.same and named and not seals.packed(body))
         return None if stays else Rewrite(call, self.target, portrait(upstream))
 
     def take(self, rewritten: Rewritten) -> None:
@@ -158,7 +170,7 @@ class Attempt:
         Raises `Reject` when the client's body cannot be read, or loses something that a strict client wants kept.
         """
         call = self.call
-        new_body = self.rewrite(body, seen.get("content-type", "")) if call.kind != "raw" else None
+        new_body = self.rewrite(body, seen.get("content-type", "")) if call.kind not in _BODILESS else None
         given = tuple(call.headers) if ruled is None else None
         key = (tuple(seen), given, ruled, tuple(call.rules), call.kind, self.same, new_body is None, self.upstream.names, *self.wanted)
         cut = _cuts.get(key)
@@ -181,7 +193,7 @@ class Attempt:
         """What becomes of the headers, which depends on names alone. `given`: those of the client's that may cross at all."""
         call, upstream = self.call, self.upstream
         # What is read has to be readable.
-        unread = () if call.kind == "raw" else ("accept-encoding",)
+        unread = _UNREADABLE.get(call.kind, ("accept-encoding",))
         removed = {*upstream.request.remove, *unread}
         passing = tuple(name for name in given if name not in removed and (self.same or crossing.to_other_provider(name)))
         # What the client says about its dialect's version goes before our default for it; a credential is never the client's.
@@ -212,7 +224,7 @@ class Attempt:
             own["content-type"] = own["accept"] = "application/json"
         if new_body is not None and call.kind != "form":
             own["content-type"] = "application/json"
-        if call.kind != "raw":
+        if call.kind not in _BODILESS:
             own["content-length"] = str(len(body if new_body is None else new_body))
         elif "content-length" in seen:
             own["content-length"] = seen["content-length"]
@@ -230,7 +242,9 @@ class Attempt:
         if path is None and call.named:
             path = self.upstream.of_model(call.rest, self.target.model)
         if path is None:
-            return self.upstream.path(call.path, self._client, self.target.model)
+            renamed = call.kind == "live" and call.named
+            asked = _with_model(call.path, self.target.model) if renamed else call.path
+            return self.upstream.path(asked, self._client, self.target.model)
         return asked_with(path, call.path.partition("?")[2]) if self.same and self.upstream.quirks.query else path
 
     def rewrite(self, body: bytes, content_type: str = "") -> bytes | None:
@@ -302,6 +316,8 @@ class Attempt:
 
     def answering(self, status: int, headers: Mapping[str, str]) -> Answering:
         """How the provider's answer is to be read, from its head."""
+        if status == 101 and self.call.kind == "live":
+            return Live(self._terms())
         return choose(status, headers, self._terms())
 
     def failed(self, fault: Fault) -> Answering:
@@ -364,6 +380,13 @@ def may_remove(name: str) -> bool:
 
 def _malformed(error: Exception) -> Reject:
     return Reject(400, "invalid_json", f"The request body is not valid JSON: {error}.")
+
+
+def _with_model(path: str, model: str) -> str:
+    """A path whose query names another model, and is otherwise as it was."""
+    bare, _, query = path.partition("?")
+    others = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in MODEL_PARAMETERS]
+    return "&".join((f"{bare}?model={quote(model, safe='')}", *others))
 
 
 def _upgrade(seen: Mapping[str, str]) -> dict[str, str]:

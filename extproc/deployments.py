@@ -13,6 +13,9 @@ from urllib.parse import unquote
 ROOT = "/openai/"
 """Begins all of them."""
 
+MODEL_PARAMETERS = ("model", "deployment")
+"""Where the query of a WebSocket names the model: at OpenAI, and in Azure's older form."""
+
 _PATH = re.compile(r"/openai/(?:v1/|deployments/([^/?]+)/)?([^?]*)(?:\?(.*))?", re.DOTALL)
 _VERSION = "api-version"
 _DEPLOYMENTS = re.compile(r"/(openai/|v1/)*deployments/")

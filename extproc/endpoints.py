@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from msgspec.structs import replace
 
-from extproc.deployments import may_name_deployment
+from extproc.deployments import MODEL_PARAMETERS, may_name_deployment
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Place
 from extproc.dialects.forms import MEDIA_TYPE
@@ -67,6 +67,9 @@ _AS_JSON = {path: replace(known, kind="json") for path, known in _ASKED.exact.it
 FORM_PATHS = tuple(sorted(_AS_JSON))
 """Where forms that name a model are taken."""
 
+_LIVE = {place.path: Endpoint(name, "live") for name, dialect in DIALECTS.items() for place in dialect.places if place.kind == "live"}
+_LIVE_LENIENT = {path.lower(): known.dialect for path, known in _LIVE.items()}
+
 _MARKS = [(dialect.mark, name) for name, dialect in DIALECTS.items() if dialect.mark]
 _PREFIXES = sorted(((prefix, name) for name, dialect in DIALECTS.items() for prefix in dialect.prefixes), key=lambda pair: -len(pair[0]))
 _RAW = {name: Endpoint(name, "raw") for name in DIALECTS}
@@ -91,11 +94,27 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
         if known.kind == "form":
             return known if multipart else _AS_JSON[bare]
         return Endpoint(meant.dialect, "misplaced") if multipart else known
-    if method not in _BODILESS and may_name_deployment(_plain(bare)):
+    if plain and may_name_deployment(plain):
         return Endpoint(FALLBACK, "misplaced")
+    if "upgrade" in headers:
+        return _live(path, headers)
     dialect = _speaker(bare, headers)
     listed = _LISTED[dialect].find(bare.rstrip("/")) if method in ("GET", "HEAD") else None
-    return listed or _RAW[dialect]
+    return listed if listed and listed.kind != "live" else _RAW[dialect]
+
+
+def _live(path: str, headers: dict[str, str]) -> Endpoint:
+    """A WebSocket: of a known API, whose model is routed and whose use is counted, or of none."""
+    bare, _, query = path.partition("?")
+    known = _LIVE.get(bare)
+    if known is None:
+        meant = _LIVE_LENIENT.get(_plain(bare))
+        return Endpoint(meant, "misplaced") if meant else _RAW[_speaker(bare, headers)]
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    models = [unquote_plus(value) for name, _, value in pairs if unquote_plus(name) in MODEL_PARAMETERS]
+    # Of two models the provider might take the other one.
+    one = len(models) == 1 and models[0]
+    return (replace(known, model=one) if one else Endpoint(known.dialect, "misplaced")) if models else known
 
 
 def _speaker(path: str, headers: dict[str, str]) -> str:
@@ -139,7 +158,10 @@ def check_head(meant: Endpoint, path: str, headers: dict[str, str], most: int) -
     """What can be told of a request from its head alone. `most`: bytes of a body that is to be read whole. Raises `Reject`."""
     check_path(path)
     if meant.kind == "misplaced":
-        message = "This endpoint takes a POST with `content-type: application/json` (or a form, where it takes files), at its exact path."
+        message = (
+            "This endpoint takes a POST with `content-type: application/json` (or a form, where it takes files), at its exact path; "
+            "a WebSocket, where it has one, with one `model`."
+        )
         raise Reject(404, "misplaced_request", message)
     if not meant.buffered:
         return

@@ -35,6 +35,8 @@ class _Route:
                 return Response(200, {"content-type": "application/json"}, request.endpoint.body)
             case "raw":
                 self._by_provider(request)
+            case "live":
+                self._live(request)
             case _:
                 self._by_model(request)
         return None
@@ -56,6 +58,14 @@ class _Route:
                 raise Reject(404, "model_not_found", f"The model {asked!r} is not asked of the provider {named!r} here.", param="model")
         request.targets = targets if request.endpoint.converses else self._able(request, targets)
 
+    def _live(self, request: Request) -> None:
+        """A WebSocket is connected once: to the first target."""
+        if request.endpoint.model:
+            self._by_model(request)
+            request.targets = request.targets[:1]
+        else:
+            self._by_provider(request)
+
     def _asked(self, request: Request) -> str:
         if not request.model:
             raise Reject(400, "missing_model", "The request names no model. Set `model` to one that GET /v1/models lists.", param="model")
@@ -67,7 +77,11 @@ class _Route:
         able = tuple(target for target in targets if wanted in self._dialects[target.provider] or kind in self._operations[target.provider])
         if not able:
             path = request.path.partition("?")[0]
-            why = "is not translated between dialects" if kind in ("json", "form") else f"asks for {kind}, which not every dialect has"
+            why = (
+                "is not translated between dialects"
+                if kind in ("json", "form", "live")
+                else f"asks for {kind}, which not every dialect has"
+            )
             message = f"{path} {why}, and no provider of this model speaks {wanted!r}."
             raise Reject(404, "unsupported_endpoint", message, param="model")
         return able

@@ -38,7 +38,8 @@ TABLE = [
     ("POST", "/v1/images/edits", JSON, "openai", "json"),
     ("POST", "/providers/o/v1/chat/completions", JSON, "openai", "misplaced"),
     ("POST", "/%70roviders//o/v1/chat/completions", JSON, "openai", "misplaced"),
-    ("GET", "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent", {"upgrade": "websocket"}, "gemini", "raw"),
+    ("GET", "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent", {"upgrade": "websocket"}, "gemini", "live"),
+    ("GET", "/ws/google.ai.generativelanguage.v9.Other", {"upgrade": "websocket"}, "gemini", "raw"),
     ("POST", "/upload/v1/files", {"content-type": "image/png"}, "gemini", "raw"),
     ("GET", "/download/v1beta/files/f-1:download?alt=media", {}, "gemini", "raw"),
     ("POST", "/v1/audio/transcriptions/", FORM, "openai", "misplaced"),
@@ -65,7 +66,13 @@ TABLE = [
     ("GET", "/v1/models?limit=2", {"anthropic-version": "2023-06-01"}, "anthropic", "models"),
     ("DELETE", "/v1/models/ft-1", {}, "openai", "raw"),
     ("GET", "/v1/modelsx", {}, "openai", "raw"),
-    ("GET", "/v1/realtime", {"upgrade": "websocket"}, "openai", "raw"),
+    ("GET", "/v1/realtime", {"upgrade": "websocket"}, "openai", "live"),
+    ("GET", "/v1/realtime?model=a%2Fb", {"upgrade": "websocket"}, "openai", "live"),
+    ("GET", "/v1/realtime?model=a&model=b", {"upgrade": "websocket"}, "openai", "misplaced"),
+    ("GET", "/v1/realtime?model=", {"upgrade": "websocket"}, "openai", "misplaced"),
+    ("GET", "/v1//Realtime?model=a", {"upgrade": "websocket"}, "openai", "misplaced"),
+    ("GET", "/v1/realtime?model=a", {}, "openai", "raw"),
+    ("GET", "/v1/other", {"upgrade": "websocket"}, "openai", "raw"),
     ("POST", "/v1/files", {"content-type": "multipart/form-data"}, "openai", "raw"),
     ("GET", "/v1/files", {"anthropic-version": "2023-06-01"}, "anthropic", "raw"),
     ("POST", "/v1/messages/batches", JSON, "anthropic", "raw"),
@@ -117,7 +124,7 @@ TABLE = [
 def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str, kind: str) -> None:
     found = endpoint(method, path, headers)
     assert (found.dialect, found.kind) == (dialect, kind)
-    assert found.buffered == (kind not in ("models", "fixed", "raw", "misplaced"))
+    assert found.buffered == (kind not in ("models", "fixed", "raw", "live", "misplaced"))
     assert found.json == (found.buffered and kind != "form")
     assert found.converses == (common(kind) == "chat")
 

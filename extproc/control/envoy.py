@@ -164,7 +164,17 @@ class Envoy:
             return 0
 
     async def _active(self) -> int:
-        text = await self._get("/stats?filter=^http\\.headgate\\.downstream_rq_active$")
+        return await self._count("downstream_rq_active")
+
+    async def websockets(self) -> int:
+        """Upgraded connections that are open; 0 where it is not there."""
+        try:
+            return await self._count("downstream_cx_upgrades_active")
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return 0
+
+    async def _count(self, statistic: str) -> int:
+        text = await self._get(f"/stats?filter=^http\\.headgate\\.{statistic}$")
         number = text.rpartition(":")[2].strip()
         return int(number) if number.isdigit() else 0
 

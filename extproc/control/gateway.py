@@ -329,6 +329,7 @@ class Gateway:
         if self._envoy is not None:
             self._metrics.restarts("envoy", self._envoy.restarts)
             self._metrics.under_way(await self._envoy.active())
+            self._metrics.websockets(await self._envoy.websockets())
             for provider, is_open in (await self._envoy.open_breakers()).items():
                 self._metrics.breaker(provider, "open" if is_open else "closed")
         self._metrics.conversations(self._turns.counts, self._turns.count, self._turns.size)

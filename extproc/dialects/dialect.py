@@ -98,7 +98,8 @@ class Place(NamedTuple):
 
     kind: str
     """An operation; or `models` (a list that we make), `model` (one of them, named in the body), `fixed` (answered with `body`); or `json`
-    and `form`: JSON, or a form (`forms.py`), that names a model, and goes to providers of this dialect only."""
+    and `form`: JSON, or a form (`forms.py`), that names a model, and goes to providers of this dialect only; or `live`: a WebSocket, whose
+    model is in the query, if anywhere."""
     path: str
     """`{model}` stands for a model's name, `{}` for anything without a slash."""
     stream: bool | None = None

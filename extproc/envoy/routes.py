@@ -49,7 +49,9 @@ INTERNAL_HEADERS = [
 ]
 """What Envoy adds for the gate, or the gate for Envoy, and no provider needs to know."""
 
-_FORMS = f"(?:/providers/[^/]+)?(?:{'|'.join(FORM_PATHS)})"
+_OPENAIS = "|".join(path.removeprefix("/v1/") for path in FORM_PATHS)
+# With a provider's name before it, or as Azure's clients ask (`deployments.py`).
+_FORMS = f"(?:/providers/[^/]+)?/(?:v1/|openai/(?:v1/|deployments/[^/]+/)?)(?:{_OPENAIS})"
 
 _NOWHERE = {"cluster": names.NO_TARGET_CLUSTER}
 

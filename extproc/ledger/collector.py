@@ -34,6 +34,8 @@ _TIDY_EVERY = 60.0
 _COMPLAIN_EVERY = 60.0
 _LATEST = 32_503_680_000.0
 _MOST = 2**53
+_SWITCHED = 101
+_UPGRADED = b'"status":101'
 _NOT_PRICED = Priced()
 _counts = attrgetter(*(f"usage.{name}" for name in Usage.__struct_fields__), "amount", "attempts", "status", "bytes_in", "bytes_out")
 
@@ -229,6 +231,8 @@ class Collector:
         self._told.update(record.id for record in records)
 
     def _entry(self, record: Record, collected: Collected, now: float, *, replaces: bool) -> Entry:
+        if record.status == _SWITCHED and self._waiting and (text := self.store.line(record.id)) and (seen := read_line(text)) is not None:
+            _measure(record, seen.record)
         # Whoever broke it off: Envoy knows.
         open_question = record.outcome == "client_closed"
         if open_question and self._waiting and (line := self.store.line(record.id)):
@@ -257,6 +261,9 @@ class Collector:
 
     def _ask_envoy(self, id: str, text: bytes, collected: Collected) -> None:
         """Envoy's line for a request that its worker has told of."""
+        if _UPGRADED in text and (line := read_line(text)) is not None:
+            _check(line.record)
+            self.store.measured(line.record)
         told = verdict(text)
         if told is not None:
             self.store.broke(id, *told)
@@ -315,6 +322,12 @@ class Collector:
                 self.store.drop_sources(missing)
             for source in missing:
                 del self._sources[source]
+
+
+def _measure(record: Record, seen: Record) -> None:
+    """An upgraded connection: of what the client sent, and often of all that came after the head, only Envoy knows."""
+    record.bytes_in, record.bytes_out = seen.bytes_in, max(record.bytes_out, seen.bytes_out)
+    record.duration = max(record.duration, seen.duration)
 
 
 def _settle(record: Record, told: Verdict) -> None:

@@ -113,6 +113,7 @@ class Metrics:
         self._turns_kept = Gauge("ai_proxy_conversation_turns_kept", "Turns that are kept now.", registry=registry)
         self._turns_bytes = Gauge("ai_proxy_conversation_bytes_kept", "Bytes of them.", registry=registry)
         self._under_way: Gauge | None = None
+        self._websockets: Gauge | None = None
         Gauge("ai_proxy_build_info", "Version of Headgate.", ("version",), registry=registry).labels(version).set(1)
 
     def feed(self, collected: Collected) -> None:
@@ -161,6 +162,12 @@ class Metrics:
         if self._under_way is None:
             self._under_way = Gauge("ai_proxy_requests_under_way", "Requests that Envoy has under way.", registry=self.registry)
         self._under_way.set(requests)
+
+    def websockets(self, connections: int) -> None:
+        """Tell how many are open, where that is known."""
+        if self._websockets is None:
+            self._websockets = Gauge("ai_proxy_websockets_open", "WebSockets that are open.", registry=self.registry)
+        self._websockets.set(connections)
 
     def breaker(self, provider: str, state: Literal["closed", "open", "half_open"]) -> None:
         """Tell a provider's circuit breaker's state, from Envoy's statistics."""

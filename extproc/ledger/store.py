@@ -123,6 +123,13 @@ class Store:
             (outcome, status, error, id),
         )
 
+    def measured(self, seen: Record) -> None:
+        """How long an upgraded connection lasted, and what it carried, as Envoy has seen it."""
+        self.db.execute(
+            "UPDATE entries SET bytes_in = ?, bytes_out = max(bytes_out, ?), duration = max(duration, ?) WHERE id = ? AND status = 101",
+            (seen.bytes_in, seen.bytes_out, seen.duration, seen.id),
+        )
+
     def forget_settled(self, before: float) -> None:
         """Forget ids that needed no entry and were seen before then."""
         self.db.execute("DELETE FROM settled WHERE seen < ?", (before,))

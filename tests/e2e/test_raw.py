@@ -253,10 +253,10 @@ async def talk(url: str, headers: dict[str, str], protocols: tuple[str, ...] = (
 
 
 def test_a_websocket(gateway: Gateway, files: Files) -> None:
-    url = f"ws://127.0.0.1:{gateway.port}/v1/realtime?model=gpt-realtime"
+    url = f"ws://127.0.0.1:{gateway.port}/v1/realtime?model=m"
     asyncio.run(talk(url, {**AUTH, "openai-beta": "realtime=v1", "cookie": "session=caller-secret"}))
     (seen,) = files.seen
-    assert seen["path"] == "/v1/realtime?model=gpt-realtime"
+    assert seen["path"] == "/v1/realtime?model=m"
     assert seen["headers"]["authorization"] == "Bearer sk-provider-o"
     assert seen["headers"]["openai-beta"] == "realtime=v1"
     assert seen["headers"]["host"] == files.url.removeprefix("http://")

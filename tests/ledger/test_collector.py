@@ -79,6 +79,21 @@ def test_envoy_knows_who_broke_off(tmp_path: Path, make: Make, details: str, sta
     assert collector.collect(2000).entries == []
 
 
+@pytest.mark.parametrize("line_first", [False, True])
+def test_envoy_knows_what_an_upgraded_connection_carried(tmp_path: Path, make: Make, *, line_first: bool) -> None:
+    journal, collector, where = Journal(places(tmp_path).journal, "w"), make(tmp_path), places(tmp_path)
+    for step in (line_first, not line_first):
+        if step:
+            append(where.access_log, line("a", None, status=101, bytes_in=70, bytes_out=90, duration_ms=61_000, details="via_upstream"))
+            append(where.access_log, line("b", None, status=200, bytes_in=70, bytes_out=90, duration_ms=61_000, details="via_upstream"))
+        else:
+            journal.append(entry("a", status=101, duration=0.002, bytes_out=80))
+            journal.append(entry("b", status=200, duration=0.002))
+        collector.collect(1000)
+    query = "SELECT outcome, bytes_in, bytes_out, duration FROM entries ORDER BY id"
+    assert collector.store.db.execute(query).fetchall() == [("complete", 70, 90, 61.0), ("complete", 0, 0, 0.002)]
+
+
 def test_without_envoy_s_word_the_client_broke_off(tmp_path: Path, make: Make) -> None:
     journal, collector = Journal(places(tmp_path).journal, "w"), make(tmp_path)
     journal.append(entry("a", outcome="client_closed", status=200, partial=True))

@@ -12,6 +12,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 def test_all_are_listed(request: pytest.FixtureRequest) -> None:
     metrics = Metrics("1")
     metrics.under_way(0)
+    metrics.websockets(0)
     rows = [
         f"| `{found.name}{'_total' if found.type == 'counter' else ''}` | {found.type} | {found.documentation} |"
         for found in metrics.registry.collect()

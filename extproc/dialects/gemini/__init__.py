@@ -69,6 +69,11 @@ class Gemini:
         # Vertex has it for more than vectors, so that a client's request says nothing of the kind: only providers are asked for it here.
         Place("predict", "/v1beta/models/{model}:predict", stream=False),
         Place("json", "/v1beta/interactions"),
+        *(
+            Place("live", f"/ws/google.ai.generativelanguage.{version}.GenerativeService.{method}", method="GET")
+            for version in ("v1", "v1alpha", "v1beta")
+            for method in ("BidiGenerateContent", "BidiGenerateContentConstrained")
+        ),
         *(Place("models", root + "/models", method="GET") for root in ("/v1beta", "/v1")),
         *(Place("models", root + "/models/{model}", method="GET") for root in ("/v1beta", "/v1")),
     )

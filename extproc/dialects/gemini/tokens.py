@@ -30,6 +30,9 @@ class Tokens(Struct):
     promptTokensDetails: list[_Modality] | None = None  # noqa: N815
     candidatesTokensDetails: list[_Modality] | None = None  # noqa: N815
     toolUsePromptTokensDetails: list[_Modality] | None = None  # noqa: N815
+    # What the Live API calls what others call candidates.
+    responseTokenCount: int | None = None  # noqa: N815
+    responseTokensDetails: list[_Modality] | None = None  # noqa: N815
 
     def update(self, later: "Tokens") -> None:
         """Takes over what a later chunk of the same stream says."""
@@ -41,10 +44,11 @@ class Tokens(Struct):
 
 def count(tokens: Tokens) -> Usage | None:
     """Counted as we count; None if nothing was counted (a prompt that was blocked)."""
-    if tokens.promptTokenCount is None and tokens.candidatesTokenCount is None:
+    candidates = tokens.candidatesTokenCount if tokens.candidatesTokenCount is not None else tokens.responseTokenCount
+    if tokens.promptTokenCount is None and candidates is None:
         return None
     prompt, used = natural(tokens.promptTokenCount), natural(tokens.toolUsePromptTokenCount)
-    made, thoughts = natural(tokens.candidatesTokenCount), natural(tokens.thoughtsTokenCount)
+    made, thoughts = natural(candidates), natural(tokens.thoughtsTokenCount)
     if not thoughts or made < thoughts or tokens.totalTokenCount != prompt + used + made:
         made += thoughts  # a total without them says that they are among the candidates' tokens already
     return Usage(
@@ -53,7 +57,7 @@ def count(tokens: Tokens) -> Usage | None:
         cache_read=natural(tokens.cachedContentTokenCount),
         reasoning=thoughts,
         input_audio=_audio(tokens.promptTokensDetails) + _audio(tokens.toolUsePromptTokensDetails),
-        output_audio=_audio(tokens.candidatesTokensDetails),
+        output_audio=_audio(tokens.candidatesTokensDetails or tokens.responseTokensDetails),
     )
 
 

@@ -67,6 +67,7 @@ class OpenAI:
         Place("json", "/v1beta/openai/images/generations"),
         # OpenRouter's, in the same way.
         Place("chat", "/api/v1/chat/completions", asks_usage=True),
+        Place("live", "/v1/realtime", method="GET"),
         Place("models", "/v1/models", method="GET"),
         Place("models", "/v1/models/{model}", method="GET"),
         Place("models", "/api/v1/models", method="GET"),

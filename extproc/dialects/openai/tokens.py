@@ -50,12 +50,19 @@ class _Groq(Struct):
     usage: Tokens | None = None
 
 
+class _Response(Struct):
+    """Of the realtime API's `response.done`."""
+
+    usage: Tokens | None = None
+
+
 class Carrier(Struct):
-    """Whatever may carry usage: an answer, or a chunk."""
+    """Whatever may carry usage: an answer, a chunk, or an event of the realtime API."""
 
     usage: Tokens | None = None
     model: str | None = None
     x_groq: _Groq | None = None
+    response: _Response | None = None
 
 
 _carrier = msgspec.json.Decoder(Carrier, strict=False)
@@ -67,7 +74,8 @@ def carried(body: bytes) -> tuple[Usage | None, str] | None:
         carrier = _carrier.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    tokens = carrier.usage or (carrier.x_groq.usage if carrier.x_groq else None)
+    within = carrier.x_groq or carrier.response
+    tokens = carrier.usage or (within.usage if within else None)
     return (count(tokens) if tokens else None), carrier.model or ""
 
 
