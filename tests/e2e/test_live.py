@@ -227,6 +227,12 @@ def test_a_browsers_key_stays_here(gateway: Gateway, talker: Talker) -> None:
     assert KEY not in str(talker.seen)
 
 
+def test_azures_clients_name_a_deployment(gateway: Gateway, talker: Talker) -> None:
+    url = f"ws://127.0.0.1:{gateway.port}/openai/realtime?api-version=2024-10-01-preview&deployment=voice&x=1"
+    asyncio.run(connect(url, '{"type":"response.create"}', **{"api-key": KEY}))
+    assert talker.seen[0][0] == "/v1/realtime?model=gpt-realtime%26mini&x=1"
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -237,6 +243,7 @@ def test_a_browsers_key_stays_here(gateway: Gateway, talker: Talker) -> None:
         ("/V1/realtime?model=gpt-a", 404),
         ("/v1/realtime/?model=gpt-a", 404),
         ("/v1/realtime?model=", 404),
+        ("/v1/realtime?model=gpt-a&deployment=gpt-b", 404),
     ],
 )
 def test_models_that_are_not_to_be_had(gateway: Gateway, talker: Talker, path: str, status: int) -> None:

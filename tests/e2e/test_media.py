@@ -127,6 +127,20 @@ def test_the_model_may_stand_behind_the_file(gateway: Gateway, media: Media) -> 
     assert media.asked[0].headers["content-length"] == str(len(body) + len("whisper-1") - len("ears"))
 
 
+def test_azures_clients_name_a_deployment(gateway: Gateway, media: Media) -> None:
+    url = f"{gateway.url}/openai/deployments/ears/audio/transcriptions?api-version=2024-10-21"
+    for files in ({"file": FILE}, {"file": FILE, "model": (None, "another")}):
+        assert CLIENT.post(url, files=files).json()["text"] == "Hello"
+    assert [asked.fields for asked in media.asked] == [{"file": SHA, "model": "whisper-1"}] * 2
+    assert media.asked[0].path == "/v1/audio/transcriptions"
+
+
+def test_a_provider_named_in_the_path(gateway: Gateway, media: Media, spare: Media) -> None:
+    answer = CLIENT.post(f"{gateway.url}/providers/spare/v1/audio/transcriptions", files={"file": FILE, "model": (None, "either")})
+    assert answer.json()["text"] == "Hello"
+    assert (media.asked, spare.asked[0].fields["model"]) == ([], "gpt-4o-transcribe")
+
+
 def test_tokens_of_a_transcription(gateway: Gateway, o: openai.OpenAI) -> None:
     since = time.time()
     o.audio.transcriptions.create(model="gpt-4o-transcribe", file=FILE)

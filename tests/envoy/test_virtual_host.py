@@ -76,8 +76,15 @@ def test_only_what_names_a_model_is_held_for_the_gate() -> None:
     *_, upgrade, json, form, other = virtual_host(config(Timeouts()))["routes"]
     assert "typed_per_filter_config" not in json
     assert "typed_per_filter_config" not in form
-    assert re.fullmatch(form["match"]["safe_regex"]["regex"], "/v1/audio/transcriptions")
-    assert not re.fullmatch(form["match"]["safe_regex"]["regex"], "/v1/files")
+    matches = re.compile(form["match"]["safe_regex"]["regex"]).fullmatch
+    held = (
+        "/v1/audio/transcriptions",
+        "/providers/p/v1/images/edits",
+        "/openai/deployments/d/images/variations",
+        "/openai/v1/images/edits",
+    )
+    assert all(map(matches, held))
+    assert not any(map(matches, ("/v1/files", "/providers/p/v1/files", "/v1/images/generations", "/v1/images/edits/")))
     for route in (upgrade, other):
         assert "request_body_mode" not in route["typed_per_filter_config"][names.GATE_FILTER]["overrides"]["processing_mode"]
 
