@@ -141,7 +141,7 @@ def named_provider(path: str) -> tuple[str, str]:
     if not path.startswith(_NAMED):
         return "", path
     name, slash, rest = path[len(_NAMED) :].partition("/")
-    return unquote(name), slash + rest
+    return (unquote(name), slash + rest) if name else ("", path)
 
 
 def check_path(path: str) -> None:

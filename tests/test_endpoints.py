@@ -156,6 +156,7 @@ def test_a_path_that_does_not(path: str) -> None:
         ("/providers/a/providers/b/v1/files", "a", "/providers/b/v1/files"),
         ("/v1/providers/openai", "", "/v1/providers/openai"),
         ("/providers", "", "/providers"),
+        ("/providers//v1/files", "", "/providers//v1/files"),
         ("", "", ""),
     ],
 )

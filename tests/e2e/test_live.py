@@ -229,7 +229,7 @@ def test_a_browsers_key_stays_here(gateway: Gateway, talker: Talker) -> None:
 
 def test_azures_clients_name_a_deployment(gateway: Gateway, talker: Talker) -> None:
     url = f"ws://127.0.0.1:{gateway.port}/openai/realtime?api-version=2024-10-01-preview&deployment=voice&x=1"
-    asyncio.run(connect(url, '{"type":"response.create"}', **{"api-key": KEY}))
+    asyncio.run(connect(url, '{"type":"response.create"}', authorization=f"Bearer {KEY}"))
     assert talker.seen[0][0] == "/v1/realtime?model=gpt-realtime%26mini&x=1"
 
 

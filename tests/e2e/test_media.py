@@ -129,6 +129,7 @@ def test_the_model_may_stand_behind_the_file(gateway: Gateway, media: Media) -> 
 
 def test_azures_clients_name_a_deployment(gateway: Gateway, media: Media) -> None:
     url = f"{gateway.url}/openai/deployments/ears/audio/transcriptions?api-version=2024-10-21"
+    files: Any
     for files in ({"file": FILE}, {"file": FILE, "model": (None, "another")}):
         assert CLIENT.post(url, files=files).json()["text"] == "Hello"
     assert [asked.fields for asked in media.asked] == [{"file": SHA, "model": "whisper-1"}] * 2
