@@ -19,6 +19,7 @@ from extproc.amount import Amount, amount_of
 from extproc.aside import is_bulky
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
+from extproc.dialects.failing import advised
 from extproc.dialects.fields import FieldError
 from extproc.dialects.framing import Splitter
 from extproc.dialects.hub import Answer, Embedded, Error, Extra, Ranking, Start, StreamEvent
@@ -39,7 +40,10 @@ _PACKED = ("gzip", "x-gzip", "deflate")
 _EITHER_FORM = 47
 
 # A provider that refuses our key is our trouble. To the client it is a bad gateway, or it would think its own key were wrong.
-_OURS = (401, 403)
+_UNKNOWN, _FORBIDDEN = 401, 403
+_OURS = (_UNKNOWN, _FORBIDDEN)
+# What some have the same statuses for, though it is the request's or the account's trouble.
+_THEIRS = ("content_filter", "insufficient_quota", "context_length_exceeded")
 
 
 class BrokenAnswer(Exception):
@@ -434,29 +438,45 @@ def _failed(fault: Fault) -> str:
 
 
 class Failure(Answering):
-    """An error of the provider's, read whole, and told in the client's dialect where it is not in that, or the error is ours."""
+    """An error of the provider's, read whole, and told in the client's dialect where it is not in that, or the error is ours.
 
-    def __init__(self, status: int, terms: Terms, *, json: bool = True) -> None:
+    What it means stands in its body, and decides its status; so the head waits for that.
+    """
+
+    def __init__(self, status: int, terms: Terms, headers: Mapping[str, str], *, json: bool = True) -> None:
         """`json`: False for a load balancer's page, which no client's dialect knows."""
         super().__init__(502 if status in _OURS else status)
-        self.rewrites = not terms.same or status in _OURS or not json
+        self.mode = BodyMode.BUFFERED if 0 < _length(headers) <= _BUFFERED_AT_MOST else BodyMode.BUFFERED_PARTIAL
+        self.rewrites = not terms.same or status == _UNKNOWN or not json
         if self.rewrites:
             self.headers = {"content-type": "application/json"}
         self._told = status
+        self._head = headers
         self._terms = terms
         self._body = _Collected(terms)
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self._body.add(chunk)
         if not end:
-            return [] if self.rewrites else [chunk]
-        terms = self._terms
-        fault = terms.provider.read_error(self._told, self._body.whole())
-        if self._told in _OURS:
+            return []
+        terms, body = self._terms, self._body.whole()
+        fault = terms.provider.read_error(self._told, body)
+        if _is_ours(self._told, fault):
             message = f"The provider {terms.provider_name} refused the gateway's credential ({self._told}). Its operator has to mend that."
-            fault = Fault(502, "provider_authentication", message)
+            fault, advice = Fault(502, "provider_authentication", message), {"content-type": "application/json"}
+            self.rewrites = True
+        else:
+            fault, advice = advised(fault, self._head)
+        # A client of the provider's own dialect knows its status for what it is.
+        self.status = fault.status if self.rewrites else self._told
+        self.headers = {**self.headers, **advice}
         self.error, self.finished = fault.code, True
-        return [terms.error(fault)] if self.rewrites else [chunk]
+        return [terms.error(fault)] if self.rewrites else [body]
+
+
+def _is_ours(status: int, fault: Fault) -> bool:
+    """Whether a provider refuses our credential, whatever status it has for that."""
+    return fault.code == "invalid_api_key" or (status in _OURS and fault.code not in _THEIRS)
 
 
 class Unpacked(Answering):
@@ -473,7 +493,7 @@ class Unpacked(Answering):
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         inner = self._inner
         events = inner.feed(self._unpack(chunk), end)
-        self.status, self.error, self.finished = inner.status, inner.error, inner.finished
+        self.status, self.error, self.finished, self.headers = inner.status, inner.error, inner.finished, inner.headers
         self.usage, self.answered, self.text, self.amount = inner.usage, inner.answered, inner.text, inner.amount
         self.begun, self.opening = inner.begun, inner.opening
         return events
@@ -537,12 +557,11 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     told = headers.get("content-type", "no content type")
     form = _form(told, terms.provider.framing.media_type)
     if status >= 400:
-        return Failure(status, terms, json=form == "json")
+        return Failure(status, terms, headers, json=form == "json")
     if form == "stream":
         return StreamUntouched(status, terms) if terms.same else StreamTranslated(status, terms)
     if form == "json":
-        length = headers.get("content-length", "")
-        size = int(length) if length.isascii() and length.isdigit() else 0
+        size = _length(headers)
         if size > terms.most:
             return no_answer(terms, f"sent an answer of {size} bytes, and at most {terms.most} are taken (limits.response_body)")
         whole = WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, size)
@@ -557,6 +576,12 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
 def _counted(headers: Mapping[str, str], counts: tuple[str, str]) -> Usage:
     given, made = (int(value) if (value := headers.get(name, "")).isascii() and value.isdigit() else 0 for name in counts)
     return Usage(input=given, output=made)
+
+
+def _length(headers: Mapping[str, str]) -> int:
+    """What a body announces to have; 0 if it does not."""
+    length = headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else 0
 
 
 @lru_cache(maxsize=256)

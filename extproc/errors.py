@@ -19,6 +19,8 @@ class Fault(Struct, frozen=True):
     """The field of the request that is to blame, if one is."""
     type: str | None = None
     """The provider's own word for the kind of error, where it came from a provider of the client's dialect."""
+    retry_after: float | None = None
+    """Seconds after which to try again, where the error's body tells them."""
 
 
 INTERNAL = Fault(500, "internal_error", "The gateway failed. Its log has the reason, under this request's id.")

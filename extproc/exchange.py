@@ -338,6 +338,11 @@ class Exchange:
         if type(self._answering) is WholeTranslated:
             self._answering.take(retold)
 
+    @property
+    def late(self) -> Mapping[str, str]:
+        """Headers that the body decides, where the head waits for that."""
+        return self._answering.headers if self._answering is not None else {}
+
     def keep(self, chunk: bytes) -> int:
         """Keeps a small piece of a stream, which goes to the client as it came, to be read later; see `catch_up`. Returns how many are
         kept by now. 0: this one cannot wait, and is to be fed.
@@ -390,7 +395,7 @@ class Exchange:
 
     def _change_status(self, answering: Answering, response: Response) -> None:
         """What the body says is not what the head said: possible where the head has not gone out."""
-        if answering.mode != BodyMode.BUFFERED and not self._bare:
+        if answering.mode < BodyMode.BUFFERED and not self._bare:
             response.finished, response.ended = False, "provider_broke"
             raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent an answer that is none")
         response.status = answering.status

@@ -2,7 +2,7 @@
 
 Its promises to Envoy (tried on 1.40, docs/envoy.md): the reply to the request headers always says how the rest is to be sent, for
 by configuration Envoy sends no response at all to a gate that did not ask; a change of route needs `clear_route_cache` and at least one
-header mutation; bodies of responses come as they arrive, never buffered beyond what they announce.
+header mutation; bodies of responses come as they arrive, but for errors never buffered beyond what they announce.
 """
 
 import logging
@@ -300,7 +300,7 @@ class GateSession:
     def _instead(self, exchange: Exchange, seen: dict[str, str], head: Head, body: bytes) -> bytes:
         """An answer of ours in place of one without a body; what may cross of its head stays."""
         kept = {name: value for name, value in seen.items() if name[0] != ":" and name != "content-length" and name not in head.remove}
-        headers = {"content-type": "application/json", **kept, **head.headers}
+        headers = {"content-type": "application/json", **kept, **head.headers, **exchange.late}
         headers.pop(":status", None)
         details = names.DETAILS_PREFIX + (exchange.settle().error or "no_body")
         return answer(exchange.status, headers, body, details=details, metadata=self._record(exchange))
@@ -311,6 +311,8 @@ class GateSession:
         response = exchange.response
         usage = response.usage if response is not None else None
         body = incoming.body
+        if self._body_mode is BodyMode.BUFFERED_PARTIAL and not incoming.end:
+            raise BrokenAnswer("the provider sent an error of more than a megabyte")
         out = exchange.feed(body, incoming.end)
         if incoming.end:
             exchange.close(whole=True)
@@ -323,8 +325,8 @@ class GateSession:
         elif news or time.monotonic() - self._told > TELL_EVERY:
             metadata = self._record(exchange)
         unchanged = out is body or out == body
-        if self._body_mode is BodyMode.BUFFERED:
-            headers = {"content-length": str(len(out)), ":status": str(exchange.status)}
+        if self._body_mode >= BodyMode.BUFFERED:
+            headers = {**exchange.late, "content-length": str(len(out)), ":status": str(exchange.status)}
             return reply(incoming.part, headers=headers, body=None if unchanged else out, metadata=metadata)
         if unchanged and metadata is None:
             return _PASS

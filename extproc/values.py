@@ -34,6 +34,8 @@ class BodyMode(IntEnum):
     """As it comes."""
     BUFFERED = 2
     """Whole."""
+    BUFFERED_PARTIAL = 3
+    """Whole, or as much of it as Envoy holds: then the rest passes us by."""
 
 
 class Endpoint(Struct, frozen=True):

@@ -249,7 +249,7 @@ def test_a_translated_stream_without_its_last_line(last: int) -> None:
 
 def test_failures_of_the_same_dialect_pass() -> None:
     body = b'{"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}'
-    answering = Failure(429, terms())
+    answering = Failure(429, terms(), {})
     assert fed(answering, body, [3, 9]) == body
     assert (answering.status, answering.error, answering.finished, answering.rewrites, answering.headers) == (
         429,
@@ -261,7 +261,7 @@ def test_failures_of_the_same_dialect_pass() -> None:
 
 
 def test_failures_of_another_dialect_are_translated() -> None:
-    answering = Failure(529, terms(provider="anthropic"))
+    answering = Failure(529, terms(provider="anthropic"), {})
     out = msgspec.json.decode(fed(answering, b'{"type":"error","error":{"type":"overloaded_error","message":"busy"}}', [20]))
     assert (out["error"]["message"], out["error"]["type"]) == ("busy", "server_error")
     assert (answering.status, answering.error, answering.headers) == (529, "overloaded", {"content-type": "application/json"})
@@ -270,7 +270,7 @@ def test_failures_of_another_dialect_are_translated() -> None:
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 @pytest.mark.parametrize("status", [401, 403])
 def test_our_own_credential_is_none_of_the_clients_business(provider: str, status: int) -> None:
-    answering = Failure(status, terms(provider=provider))
+    answering = Failure(status, terms(provider=provider), {})
     out = fed(answering, b'{"error": {"message": "Incorrect API key provided: sk-secret"}}')
     assert b"sk-secret" not in out
     assert (answering.status, answering.error) == (502, "provider_authentication")
@@ -287,7 +287,7 @@ def test_a_web_page_is_no_answer() -> None:
 @pytest.mark.parametrize(
     "answering",
     [
-        WholeUntouched(200, terms(most=100)), WholeTranslated(200, terms(provider="anthropic", most=100), 0), Failure(500, terms(most=100)),
+        WholeUntouched(200, terms(most=100)), WholeTranslated(200, terms(provider="anthropic", most=100), 0), Failure(500, terms(most=100), {}),
         StreamUntouched(200, terms(most=100)), StreamTranslated(200, terms(provider="anthropic", most=100)),
     ],
     ids=lambda answering: type(answering).__name__,

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects.failing import decoded, inside, meant, told
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault
 
@@ -34,14 +35,19 @@ _TYPES = {402: "insufficient_quota", 429: "rate_limit_error"}
 _KNOWN = ("invalid_request_error", "insufficient_quota", "server_error", "rate_limit_error", "tokens", "requests")
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{1,63}")
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
-_LONGEST = 2000
-"""Characters of a provider's message that are passed on."""
+
+# Codes that say what others say with a word of their own: Azure's, and those of accounts.
+_SAME = {
+    "DeploymentNotFound": "model_not_found",
+    "billing_hard_limit_reached": "insufficient_quota",
+    "billing_not_active": "insufficient_quota",
+}
+_QUOTA = "insufficient_quota"
 
 _STREAM = 502
 """What an error of a stream has for a status."""
 
-_STATUSES = {"invalid_request_error": 400, "rate_limit_error": 429, "insufficient_quota": 429, "overloaded_error": 503}
+_STATUSES = {"invalid_request_error": 400, "rate_limit_error": 429, "insufficient_quota": 402, "overloaded_error": 503}
 """What an error of a stream would have had for a status. Who we are to a provider is no business of the client's."""
 
 
@@ -52,21 +58,7 @@ def code_for(status: int) -> str:
 
 def read_error(status: int, body: bytes) -> Fault:
     """A provider's error, of whatever shape."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Fault(status, code_for(status), _from_text(status, body))
-    if type(value) is list and value:
-        value = value[0]
-    if type(value) is dict:
-        value = value.get("error") or value
-    return read_object(value, status)
-
-
-def _from_text(status: int, body: bytes) -> str:
-    title = _TITLE.search(body)
-    text = (title[1] if title else b"" if b"<" in body[:200] else body).decode("utf-8", "replace").strip()
-    return text[:_LONGEST] or f"the provider answered with status {status} and nothing that says why"
+    return read_object(inside(decoded(body)), status)
 
 
 def read_object(value: Any, status: int) -> Fault:
@@ -75,7 +67,7 @@ def read_object(value: Any, status: int) -> Fault:
     """
     if type(value) is not dict:
         message = value if type(value) is str else ""
-        return Fault(status, code_for(status), message[:_LONGEST] or f"the provider failed with status {status}")
+        return Fault(status, meant(code_for(status), message), told(status, message))
     given, kind, param = value.get("code"), value.get("type"), value.get("param")
     numbers = [number for number in (given, value.get("status_code")) if type(number) is int and 400 <= number < 600]
     if numbers:
@@ -83,16 +75,22 @@ def read_object(value: Any, status: int) -> Fault:
     elif status == _STREAM and type(kind) is str:
         status = _STATUSES.get(kind, status)
     message = _message(value)
-    word = given if type(given) is str and _WORD.fullmatch(given) else code_for(status)
-    if "maximum context length" in message and status == 400:
-        word = "context_length_exceeded"  # vLLM and others give no code
-    return Fault(
-        status,
-        word,
-        message[:_LONGEST] or f"the provider failed with status {status}",
-        param if type(param) is str else None,
-        kind if type(kind) is str else None,
-    )
+    code = _code(given, kind, status, message)
+    # OpenAI's own status for it is that of a limit which is soon reset; this one is not.
+    status = 402 if code == _QUOTA and status < 500 else status
+    return Fault(status, code, told(status, message), param if type(param) is str else None, kind if type(kind) is str else None)
+
+
+def _code(given: Any, kind: Any, status: int, message: str) -> str:
+    if type(given) is str and given in _SAME:
+        return _SAME[given]
+    if _QUOTA in (given, kind):
+        return _QUOTA
+    known = code_for(status)
+    # A word that says no more than the status leaves it to the message.
+    if type(given) is not str or not _WORD.fullmatch(given) or given.startswith("invalid_request") or given == known:
+        return meant(known, message)
+    return given
 
 
 def _message(value: Extra) -> str:

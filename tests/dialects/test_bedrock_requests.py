@@ -298,7 +298,7 @@ ERRORS = [
     (400, {"message": "The provided model identifier is invalid."}, "model_not_found"),
     (400, {"message": "Input is too long for requested model."}, "context_length_exceeded"),
     (400, {"message": "prompt is too long: 250000 tokens > 200000 maximum"}, "context_length_exceeded"),
-    (400, {"message": "The generated text has been blocked by our content filters."}, "content_policy_violation"),
+    (400, {"message": "The generated text has been blocked by our content filters."}, "content_filter"),
     (400, {"__type": "com.amazon.coral.service#ServiceQuotaExceededException", "message": "m"}, "insufficient_quota"),
     (400, {"message": "messages: roles must alternate"}, "invalid_request"),
     (403, {"Message": "User is not authorized"}, "permission_denied"),

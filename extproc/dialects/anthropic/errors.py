@@ -1,10 +1,8 @@
 """Anthropic's errors: https://docs.claude.com/en/api/errors"""
 
-import re
 from typing import Any
 
-import msgspec
-
+from extproc.dialects.failing import decoded, inside, meant, told
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault
 
@@ -28,10 +26,6 @@ _NAMES = {status: name for name, (status, _) in _KINDS.items()} | {
     503: "overloaded_error",
 }
 
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
-_LONGEST = 2000
-"""Characters of a provider's message that are passed on."""
-
 
 def kind_for(status: int) -> str:
     """Anthropic's name for an error of that status."""
@@ -40,13 +34,7 @@ def kind_for(status: int) -> str:
 
 def read_error(status: int, body: bytes) -> Fault:
     """A provider's error, of whatever shape."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        title = _TITLE.search(body)
-        text = (title[1] if title else b"" if b"<" in body[:200] else body).decode("utf-8", "replace").strip()
-        return _fault(status, kind_for(status), None, text)
-    return read_object(value.get("error") or value if type(value) is dict else value, status)
+    return read_object(inside(decoded(body)), status)
 
 
 def read_object(value: Any, status: int | None = None) -> Fault:
@@ -61,12 +49,10 @@ def read_object(value: Any, status: int | None = None) -> Fault:
 
 
 def _fault(status: int, kind: str, given: str | None, message: str) -> Fault:
-    code = _KINDS[kind][1] if _KINDS[kind][0] == status or status < 500 else _code(status)
-    if "prompt is too long" in message or "exceed context limit" in message:
-        code = "context_length_exceeded"
-    elif code == "not_found" and message.startswith("model"):
-        code = "model_not_found"
-    return Fault(status, code, message[:_LONGEST] or f"the provider answered with status {status} and nothing that says why", None, given)
+    code = meant(_KINDS[kind][1] if _KINDS[kind][0] == status or status < 500 else _code(status), message)
+    # What an account lacks is an invalid request by its kind.
+    status = 402 if code == "insufficient_quota" and status < 500 else status
+    return Fault(status, code, told(status, message), None, given)
 
 
 def _code(status: int) -> str:

@@ -4,11 +4,9 @@ Their kind stands in the header `x-amzn-errortype`, which is not the body's; som
 exceptions, with the name as their kind.
 """
 
-import re
 from typing import Any
 
-import msgspec
-
+from extproc.dialects.failing import decoded, meant, told
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault
 
@@ -63,33 +61,10 @@ _STREAMED = {
     504: "modelStreamErrorException",
 }
 
-# What only the words of a message tell, which are the models' own.
-_TOLD = (
-    (
-        re.compile(r"too long|context (length|limit|window)|too many input tokens|input.*exceed.*tokens", re.IGNORECASE),
-        "context_length_exceeded",
-    ),
-    (
-        re.compile(r"model identifier is invalid|model.*(not found|does not exist|doesn't exist|end of its life)", re.IGNORECASE),
-        "model_not_found",
-    ),
-    (re.compile(r"blocked by (our )?content filter|content polic", re.IGNORECASE), "content_policy_violation"),
-)
-
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
-_LONGEST = 2000
-"""Characters of a provider's message that are passed on."""
-_UNTOLD = "the provider answered with status {} and nothing that says why"
-
 
 def read_error(status: int, body: bytes) -> Fault:
     """A provider's error, of whatever shape."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        title = _TITLE.search(body)
-        value = (title[1] if title else b"" if b"<" in body[:200] else body).decode("utf-8", "replace").strip()
-    return read_object(value, status)
+    return read_object(decoded(body), status)
 
 
 def read_object(value: Any, status: int, kind: str = "") -> Fault:
@@ -101,9 +76,7 @@ def read_object(value: Any, status: int, kind: str = "") -> Fault:
         message = next((value[key] for key in ("message", "Message", "originalMessage", "error") if type(value.get(key)) is str), "")
         kind = kind or next((_bare(value[key]) for key in ("__type", "code", "type") if type(value.get(key)) is str), "")
     code = _ALL[kind][1] if kind in _ALL else _CODES.get(status, "invalid_request" if status < 500 else "provider_error")
-    if status < 429:
-        code = next((told for pattern, told in _TOLD if code in ("invalid_request", "not_found") and pattern.search(message)), code)
-    return Fault(status, code, message[:_LONGEST] or _UNTOLD.format(status), None, kind or None)
+    return Fault(status, meant(code, message), told(status, message), None, kind or None)
 
 
 def _bare(kind: str) -> str:

@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-import msgspec
-
+from extproc.dialects.failing import decoded, meant, told
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault
 
@@ -26,25 +25,13 @@ _CODES = {
     504: "timeout",
 }
 
-# There are no codes: what is known of an error are its words.
-_WORDS = (
-    (re.compile(r"^too many tokens|prompt is too long|exceeds? the (model's )?(maximum )?context"), "context_length_exceeded"),
-    (re.compile(r"^(finetuned )?model .*not found|^model .* was removed"), "model_not_found"),
-    (re.compile(r"blocked (input|output)|toxic"), "content_filter"),
-)
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
-_LONGEST = 2000
-"""Characters of a provider's message that are passed on."""
+_BLOCKED = re.compile(r"blocked (input|output)|toxic", re.IGNORECASE)
 
 
 def read_error(status: int, body: bytes) -> Fault:
     """A provider's error, of whatever shape."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        title = _TITLE.search(body)
-        return fault(status, (title[1] if title else b"" if b"<" in body[:200] else body).decode("utf-8", "replace").strip())
-    return fault(status, _message(value))
+    value = decoded(body)
+    return fault(status, value if type(value) is str else _message(value))
 
 
 def _message(value: Any) -> str:
@@ -55,11 +42,14 @@ def _message(value: Any) -> str:
 
 
 def fault(status: int, message: str) -> Fault:
-    """An error of a provider's, by its status and words."""
+    """An error of a provider's, by its status and words: there are no codes."""
     code = _CODES.get(status, "invalid_request" if status < 500 else "provider_error")
-    lower = message.lower()
-    code = next((word for pattern, word in _WORDS if pattern.search(lower)), code)
-    return Fault(status, code, message[:_LONGEST] or f"the provider answered with status {status} and nothing that says why")
+    return Fault(status, _blocked(code, message), told(status, message))
+
+
+def _blocked(code: str, message: str) -> str:
+    # Its own status for what it does not want to hear or to say is no status of anybody else's.
+    return "content_filter" if _BLOCKED.search(message) else meant(code, message)
 
 
 def write_error(given: Fault, request_id: str) -> Extra:

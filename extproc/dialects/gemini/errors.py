@@ -1,10 +1,8 @@
 """Google's errors: https://cloud.google.com/apis/design/errors and https://ai.google.dev/gemini-api/docs/troubleshooting"""
 
-import re
 from typing import Any
 
-import msgspec
-
+from extproc.dialects.failing import decoded, inside, meant, seconds, told
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault
 
@@ -46,12 +44,11 @@ _NAMES = {
     529: "UNAVAILABLE",
 }
 
-_CODES = {402: "insufficient_quota", 413: "request_too_large", 408: "timeout", 502: "bad_gateway", 529: "overloaded"}
+# Reasons of an ErrorInfo: https://github.com/googleapis/googleapis/blob/master/google/api/error_reason.proto
+_KEYS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "ACCESS_TOKEN_EXPIRED", "CREDENTIALS_MISSING"})
+_UNPAID = frozenset({"BILLING_DISABLED"})
 
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
-_LONG = re.compile(r"input token count|exceeds the maximum number of tokens", re.IGNORECASE)
-_LONGEST = 2000
-"""Characters of a provider's message that are passed on."""
+_CODES = {402: "insufficient_quota", 413: "request_too_large", 408: "timeout", 502: "bad_gateway", 529: "overloaded"}
 
 
 def kind_for(status: int) -> str:
@@ -61,38 +58,33 @@ def kind_for(status: int) -> str:
 
 def read_error(status: int, body: bytes) -> Fault:
     """A provider's error, of whatever shape. What was asked for as a stream without `alt=sse` fails as a list of one."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        title = _TITLE.search(body)
-        text = (title[1] if title else b"" if b"<" in body[:200] else body).decode("utf-8", "replace").strip()
-        return _fault(status, None, text, ())
-    if type(value) is list and value:
-        value = value[0]
-    return read_object(value.get("error") or value if type(value) is dict else value, status)
+    return read_object(inside(decoded(body)), status)
 
 
 def read_object(value: Any, status: int | None = None) -> Fault:
     """An error object. In a stream it comes without a status but its own `code`."""
     if type(value) is not dict:
-        return _fault(status or 502, None, value if type(value) is str else "", ())
+        return _fault(status or 502, None, value if type(value) is str else "", [])
     given, kind, message, details = value.get("code"), value.get("status"), value.get("message"), value.get("details")
     if status is None:
         status = given if type(given) is int and 400 <= given < 600 else 500
-    reasons = [one.get("reason") for one in details if type(one) is dict] if type(details) is list else []
-    return _fault(status, kind if type(kind) is str else None, message if type(message) is str else "", reasons)
+    found = [one for one in details if type(one) is dict] if type(details) is list else []
+    return _fault(status, kind if type(kind) is str else None, message if type(message) is str else "", found)
 
 
-def _fault(status: int, kind: str | None, message: str, reasons: Any) -> Fault:
+def _fault(status: int, kind: str | None, message: str, details: list[Extra]) -> Fault:
     known = kind if kind in _KINDS and _KINDS[kind][0] == status else kind_for(status)
     code = _CODES.get(status) or _KINDS[known][1]
-    if "API_KEY_INVALID" in reasons:
-        code = "invalid_api_key"  # with status 400
-    elif status == 400 and _LONG.search(message):
-        code = "context_length_exceeded"
-    elif code == "not_found" and message.startswith(("models/", "Publisher Model")):
-        code = "model_not_found"
-    return Fault(status, code, message[:_LONGEST] or f"the provider answered with status {status} and nothing that says why", None, kind)
+    reasons = {reason for one in details if type(reason := one.get("reason")) is str}
+    # With status 400, where others have 401.
+    code = "invalid_api_key" if reasons & _KEYS else "insufficient_quota" if reasons & _UNPAID else meant(code, message)
+    return Fault(status, code, told(status, message), None, kind, _delay(details))
+
+
+def _delay(details: list[Extra]) -> float | None:
+    """What a RetryInfo says: https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto"""
+    delays = [one.get("retryDelay") for one in details if str(one.get("@type")).endswith("google.rpc.RetryInfo")]
+    return next((wait for delay in delays if type(delay) is str and (wait := seconds(delay)) is not None), None)
 
 
 def write_error(fault: Fault, request_id: str) -> Extra:
@@ -101,6 +93,8 @@ def write_error(fault: Fault, request_id: str) -> Extra:
     kind = given if given in _KINDS and _KINDS[given][0] == fault.status else kind_for(fault.status)
     info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": fault.code.upper(), "domain": "headgate"}
     details: list[Extra] = [info]
+    if fault.retry_after is not None:
+        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{fault.retry_after:g}s"})
     if request_id:
         details.append({"@type": "type.googleapis.com/google.rpc.RequestInfo", "requestId": request_id})
     return {"error": {"code": fault.status, "message": fault.message, "status": kind, "details": details}}

@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-import msgspec
-
+from extproc.dialects.failing import decoded, inside, meant, told
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault
 
@@ -25,24 +24,14 @@ _CODES = {
 
 # There are no codes: what is known of an error are its words.
 _WORDS = (
-    (re.compile(r"exceed\w* (the )?(available )?context|context (length|window|size)|prompt (is )?too long"), "context_length_exceeded"),
-    (re.compile(r"^model .*not found"), "model_not_found"),
     (re.compile(r"server (is )?busy|maximum pending requests"), "overloaded"),
     (re.compile(r"usage limit|rate limit"), "rate_limit_exceeded"),
 )
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
-_LONGEST = 2000
-"""Characters of a provider's message that are passed on."""
 
 
 def read_error(status: int, body: bytes) -> Fault:
     """A provider's error, of whatever shape."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        title = _TITLE.search(body)
-        return _fault(status, (title[1] if title else b"" if b"<" in body[:200] else body).decode("utf-8", "replace").strip())
-    return read_object(value.get("error") or value if type(value) is dict else value, status)
+    return read_object(inside(decoded(body)), status)
 
 
 def read_object(value: Any, status: int) -> Fault:
@@ -55,8 +44,8 @@ def read_object(value: Any, status: int) -> Fault:
 def _fault(status: int, message: str) -> Fault:
     code = _CODES.get(status, "invalid_request" if status < 500 else "provider_error")
     lower = message.lower()
-    code = next((word for pattern, word in _WORDS if pattern.search(lower)), code)
-    return Fault(status, code, message[:_LONGEST] or f"the provider answered with status {status} and nothing that says why")
+    code = next((word for pattern, word in _WORDS if pattern.search(lower)), None) or meant(code, message)
+    return Fault(status, code, told(status, message))
 
 
 def write_error(fault: Fault, request_id: str) -> Extra:

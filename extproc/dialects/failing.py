@@ -1,0 +1,188 @@
+"""What all dialects do alike with an error of a provider's: whatever it looks like it is read, and what its words alone tell is told.
+
+Providers answer with their dialect's JSON, with somebody else's, with a list of one (Google), FastAPI's `detail`, a load balancer's page,
+or nothing. And one status means several things: who calls which ones how is in the tables of `MEANINGS`, made of what providers say.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from extproc.errors import Fault
+
+LONGEST = 2000
+"""Characters of a provider's message that are passed on."""
+
+UNTOLD = "the provider answered with status {} and nothing that says why"
+
+_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
+
+
+def decoded(body: bytes) -> Any:
+    """An error's body: its JSON, the only one of a list; or else its text, of a page its title, as a string."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        title = _TITLE.search(body)
+        return (title[1] if title else b"" if b"<" in body[:200] else body).decode("utf-8", "replace").strip()
+    return value[0] if type(value) is list and value else value
+
+
+def inside(value: Any) -> Any:
+    """What an error object says, in `error` or beside it."""
+    return value.get("error") or value if type(value) is dict else value
+
+
+def told(status: int, message: str) -> str:
+    """A message to pass on: not too long, and never nothing."""
+    return message[:LONGEST] or UNTOLD.format(status)
+
+
+def _any(*words: str) -> re.Pattern[str]:
+    return re.compile("|".join(words), re.IGNORECASE)
+
+
+MEANINGS: tuple[tuple[str, frozenset[str], re.Pattern[str]], ...] = (
+    (
+        "invalid_api_key",
+        frozenset({"invalid_request"}),
+        # xAI, Google and others have 400 for a key that they do not know.
+        _any(r"^(incorrect|invalid) api[ _]key", r"^api[ _]key (not valid|not found|expired)", r"^no such api[ _]key"),
+    ),
+    (
+        "insufficient_quota",
+        frozenset({"invalid_request", "rate_limit_exceeded", "permission_denied"}),
+        # Not "exceeded your current quota": Google says so of a minute's.
+        _any(
+            r"credit balance is too low",
+            r"insufficient (account )?(balance|credits?|funds)",
+            r"billing hard limit",
+            r"^out of credits",
+            r"payment required",
+            r"requires more credits",
+        ),
+    ),
+    (
+        "context_length_exceeded",
+        frozenset({"invalid_request", "request_too_large", "internal_error"}),
+        _any(
+            r"maximum (context|prompt) length",
+            r"prompt is too long",
+            r"input is too long",
+            r"^too many tokens",
+            r"too many input tokens",
+            r"exceed\w* (the )?((model'?s |available |maximum )+)?context",
+            r"context (length|limit|window)\b.{0,40}exceed",
+            r"reduce the length of the (messages|prompt|input)",
+            r"input token count.{0,60}exceed",
+            r"maximum number of tokens allowed",
+            r"inputs?`? tokens \+ `?max_new_tokens",
+            r"input.{0,40}exceed.{0,40}tokens",
+        ),
+    ),
+    (
+        "model_not_found",
+        frozenset({"invalid_request", "not_found"}),
+        _any(
+            r"\bmodel\b.{0,200}(does not exist|doesn't exist|not found|was removed|decommissioned|end of its life)",
+            r"^models?[/:] ?\S+",
+            r"^publisher model",
+            r"model identifier is invalid",
+            r"^deployment .{0,100}not found",
+            r"^unknown model",
+            r"^invalid model",
+        ),
+    ),
+    ("model_not_found", frozenset({"not_found"}), _any(r"^models?[/:]", r"^publisher model")),
+    (
+        "content_filter",
+        frozenset({"invalid_request", "permission_denied", "cancelled"}),
+        _any(
+            r"content management policy",
+            r"content[ _]filter",
+            r"content polic",
+            r"usage (guidelines|polic)",
+            r"safety system",
+            r"input was flagged",
+            r"blocked (input|output)",
+            r"blocked by (our |the )?(content|safety|guardrail)",
+        ),
+    ),
+)
+"""A code that says more, the codes that it is looked for behind, and the words that tell it."""
+
+
+def meant(code: str, message: str) -> str:
+    """The code of an error, where its words say more than its status did."""
+    for found, behind, words in MEANINGS:
+        if code in behind and words.search(message):
+            return found
+    return code
+
+
+# How long to wait, as providers say it beside `retry-after`.
+
+_RESETS = ("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_ANTHROPIC = re.compile(r"anthropic-ratelimit-([a-z-]+)-reset")
+_MOST = 86_400.0
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
+_RESET = (429, 503, 529)
+"""Statuses of what is over after a while."""
+
+
+def seconds(text: str) -> float | None:
+    """A duration such as `6m0s`, `1.5s`, `120ms`; None if it is none, or longer than a day."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        return None
+    hours, minutes, whole, small = (float(part or 0) for part in found.groups())
+    wait = hours * 3600 + minutes * 60 + whole + small / 1000
+    return wait if wait <= _MOST else None
+
+
+def wait_of(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds until a limit is reset, from the headers of OpenAI's and Anthropic's that tell it; None if they do not.
+
+    Of several limits, the ones count that are used up.
+    """
+    waits = {name.removeprefix("x-ratelimit-reset-"): seconds(headers[name]) for name in _RESETS if name in headers}
+    known = [(wait, headers.get(f"x-ratelimit-remaining-{limit}") == "0") for limit, wait in waits.items() if wait is not None]
+    for name in headers:
+        if (limit := _ANTHROPIC.fullmatch(name)) is not None and (until := _time(headers[name])) is not None:
+            wait = max(0.0, (until - (now or datetime.now(UTC))).total_seconds())
+            known.append((wait, headers.get(f"anthropic-ratelimit-{limit[1]}-remaining") == "0"))
+    used_up = [wait for wait, none_left in known if none_left]
+    return max(used_up) if used_up else min((wait for wait, _ in known), default=None)
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        until = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return until if until.tzinfo is not None else None
+
+
+def advised(fault: Fault, headers: Mapping[str, str]) -> tuple[Fault, dict[str, str]]:
+    """A provider's error with all that is known of when to try again, and headers that tell it where the provider's own do not. What need
+    not be tried again says that, too.
+    """
+    if fault.code == "insufficient_quota":
+        return fault, {"x-should-retry": "false"}
+    if fault.status not in _RESET:
+        return fault, {}
+    own, small = headers.get("retry-after", ""), headers.get("retry-after-ms", "")
+    if _NUMBER.fullmatch(small) or _NUMBER.fullmatch(own):
+        wait = float(small) / 1000 if _NUMBER.fullmatch(small) else float(own)
+        return msgspec.structs.replace(fault, retry_after=wait), {}
+    if own:
+        return fault, {}  # a date, which crosses as it is
+    wait_told = fault.retry_after if fault.retry_after is not None else wait_of(headers)
+    if wait_told is None:
+        return fault, {}
+    return msgspec.structs.replace(fault, retry_after=wait_told), {"retry-after": str(max(1, math.ceil(wait_told)))}
