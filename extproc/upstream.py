@@ -38,6 +38,15 @@ _ELSEWHERE = {
 """Keys of `Provider.paths` that are no operations of dialects, by the path that clients ask at."""
 
 
+_CONVERSE = frozenset({"chat", "completions", "responses", "messages"})
+"""Of `Provider.endpoints`, where conversations are held."""
+_ASKED_AS = {"count": "chat"}
+_BY_PATH = {"/v1/images/": "images", "/v1/audio/": "audio", "/v1/moderations": "moderations", "/v1/responses/": "responses"}
+"""Those that are told by where a client asks, which is where it asks OpenAI."""
+_TELLING = frozenset({"embeddings", "rerank", *_BY_PATH.values()})
+"""Those whose absence is a reason not to ask."""
+
+
 class Upstream(Struct, frozen=True):
     """A provider, compiled from its section of the configuration."""
 
@@ -64,10 +73,23 @@ class Upstream(Struct, frozen=True):
     quirks: Quirks = NONE
     refit: Refit | None = None
     """What of its quirks concerns requests of its own dialect."""
+    endpoints: frozenset[str] = frozenset()
+    """See `Provider.endpoints`."""
     purse: Purse | None = None
     """Where its access token is, if it wants one."""
     also: dict[str, "Upstream"] = {}
     """The same provider as it is asked in each other dialect that it speaks, by the dialect's name."""
+
+    def offers(self, kind: str, path: str) -> bool:
+        """Whether it has what a client asks for at `path`, as far as is known: what nobody has said it lacks, it has."""
+        if not self.endpoints:
+            return True
+        kind = _ASKED_AS.get(common(kind), common(kind))
+        if kind == "chat":
+            return not self.endpoints.isdisjoint(_CONVERSE)
+        if kind == "json":
+            kind = next((operation for begins, operation in _BY_PATH.items() if path.startswith(begins)), "")
+        return kind not in _TELLING or kind in self.endpoints
 
     @property
     def ready(self) -> bool:
@@ -198,6 +220,8 @@ def _compile(name: str, provider: Provider, alias: str, purse: Purse | None, spo
     headers = _headers(dialect, provider)
     tokens = provider.google is not None
     own = _own_paths(url.path, provider, spoken)
+    if spoken == "responses" and own.get("chat", "").endswith("/responses"):
+        prefix = own["chat"].removesuffix("/responses")  # all else of that API is beside it
     edits = provider.headers.request
     return Upstream(
         name=name,
@@ -214,6 +238,7 @@ def _compile(name: str, provider: Provider, alias: str, purse: Purse | None, spo
         elsewhere={place: own[operation] for place, operation in _ELSEWHERE.items() if operation in own},
         quirks=provider.quirks,
         refit=refit(provider.quirks) if spoken == provider.dialect else None,
+        endpoints=frozenset(provider.endpoints),
         purse=(purse or Purse()) if tokens else None,
     )
 

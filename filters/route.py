@@ -22,6 +22,8 @@ class _Route:
         spoken = {name: upstream.dialects for name, upstream in environment.upstreams.items()}
         self._dialects = {name: tuple(dialect.name for dialect in dialects) for name, dialects in spoken.items()}
         self._operations = {name: frozenset(kind for one in dialects for kind in one.operations) for name, dialects in spoken.items()}
+        self._upstreams = environment.upstreams
+        self._mute = {name for name, upstream in environment.upstreams.items() if not upstream.offers("chat", "")}
         # The first provider that speaks a dialect, for requests that name neither a model nor a provider.
         self._first = {dialect: name for name, dialects in reversed(self._dialects.items()) for dialect in dialects}
 
@@ -56,7 +58,9 @@ class _Route:
             targets = tuple(target for target in targets if target.provider == named)
             if not targets:
                 raise Reject(404, "model_not_found", f"The model {asked!r} is not asked of the provider {named!r} here.", param="model")
-        request.targets = targets if request.endpoint.converses else self._able(request, targets)
+        if not request.endpoint.converses or (self._mute and any(target.provider in self._mute for target in targets)):
+            targets = self._able(request, targets)
+        request.targets = targets
 
     def _live(self, request: Request) -> None:
         """A WebSocket is connected once: to the first target."""
@@ -72,11 +76,14 @@ class _Route:
         return request.model
 
     def _able(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
-        """Those that can be asked for this at all: every provider holds conversations, but not all do the rest."""
-        wanted, kind = request.endpoint.dialect, request.endpoint.operation
-        able = tuple(target for target in targets if wanted in self._dialects[target.provider] or kind in self._operations[target.provider])
+        """Those that can be asked for this at all: every dialect holds conversations, but not all do the rest, and nor do all providers."""
+        wanted, kind, path = request.endpoint.dialect, request.endpoint.operation, request.path.partition("?")[0]
+        speaking = [target for target in targets if wanted in self._dialects[target.provider] or kind in self._operations[target.provider]]
+        able = tuple(target for target in speaking if self._upstreams[target.provider].offers(kind, path))
+        if speaking and not able:
+            message = f"No provider of this model offers what {path} asks for, as far as is known; `endpoints` in its section would say it."
+            raise Reject(404, "unsupported_endpoint", message, param="model")
         if not able:
-            path = request.path.partition("?")[0]
             why = (
                 "is not translated between dialects"
                 if kind in ("json", "form", "live")

@@ -137,6 +137,8 @@ def test_others_at_vertex(tmp_path: Path, entry: str, at: str, named: str) -> No
         ("azure-deployments", "/v1/images/generations", "/openai/deployments/mine/images/generations?api-version=2024-10-21", "api-key"),
         ("azure-deployments", "/v1/audio/speech", "/openai/deployments/mine/audio/speech?api-version=2024-10-21", "api-key"),
         ("azure-deployments", "/v1/responses", "/openai/v1/responses", "api-key"),
+        ("azure-deployments", "/v1/responses/compact", "/openai/v1/responses/compact", "api-key"),
+        ("azure-deployments", "/v1/responses/input_tokens", "/openai/v1/responses/input_tokens", "api-key"),
         ("azure-openai", "/v1/chat/completions", "/openai/v1/chat/completions", "api-key"),
         ("azure-openai", "/v1/responses", "/openai/v1/responses", "api-key"),
         ("azure-openai", "/v1/embeddings", "/openai/v1/embeddings", "api-key"),

@@ -21,7 +21,7 @@ TABLE = [
     ("POST", "/v1/responses", JSON, "responses", "chat"),
     ("POST", "/v1/responses/input_tokens", JSON, "responses", "count"),
     ("POST", "/v1/responses/resp_1/cancel", {}, "responses", "raw"),
-    ("POST", "/v1/responses/compact", JSON, "responses", "raw"),
+    ("POST", "/v1/responses/compact", JSON, "responses", "json"),
     ("GET", "/v1/responses/resp_1?stream=true", {}, "responses", "raw"),
     ("GET", "/v1/responses/resp_1/input_items", {}, "responses", "raw"),
     ("DELETE", "/v1/responses/resp_1", {}, "responses", "raw"),

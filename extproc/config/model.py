@@ -262,7 +262,8 @@ class Provider(Section, frozen=True):
     paths: Paths = Paths()
     """Where its operations are, if not where the dialect has them. `{model}` in a path is the model's name, and a query may end it."""
     endpoints: tuple[Operation, ...] = ()
-    """What it offers, as far as is known. Empty: not known."""
+    """What it offers, as far as is known. Empty: not known. It is not asked for embeddings, reranking, images, audio, moderations or
+    conversations that are not among them."""
     quirks: Quirks = Quirks()
     """Where it departs from its dialect. Looked at when a request is translated for it."""
     prices: str | None = None

@@ -274,3 +274,10 @@ def test_an_error_in_mid_stream_is_raised_by_the_sdk() -> None:
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     with pytest.raises(openai.APIError, match="closed the stream"):
         sdk.responses_stream(written)
+
+
+def test_a_shortened_conversation_is_metered() -> None:
+    usage = {"input_tokens": 139, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 438, "total_tokens": 577}
+    body = {"id": "resp_1", "object": "response.compaction", "created_at": 1, "output": [{"type": "compaction"}], "usage": usage}
+    told, _ = RESPONSES.usage(json.dumps(body).encode())
+    assert told is not None and (told.input, told.cache_read, told.output) == (139, 4, 438)

@@ -98,6 +98,44 @@ def test_a_provider_of_several_dialects_has_what_any_of_them_has() -> None:
     assert refused({"model": "gpt"}, "/v1/responses/input_tokens").fault.code == "unsupported_endpoint"
 
 
+def _offering(*endpoints: Any) -> Any:
+    """OpenAI's dialect with `endpoints`, before Anthropic's of which nothing is known, as `both`."""
+    openai = msgspec.structs.replace(CONFIG.providers["openai"], endpoints=endpoints, also=("responses",))
+    return Route().open(environment(msgspec.structs.replace(CONFIG, providers={**CONFIG.providers, "openai": openai})))
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "path", "providers"),
+    [
+        ((), "/v1/embeddings", ["openai"]),
+        (("chat", "embeddings"), "/v1/embeddings", ["openai"]),
+        (("chat",), "/v1/embeddings", None),
+        (("embeddings", "rerank"), "/v1/chat/completions", ["anthropic"]),
+        (("embeddings",), "/v1/messages", ["anthropic"]),
+        (("embeddings",), "/v1/messages/count_tokens", ["anthropic"]),
+        (("completions",), "/v1/chat/completions", ["openai", "anthropic"]),
+        (("chat",), "/v1/completions", ["openai", "anthropic"]),
+        (("chat",), "/v1/rerank", None),
+        (("chat",), "/v1/images/generations", None),
+        (("images",), "/v1/images/generations", ["openai"]),
+        (("chat", "images"), "/v1/audio/speech", None),
+        (("chat",), "/v1/moderations", None),
+        (("chat",), "/v1/responses/compact", None),
+        (("chat", "responses"), "/v1/responses/compact", ["openai"]),
+    ],
+)
+def test_nobody_is_asked_for_what_he_is_known_not_to_have(endpoints: Any, path: str, providers: list[str] | None) -> None:
+    made = request(head(path), {"model": "both", "messages": []})
+    if providers is None:
+        with pytest.raises(Reject) as raised:
+            run(_offering(*endpoints).request(made))
+        assert (raised.value.fault.status, raised.value.fault.code) == (404, "unsupported_endpoint")
+        assert path in raised.value.fault.message
+        return
+    assert run(_offering(*endpoints).request(made)) is None
+    assert [target.provider for target in made.targets] == providers
+
+
 def test_what_names_no_model_goes_by_dialect_or_header() -> None:
     assert routed(b"", "/v1/files", "GET").targets == (Target("openai", ""),)
     assert routed(b"", "/v1/files", "GET", anthropic_version="2023-06-01").targets == (Target("anthropic", ""),)

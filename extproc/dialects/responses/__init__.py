@@ -27,7 +27,12 @@ class Responses:
     name = NAME
     framing: Framing = SSE
     root = "/v1"
-    places: tuple[Place, ...] = (Place("chat", "/v1/responses"), Place("count", "/v1/responses/input_tokens"))
+    places: tuple[Place, ...] = (
+        Place("chat", "/v1/responses"),
+        Place("count", "/v1/responses/input_tokens"),
+        # A conversation made short by its provider, which is paid for: https://platform.openai.com/docs/api-reference/responses/compact
+        Place("json", "/v1/responses/compact"),
+    )
     prefixes: tuple[str, ...] = ("/v1/responses", "/v1/conversations")
     beside: tuple[str, ...] = ()
     mark = ""
