@@ -5,6 +5,7 @@ https://docs.claude.com/en/api/messages
 
 from typing import Any
 
+from extproc.dialects import plain
 from extproc.dialects.anthropic.blocks import NAME, read_content, take_cache
 from extproc.dialects.anthropic.sealing import settle
 from extproc.dialects.anthropic.tools import read_tools
@@ -26,6 +27,16 @@ from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking
 _TIERS = {"auto": "auto", "standard_only": "default"}
 
 
+_SETTINGS: plain.Settings = {
+    "max_tokens": ("max_tokens", take_int),
+    "temperature": ("temperature", take_number),
+    "top_p": ("top_p", take_number),
+    "top_k": ("top_k", take_int),
+    "stop_sequences": ("stop", take_strings),
+    "stream": ("stream", take_bool),
+}
+
+
 def read_request(body: Extra) -> Conversation:
     """The request as a conversation. Raises `Reject` 400, naming the field of a wrong type."""
     with refusing():
@@ -36,13 +47,13 @@ def read_request(body: Extra) -> Conversation:
             dialect=NAME,
             words=WORDS,
             model=model,
-            messages=[_message(value, f"messages[{i}]") for i, value in enumerate(messages)],
+            messages=[plain.message(value) or _message(value, f"messages[{i}]") for i, value in enumerate(messages)],
             extra=rest,
         )
         if rest.get("system") is not None:
-            blocks, plain = read_content(rest.pop("system"), "system")
-            conversation.system = Message(role="system", blocks=blocks, plain=plain)
-        _sampling(conversation, rest)
+            blocks, bare = read_content(rest.pop("system"), "system")
+            conversation.system = Message(role="system", blocks=blocks, plain=bare)
+        plain.take_settings(rest, conversation, _SETTINGS)
         read_tools(conversation, rest)
         _output(conversation, rest)
         _account(conversation, rest)
@@ -52,16 +63,8 @@ def read_request(body: Extra) -> Conversation:
 def _message(value: Any, path: str) -> Message:
     rest = obj(value, path)
     role = need_str(rest, "role", path + ".")
-    blocks, plain = read_content(rest.pop("content", None), path + ".content")
-    return Message(role=role, blocks=settle(blocks), plain=plain, extra=rest)
-
-
-def _sampling(conversation: Conversation, rest: Extra) -> None:
-    conversation.max_tokens = take_int(rest, "max_tokens")
-    conversation.temperature = take_number(rest, "temperature")
-    conversation.top_p = take_number(rest, "top_p")
-    conversation.top_k = take_int(rest, "top_k")
-    conversation.stop = take_strings(rest, "stop_sequences")
+    blocks, bare = read_content(rest.pop("content", None), path + ".content")
+    return Message(role=role, blocks=settle(blocks), plain=bare, extra=rest)
 
 
 SUMMARIES = {"summarized": "auto", "omitted": "none"}
@@ -99,7 +102,6 @@ def _format(given: Extra, field: str) -> Format:
 
 
 def _account(conversation: Conversation, rest: Extra) -> None:
-    conversation.stream = take_bool(rest, "stream")
     conversation.cache = take_cache(rest, "")
     if (metadata := take_obj(rest, "metadata")) is not None:
         metadata = metadata.copy()

@@ -11,6 +11,7 @@ import sys
 
 import msgspec
 
+from extproc.dialects import plain
 from extproc.dialects.anthropic.blocks import NAME, arguments, write_block
 from extproc.dialects.anthropic.models import Abilities, abilities
 from extproc.dialects.anthropic.request_restore import DISPLAYS, TIERS, restore
@@ -98,7 +99,8 @@ class _Foreign:
         for message in self._conversation.messages:
             if message.role in ("system", "developer"):
                 continue
-            self._conversation.drop_extra(message.extra, "messages[].")
+            if message.extra:
+                self._conversation.drop_extra(message.extra, "messages[].")
             if message.role not in ("user", "assistant", "tool"):
                 self._drop(f"messages[].role.{message.role}")
                 continue
@@ -127,6 +129,8 @@ class _Foreign:
         return turns
 
     def _blocks(self, blocks: list[Block]) -> list[Extra]:
+        if (text := plain.words(blocks)) is not None:
+            return [{"type": "text", "text": text}]
         written: list[Extra] = []
         for block in blocks:
             one = self._block(block)

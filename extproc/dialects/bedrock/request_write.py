@@ -8,6 +8,7 @@ this dialect are written as they were.
 
 from typing import Any
 
+from extproc.dialects import plain
 from extproc.dialects.bedrock.blocks import NAME, arguments
 from extproc.dialects.bedrock.families import Family, family
 from extproc.dialects.bedrock.media import Names, write_audio, write_document, write_image, write_video
@@ -90,7 +91,8 @@ class _Foreign:
         for message in self._conversation.messages:
             if message.role in ("system", "developer"):
                 continue
-            self._conversation.drop_extra(message.extra, "messages[].")
+            if message.extra:
+                self._conversation.drop_extra(message.extra, "messages[].")
             if message.role not in ("user", "assistant", "tool"):
                 self._drop(f"messages[].role.{message.role}")
                 continue
@@ -131,6 +133,8 @@ class _Foreign:
         return [{"role": "user", "content": results}, _turn("assistant"), {"role": "user", "content": rest}]
 
     def _blocks(self, blocks: list[Block]) -> list[Extra]:
+        if (text := plain.words(blocks)) is not None:
+            return [{"text": text}]
         written: list[Extra] = []
         for block in blocks:
             new = self._block(block)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from extproc.dialects import plain
 from extproc.dialects.cohere.parts import NAME, read_assistant, read_content, read_document
 from extproc.dialects.cohere.words import WORDS
 from extproc.dialects.fields import (
@@ -26,6 +27,20 @@ _DEFAULT_EFFORT = "medium"
 """What thinking without a budget is to those who know levels."""
 
 
+_SETTINGS: plain.Settings = {
+    "max_tokens": ("max_tokens", take_int),
+    "temperature": ("temperature", take_number),
+    "p": ("top_p", take_number),
+    "k": ("top_k", take_int),
+    "seed": ("seed", take_int),
+    "presence_penalty": ("presence_penalty", take_number),
+    "frequency_penalty": ("frequency_penalty", take_number),
+    "logprobs": ("logprobs", take_bool),
+    "stop_sequences": ("stop", take_strings),
+    "stream": ("stream", take_bool),
+}
+
+
 def read_request(body: Extra) -> Conversation:
     """The request as a conversation. Raises `Reject` 400, naming the field of a wrong type."""
     with refusing():
@@ -35,25 +50,27 @@ def read_request(body: Extra) -> Conversation:
         turns = [_message(value, i) for i, value in enumerate(messages)]
         conversation = Conversation(dialect=NAME, words=WORDS, model=model, messages=turns, extra=rest)
         _documents(conversation, rest)
-        _sampling(conversation, rest)
+        plain.take_settings(rest, conversation, _SETTINGS)
         _tools(conversation, rest)
         _output(conversation, rest)
         return conversation
 
 
 def _message(value: Any, number: int) -> Message:
+    if (message := plain.message(value)) is not None:
+        return message
     rest = obj(value, f"messages[{number}]")
     path = f"messages[{number}]."
     role = need_str(rest, "role", path)
     if role == "assistant":
-        blocks, plain = read_assistant(rest, path)
-        return Message(role=role, blocks=blocks, plain=plain, extra=rest)
-    blocks, plain = [], False
+        blocks, bare = read_assistant(rest, path)
+        return Message(role=role, blocks=blocks, plain=bare, extra=rest)
+    blocks, bare = [], False
     if rest.get("content"):
-        blocks, plain = read_content(rest.pop("content"), path + "content", documents=role == "tool")
+        blocks, bare = read_content(rest.pop("content"), path + "content", documents=role == "tool")
     if role == "tool":
-        blocks = [ToolResult(need_str(rest, "tool_call_id", path), blocks, plain=plain)]
-    return Message(role=role, blocks=blocks, plain=plain, extra=rest)
+        blocks = [ToolResult(need_str(rest, "tool_call_id", path), blocks, plain=bare)]
+    return Message(role=role, blocks=blocks, plain=bare, extra=rest)
 
 
 def _documents(conversation: Conversation, rest: Extra) -> None:
@@ -66,22 +83,10 @@ def _documents(conversation: Conversation, rest: Extra) -> None:
     last.blocks = found + last.blocks
 
 
-def _sampling(conversation: Conversation, rest: Extra) -> None:
-    conversation.max_tokens = take_int(rest, "max_tokens")
-    conversation.temperature = take_number(rest, "temperature")
-    conversation.top_p = take_number(rest, "p")
-    conversation.top_k = take_int(rest, "k")
-    conversation.seed = take_int(rest, "seed")
-    conversation.presence_penalty = take_number(rest, "presence_penalty")
-    conversation.frequency_penalty = take_number(rest, "frequency_penalty")
-    conversation.logprobs = take_bool(rest, "logprobs")
-    conversation.stop = take_strings(rest, "stop_sequences")
-
-
 def _tools(conversation: Conversation, rest: Extra) -> None:
     tools = take_list(rest, "tools")
     if tools is not None:
-        conversation.tools = [_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
+        conversation.tools = [plain.function(value) or _tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
     if rest.get("strict_tools") is True and conversation.tools and all(tool.opaque is None for tool in conversation.tools):
         del rest["strict_tools"]
         for tool in conversation.tools:
@@ -109,7 +114,6 @@ def _tool(value: Any, path: str) -> Tool:
 
 
 def _output(conversation: Conversation, rest: Extra) -> None:
-    conversation.stream = take_bool(rest, "stream")
     if (given := take_obj(rest, "response_format")) is not None:
         conversation.format = _format(given)
     if (thinking := take_obj(rest, "thinking")) is not None:

@@ -11,6 +11,7 @@ import re
 
 import msgspec
 
+from extproc.dialects import plain
 from extproc.dialects.cohere.parts import MAKER, NAME, PLAN, write_call, write_image
 from extproc.dialects.cohere.request_restore import restore
 from extproc.dialects.cohere.words import NAMES
@@ -91,6 +92,9 @@ class _Foreign:
         written: list[Extra] = []
         for message in self._conversation.messages:
             if message.role in ("system", "developer"):
+                continue
+            if not message.extra and (text := plain.words(message.blocks)) is not None:
+                written.append({"role": "assistant" if message.role == "assistant" else "user", "content": text})
                 continue
             self._conversation.drop_extra(message.extra, "messages[].")
             written += self._assistant(message) if message.role == "assistant" else self._other(message)

@@ -53,7 +53,7 @@ def members(value: Any, path: str, names: dict[str, str]) -> dict[str, Any]:
     """A copy of an object, its members in camelCase; those that were not are added to `names`."""
     if type(value) is not dict:
         raise FieldError(path, "an object", value)
-    if not any("_" in key for key in value):
+    if "_" not in "".join(value):
         return value.copy()
     copy: dict[str, Any] = {}
     for key, member in value.items():

@@ -69,13 +69,17 @@ _encode = msgspec.json.encode
 def read_parts(value: Any, path: str) -> tuple[list[Block], bool]:
     """Blocks of `parts`, and whether it was a single object."""
     parts, single = several(value, path)
-    return [read_part(part, f"{path}[{i}]") for i, part in enumerate(parts)], single
+    blocks: list[Block] = []
+    for i, part in enumerate(parts):
+        if type(part) is dict and len(part) == 1 and type(part.get("text")) is str:
+            blocks.append(Text(part["text"]))  # most parts
+        else:
+            blocks.append(read_part(part, f"{path}[{i}]"))
+    return blocks, single
 
 
 def read_part(value: Any, path: str) -> Block:
     """One part."""
-    if type(value) is dict and len(value) == 1 and type(value.get("text")) is str:
-        return Text(value["text"])  # most parts
     names: dict[str, str] = {}
     rest = members(value, path, names)
     data = [key for key in _DATA if rest.get(key) is not None]

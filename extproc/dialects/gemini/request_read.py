@@ -5,6 +5,7 @@ https://ai.google.dev/api/generate-content#method:-models.generatecontent
 
 from typing import Any
 
+from extproc.dialects import plain
 from extproc.dialects.fields import (
     FieldError,
     need_str,
@@ -29,6 +30,20 @@ _CONFIG = "generationConfig"
 _IN_CONFIG = _CONFIG + "."
 
 
+_SETTINGS: plain.Settings = {
+    "maxOutputTokens": ("max_tokens", take_int),
+    "temperature": ("temperature", take_number),
+    "topP": ("top_p", take_number),
+    "seed": ("seed", take_int),
+    "presencePenalty": ("presence_penalty", take_number),
+    "frequencyPenalty": ("frequency_penalty", take_number),
+    "candidateCount": ("n", take_int),
+    "responseLogprobs": ("logprobs", take_bool),
+    "logprobs": ("top_logprobs", take_int),
+    "stopSequences": ("stop", take_strings),
+}
+
+
 def read_request(body: Extra) -> Conversation:
     """The request as a conversation; `model` and `stream`, which the path says, are put into the body before. Raises `Reject` 400."""
     with refusing():
@@ -38,7 +53,7 @@ def read_request(body: Extra) -> Conversation:
         conversation = Conversation(dialect=NAME, words=WORDS, model=need_str(rest, "model"), messages=[], extra=extra)
         conversation.stream = take_bool(rest, "stream")
         contents, extra.own["contents"] = several(rest.pop("contents", None), "contents")
-        conversation.messages = [_content(value, f"contents[{i}]") for i, value in enumerate(contents)]
+        conversation.messages = [_plain(value, i) or _content(value, f"contents[{i}]") for i, value in enumerate(contents)]
         _name_calls(conversation.messages)
         if rest.get("systemInstruction") is not None:
             conversation.system = _content(rest.pop("systemInstruction"), "systemInstruction")
@@ -53,6 +68,16 @@ def read_request(body: Extra) -> Conversation:
             del rest["serviceTier"]
         extra.update(rest)
         return conversation
+
+
+def _plain(value: Any, number: int) -> Message | None:
+    """A content of a role and a list of parts, as most are."""
+    if type(value) is not dict or len(value) != 2:
+        return None
+    role, parts = value.get("role"), value.get("parts")
+    if type(role) is not str or type(parts) is not list:
+        return None
+    return Message(role=_ROLES.get(role, role), blocks=read_parts(parts, f"contents[{number}].parts")[0], extra=Fields(role=role))
 
 
 def _content(value: Any, path: str) -> Message:
@@ -104,17 +129,8 @@ def _name_result(result: ToolResult, waiting: list[tuple[str, ToolCall]], count:
 
 def _config(conversation: Conversation, config: Extra, extra: Fields) -> None:
     extra.own["config"] = True
-    conversation.max_tokens = take_int(config, "maxOutputTokens", _IN_CONFIG)
-    conversation.temperature = take_number(config, "temperature", _IN_CONFIG)
-    conversation.top_p = take_number(config, "topP", _IN_CONFIG)
     conversation.top_k = _top_k(config)
-    conversation.seed = take_int(config, "seed", _IN_CONFIG)
-    conversation.presence_penalty = take_number(config, "presencePenalty", _IN_CONFIG)
-    conversation.frequency_penalty = take_number(config, "frequencyPenalty", _IN_CONFIG)
-    conversation.n = take_int(config, "candidateCount", _IN_CONFIG)
-    conversation.logprobs = take_bool(config, "responseLogprobs", _IN_CONFIG)
-    conversation.top_logprobs = take_int(config, "logprobs", _IN_CONFIG)
-    conversation.stop = take_strings(config, "stopSequences", _IN_CONFIG)
+    plain.take_settings(config, conversation, _SETTINGS, _IN_CONFIG)
     conversation.format = _format(config)
     conversation.thinking = _thinking(config, extra)
     if config.get("responseModalities") == ["TEXT"]:

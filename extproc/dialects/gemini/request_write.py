@@ -5,6 +5,7 @@ at once by as many responses, in one turn; newer models take a call of theirs ba
 answer is streamed, stand in the path. Requests that came in this dialect are written as they were.
 """
 
+from extproc.dialects import plain
 from extproc.dialects.gemini.models import Abilities, abilities
 from extproc.dialects.gemini.parts import NAME, SIGNER, UNSIGNED, write_part
 from extproc.dialects.gemini.request_restore import FIELDS, restore
@@ -92,7 +93,8 @@ class _Foreign:
         for message in self._conversation.messages:
             if message.role in ("system", "developer"):
                 continue
-            self._conversation.drop_extra(message.extra, "messages[].")
+            if message.extra:
+                self._conversation.drop_extra(message.extra, "messages[].")
             if message.role not in ("user", "assistant", "tool"):
                 self._drop(f"messages[].role.{message.role}")
                 continue
@@ -123,6 +125,8 @@ class _Foreign:
         return turns
 
     def _parts(self, blocks: list[Block]) -> list[Extra]:
+        if (text := plain.words(blocks)) is not None:
+            return [{"text": text}]
         parts: list[Extra] = []
         for block in blocks:
             if type(block) is ToolResult:

@@ -113,7 +113,7 @@ class StreamReader(Reading):
         tokens = read_tokens(raw)
         if tokens is None:
             return
-        self._tokens.update(tokens)
+        self._tokens = self._tokens.merged(tokens)
         usage = count(self._tokens)
         if usage:
             events.append(Used(usage, raw, NAME))

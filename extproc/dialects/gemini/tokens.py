@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
@@ -34,12 +35,10 @@ class Tokens(Struct):
     responseTokenCount: int | None = None  # noqa: N815
     responseTokensDetails: list[_Modality] | None = None  # noqa: N815
 
-    def update(self, later: "Tokens") -> None:
-        """Takes over what a later chunk of the same stream says."""
-        for field in later.__struct_fields__:
-            value = getattr(later, field)
-            if value is not None:
-                setattr(self, field, value)
+    def merged(self, later: "Tokens") -> "Tokens":
+        """With what a later chunk of the same stream says."""
+        both = zip(astuple(self), astuple(later), strict=True)
+        return Tokens(*[before if after is None else after for before, after in both])
 
 
 def count(tokens: Tokens) -> Usage | None:

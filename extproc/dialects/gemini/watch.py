@@ -61,7 +61,7 @@ def _last(body: bytes) -> tuple[Usage | None, str]:
     for carrier in carriers:
         model = carrier.modelVersion or model
         if carrier.usageMetadata:
-            tokens.update(carrier.usageMetadata)
+            tokens = tokens.merged(carrier.usageMetadata)
     return count(tokens), model
 
 
@@ -90,7 +90,7 @@ class StreamUsage:
         self.model = carrier.modelVersion or self.model
         if carrier.usageMetadata is None:
             return False
-        self._tokens.update(carrier.usageMetadata)
+        self._tokens = self._tokens.merged(carrier.usageMetadata)
         before, self.usage = self.usage, count(self._tokens)
         return self.usage != before
 

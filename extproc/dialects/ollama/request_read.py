@@ -5,6 +5,7 @@ https://github.com/ollama/ollama/blob/main/docs/api.md#generate-a-chat-completio
 
 from typing import Any
 
+from extproc.dialects import plain
 from extproc.dialects.fields import (
     FieldError,
     items,
@@ -30,6 +31,18 @@ DEFAULT_EFFORT = "medium"
 """What `think: true` means to models that know levels (api/types.go, ThinkValue.String)."""
 
 
+_SETTINGS: plain.Settings = {
+    "temperature": ("temperature", take_number),
+    "top_p": ("top_p", take_number),
+    "presence_penalty": ("presence_penalty", take_number),
+    "frequency_penalty": ("frequency_penalty", take_number),
+    "top_k": ("top_k", take_int),
+    "seed": ("seed", take_int),
+    "stop": ("stop", take_strings),
+}
+"""Of `options`."""
+
+
 def read_request(body: Extra) -> Conversation:
     """A chat as a conversation. Raises `Reject` 400, naming the field of a wrong type."""
     with refusing():
@@ -39,7 +52,7 @@ def read_request(body: Extra) -> Conversation:
         conversation = Conversation(dialect=NAME, words=WORDS, model=model, messages=_messages(messages), extra=rest)
         tools = take_list(rest, "tools")
         if tools is not None:
-            conversation.tools = [_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
+            conversation.tools = [plain.function(value) or _tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
         _rest(conversation, rest)
         return conversation
 
@@ -92,6 +105,9 @@ def _messages(values: list[Any]) -> list[Message]:
     calls = _Calls()
     messages: list[Message] = []
     for i, value in enumerate(values):
+        if (words := plain.message(value)) is not None:
+            messages.append(words)
+            continue
         message = _message(value, f"messages[{i}]")
         for block in message.blocks:
             if type(block) is ToolCall:
@@ -161,16 +177,10 @@ def _format(value: Any) -> Format:
 
 def _options(conversation: Conversation, options: Extra, rest: Extra) -> None:
     """Where Ollama keeps sampling: docs/modelfile.mdx#valid-parameters-and-values."""
-    conversation.temperature = take_number(options, "temperature", OPTION)
-    conversation.top_p = take_number(options, "top_p", OPTION)
-    conversation.presence_penalty = take_number(options, "presence_penalty", OPTION)
-    conversation.frequency_penalty = take_number(options, "frequency_penalty", OPTION)
-    conversation.top_k = take_int(options, "top_k", OPTION)
-    conversation.seed = take_int(options, "seed", OPTION)
+    plain.take_settings(options, conversation, _SETTINGS, OPTION)
     limit = take_int(options, "num_predict", OPTION)
     if limit is not None and limit > 0:
         conversation.max_tokens = limit
     elif limit is not None:
         options["num_predict"] = limit  # -1: no limit; -2: whatever the context holds
-    conversation.stop = take_strings(options, "stop", OPTION)
     rest.update({OPTION + key: value for key, value in options.items()})

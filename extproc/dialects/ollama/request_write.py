@@ -8,6 +8,7 @@ written as they were.
 import base64
 import binascii
 
+from extproc.dialects import plain
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
     Audio,
@@ -60,6 +61,9 @@ def write_generate(conversation: Conversation, model: str, quirks: Quirks) -> Ex
     return restore_generate(conversation, model) if conversation.dialect == NAME else write_request(conversation, model, quirks)
 
 
+_ROLES = {"developer": "system", "tool": "user"}
+
+
 class _Foreign:
     """Writes messages of another dialect's conversation."""
 
@@ -74,6 +78,9 @@ class _Foreign:
         if system := self._conversation.system:
             written += self._message(Message(role="system", blocks=system.blocks))
         for message in self._conversation.messages:
+            if not message.extra and (text := plain.words(message.blocks)) is not None:
+                written.append({"role": _ROLES.get(message.role, message.role), "content": text})
+                continue
             self._conversation.drop_extra(message.extra, "messages[].")
             written += self._message(message)
         return written
@@ -86,7 +93,7 @@ class _Foreign:
                 written.append(self._result(block))
             else:
                 rest.append(block)
-        role = {"developer": "system", "tool": "user"}.get(message.role, message.role)
+        role = _ROLES.get(message.role, message.role)
         body = self._content(rest, "" if role == "assistant" else _BETWEEN)
         if rest and (body["content"] or len(body) > 1):
             written.append({"role": role, **body})

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 
 from typing import Any
 
+from extproc.dialects import plain
 from extproc.dialects.fields import (
     items,
     need_str,
@@ -17,11 +18,29 @@ from extproc.dialects.fields import (
     take_str,
     take_strings,
 )
-from extproc.dialects.hub import Conversation, Extra, Format, Message, Text, ToolResult
+from extproc.dialects.hub import Conversation, Extra, Format, Message, ToolResult
 from extproc.dialects.openai.effort import read_thinking
 from extproc.dialects.openai.parts import NAME, read_assistant, read_content
 from extproc.dialects.openai.tools import read_tools
 from extproc.dialects.openai.words import LATER_WORDS, WORDS
+
+_SETTINGS: plain.Settings = {
+    "temperature": ("temperature", take_number),
+    "top_p": ("top_p", take_number),
+    "top_k": ("top_k", take_int),  # not OpenAI's own, but vLLM, OpenRouter and most others take it
+    "seed": ("seed", take_int),
+    "presence_penalty": ("presence_penalty", take_number),
+    "frequency_penalty": ("frequency_penalty", take_number),
+    "n": ("n", take_int),
+    "logprobs": ("logprobs", take_bool),
+    "top_logprobs": ("top_logprobs", take_int),
+    "verbosity": ("verbosity", take_str),
+    "metadata": ("metadata", take_obj),
+    "user": ("user", take_str),
+    "service_tier": ("service_tier", take_str),
+    "stream": ("stream", take_bool),
+    "parallel_tool_calls": ("parallel_tool_calls", take_bool),
+}
 
 
 def read_request(body: Extra) -> Conversation:
@@ -33,7 +52,7 @@ def read_request(body: Extra) -> Conversation:
         conversation = Conversation(
             dialect=NAME, words=WORDS, model=model, messages=[_message(value, i) for i, value in enumerate(messages)], extra=rest
         )
-        _sampling(conversation, rest)
+        plain.take_settings(rest, conversation, _SETTINGS)
         _limits(conversation, rest)
         read_tools(conversation, rest)
         _output(conversation, rest)
@@ -41,34 +60,21 @@ def read_request(body: Extra) -> Conversation:
 
 
 def _message(value: Any, number: int) -> Message:
+    if (message := plain.message(value)) is not None:
+        return message
     rest = obj(value, f"messages[{number}]")
-    role, content = rest.get("role"), rest.get("content")
-    if len(rest) == 2 and type(content) is str and type(role) is str and role != "tool":
-        return Message(role=role, blocks=[Text(content)], plain=True)  # most messages
     path = f"messages[{number}]."
     role = need_str(rest, "role", path)
     if role == "assistant":
-        blocks, plain = read_assistant(rest, path)
-        return Message(role=role, blocks=blocks, plain=plain, extra=rest)
+        blocks, bare = read_assistant(rest, path)
+        return Message(role=role, blocks=blocks, plain=bare, extra=rest)
     if rest.get("content") is None:
         return Message(role=role, blocks=[], extra=rest)
-    blocks, plain = read_content(rest.pop("content"), path + "content")
+    blocks, bare = read_content(rest.pop("content"), path + "content")
     if role == "tool":
-        result = ToolResult(take_str(rest, "tool_call_id", path) or "", blocks, plain=plain)
+        result = ToolResult(take_str(rest, "tool_call_id", path) or "", blocks, plain=bare)
         return Message(role=role, blocks=[result], extra=rest)
-    return Message(role=role, blocks=blocks, plain=plain, extra=rest)
-
-
-def _sampling(conversation: Conversation, rest: Extra) -> None:
-    conversation.temperature = take_number(rest, "temperature")
-    conversation.top_p = take_number(rest, "top_p")
-    conversation.top_k = take_int(rest, "top_k")  # not OpenAI's own, but vLLM, OpenRouter and most others take it
-    conversation.seed = take_int(rest, "seed")
-    conversation.presence_penalty = take_number(rest, "presence_penalty")
-    conversation.frequency_penalty = take_number(rest, "frequency_penalty")
-    conversation.n = take_int(rest, "n")
-    conversation.logprobs = take_bool(rest, "logprobs")
-    conversation.top_logprobs = take_int(rest, "top_logprobs")
+    return Message(role=role, blocks=blocks, plain=bare, extra=rest)
 
 
 def _limits(conversation: Conversation, rest: Extra) -> None:
@@ -96,11 +102,6 @@ def _output(conversation: Conversation, rest: Extra) -> None:
     if (given := take_obj(rest, "response_format")) is not None:
         conversation.format = _format(given)
     conversation.thinking = read_thinking(rest)
-    conversation.verbosity = take_str(rest, "verbosity")
-    conversation.metadata = take_obj(rest, "metadata")
-    conversation.user = take_str(rest, "user")
-    conversation.service_tier = take_str(rest, "service_tier")
-    conversation.stream = take_bool(rest, "stream")
     if (options := take_obj(rest, "stream_options")) is not None:
         options = options.copy()
         conversation.include_usage = take_bool(options, "include_usage", "stream_options.")

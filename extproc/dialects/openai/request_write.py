@@ -9,6 +9,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from extproc.dialects import plain
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
     Audio,
@@ -111,6 +112,9 @@ def _messages(conversation: Conversation, taste: _Taste) -> list[Extra]:
     if conversation.system and conversation.system.blocks:
         messages += _plain_message(Message(role="system", blocks=conversation.system.blocks), conversation, taste)
     for message in conversation.messages:
+        if not taste.own and not message.extra and (text := plain.words(message.blocks)) is not None:
+            messages.append({"role": _role(message, taste), "content": text})
+            continue
         written = _assistant(message, conversation, taste) if message.role == "assistant" else _other(message, conversation, taste)
         if taste.own:
             written[0] = {**message.extra, **written[0]}
@@ -229,8 +233,11 @@ def _plain_message(message: Message, conversation: Conversation, taste: _Taste) 
     content = _content(message, conversation, taste)
     if content is None:
         return [{"role": message.role}] if taste.own else []
-    role = "system" if message.role == "developer" and not (taste.own or taste.developer) else message.role
-    return [{"role": role, "content": content}]
+    return [{"role": _role(message, taste), "content": content}]
+
+
+def _role(message: Message, taste: _Taste) -> str:
+    return "system" if message.role == "developer" and not (taste.own or taste.developer) else message.role
 
 
 def _content(message: Message, conversation: Conversation, taste: _Taste) -> str | list[Extra] | None:

@@ -6,6 +6,7 @@ have it: https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat
 
 from typing import Any
 
+from extproc.dialects import plain
 from extproc.dialects.fields import items, need_str, obj, take_bool, take_list, take_obj, take_str
 from extproc.dialects.hub import Conversation, Extra, Tool, ToolChoice
 from extproc.dialects.models import Abilities
@@ -20,17 +21,19 @@ def read_tools(conversation: Conversation, rest: Extra) -> None:
     """Takes tools, and what is said about them, out of `rest`."""
     tools = take_list(rest, "tools")
     if tools is not None:
-        conversation.tools = [_read_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
+        conversation.tools = [_read_tool(value, i) for i, value in enumerate(tools)]
     if (options := take_obj(rest, SEARCH)) is not None:
         if tools == []:
             rest["tools"] = []
         conversation.tools = [*(conversation.tools or ()), _search(options)]
-    conversation.parallel_tool_calls = take_bool(rest, "parallel_tool_calls")
     if rest.get("tool_choice") is not None:
         conversation.tool_choice = _read_choice(rest.pop("tool_choice"))
 
 
-def _read_tool(value: Any, path: str) -> Tool:
+def _read_tool(value: Any, number: int) -> Tool:
+    if (tool := plain.function(value)) is not None:
+        return tool
+    path = f"tools[{number}]"
     rest = obj(value, path)
     if need_str(rest, "type", path + ".") != "function":
         return Tool(opaque=value)

@@ -7,6 +7,7 @@ The input is a list of items. A model's turn is several of them (reasoning, mess
 
 from typing import Any
 
+from extproc.dialects import plain
 from extproc.dialects.fields import (
     items,
     need_str,
@@ -84,15 +85,20 @@ def _input(conversation: Conversation, rest: Extra) -> None:
     if not given:
         conversation.local["input"] = given
     for i, value in enumerate(items(given, "input")):
-        _item(conversation.messages, value, f"input[{i}]")
+        message = plain.message(value)
+        if message is None or message.role == "assistant":
+            _item(conversation.messages, value, f"input[{i}]")
+        else:
+            message.local = {ITEM: value}
+            conversation.messages.append(message)
 
 
 def _item(messages: list[Message], value: Any, path: str) -> None:
     rest = obj(value, path)
     kind = kind_of_item(rest, path)
     if kind == "message" and (role := need_str(rest, "role", path + ".")) != "assistant":
-        blocks, plain, unknown = read_message(rest, path)
-        message = Message(role=role, blocks=blocks, plain=plain, extra=unknown)
+        blocks, bare, unknown = read_message(rest, path)
+        message = Message(role=role, blocks=blocks, plain=bare, extra=unknown)
     elif kind == "function_call_output":
         message = Message(role="tool", blocks=[_result(rest, path + ".")])
     elif kind.endswith("_output") or kind in _OF_CLIENTS:

@@ -7,6 +7,7 @@ Requests that came in this dialect are written as they were.
 import hashlib
 from typing import Any
 
+from extproc.dialects import plain
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
     Block,
@@ -69,6 +70,10 @@ def _instructions(conversation: Conversation) -> str:
     return "\n\n".join(block.text for block in blocks if type(block) is Text)
 
 
+_ROLES = ("assistant", "system", "developer")
+"""What does not speak for the user."""
+
+
 class _Input:
     """Writes the items of another dialect's conversation."""
 
@@ -80,6 +85,10 @@ class _Input:
         """All of them, in order."""
         written: list[Extra] = []
         for message in self._conversation.messages:
+            if not message.extra and (text := plain.words(message.blocks)) is not None:
+                role = message.role if message.role in _ROLES else "user"
+                written.append({"role": role, "content": text})
+                continue
             self._conversation.drop_extra(message.extra, "messages[].")
             written += self._turn(message) if message.role == "assistant" else self._others(message)
         return written
