@@ -1,0 +1,122 @@
+"""What is known at a glance is read and written as the dialects' own ways would: the shortcut is compared with itself closed."""
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.dialogue import MODELS, request
+from extproc.dialects import DIALECTS, plain
+from extproc.dialects.hub import Block, Cache, Citation, Conversation, Image, Message, Seal, Text
+from extproc.errors import Fault, Reject
+
+WORDS = st.sampled_from(["", " ", "Hello", "a\nb", "{}", "\u00a0"])
+ROLES = st.sampled_from(["user", "assistant", "system", "developer", "tool", "critic", "", 1, None])
+MESSAGES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"role": ROLES, "content": st.one_of(WORDS, st.none(), st.just(3))},
+    optional={"name": WORDS, "refusal": st.none(), "images": st.just([])},
+)
+FUNCTIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"type": st.sampled_from(["function", "custom", None])},
+    optional={
+        "function": st.fixed_dictionaries(
+            {"name": st.sampled_from(["look", "", None])},
+            optional={
+                "description": st.sampled_from(["Looks.", "", None, 1]),
+                "parameters": st.sampled_from([{}, {"type": "object"}, None, 1]),
+                "strict": st.sampled_from([True, None]),
+            },
+        ),
+        "cache_control": st.just({"type": "ephemeral"}),
+    },
+)
+SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.sampled_from([0, 1, 0.5, 2.0, True, False, None, "low", ["a"], "a", {}])
+        for name in (
+            "temperature",
+            "top_p",
+            "top_k",
+            "k",
+            "p",
+            "max_tokens",
+            "stream",
+            "seed",
+            "stop",
+            "stop_sequences",
+            "logprobs",
+            "user",
+        )
+    },
+)
+
+
+def slowly(patch: pytest.MonkeyPatch) -> None:
+    """Nothing is known at a glance."""
+    for name in ("message", "function", "words"):
+        patch.setattr(plain, name, lambda _: None)
+
+
+def read(dialect: str, body: dict[str, Any]) -> Conversation | Fault:
+    try:
+        return DIALECTS[dialect].read_request(copy.deepcopy(body))
+    except Reject as reject:
+        return reject.fault
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "responses", "cohere", "ollama"])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(messages=st.lists(MESSAGES, max_size=3), tools=st.lists(FUNCTIONS, max_size=2), more=SETTINGS)
+def test_reading(
+    dialect: str, messages: list[dict[str, Any]], tools: list[dict[str, Any]], more: dict[str, Any]
+) -> None:  # fmt: skip
+    body = {"model": "m", "input" if dialect == "responses" else "messages": messages, "tools": tools, **more}
+    fast = read(dialect, body)
+    with pytest.MonkeyPatch.context() as patch:
+        slowly(patch)
+        assert fast == read(dialect, body)
+
+
+BLOCKS: st.SearchStrategy[Block] = st.one_of(
+    st.builds(
+        Text,
+        text=WORDS,
+        citations=st.sampled_from([[], [Citation(url="https://a.example")]]),
+        extra=st.sampled_from([{}, {"odd": 1}]),
+        cache=st.sampled_from([None, Cache("5m")]),
+        seal=st.sampled_from([None, Seal("s", "google-gemini-v1"), Seal("s", "other")]),
+    ),
+    st.builds(Image, url=st.just("https://a.example/a.png")),
+)
+TURNS = st.builds(
+    Message,
+    role=st.sampled_from(["user", "assistant", "system", "developer", "tool", "critic"]),
+    blocks=st.lists(BLOCKS, max_size=2),
+    plain=st.booleans(),
+    extra=st.sampled_from([{}, {"name": "n"}]),
+)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@settings(max_examples=150, deadline=None)
+@given(messages=st.lists(TURNS, max_size=4), system=st.one_of(st.none(), TURNS))
+def test_writing(dialect: str, messages: list[Message], system: Message | None) -> None:
+    made = Conversation(dialect="somebody", model="m", messages=messages, system=system)
+    fast, slow = copy.deepcopy(made), copy.deepcopy(made)
+    written = DIALECTS[dialect].write_request(fast, MODELS[dialect])
+    with pytest.MonkeyPatch.context() as patch:
+        slowly(patch)
+        assert written == DIALECTS[dialect].write_request(slow, MODELS[dialect])
+    assert fast.dropped == slow.dropped
+
+
+def test_a_glance() -> None:
+    assert plain.message({"role": "user", "content": "Hello"}) == Message(role="user", blocks=[Text("Hello")], plain=True)
+    assert plain.words([Text("Hello")]) == "Hello"
+    body = msgspec.json.decode(request("openai"))
+    assert sum(plain.message(message) is not None for message in body["messages"]) == 8
+    assert [tool.name for tool in map(plain.function, body["tools"]) if tool] == ["look_up", "send"]
