@@ -79,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gap=given.gap,
         keys=given.keys,
         routes=given.routes,
+        translation=not (given.cells or given.systems),
     )
     systems, peers = _systems(settings, with_peers=given.peers)
     try:

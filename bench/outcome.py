@@ -62,6 +62,8 @@ class Outcome(Struct, kw_only=True):
     turns: list[Turn]
     memory: dict[str, dict[str, int]]
     """Bytes of PSS, by system and part, with all systems running."""
+    translation: dict[str, list[tuple[float, float]]] = {}
+    """See `translation.Found`; empty where it was not measured."""
     alone: dict[str, int] = {}
     """The same of `headgate` with nothing else running."""
 

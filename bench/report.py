@@ -8,11 +8,13 @@ import msgspec
 from msgspec import Struct
 
 from bench import outcome as read
+from bench import translation
 from bench.cells import Cell
 from bench.figures import Spread, percentile, ratio
 from bench.outcome import Outcome, Value
 from bench.stage import Turn
 from bench.targets import Verdict, verdicts
+from bench.translation import EVENT_US, PAIR_US
 
 Row = list[str]
 
@@ -66,6 +68,7 @@ _COLUMNS = (
 def terminal(outcome: Outcome) -> str:
     """All tables as plain text, medians only."""
     parts = [_plain([cell.title, *head], rows) for cell, head, rows in _tables(outcome, spreads=False)]
+    parts += [_plain(head, rows) for head, rows in _translation(outcome)]
     parts += [_plain(*_memory(outcome)), _settings(outcome)]
     parts.append(_plain(*_promises(outcome)))
     return "\n\n".join(part for part in parts if part)
@@ -80,6 +83,10 @@ def markdown(outcome: Outcome) -> str:
     lines += ["## Figures", "", "Medians of the rounds, and in brackets the quartiles.", ""]
     for cell, head, rows in _tables(outcome, spreads=True):
         lines += [f"### {cell.title[0].upper()}{cell.title[1:]} (`{cell.name}`)", "", _pipes(["", *head], rows), ""]
+    if outcome.translation:
+        lines += ["## Translation", "", f"Medians of the rounds. (!): above {PAIR_US} us a pair, or {EVENT_US} us an event.", ""]
+        for head, rows in _translation(outcome):
+            lines += [_pipes(head, rows), ""]
     lines += ["## Memory", "", "PSS at the end of the run, in MB.", "", _pipes(*_memory(outcome)), ""]
     return "\n".join(lines)
 
@@ -125,6 +132,10 @@ def _cell(value: Spread | None, digits: int, spreads: bool) -> str:
         return "-"
     text = f"{value.median:,.{digits}f}"
     return f"{text} ({value.low:,.{digits}f}-{value.high:,.{digits}f})" if spreads else text
+
+
+def _translation(outcome: Outcome) -> list[tuple[Row, list[Row]]]:
+    return translation.tables(outcome.translation) if outcome.translation else []
 
 
 def _memory(outcome: Outcome) -> tuple[Row, list[Row]]:

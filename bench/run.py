@@ -1,5 +1,6 @@
 """One run: everything is started, measured in rounds, weighed, and stopped."""
 
+import asyncio
 import datetime as dt
 import tempfile
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bench import machine
+from bench import machine, translation
 from bench.cells import Cell
 from bench.outcome import Outcome
 from bench.rounds import rounds
@@ -35,10 +36,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Of the larger of the two gateways that growth is told from."""
     routes: int
     """Likewise."""
+    translation: bool = True
+    """What translation takes is measured, too."""
 
     def figures(self) -> dict[str, float]:
         """As the report shows them."""
-        names = self.__struct_fields__
+        names = [name for name in self.__struct_fields__ if name != "translation"]
         return {**{name: float(getattr(self, name)) for name in names}, "few": float(FEW)}
 
 
@@ -68,6 +71,12 @@ async def measure(
             memory = stage.memory()
             alone = await stage.memory_alone(WEIGHED) if WEIGHED in wanted else {}
             tell("stopping ...")
+    translated: translation.Found = {}
+    if settings.translation:
+        tell("measuring what translation takes, for every two dialects")
+        for found in translation.measure(settings.rounds):
+            translated = found
+            await asyncio.sleep(0)  # Ctrl-C
     return Outcome(
         began=began.isoformat(timespec="seconds"),
         seconds=time.monotonic() - clock,
@@ -78,4 +87,5 @@ async def measure(
         turns=turns,
         memory=memory,
         alone=alone,
+        translation=translated,
     )

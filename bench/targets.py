@@ -3,9 +3,10 @@
 from msgspec import Struct
 
 from bench import cells
-from bench.figures import Spread, difference, ratio
+from bench.figures import Spread, difference, ratio, spread
 from bench.outcome import Outcome, Value, cpu, first, late, late_p99, p50, rps, server
 from bench.stage import Turn
+from bench.translation import EVENT_US, PAIR_US
 
 _MB = 1_000_000
 _ADDED_MS = 0.2
@@ -34,7 +35,8 @@ class Verdict(Struct, frozen=True):
 
 def verdicts(outcome: Outcome) -> list[Verdict]:
     """All of them, in the order of the table that they come from."""
-    return [*_server(outcome), *_latency(outcome), *_whole(outcome), *_memory(outcome), *_growth(outcome)]
+    found = [*_server(outcome), *_latency(outcome), *_whole(outcome), *_memory(outcome), *_growth(outcome)]
+    return [*found, *_translation(outcome)]
 
 
 def _server(outcome: Outcome) -> list[Verdict]:
@@ -112,6 +114,15 @@ def _growth(outcome: Outcome) -> list[Verdict]:
         Verdict(f"server CPU a request, {what}", "x", 1.1, outcome.compare(cells.GROWN, many, few, server, ratio)),
         Verdict("server CPU of a 400 KB body", "ms", 3, large),
     ]
+
+
+def _translation(outcome: Outcome) -> list[Verdict]:
+    def dearest(of: int) -> Spread | None:
+        rounds = list(zip(*outcome.translation.values(), strict=True))
+        return spread(max(told[of] for told in each) for each in rounds) if rounds else None
+
+    pair, event = "translation of a 10 KB chat and its answer, CPU, the dearest two dialects", "the same of a stream's event"
+    return [Verdict(pair, "us", PAIR_US, dearest(0)), Verdict(event, "us", EVENT_US, dearest(1))]
 
 
 def _server_ms(turn: Turn) -> float:

@@ -61,7 +61,9 @@ def count(tokens: Tokens) -> Usage | None:
 
 
 def _audio(details: list[_Modality] | None) -> int:
-    return sum(natural(one.tokenCount) for one in details or () if one.modality == "AUDIO")
+    if details is None:  # as in most chunks of a stream
+        return 0
+    return sum(natural(one.tokenCount) for one in details if one.modality == "AUDIO")
 
 
 def read_tokens(value: Any) -> Tokens | None:
