@@ -153,6 +153,14 @@ def test_thinking_reaches_openais_clients_and_comes_back_signed() -> None:
     assert conversation.dropped == []
 
 
+def test_reasoning_that_is_told_again_with_its_signature_is_told_once() -> None:
+    whole = {"type": "reasoning.text", "text": "I think", "signature": "sig", "format": "anthropic-claude-v1", "index": 0}
+    pieces = [chunk({"reasoning_content": "I "}), chunk({"reasoning_content": "think"}), chunk({"reasoning_details": [whole]})]
+    message, _ = sdk.anthropic_stream(rewrite("openai", "anthropic", sse(*pieces, chunk({"content": "x"}), chunk(finish="stop")) + DONE))
+    thought = message.content[0]
+    assert thought.type == "thinking" and (thought.thinking, thought.signature) == ("I think", "sig")
+
+
 def test_web_citations_become_annotations_with_their_place() -> None:
     cited = {"type": "web_search_result_location", "url": "https://x.org", "title": "X", "cited_text": "x", "encrypted_index": "e"}
     stream = events(

@@ -7,7 +7,7 @@ import hashlib
 from typing import Any, NamedTuple
 
 from extproc.dialects.fields import obj, take_str, tool_id
-from extproc.dialects.hub import Answer, Block, Choice, Extra, Reasoning, Refusal, StopReason, Text, ToolCall, kind_of
+from extproc.dialects.hub import Answer, Block, Choice, Extra, Image, Reasoning, Refusal, StopReason, Text, ToolCall, kind_of
 from extproc.dialects.ollama.parts import ASKED, NAME, read_assistant, read_logprobs, seconds, timestamp, write_call, write_logprobs
 from extproc.dialects.ollama.request_restore import own_content
 from extproc.dialects.ollama.watch import read_usage, write_usage
@@ -129,8 +129,10 @@ def _said(blocks: list[Block], answer: Answer, form: Form) -> tuple[Extra, list[
             case Reasoning() if not block.redacted:
                 said["thinking"] = said.get("thinking", "") + block.text
             case ToolCall():
-                calls = said.setdefault("tool_calls", [])
+                calls: list[Any] = said.setdefault("tool_calls", [])
                 calls.append(write_call(block.name, block.arguments, call_id(block.id, answer.id, i), len(calls)))
+            case Image() if block.data:
+                said.setdefault("images", []).append(block.data)
             case _:
                 _drop(answer, f"blocks[].{kind_of(block)}")
     return said, logprobs

@@ -47,7 +47,7 @@ _PER_CHUNK = ("object", "id", "created", "model", "obfuscation")
 class _Open:
     """The state of one choice."""
 
-    __slots__ = ("calls", "index", "kind", "stopped")
+    __slots__ = ("calls", "index", "kind", "stopped", "thought")
 
     def __init__(self) -> None:
         self.index = -1
@@ -55,6 +55,8 @@ class _Open:
         self.calls: dict[int, tuple[int, str]] = {}
         """By the provider's index: the block, and its id."""
         self.stopped = False
+        self.thought = 0
+        """Characters of the open reasoning that have been told."""
 
 
 class StreamReader(Reading):
@@ -142,6 +144,7 @@ class StreamReader(Reading):
             delta.pop("reasoning", None)
             index = self._open(choice, number, Reasoning, events, field)
             events.append(ReasoningDelta(index, thought))
+            choice.thought += len(thought)
         if details := delta.pop("reasoning_details", None):
             self._details(details, choice, number, bool(thought), events)
         content = take_content(delta, path)
@@ -205,7 +208,10 @@ class StreamReader(Reading):
             if type(entry) is not dict:
                 continue
             detail = read_detail(entry)
-            if detail.text and not told:
+            # Whoever signs at the end may tell the whole of it once more.
+            again = choice.kind is Reasoning and detail.signature and choice.thought == len(detail.text)
+            if detail.text and not told and not again:
+                choice.thought += len(detail.text)
                 events.append(ReasoningDelta(self._open(choice, number, Reasoning, events), detail.text))
             if detail.signature and choice.kind is Reasoning:
                 events.append(SignatureDelta(choice.index, detail.signature, detail.origin))
@@ -231,7 +237,7 @@ class StreamReader(Reading):
 
     def _begin(self, block: Block, kind: type, choice: _Open, number: int, events: list[StreamEvent]) -> None:
         self._close(choice, events)
-        choice.index, choice.kind = self._blocks, kind
+        choice.index, choice.kind, choice.thought = self._blocks, kind, 0
         self._blocks += 1
         events.append(BlockStart(choice.index, block, number))
 

@@ -7,7 +7,7 @@ after it a mark that they are parts of the same, so that items are written back 
 from typing import Any
 
 from extproc.dialects.fields import FieldError, items, need_str, obj, take_str
-from extproc.dialects.hub import Block, Extra, Opaque, Seal, Text, ToolCall
+from extproc.dialects.hub import Block, Extra, Image, Opaque, Seal, Text, ToolCall
 from extproc.dialects.responses.parts import NAME, read_part
 from extproc.dialects.responses.reasoning import read_reasoning
 
@@ -43,6 +43,9 @@ def read_output(value: Any, path: str) -> list[Block] | Seal:
             if isinstance(found, Seal):
                 return found
             blocks = [found]
+        case "image_generation_call" if type(picture := rest.get("result")) is str and picture:
+            kind = take_str(rest, "output_format", path + ".") or "png"
+            blocks = [Image(media_type=f"image/{kind}", data=picture)]
         case kind:
             blocks = [Opaque(NAME, kind, value)]
     blocks[0].local = {ITEM: value}

@@ -30,15 +30,23 @@ def read_reasoning(value: Extra, path: str) -> Block | Seal:
         _texts(value.get("summary"), path + ".summary")
     )
     given = value.get("encrypted_content")
-    sealed, origin = seals.unpack(given, ORIGIN) if type(given) is str else ("", ORIGIN)
+    kind, sealed, origin = opened(given) if type(given) is str else ("", "", ORIGIN)
     if origin == ORIGIN:
         if not text and not sealed:
             return Opaque(NAME, "reasoning", value)
         return Reasoning(text, sealed, origin=origin) if text else Reasoning(redacted=sealed, origin=origin)
-    kind, _, sealed = sealed.partition(":")
     if kind == _SEAL:
         return Seal(sealed, origin)
     return Reasoning(text, redacted=sealed, origin=origin) if kind == _REDACTED else Reasoning(text, sealed, origin=origin)
+
+
+def opened(field: str) -> tuple[str, str, str]:
+    """What stands in `encrypted_content`: what it is of (empty where OpenAI has written it), itself, and whose."""
+    sealed, origin = seals.unpack(field, ORIGIN)
+    if origin == ORIGIN:
+        return "", sealed, origin
+    kind, _, sealed = sealed.partition(":")
+    return kind, sealed, origin
 
 
 def _texts(value: Any, path: str) -> list[str]:

@@ -38,7 +38,7 @@ from extproc.dialects.reading import Reading, decoded
 from extproc.dialects.responses.answer import read_stop
 from extproc.dialects.responses.items import ITEM, MORE, kind_of_item, read_call, read_output
 from extproc.dialects.responses.parts import NAME, read_annotation, read_logprobs, read_part
-from extproc.dialects.responses.reasoning import ORIGIN, PARAGRAPHS
+from extproc.dialects.responses.reasoning import ORIGIN, PARAGRAPHS, opened
 from extproc.dialects.responses.tokens import read_usage
 from extproc.errors import Fault
 
@@ -211,10 +211,11 @@ class StreamReader(Reading):
 
     def _sign(self, part: _Part, sealed: str) -> list[StreamEvent]:
         """Encrypted reasoning comes last; too late, where what follows it has begun before its end."""
+        _, value, origin = opened(sealed)
         if part.index in self._open:
-            return [SignatureDelta(part.index, sealed, ORIGIN)]
+            return [SignatureDelta(part.index, value, origin)]
         self._blocks += 1
-        return [BlockStart(self._blocks - 1, Reasoning(redacted=sealed, origin=ORIGIN)), BlockStop(self._blocks - 1)]
+        return [BlockStart(self._blocks - 1, Reasoning(redacted=value, origin=origin)), BlockStop(self._blocks - 1)]
 
     def _whole(self, value: Any, path: str, shell: Extra) -> list[StreamEvent]:
         """An item that was not told piece by piece. `shell`: as it began."""
