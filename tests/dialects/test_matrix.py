@@ -33,13 +33,14 @@ What of a client's request reaches a provider that speaks another dialect. This 
 | mark | what becomes of it |
 |---|---|
 | yes | the provider is asked for the same in its own words |
-| else | it is said in another way, because the provider has no word for it: an instruction, a text, an image beside the result |
+| else | it is said in another way, because the provider has no word for it: a text, an image beside the result, or an instruction, which is \
+no promise and therefore named as well |
 | named | it cannot be said. `x-headgate-dropped` in the answer names it; with `x-headgate-strict: true` the request is refused instead |
 | - | the client's own dialect has no word for it |
 
 Between the same dialect nothing is translated, and every byte arrives. What becomes of answers is told in [recordings.md](recordings.md).
 
-Vectors and orders of documents have [a page of their own](vectors.md).
+Vectors and orders of documents have [a page of their own](vectors.md), and so has what of [an answer](answers.md) reaches the client.
 """
 
 
@@ -76,7 +77,14 @@ def _carried(feature: Feature, conversation: Conversation, provider: str, model:
     there = _written(conversation, provider, model)
     if feature.found(_read(there, provider)):
         return CARRIED
-    return NAMED if conversation.dropped else EMULATED
+    if conversation.dropped and not (feature.name in INSTRUCTED and INSTRUCTION in json.dumps(there)):
+        return NAMED
+    return EMULATED
+
+
+INSTRUCTED = ("JSON schema", "JSON object")
+INSTRUCTION = "one JSON object and nothing else"
+"""Forms of an answer that a model may be asked for in words, and these words."""
 
 
 def table(client: str) -> str:
@@ -107,6 +115,8 @@ def test_nothing_is_lost_in_silence(feature: Feature, client: str) -> None:
 
 
 EMULATIONS = {
+    "JSON schema": "an instruction, which is no promise and therefore named as well",
+    "JSON object": "an instruction, which is no promise and therefore named as well",
     "audio": "among the images, where Ollama's models look for it",
     "tool choice: none": "no tools, for a provider that must not use any",
     "tool choice: this one": "only that tool, and one must be used",
@@ -116,6 +126,13 @@ EMULATIONS = {
     "strict tools": "the mode in which arguments keep to the schemas of all tools",
 }
 """Features that may be said in another way, and how."""
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+@pytest.mark.parametrize("feature", [one for one in FEATURES if one.name in INSTRUCTED], ids=lambda feature: feature.name)
+def test_structured_output_is_asked_for_even_where_a_provider_lacks_it(feature: Feature, client: str) -> None:
+    for provider in DIALECTS:
+        assert cell(feature, client, provider) != NAMED
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
