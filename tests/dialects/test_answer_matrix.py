@@ -111,7 +111,7 @@ def found(feature: Feature, answer: Answer) -> bool:
 
 
 def _is(wanted: Any, name: str, value: Any) -> bool:
-    if (name, value) == wanted or value == wanted:
+    if wanted in ((name, value), value):
         return True
     if isinstance(wanted, str) and isinstance(value, str):
         return (name in SPOKEN or name == "id") and wanted in value

@@ -312,3 +312,13 @@ def test_pictures_and_several_candidates() -> None:
     assert reasons == {(0, "STOP"), (1, "MAX_TOKENS")}
     message, _ = sdk.anthropic_stream(rewrite("gemini", "anthropic", stream))
     assert message.stop_reason == "end_turn"
+
+
+def test_base64_of_googles_sdk_is_in_the_alphabet_that_others_read() -> None:
+    image = {"inlineData": {"mimeType": "image/png", "data": "iVBO-_8"}}
+    body = {"model": "m", "contents": [{"role": "user", "parts": [image]}]}
+    conversation = DIALECTS["gemini"].read_request(body)
+    (part,) = DIALECTS["openai"].write_request(conversation, "gpt-5")["messages"][0]["content"]
+    assert part["image_url"]["url"] == "data:image/png;base64,iVBO+/8="
+    again = DIALECTS["gemini"].write_request(DIALECTS["gemini"].read_request(body), "m")
+    assert again["contents"] == body["contents"]

@@ -33,8 +33,8 @@ What of a client's request reaches a provider that speaks another dialect. This 
 | mark | what becomes of it |
 |---|---|
 | yes | the provider is asked for the same in its own words |
-| else | it is said in another way, because the provider has no word for it: a text, an image beside the result, or an instruction, which is \
-no promise and therefore named as well |
+| else | it is said in another way, because the provider has no word for it: a text, an image beside the result, or an instruction, \
+which is no promise and therefore named as well |
 | named | it cannot be said. `x-headgate-dropped` in the answer names it; with `x-headgate-strict: true` the request is refused instead |
 | - | the client's own dialect has no word for it |
 

@@ -128,7 +128,9 @@ def _inline(rest: Extra, extra: Fields, path: str) -> Block | None:
     inner = members(rest["inlineData"], path + "inlineData", extra.names)
     mime = inner.pop("mimeType", None)
     path += "inlineData."
-    data = need_str(inner, "data", path)
+    given = need_str(inner, "data", path)
+    if (data := _standard(given)) is not given:
+        extra.own["data"] = given
     if type(mime) is not str or "/" not in mime:
         return None
     kind, _, sub = mime.partition("/")
@@ -144,6 +146,13 @@ def _inline(rest: Extra, extra: Fields, path: str) -> Block | None:
         block = Document(media_type=mime, data=data, name=take_str(inner, "displayName", path) or "")
     _left(rest, "inlineData", inner)
     return block
+
+
+def _standard(data: str) -> str:
+    """Base64 as everybody else reads it. Google's own SDK writes the other alphabet (RFC 4648, section 5), and Google reads both."""
+    if "-" not in data and "_" not in data:
+        return data
+    return data.replace("-", "+").replace("_", "/") + "=" * (-len(data) % 4)
 
 
 def _left(rest: Extra, field: str, inner: Extra) -> None:
@@ -303,6 +312,8 @@ def _mend(part: Extra, block: Block) -> None:
     extra = block.extra
     if (signature := own(extra, "thoughtSignature")) is not None:
         part["thoughtSignature"] = signature
+    if (data := own(extra, "data")) is not None:
+        part["inlineData"]["data"] = data
     match block:
         case ToolCall():
             if own(extra, "made"):
