@@ -198,6 +198,19 @@ def test_a_head_that_counts_beside_an_answer_that_counts_nothing_itself() -> Non
     assert answering.usage is None
 
 
+def test_what_is_bulky_is_told_aside_in_the_same_form() -> None:
+    one = attempt("/v1/embeddings", "bedrock", "cohere.embed-english-v3")
+    head = {"content-type": "application/json", "x-amzn-bedrock-input-token-count": "4"}
+    answering, aside = one.answering(200, head), one.answering(200, head)
+    body = msgspec.json.encode({"id": "e-1", "texts": [], "embeddings": [[0.5] * 1024] * 400})
+    assert isinstance(aside, WholeTranslated)
+    job = aside.job(body)
+    assert job is not None
+    aside.take(job[0].work(job[1]))
+    assert b"".join(aside.feed(body, True)) == b"".join(answering.feed(body, True))
+    assert aside.usage == answering.usage == Usage(input=4)
+
+
 @pytest.mark.parametrize("told", ["", "x", "-1", "٤"])
 def test_a_head_that_counts_nothing(told: str) -> None:
     head = {"content-type": "application/json", "x-amzn-bedrock-input-token-count": told}
