@@ -17,7 +17,7 @@ from extproc.values import Target
 from tests.scene import head
 
 JSON_HEAD = head()
-MOST = 1 << 20
+MOST = 1 << 26
 
 
 def provider(name: str) -> Provider:
