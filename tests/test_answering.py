@@ -287,7 +287,8 @@ def test_a_web_page_is_no_answer() -> None:
 @pytest.mark.parametrize(
     "answering",
     [
-        WholeUntouched(200, terms(most=100)), WholeTranslated(200, terms(provider="anthropic", most=100), 0), Failure(500, terms(most=100), {}),
+        WholeUntouched(200, terms(most=100)), WholeTranslated(200, terms(provider="anthropic", most=100), 0),
+        Failure(500, terms(most=100), {}),
         StreamUntouched(200, terms(most=100)), StreamTranslated(200, terms(provider="anthropic", most=100)),
     ],
     ids=lambda answering: type(answering).__name__,
