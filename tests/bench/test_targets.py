@@ -15,7 +15,7 @@ def the(found: Outcome, words: str) -> Verdict:
 
 def test_nothing_measured() -> None:
     found = verdicts(outcome([]))
-    assert len(found) == 14
+    assert len(found) == 16
     assert {verdict.met for verdict in found} == {None}
 
 
