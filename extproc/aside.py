@@ -2,7 +2,7 @@
 
 What takes long of a body is to decode it, to make Python's objects of what is in it, and to write them again; that grows with its bytes
 where they are few long texts, and with its items where they are short. A job is a plain value that knows its work; the worker has it
-done elsewhere and waits, as it may wait for a request and for an answer that is no stream. See docs/decisions/0013.
+done elsewhere and waits, as it may wait for a request and for an answer that is no stream. See docs/decisions/0011.
 """
 
 from typing import Protocol, TypeVar
