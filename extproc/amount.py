@@ -1,11 +1,13 @@
-"""What is counted where there are no tokens, or beside them: images, seconds of audio, characters of a text to be spoken."""
+"""What is counted where there are no tokens, or beside them: images, seconds of audio, characters of a text to be spoken,
+searches where documents are ranked.
+"""
 
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-Unit = Literal["", "images", "seconds", "characters"]
+Unit = Literal["", "images", "seconds", "characters", "searches"]
 
 
 class Amount(Struct, frozen=True):
@@ -15,6 +17,7 @@ class Amount(Struct, frozen=True):
     count: float
 
 
+_MOST = 2**31
 _ABSENT = msgspec.Raw(b"null")
 
 
@@ -36,11 +39,24 @@ class _Answer(Struct):
     predictions: list[_Image] | None = None
 
 
+class _Billed(Struct):
+    search_units: float | None = None
+
+
+class _Meta(Struct):
+    billed_units: _Billed | None = None
+
+
+class _Ranking(Struct):
+    meta: _Meta | None = None
+
+
 class _Speech(Struct):
     input: str = ""
 
 
 _answer = msgspec.json.Decoder(_Answer, strict=False)
+_ranking = msgspec.json.Decoder(_Ranking, strict=False)
 _speech = msgspec.json.Decoder(_Speech)
 
 
@@ -59,6 +75,21 @@ def amount_of(body: bytes) -> Amount | None:
     given = [*(answer.data or ()), *(answer.predictions or ())]
     images = sum(any(one != _ABSENT for one in (image.b64_json, image.url, image.bytesBase64Encoded)) for image in given)
     return Amount("images", images) if images else None
+
+
+def searches_of(body: bytes) -> Amount | None:
+    """The searches that an order of documents is paid for by: up to 100 documents with one query are one.
+
+    https://docs.cohere.com/docs/how-does-cohere-pricing-work
+    """
+    if body.find(b'"search_units"') < 0:
+        return None
+    try:
+        meta = _ranking.decode(body).meta
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    searches = meta.billed_units.search_units if meta and meta.billed_units else None
+    return Amount("searches", searches) if searches and 0 < searches < _MOST else None
 
 
 def spoken(body: bytes) -> Amount | None:

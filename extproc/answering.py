@@ -15,10 +15,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from extproc.amount import Amount, amount_of
+from extproc.amount import Amount, amount_of, searches_of
 from extproc.aside import is_bulky
 from extproc.dialects import DIALECTS
-from extproc.dialects.dialect import Dialect
+from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.failing import advised
 from extproc.dialects.fields import FieldError
 from extproc.dialects.framing import Splitter
@@ -190,6 +190,7 @@ class WholeUntouched(Answering):
         self._terms = terms
         self._dialect = terms.client
         self._generates = terms.kind in terms.client.operations
+        self._ranks = common(terms.kind) == "rerank"
         self._body = _Collected(terms)
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
@@ -198,7 +199,9 @@ class WholeUntouched(Answering):
             body = self._body.whole()
             usage, self.answered = self._dialect.usage(body)
             self.usage = usage or self.counted
-            if not self._generates:
+            if self._ranks:
+                self.amount = searches_of(body)
+            elif not self._generates:
                 self.amount = amount_of(body)
             elif self.usage is None:
                 watch = self._dialect.stream_usage()
@@ -373,6 +376,8 @@ class WholeTranslated(Answering):
             return []
         self.finished = True
         told = self._ahead or retell(self._body.whole(), self.status, self._terms, self.counted)
+        if common(self._terms.kind) == "rerank":
+            self.amount = searches_of(self._body.whole())
         self.status, self.error, self.usage, self.answered = told.status, told.error, told.usage, told.answered
         if told.wrong:
             self._terms.log(f"sent an answer that is none: {told.wrong}")

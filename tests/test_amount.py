@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extproc.amount import Amount, amount_of, spoken
+from extproc.amount import Amount, amount_of, searches_of, spoken
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,22 @@ from extproc.amount import Amount, amount_of, spoken
 )
 def test_answers(body: bytes, amount: Amount | None) -> None:
     assert amount_of(body) == amount
+
+
+@pytest.mark.parametrize(
+    ("body", "amount"),
+    [
+        (b'{"results":[],"meta":{"billed_units":{"search_units":2}}}', Amount("searches", 2)),
+        (b'{"results":[],"meta":{"billed_units":{"search_units":0}}}', None),
+        (b'{"results":[],"meta":{"billed_units":{"search_units":1e300}}}', None),
+        (b'{"results":[],"meta":{"billed_units":{"search_units":"x"}}}', None),
+        (b'{"results":[{"document":{"text":"search_units"}}],"meta":{}}', None),
+        (b'{"search_units":1}', None),
+        (b'"search_units"', None),
+    ],
+)
+def test_searches(body: bytes, amount: Amount | None) -> None:
+    assert searches_of(body) == amount
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from extproc import Reject
+from extproc.amount import Amount
 from extproc.answering import WholeTranslated, WholeUntouched
 from extproc.attempt import Attempt, Call
 from extproc.config.catalogue import catalogue
@@ -187,6 +188,15 @@ def test_what_only_the_head_counts(path: str, way: type) -> None:
     assert answering.usage == Usage(input=4)
     if way is WholeTranslated:
         assert msgspec.json.decode(out)["usage"] == {"prompt_tokens": 4, "total_tokens": 4}
+
+
+@pytest.mark.parametrize(("path", "way"), [("/v1/rerank", WholeTranslated), ("/v2/rerank", WholeUntouched)])
+def test_searches_are_counted_where_there_are_no_tokens(path: str, way: type) -> None:
+    answering = attempt(path, "cohere", "m").answering(200, {"content-type": "application/json"})
+    assert type(answering) is way
+    body = b'{"id": "r-1", "results": [{"index": 0, "relevance_score": 0.5}], "meta": {"billed_units": {"search_units": 1}}}'
+    assert b"".join([*answering.feed(body, False), *answering.feed(b"", True)])
+    assert (answering.amount, answering.usage) == (Amount("searches", 1), None)
 
 
 def test_a_head_that_counts_beside_an_answer_that_counts_nothing_itself() -> None:

@@ -57,7 +57,7 @@ class Metrics:
         self._tokens = counter(
             "tokens_used_total", "Tokens bought. `input` and `output` are totals that include the other types.", (*who, "type")
         )
-        self._amounts = counter("amounts_total", "What is counted beside tokens: images, seconds, characters.", (*who, "unit"))
+        self._amounts = counter("amounts_total", "What is counted beside tokens: images, seconds, characters, searches.", (*who, "unit"))
         self._cost = counter("cost_total", "US dollars spent, as far as prices are known.", who)
         self._hits = counter("cache_hits_total", "Requests answered from the cache.", ("model",))
         self._misses = counter("cache_misses_total", "Requests that the cache was asked for and did not have.", ("model",))

@@ -56,7 +56,7 @@ class Record(Struct, kw_only=True, omit_defaults=True):
     unit: Unit = ""
     """What `amount` counts, where something else than tokens is counted, too."""
     amount: float = 0.0
-    """Images made, seconds of audio heard, characters spoken."""
+    """Images made, seconds of audio heard, characters spoken, searches that documents were ranked by."""
     partial: bool = False
     """True: the answer broke off, so `usage` is what was seen until then."""
     estimated: bool = False

@@ -108,8 +108,8 @@ Providers of the client's own form get every byte as it was, but for the number 
 
 Vectors come as the client asked, in numbers or in base64 (32-bit floats, little-endian), whatever the provider sends. Models that take one
 input a request (Titan, Nova, one form of Gemini's) are asked for one: several inputs are refused, and nobody pays for half of them.
-Tokens are counted as the provider tells them, with Bedrock in its answers' headers; a provider that tells search units, or nothing, is
-asked for no tokens in the ledger.
+Tokens are counted as the provider tells them, with Bedrock in its answers' headers. Search units, which Cohere bills in their stead, stand
+in the ledger as an amount (`unit` is `searches`).
 """
 
 

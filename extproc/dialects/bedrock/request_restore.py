@@ -37,10 +37,10 @@ def restore(conversation: Conversation) -> Extra:
         body["system"] = own_content(conversation.system.blocks)
     inference = {word: value for name, word in _INFERENCE.items() if (value := getattr(conversation, name)) is not None}
     if inference:
-        body["inferenceConfig"] = {**body.get("inferenceConfig", {}), **inference}
+        body["inferenceConfig"] = {**(body.get("inferenceConfig") or {}), **inference}
     _tools(conversation, body)
     if wanted := conversation.format:
-        body["outputConfig"] = {**body.get("outputConfig", {}), "textFormat": wanted.extra}
+        body["outputConfig"] = {**(body.get("outputConfig") or {}), "textFormat": wanted.extra}
     _model_fields(conversation, body)
     if conversation.metadata is not None:
         body["requestMetadata"] = conversation.metadata
@@ -57,7 +57,7 @@ def _own_message(message: Message, conversation: Conversation) -> Extra:
 
 
 def _tools(conversation: Conversation, body: Extra) -> None:
-    config: Extra = {**body.get("toolConfig", {})}
+    config: Extra = {**(body.get("toolConfig") or {})}
     if conversation.tools is not None:
         config["tools"] = [written for tool in conversation.tools for written in _own_tool(tool)]
     if conversation.tool_choice:
