@@ -57,7 +57,7 @@ def _own_message(message: Message, conversation: Conversation) -> Extra:
 
 
 def _tools(conversation: Conversation, body: Extra) -> None:
-    config: Extra = {**(body.get("toolConfig") or {})}
+    config: Extra = (body.get("toolConfig") or {}).copy()
     if conversation.tools is not None:
         config["tools"] = [written for tool in conversation.tools for written in _own_tool(tool)]
     if conversation.tool_choice:
