@@ -318,4 +318,4 @@ def test_models() -> None:
     assert [model.name for model in listed.models] == ["a", "b"]
     cohere.ListModelsResponse.model_validate(COHERE.list_models(["a"]))
     shown = sdk.cohere_client(json.dumps(COHERE.describe_model("a")).encode()).models.get("a")
-    assert (shown.name, shown.endpoints) == ("a", ["chat"])
+    assert (shown.name, shown.endpoints) == ("a", ["chat", "embed", "rerank"])

@@ -373,7 +373,7 @@ def test_models_are_listed_as_googles_sdk_reads_them() -> None:
     assert (one.name, one.display_name, one.supported_actions) == ("models/a", "a", list(_METHODS))
 
 
-_METHODS = ("generateContent", "streamGenerateContent", "countTokens")
+_METHODS = ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")
 
 
 _BAD_KEY = {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT", "details": [{"reason": "API_KEY_INVALID"}]}
