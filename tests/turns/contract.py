@@ -66,6 +66,7 @@ async def deleted_is_deleted_but_for_what_builds_on_it(here: Turns, there: Turns
 async def what_has_expired_is_not_found(here: Turns, there: Turns) -> None:
     await here.put("o", turn("a"), Keep(0.5, LOTS))
     await here.put("o", turn("b", "a"), KEEP)
+    assert len((await there.chain("o", "b", LOTS)).turns) == 2  # both have arrived
     await asyncio.sleep(0.6)
     assert await ids(there, "a") == []
     assert len((await there.chain("o", "b", LOTS)).turns) == 2
