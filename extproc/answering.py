@@ -8,7 +8,7 @@ and without anything of its content.
 import logging
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -30,6 +30,8 @@ from extproc.values import BodyMode
 _log = logging.getLogger(__name__)
 
 Headers = dict[str, str]
+
+_DROPPED_MAX = 1024
 
 # Envoy stops reading for good when a body that it buffers for us passes its 1 MiB (tried on 1.40), so only what announces to be
 # smaller is asked for whole; that is worth it, because the status can then still be changed when the body turns out to be no answer.
@@ -77,6 +79,8 @@ class Terms(Struct, frozen=True):
     """What the provider was asked for."""
     id: str = ""
     """That of an answer, where it is ours to give."""
+    dropped: tuple[str, ...] = ()
+    """What the provider could not be asked."""
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""
@@ -290,6 +294,12 @@ def _events(split: Splitter, chunk: bytes, end: bool, terms: Terms) -> list[byte
     return events
 
 
+def dropped(names: Sequence[str]) -> Headers:
+    """The header that names what was lost; none if nothing was."""
+    text = ", ".join(names)
+    return {"x-headgate-dropped": text if len(text) <= _DROPPED_MAX else text[: _DROPPED_MAX - 4] + " ..."} if text else {}
+
+
 class Retold(Struct, frozen=True, tag=True):
     """A whole answer, translated."""
 
@@ -300,6 +310,8 @@ class Retold(Struct, frozen=True, tag=True):
     answered: str
     wrong: str = ""
     """Why it is an error instead, in words that may be logged."""
+    dropped: list[str] = []
+    """What the client's dialect has no words for, in the hub's."""
 
 
 class Retell(Struct, frozen=True, tag=True):
@@ -340,7 +352,7 @@ def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
         fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
         return Retold(terms.error(fault), fault.status, fault.code, None, "", _plain(error))
-    return Retold(msgspec.json.encode(written), status, "", getattr(answer, "usage", None), told)
+    return Retold(msgspec.json.encode(written), status, "", getattr(answer, "usage", None), told, dropped=getattr(answer, "dropped", []))
 
 
 class WholeTranslated(Answering):
@@ -381,6 +393,8 @@ class WholeTranslated(Answering):
         self.status, self.error, self.usage, self.answered = told.status, told.error, told.usage, told.answered
         if told.wrong:
             self._terms.log(f"sent an answer that is none: {told.wrong}")
+        if told.dropped:
+            self.headers = {**self.headers, **dropped([*self._terms.dropped, *(f"answer.{name}" for name in told.dropped)])}
         return [told.body]
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc import crossing
-from extproc.answering import Answering, Terms, Told, choose
+from extproc.answering import Answering, Terms, Told, choose, dropped
 from extproc.deployments import MODEL_PARAMETERS
 from extproc.dialects import forms, heard, seals, splice
 from extproc.dialects.dialect import common, names_model
@@ -341,14 +341,13 @@ class Attempt:
             most=self._most,
             model=self.target.model,
             id=call.says.get("id", ""),
+            dropped=tuple(self.dropped),
         )
 
     def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
         """What to set and what to take off the provider's response headers before a client sees them."""
         edits = self.upstream.response
-        headers = dict(edits.set)
-        if self.dropped:
-            headers["x-headgate-dropped"] = _list(self.dropped)
+        headers = {**edits.set, **dropped(self.dropped)} if self.dropped else dict(edits.set)
         return headers, _withheld(tuple(seen), self.same, seen.get(":status") == "101", edits.remove)
 
 
@@ -396,8 +395,3 @@ def _upgrade(seen: Mapping[str, str]) -> dict[str, str]:
     if protocols:
         wanted["sec-websocket-protocol"] = ", ".join(protocols)
     return wanted
-
-
-def _list(names: Iterable[str], limit: int = 1024) -> str:
-    text = ", ".join(names)
-    return text if len(text) <= limit else text[: limit - 4] + " ..."

@@ -373,3 +373,11 @@ def test_a_binary_stream_of_the_same_dialect_passes_to_the_byte() -> None:
     assert fed(answering, stream, [1, 11, 12, 90]) == stream
     assert (answering.usage, answering.finished) == (Usage(input=3, output=4), True)
     assert not answering.may_wait(stream) or not answering.even
+
+
+def test_what_the_client_has_no_words_for_is_named() -> None:
+    choices = [{"index": i, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"} for i in (0, 1)]
+    body = msgspec.json.encode({"id": "a", "model": "m", "created": 1, "choices": choices})
+    answering = WholeTranslated(200, terms("anthropic", "openai", dropped=("seed",)), len(body))
+    answering.feed(body, True)
+    assert answering.headers == {"x-headgate-dropped": "seed, answer.choices[1:]"}

@@ -166,6 +166,9 @@ Streams say what whole answers say, but for tokens that were written to a cache 
 | no | the client's dialect has no word for it |
 | - | the provider's own dialect has no word for it |
 
+An answer that is no stream, and is not too long to be held until it is read, names what the client does not get of it in
+`x-headgate-dropped`, as `answer.` and a name. The head of a stream has gone out before anybody knows.
+
 Tokens of every kind are in the ledger, whatever the client is told. Cohere bills other tokens than its model reads and writes; the billed
 ones count. An id and a model's name that the provider does not tell are the request's id, and the name that the provider was asked for.
 """
