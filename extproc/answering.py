@@ -483,6 +483,8 @@ class Failure(Answering):
         if _is_ours(self._told, fault):
             message = f"The provider {terms.provider_name} refused the gateway's credential ({self._told}). Its operator has to mend that."
             fault, advice = Fault(502, "provider_authentication", message), {"content-type": "application/json"}
+            if terms.client.id_header:
+                advice[terms.client.id_header] = terms.request_id
             self.rewrites = True
         else:
             fault, advice = advised(fault, self._head)

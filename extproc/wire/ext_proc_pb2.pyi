@@ -189,9 +189,11 @@ class ProcessingMode(_message.Message):
         NONE: _ClassVar[ProcessingMode.BodySendMode]
         STREAMED: _ClassVar[ProcessingMode.BodySendMode]
         BUFFERED: _ClassVar[ProcessingMode.BodySendMode]
+        BUFFERED_PARTIAL: _ClassVar[ProcessingMode.BodySendMode]
     NONE: ProcessingMode.BodySendMode
     STREAMED: ProcessingMode.BodySendMode
     BUFFERED: ProcessingMode.BodySendMode
+    BUFFERED_PARTIAL: ProcessingMode.BodySendMode
     REQUEST_HEADER_MODE_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_HEADER_MODE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_BODY_MODE_FIELD_NUMBER: _ClassVar[int]
