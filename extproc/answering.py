@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from extproc.amount import Amount, amount_of, searches_of
 from extproc.aside import is_bulky
-from extproc.dialects import DIALECTS
+from extproc.dialects import DIALECTS, heard
 from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.failing import advised
 from extproc.dialects.fields import FieldError
@@ -81,6 +81,8 @@ class Terms(Struct, frozen=True):
     """That of an answer, where it is ours to give."""
     dropped: tuple[str, ...] = ()
     """What the provider could not be asked."""
+    sdk: str = ""
+    """See `Endpoint.sdk`."""
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""
@@ -328,13 +330,14 @@ class Retell(Struct, frozen=True, tag=True):
     status: int
     counted: Usage | None = None
     id: str = ""
+    sdk: str = ""
 
     def work(self, body: bytes) -> Retold:
         """Does it."""
         terms = Terms(
-            client=DIALECTS[self.client], provider=DIALECTS[self.provider], kind=self.kind, form=self.form,
+            client=heard(self.client, "", self.sdk), provider=DIALECTS[self.provider], kind=self.kind, form=self.form,
             provider_name=self.provider_name, request_id=self.request_id, same=False, raw=False, include_usage=False, hide_usage=False,
-            asked=self.asked, most=len(body), model=self.model, id=self.id,
+            asked=self.asked, most=len(body), model=self.model, id=self.id, sdk=self.sdk,
         )  # fmt: skip
         return retell(body, self.status, terms, self.counted)
 
@@ -375,7 +378,7 @@ class WholeTranslated(Answering):
             return None
         return Retell(
             terms.client.name, terms.provider.name, terms.kind, terms.form, terms.provider_name, terms.request_id, terms.asked, terms.model,
-            self.status, self.counted, terms.id,
+            self.status, self.counted, terms.id, terms.sdk,
         ), whole  # fmt: skip
 
     def take(self, retold: Retold) -> None:

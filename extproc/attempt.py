@@ -56,6 +56,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """The client would rather be refused than lose a field in translation."""
     says: dict[str, Any] = {}
     """See `Request.says`."""
+    sdk: str = ""
+    """See `Endpoint.sdk`."""
 
     @property
     def forces_usage(self) -> bool:
@@ -136,7 +138,8 @@ class Attempt:
         self.target = target
         self.upstream = upstream = upstream.speaking(call.dialect, call.kind)
         self._most = most
-        self._client = heard(call.dialect, call.path)
+        sdk = call.sdk if call.sdk != upstream.quirks.sdk else ""
+        self._client = heard(call.dialect, call.path, sdk)
         form = upstream.form(call.kind, target.model) if upstream.quirks.forms else None
         other = self._client is not upstream.dialect or form not in (None, call.kind)
         self.same = not (other and call.kind in self._client.operations)
@@ -342,6 +345,7 @@ class Attempt:
             model=self.target.model,
             id=call.says.get("id", ""),
             dropped=tuple(self.dropped),
+            sdk=call.sdk,
         )
 
     def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

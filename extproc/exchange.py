@@ -246,6 +246,7 @@ class Exchange:
             rest=request.endpoint.rest,
             strict=given.get("x-headgate-strict", "").lower() == "true",
             says=request.says,
+            sdk=request.endpoint.sdk,
         )
 
     # The answer's way out.

@@ -55,6 +55,8 @@ class Endpoint(Struct, frozen=True):
     """See `Place.body`."""
     spoken: bool = False
     """See `Place.spoken`."""
+    sdk: str = ""
+    """`mistral`: the client is an SDK that reads the dialect in a form of its own."""
 
     @property
     def operation(self) -> Kind:

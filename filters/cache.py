@@ -139,7 +139,7 @@ def _shape(request: Request) -> list[object]:
     headers = request.headers
     return [
         request.identity.tenant,
-        request.endpoint.dialect,
+        request.endpoint.dialect + request.endpoint.sdk,
         without_credential(request.path),
         [(target.provider, target.model) for target in request.targets],
         [(name, headers[name]) for name in _shaping(tuple(headers))],

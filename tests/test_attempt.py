@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from extproc import Reject
 from extproc import attempt as attempt_module
+from extproc.answering import WholeTranslated
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.config.model import HeaderEdits, HeaderRules, Paths, Provider
 from extproc.crossing import CREDENTIALS, to_provider, without_credential
@@ -46,6 +47,7 @@ PROVIDERS = {
         base_url="https://mistral.test/v1",
         quirks=Quirks(refuses=("user", "n"), rename={"seed": "random_seed"}, max_tokens_field="max_tokens", stream_usage=False),
     ),
+    "magistral": Provider(dialect="openai", base_url="https://mistral.test/v1", quirks=Quirks(sdk="mistral", stream_usage=False)),
 }
 
 
@@ -126,6 +128,51 @@ def test_a_legacy_completion_is_a_conversation_elsewhere() -> None:
 def test_usage_is_not_asked_for_where_it_is_told_anyway() -> None:
     made = attempt("mistral", stream=True, asks_usage=True)
     assert made.outgoing(head(), b'{"model":"gpt","stream":true}').body is None
+
+
+ANSWERED = {
+    "id": "c-1", "object": "chat.completion", "created": 1, "model": "gpt",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi", "reasoning": "Hm"}, "finish_reason": "stop"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("provider", "sdk"), [("magistral", "mistral"), ("magistral", ""), ("openai", "")])
+def test_who_speaks_the_same_form_is_not_translated(provider: str, sdk: str) -> None:
+    made = attempt(provider, sdk=sdk)
+    assert made.same
+    assert made.outgoing(head(), encoded(CHAT)).body is None
+    assert made.answering(200, {"content-type": "application/json"}).feed(encoded(ANSWERED), True) == [encoded(ANSWERED)]
+
+
+def test_mistrals_sdk_gets_answers_of_others_in_its_form() -> None:
+    made = attempt("openai", "gpt-5", sdk="mistral", stream=True, asks_usage=True)
+    assert not made.same
+    sent = msgspec.json.decode(made.outgoing(head(), encoded({**CHAT, "stream": True, "random_seed": 1})).body or b"")
+    assert (sent["seed"], sent["stream_options"]) == (1, {"include_usage": True})
+    (told,) = made.answering(200, {"content-type": "application/json"}).feed(encoded(ANSWERED), True)
+    body = msgspec.json.decode(told)
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
+    assert body["choices"][0]["message"] == {"role": "assistant", "content": [thought, {"type": "text", "text": "Hi"}]}
+    assert [body["usage"][kind] for kind in ("prompt_tokens", "completion_tokens", "total_tokens")] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_what_is_bulky_is_made_aside_in_the_same_form(provider: str) -> None:
+    made = attempt(provider, sdk="mistral")
+    body = encoded({**CHAT, "random_seed": 1, "messages": [{"role": "user", "content": "x" * 100_000}]})
+    job = made.job(body)
+    assert job is not None
+    assert job.work(body).body == made.rewrite(body)
+    one = attempt("openai", sdk="mistral")
+    here, aside = (one.answering(200, {"content-type": "application/json"}) for _ in range(2))
+    whole = encoded({**ANSWERED, "more": [{}] * 30_000})
+    assert isinstance(aside, WholeTranslated)
+    retell = aside.job(whole)
+    assert retell is not None
+    aside.take(retell[0].work(retell[1]))
+    (told,) = aside.feed(whole, True)
+    assert [told] == here.feed(whole, True)
+    assert b'"thinking"' in told
 
 
 def test_what_is_no_chat_passes_though_its_provider_has_quirks() -> None:
@@ -400,7 +447,7 @@ def test_headers_of_another_dialect_stay_behind() -> None:
 
 
 def test_a_call_survives_its_journey() -> None:
-    call = attempt(rules={"x-a": "b"}).call
+    call = attempt(rules={"x-a": "b"}, sdk="mistral").call
     assert msgspec.json.decode(msgspec.json.encode(call), type=Call) == call
     assert "hg-callers" not in msgspec.json.encode(call).decode()
 

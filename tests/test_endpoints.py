@@ -129,6 +129,25 @@ def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str,
     assert found.converses == (common(kind) == "chat")
 
 
+MISTRAL = {**JSON, "user-agent": "speakeasy-sdk/python 3.7.0 2.935.1 1.0.0 mistralai"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "sdk"),
+    [
+        ("/v1/chat/completions", MISTRAL, "mistral"),
+        ("/v1/chat/completions", {**JSON, "user-agent": "speakeasy-sdk/typescript 1.3.1 @mistralai/mistralai"}, "mistral"),
+        ("/v1/chat/completions", {**JSON, "user-agent": "OpenAI/Python 2.1.0"}, ""),
+        ("/v1/chat/completions", JSON, ""),
+        ("/v1/embeddings", MISTRAL, ""),
+        ("/v1/completions", MISTRAL, ""),
+        ("/v1/messages", MISTRAL, ""),
+    ],
+)
+def test_an_sdk_that_reads_a_form_of_its_own(path: str, headers: dict[str, str], sdk: str) -> None:
+    assert endpoint("POST", path, headers).sdk == sdk
+
+
 def test_multipart_in_any_case() -> None:
     assert endpoint("POST", "/v1/images/generations", {"content-type": "Multipart/Form-Data; boundary=x"}) == Endpoint(
         "openai", "misplaced"

@@ -8,6 +8,7 @@ from extproc.dialects.gemini import Gemini
 from extproc.dialects.gemini.arrays import GeminiArray, reads_array
 from extproc.dialects.ollama import Ollama
 from extproc.dialects.openai import OpenAI
+from extproc.dialects.openai.mistral import Mistral
 from extproc.dialects.responses import Responses
 
 DIALECTS: dict[str, Dialect] = {
@@ -21,8 +22,13 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 _ARRAY: Dialect = GeminiArray()
+_OF_SDKS: dict[str, Dialect] = {"mistral": Mistral()}
 
 
-def heard(name: str, path: str) -> Dialect:
-    """The dialect `name` as a client hears it that asks at `path`, query included: Gemini's streams have two forms."""
+def heard(name: str, path: str, sdk: str = "") -> Dialect:
+    """The dialect `name` as a client hears it that asks at `path`, query included: Gemini's streams have two forms. `sdk`: see
+    `Endpoint.sdk`.
+    """
+    if sdk:
+        return _OF_SDKS[sdk]
     return _ARRAY if name == "gemini" and reads_array(path) else DIALECTS[name]

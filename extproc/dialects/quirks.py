@@ -98,6 +98,9 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """What it can be told of the choice of tools; `tool` is one by its name."""
     stream_usage: bool = True
     """Takes `stream_options`. One that does not tells usage in streams anyway, or never."""
+    sdk: Literal["", "mistral"] = ""
+    """The SDK in whose form of OpenAI's dialect it answers. Nothing between the two is translated; what other providers say is, for
+    that SDK."""
     developer: bool | None = None
     """Knows the role `developer`; elsewhere it becomes `system`. By the model's name unless given."""
     memory: bool = True

@@ -50,11 +50,11 @@ from extproc.usage import Usage
 
 _encode = msgspec.json.encode
 
-_DONE = b"data: [DONE]\n\n"
+DONE = b"data: [DONE]\n\n"
 _PING = b": ping\n\n"
 
 
-class _Written:
+class Written:
     """What is written of one block."""
 
     __slots__ = ("begin", "block", "choice", "citations", "length", "origin", "seal", "slot", "text")
@@ -81,7 +81,7 @@ class StreamWriter:
         self._include_usage = include_usage
         self._head: Extra = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
         self._own = False
-        self._blocks: dict[int, _Written] = {}
+        self._blocks: dict[int, Written] = {}
         self._roles: set[int] = set()
         self._slots: dict[int, int] = {}
         self._lengths: dict[int, int] = {}
@@ -132,9 +132,9 @@ class StreamWriter:
             return b""
         self._ended = True
         if not self._include_usage or self._usage is None:
-            return _DONE
+            return DONE
         raw = self._usage_raw if self._usage_raw is not None else write_usage(self._usage)
-        return self._event({**self._head, "choices": [], "usage": raw}) + _DONE
+        return self._event({**self._head, "choices": [], "usage": raw}) + DONE
 
     def _event(self, value: Extra) -> bytes:
         return b"data: " + _encode(value) + b"\n\n"
@@ -184,7 +184,7 @@ class StreamWriter:
 
     def _block(self, event: BlockStart) -> bytes:
         block, choice = event.block, event.choice
-        written = _Written(block, choice, self._slots.get(choice, 0), self._lengths.get(choice, 0))
+        written = Written(block, choice, self._slots.get(choice, 0), self._lengths.get(choice, 0))
         self._blocks[event.index] = written
         role = self._role(choice)
         match block:
@@ -208,7 +208,7 @@ class StreamWriter:
                 self._drop(f"blocks[].{kind_of(block)}")
         return role
 
-    def _call(self, block: ToolCall, written: _Written, index: int) -> bytes:
+    def _call(self, block: ToolCall, written: Written, index: int) -> bytes:
         identifier = block.id if self._own else call_id(block.id, self._head["id"], index)
         extra = {**block.extra, **own_seal(block)} if self._own else write_seal(block.seal) if block.seal else {}
         call = {**extra, "index": written.slot, "id": identifier, "type": "function", "function": {"name": block.name, "arguments": ""}}
@@ -284,12 +284,12 @@ class StreamWriter:
                 return sealed + (self._annotate(written) if written.citations else b"")
         return b""
 
-    def _seal(self, written: _Written, *, tool: bool) -> bytes:
+    def _seal(self, written: Written, *, tool: bool) -> bytes:
         """A signature that came after its block had begun."""
         field = write_seal(Seal(written.seal, written.origin))
         return self._chunk(written.choice, {"tool_calls": [{"index": written.slot, **field}]} if tool else field)
 
-    def _sign(self, written: _Written) -> bytes:
+    def _sign(self, written: Written) -> bytes:
         """The whole of a signed block once more, as a client must send it back."""
         block = written.block
         if type(block) is not Reasoning:
@@ -302,7 +302,7 @@ class StreamWriter:
         self._details[written.choice] = position + 1
         return self._chunk(written.choice, {field: [entry] for field, entry in details.items()})
 
-    def _annotate(self, written: _Written) -> bytes:
+    def _annotate(self, written: Written) -> bytes:
         end = written.begin + written.length
         given = [write_annotation(citation, written.begin, end) for citation in written.citations]
         annotations = [annotation for annotation in given if annotation]
@@ -317,7 +317,7 @@ class StreamWriter:
 
     def _fail(self, fault: Fault) -> bytes:
         self._ended = True
-        return self._event(write_error(fault, "")) + _DONE
+        return self._event(write_error(fault, "")) + DONE
 
     def _drop(self, name: str) -> None:
         if name not in self.dropped:
