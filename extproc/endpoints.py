@@ -17,8 +17,9 @@ from extproc.values import Endpoint
 FALLBACK = "openai"
 """The dialect of whoever does not say: most providers and tools speak it."""
 
-_MISTRAL = "mistralai"
-"""In what Mistral's SDKs say of themselves: `speakeasy-sdk/python 3.7.0 2.935.1 1.0.0 mistralai`."""
+_MISTRAL = re.compile(r"mistral-client-|mistralai")
+"""In what Mistral's SDKs say of themselves: `mistral-client-python/3.7.0`, or what they are generated with:
+`speakeasy-sdk/python 3.7.0 2.935.1 1.0.0 mistralai`."""
 
 _SHARED = "/v1/"
 """Begins paths of many dialects: of a path there that is no row's, it says nothing."""
@@ -96,7 +97,7 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
         multipart = headers.get("content-type", "").lower().startswith("multipart/")
         if known.kind == "form":
             return known if multipart else _AS_JSON[bare]
-        if known.asks_usage and _MISTRAL in headers.get("user-agent", "") and known.kind == "chat":
+        if known.asks_usage and "mistral" in (agent := headers.get("user-agent", "")) and known.kind == "chat" and _MISTRAL.search(agent):
             known = replace(known, sdk="mistral")
         return Endpoint(meant.dialect, "misplaced") if multipart else known
     if plain and may_name_deployment(plain):

@@ -129,14 +129,15 @@ def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str,
     assert found.converses == (common(kind) == "chat")
 
 
-MISTRAL = {**JSON, "user-agent": "speakeasy-sdk/python 3.7.0 2.935.1 1.0.0 mistralai"}
+MISTRAL = {**JSON, "user-agent": "mistral-client-python/3.7.0"}
 
 
 @pytest.mark.parametrize(
     ("path", "headers", "sdk"),
     [
         ("/v1/chat/completions", MISTRAL, "mistral"),
-        ("/v1/chat/completions", {**JSON, "user-agent": "speakeasy-sdk/typescript 1.3.1 @mistralai/mistralai"}, "mistral"),
+        ("/v1/chat/completions", {**JSON, "user-agent": "speakeasy-sdk/python 3.7.0 2.935.1 1.0.0 mistralai"}, "mistral"),
+        ("/v1/chat/completions", {**JSON, "user-agent": "mistral-proxy/1"}, ""),
         ("/v1/chat/completions", {**JSON, "user-agent": "OpenAI/Python 2.1.0"}, ""),
         ("/v1/chat/completions", JSON, ""),
         ("/v1/embeddings", MISTRAL, ""),

@@ -40,6 +40,11 @@ which is no promise and therefore named as well |
 
 Between the same dialect nothing is translated, and every byte arrives. What becomes of answers is told in [recordings.md](recordings.md).
 
+Mistral's SDK, told by its `user-agent`, speaks openai in a form of its own: what the model thought is a part of the content, calls come
+whole, a refusal is text, and the end of every answer tells what was used. What providers of any dialect answer is translated into that
+form, and where a provider has counted nothing for a whole answer, the SDK, which insists on numbers, reads 0. Between it and a provider
+that speaks the same form (quirk `sdk`) nothing is translated.
+
 Vectors and orders of documents have [a page of their own](vectors.md), and so has what of [an answer](answers.md) reaches the client.
 """
 

@@ -24,10 +24,6 @@ class Loss(NamedTuple):
     """What is told instead; None: nothing, as if there were none."""
     only: tuple[str, ...] = ()
     """Only of these recordings."""
-    but: str = ""
-    """Not of providers of this folder, or this dialect, whose answers pass as they are."""
-    stream: bool | None = None
-    """Only of streams, or only of whole answers."""
 
     def of(self, client: str, what: str, recording: Recording) -> bool:
         """Whether it is this that is lost."""
@@ -35,8 +31,6 @@ class Loss(NamedTuple):
             self.client == client
             and what in self.what
             and (not self.only or recording.name in self.only)
-            and self.but not in (recording.folder, recording.dialect)
-            and self.stream in (None, recording.stream)
             and self.due in (None, parts(recording.said)[what])
         )
 
@@ -63,10 +57,8 @@ _GUESSED = "LiteLLM guesses, and does not look where Groq says it"
 _PARTS = "mistral-test_mistral_model_thinking_part_iter-0"
 _TOO_LITTLE = "its dialect counts input and output, and no parts of them"
 _THINK_TAGS = "LiteLLM takes what stands in <think> tags for reasoning, though to its provider it is text"
-_UNASKED = "the SDK never asks for the usage of a stream, and OpenAI's dialect tells it only to who asks"
 _BLOCKED = "google-test_google_model_armor_prompt_template_text_gets_blocked-0"
 _GROQ = "groq-test_groq_model_web_search_tool_stream-0"
-_BARE = "openrouter-test_openrouter_tool_optional_parameters-0"
 _LAST = "exchanges-ollama-1"
 _TAGGED = ("groq-test_groq_model_thinking_part-0", "huggingface-test_request_simple_usage-0")
 
@@ -82,9 +74,6 @@ LOSSES = [
     Loss("ollama generate", ("stop",), "its dialect knows `stop` and `length`", due="filter", got="end"),
     Loss("ollama generate", ("tool calls",), _PROMPT),
     Loss("ollama generate", ("stop",), _PROMPT, due="tool", got="end"),
-    Loss("mistralai", ("reasoning",), "the SDK reads reasoning where it is a part of the content, as Mistral writes it", but="mistral"),
-    Loss("mistralai", USED, _UNASKED, stream=True, but="openai"),
-    Loss("mistralai", USED, _UNASKED, only=("openai-test_openai_moderation_stream-0", _GROQ)),
     Loss("litellm", ("text", "reasoning"), _THINK_TAGS, only=_TAGGED, got=ESTIMATED),
     Loss("litellm", ("text",), "LiteLLM has no field for a refusal", only=(_BLOCKED,)),
     Loss("litellm", ("reasoning",), "LiteLLM reads no reasoning that is a part of the content", only=(_PARTS,)),
@@ -104,25 +93,6 @@ class Unreadable(NamedTuple):
 
 
 UNREADABLE = [
-    Unreadable(
-        "mistralai",
-        "streams with calls, but from openai",
-        "the SDK insists on a tool's name in every piece of a call; OpenAI's dialect tells it in the first, and an empty one in the others "
-        "undoes it in other clients (openai/codex issue 7579)",
-        lambda recording: recording.stream and bool(recording.said.calls) and recording.dialect != "openai",
-    ),
-    Unreadable(
-        "mistralai",
-        f"`{_BARE}`",
-        "the SDK insists on arguments of a call, and the provider has told none",
-        lambda recording: recording.name == _BARE,
-    ),
-    Unreadable(
-        "mistralai",
-        f"`{_BLOCKED}`",
-        "the SDK insists on usage, and the provider has told none",
-        lambda recording: recording.name == _BLOCKED,
-    ),
     Unreadable(
         "ollama chat",
         f"`{_LAST}`",

@@ -121,8 +121,7 @@ def _named(loss: Loss) -> str:
 
 
 def _where(loss: Loss) -> str:
-    """`streams of others than openai`, and so on."""
+    """``everywhere, where it is `filter` ``, and so on."""
     if loss.only:
         return ", ".join(f"`{name}`" for name in loss.only)
-    which = "streams" if loss.stream else "everywhere" if loss.stream is None else "whole answers"
-    return which + (f" but from {loss.but}" if loss.but else "") + (f", where it is `{loss.due}`" if loss.due else "")
+    return "everywhere" + (f", where it is `{loss.due}`" if loss.due else "")

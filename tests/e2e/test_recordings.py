@@ -40,7 +40,9 @@ class Outcome(Struct):
 
 
 def _section(recording: Recording, url: str) -> dict[str, Any]:
-    section = {"dialect": recording.dialect, "base_url": url + _VERSIONS.get(recording.dialect, "")}
+    section: dict[str, Any] = {"dialect": recording.dialect, "base_url": url + _VERSIONS.get(recording.dialect, "")}
+    if recording.folder == "mistral":
+        section["quirks"] = {"sdk": "mistral"}
     if recording.dialect == "bedrock":
         return {**section, "aws": {"region": "eu-west-1", "access_key": "AKID", "secret_key": "env:AWS_SECRET"}}
     return section if recording.dialect == "ollama" else {**section, "key": "sk-provider"}

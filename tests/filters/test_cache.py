@@ -274,7 +274,7 @@ def test_who_asks_whom_and_how_changes_it() -> None:
     # What only says who carried it does not.
     assert key_of(ZERO, user_agent="other/2", authorization="Bearer hg-2", cache_control="max-age=5") == keys[0]
     # One who is told the same in a form of his own is.
-    assert key_of(ZERO, user_agent="speakeasy-sdk/python mistralai") not in keys
+    assert key_of(ZERO, user_agent="mistral-client-python/3.7.0") not in keys
 
 
 def test_what_rules_set_changes_it() -> None:
