@@ -138,8 +138,8 @@ class Attempt:
         self.target = target
         self.upstream = upstream = upstream.speaking(call.dialect, call.kind)
         self._most = most
-        sdk = call.sdk if call.sdk != upstream.quirks.sdk else ""
-        self._client = heard(call.dialect, call.path, sdk)
+        spoken = call.sdk == upstream.quirks.sdk and call.dialect == upstream.dialect.name
+        self._client = heard(call.dialect, call.path, "" if spoken else call.sdk)
         form = upstream.form(call.kind, target.model) if upstream.quirks.forms else None
         other = self._client is not upstream.dialect or form not in (None, call.kind)
         self.same = not (other and call.kind in self._client.operations)

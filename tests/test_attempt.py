@@ -47,6 +47,7 @@ PROVIDERS = {
         base_url="https://mistral.test/v1",
         quirks=Quirks(refuses=("user", "n"), rename={"seed": "random_seed"}, max_tokens_field="max_tokens", stream_usage=False),
     ),
+    "claude": Provider(dialect="anthropic", base_url="https://mistral.test/v1", quirks=Quirks(sdk="mistral")),
     "magistral": Provider(dialect="openai", base_url="https://mistral.test/v1", quirks=Quirks(sdk="mistral", stream_usage=False)),
 }
 
@@ -134,6 +135,13 @@ ANSWERED = {
     "id": "c-1", "object": "chat.completion", "created": 1, "model": "gpt",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi", "reasoning": "Hm"}, "finish_reason": "stop"}],
 }  # fmt: skip
+
+
+def test_the_form_of_an_sdk_is_one_of_its_dialect() -> None:
+    content = [{"type": "thinking", "thinking": "Hm", "signature": "s"}]
+    answer = {"id": "1", "type": "message", "role": "assistant", "model": "m", "content": content, "stop_reason": "end_turn", "usage": {}}
+    (told,) = attempt("claude", sdk="mistral").answering(200, {"content-type": "application/json"}).feed(encoded(answer), True)
+    assert b'"type":"thinking"' in told
 
 
 @pytest.mark.parametrize(("provider", "sdk"), [("magistral", "mistral"), ("magistral", ""), ("openai", "")])

@@ -26,7 +26,7 @@ from extproc.dialects.hub import (
     Used,
 )
 from extproc.dialects.quirks import NONE, Quirks
-from extproc.errors import Fault
+from extproc.errors import Fault, Reject
 from extproc.usage import Usage
 from tests.dialects.made import answers
 from tests.dialects.made_streams import streams
@@ -176,7 +176,7 @@ def test_after_an_error_nothing_is_told() -> None:
 
 def asked(quirks: Quirks = NONE, dialect: str = "openai", **fields: Any) -> tuple[dict[str, Any], list[str]]:
     """A request of Mistral's client, as a provider of `dialect` gets it, and what is named as lost."""
-    question = MISTRAL.read_request({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields})
+    question = MISTRAL.read_request({"model": "m", "messages": [{"role": "user", "content": "Hi"}]} | fields)
     return heard(dialect, "").write_request(question, "gpt-5", quirks), question.dropped
 
 
@@ -186,6 +186,13 @@ def test_the_names_of_a_request() -> None:
     assert body["stream_options"] == {"include_usage": True}
     assert dropped == ["safe_prompt"]
     assert asked(dialect="anthropic", random_seed=7)[1] == ["random_seed"]
+
+
+@pytest.mark.parametrize("body", [{"random_seed": "x"}, {"messages": 1}])
+def test_a_wrong_type_is_named_in_the_clients_words(body: dict[str, Any]) -> None:
+    (field,) = body
+    with pytest.raises(Reject, match=field):
+        asked(**{"messages": [], **body})
 
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}

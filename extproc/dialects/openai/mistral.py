@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from extproc.dialects.dialect import Operation
+from extproc.dialects.fields import refusing, take_int
 from extproc.dialects.hub import (
     Answer,
     ArgumentsDelta,
@@ -51,13 +52,13 @@ class Mistral(OpenAI):
         return {**super().operations, "chat": self}
 
     def read_request(self, body: Extra) -> Conversation:
-        given = {**body}
-        if "random_seed" in given:
-            given["seed"] = given.pop("random_seed")
-        if given.get("tool_choice") == "any":
-            given["tool_choice"] = "required"
-        conversation = super().read_request(given)
+        if body.get("tool_choice") == "any":
+            body = {**body, "tool_choice": "required"}
+        conversation = super().read_request(body)
         conversation.dialect, conversation.words = _SPOKEN, _WORDS
+        with refusing():
+            if (seed := take_int(conversation.extra, "random_seed")) is not None:
+                conversation.seed = seed
         return conversation
 
     def write_answer(self, given: Answer) -> Extra:
