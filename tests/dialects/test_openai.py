@@ -4,6 +4,7 @@ import copy
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from extproc.dialects import DIALECTS
@@ -326,3 +327,14 @@ def test_names_are_those_of_the_clients_dialect() -> None:
     own = OPENAI.read_request(asked(max_completion_tokens=5))
     OPENAI.write_request(own, "gpt-4o", Quirks(refuses=("max_completion_tokens",)))
     assert own.dropped == ["max_completion_tokens"]
+
+
+def test_a_thought_with_more_to_it_is_a_thought_to_all() -> None:
+    part = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "closed": True, "signature": "s"}
+    chunks = [{"delta": {"content": [part]}}, {"delta": {"content": "Hi"}}, {"delta": {}, "finish_reason": "stop"}]
+    sent = b"".join(
+        b"data: " + msgspec.json.encode({"id": "c", "model": "m", "choices": [{"index": 0, **chunk}]}) + b"\n\n" for chunk in chunks
+    )
+    told = rewrite("openai", "anthropic", sent + b"data: [DONE]\n\n")
+    assert b'"thinking":"Hm."' in told
+    assert msgspec.json.encode(part) in rewrite("openai", "openai", sent + b"data: [DONE]\n\n")

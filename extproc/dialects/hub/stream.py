@@ -47,6 +47,7 @@ class ReasoningDelta(Struct):
 
     index: int
     text: str
+    extra: Extra | None = None
 
 
 class SignatureDelta(Struct):

@@ -173,8 +173,10 @@ class StreamReader(Reading):
             kind = part.get("type") if type(part) is dict else None
             if kind == "text" and type(part.get("text")) is str:
                 self._text(part["text"], choice, number, logprobs, events)
-            elif kind == "thinking" and part.keys() <= {"type", "thinking"}:
-                events.append(ReasoningDelta(self._open(choice, number, Reasoning, events, PART), thought_in(part.get("thinking"))))
+            elif kind == "thinking":
+                more = {key: value for key, value in part.items() if key not in ("type", "thinking")}
+                index = self._open(choice, number, Reasoning, events, PART)
+                events.append(ReasoningDelta(index, thought_in(part.get("thinking")), more or None))
             else:
                 events.append(OpaqueDelta(-1, NAME, {"content": [part]}, number))
 

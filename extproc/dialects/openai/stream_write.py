@@ -234,12 +234,13 @@ class StreamWriter:
 
     def _reasoning(self, event: ReasoningDelta) -> bytes:
         written = self._blocks.get(event.index)
-        if written is None or not event.text:
+        more = event.extra if self._own else None
+        if written is None or not (event.text or more):
             return b""
         written.text.append(event.text)
         field = written.block.field if type(written.block) is Reasoning else ""
         if field == PART:
-            thought = {"type": "thinking", "thinking": [{"type": "text", "text": event.text}]}
+            thought = {"type": "thinking", "thinking": [{"type": "text", "text": event.text}] if event.text else [], **(more or {})}
             return self._chunk(written.choice, {"content": [thought]})
         return self._chunk(written.choice, {field or "reasoning_content": event.text})
 
