@@ -331,7 +331,7 @@ def test_names_are_those_of_the_clients_dialect() -> None:
 
 def test_a_thought_with_more_to_it_is_a_thought_to_all() -> None:
     part = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "closed": True, "signature": "s"}
-    chunks = [{"delta": {"content": [part]}}, {"delta": {"content": "Hi"}}, {"delta": {}, "finish_reason": "stop"}]
+    chunks: list[dict[str, Any]] = [{"delta": {"content": [part]}}, {"delta": {"content": "Hi"}}, {"delta": {}, "finish_reason": "stop"}]
     sent = b"".join(
         b"data: " + msgspec.json.encode({"id": "c", "model": "m", "choices": [{"index": 0, **chunk}]}) + b"\n\n" for chunk in chunks
     )
