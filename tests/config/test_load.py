@@ -231,7 +231,7 @@ def test_files_are_named_for_whoever_watches(load_text: Load, tmp_path: Path) ->
     assert [(path, line) for path, line, _ in told(loaded, "warning")] == [("$.providers.openai.key", 3)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=st.text(max_size=200) | st.binary(max_size=200))
 def test_no_file_raises(tmp_path: Path, text: str | bytes) -> None:
     path = tmp_path / "gateway.yaml"
@@ -282,7 +282,7 @@ def _configs(draw: st.DrawFn) -> Config:
     )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(config=_configs())
 def test_a_written_configuration_loads_back_equal(tmp_path: Path, config: Config) -> None:
     path = tmp_path / "gateway.yaml"

@@ -19,7 +19,7 @@ from tests.dialects.framed import cut, raw_events
 from tests.dialects.made import answers
 from tests.dialects.made_streams import assembled, streams
 
-BRIEFLY = settings(max_examples=60, derandomize=True, deadline=None)
+BRIEFLY = settings(max_examples=40, derandomize=True, deadline=None)
 
 ONE = ("anthropic", "responses", "cohere", "ollama", "bedrock")
 """Dialects whose answers have one choice; they get the first."""

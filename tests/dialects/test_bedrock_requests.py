@@ -249,7 +249,7 @@ def bedrock_requests(draw: st.DrawFn) -> dict[str, Any]:
     )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(bedrock_requests(), st.none() | st.booleans())
 def test_nothing_is_lost_in_bedrocks_own_dialect(body: dict[str, Any], stream: bool | None) -> None:
     asked = {**body, "model": "m", **({} if stream is None else {"stream": stream})}

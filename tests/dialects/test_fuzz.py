@@ -22,7 +22,7 @@ from tests.dialects import bedrock
 from tests.dialects.framed import raw_events
 from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED
 
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 WORDS = st.sampled_from(

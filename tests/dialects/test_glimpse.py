@@ -20,7 +20,7 @@ def alike(draw: st.DrawFn) -> list[bytes]:
 
 
 @given(alike())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @example([b'{"text""content":"x"}\n\n', b'{"text":"foo"}\n\n'])
 @example([b'"text":"a{"content":"b"}\n\n', b'"text":"a{bcd","text":"e"}\n\n'])
 def test_texts_together_are_those_of_each(pieces: list[bytes]) -> None:
@@ -34,7 +34,7 @@ def test_what_is_alike_stands_once() -> None:
 
 
 @given(st.sampled_from(sorted(DIALECTS)), alike())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_watch_that_looks_later_learns_the_same(name: str, pieces: list[bytes]) -> None:
     at_once, later = DIALECTS[name].stream_usage(), DIALECTS[name].stream_usage()
     for piece in pieces:

@@ -69,7 +69,7 @@ def read(dialect: str, body: dict[str, Any]) -> Conversation | Fault:
 
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic", "responses", "cohere", "ollama"])
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(messages=st.lists(MESSAGES, max_size=3), tools=st.lists(FUNCTIONS, max_size=2), more=SETTINGS)
 def test_reading(
     dialect: str, messages: list[dict[str, Any]], tools: list[dict[str, Any]], more: dict[str, Any]
@@ -102,7 +102,7 @@ TURNS = st.builds(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(messages=st.lists(TURNS, max_size=4), system=st.one_of(st.none(), TURNS))
 def test_writing(dialect: str, messages: list[Message], system: Message | None) -> None:
     made = Conversation(dialect="somebody", model="m", messages=messages, system=system)

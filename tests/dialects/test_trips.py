@@ -20,7 +20,7 @@ from tests.dialects.facts import SPOKEN, Fact, missing, named, of_conversation
 from tests.dialects.made import conversations
 from tests.dialects.test_matrix import MODELS
 
-BRIEFLY = settings(max_examples=60, derandomize=True, deadline=None)
+BRIEFLY = settings(max_examples=40, derandomize=True, deadline=None)
 
 
 class Way(NamedTuple):
