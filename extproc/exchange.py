@@ -58,6 +58,9 @@ class Head(Struct, frozen=True):
     remove: tuple[str, ...]
 
 
+_YES = frozenset({"true", "1", "yes", "on"})
+
+
 class Exchange:
     """One request under way."""
 
@@ -244,7 +247,7 @@ class Exchange:
             include_usage=envelope is not None and envelope.include_usage,
             named=bool(request.endpoint.model),
             rest=request.endpoint.rest,
-            strict=given.get("x-headgate-strict", "").lower() == "true",
+            strict=given.get("x-headgate-strict", "").lower() in _YES,
             says=request.says,
             sdk=request.endpoint.sdk,
         )

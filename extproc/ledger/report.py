@@ -45,6 +45,7 @@ _SUMS = {
     "images": "coalesce(sum(amount) FILTER (WHERE unit = 'images'), 0)",
     "seconds": "coalesce(sum(amount) FILTER (WHERE unit = 'seconds'), 0)",
     "characters": "coalesce(sum(amount) FILTER (WHERE unit = 'characters'), 0)",
+    "searches": "coalesce(sum(amount) FILTER (WHERE unit = 'searches'), 0)",
     "saved_input": "coalesce(sum(saved_input), 0)",
     "saved_output": "coalesce(sum(saved_output), 0)",
     "cost": "coalesce(exact_sum(cost), '0')",
@@ -79,6 +80,8 @@ class Row(Struct, kw_only=True):
     """Of audio heard."""
     characters: float
     """Of text spoken."""
+    searches: float
+    """Rankings, as their provider counts them."""
     saved_input: int
     """Tokens that cache hits did not buy again."""
     saved_output: int

@@ -33,6 +33,7 @@ _NUMBERS = (
     "images",
     "seconds",
     "characters",
+    "searches",
 )
 _ALWAYS = frozenset({"requests", "errors", "input", "output"})
 _AGO = re.compile(r"(\d+)([mhdw])")
