@@ -20,6 +20,7 @@ from extproc.dialects.dialect import common, names_model
 from extproc.dialects.hub import Extra
 from extproc.dialects.quirks import Refit, addressed, resized
 from extproc.errors import Fault, Reject
+from extproc.inference import may_ask, misplaced
 from extproc.live import Live
 from extproc.upstream import Portrait, Upstream, asked_with, portrait
 from extproc.values import Kind, Target
@@ -184,6 +185,8 @@ class Attempt:
                 _cuts.clear()
             _cuts[key] = cut
         own = self._own(cut.without, seen, body, new_body)
+        if call.kind == "raw" and may_ask(seen.get(":method", ""), seen) and self.upstream.infers(own[":path"]):
+            raise misplaced()
         void = cut.void
         if "upgrade" in seen:
             own.update(_upgrade(seen))

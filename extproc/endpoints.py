@@ -12,6 +12,8 @@ from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Place
 from extproc.dialects.forms import MEDIA_TYPE
 from extproc.errors import Reject
+from extproc.inference import infers, infers_live, may_ask, misplaced
+from extproc.inference import plain as read_leniently
 from extproc.values import Endpoint
 
 FALLBACK = "openai"
@@ -25,8 +27,6 @@ _SHARED = "/v1/"
 """Begins paths of many dialects: of a path there that is no row's, it says nothing."""
 
 _NAMED = "/providers/"
-
-_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
 class _Row(NamedTuple):
@@ -72,7 +72,6 @@ FORM_PATHS = tuple(sorted(_AS_JSON))
 """Where forms that name a model are taken."""
 
 _LIVE = {place.path: Endpoint(name, "live") for name, dialect in DIALECTS.items() for place in dialect.places if place.kind == "live"}
-_LIVE_LENIENT = {path.lower(): known.dialect for path, known in _LIVE.items()}
 
 _MARKS = [(dialect.mark, name) for name, dialect in DIALECTS.items() if dialect.mark]
 _PREFIXES = sorted(((prefix, name) for name, dialect in DIALECTS.items() for prefix in dialect.prefixes), key=lambda pair: -len(pair[0]))
@@ -86,7 +85,7 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
     would have models that are not configured, and nobody would count them.
     """
     bare = path.partition("?")[0]
-    plain = _plain(bare) if method not in _BODILESS else ""
+    plain = _plain(bare) if may_ask(method, headers) else ""
     if plain.startswith(_NAMED):
         # Of two names none is believed: the provider may be a gateway like this one.
         return Endpoint(FALLBACK, "misplaced")
@@ -100,7 +99,7 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
         if known.asks_usage and "mistral" in (agent := headers.get("user-agent", "")) and known.kind == "chat" and _MISTRAL.search(agent):
             known = replace(known, sdk="mistral")
         return Endpoint(meant.dialect, "misplaced") if multipart else known
-    if plain and may_name_deployment(plain):
+    if plain and (may_name_deployment(plain) or infers(plain)):
         return Endpoint(FALLBACK, "misplaced")
     if "upgrade" in headers:
         return _live(path, headers)
@@ -113,11 +112,12 @@ def _live(path: str, headers: dict[str, str]) -> Endpoint:
     """A WebSocket: of a known API, whose model is routed and whose use is counted, or of none."""
     bare, _, query = path.partition("?")
     known = _LIVE.get(bare)
-    if known is None:
-        meant = _LIVE_LENIENT.get(_plain(bare))
-        return Endpoint(meant, "misplaced") if meant else _RAW[_speaker(bare, headers)]
     pairs = (pair.partition("=") for pair in query.split("&"))
-    models = [unquote_plus(value) for name, _, value in pairs if unquote_plus(name) in MODEL_PARAMETERS]
+    # Whatever the case of the parameter's name: a provider may be lenient there, too.
+    models = [unquote_plus(value) for name, _, value in pairs if unquote_plus(name).lower() in MODEL_PARAMETERS]
+    if known is None:
+        speaker = _speaker(bare, headers)
+        return Endpoint(speaker, "misplaced") if models or infers_live(_plain(bare)) else _RAW[speaker]
     # Of two models the provider might take the other one.
     one = len(models) == 1 and models[0]
     return (replace(known, model=one) if one else Endpoint(known.dialect, "misplaced")) if models else known
@@ -132,11 +132,7 @@ def _speaker(path: str, headers: dict[str, str]) -> str:
 
 
 def _plain(path: str) -> str:
-    """A path as a lenient server may read it: unescaped, without parameters, doubled or trailing slashes, in any case."""
-    if path in _ASKED.exact:
-        return path
-    segments = unquote(path).lower().split("/")
-    return "/" + "/".join(name for segment in segments if (name := segment.partition(";")[0].strip()))
+    return path if path in _ASKED.exact else read_leniently(path)
 
 
 def named_provider(path: str) -> tuple[str, str]:
@@ -164,11 +160,7 @@ def check_head(meant: Endpoint, path: str, headers: dict[str, str], most: int) -
     """What can be told of a request from its head alone. `most`: bytes of a body that is to be read whole. Raises `Reject`."""
     check_path(path)
     if meant.kind == "misplaced":
-        message = (
-            "This endpoint takes a POST with `content-type: application/json` (or a form, where it takes files), at its exact path; "
-            "a WebSocket, where it has one, with one `model`."
-        )
-        raise Reject(404, "misplaced_request", message)
+        raise misplaced()
     if not meant.buffered:
         return
     length = headers.get("content-length", "")

@@ -14,6 +14,7 @@ from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.quirks import NONE, Quirks, Refit, refit
 from extproc.envoy.names import cluster_name
+from extproc.inference import among, infers, plain, whole
 from extproc.tokens import Purse
 
 _AUTH = {
@@ -77,6 +78,8 @@ class Upstream(Struct, frozen=True):
     """See `Provider.endpoints`."""
     purse: Purse | None = None
     """Where its access token is, if it wants one."""
+    own: frozenset[tuple[str, str]] = frozenset()
+    """Where it is asked for inference in any of its dialects, see `inference.whole`."""
     also: dict[str, "Upstream"] = {}
     """The same provider as it is asked in each other dialect that it speaks, by the dialect's name."""
 
@@ -130,6 +133,11 @@ class Upstream(Struct, frozen=True):
         if client_path.startswith(client.beside) and self.prefix.endswith(root):
             return self.prefix.removesuffix(root) + client_path
         return _joined(self.prefix, client_path, root)
+
+    def infers(self, path: str) -> bool:
+        """Whether it may take one of its paths, as a client's `path` became, for inference."""
+        bare = plain(path.partition("?")[0])
+        return infers(bare) or among(bare, self.own)
 
     def place(self, kind: str, model: str, *, stream: bool) -> str | None:
         """The path where it is asked for an operation; None for what is no operation of its dialect."""
@@ -208,8 +216,15 @@ def compile_upstream(name: str, provider: Provider, alias: str = "", purse: Purs
     """The provider `name`, ready for traffic. The configuration is known to be good. `alias`: its name in Envoy, if that is another;
     `purse`: where access tokens are.
     """
-    also = {other: _compile(name, provider, alias, purse, other) for other in provider.also if other != provider.dialect}
-    return msgspec.structs.replace(_compile(name, provider, alias, purse, provider.dialect), also=also)
+    spoken = dict.fromkeys((provider.dialect, *provider.also))
+    made = {dialect: _compile(name, provider, alias, purse, dialect) for dialect in spoken}
+    own = whole(path for one in made.values() for path in (*one.paths.values(), *_asked_elsewhere(one)))
+    first, *others = (msgspec.structs.replace(one, own=own) for one in made.values())
+    return msgspec.structs.replace(first, also={other.dialect.name: other for other in others})
+
+
+def _asked_elsewhere(upstream: Upstream) -> list[str]:
+    return [path for place, path in upstream.elsewhere.items() if _ELSEWHERE[place] != "models"]
 
 
 def _compile(name: str, provider: Provider, alias: str, purse: Purse | None, spoken: str) -> Upstream:
