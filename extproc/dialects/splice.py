@@ -20,6 +20,25 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _key = msgspec.json.Decoder(str)
 
 
+_MODEL = b'"model"'
+_ESCAPED = (b"\\u004", b"\\u006")
+"""Begin the escapes of all letters in `model`, in either case: nobody needs them, so they are hardly ever seen."""
+
+
+def other_model(body: bytes) -> str | None:
+    """A second top-level member that some parser takes for `model`, as it is spelt; None where there is none, or `body` is no JSON object.
+
+    Parsers differ in which of two they believe, and Go's (Ollama's) takes `Model` for `model`: https://pkg.go.dev/encoding/json#Unmarshal
+    """
+    if body.lower().count(_MODEL) < 2 and not any(begins in body for begins in _ESCAPED):
+        return None
+    try:
+        found = [key for key, *_ in _walk(body) if key.lower() == "model"]
+    except ValueError:
+        return None
+    return next((key for key in found if key != "model"), "model") if len(found) > 1 else None
+
+
 def set_member(body: bytes, name: str, value: bytes) -> bytes:
     """`body` with the top-level member `name` set to the JSON text `value`; added at the end where there is none.
 
