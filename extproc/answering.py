@@ -44,6 +44,8 @@ _EITHER_FORM = 47
 # A provider that refuses our key is our trouble. To the client it is a bad gateway, or it would think its own key were wrong.
 _UNKNOWN, _FORBIDDEN = 401, 403
 _OURS = (_UNKNOWN, _FORBIDDEN)
+_REFUSING = (400, _FORBIDDEN, 498)
+"""Beside 401, what a key that is none is refused with: by Google, Amazon and Cohere."""
 # What some have the same statuses for, though it is the request's or the account's trouble.
 _THEIRS = ("content_filter", "insufficient_quota", "context_length_exceeded")
 
@@ -467,7 +469,7 @@ class Failure(Answering):
 
     def __init__(self, status: int, terms: Terms, headers: Mapping[str, str], *, json: bool = True) -> None:
         """`json`: False for a load balancer's page, which no client's dialect knows."""
-        super().__init__(502 if status in _OURS else status)
+        super().__init__(502 if status == _UNKNOWN or (status in _OURS and not terms.raw) else status)
         self.mode = BodyMode.BUFFERED if 0 < _length(headers) <= _BUFFERED_AT_MOST else BodyMode.BUFFERED_PARTIAL
         self.rewrites = not terms.same or status == _UNKNOWN or not json
         if self.rewrites:
@@ -483,7 +485,8 @@ class Failure(Answering):
             return []
         terms, body = self._terms, self._body.whole()
         fault = terms.provider.read_error(self._told, body)
-        if _is_ours(self._told, fault):
+        # Of what is not inference, 403 is often told for a file that is not there.
+        if _is_ours(self._told, fault) and (fault.code == "invalid_api_key" or not terms.raw or self._told == _UNKNOWN):
             message = f"The provider {terms.provider_name} refused the gateway's credential ({self._told}). Its operator has to mend that."
             fault, advice = Fault(502, "provider_authentication", message), {"content-type": "application/json"}
             if terms.client.id_header:
@@ -565,9 +568,9 @@ def no_answer(terms: Terms, why: str, status: int = 502) -> Told:
 
 def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     """The way of an answer with this head."""
-    if terms.raw:
-        return Untouched(status)
     encoding = headers.get("content-encoding", "").strip().lower()
+    if terms.raw:
+        return _refused(status, headers, terms, encoding) or Untouched(status)
     if encoding in ("", "identity"):
         return _choose(status, headers, terms)
     if encoding in _PACKED:
@@ -575,6 +578,19 @@ def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
         plain = _choose(status, {name: value for name, value in headers.items() if name != "content-length"}, terms)
         return plain if plain.mode is BodyMode.NONE else Unpacked(plain, terms)
     return no_answer(terms, f"compressed its answer ({encoding[:50]}) though it was not asked to", status)
+
+
+def _refused(status: int, headers: Mapping[str, str], terms: Terms, encoding: str) -> Answering | None:
+    """What passes unread is read after all where it may be that a provider refuses our credential, and repeat it."""
+    if status == _UNKNOWN:
+        # Whatever it says: the key was ours, and none of it is told.
+        return Failure(status, terms, headers)
+    if status not in _REFUSING or encoding not in ("", "identity", *_PACKED):
+        return None
+    if _form(headers.get("content-type", ""), terms.provider.framing.media_type) != "json":
+        return None
+    failure = Failure(status, terms, headers)
+    return Unpacked(failure, terms) if encoding in _PACKED else failure
 
 
 def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:

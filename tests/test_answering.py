@@ -1,5 +1,6 @@
 """How a provider's answer becomes the client's: each way, however the bytes are cut."""
 
+import gzip
 import re
 from typing import Any
 
@@ -275,6 +276,51 @@ def test_our_own_credential_is_none_of_the_clients_business(provider: str, statu
     assert b"sk-secret" not in out
     assert (answering.status, answering.error) == (502, "provider_authentication")
     assert msgspec.json.decode(out)["error"]["code"] == "provider_authentication"
+
+
+REFUSED = b'{"error": {"message": "Incorrect API key provided: sk-secret", "code": "invalid_api_key"}}'
+GOOGLE = (
+    b'{"error":{"code":400,"message":"API key not valid. sk-secret","status":"INVALID_ARGUMENT",'
+    b'"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "provider"),
+    [
+        (401, JSON, REFUSED, "openai"),
+        (401, {"content-type": "text/html"}, b"sk-secret", "openai"),
+        (401, {}, b"", "openai"),
+        (401, {**JSON, "content-encoding": "br"}, b"sk-secret", "openai"),
+        (403, JSON, REFUSED, "openai"),
+        (403, {**JSON, "content-encoding": "gzip"}, gzip.compress(REFUSED), "openai"),
+        (400, JSON, GOOGLE, "gemini"),
+    ],
+)
+def test_our_credential_is_not_told_of_where_answers_pass_unread(status: int, headers: dict[str, str], body: bytes, provider: str) -> None:
+    answering = choose(status, headers, terms(provider, provider, raw=True, kind="raw"))
+    out = fed(answering, body)
+    assert b"sk-secret" not in out
+    assert (answering.status, answering.error) == (502, "provider_authentication")
+    assert b"refused the gateway's credential" in out
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (403, JSON, b'{"error":{"message":"You do not have permission to access the File abc or it may not exist."}}'),
+        (400, JSON, b'{"error":{"message":"wrong purpose","code":"invalid_value"}}'),
+        (403, {"content-type": "text/html"}, b"<html>"),
+        (403, {**JSON, "content-encoding": "br"}, b"?"),
+        (404, JSON, b"{}"),
+        (403, JSON, b""),
+    ],
+)
+def test_other_errors_pass_unread(status: int, headers: dict[str, str], body: bytes) -> None:
+    answering = choose(status, headers, terms(raw=True, kind="raw"))
+    assert answering.status == status
+    assert fed(answering, body) == body
+    assert (answering.status, answering.rewrites) == (status, False)
 
 
 def test_a_web_page_is_no_answer() -> None:
