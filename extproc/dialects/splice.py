@@ -20,9 +20,10 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _key = msgspec.json.Decoder(str)
 
 
-_MODEL = b'"model"'
-_ESCAPED = (b"\\u004", b"\\u006")
-"""Begin the escapes of all letters in `model`, in either case: nobody needs them, so they are hardly ever seen."""
+_MODEL = re.compile(
+    rb'"(?:[mM]|\\u00[46][dD])(?:[oO]|\\u00[46][fF])(?:[dD]|\\u00[46]4)(?:[eE]|\\u00[46]5)(?:[lL]|\\u00[46][cC])"[ \t\r\n]*+:'
+)
+"""A member `model` at any depth, in any case, with or without escapes."""
 
 
 def other_model(body: bytes) -> str | None:
@@ -30,7 +31,8 @@ def other_model(body: bytes) -> str | None:
 
     Parsers differ in which of two they believe, and Go's (Ollama's) takes `Model` for `model`: https://pkg.go.dev/encoding/json#Unmarshal
     """
-    if body.lower().count(_MODEL) < 2 and not any(begins in body for begins in _ESCAPED):
+    first = _MODEL.search(body)
+    if first is None or _MODEL.search(body, first.end()) is None:
         return None
     try:
         found = [key for key, *_ in _walk(body) if key.lower() == "model"]
