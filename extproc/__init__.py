@@ -1,6 +1,6 @@
 """Headgate's engine. What a filter may use is what this module exports, and nothing else."""
 
-from extproc.aside import Aside, Undone
+from extproc.aside import Aside, Job, Undone, is_bulky
 from extproc.cachestore.entry import Entry, Lead, Store
 from extproc.canonical import Fingerprint, fingerprint
 from extproc.config.model import HeaderEdits
@@ -33,6 +33,7 @@ __all__ = [
     "Handler",
     "HeaderEdits",
     "Identity",
+    "Job",
     "Keep",
     "KeyTable",
     "Lead",
@@ -49,6 +50,7 @@ __all__ = [
     "Undone",
     "Usage",
     "fingerprint",
+    "is_bulky",
     "is_loopback_name",
     "kept",
     "models_document",

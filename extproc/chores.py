@@ -21,10 +21,11 @@ from extproc.answering import Retell, Retold
 from extproc.aside import Failed, Refused
 from extproc.attempt import Rewrite, Rewritten
 from extproc.canonical import Digest, Fingerprint
+from extproc.dialects.responses.kept import Refer, Referred, Resolve, Resolved
 from extproc.errors import Reject
 
-Jobs = Rewrite | Retell | Fingerprint
-Outcomes = Rewritten | Retold | Digest | Refused | Failed
+Jobs = Rewrite | Retell | Fingerprint | Refer | Resolve
+Outcomes = Rewritten | Retold | Digest | Referred | Resolved | Refused | Failed
 
 LENGTH = struct.Struct(">I")
 # Work for the many goes before work for a bulky one.

@@ -4,7 +4,8 @@ gateway puts in front of its input what was said until then.
 What a provider remembers itself is left to it. How and why: docs/decisions/0010-turns-kept-by-the-gateway.md
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -13,21 +14,26 @@ from extproc import (
     Environment,
     Filter,
     Handler,
+    Job,
     Keep,
     Reject,
     Request,
     Response,
     Tap,
     Target,
-    Turn,
     Turns,
     TurnsDown,
+    Undone,
+    is_bulky,
     kept,
 )
 
 _DIALECT = "responses"
 _JSON = {"content-type": "application/json"}
 _DAY = 86_400.0
+_READ = 8
+"""Bytes that are read at most for the items that a request refers to, in largest requests."""
+T = TypeVar("T")
 
 
 class Conversations(Filter, frozen=True, kw_only=True):
@@ -60,6 +66,7 @@ class _Conversations:
         self.settings = settings
         on_disk = settings.store == "disk" or environment.redis_turns is None
         self.turns = environment.turns if on_disk else environment.redis_turns
+        self.aside = environment.aside
         self.keep = Keep(settings.ttl, settings.max_bytes)
         self._most = environment.config.limits.request_body
         upstreams = environment.upstreams
@@ -137,13 +144,55 @@ class _Conversations:
         return chain if chain.turns else None
 
     async def _refer(self, request: Request, turns: Turns) -> None:
-        """Puts items of ours where they are named by their ids alone."""
-        found: dict[str, Turn | None] = {}
-        for response in kept.references(request.body):
+        """Puts items of ours where they are named by their ids alone. Raises `Reject`."""
+        times = (await self._worked(kept.Refer(), request.body)).times
+        if not times:
+            return
+        items = await self._items(request, turns, times)
+        # What the request would have then is known before anything is made.
+        size = len(request.body) + sum(count * len(items[name]) for name, count in times.items())
+        if size > self._most:
+            raise self._too_large(f"With the items that it refers to, the request has {size} bytes")
+        request.replace((await self._worked(kept.Resolve(items), request.body)).body)
+
+    async def _items(self, request: Request, turns: Turns, wanted: Iterable[str]) -> dict[str, bytes]:
+        """Items of ours by their ids. Raises `Reject` where one is not there, or they are too many bytes."""
+        of: dict[str, list[str]] = {}
+        for name in wanted:
+            of.setdefault(kept.response_named(name), []).append(name)
+        items: dict[str, bytes] = {}
+        read = 0
+        # The latest first: the conversation that it ends may hold the others.
+        while of:
+            response = next(reversed(of))
             chain = await _asking(turns.chain(request.identity.tenant, response, self._most))
-            found[response] = chain.turns[-1] if chain.turns else None
-        if found:
-            request.replace(kept.resolved(request.body, found))
+            read += chain.size
+            for turn in chain.turns:
+                items |= kept.items_of(turn, of.pop(turn.id, ()))
+            missing = of.pop(response, ())
+            if missing and chain.size > self._most:
+                raise self._too_large(f"The conversation of the item '{missing[0]}' has {chain.size} bytes")
+            if missing:
+                raise kept.unknown_item(missing[0])
+            if sum(map(len, items.values())) > self._most or read > _READ * self._most:
+                raise self._too_large(f"The conversations of the items that it refers to have {read} bytes")
+        for name in wanted:
+            if name not in items:
+                raise kept.unknown_item(name)
+        return items
+
+    def _too_large(self, what: str) -> Reject:
+        return Reject(413, "request_too_large", f"{what}, and a request at most {self._most}: send the items themselves.", param="input")
+
+    async def _worked(self, job: Job[T], body: bytes) -> T:
+        """A job, done aside where the body is bulky."""
+        if not is_bulky(body):
+            return job.work(body)
+        try:
+            return await self.aside.work(job, body)
+        except Undone as undone:
+            fault = undone.fault
+            raise Reject(fault.status, fault.code, fault.message) from None
 
     def keeps_of(self, response: Response) -> bool:
         """Whether an answer is ours to keep: a provider's that keeps none."""

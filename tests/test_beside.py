@@ -18,10 +18,11 @@ from extproc.aside import Failed, Here, Refused, Undone, is_bulky
 from extproc.attempt import Attempt, Call, Rewrite, Rewritten
 from extproc.beside import Beside
 from extproc.canonical import Digest, Fingerprint, fingerprint
-from extproc.chores import Outcomes, do
+from extproc.chores import Jobs, Outcomes, do
 from extproc.config.model import Provider
 from extproc.dialects import DIALECTS
 from extproc.dialects.quirks import Quirks
+from extproc.dialects.responses.kept import Refer, Referred, Resolve, Resolved
 from extproc.drive import Waiting, begin
 from extproc.errors import Reject
 from extproc.upstream import compile_upstream, portrait
@@ -46,10 +47,19 @@ def test_what_is_bulky(body: bytes, bulky: bool) -> None:
     assert is_bulky(body) is bulky
 
 
-def through(job: Rewrite | Retell | Fingerprint, body: bytes) -> Outcomes:
+def through(job: Jobs, body: bytes) -> Outcomes:
     """What the other process makes of it, all but the process."""
     made: Outcomes = msgspec.msgpack.decode(do(msgspec.msgpack.encode(job), body), type=Outcomes)
     return made
+
+
+def test_items_named_by_their_ids_are_found_and_put_there_elsewhere() -> None:
+    name = f"msg_hg{1:036x}_0"
+    body = msgspec.json.encode({"model": "m", "input": [{"type": "item_reference", "id": name}, {"role": "user", "content": "hi"}]})
+    assert through(Refer(), body) == Refer().work(body) == Referred({name: 1})
+    made = through(Resolve({name: b'{"said":1}'}), body)
+    assert isinstance(made, Resolved)
+    assert msgspec.json.decode(made.body) == {"model": "m", "input": [{"said": 1}, {"role": "user", "content": "hi"}]}
 
 
 def attempt(client: str, provider: str, **more: Any) -> Attempt:

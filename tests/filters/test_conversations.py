@@ -1,6 +1,7 @@
 """Conversations that the gateway remembers: what goes on to providers, what is kept of answers, and what is shown of it."""
 
 import copy
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -537,6 +538,39 @@ def test_items_may_be_named_by_their_ids(place: Place) -> None:
     theirs = {"model": "native", "input": [{"type": "item_reference", "id": "msg_0123"}]}
     _, sent = place.begin(theirs)
     assert sent == {**theirs, "model": "gpt"}
+
+
+def test_items_that_would_make_too_large_a_request_are_refused_before_it_is_made(tmp_path: Path) -> None:
+    """A short reference may stand for a large item, and stand there often."""
+    place = Place(tmp_path, msgspec.structs.replace(CONFIG, limits=Limits(request_body=50_000)))
+    made, _ = place.begin({"model": "gpt", "input": "one"})
+    first = answer(made, reply("a" * 9_000))
+    named = {"type": "item_reference", "id": first["output"][0]["id"]}
+    _, sent = place.begin({"model": "gpt", "input": [named] * 5})
+    assert sum(len(text) for _, text in messages(sent)) == 5 * 9_000
+    tracemalloc.start()
+    _, told = place.begin({"model": "gpt", "input": [named] * 500})
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert refused(told)[:3] == (413, "request_too_large", "input")
+    assert most < 2_000_000
+
+
+@pytest.mark.parametrize("many", [[f"msg_hg{1:036x}_{at}" for at in range(10_001)], [f"msg_hg{at:036x}_0" for at in range(501)]])
+def test_too_many_references_are_refused_before_anything_is_looked_up(place: Place, many: list[str]) -> None:
+    _, told = place.begin({"model": "gpt", "input": [{"type": "item_reference", "id": one} for one in many]})
+    assert refused(told)[:3] == (400, "invalid_request", "input")
+    assert place.turns.asked == 0
+
+
+def test_items_of_one_conversation_are_looked_up_at_once(place: Place) -> None:
+    _, first = place.turn("one")
+    _, second = place.turn("two", first["id"])
+    asked = place.turns.asked
+    named = [{"type": "item_reference", "id": told["output"][0]["id"]} for told in (first, second)]
+    _, sent = place.begin({"model": "gpt", "input": [*named, {"type": "item_reference", "id": named[0]["id"]}]})
+    assert messages(sent) == [("assistant", "okokok")]
+    assert place.turns.asked == asked + 1
 
 
 VALUES = st.recursive(

@@ -11,7 +11,8 @@ What is kept of a request and its answer is a `Turn`, in JSON as it was: nothing
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -39,6 +40,9 @@ _ENTROPY = 18
 _PATH = re.compile(r"/v1/responses/(resp_[A-Za-z0-9_-]{1,128})(?:/(input_items|cancel))?/?")
 _OUR_ITEM = re.compile(r"[a-z]{2,4}_(hg[0-9a-f]{36})_[0-9]{1,6}")
 _ENDED = (b"response.completed", b"response.incomplete")
+
+REFERENCES, RESPONSES = 10_000, 500
+"""Items of ours that a request may name by their ids alone, and the responses that they may be of: each is looked up."""
 
 _LIMIT, _LIMIT_MOST = 20, 100
 """Items of a page, unless asked otherwise; and at most."""
@@ -175,19 +179,69 @@ def _unsigned(item: Raw) -> bool:
     return glance.type == "reasoning" and not glance.encrypted_content
 
 
-def references(body: bytes) -> list[str]:
-    """The responses of ours that hold items which the request names by their ids alone, each once."""
-    return list(dict.fromkeys(found for item in _input(body) if (found := _reference(_glance(item)))))
+class Referred(Struct, frozen=True, tag=True):
+    """What `Refer` finds."""
+
+    times: dict[str, int]
+    """By the id of an item of ours: how often the request names it."""
 
 
-def resolved(body: bytes, found: Mapping[str, Turn | None]) -> bytes:
-    """The request with those items in it. `found`: the turns of the responses. Raises `Reject` where an item is not there."""
-    items = []
-    for item in _input(body):
-        glance = _glance(item)
-        response = _reference(glance)
-        items.append(_referred(glance.id, found[response]) if response else item)
-    return _encode(_members(body) | {"input": Raw(_encode(items))})
+class Refer(Struct, frozen=True, tag=True):
+    """The job to find the items of ours that a request names by their ids alone, see `aside`."""
+
+    def work(self, body: bytes) -> Referred:
+        """Does it. Raises `Reject` 400 where there are too many."""
+        named = [glance.id for item in _input(body) if _response_of(glance := _glance(item))]
+        times = Counter(named)
+        responses = len({response_named(identifier) for identifier in times})
+        if len(named) > REFERENCES or responses > RESPONSES:
+            message = f"input: at most {REFERENCES} items can be referred to, of at most {RESPONSES} responses; send the items themselves."
+            raise Reject(400, "invalid_request", message, param="input")
+        return Referred(dict(times))
+
+
+class Resolved(Struct, frozen=True, tag=True):
+    """What `Resolve` makes."""
+
+    body: bytes
+
+
+class Resolve(Struct, frozen=True, tag=True):
+    """The job to put items where a request names them, see `aside`."""
+
+    items: dict[str, bytes]
+    """JSON, by the item's id."""
+
+    def work(self, body: bytes) -> Resolved:
+        """Does it."""
+        items = []
+        for item in _input(body):
+            glance = _glance(item)
+            items.append(Raw(self.items[glance.id]) if _response_of(glance) else item)
+        return Resolved(_encode(_members(body) | {"input": Raw(_encode(items))}))
+
+
+def response_named(item: str) -> str:
+    """The response of ours that an item's id says it is of; empty: none."""
+    found = _OUR_ITEM.fullmatch(item)
+    return f"resp_{found[1]}" if found else ""
+
+
+def items_of(turn: Turn, wanted: Iterable[str]) -> dict[str, bytes]:
+    """Those items of an answer that are wanted, by their ids, the first one of each."""
+    left, found = set(wanted), {}
+    for item in _items(turn.output):
+        identifier = _glance(item).id
+        if type(identifier) is str and identifier in left:
+            left.remove(identifier)
+            # A copy: what is left of the answer may go.
+            found[identifier] = bytes(item)
+    return found
+
+
+def unknown_item(identifier: str) -> Reject:
+    """OpenAI's answer to an `item_reference` to an item that it does not know."""
+    return Reject(404, "not_found", f"Item with id '{identifier}' not found.", param="input")
 
 
 def _input(body: bytes) -> list[Raw]:
@@ -195,17 +249,8 @@ def _input(body: bytes) -> list[Raw]:
     return _items(given) if bytes(given).startswith(b"[") else []
 
 
-def _reference(item: _Glance) -> str:
-    named = item.type == "item_reference" and type(item.id) is str
-    found = _OUR_ITEM.fullmatch(item.id) if named else None
-    return f"resp_{found[1]}" if found else ""
-
-
-def _referred(identifier: str, turn: Turn | None) -> Raw:
-    for item in _items(turn.output) if turn is not None else ():
-        if _glance(item).id == identifier:
-            return item
-    raise Reject(404, "not_found", f"Item with id '{identifier}' not found.", param="input")
+def _response_of(item: _Glance) -> str:
+    return response_named(item.id) if item.type == "item_reference" and type(item.id) is str else ""
 
 
 def ended(events: bytes) -> bytes | None:
