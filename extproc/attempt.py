@@ -212,7 +212,7 @@ class Attempt:
     def _base(self) -> dict[str, str]:
         base = {**dict(self.upstream.headers), **self.call.rules, "x-request-id": self.call.id}
         if (purse := self.upstream.purse) is not None:
-            base["authorization"] = purse.bearer(self.upstream.name)
+            base["authorization"] = purse.bearer(self.upstream.token, self.upstream.name)
         return base
 
     def _own(self, without: Iterable[str], seen: Mapping[str, str], body: bytes, new_body: bytes | None) -> dict[str, str]:

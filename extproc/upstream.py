@@ -15,7 +15,7 @@ from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.quirks import NONE, Quirks, Refit, refit
 from extproc.envoy.names import cluster_name
 from extproc.inference import among, infers, plain, whole
-from extproc.tokens import Purse
+from extproc.tokens import Purse, purpose_of
 
 _AUTH = {
     "bearer": ("authorization", "Bearer "),
@@ -78,6 +78,8 @@ class Upstream(Struct, frozen=True):
     """See `Provider.endpoints`."""
     purse: Purse | None = None
     """Where its access token is, if it wants one."""
+    token: str = ""
+    """What that token is for, see `tokens.purpose`."""
     own: frozenset[tuple[str, str]] = frozenset()
     """Where it is asked for inference in any of its dialects, see `inference.whole`."""
     also: dict[str, "Upstream"] = {}
@@ -97,7 +99,7 @@ class Upstream(Struct, frozen=True):
     @property
     def ready(self) -> bool:
         """It can be asked at all: where it wants an access token, there is one."""
-        return self.purse is None or self.purse.has(self.name)
+        return self.purse is None or self.purse.has(self.token)
 
     @property
     def dialects(self) -> tuple[Dialect, ...]:
@@ -255,6 +257,7 @@ def _compile(name: str, provider: Provider, alias: str, purse: Purse | None, spo
         refit=refit(provider.quirks) if spoken == provider.dialect else None,
         endpoints=frozenset(provider.endpoints),
         purse=(purse or Purse()) if tokens else None,
+        token=purpose_of(name, provider),
     )
 
 

@@ -19,7 +19,7 @@ import msgspec
 from extproc.config.model import Config, Google
 from extproc.control.aside import aside
 from extproc.ledger.metrics import Metrics
-from extproc.tokens import Token, encode_tokens
+from extproc.tokens import Token, encode_tokens, purpose, veiled
 
 PATIENCE = 10.0
 """Seconds that a start or a reload waits for the first tokens. To look in vain for a metadata service takes about as long."""
@@ -78,16 +78,16 @@ class Tokens:
 
     async def follow(self, config: Config) -> None:
         """Keeps the tokens of that configuration's providers, and of no others. Returns once those are there that can be had, or soon."""
-        wanted: dict[Google, list[str]] = {}
+        wanted: dict[Google, dict[str, str]] = {}
         for name, provider in config.providers.items():
             if provider.google is not None:
-                wanted.setdefault(provider.google, []).append(name)
+                wanted.setdefault(provider.google, {})[name] = purpose(name, veiled(provider.google), provider.base_url)
         for google in self._keepers.keys() - wanted.keys():
             await self._keepers.pop(google).close()
-        for google, names in wanted.items():
+        for google, purposes in wanted.items():
             if google not in self._keepers:
                 self._keepers[google] = _Keeper(google, self._tell, self._metrics)
-            self._keepers[google].names = names
+            self._keepers[google].purposes = purposes
         trying = [asyncio.ensure_future(keeper.tried.wait()) for keeper in self._keepers.values()]
         if trying:
             _, late = await asyncio.wait(trying, timeout=self._patience)
@@ -97,7 +97,7 @@ class Tokens:
 
     def message(self) -> bytes:
         """All of them, for a worker that has none yet."""
-        return encode_tokens({name: keeper.token for keeper in self._keepers.values() if keeper.token for name in keeper.names})
+        return encode_tokens({each: keeper.token for keeper in self._keepers.values() if keeper.token for each in keeper.purposes.values()})
 
     async def close(self) -> None:
         """Keeps none any more."""
@@ -113,8 +113,8 @@ class _Keeper:
     """The token of one set of credentials."""
 
     def __init__(self, google: Google, changed: Callable[[], Awaitable[object]], metrics: Metrics) -> None:
-        self.names: list[str] = []
-        """Of the providers that it is for."""
+        self.purposes: dict[str, str] = {}
+        """What it is for, see `tokens.purpose`, by the provider's name."""
         self.token: Token | None = None
         self.tried = asyncio.Event()
         """A token has been asked for, whatever came of it."""
@@ -142,7 +142,7 @@ class _Keeper:
                 left = self.token.until - time.time()
                 pause = max(_SOONEST, left - min(_EARLY, left * _EARLY_PART))
                 failures = 0
-                for name in self.names:
+                for name in self.purposes:
                     self._metrics.token(name, self.token.until)
                 self.tried.set()
                 await self._changed()
@@ -153,9 +153,9 @@ class _Keeper:
         self._credentials = None
         left = self.token.until - time.time() if self.token else 0.0
         then = f"the one at hand counts for {left:.0f} s more" if left > 0 else "its requests are refused until there is one"
-        for name in self.names:
+        for name in self.purposes:
             self._metrics.token_failed(name)
-        _log.error("no access token for %s: %s; %s", ", ".join(self.names), str(error) or type(error).__name__, then)
+        _log.error("no access token for %s: %s; %s", ", ".join(self.purposes), str(error) or type(error).__name__, then)
 
     def _fetch(self) -> Token:
         """A fresh one. Takes as long as Google does."""

@@ -8,10 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from extproc.config.load import Loaded, load
-from extproc.config.model import Config, Google, Provider
+from extproc.config.model import Config, Provider
 from extproc.control.keyfiles import key_state
 from extproc.control.keystore import KeyStore
 from extproc.snapshot import Settings, encode
+from extproc.tokens import veiled
 
 QUICKSTART = "quickstart.yaml"
 
@@ -64,7 +65,7 @@ class Source(Struct, frozen=True):
 def _without_credentials(providers: Mapping[str, Provider]) -> dict[str, Provider]:
     """Workers are told tokens, never what these are made of."""
     return {
-        name: msgspec.structs.replace(provider, google=Google()) if provider.google is not None else provider
+        name: msgspec.structs.replace(provider, google=veiled(provider.google)) if provider.google is not None else provider
         for name, provider in providers.items()
     }
 

@@ -14,6 +14,7 @@ from extproc.config.model import Config, Google, Model, Provider
 from extproc.control.google import Tokens, origin
 from extproc.ledger.metrics import Metrics
 from extproc.tokens import Tokens as Pushed
+from extproc.tokens import purpose, veiled
 from tests.google import TokenServer
 
 FAILED = 'ai_proxy_provider_token_failures_total{provider="one"}'
@@ -23,6 +24,10 @@ FAILED = 'ai_proxy_provider_token_failures_total{provider="one"}'
 def server() -> Iterator[TokenServer]:
     with TokenServer() as running:
         yield running
+
+
+def of(name: str, google: Google) -> str:
+    return purpose(name, veiled(google), "https://vertex.test")
 
 
 def config(**providers: Google | None) -> Config:
@@ -53,12 +58,12 @@ async def test_tokens_are_there_before_anybody_asks_and_are_shared(server: Token
     google = Google(credentials=server.key_file())
     await tokens.follow(config(one=google, two=google, other=None))
     told = workers.pushed[-1]
-    assert {name: token.text for name, token in told.items()} == {"one": "token-1", "two": "token-1"}
-    assert 3500 < told["one"].until - time.time() <= 3600
+    assert {name: token.text for name, token in told.items()} == {of("one", google): "token-1", of("two", google): "token-1"}
+    assert 3500 < told[of("one", google)].until - time.time() <= 3600
     assert msgspec.msgpack.decode(tokens.message(), type=Pushed) == told
     assert b'ai_proxy_provider_token_expires_timestamp_seconds{provider="one"}' in metrics.render()
     await tokens.follow(config(one=google))
-    assert (server.asked, list(workers.pushed[-1])) == (1, ["one"])
+    assert (server.asked, list(workers.pushed[-1])) == (1, [of("one", google)])
     await tokens.follow(config(one=None))
     assert msgspec.msgpack.decode(tokens.message(), type=Pushed) == {}
     await tokens.close()

@@ -12,6 +12,7 @@ from extproc.control.source import Source, fingerprint, quickstart
 from extproc.engine import Engine
 from extproc.keys import KeyState, StoredKey, digest
 from extproc.snapshot import decode, decode_settings
+from extproc.tokens import veiled
 from filters.auth import Auth
 from tests.scene import Books, Shelf
 
@@ -65,7 +66,10 @@ def test_workers_are_told_no_credentials_of_google_s(tmp_path: Path) -> None:
     made = source(tmp_path, text, state=tmp_path / "state")
     data = made.message(loaded(made))
     settings, _ = decode_settings(decode(data)[1])
-    assert settings.config.providers["one"].google is not None
+    config = loaded(made).config
+    assert config is not None
+    given, told = config.providers["one"], settings.config.providers["one"]
+    assert given.google is not None and told.google == veiled(given.google)
     assert b"sk-one" not in data
 
 
