@@ -17,8 +17,8 @@ from extproc.turns.turn import Chain, Keep, TurnsDown
 
 TIMEOUT = 2.0
 """Seconds for one command, at least. Who names a response before his own cannot be answered without it."""
-_GRACE = 3_600_000
-"""Milliseconds for which an expired turn stays: a request that builds on it may still be under way."""
+_GRACE = 1_800_000
+"""Milliseconds for which an expired turn stays, at least, and twice as long at most: a request that builds on it may still be under way."""
 _PAUSES = (0.0, 0.02, 0.1, 0.3)
 """Seconds between looks for what is not there: a large turn may still be on its way when another machine is asked for it."""
 
@@ -41,6 +41,8 @@ return found
 """)
 
 # ARGV: id, the one before or empty, milliseconds to live, milliseconds beyond that, input, output, response. 0: the one before is gone.
+# Turns end at full half hours, and none before one that builds on it. So those before a new one have to stay longer only where the half
+# hour is another one, and what is before one that stays long enough need not be looked at: not every turn walks the whole conversation.
 _PUT = script("""
 local before = ''
 if ARGV[2] ~= '' then
@@ -48,12 +50,17 @@ if ARGV[2] ~= '' then
   if not before then return 0 end
 end
 local number = redis.call('INCR', KEYS[1] .. 'n')
-local turn, stay = KEYS[1] .. 't:' .. number, ARGV[3] + ARGV[4]
+local turn, clock, grace = KEYS[1] .. 't:' .. number, redis.call('TIME'), tonumber(ARGV[4])
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local ends = now - now % grace + 2 * grace + ARGV[3]
 redis.call('HSET', turn, 'id', ARGV[1], 'before', before, 'input', ARGV[5], 'output', ARGV[6], 'response', ARGV[7])
-redis.call('PEXPIRE', turn, stay)
+redis.call('PEXPIREAT', turn, ends)
 redis.call('SET', KEYS[1] .. 'i:' .. ARGV[1], number, 'PX', ARGV[3])
 if before ~= '' then redis.call('HINCRBY', KEYS[1] .. 't:' .. before, 'later', 1) end
-while before and before ~= '' and redis.call('PEXPIRE', KEYS[1] .. 't:' .. before, stay) == 1 do
+while before and before ~= '' do
+  local left = redis.call('PTTL', KEYS[1] .. 't:' .. before)
+  if left == -2 or left > ends - now - 1000 then break end
+  redis.call('PEXPIREAT', KEYS[1] .. 't:' .. before, ends)
   before = redis.call('HGET', KEYS[1] .. 't:' .. before, 'before')
 end
 return 1

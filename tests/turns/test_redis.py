@@ -43,6 +43,30 @@ async def test_nothing_stays_of_what_was_deleted_and_nothing_for_ever(redis_url:
         assert [name async for name in client.scan_iter(f"{base}*")] == [f"{base}n"]
 
 
+async def test_a_conversation_is_not_walked_to_its_begin_for_each_turn(own_redis: RedisServer) -> None:
+    turns, most = RedisTurns(own_redis.url), 40
+    async with redis.asyncio.Redis.from_url(own_redis.url) as client:
+        for number in range(most):
+            await turns.put("o", turn(f"a{number}", f"a{number - 1}" if number else ""), KEEP)
+        told = await client.info("commandstats")
+    # Each turn once, and all that there are once more if a half hour ended meanwhile.
+    assert most <= told["cmdstat_pexpireat"]["calls"] <= 2 * most
+    assert told.get("cmdstat_hget", {"calls": 0})["calls"] <= most
+    await turns.close()
+
+
+async def test_none_ends_before_one_that_builds_on_it(redis_url: str, stores: tuple[RedisTurns, RedisTurns]) -> None:
+    for one in (turn("a"), turn("b", "a"), turn("c", "b"), turn("fork", "a")):
+        await stores[0].put("o", one, KEEP)
+    base = stores[0]._base("o")
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        for number in (1, 2, 3, 4):  # as much later
+            await client.pexpire(base + b"t:%d" % number, 5_000)
+        await stores[1].put("o", turn("d", "c"), KEEP)
+        a, b, c, fork, d = [await client.pttl(base + b"t:%d" % number) for number in (1, 2, 3, 4, 5)]
+    assert d > 1_800_000 and min(a, b, c) > d - 1_000 and fork <= 5_000
+
+
 async def test_what_redis_has_evicted_ends_the_conversation(redis_url: str, stores: tuple[RedisTurns, RedisTurns]) -> None:
     for one in (turn("a"), turn("b", "a")):
         await stores[0].put("o", one, KEEP)
