@@ -44,7 +44,8 @@ class Conversations(Filter, frozen=True, kw_only=True):
     store: Literal["disk", "redis"] | None = None
     """Where: on this machine's `disk`, or in `redis`, for all machines. Redis if it is configured, unless given."""
     max_bytes: Annotated[int, Meta(ge=1)] = 1024 * 1024 * 1024
-    """Size of all that is kept on disk; the conversations that rested longest go first. In Redis, `maxmemory` bounds it."""
+    """Size of all that is kept on disk. The tenant that holds most gives way first, with the conversations that rested longest. In Redis,
+    `maxmemory` bounds it, for all tenants alike."""
     max_turn: Annotated[int, Meta(ge=1)] = 8 * 1024 * 1024
     """Largest request and answer that are kept, in bytes together."""
 

@@ -7,6 +7,7 @@ without an id is found by nobody and is there only for those that build on it.
 import os
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from extproc.dialects.responses.kept import Turn
 from extproc.turns.turn import Chain, Keep
 
 _FILE = "conversations.sqlite"
-_VERSION = 1
+_VERSION = 2
+# Of version 1 all but the last index is there.
 _SCHEMA = (
-    """CREATE TABLE turns (
+    """CREATE TABLE IF NOT EXISTS turns (
          number INTEGER PRIMARY KEY AUTOINCREMENT,
          owner TEXT NOT NULL,
          id TEXT,
@@ -28,8 +30,9 @@ _SCHEMA = (
          response BLOB NOT NULL,
          UNIQUE (owner, id)
        ) STRICT""",
-    "CREATE INDEX turns_previous ON turns (previous) WHERE previous IS NOT NULL",
-    "CREATE INDEX turns_expires ON turns (expires)",
+    "CREATE INDEX IF NOT EXISTS turns_previous ON turns (previous) WHERE previous IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS turns_expires ON turns (expires)",
+    "CREATE INDEX IF NOT EXISTS turns_owner ON turns (owner)",  # and by number, as every index
     f"PRAGMA user_version = {_VERSION}",
 )
 _CHAIN = """WITH RECURSIVE chain (number, previous) AS (
@@ -46,6 +49,8 @@ _HELPING = 500
 """Rows that are forgotten at once."""
 _ROOM = 0.9
 """What is left of all bytes when there were too many: so that not each turn has to make room for itself."""
+_PIECE = 0.01
+"""Of all bytes, what an owner gives way with at once, at least: many may hold nearly as much as the one that holds most."""
 
 
 class SqliteTurns:
@@ -59,6 +64,8 @@ class SqliteTurns:
         """Turns that there are."""
         self.size = 0
         """Their bytes."""
+        self._held: Counter[str] = Counter()
+        """Their bytes by owner."""
 
     def _open(self) -> sqlite3.Connection:
         if self._opened is None:
@@ -71,7 +78,9 @@ class SqliteTurns:
             if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
                 for statement in ("BEGIN IMMEDIATE", *_SCHEMA, "COMMIT"):
                     connection.execute(statement)
-            self.count, self.size = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM turns").fetchone()
+            self.count, self.size, self._held = 0, 0, Counter()
+            for owner, count, size in connection.execute("SELECT owner, count(*), sum(size) FROM turns GROUP BY owner"):
+                self._count(owner, count, size)
             self._opened = connection
         return self._opened
 
@@ -111,16 +120,19 @@ class SqliteTurns:
             insert = "INSERT INTO turns (owner, id, previous, expires, size, input, output, response) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             connection.execute(insert, row)
             forgotten = self._forget(older) if older is not None else (0, 0)
-        self._count(1, size)
-        self._count(*forgotten)
+        self._count(owner, 1, size)
+        self._count(owner, *forgotten)
         return True
 
     def full(self, most: int) -> bool:
         """Whether there are more than `most` bytes."""
         return self.size > most
 
-    def _count(self, turns: int, size: int) -> None:
+    def _count(self, owner: str, turns: int, size: int) -> None:
         self.count, self.size = self.count + turns, self.size + size
+        self._held[owner] += size
+        if not self._held[owner]:
+            del self._held[owner]
 
     def _number(self, owner: str, identifier: str) -> int | None:
         row = self._open().execute("SELECT number FROM turns WHERE owner = ? AND id = ?", (owner, identifier)).fetchone()
@@ -148,47 +160,64 @@ class SqliteTurns:
             forgotten = self._forget(row[0])
             # Those before it may have waited for this one alone.
             swept = self._sweep_nameless()
-        self._count(*forgotten)
-        self._count(*swept)
+        self._count(owner, *forgotten)
+        self._uncount(swept)
         return True
 
-    def _sweep_nameless(self) -> tuple[int, int]:
-        count = size = 0
+    def _uncount(self, rows: list[tuple[str, int]]) -> None:
+        for owner, size in rows:
+            self._count(owner, -1, -size)
+
+    def _sweep_nameless(self) -> list[tuple[str, int]]:
+        swept: list[tuple[str, int]] = []
         while rows := self._drop(f"id IS NULL AND {_LEAF}"):
-            count, size = count - len(rows), size - sum(rows)
-        return count, size
+            swept += rows
+        return swept
 
-    def _drop(self, condition: str, *given: float) -> list[int]:
-        """Sizes of the rows that were dropped."""
+    def _drop(self, condition: str, *given: float) -> list[tuple[str, int]]:
+        """Owners and sizes of the rows that were dropped."""
         query = f"""DELETE FROM turns WHERE number IN
-            (SELECT number FROM turns WHERE {condition} ORDER BY number LIMIT {_HELPING}) RETURNING size"""
-        return [row[0] for row in self._open().execute(query, given)]
+            (SELECT number FROM turns WHERE {condition} ORDER BY number LIMIT {_HELPING}) RETURNING owner, size"""
+        return self._open().execute(query, given).fetchall()
 
-    def _evict(self, least: int) -> list[int]:
-        """Drops turns that rested longest and that nothing builds on, until they had `least` bytes. Their sizes."""
-        query = f"SELECT number, size FROM turns WHERE {_LEAF} ORDER BY number LIMIT {_HELPING}"
-        sizes: list[int] = []
-        for number, size in self._open().execute(query).fetchall():
-            if sum(sizes) >= least:
+    def _evict(self, owner: str, least: int) -> list[tuple[str, int]]:
+        """Drops turns of an owner that rested longest and that nothing builds on, until they had `least` bytes. Owners and sizes."""
+        query = f"SELECT number, size FROM turns INDEXED BY turns_owner WHERE owner = ? AND {_LEAF} ORDER BY number LIMIT {_HELPING}"
+        rows: list[tuple[str, int]] = []
+        for number, size in self._open().execute(query, (owner,)).fetchall():
+            if least <= 0:
                 break
             self._open().execute("DELETE FROM turns WHERE number = ?", (number,))
-            sizes.append(size)
-        return sizes
+            rows.append((owner, size))
+            least -= size
+        return rows
+
+    def _make_room(self, most: int) -> int:
+        """Drops turns of whoever holds most, until somebody else does, or there is room. How many."""
+        evicted = 0
+        while (excess := self.size - int(most * _ROOM)) > 0:
+            (owner, held), *others = self._held.most_common(2)
+            beyond = held - (others[0][1] if others else 0)
+            rows = self._evict(owner, min(excess, max(beyond, int(most * _PIECE))))
+            if not rows:
+                break
+            self._uncount(rows)
+            evicted += len(rows)
+        return evicted
 
     def sweep(self, most: int) -> tuple[int, int]:
-        """Drops expired turns, and, of more than `most` bytes, the conversations that rested longest. How many turns of each."""
+        """Drops expired turns, and, of more than `most` bytes, the conversations that rested longest of those owners that hold most. How
+        many turns of each.
+        """
         if self._opened is None and not self._path.exists():
             return 0, 0
         connection = self._open()
         due = self._clock() - GRACE
-        expired = evicted = 0
+        expired = 0
         while rows := self._drop(f"expires < ? AND {_LEAF}", due):
-            self._count(-len(rows), -sum(rows))
+            self._uncount(rows)
             expired += len(rows)
-        if self.full(most):
-            while (least := self.size - int(most * _ROOM)) > 0 and (rows := self._evict(least)):
-                self._count(-len(rows), -sum(rows))
-                evicted += len(rows)
+        evicted = self._make_room(most) if self.full(most) else 0
         if expired or evicted:
             connection.execute("PRAGMA incremental_vacuum").fetchall()
         return expired, evicted

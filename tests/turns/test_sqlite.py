@@ -131,6 +131,37 @@ def test_the_conversations_that_rested_longest_make_room(turns: SqliteTurns) -> 
     assert ids(turns, "a") == ["a"] and ids(turns, "b") == []
 
 
+def test_who_holds_most_gives_way_first(turns: SqliteTurns, tmp_path: Path, clock: Clock) -> None:
+    """One who fills it does not drive out the others, though theirs rested longer."""
+    turns.put("small", turn("s", size=1000), KEEP)
+    turns.put("middle", turn("m", size=5000), KEEP)
+    for number in range(20):
+        turns.put("large", turn(f"l{number}", size=1000), KEEP)
+    turns.close()
+    again = SqliteTurns(tmp_path, clock)
+    assert again.sweep(15_000)[1] == 20 - sum(bool(again.chain("large", f"l{number}", LOTS).size) for number in range(20)) > 8
+    assert ids(again, "s", "small") == ["s"] and ids(again, "m", "middle") == ["m"]
+    assert ids(again, "l19", "large") == ["l19"]
+    assert again.size <= 13_500
+    # Then those who hold as much give way alike.
+    again.sweep(2_500)
+    assert ids(again, "s", "small") == ["s"] and ids(again, "m", "middle") == []
+    again.close()
+
+
+def test_a_file_of_the_version_before_is_taken_over(turns: SqliteTurns, tmp_path: Path, clock: Clock) -> None:
+    turns.put("o", turn("a", size=1000), KEEP)
+    turns.close()
+    with sqlite3.connect(tmp_path / "conversations.sqlite") as connection:
+        connection.execute("DROP INDEX turns_owner")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    again = SqliteTurns(tmp_path, clock)
+    assert ids(again, "a") == ["a"]
+    assert again.sweep(10) == (0, 1)
+    again.close()
+
+
 def test_a_second_answer_with_the_same_id_counts(turns: SqliteTurns) -> None:
     turns.put("o", turn("a"), KEEP)
     turns.put("o", turn("b", "a"), KEEP)
