@@ -270,6 +270,8 @@ class _Following(Tap):
     def start(self, response: Response) -> None:
         self._stream = response.stream
         self.passes = self._left < 0 or not self._conversations.keeps_of(response)
+        if self.passes:
+            self._given = b""  # it may be as large as a request, and an answer may take long
 
     def events(self, events: list[bytes]) -> list[bytes]:
         for event in events:
@@ -279,6 +281,7 @@ class _Following(Tap):
                 self._pieces.append(piece)
         if self._left < 0:
             self._pieces.clear()
+            self._given = b""
         return events
 
     async def end(self, response: Response) -> None:

@@ -563,6 +563,20 @@ def test_too_many_references_are_refused_before_anything_is_looked_up(place: Pla
     assert place.turns.asked == 0
 
 
+@pytest.mark.parametrize(("status", "size", "held"), [("200", 10, True), ("500", 10, False), ("200", 2_000, False)])
+def test_a_request_whose_answer_is_not_kept_is_not_held_either(tmp_path: Path, status: str, size: int, held: bool) -> None:
+    place = Place(tmp_path, max_turn=1_000)
+    made, _ = place.begin({"model": "gpt", "input": "a" * size})
+    made.answer({**JSON, ":status": status}, local="", cluster="", attempts=1)
+    (given,) = [tap._given for tap in made._taps if hasattr(tap, "_given")]
+    assert bool(given) is held
+    made.feed(reply("a" * 1_000), True)
+    (given,) = [tap._given for tap in made._taps if hasattr(tap, "_given")]
+    assert not given
+    made.close(whole=True)
+    run(made.end())
+
+
 def test_items_of_one_conversation_are_looked_up_at_once(place: Place) -> None:
     _, first = place.turn("one")
     _, second = place.turn("two", first["id"])
