@@ -308,6 +308,8 @@ class Attempt:
         elif call.stream and type(document) is dict and document.get("stream") is None:
             document["stream"] = True  # the habit of a path
         question = self._client.operations[call.kind].read_request(document)
+        if (needs := question.needs) is not None and not self.same:
+            raise Reject(needs.status, needs.code, needs.message, param=needs.param)
         upstream = self.upstream
         translated = upstream.dialect.operations[self._kind].write_request(question, self.target.model, upstream.quirks)
         if self._kind in _CONVERSED:

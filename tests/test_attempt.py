@@ -316,6 +316,26 @@ def test_translation() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("asked", "code", "param"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_not_found", "previous_response_id"),
+        ({"conversation": "conv_1"}, "unsupported_parameter", "conversation"),
+        ({"input": [{"role": "user", "content": "hi"}, {"type": "item_reference", "id": "msg_1"}]}, "not_found", "input[1]"),
+        ({"input": [{"id": "msg_1"}]}, "not_found", "input[0]"),
+        ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, "unsupported_parameter", "input[0]"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["chat", "count"])
+def test_nobody_is_answered_without_what_he_refers_to(kind: str, asked: dict[str, Any], code: str, param: str) -> None:
+    seen = head("/v1/responses")
+    body = encoded({"model": "gpt", "input": "hi", **asked})
+    with pytest.raises(Reject) as caught:
+        attempt("anthropic", "claude", seen, dialect="responses", kind=kind).outgoing(seen, body)
+    fault = caught.value.fault
+    assert (fault.status, fault.code, fault.param) == (400, code, param)
+
+
 def test_the_clients_own_version_goes_before_our_default() -> None:
     seen = head("/v1/messages", anthropic_version="2024-01-01", x_api_key="hg-callers")
     headers, _ = sent(seen, b"{}", attempt("anthropic", "gpt", seen, dialect="anthropic").outgoing(seen, b"{}"))

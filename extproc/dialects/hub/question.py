@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from extproc.dialects.hub.blocks import Extra
+from extproc.errors import Fault
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 _DROPPED_MAX = 48
@@ -30,6 +31,9 @@ class Question(Struct, kw_only=True):
     or the block as such, by `kind_of`: `blocks[].image`), of a tool (`tools[].strict`). An entry counts for all that begins with it:
     `{"blocks[]": "messages[].content[]"}`.
     """
+    needs: Fault | None = None
+    """It builds on what only a provider of its own dialect keeps, or can read: what the client is told where another one would be asked,
+    since nobody is to be answered without what he refers to."""
     headers: dict[str, str] = {}
     """Request headers that the provider wants to see with what its writer wrote, by their names in small letters."""
     dropped: list[str] = []

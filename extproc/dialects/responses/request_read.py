@@ -21,10 +21,12 @@ from extproc.dialects.fields import (
     take_str,
 )
 from extproc.dialects.hub import Block, Conversation, Extra, Format, Message, Opaque, Seal, Text, Thinking, ToolResult
+from extproc.dialects.responses import kept
 from extproc.dialects.responses.items import ITEM, kind_of_item, read_message, read_output
 from extproc.dialects.responses.parts import NAME, read_part
 from extproc.dialects.responses.tools import read_tool, read_tool_choice
 from extproc.dialects.responses.words import WORDS
+from extproc.errors import Fault
 
 _OF_CLIENTS = ("mcp_approval_response", "compaction_trigger", "additional_tools", "configuration_update")
 """Items of the client's that no model makes, beside those whose names end in `_output`."""
@@ -62,6 +64,7 @@ def read_request(body: Extra) -> Conversation:
         rest = obj(body, "$")
         asked = {field: value for field in _REPEATED if (value := body.get(field)) is not None}
         conversation = Conversation(dialect=NAME, words=WORDS, model=need_str(rest, "model"), messages=[], extra=rest, asked=asked)
+        conversation.needs = _needs(rest)
         _input(conversation, rest)
         if (instructions := take_str(rest, "instructions")) is not None:
             conversation.system = Message(role="system", blocks=[Text(instructions)], plain=True)
@@ -70,6 +73,28 @@ def read_request(body: Extra) -> Conversation:
         _output(conversation, rest)
         _account(conversation, rest)
         return conversation
+
+
+def _needs(asked: Extra) -> Fault | None:
+    """See `Question.needs`: what a response, a conversation or an item that only OpenAI's side knows stands for."""
+    previous, given = asked.get("previous_response_id"), asked.get("input")
+    if previous:
+        return kept.unknown_previous(str(previous)).fault
+    if asked.get("conversation"):
+        message = "The provider that serves this model has no conversations API. Send the whole conversation in `input`."
+        return Fault(400, "unsupported_parameter", message, "conversation")
+    for i, item in enumerate(given if type(given) is list else ()):
+        if type(item) is not dict:
+            continue
+        path = f"input[{i}]"
+        match item.get("type") or ("" if "role" in item else "item_reference"):
+            case "item_reference":
+                identifier = str(item.get("id"))[:200]
+                return Fault(400, "not_found", f"Item with id '{identifier}' not found. Send the item itself.", path)
+            case "compaction":
+                message = f"{path}: the provider that serves this model cannot read a compaction. Send what it stands for."
+                return Fault(400, "unsupported_parameter", message, path)
+    return None
 
 
 def _input(conversation: Conversation, rest: Extra) -> None:
