@@ -8,6 +8,7 @@ and without anything of its content.
 import logging
 import zlib
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
@@ -17,12 +18,12 @@ from msgspec import Struct
 
 from extproc.amount import Amount, amount_of, searches_of
 from extproc.aside import is_bulky
-from extproc.dialects import DIALECTS, heard
+from extproc.dialects import DIALECTS, heard, trouble
 from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.failing import advised
 from extproc.dialects.fields import FieldError
-from extproc.dialects.framing import Splitter
-from extproc.dialects.hub import Answer, Embedded, Error, Extra, Ranking, Start, StreamEvent
+from extproc.dialects.framing import Splitter, split
+from extproc.dialects.hub import Answer, Embedded, Error, Extra, Finish, Ranking, Start, StreamEvent
 from extproc.errors import Fault
 from extproc.usage import Usage
 from extproc.values import BodyMode
@@ -48,6 +49,10 @@ _REFUSING = (400, _FORBIDDEN, 498)
 """Beside 401, what a key that is none is refused with: by Google, Amazon and Cohere."""
 # What some have the same statuses for, though it is the request's or the account's trouble.
 _THEIRS = ("content_filter", "insufficient_quota", "context_length_exceeded")
+
+
+_TAIL = 4
+"""Pieces of a stream that are kept to see whether it was complete: the last choice's, those behind it, and a few more."""
 
 
 class BrokenAnswer(Exception):
@@ -149,7 +154,7 @@ class Answering(ABC):
     finished = False
     """The answer is whole."""
     error = ""
-    """The fault's code, where the answer is an error."""
+    """The fault's code, where the answer is an error, or became one: then it is not `finished`, whatever comes after."""
     begun = False
     """A stream has shown life: its first event, comments aside, has come."""
     opening: Fault | None = None
@@ -215,19 +220,33 @@ class WholeUntouched(Answering):
                 watch = self._dialect.stream_usage()
                 watch.feed(body)
                 self.text = watch.text
-            # What announced no length ends like a whole body where it was cut off; but then it is no JSON.
-            self.finished = self.usage is not None or _is_json(body)
-            if not self.finished:
-                self._terms.log("sent an answer that is no JSON, which the client got as it is")
+            self._end(body)
         return [chunk]
 
+    def _end(self, body: bytes) -> None:
+        """Whether it is an answer. What announced no length ends like a whole body where it was cut off, too."""
+        terms = self._terms
+        if fault := trouble.in_answer(body, self._dialect):
+            self.error = fault.code
+            terms.log(f"answered with an error ({fault.code[:50]}), which the client got as it is")
+            return
+        self.finished = self._is_answer(body)
+        if not self.finished:
+            terms.log("sent an answer that is none, which the client got as it is")
 
-def _is_json(body: bytes) -> bool:
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+    def _is_answer(self, body: bytes) -> bool:
+        """What counts tokens is one, unless it may have failed. Else a small one is read, as if it were to be translated."""
+        if self.usage is not None and not trouble.is_suspect(body):
+            return True
+        kind = self._terms.kind
+        try:
+            if not self._generates or kind == "count" or is_bulky(body):
+                msgspec.json.decode(body, type=msgspec.Raw)
+            else:
+                self._dialect.operations[kind].read_answer(msgspec.json.decode(body))
+        except (ValueError, msgspec.DecodeError, RecursionError):
+            return False
+        return True
 
 
 class StreamUntouched(Answering):
@@ -241,7 +260,8 @@ class StreamUntouched(Answering):
         framing = terms.client.framing
         self._split = framing.splitter()
         self._watch = terms.client.stream_usage()
-        self._needle = self._watch.needle
+        self._needle, self._trouble = self._watch.needle, self._watch.trouble
+        self._tail: deque[bytes] = deque(maxlen=_TAIL)
         self._cut_surely = framing.ends is not None
         self._end, self._end_crlf = framing.ends or (b"", b"")
 
@@ -253,12 +273,29 @@ class StreamUntouched(Answering):
         return not chunk.partition(self._needle)[1]
 
     def feed_later(self, chunks: list[bytes]) -> None:
-        self._watch.feed_later(chunks)
+        if self._watch.feed_later(chunks):
+            for event in split(self._terms.client.framing, b"".join(chunks)):
+                self._hear(event)
+        self._tail.extend(chunks)
         self._learn()
 
     def _learn(self) -> None:
         watch = self._watch
-        self.text, self.answered, self.finished = watch.text, watch.model, watch.finished
+        self.text, self.answered, self.finished = watch.text, watch.model, watch.finished and not self.error
+
+    def _hear(self, event: bytes) -> None:
+        """Learns the error that an event may tell."""
+        if not self.error and (fault := trouble.in_event(event, self._terms.client)) is not None:
+            self.error = fault.code
+            self._terms.log(_failed(fault))
+
+    def _is_complete(self) -> bool:
+        """Asked at the end of a stream without an end of its own: whether all was said all the same, as who translates it sees that."""
+        framing, reader = self._terms.client.framing, self._terms.client.stream_reader()
+        for event in split(framing, b"".join(self._tail)):
+            if (read := framing.parse(event)) is not None:
+                reader.feed(read)
+        return any(type(one) is Finish for one in reader.end())
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         events = _events(self._split, chunk, end, self._terms)
@@ -268,7 +305,12 @@ class StreamUntouched(Answering):
         for event in events:
             if watch.feed(event):
                 self.usage = watch.usage
+            if event.find(self._trouble) >= 0:
+                self._hear(event)
+        self._tail.extend(events)
         self._learn()
+        if end and not self.finished and not self.error:
+            self.finished = self._is_complete()
         hide = self._terms.hide_usage and self.usage is not None
         self.even = self._cut_surely and self.begun and not self._split.waiting and not hide
         if hide:
@@ -424,6 +466,8 @@ class StreamTranslated(Answering):
         self._watch = terms.provider.stream_usage()
         self._split = terms.provider.framing.splitter()
         self._parse = terms.provider.framing.parse
+        self._ended = False
+        """The reader has seen the end."""
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         written = []
@@ -435,28 +479,28 @@ class StreamTranslated(Answering):
                 self.usage = self._watch.usage
             if (event := self._parse(block)) is not None:
                 written += [self._write(part) for part in self._reader.feed(event)]
-        self.text, self.answered, self.finished = self._watch.text, self._watch.model, self._watch.finished
         if end:
             written += [self._write(part) for part in self._reader.end()]
             written.append(self._writer.end())
+        self.text, self.answered = self._watch.text, self._watch.model
+        self.finished = (self._watch.finished or self._ended) and not self.error
         return [event for event in written if event]
 
     def _write(self, part: StreamEvent) -> bytes:
         if type(part) is Start:
             part.asked = self._terms.asked
             self._terms.name(part)
+        elif type(part) is Finish:
+            self._ended = True
         elif type(part) is Error:
+            self.error = part.fault.code
             self._terms.log(_failed(part.fault))
         return self._writer.write(part)
 
 
-_UNREADABLE = ("bad_provider_event", "stream_interrupted")
-"""Codes of faults that a stream's reader finds; their messages hold nothing of what was said."""
-
-
 def _failed(fault: Fault) -> str:
     """What became of a stream: in our words, or where the provider itself says it, only the kind of error."""
-    if fault.code in _UNREADABLE:
+    if fault.code in trouble.UNREADABLE:
         return f"broke its stream: {fault.message}"
     return f"ended its stream with an error ({fault.code[:50]})"
 

@@ -145,7 +145,13 @@ def test_whole_untouched(cuts: list[int]) -> None:
     assert (answering.usage, answering.answered, answering.finished) == (Usage(input=5, output=2), "gpt-1", True)
 
 
-@pytest.mark.parametrize(("body", "finished"), [(b"{}", True), (b'{"choices":[', False), (b"", False), (b"[" * 200_000, False)])
+@pytest.mark.parametrize(
+    ("body", "finished"),
+    [
+        (msgspec.json.encode({**CHAT, "usage": None}), True),
+        (b"{}", False), (b'{"choices":[', False), (b"", False), (b"[" * 200_000, False),
+    ],
+)  # fmt: skip
 def test_whole_untouched_without_usage(body: bytes, finished: bool) -> None:
     answering = WholeUntouched(200, terms())
     assert fed(answering, body) == body
@@ -379,7 +385,7 @@ def test_who_says_neither_id_nor_model_gets_them() -> None:
     told = terms("openai", "bedrock", model="nova")
     body = msgspec.json.decode(fed(WholeTranslated(200, told, len(whole)), whole))
     assert (body["id"], body["model"], body["choices"][0]["message"]["content"]) == ("r-1", "nova", "Hi")
-    stream = message("messageStart", b'{"role":"assistant"}') + message("messageStop", b'{"stopReason":"end_turn"}')
+    stream = message("messageStart", b"{}") + message("messageStop", b'{"stopReason":"end_turn"}')
     first = fed(StreamTranslated(200, told), stream, [7, 40]).split(b"\n\n")[0].removeprefix(b"data: ")
     assert (msgspec.json.decode(first)["id"], msgspec.json.decode(first)["model"]) == ("r-1", "nova")
     named = b'{"id":"c1","model":"gpt-5-1","choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
@@ -427,3 +433,94 @@ def test_what_the_client_has_no_words_for_is_named() -> None:
     answering = WholeTranslated(200, terms("anthropic", "openai", dropped=("seed",)), len(body))
     answering.feed(body, True)
     assert answering.headers == {"x-headgate-dropped": "seed, answer.choices[1:]"}
+
+
+DEAD = {"code": 502, "message": "dead"}
+BEGUN = event("message_start", message={**MESSAGE, "content": []})
+RESPONSE: dict[str, Any] = {
+    "id": "resp_1",
+    "object": "response",
+    "model": "gpt-1",
+    "output": [],
+    "error": {"code": "server_error", "message": "x"},
+}
+
+FAILED_STREAMS = [
+    ("openai", delta("a") + chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "error"}], error=DEAD) + DONE, "bad_gateway"),
+    ("openai", STREAM.removesuffix(DONE) + chunk(error=DEAD) + DONE, "bad_gateway"),
+    ("anthropic", BEGUN + event("error", error={"type": "overloaded_error", "message": "x"}) + event("message_stop"), "overloaded"),
+    ("responses", event("response.failed", response={**RESPONSE, "status": "failed"}), "server_error"),
+    ("cohere", event("message-start", id="x", delta={}) + event("message-end", delta={"finish_reason": "ERROR"}), "bad_gateway"),
+    ("gemini", b'data: {"candidates":[{"finishReason":"STOP"}]}\n\ndata: {"error":{"code":503,"message":"x"}}\n\n', "overloaded"),
+    ("ollama", b'{"model":"m","message":{"content":"a"},"done":false}\n{"error":"dead"}\n{"done":true}\n', "bad_gateway"),
+    ("bedrock", message("messageStart", b"{}") + exception("throttlingException", b'{"message":"x"}'), "rate_limit_exceeded"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("client", ["", "openai", "anthropic"])
+@pytest.mark.parametrize(("provider", "stream", "code"), FAILED_STREAMS)
+@given(cuts=CUTS)
+@settings(max_examples=10, deadline=None)
+def test_a_stream_that_tells_an_error_is_not_finished(provider: str, stream: bytes, code: str, client: str, cuts: list[int]) -> None:
+    way = choose(200, {"content-type": DIALECTS[provider].framing.content_type}, terms(client or provider, provider))
+    fed(way, stream, cuts)
+    assert (way.error, way.finished) == (code, False)
+
+
+def test_an_error_among_pieces_that_waited() -> None:
+    way = StreamUntouched(200, terms())
+    way.feed(delta("a"), False)
+    failing = chunk(error=DEAD)
+    assert way.may_wait(failing)
+    way.feed_later([delta('he said \\"error\\"'), failing, delta("b")])
+    way.feed(DONE, True)
+    assert (way.error, way.finished) == ("bad_gateway", False)
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+def test_an_event_that_nobody_can_read_is_an_error(client: str) -> None:
+    way = choose(200, SSE, terms(client, "anthropic" if client == "openai" else "openai"))
+    fed(way, (BEGUN if client == "openai" else delta("a")) + b"data: {bad\n\n" + DONE + event("message_stop"))
+    assert (way.error, way.finished) == ("bad_provider_event", False)
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize(("stream", "finished"), [([delta("a"), delta(None, "stop"), USAGE_ONLY], True), ([delta("a"), delta("b")], False)])
+def test_a_stream_without_its_last_word(stream: list[bytes], finished: bool, waits: bool, client: str) -> None:
+    way = choose(200, SSE, terms(client, "openai"))
+    for piece in stream:
+        if waits and way.even and way.may_wait(piece):
+            way.feed_later([piece])
+        else:
+            way.feed(piece, False)
+    way.feed(b"", True)
+    assert way.finished == finished
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "code"),
+    [
+        ("openai", {"error": {"code": 429, "message": "x"}}, "rate_limit_exceeded"),
+        ("openai", {**CHAT, "error": {"code": 502, "message": "x"}}, "bad_gateway"),
+        ("anthropic", {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, "overloaded"),
+        ("responses", {**RESPONSE, "status": "failed", "usage": {"input_tokens": 3, "output_tokens": 0}}, "server_error"),
+        ("gemini", [{"error": {"code": 503, "message": "x"}}], "overloaded"),
+        ("cohere", {"message": {"content": []}, "finish_reason": "ERROR"}, ""),
+        ("ollama", {"error": "dead"}, "bad_gateway"),
+    ],
+)  # fmt: skip
+def test_an_error_with_the_status_of_an_answer_is_not_finished(dialect: str, body: Any, code: str) -> None:
+    way = WholeUntouched(200, terms(dialect, dialect))
+    assert fed(way, msgspec.json.encode(body)) == msgspec.json.encode(body)
+    assert (way.error, way.finished) == (code, False)
+
+
+def test_arguments_that_are_called_an_error_are_none() -> None:
+    call = {"functionCall": {"name": "f", "args": {"error": {"code": 1}, "status": "failed"}}}
+    body = msgspec.json.encode({"candidates": [{"content": {"parts": [call]}, "finishReason": "STOP"}]})
+    whole = WholeUntouched(200, terms("gemini", "gemini"))
+    fed(whole, body)
+    stream = StreamUntouched(200, terms("gemini", "gemini"))
+    fed(stream, b"data: " + body + b"\n\n")
+    assert [(one.error, one.finished) for one in (whole, stream)] == [("", True)] * 2

@@ -379,7 +379,7 @@ def test_a_bug_in_one_end_does_not_cost_the_others_theirs(caplog: pytest.LogCapt
 
     log: list[str] = []
     made = started(exchange(Told("meter", log), Broken(), Told("c", log)))
-    answered(made, JSON, b"{}")
+    answered(made, JSON, msgspec.json.encode(ANSWER))
     ended(made)
     assert log[-2:] == ["c end complete", "meter end complete"]
     assert "r-1" in caplog.text

@@ -60,12 +60,16 @@ class StreamUsage(Protocol):
     """UTF-8 bytes of generated content seen so far, for estimates of what broke off."""
     needle: ClassVar[bytes]
     """Stands in every event that counts anything as used. What has it not may wait, and be fed later."""
+    trouble: ClassVar[bytes]
+    """Stands in every event that tells an error."""
 
     def feed(self, event: bytes) -> bool:
         """One event as raw bytes, its blank line included. True if `usage` changed."""
 
-    def feed_later(self, pieces: list[bytes]) -> None:
-        """Events that waited, in pieces of whole ones. The same as to `feed` each of them, at a fraction of the cost."""
+    def feed_later(self, pieces: list[bytes]) -> bool:
+        """Events that waited, in pieces of whole ones. The same as to `feed` each of them, at a fraction of the cost. True if one of them
+        may tell an error.
+        """
 
 
 FORMS: Mapping[str, str] = {

@@ -51,6 +51,7 @@ class StreamUsage:
     __slots__ = ("_tokens", "finished", "model", "text", "usage")
 
     needle: ClassVar[bytes] = b'"usage"'
+    trouble: ClassVar[bytes] = b'error"'
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
@@ -69,14 +70,15 @@ class StreamUsage:
             self.text += _texts.count(event)
         return False
 
-    def feed_later(self, pieces: list[bytes]) -> None:
+    def feed_later(self, pieces: list[bytes]) -> bool:
         """See `dialect.StreamUsage`."""
         events = _texts.condense(pieces)
         if events.find(b'"usage"') < 0 and events.find(b"message_stop") < 0:
             self.text += _texts.count(events)
-            return
+            return events.find(b'error"') >= 0
         for event in split(SSE, b"".join(pieces)):
             self.feed(event)
+        return True
 
     def _count(self, event: bytes) -> bool:
         carrier = _carried(data_of(event))

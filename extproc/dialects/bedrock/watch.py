@@ -56,6 +56,7 @@ class StreamUsage:
     __slots__ = ("finished", "model", "text", "usage")
 
     needle: ClassVar[bytes] = b'"usage"'
+    trouble: ClassVar[bytes] = b":exception-type"
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
@@ -73,10 +74,11 @@ class StreamUsage:
             self.text += _texts.count(event)
         return False
 
-    def feed_later(self, pieces: list[bytes]) -> None:
+    def feed_later(self, pieces: list[bytes]) -> bool:
         """See `dialect.StreamUsage`."""
         for event in split(EVENT_STREAM, b"".join(pieces)):
             self.feed(event)
+        return True
 
     def _count(self, event: bytes) -> bool:
         told, model = usage(parse(event).data)

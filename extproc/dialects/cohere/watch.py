@@ -70,6 +70,7 @@ class StreamUsage:
     __slots__ = ("finished", "model", "text", "usage")
 
     needle: ClassVar[bytes] = b'"usage"'
+    trouble: ClassVar[bytes] = b"message-end"
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
@@ -95,11 +96,12 @@ class StreamUsage:
         self.usage = told
         return True
 
-    def feed_later(self, pieces: list[bytes]) -> None:
+    def feed_later(self, pieces: list[bytes]) -> bool:
         """See `dialect.StreamUsage`."""
         events = _texts.condense(pieces)
         if events.find(b"message-end") < 0 and events.find(_CITATION) < 0 and events.find(_LOGPROBS) < 0:
             self.text += _texts.count(events)
-            return
+            return events.find(b'error"') >= 0
         for event in split(SSE, b"".join(pieces)):
             self.feed(event)
+        return True

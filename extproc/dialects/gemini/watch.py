@@ -71,6 +71,7 @@ class StreamUsage:
     __slots__ = ("_tokens", "finished", "model", "text", "usage")
 
     needle: ClassVar[bytes] = b'"usageMetadata"'
+    trouble: ClassVar[bytes] = b'error"'
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
@@ -94,7 +95,8 @@ class StreamUsage:
         before, self.usage = self.usage, count(self._tokens)
         return self.usage != before
 
-    def feed_later(self, pieces: list[bytes]) -> None:
+    def feed_later(self, pieces: list[bytes]) -> bool:
         """See `dialect.StreamUsage`."""
         for event in split(SSE, b"".join(pieces)):
             self.feed(event)
+        return True

@@ -72,6 +72,7 @@ class StreamUsage:
     __slots__ = ("finished", "model", "text", "usage")
 
     needle: ClassVar[bytes] = b'eval_count"'
+    trouble: ClassVar[bytes] = b'error"'
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
@@ -94,11 +95,12 @@ class StreamUsage:
         self.usage = told
         return True
 
-    def feed_later(self, pieces: list[bytes]) -> None:
+    def feed_later(self, pieces: list[bytes]) -> bool:
         """See `dialect.StreamUsage`."""
         events = _texts.condense(pieces)
         if self.model and events.find(b'eval_count"') < 0 and not _DONE.search(events):
             self.text += _texts.count(events)
-            return
+            return events.find(b'error"') >= 0
         for event in split(LINES, b"".join(pieces)):
             self.feed(event)
+        return True

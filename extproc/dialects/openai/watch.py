@@ -42,6 +42,7 @@ class StreamUsage:
 
     # Chunks before the last have `"usage":null`.
     needle: ClassVar[bytes] = b'_tokens"'
+    trouble: ClassVar[bytes] = b'error"'
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
@@ -68,14 +69,15 @@ class StreamUsage:
         self.usage = told[0]
         return True
 
-    def feed_later(self, pieces: list[bytes]) -> None:
+    def feed_later(self, pieces: list[bytes]) -> bool:
         """See `dialect.StreamUsage`."""
         events = _texts.condense(pieces)
         if self.model and events.find(b"[DONE]") < 0:
             self.text += _texts.count(events)
-            return
+            return events.find(b'error"') >= 0
         for event in split(SSE, b"".join(pieces)):
             self.feed(event)
+        return True
 
 
 def is_usage_only(event: bytes) -> bool:

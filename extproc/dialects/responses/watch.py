@@ -34,6 +34,7 @@ class StreamUsage:
 
     # Every event that holds a response names fields so; only the last one counts anything.
     needle: ClassVar[bytes] = b'_tokens"'
+    trouble: ClassVar[bytes] = b'error"'
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
@@ -58,11 +59,12 @@ class StreamUsage:
         self.usage = told
         return True
 
-    def feed_later(self, pieces: list[bytes]) -> None:
+    def feed_later(self, pieces: list[bytes]) -> bool:
         """See `dialect.StreamUsage`."""
         events = _texts.condense(pieces)
         if self.model and not _WHOLE.search(events):
             self.text += _texts.count(events)
-            return
+            return events.find(b'error"') >= 0
         for event in split(SSE, b"".join(pieces)):
             self.feed(event)
+        return True

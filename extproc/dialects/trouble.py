@@ -1,0 +1,50 @@
+"""Errors where an answer was due: an event of a stream, or the body of an answer with status 200, that tells one.
+
+They are read as a stream's reader reads them, so that what is translated and what passes untouched have the same errors. Bytes are looked
+at first: what cannot be one is not decoded.
+"""
+
+import re
+
+from extproc.dialects.dialect import Dialect
+from extproc.dialects.framing import RawEvent
+from extproc.dialects.hub import Error
+from extproc.errors import Fault
+
+UNREADABLE = ("bad_provider_event", "stream_interrupted")
+"""Codes of faults that a stream's reader finds; their messages hold nothing of what was said."""
+
+_ERRORS = re.compile(
+    rb'"error"\s*:\s*[{"\[]|"type"\s*:\s*"error"|"status"\s*:\s*"failed"|"finish_reason"\s*:\s*"ERROR"|^event:\s*error|:exception-type',
+    re.MULTILINE,
+)
+
+
+def is_suspect(body: bytes) -> bool:
+    """Whether something in it may be an error."""
+    return _ERRORS.search(body) is not None
+
+
+def in_event(raw: bytes, provider: Dialect) -> Fault | None:
+    """The error that an event of a stream tells, if it does."""
+    if not _ERRORS.search(raw):
+        return None
+    event = provider.framing.parse(raw)
+    return read(event, provider) if event is not None else None
+
+
+def in_answer(body: bytes, provider: Dialect) -> Fault | None:
+    """The error that a whole body is, which came with the status of an answer; None if it is none."""
+    if not _ERRORS.search(body):
+        return None
+    # A list of one is Gemini's way where a stream was asked for.
+    bare = body.strip()
+    if bare.startswith(b"[") and bare.endswith(b"]"):
+        bare = bare[1:-1]
+    return read(RawEvent("", bare), provider) if bare.startswith(b"{") else None
+
+
+def read(event: RawEvent, provider: Dialect) -> Fault | None:
+    """The error that an event tells, by itself. What cannot be read by itself is none."""
+    said = provider.stream_reader().feed(event)
+    return next((one.fault for one in said if type(one) is Error and one.fault.code not in UNREADABLE), None)
