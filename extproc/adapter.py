@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 import msgspec
 
 from extproc.answering import Answering, BrokenAnswer, Retell, WholeTranslated
-from extproc.aside import Undone, is_bulky
+from extproc.aside import Undone, is_bulky, paid_for
 from extproc.attempt import Attempt, Call, taken_off
 from extproc.dialects import DIALECTS
 from extproc.drive import Waiting, begin
@@ -98,7 +98,7 @@ class AdapterSession:
             self._attempt.take(await self._engine.aside.work(job, body))
 
     async def _retell(self, answering: WholeTranslated, job: Retell, whole: bytes) -> None:
-        answering.take(await self._engine.aside.work(job, whole))
+        answering.take(await paid_for(self._engine.aside, job, whole))
 
     async def _after(self, work: Coroutine[None, None, None], incoming: Incoming) -> Replies:
         try:

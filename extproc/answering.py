@@ -429,6 +429,12 @@ class WholeTranslated(Answering):
         """The job is done: the last piece can be fed."""
         self._ahead = retold
 
+    def forgo(self, whole: bytes) -> tuple[Usage | None, str]:
+        """The job is not done: what the answer cost, and whose it is."""
+        usage, self.answered = self._terms.provider.usage(whole)
+        self.usage = usage or self.counted
+        return self.usage, self.answered
+
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self._body.add(chunk)
         if not end:

@@ -15,6 +15,8 @@ _BULKY = 1024 * 1024
 """Bytes that take some ten milliseconds wherever they are: a picture in base64, one text."""
 _ITEMS = 2000
 """Objects that take as long, however short they are."""
+_BEARABLE, _BEARABLE_ITEMS = 4 * _BULKY, 4 * _ITEMS
+"""What may be done in the loop where there is no other place for it: a tenth of a second."""
 SMALL = 64 * 1024
 """Bytes that hold no such number of objects worth the name, and are not looked at."""
 
@@ -49,6 +51,18 @@ class Aside(Protocol):
 
     async def work(self, job: Job[T], body: bytes) -> T:
         """Has it done. Raises what the job raises, and `Undone`. Given up, it is not done."""
+
+
+async def paid_for(aside: Aside, job: Job[T], body: bytes) -> T:
+    """Has work on an answer done, which has cost somebody something: what there is no room for aside is done here, if it does not take
+    long. Raises what `Aside.work` raises.
+    """
+    try:
+        return await aside.work(job, body)
+    except Undone:
+        if len(body) > _BEARABLE or body.count(b"{") > _BEARABLE_ITEMS:
+            raise
+        return job.work(body)
 
 
 class Here:

@@ -10,6 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -415,11 +416,18 @@ class Exchange:
         self.request.record.bytes_out = len(out)
         return out
 
-    def broken(self, fault: Fault) -> bytes:
-        """The answer cannot go on: the body that the client gets instead, if its head has not gone out yet."""
+    def forgo(self, whole: bytes) -> None:
+        """The job is not done, and the answer is lost; what it cost is told all the same."""
+        if type(self._answering) is WholeTranslated and self.response is not None:
+            self.response.usage, self.response.answered = self._answering.forgo(whole)
+
+    def broken(self, fault: Fault, *, ended: Literal["complete", "provider_broke"] = "provider_broke") -> bytes:
+        """The answer cannot go on: the body that the client gets instead, if its head has not gone out yet. `ended`: `complete` where the
+        provider has done its part.
+        """
         request, response, answering = self.request, self.response, self._answering
         if response is not None:
-            response.status, response.ended = fault.status, "provider_broke"
+            response.status, response.ended = fault.status, ended
         if answering is not None:
             answering.error = fault.code
         return msgspec.json.encode(DIALECTS[request.endpoint.dialect].write_error(fault, request.record.id))

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from extproc.answering import BrokenAnswer, Retell
-from extproc.aside import Undone
+from extproc.aside import Undone, paid_for
 from extproc.config.model import Timeouts
 from extproc.dialects import DIALECTS
 from extproc.drive import Waiting, begin
@@ -258,19 +258,22 @@ class GateSession:
             _log.exception("request %s failed in its answer", exchange.request.record.id)
             raise
 
-    def _broken(self, exchange: Exchange, why: str) -> Replies:
+    def _broken(self, exchange: Exchange, why: str, ours: Fault | None = None) -> Replies:
+        """`ours`: where the provider has nothing to do with it."""
         _log.warning("request %s: %s", exchange.request.record.id, why)
         # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
-        body = exchange.broken(Fault(502, "bad_provider_answer", f"This cannot be answered: {why}."))
-        details = names.DETAILS_PREFIX + "bad_provider_answer"
-        return [answer(502, {"content-type": "application/json"}, body, details=details, metadata=self._record(exchange))]
+        fault = ours or Fault(502, "bad_provider_answer", f"This cannot be answered: {why}.")
+        body = exchange.broken(fault, ended="provider_broke" if ours is None else "complete")
+        details = names.DETAILS_PREFIX + fault.code
+        return [answer(fault.status, {"content-type": "application/json"}, body, details=details, metadata=self._record(exchange))]
 
     async def _retold(self, exchange: Exchange, incoming: Incoming, job: Retell, whole: bytes) -> Replies:
         """The end of a bulky answer, which is no stream: it may wait."""
         try:
-            exchange.take(await self._engine.aside.work(job, whole))
+            exchange.take(await paid_for(self._engine.aside, job, whole))
         except Undone as undone:
-            return self._broken(exchange, str(undone))
+            exchange.forgo(whole)
+            return self._broken(exchange, str(undone), undone.fault)
         except Exception:  # as in `_guarded`
             _log.exception("request %s failed in its answer", exchange.request.record.id)
             raise

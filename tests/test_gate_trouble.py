@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc import Environment, Filter, Handler, Lead, Request, Response, Tap
+from extproc.aside import Job, Undone
 from extproc.gate import GateSession
 from extproc.usage import Usage
 from filters.auth import Auth
@@ -17,7 +18,7 @@ from filters.route import Route
 from tests.playbook import later, one, request_body, request_headers, response_body, response_headers, say
 from tests.scene import CHAT, Scene, Shelf, head
 from tests.test_answering import CHAT as ANSWER
-from tests.test_answering import STREAM, USAGE_ONLY
+from tests.test_answering import MESSAGE, STREAM, USAGE_ONLY
 from tests.test_gate import JSON, SSE, asked, gate, record_of
 
 
@@ -182,3 +183,24 @@ def test_a_bad_answer_is_not_kept(streamed: bool) -> None:
     one(session, response_body(b"<html>", end=True))
     session.close()
     assert (scene.shelf.kept, scene.shelf.leads, len(scene.shelf.abandoned)) == ({}, {}, 1)
+
+
+class Full:
+    """Has no room for any job."""
+
+    async def work(self, job: Job[Any], body: bytes) -> Any:
+        raise Undone(503, "overloaded", "Try again in a moment.")
+
+
+@pytest.mark.parametrize(("size", "status"), [(2, 200), (5, 503)])
+def test_an_answer_that_there_is_no_room_for(size: int, status: int) -> None:
+    scene, session = gate()
+    scene.engine.aside = Full()
+    asked(session, {**CHAT, "model": "claude-1"})
+    body = msgspec.json.encode({**MESSAGE, "content": [{"type": "text", "text": "x" * (size << 20)}]})
+    one(session, response_headers(JSON, cluster="provider_anthropic"))
+    reply = one(session, response_body(body, end=True))
+    session.close()
+    (record,) = scene.books
+    assert (reply.status or 200, record.status, record.usage) == (status, status, Usage(input=5, output=2))
+    assert (record.outcome, record.error) == (("complete", "") if status == 200 else ("error", "overloaded"))
