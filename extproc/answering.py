@@ -20,7 +20,7 @@ from extproc.amount import Amount, amount_of, searches_of
 from extproc.aside import is_bulky
 from extproc.dialects import DIALECTS, heard, trouble
 from extproc.dialects.dialect import Dialect, common
-from extproc.dialects.failing import advised
+from extproc.dialects.failing import advised, speaks_of_credential
 from extproc.dialects.fields import FieldError
 from extproc.dialects.framing import Splitter, split
 from extproc.dialects.hub import Answer, Embedded, Error, Extra, Finish, Ranking, Start, StreamEvent
@@ -48,7 +48,7 @@ _OURS = (_UNKNOWN, _FORBIDDEN)
 _REFUSING = (400, _FORBIDDEN, 498)
 """Beside 401, what a key that is none is refused with: by Google, Amazon and Cohere."""
 # What some have the same statuses for, though it is the request's or the account's trouble.
-_THEIRS = ("content_filter", "insufficient_quota", "context_length_exceeded")
+_THEIRS = ("content_filter", "insufficient_quota", "context_length_exceeded", "model_not_found")
 
 
 _TAIL = 4
@@ -553,7 +553,9 @@ class Failure(Answering):
 
 def _is_ours(status: int, fault: Fault) -> bool:
     """Whether a provider refuses our credential, whatever status it has for that."""
-    return fault.code == "invalid_api_key" or (status in _OURS and fault.code not in _THEIRS)
+    if fault.code == "invalid_api_key" or status not in _OURS or fault.code in _THEIRS:
+        return fault.code == "invalid_api_key"
+    return status == _UNKNOWN or speaks_of_credential(fault.message)
 
 
 class Unpacked(Answering):

@@ -86,7 +86,7 @@ MEANINGS: tuple[tuple[str, frozenset[str], re.Pattern[str]], ...] = (
     ),
     (
         "model_not_found",
-        frozenset({"invalid_request", "not_found"}),
+        frozenset({"invalid_request", "not_found", "permission_denied"}),
         _any(
             r"\bmodel\b.{0,200}(does not exist|doesn't exist|not found|was removed|decommissioned|end of its life)",
             r"^models?[/:] ?\S+",
@@ -97,7 +97,6 @@ MEANINGS: tuple[tuple[str, frozenset[str], re.Pattern[str]], ...] = (
             r"^invalid model",
         ),
     ),
-    ("model_not_found", frozenset({"not_found"}), _any(r"^models?[/:]", r"^publisher model")),
     (
         "content_filter",
         frozenset({"invalid_request", "permission_denied", "cancelled"}),
@@ -114,6 +113,29 @@ MEANINGS: tuple[tuple[str, frozenset[str], re.Pattern[str]], ...] = (
     ),
 )
 """A code that says more, the codes that it is looked for behind, and the words that tell it."""
+
+
+_CREDENTIAL = _any(
+    r"api[ _-]?key",
+    r"credential",
+    r"\btoken\b",
+    r"signature",
+    r"authenticat",
+    r"(un|not |isn't )authori[sz]ed",
+    r"insufficient permission",
+    r"caller (does not|doesn't) have",
+    r"permission '[^']*' denied",
+    r"permission denied on resource",
+    r"(does not|do not|doesn't|don't) have access",
+    r"\bAPI has not been used",
+)
+
+
+def speaks_of_credential(message: str) -> bool:
+    """Whether an error's words are about who asks, and not about what is asked. Many things are forbidden (status 403): what was flagged,
+    somebody else's file, a region; and the one who asks is the gateway.
+    """
+    return _CREDENTIAL.search(message) is not None
 
 
 def meant(code: str, message: str) -> str:

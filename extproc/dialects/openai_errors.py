@@ -75,7 +75,7 @@ def read_object(value: Any, status: int) -> Fault:
     elif status == _STREAM and type(kind) is str:
         status = _STATUSES.get(kind, status)
     message = _message(value)
-    code = _code(given, kind, status, message)
+    code = "content_filter" if _flagged(value) else _code(given, kind, status, message)
     # OpenAI's own status for it is that of a limit which is soon reset; this one is not.
     status = 402 if code == _QUOTA and status < 500 else status
     return Fault(status, code, told(status, message), param if type(param) is str else None, kind if type(kind) is str else None)
@@ -91,6 +91,12 @@ def _code(given: Any, kind: Any, status: int, message: str) -> str:
     if type(given) is not str or not _WORD.fullmatch(given) or given.startswith("invalid_request") or given == known:
         return meant(known, message)
     return given
+
+
+def _flagged(value: Extra) -> bool:
+    """OpenRouter's moderation has its reasons beside the message: https://openrouter.ai/docs/api-reference/errors#moderation-errors"""
+    metadata = value.get("metadata")
+    return type(metadata) is dict and type(metadata.get("reasons")) is list and bool(metadata["reasons"])
 
 
 def _message(value: Extra) -> str:
