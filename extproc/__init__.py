@@ -11,6 +11,7 @@ from extproc.environment import Environment
 from extproc.errors import ConfigError, Fault, Reject
 from extproc.filter import Filter, Handler, Tap
 from extproc.hosts import is_loopback_name
+from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
 from extproc.listing import models_document
 from extproc.turns.turn import Chain, Keep, Turns, TurnsDown
@@ -54,6 +55,7 @@ __all__ = [
     "is_loopback_name",
     "kept",
     "models_document",
+    "plain_path",
     "to_provider",
     "without_credential",
 ]

@@ -1,23 +1,48 @@
 """Where a request goes: the model that it names becomes an ordered list of targets. The list of models is answered here, too."""
 
+from fnmatch import fnmatchcase
+
 import msgspec
 
-from extproc import Environment, Filter, Handler, Reject, Request, Response, Target, models_document
+from extproc import Environment, Filter, Handler, Reject, Request, Response, Target, models_document, plain_path
 
 _LONGEST = 256
 """Characters of a model's name, as in the configuration. What is longer costs time to search, and room in every record."""
+
+_ADMINISTRATION = (
+    # Ollama's own models: fetched, made, copied, removed and published.
+    "*/api/pull", "*/api/push", "*/api/create", "*/api/copy", "*/api/delete", "*/api/blobs/*",
+    # Credentials of the provider's that work without this gateway, and calls that are made with them.
+    "*/client_secrets", "*/realtime/sessions", "*/realtime/transcription_sessions", "*/realtime/calls*", "*/chatkit/sessions*",
+    "*/auth_tokens*", "*/api/v1/keys*", "*/api_keys*", "*/admin_api_keys*",
+    # The account itself: members, keys, costs.
+    "*/organization/*", "*/organizations/*", "delete */models/*",
+)  # fmt: skip
 
 
 class Route(Filter, frozen=True, kw_only=True):
     """Resolves models to targets, as `models` in the configuration says."""
 
+    passes: tuple[str, ...] = ("*",)
+    """What passes through to a provider though it names no model: patterns of paths, as `/v1/files*`, or of a method and a path, as
+    `GET /v1/batches*`. `*` stands for anything, slashes too; case, doubled slashes and escapes make no difference. What lies behind one
+    key of a provider is shared by all callers."""
+    refuses: tuple[str, ...] = _ADMINISTRATION
+    """What of that does not: patterns likewise. Unless given, what administers a provider or hands out its credentials."""
+
     def open(self, environment: Environment) -> Handler:
         """See `Filter.open`."""
-        return _Route(environment)
+        return _Route(environment, self.passes, self.refuses)
+
+
+def _fits(method: str, path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a request is one that the patterns mean, which are in lower case."""
+    return any(fnmatchcase(f"{method} {path}" if " " in pattern else path, pattern) for pattern in patterns)
 
 
 class _Route:
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, passes: tuple[str, ...], refuses: tuple[str, ...]) -> None:
+        self._passes, self._refuses = (tuple(pattern.lower() for pattern in patterns) for patterns in (passes, refuses))
         self._routes = environment.routes
         spoken = {name: upstream.dialects for name, upstream in environment.upstreams.items()}
         self._dialects = {name: tuple(dialect.name for dialect in dialects) for name, dialects in spoken.items()}
@@ -36,6 +61,7 @@ class _Route:
             case "fixed":
                 return Response(200, {"content-type": "application/json"}, request.endpoint.body)
             case "raw":
+                self._check_passes(request)
                 self._by_provider(request)
             case "live":
                 self._live(request)
@@ -92,6 +118,16 @@ class _Route:
             message = f"{path} {why}, and no provider of this model speaks {wanted!r}."
             raise Reject(404, "unsupported_endpoint", message, param="model")
         return able
+
+    def _check_passes(self, request: Request) -> None:
+        path, method = plain_path(request.path.partition("?")[0]), request.method.lower()
+        if not _fits(method, path, self._passes):
+            message = f"{request.method} {path[:_LONGEST]} does not pass here: `passes` of the filter `route` does not name it."
+        elif _fits(method, path, self._refuses):
+            message = f"{request.method} {path[:_LONGEST]} does not pass here: `refuses` of the filter `route` names it."
+        else:
+            return
+        raise Reject(403, "path_refused", message)
 
     def _by_provider(self, request: Request) -> None:
         provider = self._named(request) or self._first.get(request.endpoint.dialect)

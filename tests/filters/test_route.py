@@ -208,3 +208,45 @@ def test_a_model_of_one_provider() -> None:
     assert made.targets == (Target("anthropic", "claude"),)
     assert refused({**CHAT, "model": "gpt"}, x_headgate_provider="anthropic").fault.code == "model_not_found"
     assert refused({**CHAT, "model": "gpt"}, x_headgate_provider="nobody").fault.code == "provider_not_found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/api/delete"), ("POST", "/api/pull"), ("POST", "/API//Pull/"), ("POST", "/api/create?x=1"),
+        ("POST", "/api/blobs/sha256:1"),
+        ("POST", "/v1/realtime/client_secrets"), ("POST", "/realtime/client_secrets"), ("POST", "/v1/realtime/client%5fsecrets"),
+        ("POST", "/v1/organization/admin_api_keys"), ("GET", "/v1/organizations/me"), ("POST", "/v1beta/auth_tokens"),
+        ("DELETE", "/v1/models/ft-1"), ("POST", "/v1/realtime/calls"),
+    ],
+)  # fmt: skip
+def test_what_administers_a_provider_does_not_pass(method: str, path: str) -> None:
+    error = refused(b"", path, method).fault
+    assert (error.status, error.code) == (403, "path_refused")
+    assert "`refuses` of the filter `route`" in error.message
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/files"), ("DELETE", "/v1/files/f-1"), ("POST", "/v1/batches"), ("POST", "/v1/uploads"), ("GET", "/v1/vector_stores"),
+        ("POST", "/v1/containers"), ("GET", "/v1/unknown"), ("POST", "/v1/fine_tuning/jobs"),
+    ],
+)  # fmt: skip
+def test_the_rest_passes(method: str, path: str) -> None:
+    assert routed(b"", path, method).targets
+
+
+def test_what_passes_is_set() -> None:
+    handler = Route(passes=("GET /v1/files*", "/v1/batches*"), refuses=("*/cancel",)).open(environment())
+
+    def status(method: str, path: str) -> int:
+        try:
+            run(handler.request(request(head(path, method))))
+        except Reject as reject:
+            return reject.fault.status
+        return 200
+
+    assert status("GET", "/v1/files/f") == status("POST", "/V1/Batches") == 200
+    assert status("POST", "/v1/files") == status("POST", "/v1/batches/b/cancel") == status("GET", "/v1/uploads") == 403
+    assert status("GET", "/v1/models") == 200
