@@ -29,6 +29,8 @@ _INBOUND = re.compile(
     r"|cf-|cdn-|sec-fetch-|sec-ch-|proxy-|traceparent$|tracestate$|baggage$|b3$|forwarded$|via$|origin$|referer$|dnt$"
     # The account of whoever called, which is not the account of the key that we send.
     r"|openai-organization$|openai-project$|x-goog-user-project$"
+    # Another method than the one that was judged.
+    r"|x-http-method(-override)?$|x-method-override$"
     # What Envoy and the attempt set themselves; the last one may hold a key.
     r"|host$|content-length$|connection$|keep-alive$|te$|transfer-encoding$|trailer$|expect$|priority$|sec-websocket-protocol$"
 )
