@@ -160,7 +160,8 @@ class Attempt:
         upstream, call = self.upstream, self.call
         named = self.target.model == call.model and not call.forces_usage and upstream.refit is None
         stays = call.kind in _AS_IT_IS or (self.same and named and not seals.packed(body))
-        return None if stays else Rewrite(call, self.target, portrait(upstream))
+        # Headers have nothing to do with it, and the gate's rules may set a credential.
+        return None if stays else Rewrite(msgspec.structs.replace(call, headers={}, rules={}), self.target, portrait(upstream))
 
     def take(self, rewritten: Rewritten) -> None:
         """The job is done: `outgoing` will use it."""
