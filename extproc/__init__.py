@@ -6,7 +6,6 @@ from extproc.canonical import Fingerprint, fingerprint
 from extproc.config.model import HeaderEdits
 from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provider, without_credential
 from extproc.dialects.responses import kept
-from extproc.dialects.responses.kept import Turn
 from extproc.environment import Environment
 from extproc.errors import ConfigError, Fault, Reject
 from extproc.filter import Filter, Handler, Tap
@@ -14,7 +13,7 @@ from extproc.hosts import is_loopback_name
 from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
 from extproc.listing import models_document
-from extproc.turns.turn import Chain, Keep, Turns, TurnsDown
+from extproc.turns.turn import Chain, Keep, Turn, Turns, TurnsDown
 from extproc.usage import Usage
 from extproc.values import Endpoint, Identity, Request, Response, Target
 

@@ -7,8 +7,7 @@ Methods: `turns.chain` with `[owner, id, most]`, answered by a `Chain`; `turns.p
 import msgspec
 from msgspec import Struct
 
-from extproc.dialects.responses.kept import Turn
-from extproc.turns.turn import Chain, Keep
+from extproc.turns.turn import Chain, Keep, Turn
 
 CHAIN, PUT, DELETE = "turns.chain", "turns.put", "turns.delete"
 

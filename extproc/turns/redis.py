@@ -12,8 +12,7 @@ import hashlib
 import logging
 
 from extproc.cachestore.pump import Argument, Pump, RedisDown, script
-from extproc.dialects.responses.kept import Turn
-from extproc.turns.turn import Chain, Keep, TurnsDown
+from extproc.turns.turn import Chain, Keep, Turn, TurnsDown
 
 TIMEOUT = 2.0
 """Seconds for one command, at least. Who names a response before his own cannot be answered without it."""

@@ -4,10 +4,9 @@ import logging
 
 import msgspec
 
-from extproc.dialects.responses.kept import Turn
 from extproc.link.client import Link, LinkDown, LinkFailed
 from extproc.turns import messages
-from extproc.turns.turn import Chain, Keep, TurnsDown
+from extproc.turns.turn import Chain, Keep, Turn, TurnsDown
 
 TIMEOUT = 5.0
 """Seconds that the control process may take. Who names a response before his own cannot be answered without it."""

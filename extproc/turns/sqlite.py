@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from extproc.dialects.responses.kept import Turn
-from extproc.turns.turn import Chain, Keep
+from extproc.turns.turn import Chain, Keep, Turn
 
 _FILE = "conversations.sqlite"
 _VERSION = 2

@@ -4,7 +4,19 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from extproc.dialects.responses.kept import Turn
+
+class Turn(Struct, frozen=True, array_like=True, kw_only=True):
+    """A request and its answer. New fields go to the end, with a default: other versions of Headgate may have written what is read."""
+
+    id: str
+    previous: str
+    """The response that it follows; empty: it is the first."""
+    input: bytes
+    """JSON: the list of items that the client sent with this request."""
+    output: bytes
+    """JSON: the list of items of the answer."""
+    response: bytes
+    """JSON: the response as the client got it, but for its output."""
 
 
 class TurnsDown(Exception):

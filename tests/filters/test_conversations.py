@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from extproc import Chain, Identity, Keep, Turns, TurnsDown
 from extproc.config.model import Config, Limits, Model, Provider
 from extproc.dialects.quirks import Quirks
-from extproc.dialects.responses.kept import Turn
 from extproc.exchange import Exchange
 from extproc.turns.sqlite import SqliteTurns
+from extproc.turns.turn import Turn
 from filters.auth import Auth
 from filters.cache import Cache
 from filters.conversations import Conversations

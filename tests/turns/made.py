@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from extproc.dialects.responses.kept import Turn
+from extproc.turns.turn import Turn
 
 
 def said(text: str, role: str = "user") -> dict[str, Any]:

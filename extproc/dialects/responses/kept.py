@@ -24,6 +24,7 @@ from extproc.dialects.glimpse import data_of
 from extproc.dialects.hub import Extra
 from extproc.dialects.sse import SSE
 from extproc.errors import Reject
+from extproc.turns.turn import Turn
 
 _MARK = "resp_hg"
 """Begins the id of a response that we keep. OpenAI's go on in hexadecimal digits, which `h` is none of."""
@@ -50,20 +51,6 @@ _LIMIT, _LIMIT_MOST = 20, 100
 
 _PREFIXES = {"function_call": "fc", "function_call_output": "fc", "reasoning": "rs"}
 """What begins the id of an item that is no message."""
-
-
-class Turn(Struct, frozen=True, array_like=True, kw_only=True):
-    """A request and its answer. New fields go to the end, with a default: other versions of Headgate may have written what is read."""
-
-    id: str
-    previous: str
-    """The response that it follows; empty: it is the first."""
-    input: bytes
-    """JSON: the list of items that the client sent with this request."""
-    output: bytes
-    """JSON: the list of items of the answer."""
-    response: bytes
-    """JSON: the response as the client got it, but for its output."""
 
 
 class Asked(Struct):
