@@ -53,7 +53,7 @@ class Both(NamedTuple):
         written = terms.provider.write_request(asked, MODELS[self.provider])
         body = answer(self.provider)
         msgspec.json.encode(written)
-        return b"".join(WholeTranslated(200, terms, len(body)).feed(body, True))
+        return b"".join(WholeTranslated(200, terms, {}).feed(body, True))
 
     def pairs(self, count: int) -> None:
         """So many of them."""

@@ -17,13 +17,29 @@ import msgspec
 from msgspec import Struct
 
 from extproc.amount import Amount, amount_of, searches_of
-from extproc.aside import is_bulky
+from extproc.aside import SMALL, is_bulky
 from extproc.dialects import DIALECTS, heard, trouble
 from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.failing import advised, speaks_of_credential
 from extproc.dialects.fields import FieldError
 from extproc.dialects.framing import Splitter, split
-from extproc.dialects.hub import Answer, Embedded, Error, Extra, Finish, Ranking, Start, StreamEvent
+from extproc.dialects.hub import (
+    Answer,
+    BlockStart,
+    Embedded,
+    Error,
+    Extra,
+    Finish,
+    Ranking,
+    Reasoning,
+    Refusal,
+    Start,
+    Stop,
+    StopReason,
+    StreamEvent,
+    Text,
+    ToolCall,
+)
 from extproc.errors import Fault
 from extproc.usage import Usage
 from extproc.values import BodyMode
@@ -109,23 +125,25 @@ class Terms(Struct, frozen=True):
 class _Collected:
     """A body that is needed whole, piece by piece, up to a bound."""
 
-    __slots__ = ("_pieces", "_size", "_terms")
+    __slots__ = ("_pieces", "_terms", "size")
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._pieces: list[bytes] = []
-        self._size = 0
+        self.size = 0
 
     def add(self, chunk: bytes) -> None:
         """One piece. Raises `BrokenAnswer` when it is too much."""
         self._pieces.append(chunk)
-        self._size += len(chunk)
-        if self._size > self._terms.most:
+        self.size += len(chunk)
+        if self.size > self._terms.most:
             raise _too_much(self._terms)
 
     def whole(self) -> bytes:
-        """All of it."""
-        return b"".join(self._pieces)
+        """All of it, joined once."""
+        if len(self._pieces) != 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
 
 
 def _too_much(terms: Terms) -> BrokenAnswer:
@@ -356,6 +374,10 @@ class Retold(Struct, frozen=True, tag=True):
     answered: str
     wrong: str = ""
     """Why it is an error instead, in words that may be logged."""
+    text: int = 0
+    """See `Answering.text`; counted where nothing else is."""
+    retry_after: float | None = None
+    """Seconds, where it is an error."""
     dropped: list[str] = []
     """What the client's dialect has no words for, in the hub's."""
 
@@ -388,8 +410,12 @@ class Retell(Struct, frozen=True, tag=True):
 
 def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None) -> Retold:
     """Translates a whole answer; one that is none becomes an error. `counted`: what its head says that it cost."""
+    if fault := trouble.in_answer(body, terms.provider):
+        return _failed_whole(body, fault, terms, f"an error ({fault.code[:50]})")
     try:
         answer = terms.provider.operations[terms.form].read_answer(msgspec.json.decode(body))
+        if word := trouble.empty(answer):
+            raise EmptyAnswer(word)
         answer.asked = terms.asked
         told = getattr(answer, "model", "")
         terms.name(answer)
@@ -397,9 +423,43 @@ def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None)
             answer.usage = counted
         written = terms.client.operations[terms.kind].write_answer(answer)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
-        fault = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
-        return Retold(terms.error(fault), fault.status, fault.code, None, "", _plain(error))
-    return Retold(msgspec.json.encode(written), status, "", getattr(answer, "usage", None), told, dropped=getattr(answer, "dropped", []))
+        fault = unusable(terms, error)
+        return _failed_whole(body, fault, terms, _plain(error), counted)
+    usage = getattr(answer, "usage", None)
+    text = size_of(answer) if usage is None and isinstance(answer, Answer) else 0
+    return Retold(msgspec.json.encode(written), status, "", usage, told, text=text, dropped=getattr(answer, "dropped", []))
+
+
+def unusable(terms: Terms, error: Exception) -> Fault:
+    """What cannot be read as an answer."""
+    return Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
+
+
+class EmptyAnswer(ValueError):
+    """The model failed, and there is nothing that it said before."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(f"the model failed, and said nothing: {word[:500]}")
+
+
+def _failed_whole(body: bytes, fault: Fault, terms: Terms, wrong: str, counted: Usage | None = None) -> Retold:
+    """An answer that is an error. What it cost is told all the same."""
+    if _is_ours(fault.status, fault):
+        fault = _refused(terms, fault.status)
+    usage, answered = terms.provider.usage(body)
+    return Retold(terms.error(fault), fault.status, fault.code, usage or counted, answered, wrong, retry_after=fault.retry_after)
+
+
+def size_of(answer: Answer) -> int:
+    """UTF-8 bytes of what an answer says."""
+    size = 0
+    for choice in answer.choices:
+        for block in choice.blocks:
+            if isinstance(block, Text | Reasoning | Refusal):
+                size += len(block.text.encode("utf-8", "surrogatepass"))
+            elif isinstance(block, ToolCall):
+                size += len(block.arguments.encode("utf-8", "surrogatepass"))
+    return size
 
 
 class WholeTranslated(Answering):
@@ -407,18 +467,22 @@ class WholeTranslated(Answering):
 
     rewrites = True
 
-    def __init__(self, status: int, terms: Terms, length: int) -> None:
+    def __init__(self, status: int, terms: Terms, headers: Mapping[str, str]) -> None:
         super().__init__(status)
-        self.mode = BodyMode.BUFFERED if 0 < length <= _BUFFERED_AT_MOST else BodyMode.STREAMED
+        self.mode = BodyMode.BUFFERED if 0 < _length(headers) <= _BUFFERED_AT_MOST else BodyMode.STREAMED
+        self._head = headers
         self._terms = terms
         self._body = _Collected(terms)
         self._ahead: Retold | None = None
 
     def job(self, last: bytes) -> tuple[Retell, bytes] | None:
         """What can be done aside before the last piece is fed, and given to `take`: the job, and the whole body. None: it is small."""
-        whole = self._body.whole() + last
         terms = self._terms
-        if len(whole) > terms.most or not is_bulky(whole):
+        size = self._body.size + len(last)
+        if not SMALL < size <= terms.most:
+            return None
+        whole = self._body.whole() + last
+        if not is_bulky(whole):
             return None
         return Retell(
             terms.client.name, terms.provider.name, terms.kind, terms.form, terms.provider_name, terms.request_id, terms.asked, terms.model,
@@ -440,10 +504,14 @@ class WholeTranslated(Answering):
         if not end:
             return []
         self.finished = True
-        told = self._ahead or retell(self._body.whole(), self.status, self._terms, self.counted)
+        body = self._body.whole()
+        told = self._ahead or retell(body, self.status, self._terms, self.counted)
         if common(self._terms.kind) == "rerank":
-            self.amount = searches_of(self._body.whole())
+            self.amount = searches_of(body)
         self.status, self.error, self.usage, self.answered = told.status, told.error, told.usage, told.answered
+        self.text = told.text
+        if told.error:
+            self.headers = {**self.headers, **advised(Fault(told.status, told.error, "", retry_after=told.retry_after), self._head)[1]}
         if told.wrong:
             self._terms.log(f"sent an answer that is none: {told.wrong}")
         if told.dropped:
@@ -474,6 +542,8 @@ class StreamTranslated(Answering):
         self._parse = terms.provider.framing.parse
         self._ended = False
         """The reader has seen the end."""
+        self._said = False
+        """It has seen content."""
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         written = []
@@ -496,9 +566,16 @@ class StreamTranslated(Answering):
         if type(part) is Start:
             part.asked = self._terms.asked
             self._terms.name(part)
+        elif type(part) is BlockStart:
+            self._said = True
         elif type(part) is Finish:
             self._ended = True
-        elif type(part) is Error:
+        elif type(part) is Stop and part.reason is StopReason.ERROR and not self._said:
+            empty = EmptyAnswer(part.raw or "error")
+            part = Error(
+                Fault(502, "bad_provider_answer", f"The provider {self._terms.provider_name} sent an answer that is none: {empty}.")
+            )
+        if type(part) is Error and not self.error:
             self.error = part.fault.code
             self._terms.log(_failed(part.fault))
         return self._writer.write(part)
@@ -537,8 +614,7 @@ class Failure(Answering):
         fault = terms.provider.read_error(self._told, body)
         # Of what is not inference, 403 is often told for a file that is not there.
         if _is_ours(self._told, fault) and (fault.code == "invalid_api_key" or not terms.raw or self._told == _UNKNOWN):
-            message = f"The provider {terms.provider_name} refused the gateway's credential ({self._told}). Its operator has to mend that."
-            fault, advice = Fault(502, "provider_authentication", message), {"content-type": "application/json"}
+            fault, advice = _refused(terms, self._told), {"content-type": "application/json"}
             if terms.client.id_header:
                 advice[terms.client.id_header] = terms.request_id
             self.rewrites = True
@@ -556,6 +632,11 @@ def _is_ours(status: int, fault: Fault) -> bool:
     if fault.code == "invalid_api_key" or status not in _OURS or fault.code in _THEIRS:
         return fault.code == "invalid_api_key"
     return status == _UNKNOWN or speaks_of_credential(fault.message)
+
+
+def _refused(terms: Terms, status: int) -> Fault:
+    message = f"The provider {terms.provider_name} refused the gateway's credential ({status}). Its operator has to mend that."
+    return Fault(502, "provider_authentication", message)
 
 
 class Unpacked(Answering):
@@ -656,7 +737,7 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
         size = _length(headers)
         if size > terms.most:
             return no_answer(terms, f"sent an answer of {size} bytes, and at most {terms.most} are taken (limits.response_body)")
-        whole = WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, size)
+        whole = WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, headers)
         if terms.provider.counts[0] in headers:
             whole.counted = _counted(headers, terms.provider.counts)
         return whole

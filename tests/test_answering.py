@@ -195,7 +195,7 @@ def test_a_stream_that_breaks_off_is_not_finished() -> None:
 @given(CUTS)
 @settings(max_examples=40, deadline=None)
 def test_whole_translated(cuts: list[int]) -> None:
-    answering = WholeTranslated(200, terms(provider="anthropic"), 0)
+    answering = WholeTranslated(200, terms(provider="anthropic"), {})
     out = msgspec.json.decode(fed(answering, msgspec.json.encode(MESSAGE), cuts))
     assert out["choices"][0]["message"]["content"] == "Hello"
     assert (out["object"], out["model"], out["usage"]["completion_tokens"]) == ("chat.completion", "claude-1", 2)
@@ -206,12 +206,12 @@ def test_whole_translated(cuts: list[int]) -> None:
     ("length", "mode"), [(0, BodyMode.STREAMED), (1, BodyMode.BUFFERED), (512 * 1024, BodyMode.BUFFERED), (600_000, BodyMode.STREAMED)]
 )
 def test_small_bodies_are_asked_for_whole(length: int, mode: BodyMode) -> None:
-    assert WholeTranslated(200, terms(provider="anthropic"), length).mode == mode
+    assert WholeTranslated(200, terms(provider="anthropic"), {"content-length": str(length)}).mode == mode
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"content":1}', b"null", b"\xff", b'{"a":"\xff"}', b"[" * 200_000])
 def test_what_is_no_answer_is_a_bad_gateway(body: bytes) -> None:
-    answering = WholeTranslated(200, terms(provider="anthropic"), 0)
+    answering = WholeTranslated(200, terms(provider="anthropic"), {})
     error = msgspec.json.decode(fed(answering, body))["error"]
     assert (error["code"], error["request_id"]) == ("bad_provider_answer", "r-1")
     assert (answering.status, answering.error, answering.usage) == (502, "bad_provider_answer", None)
@@ -339,7 +339,7 @@ def test_a_web_page_is_no_answer() -> None:
 @pytest.mark.parametrize(
     "answering",
     [
-        WholeUntouched(200, terms(most=100)), WholeTranslated(200, terms(provider="anthropic", most=100), 0),
+        WholeUntouched(200, terms(most=100)), WholeTranslated(200, terms(provider="anthropic", most=100), {}),
         Failure(500, terms(most=100), {}),
         StreamUntouched(200, terms(most=100)), StreamTranslated(200, terms(provider="anthropic", most=100)),
     ],
@@ -383,13 +383,13 @@ def test_who_says_neither_id_nor_model_gets_them() -> None:
     """Bedrock says neither, and every client wants both."""
     whole = b'{"output":{"message":{"role":"assistant","content":[{"text":"Hi"}]}},"stopReason":"end_turn"}'
     told = terms("openai", "bedrock", model="nova")
-    body = msgspec.json.decode(fed(WholeTranslated(200, told, len(whole)), whole))
+    body = msgspec.json.decode(fed(WholeTranslated(200, told, {"content-length": str(len(whole))}), whole))
     assert (body["id"], body["model"], body["choices"][0]["message"]["content"]) == ("r-1", "nova", "Hi")
     stream = message("messageStart", b"{}") + message("messageStop", b'{"stopReason":"end_turn"}')
     first = fed(StreamTranslated(200, told), stream, [7, 40]).split(b"\n\n")[0].removeprefix(b"data: ")
     assert (msgspec.json.decode(first)["id"], msgspec.json.decode(first)["model"]) == ("r-1", "nova")
     named = b'{"id":"c1","model":"gpt-5-1","choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
-    body = msgspec.json.decode(fed(WholeTranslated(200, terms("anthropic", "openai", model="gpt-5"), len(named)), named))
+    body = msgspec.json.decode(fed(WholeTranslated(200, terms("anthropic", "openai", model="gpt-5"), {}), named))
     assert (body["id"], body["model"]) == ("c1", "gpt-5-1")
 
 
@@ -430,11 +430,12 @@ def test_a_binary_stream_of_the_same_dialect_passes_to_the_byte() -> None:
 def test_what_the_client_has_no_words_for_is_named() -> None:
     choices = [{"index": i, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"} for i in (0, 1)]
     body = msgspec.json.encode({"id": "a", "model": "m", "created": 1, "choices": choices})
-    answering = WholeTranslated(200, terms("anthropic", "openai", dropped=("seed",)), len(body))
+    answering = WholeTranslated(200, terms("anthropic", "openai", dropped=("seed",)), {"content-length": str(len(body))})
     answering.feed(body, True)
     assert answering.headers == {"x-headgate-dropped": "seed, answer.choices[1:]"}
 
 
+SLOW = {"code": "rate_limit_exceeded", "message": "x"}
 DEAD = {"code": 502, "message": "dead"}
 BEGUN = event("message_start", message={**MESSAGE, "content": []})
 RESPONSE: dict[str, Any] = {
@@ -524,3 +525,70 @@ def test_arguments_that_are_called_an_error_are_none() -> None:
     stream = StreamUntouched(200, terms("gemini", "gemini"))
     fed(stream, b"data: " + body + b"\n\n")
     assert [(one.error, one.finished) for one in (whole, stream)] == [("", True)] * 2
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "status", "code", "wait"),
+    [
+        ("openai", {"error": {"code": 429, "message": "x"}}, 429, "rate_limit_exceeded", "7"),
+        ("openai", {"error": {"type": "rate_limit_error", "message": "x"}}, 429, "rate_limit_exceeded", "7"),
+        ("anthropic", {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, 529, "overloaded", "7"),
+        ("responses", {**RESPONSE, "status": "failed", "error": SLOW}, 429, SLOW["code"], "7"),
+        ("gemini", [{"error": {"code": 503, "message": "x"}}], 503, "overloaded", "7"),
+        ("openai", {"error": {"code": "invalid_api_key", "message": "x"}}, 502, "provider_authentication", None),
+    ],
+)  # fmt: skip
+def test_an_error_with_the_status_of_an_answer_keeps_its_meaning(
+    provider: str, body: Any, status: int, code: str, wait: str | None
+) -> None:
+    way = WholeTranslated(200, terms("cohere", provider), {"x-ratelimit-reset-requests": "7s"})
+    told = msgspec.json.decode(fed(way, msgspec.json.encode(body)))
+    assert (way.status, way.error, way.headers.get("retry-after")) == (status, code, wait)
+    assert told["message"]
+
+
+def gemini(**candidate: Any) -> dict[str, Any]:
+    return {"candidates": [candidate], "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 2}}
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "says"),
+    [
+        ("gemini", gemini(finishReason="MALFORMED_FUNCTION_CALL", finishMessage="print(f())"), "MALFORMED_FUNCTION_CALL: print(f())"),
+        ("gemini", {"usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 2}}, "candidates"),
+        (
+            "openai",
+            {**CHAT, "choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "error", "error": DEAD}]},
+            "error: dead",
+        ),
+        ("responses", {**RESPONSE, "error": None, "status": "queued", "usage": {"input_tokens": 5, "output_tokens": 2}}, "queued"),
+    ],
+)
+def test_a_failure_without_any_content_is_an_error(provider: str, body: Any, says: str) -> None:
+    way = WholeTranslated(200, terms("anthropic", provider), {})
+    told = msgspec.json.decode(fed(way, msgspec.json.encode(body)))
+    assert (way.status, way.error, way.usage) == (502, "bad_provider_answer", Usage(input=5, output=2))
+    assert says in told["error"]["message"]
+
+
+@pytest.mark.parametrize("said", ["", "Hel"])
+def test_a_stream_that_fails_without_any_content_is_an_error(said: str) -> None:
+    parts = [{"text": said}] if said else []
+    body = b"data: " + msgspec.json.encode(gemini(content={"parts": parts}, finishReason="MALFORMED_FUNCTION_CALL")) + b"\n\n"
+    way = StreamTranslated(200, terms("openai", "gemini"))
+    out = fed(way, body)
+    assert (way.error, way.finished) == (("", True) if said else ("bad_provider_answer", False))
+    assert (b"MALFORMED_FUNCTION_CALL" in out) != bool(said)
+
+
+def test_a_failure_after_some_content_is_an_answer() -> None:
+    body = gemini(content={"parts": [{"text": "Hel"}]}, finishReason="MALFORMED_FUNCTION_CALL")
+    way = WholeTranslated(200, terms("openai", "gemini"), {})
+    assert b'"Hel"' in fed(way, msgspec.json.encode(body))
+    assert (way.status, way.error, way.finished) == (200, "", True)
+
+
+def test_text_counts_where_a_provider_counts_nothing() -> None:
+    way = WholeTranslated(200, terms("anthropic", "openai"), {})
+    fed(way, msgspec.json.encode({**CHAT, "usage": None}))
+    assert (way.usage, way.text) == (None, 5)

@@ -86,7 +86,7 @@ def test_a_request_is_the_same_elsewhere(client: str, provider: str) -> None:
 def test_an_answer_is_the_same_elsewhere(client: str, provider: str) -> None:
     body = answer(provider) + b" " * (1 << 21)
     terms = msgspec.structs.replace(attempt(client, provider)._terms(), most=1 << 22)
-    there, here = WholeTranslated(200, terms, 0), WholeTranslated(200, terms, 0)
+    there, here = WholeTranslated(200, terms, {}), WholeTranslated(200, terms, {})
     assert there.feed(body[:99], False) == []
     job = there.job(body[99:])
     assert job is not None
@@ -102,7 +102,7 @@ def test_an_answer_is_the_same_elsewhere(client: str, provider: str) -> None:
 
 def test_a_small_answer_is_no_job() -> None:
     terms = attempt("openai", "anthropic")._terms()
-    assert WholeTranslated(200, terms, 0).job(answer("anthropic")) is None
+    assert WholeTranslated(200, terms, {}).job(answer("anthropic")) is None
 
 
 def test_no_job_where_the_body_stays_as_it_is() -> None:

@@ -86,7 +86,7 @@ def read_answer(body: Extra) -> Answer:
     choices = [_choice(value, f"candidates[{i}]", i) for i, value in enumerate(items(given, "candidates") if given is not None else ())]
     raw = rest.get("usageMetadata")
     if not choices:
-        if raw is None and "promptFeedback" not in rest:
+        if "promptFeedback" not in rest:
             raise FieldError("candidates", "a list", given)
         refusal = blocked(rest.get("promptFeedback"))
         stop = StopReason.FILTER if refusal else StopReason.END

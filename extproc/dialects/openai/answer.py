@@ -17,6 +17,7 @@ _STOPS = {
     "tool_calls": StopReason.TOOL,
     "function_call": StopReason.TOOL,
     "content_filter": StopReason.FILTER,
+    "error": StopReason.ERROR,  # OpenRouter's and Mistral's
 }
 
 _WORDS = {
