@@ -48,6 +48,8 @@ _log = logging.getLogger(__name__)
 
 Headers = dict[str, str]
 
+DROPPED = "x-headgate-dropped"
+"""Response header: what the provider could not be asked, and what the client's dialect has no words for."""
 _DROPPED_MAX = 1024
 
 # Envoy stops reading for good when a body that it buffers for us passes its 1 MiB (tried on 1.40), so only what announces to be
@@ -361,7 +363,7 @@ def _events(split: Splitter, chunk: bytes, end: bool, terms: Terms) -> list[byte
 def dropped(names: Sequence[str]) -> Headers:
     """The header that names what was lost; none if nothing was."""
     text = ", ".join(names)
-    return {"x-headgate-dropped": text if len(text) <= _DROPPED_MAX else text[: _DROPPED_MAX - 4] + " ..."} if text else {}
+    return {DROPPED: text if len(text) <= _DROPPED_MAX else text[: _DROPPED_MAX - 4] + " ..."} if text else {}
 
 
 class Retold(Struct, frozen=True, tag=True):

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from extproc import deployments
 from extproc.amount import spoken
-from extproc.answering import Answering, BrokenAnswer, Retell, Retold, WholeTranslated
+from extproc.answering import DROPPED, Answering, BrokenAnswer, Retell, Retold, WholeTranslated
 from extproc.aside import Undone, is_bulky
 from extproc.attempt import Attempt, Call, Outgoing, may_remove, taken_off
 from extproc.config.model import Timeouts
@@ -275,6 +275,8 @@ class Exchange:
             response = Response(answering.status, {}, origin="provider", stream=answering.stream)
             if content_type := set_headers.get("content-type", headers.get("content-type")):
                 response.headers["content-type"] = content_type
+            if lost := set_headers.get(DROPPED) or (self.relayed and headers.get(DROPPED)):
+                response.headers[DROPPED] = lost
             length = headers.get("content-length", "")
             self._left = int(length) if length.isascii() and length.isdigit() else -1
         if "request-id" not in headers or "request-id" in remove:
@@ -385,6 +387,8 @@ class Exchange:
         response.usage, response.answered, response.finished = answering.usage, answering.answered, answering.finished
         if answering.status != response.status:
             self._change_status(answering, response)
+        if end and (lost := answering.headers.get(DROPPED)):
+            response.headers[DROPPED] = lost
         if self._held is not None:
             self._held += events
             events = [b"".join(self._held)] if end else []

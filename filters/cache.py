@@ -38,6 +38,9 @@ HEADER = "x-headgate-cache"
 # A change in what is kept, or in how keys are made, must not meet entries of before.
 _VERSION = b"headgate-cache-2"
 
+# What the first caller is told of how the answer came about is true for all.
+_KEPT = ("x-headgate-dropped",)
+
 _NO_TEMPERATURE = frozenset({"embeddings", "rerank"})
 _MODERATIONS = "/v1/moderations"
 
@@ -212,7 +215,10 @@ class _Keep(Tap):
             return
         kept = Entry(
             status=response.status,
-            headers=(("content-type", response.headers.get("content-type") or "application/json"),),
+            headers=(
+                ("content-type", response.headers.get("content-type") or "application/json"),
+                *((name, value) for name in _KEPT if (value := response.headers.get(name))),
+            ),
             body=b"".join(self._pieces),
             usage=response.usage or Usage(),
             provider=response.target.provider if response.target else "",

@@ -18,7 +18,7 @@ from filters.route import Route
 from tests.playbook import later, one, request_body, request_headers, response_body, response_headers, say
 from tests.scene import CHAT, Scene, Shelf, head
 from tests.test_answering import CHAT as ANSWER
-from tests.test_answering import MESSAGE, STREAM, USAGE_ONLY
+from tests.test_answering import MESSAGE, MESSAGE_STREAM, STREAM, USAGE_ONLY
 from tests.test_gate import JSON, SSE, asked, gate, record_of
 
 
@@ -204,3 +204,17 @@ def test_an_answer_that_there_is_no_room_for(size: int, status: int) -> None:
     (record,) = scene.books
     assert (reply.status or 200, record.status, record.usage) == (status, status, Usage(input=5, output=2))
     assert (record.outcome, record.error) == (("complete", "") if status == 200 else ("error", "overloaded"))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_lost_is_named_again_from_the_cache(stream: bool) -> None:
+    scene, session = gate()
+    question = {**CHAT, "model": "claude-1", "temperature": 0, "seed": 5, "stream": stream}
+    asked(session, question)
+    first = one(session, response_headers(SSE if stream else JSON, cluster="provider_anthropic"))
+    one(session, response_body(MESSAGE_STREAM if stream else msgspec.json.encode(MESSAGE), end=True))
+    session.close()
+    again = GateSession(scene.engine)
+    one(again, request_headers(head()))
+    hit = one(again, request_body(msgspec.json.encode(question)))
+    assert (hit.headers["x-headgate-cache"], hit.headers["x-headgate-dropped"]) == ("hit", first.headers["x-headgate-dropped"])
