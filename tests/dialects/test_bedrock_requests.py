@@ -265,7 +265,8 @@ def test_nothing_is_lost_in_bedrocks_own_dialect(body: dict[str, Any], stream: b
 @given(bedrock_requests())
 def test_what_others_cannot_say_is_named(body: dict[str, Any]) -> None:
     for target in ("openai", "anthropic"):
-        conversation = BEDROCK.read_request({**body, "model": "m"})
+        said = {"role": "user", "content": [{"text": "Hello."}]}
+        conversation = BEDROCK.read_request({**body, "messages": [*body["messages"], said], "model": "m"})
         DIALECTS[target].write_request(conversation, "claude-sonnet-4-5")
         for field in ("guardrailConfig", "performanceConfig", "promptVariables", "additionalModelResponseFieldPaths", "ofTomorrow"):
             assert (field in conversation.dropped) == (field in body)

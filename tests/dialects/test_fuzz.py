@@ -159,7 +159,10 @@ def _request(dialect: Dialect, body: dict[str, Any]) -> None:
         except Reject as reject:
             _named(reject)
             return
-        msgspec.json.encode(target.write_request(conversation, "claude-sonnet-4-5"))
+        try:
+            msgspec.json.encode(target.write_request(conversation, "claude-sonnet-4-5"))
+        except Reject as reject:
+            _named(reject)
         assert body == before, "reading or writing changed what was read"
         assert all(name.isascii() and name.isprintable() for name in conversation.dropped)
 
@@ -295,8 +298,10 @@ def test_nesting_without_end(name: str) -> None:
         "responses": {"type": "function", **tool},
         "gemini": {"functionDeclarations": [{"name": "f", "parameters": schema}]},
     }
-    body = {"model": "m", "max_tokens": 1, "messages": [], "contents": [], "tools": [tools.get(name, plain)]}
+    said = {"messages": [{"role": "user", "content": "x"}], "input": "x"}
+    body = {"model": "m", "max_tokens": 1, **said, "contents": [{"parts": [{"text": "x"}]}], "tools": [tools.get(name, plain)]}
     if name == "bedrock":
+        body["messages"] = [{"role": "user", "content": [{"text": "x"}]}]
         body["toolConfig"] = {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": schema}, "strict": True}}]}
     for target in DIALECTS.values():
         target.write_request(dialect.read_request(body), "claude-sonnet-4-5")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
-from extproc.dialects.hub import Conversation, Error, Extra, Reasoning, Start, StopReason, ToolCall, ToolResult
+from extproc.dialects.hub import Conversation, Error, Extra, Message, Reasoning, Start, StopReason, Text, ToolCall, ToolResult
 from extproc.errors import Fault, Reject
 from extproc.usage import Usage
 from tests.dialects import sdk
@@ -596,5 +596,7 @@ def test_models() -> None:
 
 
 def test_a_conversation_of_generate_is_written_as_a_chat_for_none_but_its_own() -> None:
-    conversation = Conversation(dialect="openai", model="m", messages=[], stream=True)
-    assert GENERATE.write_request(conversation, "m") == {"model": "m", "messages": [], "stream": True}
+    said = [Message(role="user", blocks=[Text("Hello.")])]
+    conversation = Conversation(dialect="openai", model="m", messages=said, stream=True)
+    written = {"model": "m", "messages": [{"role": "user", "content": "Hello."}], "stream": True}
+    assert GENERATE.write_request(conversation, "m") == written

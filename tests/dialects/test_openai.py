@@ -192,6 +192,9 @@ def test_requests_in_the_hub() -> None:
     assert thinking["thinking-of-another-type"] is None
 
 
+SAID = [Message(role="user", blocks=[Text("Hello.")])]
+
+
 def test_a_search_for_somebody_at_a_place() -> None:
     where = {"city": "Bern", "country": "CH"}
     options = {"search_context_size": "high", "user_location": {"type": "approximate", "approximate": where}}
@@ -199,7 +202,7 @@ def test_a_search_for_somebody_at_a_place() -> None:
     assert conversation.tools is not None
     (tool,) = conversation.tools
     assert (tool.server, tool.settings, tool.extra) == ("web_search", {"user_location": where}, {"search_context_size": "high"})
-    other = Conversation(dialect="other", model="m", messages=[], tools=[Tool(server="web_search", settings={"user_location": where})])
+    other = Conversation(dialect="other", model="m", messages=SAID, tools=[Tool(server="web_search", settings={"user_location": where})])
     assert OPENAI.write_request(other, "gpt-4o-search-preview")["web_search_options"] == {
         "user_location": {"type": "approximate", "approximate": where}
     }

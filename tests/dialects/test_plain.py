@@ -68,6 +68,13 @@ def read(dialect: str, body: dict[str, Any]) -> Conversation | Fault:
         return reject.fault
 
 
+def write(dialect: str, conversation: Conversation) -> dict[str, Any] | Fault:
+    try:
+        return DIALECTS[dialect].write_request(conversation, MODELS[dialect])
+    except Reject as reject:
+        return reject.fault
+
+
 @pytest.mark.parametrize("dialect", ["openai", "anthropic", "responses", "cohere", "ollama"])
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(messages=st.lists(MESSAGES, max_size=3), tools=st.lists(FUNCTIONS, max_size=2), more=SETTINGS)
@@ -107,10 +114,10 @@ TURNS = st.builds(
 def test_writing(dialect: str, messages: list[Message], system: Message | None) -> None:
     made = Conversation(dialect="somebody", model="m", messages=messages, system=system)
     fast, slow = copy.deepcopy(made), copy.deepcopy(made)
-    written = DIALECTS[dialect].write_request(fast, MODELS[dialect])
+    written = write(dialect, fast)
     with pytest.MonkeyPatch.context() as patch:
         slowly(patch)
-        assert written == DIALECTS[dialect].write_request(slow, MODELS[dialect])
+        assert written == write(dialect, slow)
     assert fast.dropped == slow.dropped
 
 

@@ -170,7 +170,8 @@ def test_nothing_is_lost_in_anthropics_own_dialect(body: dict[str, Any]) -> None
 @settings(deadline=None)
 @given(anthropic_requests())
 def test_what_openai_cannot_say_is_named(body: dict[str, Any]) -> None:
-    conversation = ANTHROPIC.read_request(body)
+    said = {"role": "user", "content": "Hello."}
+    conversation = ANTHROPIC.read_request({**body, "messages": [*body["messages"], said]})
     OPENAI.write_request(conversation, "gpt-5")
     kinds = {block["type"] for block in body["messages"][0]["content"]}
     for kind in ("of_tomorrow", "image"):

@@ -113,8 +113,8 @@ class _Foreign:
         return self._mended(turns)
 
     def _mended(self, turns: list[Extra]) -> list[Extra]:
-        if not self._conversation.messages:
-            self._drop("messages")  # there is no request without any: Anthropic is asked something else
+        if not turns:
+            self._conversation.refuse_nothing()
         if not turns or turns[0]["role"] == "assistant":
             turns.insert(0, {"role": "user", "content": [{"type": "text", "text": _FILLER}]})
         for turn in turns:

@@ -105,6 +105,8 @@ class _Foreign:
         return self._mended(turns)
 
     def _mended(self, turns: list[Extra]) -> list[Extra]:
+        if not turns:
+            self._conversation.refuse_nothing()
         if not turns or (turns[0]["role"] == "assistant" and not self._able.leads):
             turns.insert(0, _turn("user"))
         mended: list[Extra] = []

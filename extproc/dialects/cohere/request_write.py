@@ -98,6 +98,8 @@ class _Foreign:
                 continue
             self._conversation.drop_extra(message.extra, "messages[].")
             written += self._assistant(message) if message.role == "assistant" else self._other(message)
+        if not written:
+            self._conversation.refuse_nothing()
         return written or [{"role": "user", "content": _FILLER}]
 
     def _assistant(self, message: Message) -> list[Extra]:

@@ -113,6 +113,8 @@ class _Foreign:
             turns.append({"role": role, "parts": parts})
 
     def _mended(self, turns: list[Extra]) -> list[Extra]:
+        if not turns:
+            self._conversation.refuse_nothing()
         if not turns or turns[0]["role"] == "model":
             turns.insert(0, {"role": "user", "parts": [{"text": _FILLER}]})
         for turn in turns:

@@ -30,7 +30,7 @@ from extproc.dialects.hub.blocks import (
     Video,
     kind_of,
 )
-from extproc.dialects.hub.conversation import Conversation, Format, Message, Thinking, Tool, ToolChoice
+from extproc.dialects.hub.conversation import INSTRUCTING, Conversation, Format, Message, Thinking, Tool, ToolChoice
 from extproc.dialects.hub.count import Count
 from extproc.dialects.hub.embedding import Embedded, Embedding, Passage, Vector
 from extproc.dialects.hub.question import Question
@@ -55,6 +55,7 @@ from extproc.dialects.hub.stream import (
 )
 
 __all__ = [
+    "INSTRUCTING",
     "Answer",
     "ArgumentsDelta",
     "Aside",

@@ -4,8 +4,12 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from extproc.dialects.hub.blocks import Block, Cache, Extra
+from extproc.dialects.hub.blocks import Block, Cache, Extra, Text
 from extproc.dialects.hub.question import Question
+from extproc.errors import Reject
+
+INSTRUCTING = ("system", "developer")
+"""Roles whose messages are instructions."""
 
 
 class Message(Struct, kw_only=True):
@@ -119,6 +123,18 @@ class Conversation(Question, kw_only=True):
     include_usage: bool | None = None
     fields: dict[str, str] = field(default_factory=dict)
     """Where things of ours were read from, by their names, where a dialect has several places for them."""
+
+    def refuse_nothing(self) -> None:
+        """For a writer that nothing is left to but instructions, if they. Raises `Reject` 400 that tells what could not be said: nobody
+        wants to pay for an answer to something else. Whoever sends instructions alone, or an empty text, has asked just that.
+        """
+        known = ("user", "assistant", "tool", *INSTRUCTING)
+        said = [message for message in self.messages if message.role in known and all(type(block) is Text for block in message.blocks)]
+        if (self.messages or self.system) and len(said) == len(self.messages):
+            return
+        lost = f" It cannot say: {', '.join(self.dropped)}." if self.dropped else ""
+        param = self.words.get("blocks[]", "messages").partition("[")[0]
+        raise Reject(400, "unsupported_input", f"Nothing of the request would be left to ask the model's provider.{lost}", param=param)
 
     def drop_tool(self, tool: Tool) -> None:
         """The provider cannot run that tool: it is called what its dialect calls it."""

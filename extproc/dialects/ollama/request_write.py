@@ -83,6 +83,8 @@ class _Foreign:
                 continue
             self._conversation.drop_extra(message.extra, "messages[].")
             written += self._message(message)
+        if all(message["role"] == "system" for message in written):
+            self._conversation.refuse_nothing()
         return written
 
     def _message(self, message: Message) -> list[Extra]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from extproc.dialects import plain
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
+    INSTRUCTING,
     Audio,
     Block,
     Conversation,
@@ -121,11 +122,17 @@ def _messages(conversation: Conversation, taste: _Taste) -> list[Extra]:
         elif message.extra:
             conversation.drop_extra(message.extra, "messages[].")
         messages += written
+    if not taste.own and all(message["role"] in INSTRUCTING for message in messages):
+        conversation.refuse_nothing()
     return messages
 
 
 def _assistant(message: Message, conversation: Conversation, taste: _Taste) -> list[Extra]:
-    return [_own_assistant(message, conversation) if taste.own else _foreign_assistant(message, conversation, taste)]
+    if taste.own:
+        return [_own_assistant(message, conversation)]
+    written = _foreign_assistant(message, conversation, taste)
+    # Of a turn that cannot be said nothing is left, and several providers refuse a message without anything in it.
+    return [written] if written["content"] or len(written) > 2 else []
 
 
 def _own_assistant(message: Message, conversation: Conversation) -> Extra:

@@ -10,6 +10,7 @@ from typing import Any
 from extproc.dialects import plain
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
+    INSTRUCTING,
     Block,
     Conversation,
     Extra,
@@ -91,6 +92,8 @@ class _Input:
                 continue
             self._conversation.drop_extra(message.extra, "messages[].")
             written += self._turn(message) if message.role == "assistant" else self._others(message)
+        if all(item.get("role") in INSTRUCTING for item in written):
+            self._conversation.refuse_nothing()
         return written
 
     def _turn(self, message: Message) -> list[Extra]:
