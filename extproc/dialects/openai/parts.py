@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from extproc.dialects.fields import FieldError, data_url, items, need_str, obj, take_list, take_str
 from extproc.dialects.hub import (
     Audio,
@@ -224,6 +226,8 @@ def read_tool_call(value: Any, path: str) -> Block:
         return Opaque(NAME, "tool_call", value)
     function = obj(rest.pop("function", None), path + ".function")
     name = need_str(function, "name", path + ".function.")
+    if type(function.get("arguments")) is dict:  # as Ollama and a few others send it
+        function["arguments"] = msgspec.json.encode(function["arguments"]).decode()
     arguments = take_str(function, "arguments", path + ".function.")
     identifier = take_str(rest, "id", path + ".") or ""
     rest.pop("type", None)
