@@ -4,6 +4,7 @@ A reader copies an object and takes out what it knows; what is left is the objec
 """
 
 import hashlib
+import math
 import re
 from types import TracebackType
 from typing import Any
@@ -40,6 +41,15 @@ _REFUSING = _Refusing()
 def refusing() -> _Refusing:
     """A wrong field is the caller's: it becomes a `Reject`."""
     return _REFUSING
+
+
+def whole(value: Any) -> Any:
+    """Counts as whole numbers, the nearest ones, wherever they stand: a few providers tell averages. What is not finite is told by none."""
+    if type(value) is float:
+        return round(value) if math.isfinite(value) else None
+    if type(value) is dict:
+        return {key: whole(inner) for key, inner in value.items()}
+    return [whole(inner) for inner in value] if type(value) is list else value
 
 
 def obj(value: Any, path: str) -> dict[str, Any]:

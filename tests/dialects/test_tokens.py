@@ -172,3 +172,13 @@ def test_streams_that_end_without_done(events: list[bytes], usage: Usage | None)
     assert not watch.finished
     watch.feed_later(events[-1:])
     assert (watch.finished, watch.usage) == (True, usage)
+
+
+@pytest.mark.parametrize("name", ["openai", "responses"])
+def test_counts_that_are_no_whole_numbers(name: str) -> None:
+    given, made = ("prompt_tokens", "completion_tokens") if name == "openai" else ("input_tokens", "output_tokens")
+    details = "prompt_tokens_details" if name == "openai" else "input_tokens_details"
+    usage, model = DIALECTS[name].usage(
+        b'{"model":"m","usage":{"%s":10,"%s":5.7,"%s":{"cached_tokens":0.6}}}' % tuple(word.encode() for word in (given, made, details))
+    )
+    assert (usage, model) == (Usage(input=10, output=6, cache_read=1), "m")

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects.fields import whole
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage
 
@@ -54,7 +55,7 @@ def read_usage(value: Any) -> Usage | None:
     if type(value) is not dict:
         return None
     try:
-        return count(msgspec.convert(value, Tokens, strict=False))
+        return count(msgspec.convert(whole(value), Tokens, strict=False))
     except msgspec.ValidationError:
         return None
 

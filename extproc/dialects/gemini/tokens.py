@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from extproc.dialects.fields import whole
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -71,7 +72,7 @@ def read_tokens(value: Any) -> Tokens | None:
     if type(value) is not dict:
         return None
     try:
-        return msgspec.convert(value, Tokens, strict=False)
+        return msgspec.convert(whole(value), Tokens, strict=False)
     except msgspec.ValidationError:
         return None
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects.fields import whole
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -71,7 +72,10 @@ _carrier = msgspec.json.Decoder(Carrier, strict=False)
 def carried(body: bytes) -> tuple[Usage | None, str] | None:
     """Usage and model in a JSON text that may carry them; None if it is unreadable."""
     try:
-        carrier = _carrier.decode(body)
+        try:
+            carrier = _carrier.decode(body)
+        except msgspec.ValidationError:  # counts that are no whole numbers
+            carrier = msgspec.convert(whole(msgspec.json.decode(body)), Carrier, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     within = carrier.x_groq or carrier.response
@@ -117,7 +121,7 @@ def read_usage(value: Any) -> Usage | None:
     if type(value) is not dict:
         return None
     try:
-        return count(msgspec.convert(value, Tokens, strict=False))
+        return count(msgspec.convert(whole(value), Tokens, strict=False))
     except msgspec.ValidationError:
         return None
 

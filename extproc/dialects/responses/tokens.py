@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects.fields import whole
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -50,7 +51,10 @@ _carrier = msgspec.json.Decoder(_Carrier, strict=False)
 def carried(body: bytes) -> tuple[Usage | None, str]:
     """Usage and model in an answer, or in an event that holds one; (None, "") if it has none, or cannot be read."""
     try:
-        carrier = _carrier.decode(body)
+        try:
+            carrier = _carrier.decode(body)
+        except msgspec.ValidationError:  # counts that are no whole numbers
+            carrier = msgspec.convert(whole(msgspec.json.decode(body)), _Carrier, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, ""
     response = carrier.response or _Response()
@@ -82,7 +86,7 @@ def read_usage(value: Any) -> Usage | None:
     if type(value) is not dict:
         return None
     try:
-        return count(msgspec.convert(value, Tokens, strict=False))
+        return count(msgspec.convert(whole(value), Tokens, strict=False))
     except msgspec.ValidationError:
         return None
 
