@@ -182,3 +182,10 @@ def test_counts_that_are_no_whole_numbers(name: str) -> None:
         b'{"model":"m","usage":{"%s":10,"%s":5.7,"%s":{"cached_tokens":0.6}}}' % tuple(word.encode() for word in (given, made, details))
     )
     assert (usage, model) == (Usage(input=10, output=6, cache_read=1), "m")
+
+
+def test_no_more_is_cached_than_there_is() -> None:
+    usage, _ = DIALECTS["openai"].usage(
+        b'{"usage":{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":90}}}'
+    )
+    assert usage == Usage(input=10, output=1, cache_read=10)

@@ -70,11 +70,12 @@ def count(tokens: Tokens) -> Usage | None:
     given, made, reasoning = natural(tokens.input_tokens), natural(tokens.output_tokens), natural(out.reasoning_tokens)
     if reasoning and tokens.total_tokens == given + made + reasoning:
         made += reasoning  # xAI leaves reasoning out of the output, but not out of the total
+    read = min(natural(into.cached_tokens), given)
     return Usage(
         input=given,
         output=made,
-        cache_read=natural(into.cached_tokens),
-        cache_write=natural(into.cache_write_tokens),
+        cache_read=read,
+        cache_write=min(natural(into.cache_write_tokens), given - read),  # more than all of the input has no price
         reasoning=reasoning,
         input_audio=natural(into.audio_tokens),
         output_audio=natural(out.audio_tokens),
