@@ -183,7 +183,7 @@ def write_embed(question: Embedding, form: Form) -> Extra:
 def _type(question: Embedding) -> str:
     task = question.task
     if task is None:
-        return _IMAGE if all(passage.images and not passage.text for passage in question.passages) else _DEFAULT
+        return _IMAGE if question.passages and all(passage.images and not passage.text for passage in question.passages) else _DEFAULT
     if task not in _TYPES:
         question.drop("task")
     return _TYPES.get(task) or _NEAREST.get(task, _DEFAULT)

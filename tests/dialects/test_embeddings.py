@@ -153,3 +153,9 @@ def test_what_is_no_order() -> None:
     for body in ({}, {"results": [{"index": 0}]}, {"results": [{"relevance_score": 1}]}, {"results": "a"}):
         with pytest.raises(ValueError, match="expected"):
             RERANK.read_answer(body)
+
+
+def test_no_inputs_are_no_pictures() -> None:
+    embeddings = DIALECTS["openai"].operations["embeddings"]
+    question = embeddings.read_request({"model": "m", "input": []})
+    assert DIALECTS["cohere"].operations["embeddings"].write_request(question, "m")["input_type"] == "search_document"
