@@ -53,12 +53,18 @@ def read(event: RawEvent, provider: Dialect) -> Fault | None:
     return next((one.fault for one in said if type(one) is Error and one.fault.code not in UNREADABLE), None)
 
 
+_UNDER_WAY = ("queued", "in_progress")
+"""A Responses API's words for what is made in the background, and not there yet."""
+
+
 def empty(answer: object) -> str | None:
     """The provider's word for why nothing was said, where the model failed and nothing was; None: there is something, or need not be."""
     if not isinstance(answer, Answer):
         return None
     if any(type(block) is not Text or block.text for choice in answer.choices for block in choice.blocks):
         return None
+    if answer.extra.get("status") in _UNDER_WAY and all(choice.stop is None for choice in answer.choices):
+        return str(answer.extra["status"])
     failed = next((choice for choice in answer.choices if choice.stop is StopReason.ERROR), None)
     if failed is None:
         return None

@@ -28,9 +28,6 @@ from extproc.dialects.responses.tokens import read_usage, write_usage
 
 _TIERS = ("auto", "default", "flex", "scale", "priority")
 
-_UNDER_WAY = ("queued", "in_progress")
-"""Of what is made in the background."""
-
 _LIMITS = (StopReason.LENGTH, StopReason.CONTEXT)
 _FILTERS = (StopReason.FILTER, StopReason.REFUSAL)
 
@@ -64,8 +61,6 @@ def read_answer(body: Extra) -> Answer:
     rest = obj(body, "$")
     if type(error := rest.get("error")) is dict and rest.get("status") == "failed":
         raise ValueError(f"the response failed: {str(error.get('message'))[:500]}")
-    if rest.get("status") in _UNDER_WAY:
-        raise ValueError(f"the response is not there yet: {rest['status']}")
     blocks = read_blocks(rest.pop("output", None))
     usage = read_usage(rest.get("usage"))
     created, tier = rest.get("created_at"), rest.get("service_tier")

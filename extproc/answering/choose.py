@@ -1,0 +1,75 @@
+"""Which way an answer goes, from its head."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Literal
+
+from extproc.answering.credential import REFUSING, UNKNOWN
+from extproc.answering.failure import Failure, no_answer
+from extproc.answering.terms import Terms
+from extproc.answering.translated import StreamTranslated, WholeTranslated
+from extproc.answering.unpacked import PACKED, Unpacked
+from extproc.answering.untouched import StreamUntouched, Untouched, WholeUntouched
+from extproc.answering.way import Answering, length_of
+from extproc.usage import Usage
+from extproc.values import BodyMode
+
+
+def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
+    """The way of an answer with this head."""
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if terms.raw:
+        return _about_the_key(status, headers, terms, encoding) or Untouched(status)
+    if encoding in ("", "identity"):
+        return _choose(status, headers, terms)
+    if encoding in PACKED:
+        # Its length is that of the packed body, and says nothing.
+        plain = _choose(status, {name: value for name, value in headers.items() if name != "content-length"}, terms)
+        return plain if plain.mode is BodyMode.NONE else Unpacked(plain, terms)
+    return no_answer(terms, f"compressed its answer ({encoding[:50]}) though it was not asked to", status)
+
+
+def _about_the_key(status: int, headers: Mapping[str, str], terms: Terms, encoding: str) -> Answering | None:
+    """What passes unread is read after all where it may be that a provider refuses our credential, and repeat it."""
+    if status == UNKNOWN:
+        # Whatever it says: the key was ours, and none of it is told.
+        return Failure(status, terms, headers)
+    if status not in REFUSING or encoding not in ("", "identity", *PACKED):
+        return None
+    if _form(headers.get("content-type", ""), terms.provider.framing.media_type) != "json":
+        return None
+    failure = Failure(status, terms, headers)
+    return Unpacked(failure, terms) if encoding in PACKED else failure
+
+
+def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
+    told = headers.get("content-type", "no content type")
+    form = _form(told, terms.provider.framing.media_type)
+    if status >= 400:
+        return Failure(status, terms, headers, json=form == "json")
+    if form == "stream":
+        return StreamUntouched(status, terms) if terms.same else StreamTranslated(status, terms)
+    if form == "json":
+        size = length_of(headers)
+        if size > terms.most:
+            return no_answer(terms, f"sent an answer of {size} bytes, and at most {terms.most} are taken (limits.response_body)")
+        whole = WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, headers)
+        if terms.provider.counts[0] in headers:
+            whole.counted = _counted(headers, terms.provider.counts)
+        return whole
+    if terms.same:
+        return Untouched(status)
+    return no_answer(terms, f"answered with {told[:100]}, which is no answer; its base_url may be wrong")
+
+
+def _counted(headers: Mapping[str, str], counts: tuple[str, str]) -> Usage:
+    given, made = (int(value) if (value := headers.get(name, "")).isascii() and value.isdigit() else 0 for name in counts)
+    return Usage(input=given, output=made)
+
+
+@lru_cache(maxsize=256)
+def _form(content_type: str, stream: str) -> Literal["json", "stream", "other"]:
+    bare = content_type.partition(";")[0].strip().lower()
+    if bare == stream:
+        return "stream"
+    return "json" if bare.endswith("json") else "other"

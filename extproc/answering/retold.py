@@ -1,0 +1,123 @@
+"""A whole answer in another dialect: what can be done beside the worker."""
+
+import msgspec
+from msgspec import Struct
+
+from extproc.answering.credential import is_ours, refused
+from extproc.answering.terms import Terms
+from extproc.dialects import DIALECTS, heard, trouble
+from extproc.dialects.fields import FieldError
+from extproc.dialects.hub import (
+    Answer,
+    Extra,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+)
+from extproc.errors import Fault
+from extproc.usage import Usage
+
+
+class Retold(Struct, frozen=True, tag=True):
+    """A whole answer, translated."""
+
+    body: bytes
+    status: int
+    error: str
+    usage: Usage | None
+    answered: str
+    wrong: str = ""
+    """Why it is an error instead, in words that may be logged."""
+    text: int = 0
+    """See `Answering.text`; counted where nothing else is."""
+    retry_after: float | None = None
+    """Seconds, where it is an error."""
+    dropped: list[str] = []
+    """What the client's dialect has no words for, in the hub's."""
+
+
+class Retell(Struct, frozen=True, tag=True):
+    """The job to translate a whole answer, see `aside`: `Terms` in plain values."""
+
+    client: str
+    provider: str
+    kind: str
+    form: str
+    provider_name: str
+    request_id: str
+    asked: Extra
+    model: str
+    status: int
+    counted: Usage | None = None
+    id: str = ""
+    sdk: str = ""
+
+    def work(self, body: bytes) -> Retold:
+        """Does it."""
+        terms = Terms(
+            client=heard(self.client, "", self.sdk), provider=DIALECTS[self.provider], kind=self.kind, form=self.form,
+            provider_name=self.provider_name, request_id=self.request_id, same=False, raw=False, include_usage=False, hide_usage=False,
+            asked=self.asked, most=len(body), model=self.model, id=self.id, sdk=self.sdk,
+        )  # fmt: skip
+        return retell(body, self.status, terms, self.counted)
+
+
+def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None) -> Retold:
+    """Translates a whole answer; one that is none becomes an error. `counted`: what its head says that it cost."""
+    if fault := trouble.in_answer(body, terms.provider):
+        return failed_whole(body, fault, terms, f"an error ({fault.code[:50]})")
+    try:
+        answer = terms.provider.operations[terms.form].read_answer(msgspec.json.decode(body))
+        if word := trouble.empty(answer):
+            raise EmptyAnswer(word)
+        answer.asked = terms.asked
+        told = getattr(answer, "model", "")
+        terms.name(answer)
+        if counted and getattr(answer, "usage", counted) is None:
+            answer.usage = counted
+        written = terms.client.operations[terms.kind].write_answer(answer)
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
+        fault = unusable(terms, error)
+        return failed_whole(body, fault, terms, in_plain_words(error), counted)
+    usage = getattr(answer, "usage", None)
+    text = size_of(answer) if usage is None and isinstance(answer, Answer) else 0
+    return Retold(msgspec.json.encode(written), status, "", usage, told, text=text, dropped=getattr(answer, "dropped", []))
+
+
+def unusable(terms: Terms, error: Exception) -> Fault:
+    """What cannot be read as an answer."""
+    return Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
+
+
+class EmptyAnswer(ValueError):
+    """The model failed, and there is nothing that it said before."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(f"the model failed, and said nothing: {word[:500]}")
+
+
+def failed_whole(body: bytes, fault: Fault, terms: Terms, wrong: str, counted: Usage | None = None) -> Retold:
+    """An answer that is an error. What it cost is told all the same."""
+    if is_ours(fault.status, fault):
+        fault = refused(terms, fault.status)
+    usage, answered = terms.provider.usage(body)
+    return Retold(terms.error(fault), fault.status, fault.code, usage or counted, answered, wrong, retry_after=fault.retry_after)
+
+
+def size_of(answer: Answer) -> int:
+    """UTF-8 bytes of what an answer says."""
+    size = 0
+    for choice in answer.choices:
+        for block in choice.blocks:
+            if isinstance(block, Text | Reasoning | Refusal):
+                size += len(block.text.encode("utf-8", "surrogatepass"))
+            elif isinstance(block, ToolCall):
+                size += len(block.arguments.encode("utf-8", "surrogatepass"))
+    return size
+
+
+def in_plain_words(error: Exception) -> str:
+    """What is wrong, without the words of a provider that tells a failure of its own: they may repeat a caller's."""
+    words = str(error)
+    return words if isinstance(error, FieldError | msgspec.DecodeError | RecursionError) else words.partition(":")[0]

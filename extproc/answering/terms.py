@@ -1,0 +1,119 @@
+"""What all ways of reading an answer need to know, and the body that is needed whole."""
+
+import logging
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from extproc.dialects import trouble
+from extproc.dialects.dialect import Dialect
+from extproc.dialects.hub import (
+    Answer,
+    Embedded,
+    Extra,
+    Ranking,
+    Start,
+)
+from extproc.errors import Fault
+
+log = logging.getLogger(__name__)
+
+Headers = dict[str, str]
+
+DROPPED = "x-headgate-dropped"
+"""Response header: what the provider could not be asked, and what the client's dialect has no words for."""
+_DROPPED_MAX = 1024
+
+
+class BrokenAnswer(Exception):
+    """The provider's answer is none, or more than is taken, and the client's response has begun: it can only be broken off."""
+
+
+class Terms(Struct, frozen=True):
+    """What an answer is read by: who speaks what, and what the client asked for."""
+
+    client: Dialect
+    provider: Dialect
+    kind: str
+    """The operation, as the client's dialect calls it."""
+    form: str
+    """The same as the provider was asked for it."""
+    provider_name: str
+    request_id: str
+    same: bool
+    """Nothing is translated."""
+    raw: bool
+    """Nothing is read, either."""
+    include_usage: bool
+    """The client wants usage at the end of a stream."""
+    hide_usage: bool
+    """The stream tells usage only because we made it."""
+    asked: Extra
+    """See `Question.asked`."""
+    most: int
+    """Bytes of the largest body, or event of a stream, that is taken."""
+    model: str = ""
+    """What the provider was asked for."""
+    id: str = ""
+    """That of an answer, where it is ours to give."""
+    dropped: tuple[str, ...] = ()
+    """What the provider could not be asked."""
+    sdk: str = ""
+    """See `Endpoint.sdk`."""
+
+    def name(self, answer: object) -> None:
+        """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""
+        if isinstance(answer, Answer | Start | Embedded | Ranking):
+            answer.id = self.id or answer.id or self.request_id
+            answer.model = answer.model or self.model
+
+    def error(self, fault: Fault) -> bytes:
+        """The fault as the client's dialect says it."""
+        return msgspec.json.encode(self.client.write_error(fault, self.request_id))
+
+    def log(self, what: str) -> None:
+        """Says what is wrong with the provider's answer."""
+        log.warning("request %s: the provider %s %s", self.request_id, self.provider_name, what)
+
+
+class Collected:
+    """A body that is needed whole, piece by piece, up to a bound."""
+
+    __slots__ = ("_pieces", "_terms", "size")
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._pieces: list[bytes] = []
+        self.size = 0
+
+    def add(self, chunk: bytes) -> None:
+        """One piece. Raises `BrokenAnswer` when it is too much."""
+        self._pieces.append(chunk)
+        self.size += len(chunk)
+        if self.size > self._terms.most:
+            raise too_much(self._terms)
+
+    def whole(self) -> bytes:
+        """All of it, joined once."""
+        if len(self._pieces) != 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
+
+
+def too_much(terms: Terms) -> BrokenAnswer:
+    """The answer is larger than is taken."""
+    return BrokenAnswer(f"the provider {terms.provider_name} sent more than {terms.most} bytes (limits.response_body)")
+
+
+def dropped(names: Sequence[str]) -> Headers:
+    """The header that names what was lost; none if nothing was."""
+    text = ", ".join(names)
+    return {DROPPED: text if len(text) <= _DROPPED_MAX else text[: _DROPPED_MAX - 4] + " ..."} if text else {}
+
+
+def in_short(fault: Fault) -> str:
+    """What became of a stream: in our words, or where the provider itself says it, only the kind of error."""
+    if fault.code in trouble.UNREADABLE:
+        return f"broke its stream: {fault.message}"
+    return f"ended its stream with an error ({fault.code[:50]})"

@@ -1,0 +1,137 @@
+"""Answers in another dialect."""
+
+from collections.abc import Mapping
+
+from extproc.amount import searches_of
+from extproc.answering.retold import EmptyAnswer, Retell, Retold, retell
+from extproc.answering.terms import Collected, Terms, dropped, in_short
+from extproc.answering.untouched import completed, look_at_first
+from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
+from extproc.aside import SMALL, is_bulky
+from extproc.dialects.dialect import common
+from extproc.dialects.failing import advised
+from extproc.dialects.hub import (
+    BlockStart,
+    Error,
+    Finish,
+    Start,
+    Stop,
+    StopReason,
+    StreamEvent,
+)
+from extproc.errors import Fault
+from extproc.usage import Usage
+from extproc.values import BodyMode
+
+
+class WholeTranslated(Answering):
+    """A JSON answer of another dialect."""
+
+    rewrites = True
+
+    def __init__(self, status: int, terms: Terms, headers: Mapping[str, str]) -> None:
+        super().__init__(status)
+        self.mode = BodyMode.BUFFERED if 0 < length_of(headers) <= BUFFERED_AT_MOST else BodyMode.STREAMED
+        self._head = headers
+        self._terms = terms
+        self._body = Collected(terms)
+        self._ahead: Retold | None = None
+
+    def job(self, last: bytes) -> tuple[Retell, bytes] | None:
+        """What can be done aside before the last piece is fed, and given to `take`: the job, and the whole body. None: it is small."""
+        terms = self._terms
+        size = self._body.size + len(last)
+        if not SMALL < size <= terms.most:
+            return None
+        whole = self._body.whole() + last
+        if not is_bulky(whole):
+            return None
+        return Retell(
+            terms.client.name, terms.provider.name, terms.kind, terms.form, terms.provider_name, terms.request_id, terms.asked, terms.model,
+            self.status, self.counted, terms.id, terms.sdk,
+        ), whole  # fmt: skip
+
+    def take(self, retold: Retold) -> None:
+        """The job is done: the last piece can be fed."""
+        self._ahead = retold
+
+    def forgo(self, whole: bytes) -> tuple[Usage | None, str]:
+        """The job is not done: what the answer cost, and whose it is."""
+        usage, self.answered = self._terms.provider.usage(whole)
+        self.usage = usage or self.counted
+        return self.usage, self.answered
+
+    def feed(self, chunk: bytes, end: bool) -> list[bytes]:
+        self._body.add(chunk)
+        if not end:
+            return []
+        self.finished = True
+        body = self._body.whole()
+        told = self._ahead or retell(body, self.status, self._terms, self.counted)
+        if common(self._terms.kind) == "rerank":
+            self.amount = searches_of(body)
+        self.status, self.error, self.usage, self.answered = told.status, told.error, told.usage, told.answered
+        self.text = told.text
+        if told.error:
+            self.headers = {**self.headers, **advised(Fault(told.status, told.error, "", retry_after=told.retry_after), self._head)[1]}
+        if told.wrong:
+            self._terms.log(f"sent an answer that is none: {told.wrong}")
+        if told.dropped:
+            self.headers = {**self.headers, **dropped([*self._terms.dropped, *(f"answer.{name}" for name in told.dropped)])}
+        return [told.body]
+
+
+class StreamTranslated(Answering):
+    """A stream of another dialect."""
+
+    stream = True
+    rewrites = True
+
+    def __init__(self, status: int, terms: Terms) -> None:
+        super().__init__(status)
+        self.headers = {"content-type": terms.client.framing.content_type}
+        self._terms = terms
+        self._reader = terms.provider.stream_reader()
+        self._writer = terms.client.stream_writer(include_usage=terms.include_usage)
+        self._watch = terms.provider.stream_usage()
+        self._split = terms.provider.framing.splitter()
+        self._parse = terms.provider.framing.parse
+        self._ended = False
+        """The reader has seen the end."""
+        self._said = False
+        """It has seen content."""
+
+    def feed(self, chunk: bytes, end: bool) -> list[bytes]:
+        written = []
+        blocks = completed(self._split, chunk, end, self._terms)
+        if not self.begun:
+            look_at_first(self, blocks, self._terms.provider)
+        for block in blocks:
+            if self._watch.feed(block):
+                self.usage = self._watch.usage
+            if (event := self._parse(block)) is not None:
+                written += [self._write(part) for part in self._reader.feed(event)]
+        if end:
+            written += [self._write(part) for part in self._reader.end()]
+            written.append(self._writer.end())
+        self.text, self.answered = self._watch.text, self._watch.model
+        self.finished = (self._watch.finished or self._ended) and not self.error
+        return [event for event in written if event]
+
+    def _write(self, part: StreamEvent) -> bytes:
+        if type(part) is Start:
+            part.asked = self._terms.asked
+            self._terms.name(part)
+        elif type(part) is BlockStart:
+            self._said = True
+        elif type(part) is Finish:
+            self._ended = True
+        elif type(part) is Stop and part.reason is StopReason.ERROR and not self._said:
+            empty = EmptyAnswer(part.raw or "error")
+            part = Error(
+                Fault(502, "bad_provider_answer", f"The provider {self._terms.provider_name} sent an answer that is none: {empty}.")
+            )
+        if type(part) is Error and not self.error:
+            self.error = part.fault.code
+            self._terms.log(in_short(part.fault))
+        return self._writer.write(part)

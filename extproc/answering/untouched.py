@@ -1,0 +1,176 @@
+"""Answers that pass as they are."""
+
+from collections import deque
+
+import msgspec
+
+from extproc.amount import amount_of, searches_of
+from extproc.answering.terms import Collected, Terms, in_short, too_much
+from extproc.answering.way import Answering
+from extproc.aside import is_bulky
+from extproc.dialects import trouble
+from extproc.dialects.dialect import Dialect, common
+from extproc.dialects.framing import Splitter, split
+from extproc.dialects.hub import (
+    Error,
+    Finish,
+)
+from extproc.values import BodyMode
+
+_TAIL = 4
+"""Pieces of a stream that are kept to see whether it was complete: the last choice's, those behind it, and a few more."""
+
+
+class Untouched(Answering):
+    """A body that nobody reads: audio, files, unknown paths, upgrades."""
+
+    mode = BodyMode.NONE
+
+    def feed(self, chunk: bytes, end: bool) -> list[bytes]:
+        self.finished = end
+        return [chunk]
+
+
+class WholeUntouched(Answering):
+    """A JSON answer of the client's own dialect: its usage is read, not a byte of it changes."""
+
+    def __init__(self, status: int, terms: Terms) -> None:
+        super().__init__(status)
+        self._terms = terms
+        self._dialect = terms.client
+        self._generates = terms.kind in terms.client.operations
+        self._ranks = common(terms.kind) == "rerank"
+        self._body = Collected(terms)
+
+    def feed(self, chunk: bytes, end: bool) -> list[bytes]:
+        self._body.add(chunk)
+        if end:
+            body = self._body.whole()
+            usage, self.answered = self._dialect.usage(body)
+            self.usage = usage or self.counted
+            if self._ranks:
+                self.amount = searches_of(body)
+            elif not self._generates:
+                self.amount = amount_of(body)
+            elif self.usage is None:
+                watch = self._dialect.stream_usage()
+                watch.feed(body)
+                self.text = watch.text
+            self._end(body)
+        return [chunk]
+
+    def _end(self, body: bytes) -> None:
+        """Whether it is an answer. What announced no length ends like a whole body where it was cut off, too."""
+        terms = self._terms
+        if fault := trouble.in_answer(body, self._dialect):
+            self.error = fault.code
+            terms.log(f"answered with an error ({fault.code[:50]}), which the client got as it is")
+            return
+        self.finished = self._is_answer(body)
+        if not self.finished:
+            terms.log("sent an answer that is none, which the client got as it is")
+
+    def _is_answer(self, body: bytes) -> bool:
+        """What counts tokens is one, unless it may have failed. Else a small one is read, as if it were to be translated."""
+        if self.usage is not None and not trouble.is_suspect(body):
+            return True
+        kind = self._terms.kind
+        try:
+            if not self._generates or kind == "count" or is_bulky(body):
+                msgspec.json.decode(body, type=msgspec.Raw)
+            else:
+                self._dialect.operations[kind].read_answer(msgspec.json.decode(body))
+        except (ValueError, msgspec.DecodeError, RecursionError):
+            return False
+        return True
+
+
+class StreamUntouched(Answering):
+    """A stream of the client's own dialect. Only an event that exists because we forced usage is taken out."""
+
+    stream = True
+
+    def __init__(self, status: int, terms: Terms) -> None:
+        super().__init__(status)
+        self._terms = terms
+        framing = terms.client.framing
+        self._split = framing.splitter()
+        self._watch = terms.client.stream_usage()
+        self._needle, self._trouble = self._watch.needle, self._watch.trouble
+        self._tail: deque[bytes] = deque(maxlen=_TAIL)
+        self._cut_surely = framing.ends is not None
+        self._end, self._end_crlf = framing.ends or (b"", b"")
+
+    def may_wait(self, chunk: bytes) -> bool:
+        # What has nothing to take off comes back itself. `removesuffix` and `partition`, which take one argument, cost half of `endswith`
+        # and `find`, whose arguments are parsed at each call, and a third of `in` (CPython 3.11, seen with callgrind).
+        if chunk.removesuffix(self._end) is chunk and chunk.removesuffix(self._end_crlf) is chunk:
+            return False
+        return not chunk.partition(self._needle)[1]
+
+    def feed_later(self, chunks: list[bytes]) -> None:
+        if self._watch.feed_later(chunks):
+            for event in split(self._terms.client.framing, b"".join(chunks)):
+                self._hear(event)
+        self._tail.extend(chunks)
+        self._learn()
+
+    def _learn(self) -> None:
+        watch = self._watch
+        self.text, self.answered, self.finished = watch.text, watch.model, watch.finished and not self.error
+
+    def _hear(self, event: bytes) -> None:
+        """Learns the error that an event may tell."""
+        if not self.error and (fault := trouble.in_event(event, self._terms.client)) is not None:
+            self.error = fault.code
+            self._terms.log(in_short(fault))
+
+    def _is_complete(self) -> bool:
+        """Asked at the end of a stream without an end of its own: whether all was said all the same, as who translates it sees that."""
+        framing, reader = self._terms.client.framing, self._terms.client.stream_reader()
+        for event in split(framing, b"".join(self._tail)):
+            if (read := framing.parse(event)) is not None:
+                reader.feed(read)
+        return any(type(one) is Finish for one in reader.end())
+
+    def feed(self, chunk: bytes, end: bool) -> list[bytes]:
+        events = completed(self._split, chunk, end, self._terms)
+        if not self.begun:
+            look_at_first(self, events, self._terms.client)
+        watch = self._watch
+        for event in events:
+            if watch.feed(event):
+                self.usage = watch.usage
+            if event.find(self._trouble) >= 0:
+                self._hear(event)
+        self._tail.extend(events)
+        self._learn()
+        if end and not self.finished and not self.error:
+            self.finished = self._is_complete()
+        hide = self._terms.hide_usage and self.usage is not None
+        self.even = self._cut_surely and self.begun and not self._split.waiting and not hide
+        if hide:
+            events = [event for event in events if not self._terms.client.is_usage_only(event)]
+        return events
+
+
+def look_at_first(answering: Answering, events: list[bytes], provider: Dialect) -> None:
+    """Looks at the first events of a stream: it may be an error that comes with status 200."""
+    first = next((event for event in map(provider.framing.parse, events) if event is not None), None)
+    if first is None:
+        return
+    answering.begun = True
+    if b'"error"' in first.data or first.event.startswith("error"):
+        said = provider.stream_reader().feed(first)
+        answering.opening = next((one.fault for one in said if isinstance(one, Error)), None)
+
+
+def completed(split: Splitter, chunk: bytes, end: bool, terms: Terms) -> list[bytes]:
+    """The events that a chunk completes; at the end, also one that lacks its blank line: providers forget it."""
+    events = split.feed(chunk)
+    if split.waiting:
+        if split.waiting > terms.most:
+            raise too_much(terms)
+        if end:
+            events.append(split.pending)
+    return events
