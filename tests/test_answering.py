@@ -592,3 +592,10 @@ def test_text_counts_where_a_provider_counts_nothing() -> None:
     way = WholeTranslated(200, terms("anthropic", "openai"), {})
     fed(way, msgspec.json.encode({**CHAT, "usage": None}))
     assert (way.usage, way.text) == (None, 5)
+
+
+def test_a_refused_credential_is_logged_for_the_operator(caplog: pytest.LogCaptureFixture) -> None:
+    answering = Failure(401, terms(), {})
+    answering.feed(b'{"error": {"message": "Incorrect API key provided: sk-ab***yz"}}', True)
+    assert answering.status == 502
+    assert [record.getMessage() for record in caplog.records] == ["request r-1: the provider p refused the gateway's credential (401)"]

@@ -37,6 +37,7 @@ class Failure(Answering):
         # Of what is not inference, 403 is often told for a file that is not there.
         if is_ours(self._told, fault) and (fault.code == "invalid_api_key" or not terms.raw or self._told == UNKNOWN):
             fault, advice = refused(terms, self._told), {"content-type": "application/json"}
+            terms.log(f"refused the gateway's credential ({self._told})")  # which only the operator can mend
             if terms.client.id_header:
                 advice[terms.client.id_header] = terms.request_id
             self.rewrites = True
