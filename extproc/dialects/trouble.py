@@ -5,6 +5,7 @@ at first: what cannot be one is not decoded.
 """
 
 import re
+from collections.abc import Iterator
 
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.framing import RawEvent
@@ -20,12 +21,21 @@ _ERRORS = re.compile(
 )
 
 _WORDS = (b'error"', b'failed"', b'ERROR"')
+_NEAR = 64
+"""Bytes before and behind a word that may make it an error."""
 
 
 def is_suspect(body: bytes) -> bool:
     """Whether something in it may be an error."""
-    # One word after the other is found many times faster than one of several.
-    return any(body.find(word) >= 0 for word in _WORDS) and _ERRORS.search(body) is not None
+    # One word after the other is found many times faster than one of several; and only what stands around it is looked at.
+    return any(_ERRORS.search(body, max(0, at - _NEAR), at + _NEAR) is not None for word in _WORDS for at in _each(body, word))
+
+
+def _each(body: bytes, word: bytes) -> Iterator[int]:
+    at = body.find(word)
+    while at >= 0:
+        yield at
+        at = body.find(word, at + 1)
 
 
 def in_event(raw: bytes, provider: Dialect) -> Fault | None:
