@@ -265,9 +265,6 @@ class Attempt:
             return None if self.target.model == call.model else forms.set_model(body, content_type, self.target.model)
         if call.named and self.target.model != call.model and names_model(self._client.operations.get(call.kind)):
             return self._translated(body)
-        if (other := splice.other_model(body)) is not None:
-            message = f"The request names a model twice, the second time as {other!r}; say `model` once."
-            raise Reject(400, "invalid_request", message, param="model")
         # What another maker sealed must not reach this one. Its client cannot know; the dialect's writer leaves it out.
         changed = self._translated(body) if call.kind in ("chat", "count") and seals.packed(body) else body
         try:

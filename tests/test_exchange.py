@@ -125,6 +125,18 @@ def test_a_refusal_has_the_clients_dialect() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings", "/api/chat", "/v2/chat"])
+@pytest.mark.parametrize(
+    "body", [b'{"model":"gpt","Model":"big"}', b'{"model":"big","model":"gpt"}', b'{"model":"gpt","mod\\u0065l":"big"}']
+)
+def test_no_other_model_goes_on_than_the_one_judged(path: str, body: bytes) -> None:
+    made = exchange(None)
+    made = Exchange(made.snapshot, head(path))
+    assert run(made.begin()) is None
+    with pytest.raises(Reject, match="names a model twice"):
+        run(made.proceed(body)) or made.forward()
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_answer_of_a_filters_own(stream: bool) -> None:
     log: list[str] = []

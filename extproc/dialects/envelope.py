@@ -1,4 +1,4 @@
-"""What the gate reads of any JSON inference request, and nothing more: decoded once, typed, in C."""
+"""What the gate reads of any JSON inference request, and nothing more: looked through once, typed, in C."""
 
 import re
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects.members import Name, by_name, decoded_members, other_model, raw_members
 from extproc.errors import Reject
 
 _T = TypeVar("_T")
@@ -58,12 +59,13 @@ def _is_zero(value: Any) -> bool:
     return type(value) in (int, float) and value == 0
 
 
-_outside = msgspec.json.Decoder(Envelope).decode
-_whole = msgspec.json.Decoder(dict[str, Any]).decode
+_envelope = msgspec.json.Decoder(Envelope).decode
+_encode = msgspec.json.Encoder().encode
+_READ = frozenset(Envelope.__struct_fields__)
 
 
 def open_envelope(body: bytes) -> Envelope:
-    """Reads `body`. Raises `Reject` 400 that names the wrong field, or says where the JSON is malformed."""
+    """Reads `body`. Raises `Reject` 400 that names the wrong field, says where the JSON is malformed, or that it names two models."""
     return _read(body, _outside)
 
 
@@ -72,9 +74,24 @@ def open_document(body: bytes) -> tuple[dict[str, Any], Envelope]:
     return _read(body, _both)
 
 
+def _outside(body: bytes) -> Envelope:
+    found = _named_once(raw_members(body))
+    # What is undecoded is written as it is: the few members that are read, in an object of their own.
+    return _envelope(_encode({name: found[name] for name in _READ & found.keys()}))
+
+
 def _both(body: bytes) -> tuple[dict[str, Any], Envelope]:
-    document = _whole(body)
+    document = _named_once(decoded_members(body))
     return document, msgspec.convert(document, Envelope)
+
+
+def _named_once(members: dict[Name, Any]) -> dict[str, Any]:
+    """The members by their plain names. What is decided on one model must not be served by another."""
+    found = by_name(members)
+    if (other := other_model(members, found)) is not None:
+        message = f"The request names a model twice, the second time as {other!r}; say `model` once."
+        raise Reject(400, "invalid_request", message, param="model")
+    return found
 
 
 def _read(body: bytes, decode: Callable[[bytes], _T]) -> _T:

@@ -2,8 +2,8 @@
 a provider refuses or calls otherwise.
 
 msgspec finds the top-level values (as `Raw`, without decoding them) and only their lengths are used: a walk over the members then jumps
-from value to value, so a 400 KB prompt is passed over in C. A body with duplicate keys has more values than msgspec tells of; it is
-walked token by token. Parsers differ in which of two duplicates they believe, so all are replaced.
+from value to value, so a 400 KB prompt is passed over in C. Parsers differ in which of two members of one name they believe, so all are
+replaced.
 """
 
 import re
@@ -11,34 +11,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 
+from extproc.dialects.members import raw_members
+
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_SCALAR = re.compile(rb"[^ \t\r\n,\]}]++")
-_TOKEN = re.compile(rb'[^"\[\]{}]*+(?:("[^"\\]*+(?:\\.[^"\\]*+)*+")|([\[{])|([\]}]))', re.DOTALL)
-
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_key = msgspec.json.Decoder(str)
-
-
-_MODEL = re.compile(
-    rb'"(?:[mM]|\\u00[46][dD])(?:[oO]|\\u00[46][fF])(?:[dD]|\\u00[46]4)(?:[eE]|\\u00[46]5)(?:[lL]|\\u00[46][cC])"[ \t\r\n]*+:'
-)
-"""A member `model` at any depth, in any case, with or without escapes."""
-
-
-def other_model(body: bytes) -> str | None:
-    """A second top-level member that some parser takes for `model`, as it is spelt; None where there is none, or `body` is no JSON object.
-
-    Parsers differ in which of two they believe, and Go's (Ollama's) takes `Model` for `model`: https://pkg.go.dev/encoding/json#Unmarshal
-    """
-    first = _MODEL.search(body)
-    if first is None or _MODEL.search(body, first.end()) is None:
-        return None
-    try:
-        found = [key for key, *_ in _walk(body) if key.lower() == "model"]
-    except ValueError:
-        return None
-    return next((key for key in found if key != "model"), "model") if len(found) > 1 else None
 
 
 def set_member(body: bytes, name: str, value: bytes) -> bytes:
@@ -118,45 +94,21 @@ def _append(body: bytes, member: bytes) -> bytes:
 def _walk(body: bytes) -> Iterator[tuple[str, int, int, int]]:
     """Each top-level member: key, where it begins, and where its value begins and ends."""
     try:
-        members = _members.decode(body)
+        members = raw_members(body)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    position = _skip(body, _skip(body, 0) + 1)
-    while body[position : position + 1] == b'"':
-        token = _STRING.match(body, position)
+    position = _skip(body, 0) + 1
+    for name, value in members.items():
+        start = _skip(body, position)
+        token = _STRING.match(body, start)
         if token is None:  # pragma: no cover: msgspec has read it, so it is well formed
             raise ValueError("not a JSON object")
-        key = token[0][1:-1].decode() if b"\\" not in token[0] else _key.decode(token[0])
         begin = _skip(body, _skip(body, token.end()) + 1)
-        raw = bytes(members[key])
-        end = begin + len(raw)
-        after = _skip(body, end)
-        if not body.startswith(raw, begin) or body[after : after + 1] not in (b",", b"}"):
-            end = _value_end(body, begin)  # not the value that msgspec kept: the key comes again
-            after = _skip(body, end)
-        yield key, position, begin, end
-        position = _skip(body, after + 1)
+        end = begin + len(memoryview(value))
+        yield str(name), start, begin, end
+        position = _skip(body, end) + 1
 
 
 def _skip(body: bytes, position: int) -> int:
     match = _SPACE.match(body, position)
     return match.end() if match else position
-
-
-def _value_end(body: bytes, begin: int) -> int:
-    """Where the value that begins here ends."""
-    first = body[begin : begin + 1]
-    if first not in (b"{", b"["):
-        scalar = _STRING.match(body, begin) if first == b'"' else _SCALAR.match(body, begin)
-        return scalar.end() if scalar else begin
-    depth = 0
-    position = begin
-    while token := _TOKEN.match(body, position):
-        position = token.end()
-        if token[2]:
-            depth += 1
-        elif token[3]:
-            depth -= 1
-            if not depth:
-                break
-    return position

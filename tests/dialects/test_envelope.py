@@ -79,6 +79,38 @@ def test_malformed_json_says_where(body: bytes, where: str) -> None:
     assert where in raised.value.fault.message
 
 
+@pytest.mark.parametrize("read", [open_envelope, open_document])
+@pytest.mark.parametrize(
+    ("body", "other"),
+    [
+        (b'{"model":"a","messages":[]}', None),
+        (b'{"Model":"a","messages":[]}', None),
+        (b'{"model":"a","messages":[{"model":1,"Model":2}]}', None),
+        (b'{"model":"a","x":"\\"model\\"","y":"\\u006d"}', None),
+        (b'{"x":{"model":1},"model":"a"}', None),
+        (b'{"model":"a","model":"a"}', None),
+        (b'{"model":"a","mod\\u0065l" : "\\u0061"}', None),
+        (b'{"model":"a","Model":"b"}', "Model"),
+        (b'{"model":"a","Model":"a"}', "Model"),
+        (b'{"Model":"a","mODEL":"a"}', "Model"),
+        (b'{"MODEL":"a","x":[{}],"model":"b"}', "MODEL"),
+        (b'{"model":"b","model":"a"}', "model"),
+        (b'{"model":"a","model":"b","model":"a"}', "model"),
+        (b'{"model":null,"model":"a"}', "model"),
+        (b'{"model":"a","mod\\u0065l":"b"}', "model"),
+        (b'{"model":"a","\\u004DOD\\u0045L":"b"}', "MODEL"),
+    ],
+)
+def test_no_other_model_than_the_one_judged(read: Callable[[bytes], object], body: bytes, other: str | None) -> None:
+    if other is None:
+        read(body)
+        return
+    with pytest.raises(Reject) as raised:
+        read(body)
+    assert (raised.value.fault.status, raised.value.fault.param) == (400, "model")
+    assert repr(other) in raised.value.fault.message
+
+
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
@@ -100,7 +132,7 @@ _DOCUMENTS = st.dictionaries(_MEMBERS, _VALUES | st.dictionaries(_MEMBERS, _VALU
 
 @given(_DOCUMENTS)
 def test_the_document_and_its_outside_are_read_alike(body: bytes) -> None:
-    # Of two members of the same name the last one counts, for both.
+    # Of two members of the same name the last one counts, for both; two models are refused by both.
     for one in (body, b'{"temperature":1,"model":"a",' + body.removeprefix(b"{") if len(body) > 2 else body):
         assert _said(lambda given: open_document(given)[1], one) == _said(open_envelope, one)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extproc.dialects.splice import include_usage, other_model, refit, set_member
+from extproc.dialects.splice import include_usage, refit, set_member
 
 
 @pytest.mark.parametrize(
@@ -101,24 +101,3 @@ def test_what_is_left_is_what_a_parser_would_leave(value: dict[str, Any]) -> Non
     expected = {key: value[key] for key in value if key != "no" and not (key == "old" and "new" in value)}
     expected = {"new" if key == "old" else key: kept for key, kept in expected.items()}
     assert json.loads(refit(body, {"no"}, {"old": "new"}, lambda name, text: None)) == expected
-
-
-@pytest.mark.parametrize(
-    ("body", "other"),
-    [
-        (b'{"model":"a","messages":[]}', None),
-        (b'{"Model":"a","messages":[]}', None),
-        (b'{"model":"a","messages":[{"model":1,"Model":2}]}', None),
-        (b'{"model":"a","x":"\\"model\\"","y":"\\u006d"}', None),
-        (b'{"x":{"model":1},"model":"a"}', None),
-        (b'{"model":"a","Model":"b"}', "Model"),
-        (b'{"MODEL":"a","x":[{}],"model":"b"}', "MODEL"),
-        (b'{"model":"a","model":"a"}', "model"),
-        (b'{"model":"a","mod\\u0065l":"b"}', "model"),
-        (b'{"model":"a","\\u004DOD\\u0045L":"b"}', "MODEL"),
-        (b'["model","model"]', None),
-        (b'{"model":"model', None),
-    ],
-)
-def test_a_second_model(body: bytes, other: str | None) -> None:
-    assert other_model(body) == other
