@@ -93,6 +93,7 @@ CASES = [
          google(403, "PERMISSION_DENIED", "Permission 'aiplatform.endpoints.predict' denied on resource 'x'."), 502, "", "", ours=True),
     Case("a role that may not at AWS", "bedrock", 403,
          {"Message": "User: arn:x is not authorized to perform: bedrock:InvokeModel"}, 502, "", "", ours=True),
+    Case("forbidden, and nothing that says why", "openai", 403, openai("Forbidden"), 502, "", "", ours=True),
     Case("a bad token at Cohere", "cohere", 498, {"message": "invalid api token"}, 502, "", "", ours=True),
     Case("a bad signature at AWS", "bedrock", 403,
          {"__type": "InvalidSignatureException", "message": "The request signature does not match"}, 502, "", "", ours=True),

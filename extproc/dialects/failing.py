@@ -115,27 +115,16 @@ MEANINGS: tuple[tuple[str, frozenset[str], re.Pattern[str]], ...] = (
 """A code that says more, the codes that it is looked for behind, and the words that tell it."""
 
 
-_CREDENTIAL = _any(
-    r"api[ _-]?key",
-    r"credential",
-    r"\btoken\b",
-    r"signature",
-    r"authenticat",
-    r"(un|not |isn't )authori[sz]ed",
-    r"insufficient permission",
-    r"caller (does not|doesn't) have",
-    r"permission '[^']*' denied",
-    r"permission denied on resource",
-    r"(does not|do not|doesn't|don't) have access",
-    r"\bAPI has not been used",
+_ASKED_FOR = _any(
+    r"permission to (access|use|read|view|download|delete) (the |this |that )?(requested )?(file|batch|cached ?content|corpus|tuned model)",
+    r"(country|region|territory|location) (is )?not (supported|available)",
+    r"not (supported|available) in your (country|region|territory|location)",
 )
 
 
-def speaks_of_credential(message: str) -> bool:
-    """Whether an error's words are about who asks, and not about what is asked. Many things are forbidden (status 403): what was flagged,
-    somebody else's file, a region; and the one who asks is the gateway.
-    """
-    return _CREDENTIAL.search(message) is not None
+def speaks_of_what_is_asked_for(message: str) -> bool:
+    """Whether the words of a refusal (status 403) are about what is asked for, such as somebody else's file; it is the gateway who asks."""
+    return _ASKED_FOR.search(message) is not None
 
 
 def meant(code: str, message: str) -> str:
