@@ -65,7 +65,7 @@ class Retell(Struct, frozen=True, tag=True):
 
 def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None) -> Retold:
     """Translates a whole answer; one that is none becomes an error. `counted`: what its head says that it cost."""
-    if fault := trouble.in_answer(body, terms.provider):
+    if trouble.is_suspect(body) and (fault := trouble.in_answer(body, terms.provider)):
         return failed_whole(body, fault, terms, f"an error ({fault.code[:50]})")
     try:
         answer = terms.provider.operations[terms.form].read_answer(msgspec.json.decode(body))

@@ -62,18 +62,18 @@ class WholeUntouched(Answering):
     def _end(self, body: bytes) -> None:
         """Whether it is an answer. What announced no length ends like a whole body where it was cut off, too."""
         terms = self._terms
-        if fault := trouble.in_answer(body, self._dialect):
+        suspect = trouble.is_suspect(body)
+        if suspect and (fault := trouble.in_answer(body, self._dialect)):
             self.error = fault.code
             terms.log(f"answered with an error ({fault.code[:50]}), which the client got as it is")
             return
-        self.finished = self._is_answer(body)
+        # What counts tokens is an answer, unless it may have failed.
+        self.finished = (self.usage is not None and not suspect) or self._is_answer(body)
         if not self.finished:
             terms.log("sent an answer that is none, which the client got as it is")
 
     def _is_answer(self, body: bytes) -> bool:
-        """What counts tokens is one, unless it may have failed. Else a small one is read, as if it were to be translated."""
-        if self.usage is not None and not trouble.is_suspect(body):
-            return True
+        """A small one is read, as if it were to be translated."""
         kind = self._terms.kind
         try:
             if not self._generates or kind == "count" or is_bulky(body):

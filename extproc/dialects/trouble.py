@@ -5,7 +5,6 @@ at first: what cannot be one is not decoded.
 """
 
 import re
-from collections.abc import Iterator
 
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.framing import RawEvent
@@ -28,14 +27,13 @@ _NEAR = 64
 def is_suspect(body: bytes) -> bool:
     """Whether something in it may be an error."""
     # One word after the other is found many times faster than one of several; and only what stands around it is looked at.
-    return any(_ERRORS.search(body, max(0, at - _NEAR), at + _NEAR) is not None for word in _WORDS for at in _each(body, word))
-
-
-def _each(body: bytes, word: bytes) -> Iterator[int]:
-    at = body.find(word)
-    while at >= 0:
-        yield at
-        at = body.find(word, at + 1)
+    for word in _WORDS:
+        at = body.find(word)
+        while at >= 0:
+            if _ERRORS.search(body, max(0, at - _NEAR), at + _NEAR):
+                return True
+            at = body.find(word, at + 1)
+    return False
 
 
 def in_event(raw: bytes, provider: Dialect) -> Fault | None:
@@ -47,9 +45,7 @@ def in_event(raw: bytes, provider: Dialect) -> Fault | None:
 
 
 def in_answer(body: bytes, provider: Dialect) -> Fault | None:
-    """The error that a whole body is, which came with the status of an answer; None if it is none."""
-    if not is_suspect(body):
-        return None
+    """The error that a whole body which `is_suspect` is, though it came with the status of an answer; None if it is none."""
     # A list of one is Gemini's way where a stream was asked for.
     bare = body.strip()
     if bare.startswith(b"[") and bare.endswith(b"]"):
