@@ -27,6 +27,9 @@ FUZZ = settings(max_examples=40, derandomize=True, deadline=None, suppress_healt
 HUGE = ("1e999", "-1", str(2**63), str(10**30), "1e-400", "0.1", "true", "null", '"NaN"', "[]", "{}")
 """What a number may turn out to be, as JSON."""
 
+OWN_WORDS = "boom"
+"""What a provider says of its own error."""
+
 BREAKS: dict[str, Callable[[bytes], bytes]] = {
     "nothing": lambda body: b"",
     "white space": lambda body: b" \r\n",
@@ -42,7 +45,7 @@ BREAKS: dict[str, Callable[[bytes], bytes]] = {
     "a string": lambda body: json.dumps(body.decode(errors="replace")).encode(),
     "a list": lambda body: b"[" + body + b"]",
     "lone surrogates": lambda body: body.replace(b'":"', b'":"\\ud800', 3),
-    "an error with status 200": lambda body: b'{"error":{"message":"boom","type":"server_error","code":500}}',
+    "an error with status 200": lambda body: json.dumps({"error": {"message": OWN_WORDS, "type": "server_error", "code": 500}}).encode(),
     "after a byte order mark": lambda body: b"\xef\xbb\xbf" + body,
 }
 """What may become of a body."""
