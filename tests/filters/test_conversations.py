@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from extproc import Chain, Identity, Keep, Turns, TurnsDown
 from extproc.config.model import Config, Limits, Model, Provider
 from extproc.dialects.quirks import Quirks
+from extproc.errors import Reject
 from extproc.exchange import Exchange
 from extproc.turns.sqlite import SqliteTurns
 from extproc.turns.turn import Turn
@@ -495,7 +496,9 @@ ITEMS = st.lists(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    turns=st.lists(st.tuples(st.one_of(st.text(max_size=5), ITEMS), st.text(min_size=1, max_size=5), st.booleans()), min_size=1, max_size=5)
+    turns=st.lists(
+        st.tuples(st.one_of(st.text(max_size=5), ITEMS), st.text(min_size=1, max_size=5), st.booleans()), min_size=1, max_size=5
+    ).filter(lambda turns: turns[0][0] != [])
 )
 def test_a_chain_of_turns_is_the_conversation_sent_whole(
     turns: list[tuple[Any, str, bool]], tmp_path_factory: pytest.TempPathFactory
@@ -518,6 +521,12 @@ def test_a_chain_of_turns_is_the_conversation_sent_whole(
     status, listed = place.look(f"/v1/responses/{previous}/input_items?order=asc&limit=100")
     assert status == 200
     assert len(listed["data"]) == len(whole) - len(told["output"])
+
+
+def test_nothing_is_no_begin_of_a_conversation(place: Place) -> None:
+    with pytest.raises(Reject) as refusal:
+        place.begin({"model": "gpt", "input": []})
+    assert (refusal.value.fault.status, refusal.value.fault.code, refusal.value.fault.param) == (400, "unsupported_input", "input")
 
 
 def test_items_may_be_named_by_their_ids(place: Place) -> None:
