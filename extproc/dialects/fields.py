@@ -9,6 +9,8 @@ import re
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from extproc.errors import Reject
 
 _NAMES = {str: "a string", dict: "an object", list: "a list", bool: "a boolean", int: "an integer", float: "a number", type(None): "null"}
@@ -141,6 +143,21 @@ def need_str(rest: dict[str, Any], key: str, path: str = "") -> str:
         raise FieldError(path + key, "a string", value)
     del rest[key]
     return value
+
+
+def object_of(text: str) -> dict[str, Any]:
+    """A tool call's arguments as an object. Of a tool without parameters some say nothing, or `null`. A model that was cut off leaves no
+    JSON: that is wrapped, as https://docs.claude.com/en/docs/agents-and-tools/tool-use/fine-grained-tool-streaming advises.
+    """
+    if not text.strip():
+        return {}
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return {"INVALID_JSON": text}
+    if value is None:
+        return {}
+    return value if type(value) is dict else {"INVALID_JSON": text}
 
 
 def data_url(url: str) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ import msgspec
 
 from extproc.dialects.fields import FieldError, obj
 from extproc.dialects.framing import RawEvent
-from extproc.dialects.hub import Error, Extra, Finish, StreamEvent
+from extproc.dialects.hub import Aside, Error, Extra, Finish, Start, StreamEvent
 from extproc.errors import Fault
 
 _decode = msgspec.json.Decoder().decode
@@ -22,18 +22,22 @@ class Reading(ABC):
 
     def __init__(self) -> None:
         self._ended = False
+        self._begun = False
 
     def feed(self, event: RawEvent) -> list[StreamEvent]:
         """One event. After the end, nothing."""
         if self._ended:
             return []
         try:
-            return self._read(event)
+            said = self._read(event)
         except FieldError as wrong:
             name = f"{event.event}: " if event.event else ""
             return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that cannot be read: {name}{wrong}"))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
             return self._fail(Fault(502, "bad_provider_event", f"the provider sent a stream event that is not JSON: {wrong}"))
+        if said and not self._begun:
+            self._begin_with(said)
+        return said
 
     def end(self) -> list[StreamEvent]:
         """The connection closed. Without the stream's own end, that is one only if all is said that there was to say."""
@@ -42,6 +46,15 @@ class Reading(ABC):
         if self._is_complete():
             return self._finish()
         return self._fail(Fault(502, "stream_interrupted", "the provider closed the stream before its end"))
+
+    def _begin_with(self, said: list[StreamEvent]) -> None:
+        """What is said begins with a `Start`, also where the provider's own is missing; clients hear nothing without it."""
+        first = next((one for one in said if type(one) is not Aside), None)
+        if first is None or type(first) is Error:
+            return
+        self._begun = True
+        if type(first) is not Start:
+            said.insert(0, Start(id="", model=""))
 
     @abstractmethod
     def _read(self, event: RawEvent) -> list[StreamEvent]:

@@ -63,7 +63,7 @@ NEAREST: dict[str, dict[StopReason, StopReason]] = {
         StopReason.PAUSE: StopReason.END,
         StopReason.CONTEXT: StopReason.LENGTH,
     },
-    "cohere": {StopReason.REFUSAL: StopReason.END, StopReason.PAUSE: StopReason.END, StopReason.CONTEXT: StopReason.LENGTH},
+    "cohere": {StopReason.REFUSAL: StopReason.FILTER, StopReason.PAUSE: StopReason.END, StopReason.CONTEXT: StopReason.LENGTH},
     "ollama": {
         StopReason.STOP_SEQUENCE: StopReason.END,
         StopReason.FILTER: StopReason.END,

@@ -80,6 +80,20 @@ def test_a_block_may_change_its_kind() -> None:
     assert [block.type for block in message.content] == ["thinking", "text"]
 
 
+def test_a_stream_without_its_first_event_is_heard_all_the_same() -> None:
+    begun = CALLS.removeprefix(stream(BEGIN))
+    assert begun != CALLS
+    message, _ = sdk.anthropic_stream(rewrite("bedrock", "anthropic", begun))
+    assert [block.type for block in message.content] == ["text", "tool_use", "tool_use"]
+    assert type(hub_events("bedrock", begun)[0]) is Start
+
+
+def test_a_block_that_begins_as_nothing_is_what_its_deltas_are() -> None:
+    nothing = ("contentBlockStart", {"contentBlockIndex": 0, "start": {}})
+    message, _ = sdk.anthropic_stream(rewrite("bedrock", "anthropic", stream(BEGIN, nothing, delta(0, text="Hi"), stop(0), END, TOLD)))
+    assert [(block.type, getattr(block, "text", "")) for block in message.content] == [("text", "Hi")]
+
+
 def test_blocks_that_nobody_closed_are_closed() -> None:
     blocks = check_events(events(rewrite("bedrock", "bedrock", stream(BEGIN, delta(0, text="a"), delta(1, text="b"), END, TOLD))))
     assert blocks == [{"text": "a"}, {"text": "b"}]

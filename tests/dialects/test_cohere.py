@@ -171,6 +171,19 @@ REASONS = [
 ]
 
 
+def test_null_is_no_arguments() -> None:
+    calls = [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "null"}}]
+    body = {"id": "c", "message": {"role": "assistant", "tool_calls": calls}, "finish_reason": "TOOL_CALL"}
+    answer = COHERE.read_answer(body)
+    assert COHERE.write_answer(answer)["message"]["tool_calls"] == calls
+    told = {name: DIALECTS[name].write_answer(COHERE.read_answer(body)) for name in ("openai", "anthropic", "gemini", "ollama", "bedrock")}
+    assert told["openai"]["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == "{}"
+    assert told["anthropic"]["content"][0]["input"] == {}
+    assert told["gemini"]["candidates"][0]["content"]["parts"][0]["functionCall"].get("args", {}) == {}
+    assert told["ollama"]["message"]["tool_calls"][0]["function"]["arguments"] == {}
+    assert told["bedrock"]["output"]["message"]["content"][0]["toolUse"]["input"] == {}
+
+
 @pytest.mark.parametrize(("word", "reason"), REASONS)
 def test_reasons(word: str, reason: StopReason) -> None:
     answer = COHERE.read_answer({"id": "c", "finish_reason": word, "message": {"role": "assistant", "content": []}})

@@ -98,6 +98,31 @@ def test_no_arguments_are_an_empty_object() -> None:
     assert said_by_all(sdk.cohere_stream(rewrite("openai", "cohere", sse(call_delta(0, "", "f"))))).calls == [("f", {})]
 
 
+@pytest.mark.parametrize("first", ["", "null"])
+def test_null_is_no_arguments(first: str) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": first}}
+    start = {"type": "tool-call-start", "index": 0, "delta": {"message": {"tool_calls": call}}}
+    more = {"type": "tool-call-delta", "index": 0, "delta": {"message": {"tool_calls": {"function": {"arguments": "null"}}}}}
+    end = {"type": "tool-call-end", "index": 0}
+    message, _ = sdk.anthropic_stream(rewrite("cohere", "anthropic", events(START, start, more, end, END)))
+    assert [(block.name, block.input) for block in message.content if block.type == "tool_use"] == [("f", {})]
+
+
+def test_what_is_null_inside_of_arguments_is() -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
+    start = {"type": "tool-call-start", "index": 0, "delta": {"message": {"tool_calls": call}}}
+    pieces = [
+        {"type": "tool-call-delta", "index": 0, "delta": {"message": {"tool_calls": {"function": {"arguments": text}}}}}
+        for text in ('{"x":', "null", "}")
+    ]
+    assert by_events(hub_events("cohere", events(START, start, *pieces, END))).calls == [("f", {"x": None})]
+
+
+def test_a_stream_without_its_first_event_is_heard_all_the_same() -> None:
+    message, _ = sdk.anthropic_stream(rewrite("cohere", "anthropic", events(PIECE, END)))
+    assert [getattr(block, "text", "") for block in message.content] == ["x"]
+
+
 def test_a_stop_after_a_call() -> None:
     *_, end = sdk.cohere_stream(rewrite("openai", "cohere", sse(call_delta(0, "{}", "f"), finish="stop")))
     assert end.delta.finish_reason == "TOOL_CALL"

@@ -1,10 +1,10 @@
 """Anthropic's whole answers: https://docs.claude.com/en/api/messages#response-id"""
 
-from extproc.dialects.anthropic.blocks import NAME, arguments, read_block, write_block
+from extproc.dialects.anthropic.blocks import NAME, read_block, write_block
 from extproc.dialects.anthropic.request_restore import own_block
 from extproc.dialects.anthropic.sealing import write_seal
 from extproc.dialects.anthropic.tokens import read_usage, write_creation, write_usage
-from extproc.dialects.fields import items, obj, take_str, tool_id
+from extproc.dialects.fields import items, obj, object_of, take_str, tool_id
 from extproc.dialects.hub import Answer, Block, Choice, Extra, Reasoning, Refusal, StopReason, Text, ToolCall, kind_of
 
 _STOPS = {
@@ -113,7 +113,7 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
             _drop(answer, "blocks[].logprobs")
         match block:
             case ToolCall():
-                call = {"id": call_id(block.id, answer.id, i), "name": block.name, "input": arguments(block.arguments)}
+                call = {"id": call_id(block.id, answer.id, i), "name": block.name, "input": object_of(block.arguments)}
                 content.append({"type": "tool_use", **call})
             case Text() | Refusal() if not block.text:
                 pass

@@ -176,18 +176,3 @@ def _write_document(block: Document) -> Extra | None:
     if block.data and block.media_type != "application/pdf" and not block.media_type.startswith("application/vnd."):
         return None
     return {"type": "document", "source": _source(block.media_type, block.data, block.url), **title}
-
-
-def arguments(text: str) -> Any:
-    """A tool call's arguments as the object that Anthropic wants.
-
-    A model that was cut off leaves no JSON; it is wrapped as
-    https://docs.claude.com/en/docs/agents-and-tools/tool-use/fine-grained-tool-streaming advises.
-    """
-    if not text.strip():
-        return {}
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return {"INVALID_JSON": text}
-    return value if type(value) is dict else {"INVALID_JSON": text}

@@ -3,8 +3,9 @@
 from typing import Any
 
 from extproc.dialects.anthropic import mcp
-from extproc.dialects.anthropic.blocks import arguments, write_block
+from extproc.dialects.anthropic.blocks import write_block
 from extproc.dialects.anthropic.sealing import SIGNER
+from extproc.dialects.fields import object_of
 from extproc.dialects.hub import Block, Conversation, Extra, Message, Reasoning, Text, Tool, ToolCall, ToolChoice, ToolResult
 
 TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only"}
@@ -99,7 +100,7 @@ def own_block(block: Block) -> Extra:
 
 
 def _own_input(block: ToolCall) -> Any:
-    return arguments(block.arguments)
+    return object_of(block.arguments)
 
 
 def _own_tools(given: list[Tool], body: Extra) -> None:

@@ -12,13 +12,13 @@ import sys
 import msgspec
 
 from extproc.dialects import plain
-from extproc.dialects.anthropic.blocks import NAME, arguments, write_block
+from extproc.dialects.anthropic.blocks import NAME, write_block
 from extproc.dialects.anthropic.models import Abilities, abilities
 from extproc.dialects.anthropic.request_restore import DISPLAYS, TIERS, restore
 from extproc.dialects.anthropic.sealing import SIGNER, is_own
 from extproc.dialects.anthropic.tools import write_tools
 from extproc.dialects.anthropic.words import NAMES
-from extproc.dialects.fields import tool_id
+from extproc.dialects.fields import object_of, tool_id
 from extproc.dialects.hub import (
     Block,
     Cache,
@@ -161,7 +161,7 @@ class _Foreign:
                     self._drop("blocks[].citations")  # they want the search, or the document, that they are of
                 return {"type": "text", "text": block.text} if block.text.strip() else None
             case ToolCall():
-                return {"type": "tool_use", "id": tool_id(block.id, _ID), "name": block.name, "input": arguments(block.arguments)}
+                return {"type": "tool_use", "id": tool_id(block.id, _ID), "name": block.name, "input": object_of(block.arguments)}
             case ToolResult():
                 return self._result(block)
             case Reasoning():

@@ -5,13 +5,13 @@ They have no id and do not name their model.
 
 from typing import Any
 
-from extproc.dialects.bedrock.blocks import NAME, arguments, read_content
+from extproc.dialects.bedrock.blocks import NAME, read_content
 from extproc.dialects.bedrock.citations import write_citation
 from extproc.dialects.bedrock.media import write_image, write_video
 from extproc.dialects.bedrock.reasoning import write_reasoning
 from extproc.dialects.bedrock.request_restore import own_content
 from extproc.dialects.bedrock.tokens import read_usage, write_usage
-from extproc.dialects.fields import obj, take_str, tool_id
+from extproc.dialects.fields import obj, object_of, take_str, tool_id
 from extproc.dialects.hub import Answer, Block, Choice, Extra, Image, Reasoning, Refusal, StopReason, Text, ToolCall, Video, kind_of
 
 _STOPS = {
@@ -139,7 +139,7 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
     content: list[Extra] = []
     for i, block in enumerate(blocks):
         if type(block) is ToolCall:
-            call = {"toolUseId": call_id(block.id, answer.id, i), "name": block.name, "input": arguments(block.arguments)}
+            call = {"toolUseId": call_id(block.id, answer.id, i), "name": block.name, "input": object_of(block.arguments)}
             content.append({"toolUse": call})
         elif (written := write_block(block)) is not None:
             content += [written] if written else []

@@ -229,14 +229,3 @@ _READERS: dict[str, Callable[[Extra, str], Block | None]] = {
     "guardContent": _guard_content,
     "json": _json,
 }
-
-
-def arguments(text: str) -> Any:
-    """A tool call's arguments as the object that Bedrock wants. A model that was cut off leaves no JSON; then it is wrapped."""
-    if not text.strip():
-        return {}
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return {"INVALID_JSON": text}
-    return value if type(value) is dict else {"INVALID_JSON": text}

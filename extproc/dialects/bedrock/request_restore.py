@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from extproc.dialects.bedrock.blocks import arguments
 from extproc.dialects.bedrock.media import DOCUMENTS, IMAGES, VIDEOS, format_of
 from extproc.dialects.bedrock.reasoning import foreign, write_reasoning
+from extproc.dialects.fields import object_of
 from extproc.dialects.hub import (
     Audio,
     Block,
@@ -121,7 +121,7 @@ def own_block(block: Block) -> Extra:
         case Text():
             return _own_text(block)
         case ToolCall():
-            call = {"toolUseId": block.id, "name": block.name, "input": arguments(block.arguments)}
+            call = {"toolUseId": block.id, "name": block.name, "input": object_of(block.arguments)}
             return _within(block, "toolUse", call)
         case ToolResult():
             result: Extra = {"toolUseId": block.id, "content": own_content(block.blocks)}

@@ -9,14 +9,14 @@ this dialect are written as they were.
 from typing import Any
 
 from extproc.dialects import plain
-from extproc.dialects.bedrock.blocks import NAME, arguments
+from extproc.dialects.bedrock.blocks import NAME
 from extproc.dialects.bedrock.families import Family, family
 from extproc.dialects.bedrock.media import Names, write_audio, write_document, write_image, write_video
 from extproc.dialects.bedrock.reasoning import SIGNER, write_reasoning
 from extproc.dialects.bedrock.request_restore import restore
 from extproc.dialects.bedrock.request_settings import write_settings
 from extproc.dialects.bedrock.request_tools import CachePoints, result_content, write_tools
-from extproc.dialects.fields import tool_id
+from extproc.dialects.fields import object_of, tool_id
 from extproc.dialects.hub import (
     Audio,
     Block,
@@ -159,7 +159,7 @@ class _Foreign:
                     self._drop("blocks[].citations")
                 return [{"text": block.text}] if block.text.strip() else []
             case ToolCall():
-                call = {"toolUseId": tool_id(block.id, _ID), "name": block.name, "input": arguments(block.arguments)}
+                call = {"toolUseId": tool_id(block.id, _ID), "name": block.name, "input": object_of(block.arguments)}
                 return [{"toolUse": call}]
             case ToolResult():
                 return self._result(block)

@@ -88,8 +88,9 @@ class StreamReader(Reading):
             if type(block) is ToolCall:
                 block.arguments = ""  # they follow
                 return self._begin(index, block)
-        kind = next(iter(start), "block")
-        return self._begin(index, Opaque(NAME, kind, start))
+        if not start:
+            return []  # its first delta tells what it is
+        return self._begin(index, Opaque(NAME, next(iter(start)), start))
 
     def _begin(self, index: int, block: Block) -> list[StreamEvent]:
         # Only calls may be told side by side.

@@ -29,7 +29,7 @@ _WORDS = {
     StopReason.STOP_SEQUENCE: "STOP_SEQUENCE",
     StopReason.TOOL: "TOOL_CALL",
     StopReason.FILTER: "ERROR_TOXIC",
-    StopReason.REFUSAL: "COMPLETE",
+    StopReason.REFUSAL: "ERROR_TOXIC",
     StopReason.PAUSE: "COMPLETE",
     StopReason.CONTEXT: "MAX_TOKENS",
     StopReason.ERROR: "ERROR",

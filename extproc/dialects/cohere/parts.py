@@ -144,6 +144,10 @@ def write_citation(citation: Citation, text: str, index: int) -> Extra:
     return {"start": start, "end": end, "text": text[start:end], "sources": [source], "content_index": index, "type": "TEXT_CONTENT"}
 
 
+NO_ARGUMENTS = "null"
+"""What it says of the arguments of a tool that has no parameters."""
+
+
 def read_call(value: Any, path: str) -> Block:
     """One whole tool call."""
     rest = obj(value, path)
@@ -153,6 +157,8 @@ def read_call(value: Any, path: str) -> Block:
     name, text = take_str(function, "name", path + ".function.") or "", take_str(function, "arguments", path + ".function.") or ""
     identifier = take_str(rest, "id", path + ".") or ""
     rest.pop("type", None)
+    if text == NO_ARGUMENTS:
+        function["arguments"], text = text, ""
     if function:
         rest["function"] = function
     return ToolCall(identifier, name, text, extra=rest)
@@ -160,7 +166,7 @@ def read_call(value: Any, path: str) -> Block:
 
 def own_call(call: ToolCall) -> Extra:
     """One tool call as it was read."""
-    function = {**call.extra.get("function", {}), "name": call.name, "arguments": call.arguments}
+    function = {"name": call.name, "arguments": call.arguments, **call.extra.get("function", {})}
     return {**call.extra, "id": call.id, "type": "function", "function": function}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from extproc.dialects.cohere.answer import FAILED, read_stop
 from extproc.dialects.cohere.errors import fault
-from extproc.dialects.cohere.parts import NAME, PLAN, THINKING, read_call, read_citation, read_logprobs, reasoning
+from extproc.dialects.cohere.parts import NAME, NO_ARGUMENTS, PLAN, THINKING, read_call, read_citation, read_logprobs, reasoning
 from extproc.dialects.cohere.tokens import read_usage
 from extproc.dialects.fields import FieldError, obj, take_int, take_str
 from extproc.dialects.framing import RawEvent
@@ -45,6 +45,8 @@ class StreamReader(Reading):
         self._live: set[int] = set()
         """Those of them that are open: one at most, in a stream as it should be."""
         self._calls: dict[int, int] = {}
+        self._argued: set[int] = set()
+        """Calls of which some arguments were told."""
         self._plan: int | None = None
         self._asides: set[int] = set()
         """Citations of what is no text."""
@@ -141,6 +143,7 @@ class StreamReader(Reading):
         text, call.arguments = call.arguments, ""
         index = self._calls[_index(value)] = self._open(call, events)
         if text:
+            self._argued.add(index)
             events.append(ArgumentsDelta(index, text))
         return events
 
@@ -151,7 +154,10 @@ class StreamReader(Reading):
         index = self._calls.get(_index(value))
         if index is None:
             raise FieldError("index", "the index of a tool call that has begun", value.get("index"))
-        return [ArgumentsDelta(index, text)] if text else []
+        if not text or (text == NO_ARGUMENTS and index not in self._argued):
+            return []
+        self._argued.add(index)
+        return [ArgumentsDelta(index, text)]
 
     def _call_end(self, value: Extra) -> list[StreamEvent]:
         index = self._calls.get(_index(value))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from extproc.dialects.fields import FieldError, need_str, take_str
+from extproc.dialects.fields import FieldError, need_str, object_of, take_str
 from extproc.dialects.gemini.names import Fields, members, note, own, several, spelled
 from extproc.dialects.hub import Audio, Block, Document, Extra, Image, Opaque, Reasoning, Seal, Text, ToolCall, ToolResult, Video
 from extproc.dialects.seals import pack, unpack
@@ -229,17 +229,6 @@ def _response(rest: Extra, extra: Fields, path: str) -> Block:
 _READERS = {"text": _text, "inlineData": _inline, "fileData": _file, "functionCall": _call, "functionResponse": _response}
 
 
-def arguments(text: str) -> Extra:
-    """A tool call's arguments as the object that Gemini wants. A model that was cut off leaves no JSON; it is wrapped."""
-    if not text.strip():
-        return {}
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return {"INVALID_JSON": text}
-    return value if type(value) is dict else {"INVALID_JSON": text}
-
-
 def write_part(block: Block) -> Extra | None:
     """A block as a part; None if there is none for it. Function responses are written elsewhere: they need their call's name."""
     match block:
@@ -255,7 +244,7 @@ def write_part(block: Block) -> Extra | None:
             part = _write_media(block, "application/pdf")
         case ToolCall():
             identifier: Extra = {"id": block.id} if block.id else {}
-            part = {"functionCall": {**identifier, "name": block.name, "args": arguments(block.arguments)}}
+            part = {"functionCall": {**identifier, "name": block.name, "args": object_of(block.arguments)}}
         case Opaque():
             return block.value if block.dialect == NAME else None
         case _:
@@ -335,7 +324,7 @@ def _own_response(block: ToolResult) -> Extra:
         written["id"] = identifier
     said = own(extra, "response")
     if said is not None and blocks and type(blocks[0]) is Text:
-        written["response"] = {said: blocks[0].text} if said else arguments(blocks[0].text)
+        written["response"] = {said: blocks[0].text} if said else object_of(blocks[0].text)
         blocks = blocks[1:]
     if own(extra, "parts"):
         parts = [own_part(one) for one in blocks]

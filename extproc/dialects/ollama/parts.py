@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from extproc.dialects.fields import FieldError, items, need_str, obj, take_list, take_str
+from extproc.dialects.fields import FieldError, items, need_str, obj, object_of, take_list, take_str
 from extproc.dialects.hub import Audio, Block, Extra, Image, Logprob, Opaque, Reasoning, Text, ToolCall
 
 NAME = "ollama"
@@ -111,25 +111,14 @@ def own_call(call: ToolCall, position: int) -> Extra:
     """One tool call as it was read."""
     rest = {key: value for key, value in call.extra.items() if key not in (PLACE, MADE)}
     index = {"index": position} if PLACE in call.extra else {}
-    function = {**rest.get("function", {}), **index, "name": call.name, "arguments": arguments(call.arguments)}
+    function = {**rest.get("function", {}), **index, "name": call.name, "arguments": object_of(call.arguments)}
     given = {"id": call.id} if call.id and MADE not in call.extra else {}
     return {**rest, **given, "function": function}
 
 
 def write_call(name: str, text: str, identifier: str, position: int) -> Extra:
     """One tool call of another dialect. `text`: its arguments."""
-    return {"id": identifier, "function": {"index": position, "name": name, "arguments": arguments(text)}}
-
-
-def arguments(text: str) -> Any:
-    """A tool call's arguments as the object that Ollama wants. A model that was cut off leaves no JSON: that is kept as a word."""
-    if not text.strip():
-        return {}
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return {"INVALID_JSON": text}
-    return value if type(value) is dict else {"INVALID_JSON": text}
+    return {"id": identifier, "function": {"index": position, "name": name, "arguments": object_of(text)}}
 
 
 def read_logprobs(value: Any) -> list[Logprob] | None:
