@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import aiohttp
 
 from extproc.config.model import Config
 from extproc.control.addresses import SEPARATOR
-from extproc.control.aside import aside
+from extproc.control.aside import aside, busy
 from extproc.control.children import Child
 from extproc.envoy import names
 from extproc.envoy.places import Places
@@ -188,7 +187,7 @@ class Envoy:
 
 def compiling() -> bool:
     """Whether a compilation still runs for which nobody waits any more."""
-    return any(thread.name == _COMPILER for thread in threading.enumerate())
+    return busy(_COMPILER)
 
 
 async def _aside(function: Callable[[Config], list[str]], config: Config) -> list[str]:

@@ -5,16 +5,23 @@ import sys
 
 import pytest
 
-# A start that is given up while Envoy's configuration is compiled, or after that.
+# A start that is given up while Envoy's configuration is compiled, or after that; the thread lives on when its work is done.
 STORY = """
 import asyncio, atexit, sys, time
 from extproc.cli.running import _ended
 from extproc.config.model import Config
 from extproc.control.envoy import _aside
 
+class Compilation:
+    def __call__(self, config):
+        return [str(time.sleep({takes}))]
+
+    def __del__(self):
+        time.sleep(60)
+
 async def start():
-    work = asyncio.create_task(_aside(lambda config: [str(time.sleep({takes}))], Config(providers={{}}, models=())))
-    await asyncio.wait({{work}}, timeout=1)
+    work = asyncio.create_task(_aside(Compilation(), Config(providers={{}}, models=())))
+    await asyncio.wait({{work}}, timeout={waits})
 
 atexit.register(print, "Python has ended by itself")
 asyncio.run(start())
@@ -23,7 +30,9 @@ sys.exit(_ended(3))
 """
 
 
-@pytest.mark.parametrize(("takes", "said"), [(60, "ended\n"), (0, "ended\nPython has ended by itself\n")])
-def test_nobody_waits_for_a_compilation_and_none_is_torn_apart(takes: int, said: str) -> None:
-    done = subprocess.run([sys.executable, "-c", STORY.format(takes=takes)], capture_output=True, text=True, timeout=30, check=False)
+@pytest.mark.parametrize(("takes", "waits", "said"), [(60, 0.5, "ended\n"), (0, 20, "ended\nPython has ended by itself\n")])
+def test_nobody_waits_for_a_compilation_and_none_is_torn_apart(takes: int, waits: float, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STORY.format(takes=takes, waits=waits)], capture_output=True, text=True, timeout=30, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (3, said, "")
