@@ -36,6 +36,15 @@ KINDS = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def fresh() -> Iterator[None]:
+    """What other tests have left is not looked at again and again: of that there may be millions."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def by_hand() -> Iterator[None]:
     gc.collect()
