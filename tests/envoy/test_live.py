@@ -21,6 +21,7 @@ from extproc.envoy.binary import arguments, find_envoy
 from extproc.envoy.compile import compile_clusters, compile_edge, compile_routes
 from extproc.envoy.document import replace, to_yaml
 from extproc.envoy.places import Places, below
+from tests.e2e.ports import free_port
 from tests.envoy.samples import SEVERAL
 
 
@@ -28,9 +29,7 @@ class Running:
     """An Envoy with the sample configuration on a free port."""
 
     def __init__(self, places: Places) -> None:
-        with closing(socket.socket()) as found:
-            found.bind(("127.0.0.1", 0))
-            port = found.getsockname()[1]
+        port = free_port()
         self.places = places
         self.config = changed(
             SEVERAL,

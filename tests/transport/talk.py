@@ -1,7 +1,6 @@
 """A server of either transport, sessions that do as their messages say, and grpcio's own client."""
 
 import asyncio
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from extproc.transport import grpcio, health, native
 from extproc.transport.http2.limits import Limits
 from extproc.transport.seam import Methods, Refused, Replies, Server, Status
 from extproc.transport.tls import Tls
+from tests.e2e.ports import free_port
 
 SERVICE = "acme.Service"
 METHOD = f"/{SERVICE}/Talk"
@@ -28,13 +28,6 @@ def server(kind: str, address: str, methods: Methods, *, tls: Tls | None = None,
     if kind == "native":
         return native.Server(address, methods, tls=tls, limits=limits or Limits())
     return grpcio.Server(address, methods, tls=tls, limits=limits or Limits())
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 class Session:

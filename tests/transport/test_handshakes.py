@@ -12,7 +12,7 @@ import uvloop
 
 from extproc.transport.native import Server
 from extproc.transport.tls import Handshakes, Tls
-from tests.transport.talk import free_port
+from tests.e2e.ports import free_port
 
 
 class Parties:

@@ -13,9 +13,10 @@ import pytest
 from extproc.transport import native
 from extproc.transport.http2.limits import Limits
 from extproc.transport.seam import Server
+from tests.e2e.ports import free_port
 from tests.frames import ACK, DATA, ENABLE_PUSH, GOAWAY, HELLO, PING, PREFACE, SETTINGS, WINDOW_UPDATE, Code, data, frame, message, settings
 from tests.transport.driving import LOOPS, client, each_loop, serving
-from tests.transport.talk import METHOD, Scene, Session, free_port, running
+from tests.transport.talk import METHOD, Scene, Session, running
 from tests.transport.talk import server as made_server
 from tests.transport.wire import request
 

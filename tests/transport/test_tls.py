@@ -13,8 +13,9 @@ import trustme
 
 from extproc.transport.http2.limits import Limits
 from extproc.transport.tls import Tls, context
+from tests.e2e.ports import free_port
 from tests.frames import PREFACE, SETTINGS, parse, settings
-from tests.transport.talk import KINDS, METHOD, UNBOUNDED, Scene, Stream, failure, free_port, server
+from tests.transport.talk import KINDS, METHOD, UNBOUNDED, Scene, Stream, failure, server
 
 
 class Certificates:
