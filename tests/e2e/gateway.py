@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx
 import yaml
 
+from tests.e2e import starter
 from tests.e2e.ports import free_port
 
 # On a machine that does much else; it takes two seconds.
@@ -27,9 +28,14 @@ _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "HEADGATE_ENVOY", "SSL_CERT_FILE", "V
 
 
 class Gateway:
-    """One gateway, from `with` to its end. `config` is `gateway.yaml` as a document; ports are filled in."""
+    """One gateway, from `with` to its end. `config` is `gateway.yaml` as a document; ports are filled in.
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> None:
+    `by_itself`: the command is started as a user starts it, which takes seconds more, also of the processor's.
+    """
+
+    def __init__(
+        self, folder: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None, *, by_itself: bool = False
+    ) -> None:
         self.folder = folder
         self.port, self.operator_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -38,7 +44,8 @@ class Gateway:
         self.state = folder / "state"
         self.log = folder / "gateway.log"
         self._environ = {name: os.environ[name] for name in _KEPT if name in os.environ} | dict(environ or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: starter.Command | subprocess.Popen[bytes] | None = None
+        self._by_itself = by_itself
         self.write(config)
 
     def write(self, config: Mapping[str, Any]) -> None:
@@ -54,9 +61,7 @@ class Gateway:
     def __enter__(self) -> Self:
         if self._process is not None:
             self._process.wait(10)
-        with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "extproc.cli", "up", str(self.path)]
-            self._process = subprocess.Popen(command, env=self._environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder)
+        self._process = self._start("up", str(self.path))
         try:
             self.until(lambda: "is ready" in self.log.read_text() or self._process_ended(), "the gateway is ready", _READY_WITHIN)
         except AssertionError:
@@ -65,6 +70,13 @@ class Gateway:
             raise
         assert not self._process_ended(), self.log.read_text()
         return self
+
+    def _start(self, *arguments: str) -> "starter.Command | subprocess.Popen[bytes]":
+        with self.log.open("wb") as log:
+            if not self._by_itself:
+                return starter.Command(arguments, environ=self._environ, folder=self.folder, out=self.log, errors=self.log)
+            command = [sys.executable, "-m", "extproc.cli", *arguments]
+            return subprocess.Popen(command, env=self._environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
@@ -145,6 +157,8 @@ class Gateway:
 
     def run(self, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Another `headgate` command on this gateway's configuration."""
+        if text is None and not self._by_itself:
+            return starter.run(arguments, environ=self._environ, folder=self.folder)
         command = [sys.executable, "-m", "extproc.cli", *arguments]
         return subprocess.run(command, env=self._environ, capture_output=True, text=True, input=text, check=False, cwd=self.folder)
 

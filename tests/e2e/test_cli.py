@@ -90,7 +90,7 @@ def short() -> Iterator[Path]:
 @pytest.fixture
 def stopped(tmp_path: Path, config: dict[str, Any]) -> Gateway:
     """A gateway that does not run yet."""
-    return Gateway(tmp_path, config)
+    return Gateway(tmp_path, config, by_itself=True)
 
 
 # What it says.

@@ -31,7 +31,7 @@ YAML = blocks("yaml")
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     config = yaml.safe_load((ROOT / "examples" / "quickstart.yaml").read_text())
-    with Gateway(tmp_path_factory.mktemp("quickstart"), config) as running:
+    with Gateway(tmp_path_factory.mktemp("quickstart"), config, by_itself=True) as running:
         yield running
 
 
