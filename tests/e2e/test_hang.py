@@ -34,7 +34,7 @@ class Callers:
                 began = time.monotonic()
                 answer = client.post(f"{self._gateway.url}/v1/chat/completions", json=chat("Short [demo: tokens=5]", model))
                 self.answered.append((began, time.monotonic(), answer.status_code))
-                self._done.wait(0.02)
+                self._done.wait(0.2)
 
     def since(self, moment: float) -> list[int]:
         """Statuses of what began after that."""
