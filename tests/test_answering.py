@@ -341,7 +341,7 @@ def test_a_web_page_is_no_answer() -> None:
     [
         WholeUntouched(200, terms(most=100)), WholeTranslated(200, terms(provider="anthropic", most=100), {}),
         Failure(500, terms(most=100), {}),
-        StreamUntouched(200, terms(most=100)), StreamTranslated(200, terms(provider="anthropic", most=100)),
+        StreamUntouched(200, terms(most=100)),
     ],
     ids=lambda answering: type(answering).__name__,
 )  # fmt: skip

@@ -4,24 +4,30 @@ from collections.abc import Mapping
 
 from extproc.amount import searches_of
 from extproc.answering.retold import EmptyAnswer, Retell, Retold, retell
-from extproc.answering.terms import Collected, Terms, dropped, in_short
+from extproc.answering.terms import BrokenAnswer, Collected, Terms, dropped, in_short
 from extproc.answering.untouched import completed, look_at_first
 from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
 from extproc.aside import SMALL, is_bulky
 from extproc.dialects.dialect import common
 from extproc.dialects.failing import advised
 from extproc.dialects.hub import (
+    ArgumentsDelta,
     BlockStart,
     Error,
     Finish,
+    ReasoningDelta,
     Start,
     Stop,
     StopReason,
     StreamEvent,
+    TextDelta,
 )
 from extproc.errors import Fault
 from extproc.usage import Usage
 from extproc.values import BodyMode
+
+_PIECE = 64
+"""Bytes that a piece of text takes in memory beside its own (CPython: a string's head, and its place in a list)."""
 
 
 class WholeTranslated(Answering):
@@ -82,7 +88,12 @@ class WholeTranslated(Answering):
 
 
 class StreamTranslated(Answering):
-    """A stream of another dialect."""
+    """A stream of another dialect.
+
+    A reader and a writer may keep what was said until it is complete: arguments that one side tells in pieces and the other whole, or all
+    of it, which the last event of a Responses API repeats. That is bounded by `Terms.most`, as one event is; past it the client gets an
+    error in its own dialect, and the end.
+    """
 
     stream = True
     rewrites = True
@@ -100,23 +111,46 @@ class StreamTranslated(Answering):
         """The reader has seen the end."""
         self._said = False
         """It has seen content."""
+        self._room = terms.most
+        """Bytes that reader and writer may still be given to keep."""
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
-        written = []
-        blocks = completed(self._split, chunk, end, self._terms)
+        written: list[bytes] = []
+        try:
+            blocks = completed(self._split, chunk, end, self._terms)
+        except BrokenAnswer:
+            self._split = self._terms.provider.framing.splitter()
+            return [self._too_much()] if self._room > 0 else []
         if not self.begun:
             look_at_first(self, blocks, self._terms.provider)
         for block in blocks:
             if self._watch.feed(block):
                 self.usage = self._watch.usage
-            if (event := self._parse(block)) is not None:
-                written += [self._write(part) for part in self._reader.feed(event)]
-        if end:
+            if self._room > 0 and (event := self._parse(block)) is not None:
+                parts = self._reader.feed(event)
+                written += [self._write(part) for part in parts]
+                self._room -= _weight(parts, block)
+                if self._room <= 0 and not self._ended:
+                    written.append(self._too_much())
+        if end and self._room > 0:
             written += [self._write(part) for part in self._reader.end()]
             written.append(self._writer.end())
         self.text, self.answered = self._watch.text, self._watch.model
         self.finished = (self._watch.finished or self._ended) and not self.error
         return [event for event in written if event]
+
+    def _too_much(self) -> bytes:
+        """An error of ours and the end; nothing is kept any more. What still comes is read for its usage alone."""
+        terms, writer = self._terms, self._writer
+        self._room, self._reader, self._writer = 0, terms.provider.stream_reader(), terms.client.stream_writer(include_usage=False)
+        told = f"The provider {terms.provider_name} sent more in a stream than {terms.most} bytes (limits.response_body)."
+        fault = Fault(502, "bad_provider_answer", told)
+        if not self.begun:
+            self.begun, self.opening = True, fault
+        if not self.error:
+            self.error, self.finished = fault.code, False
+            terms.log("sent more in a stream than is taken (limits.response_body)")
+        return writer.write(Error(fault)) + writer.end()
 
     def _write(self, part: StreamEvent) -> bytes:
         if type(part) is Start:
@@ -135,3 +169,11 @@ class StreamTranslated(Answering):
             self.error = part.fault.code
             self._terms.log(in_short(part.fault))
         return self._writer.write(part)
+
+
+def _weight(parts: list[StreamEvent], event: bytes) -> int:
+    """Bytes that may be kept of an event: its words, if it is one more piece of a text, or else as much as it has."""
+    part = parts[0] if len(parts) == 1 else None
+    if type(part) is TextDelta:
+        return len(event) if part.logprobs else _PIECE + len(part.text)
+    return _PIECE + len(part.text) if isinstance(part, ReasoningDelta | ArgumentsDelta) else len(event)

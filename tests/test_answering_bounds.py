@@ -1,0 +1,127 @@
+"""How much is kept of a translated stream: what its reader and its writer keep is bounded, and past that the client is told so."""
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from itertools import islice, permutations
+
+import pytest
+
+from bench.dialogue import MODELS
+from extproc.answering import StreamTranslated
+from extproc.dialects import DIALECTS
+from extproc.dialects.hub import ArgumentsDelta, BlockStart, BlockStop, Start, StreamEvent, Text, TextDelta, ToolCall
+from extproc.usage import Usage
+from tests.test_answering import DONE, USAGE_ONLY, delta, fed, terms
+
+PAIRS = list(permutations(DIALECTS, 2))
+MOST = 8 * 1024
+_LEAST = 64
+FACTOR = 12
+"""Of `most`, what may be held at once. Objects are larger than the bytes that they are told in."""
+
+
+def texts() -> Iterator[StreamEvent]:
+    yield BlockStart(0, Text(""))
+    while True:
+        yield TextDelta(0, " so")
+
+
+def arguments() -> Iterator[StreamEvent]:
+    yield BlockStart(0, ToolCall("call_1", "look_up", ""))
+    while True:
+        yield ArgumentsDelta(0, " ")
+
+
+def calls() -> Iterator[StreamEvent]:
+    """One after another, each complete."""
+    at = 0
+    while True:
+        yield BlockStart(at, ToolCall(f"call_{at}", "look_up", ""))
+        yield ArgumentsDelta(at, "{}")
+        yield BlockStop(at)
+        at += 1
+
+
+def long() -> Iterator[StreamEvent]:
+    yield BlockStart(0, Text(""))
+    while True:
+        yield TextDelta(0, "so " * 1000)
+
+
+def sent(provider: str, what: Iterator[StreamEvent], events: int) -> Iterator[bytes]:
+    """A provider's stream that has no end, up to so many events of the hub's."""
+    writer = DIALECTS[provider].stream_writer(include_usage=True)
+    yield writer.write(Start(id="a", model=MODELS[provider]))
+    yield from filter(None, map(writer.write, islice(what, events)))
+
+
+# Calls are whole where these two tell them: there are no pieces.
+CASES = [
+    (client, provider, what)
+    for client, provider in PAIRS
+    for what in (texts, arguments, calls, long)
+    if not (what is arguments and provider in ("gemini", "ollama"))
+]
+
+
+@pytest.mark.parametrize(("client", "provider", "what"), CASES, ids=lambda case: getattr(case, "__name__", case))
+def test_what_is_kept_of_a_stream_is_bounded(client: str, provider: str, what: Callable[[], Iterator[StreamEvent]]) -> None:
+    answering = StreamTranslated(200, terms(client, provider, most=MOST))
+    first, *pieces = sent(provider, what(), 3 * MOST // _LEAST)
+    answering.feed(first, False)
+    tracemalloc.start()
+    try:
+        out = [b"".join(answering.feed(piece, False)) for piece in pieces]
+        last = next(at for at, told in enumerate(reversed(out)) if told)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert answering.error == "bad_provider_answer"
+    assert not any(out[-last:])
+    assert peak - sum(map(len, out)) < FACTOR * MOST, "of what is kept"
+
+
+@pytest.mark.parametrize(
+    ("client", "ends"),
+    [
+        ("openai", b"[DONE]\n\n"), ("responses", b"event: response.failed"), ("anthropic", b"event: error"), ("gemini", b'{"error":'),
+        ("cohere", b'"type":"message-end"'), ("ollama", b'{"error":'), ("bedrock", b"internalServerException"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("large", [False, True], ids=["many events", "a large event"])
+def test_a_client_is_told_in_its_own_words(client: str, ends: bytes, large: bool) -> None:
+    provider = "cohere" if client == "openai" else "openai"
+    answering = StreamTranslated(200, terms(client, provider, most=800))
+    stream = [*sent(provider, texts(), 60)]
+    if large:
+        stream[5:] = [b"data: " + b"x" * 900]
+    out = b"".join(b"".join(answering.feed(piece, False)) for piece in stream)
+    assert b"limits.response_body" in out
+    assert ends in out[out.index(b"limits.response_body") - 300 :]
+    assert answering.feed(b"", True) == []
+    assert (answering.error, answering.finished) == ("bad_provider_answer", False)
+
+
+def test_what_comes_after_that_is_still_counted() -> None:
+    answering = StreamTranslated(200, terms("anthropic", "openai", most=800))
+    fed(answering, delta("Hello") * 40 + delta(None, "stop") + USAGE_ONLY + DONE)
+    assert (answering.usage, answering.answered, answering.finished) == (Usage(input=5, output=2), "gpt-1", False)
+    assert answering.text == 40 * 5
+
+
+def test_an_event_that_is_too_large_at_the_very_beginning_is_for_the_next_target() -> None:
+    answering = StreamTranslated(200, terms("anthropic", "openai", most=800))
+    answering.feed(b"data: " + b"x" * 900, False)
+    assert answering.begun
+    assert answering.opening is not None
+    assert answering.opening.status == 502
+    assert answering.feed(b"x" * 900, False) == []
+
+
+def test_words_count_and_what_stands_around_them_does_not() -> None:
+    """A provider's events are mostly names and ids; a long answer is not to be cut off for them."""
+    answering = StreamTranslated(200, terms("anthropic", "openai", most=16_000))
+    for _ in range(200):
+        assert answering.feed(delta("Hello"), False)
+    assert len(delta("Hello")) * 200 > 16_000
+    assert not answering.error
