@@ -95,10 +95,10 @@ class AdapterSession:
 
     async def _rewrite(self, body: bytes) -> None:
         if (job := self._attempt.job(body)) is not None:
-            self._attempt.take(await self._engine.aside.work(job, body))
+            self._attempt.take(await self._engine.aside.work(job, body, self._attempt.call.lane))
 
     async def _retell(self, answering: WholeTranslated, job: Retell, whole: bytes) -> None:
-        answering.take(await paid_for(self._engine.aside, job, whole))
+        answering.take(await paid_for(self._engine.aside, job, whole, self._attempt.call.lane))
 
     async def _after(self, work: Coroutine[None, None, None], incoming: Incoming) -> Replies:
         try:

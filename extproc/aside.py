@@ -49,16 +49,18 @@ class Undone(Exception):
 class Aside(Protocol):
     """Where jobs are done."""
 
-    async def work(self, job: Job[T], body: bytes) -> T:
-        """Has it done. Raises what the job raises, and `Undone`. Given up, it is not done."""
+    async def work(self, job: Job[T], body: bytes, lane: str = "") -> T:
+        """Has it done. `lane`: for whom; all of them get the same share. Raises what the job raises, and `Undone`. Given up, it is not
+        done.
+        """
 
 
-async def paid_for(aside: Aside, job: Job[T], body: bytes) -> T:
+async def paid_for(aside: Aside, job: Job[T], body: bytes, lane: str = "") -> T:
     """Has work on an answer done, which has cost somebody something: what there is no room for aside is done here, if it does not take
     long. Raises what `Aside.work` raises.
     """
     try:
-        return await aside.work(job, body)
+        return await aside.work(job, body, lane)
     except Undone:
         if len(body) > _BEARABLE or body.count(b"{") > _BEARABLE_ITEMS:
             raise
@@ -68,7 +70,7 @@ async def paid_for(aside: Aside, job: Job[T], body: bytes) -> T:
 class Here:
     """Does them at once, in this process: for whoever has nobody to wait for him."""
 
-    async def work(self, job: Job[T], body: bytes) -> T:
+    async def work(self, job: Job[T], body: bytes, lane: str = "") -> T:
         """See `Aside`."""
         return job.work(body)
 

@@ -59,6 +59,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """See `Request.says`."""
     sdk: str = ""
     """See `Endpoint.sdk`."""
+    lane: str = ""
+    """Whose turn bulky bodies wait for, see `Aside.work`. Empty where the gate itself makes the only attempt."""
 
     @property
     def forces_usage(self) -> bool:

@@ -182,7 +182,7 @@ class Exchange:
         self._attempt = attempt = self._sole(self._call(request, alone=True))
         if (job := attempt.job(request.body)) is not None:
             try:
-                attempt.take(await self.snapshot.environment.aside.work(job, request.body))
+                attempt.take(await self.snapshot.environment.aside.work(job, request.body, request.identity.tenant))
             except Undone as undone:
                 fault = undone.fault
                 raise Reject(fault.status, fault.code, fault.message, headers=(("retry-after", "1"),)) from None
@@ -251,6 +251,7 @@ class Exchange:
             strict=given.get("x-headgate-strict", "").lower() in _YES,
             says=request.says,
             sdk=request.endpoint.sdk,
+            lane="" if alone else request.identity.tenant,
         )
 
     # The answer's way out.

@@ -146,7 +146,7 @@ class _Conversations:
 
     async def _refer(self, request: Request, turns: Turns) -> None:
         """Puts items of ours where they are named by their ids alone. Raises `Reject`."""
-        times = (await self._worked(kept.Refer(), request.body)).times
+        times = (await self._worked(kept.Refer(), request)).times
         if not times:
             return
         items = await self._items(request, turns, times)
@@ -154,7 +154,7 @@ class _Conversations:
         size = len(request.body) + sum(count * len(items[name]) for name, count in times.items())
         if size > self._most:
             raise self._too_large(f"With the items that it refers to, the request has {size} bytes")
-        request.replace((await self._worked(kept.Resolve(items), request.body)).body)
+        request.replace((await self._worked(kept.Resolve(items), request)).body)
 
     async def _items(self, request: Request, turns: Turns, wanted: Iterable[str]) -> dict[str, bytes]:
         """Items of ours by their ids. Raises `Reject` where one is not there, or they are too many bytes."""
@@ -185,12 +185,12 @@ class _Conversations:
     def _too_large(self, what: str) -> Reject:
         return Reject(413, "request_too_large", f"{what}, and a request at most {self._most}: send the items themselves.", param="input")
 
-    async def _worked(self, job: Job[T], body: bytes) -> T:
-        """A job, done aside where the body is bulky."""
-        if not is_bulky(body):
-            return job.work(body)
+    async def _worked(self, job: Job[T], request: Request) -> T:
+        """A job on a request's body, done aside where that is bulky."""
+        if not is_bulky(request.body):
+            return job.work(request.body)
         try:
-            return await self.aside.work(job, body)
+            return await self.aside.work(job, request.body, request.identity.tenant)
         except Undone as undone:
             fault = undone.fault
             raise Reject(fault.status, fault.code, fault.message) from None

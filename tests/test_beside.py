@@ -232,6 +232,38 @@ async def test_how_much_waits_is_bounded() -> None:
         assert await beside.work(FINGERPRINT, large) == FINGERPRINT.work(large)
 
 
+async def test_who_comes_with_little_does_not_wait_for_all_that_others_brought() -> None:
+    async with running() as beside:
+        await beside.work(FINGERPRINT, b"{}")
+        assert beside.pid
+        os.kill(beside.pid, signal.SIGSTOP)
+        done: list[str] = []
+
+        async def ask(lane: str, body: bytes) -> None:
+            await beside.work(FINGERPRINT, body, lane)
+            done.append(lane)
+
+        large = msgspec.json.encode({"text": "x" * 300_000})
+        asked = [asyncio.ensure_future(ask("much", large)) for _ in range(5)]
+        await asyncio.sleep(0)
+        asked.append(asyncio.ensure_future(ask("little", b'{"a":1}')))
+        await asyncio.sleep(0.05)
+        os.kill(beside.pid, signal.SIGCONT)
+        await asyncio.gather(*asked)
+        assert done == ["much", "little", "much", "much", "much", "much"]
+
+
+async def test_who_brings_most_gives_way() -> None:
+    async with running(most=1000) as beside:
+        body = b'{"a":"%s"}' % (b"x" * 390)
+        much = [asyncio.ensure_future(beside.work(FINGERPRINT, body, "much")) for _ in range(3)]
+        await asyncio.sleep(0)
+        other = asyncio.ensure_future(beside.work(FINGERPRINT, body, "other"))
+        outcomes = await asyncio.gather(*much, other, return_exceptions=True)
+        digest = FINGERPRINT.work(body)
+        assert [one if isinstance(one, Digest) else type(one) for one in outcomes] == [digest, digest, Undone, digest]
+
+
 async def test_an_idle_one_ends() -> None:
     async with running(idle=0.05) as beside:
         await beside.work(FINGERPRINT, b"{}")

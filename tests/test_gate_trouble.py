@@ -188,7 +188,7 @@ def test_a_bad_answer_is_not_kept(streamed: bool) -> None:
 class Full:
     """Has no room for any job."""
 
-    async def work(self, job: Job[Any], body: bytes) -> Any:
+    async def work(self, job: Job[Any], body: bytes, lane: str = "") -> Any:
         raise Undone(503, "overloaded", "Try again in a moment.")
 
 
