@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 
 import msgspec
 
-from extproc.answering import Answering, BrokenAnswer, Retell, WholeTranslated
+from extproc.answering import Answering, BrokenAnswer, Retell, WholeTranslated, WholeUntouched
 from extproc.aside import Undone, is_bulky, paid_for
 from extproc.attempt import Attempt, Call, taken_off
 from extproc.dialects import DIALECTS
@@ -28,7 +28,7 @@ from extproc.wire.outgoing import GO_ON, Metadata, answer, reply
 
 _UNANSWERED = 256 * 1024
 
-_ERRORS = 400
+_ERRORS, _SERVER_ERRORS = 400, 500
 _STILLBORN = Fault(502, "empty_stream", "The provider ended its stream before the first event.")
 
 _CLEARED = reply(Part.RESPONSE_BODY, body=b"")
@@ -177,6 +177,10 @@ class AdapterSession:
         if incoming.end:
             # No body can be given to a head alone here; the gate sees to that.
             self._answering.feed(b"", True)
+        if (fault := self._elsewhere(self._answering)) is not None:
+            self._answering = attempt.failed(fault)
+            if incoming.end:
+                self._answering.feed(b"", True)
         if incoming.end or self._answering.mode == BodyMode.NONE:
             return self._release(incoming.end)
         return []
@@ -193,15 +197,27 @@ class AdapterSession:
             fault = answering.opening or (_STILLBORN if incoming.end and not answering.begun else None)
             if fault is not None:
                 return self._fail(fault)
+        elif incoming.end and (fault := self._elsewhere(answering)) is not None:
+            return self._fail(fault)
         if incoming.end or (answering.stream and answering.begun) or self._held > _UNANSWERED:
             return self._release(incoming.end)
         return []
 
+    def _elsewhere(self, answering: Answering) -> Fault | None:
+        """What is wrong with an answer that would pass as it is, if there is another target to ask instead."""
+        if self._call is None or self._number >= len(self._call.targets):
+            return None
+        if type(answering) is WholeUntouched and answering.finished:
+            answering.verify()
+        fault = answering.opening
+        return fault if fault is not None and (fault.status >= _SERVER_ERRORS or fault.status in names.RETRIABLE) else None
+
     def _fail(self, fault: Fault) -> Replies:
-        """A stream that is no answer after all, told as the error that it is: Envoy asks the next target, or passes it on."""
-        attempt = self._attempt
+        """What is no answer after all, told as the error that it is: Envoy asks the next target, or passes it on."""
+        attempt, before = self._attempt, self._answering
         status = fault.status if fault.status >= _ERRORS else 502
         self._answering = answering = attempt.failed(Fault(status, fault.code, fault.message, fault.param, fault.type))
+        answering.usage, answering.answered, answering.amount = before.usage, before.answered, before.amount
         self._out = answering.feed(b"", True)
         return self._release(True)
 

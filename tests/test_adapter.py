@@ -269,6 +269,69 @@ def test_what_is_no_answer_is_a_bad_gateway_and_so_tried_elsewhere() -> None:
     assert use_of(replies[0]).error == "bad_provider_answer"
 
 
+OVERLOADED = b'{"error":{"message":"The server is overloaded","type":"server_error","param":null,"code":"overloaded"}}'
+TOO_LONG = b'{"error":{"message":"Too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}'
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"id":"c"', b'"Hello"', OVERLOADED, msgspec.json.encode(ANSWER)[:-1] + b",,"])
+def test_a_bad_answer_of_the_clients_dialect_is_tried_elsewhere(body: bytes) -> None:
+    made = attempt()
+    assert made.answer({**JSON, "content-length": str(len(body))}) == []
+    assert made.piece(body[:3]) == []
+    replies = made.piece(body[3:], end=True)
+    assert [reply.part for reply in replies] == ["response_headers", "response_body", "response_body"]
+    assert replies[0].headers[":status"] == "502"
+    assert b'"error"' in (replies[2].body or b"")
+    assert use_of(replies[0]).error
+
+
+def test_nothing_at_all_is_tried_elsewhere() -> None:
+    (reply,) = attempt().answer({**JSON, "content-length": "0"}, end=True)
+    assert reply.headers[":status"] == "502"
+    assert use_of(reply).error == "bad_provider_answer"
+
+
+def test_a_bad_answer_of_the_clients_dialect_costs_what_it_costs() -> None:
+    made = attempt()
+    made.answer(JSON)
+    replies = made.piece(
+        OVERLOADED[:-1] + b',"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7},"model":"gpt-1"}', end=True
+    )
+    assert (use_of(replies[0]).usage, use_of(replies[0]).answered) == (Usage(input=5, output=2), "gpt-1")
+
+
+def test_a_web_page_of_the_clients_dialect_is_tried_elsewhere() -> None:
+    made = attempt()
+    assert made.answer({":status": "200", "content-type": "text/html"}) == []
+    replies = made.piece(b"<html>Log in</html>", end=True)
+    assert replies[0].headers[":status"] == "502"
+    assert b"text/html" in (replies[1].body or b"")
+
+
+@pytest.mark.parametrize("body", [b'{"id":"c"', OVERLOADED])
+def test_a_bad_answer_of_the_last_target_passes_as_it_is(body: bytes) -> None:
+    scene = Scene()
+    headers, question, metadata = gated(scene)
+    call = msgspec.json.decode(metadata[names.NAMESPACE][names.CALL])
+    call["targets"] = call["targets"][:1]
+    metadata = {**metadata, names.NAMESPACE: {**metadata[names.NAMESPACE], names.CALL: msgspec.json.encode(call).decode()}}
+    made = Try(scene, (headers, question, metadata), 1, "provider_openai")
+    made.answer(JSON)
+    replies = made.piece(body, end=True)
+    assert ":status" not in replies[0].headers
+    assert replies[-1].body in (None, body)
+    assert not use_of(replies[0]).finished
+
+
+def test_what_is_the_requests_fault_is_not_tried_elsewhere() -> None:
+    """Envoy asks nobody else after a 400: it passes as it is."""
+    made = attempt()
+    made.answer(JSON)
+    replies = made.piece(TOO_LONG, end=True)
+    assert ":status" not in replies[0].headers
+    assert replies[-1].body in (None, TOO_LONG)
+
+
 def test_what_is_too_large_is_refused_or_broken_off() -> None:
     scene = Scene(msgspec.structs.replace(CONFIG, limits=Limits(response_body=300 * KIB)))
     made = attempt(scene=scene)

@@ -11,8 +11,11 @@ from extproc.answering.translated import StreamTranslated, WholeTranslated
 from extproc.answering.unpacked import PACKED, Unpacked
 from extproc.answering.untouched import StreamUntouched, Untouched, WholeUntouched
 from extproc.answering.way import Answering, length_of
+from extproc.errors import Fault
 from extproc.usage import Usage
 from extproc.values import BodyMode
+
+OK = 200
 
 
 def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
@@ -57,9 +60,14 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
         if terms.provider.counts[0] in headers:
             whole.counted = _counted(headers, terms.provider.counts)
         return whole
-    if terms.same:
-        return Untouched(status)
-    return no_answer(terms, f"answered with {told[:100]}, which is no answer; its base_url may be wrong")
+    why = f"answered with {told[:100]}, which is no answer; its base_url may be wrong"
+    if not terms.same:
+        return no_answer(terms, why)
+    untouched = Untouched(status)
+    if status == OK and terms.kind in terms.client.operations:
+        terms.log(why)
+        untouched.opening = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} {why}.")
+    return untouched
 
 
 def _counted(headers: Mapping[str, str], counts: tuple[str, str]) -> Usage:

@@ -15,6 +15,7 @@ from extproc.dialects.hub import (
     Error,
     Finish,
 )
+from extproc.errors import Fault
 from extproc.values import BodyMode
 
 _TAIL = 4
@@ -64,13 +65,25 @@ class WholeUntouched(Answering):
         terms = self._terms
         suspect = trouble.is_suspect(body)
         if suspect and (fault := trouble.in_answer(body, self._dialect)):
-            self.error = fault.code
-            terms.log(f"answered with an error ({fault.code[:50]}), which the client got as it is")
+            self.error, self.opening = fault.code, fault
+            terms.log(f"answered with status {self.status}, and an error ({fault.code[:50]})")
             return
         # What counts tokens is an answer, unless it may have failed.
         self.finished = (self.usage is not None and not suspect) or self._is_answer(body)
         if not self.finished:
-            terms.log("sent an answer that is none, which the client got as it is")
+            self._is_none()
+
+    def _is_none(self) -> None:
+        self.opening = Fault(502, "bad_provider_answer", f"The provider {self._terms.provider_name} sent an answer that is none.")
+        self._terms.log("sent an answer that is none")
+
+    def verify(self) -> None:
+        """Whether what was taken for an answer, since it counts tokens, is JSON to its end: for who can still ask somebody else."""
+        try:
+            msgspec.json.decode(self._body.whole(), type=msgspec.Raw)
+        except (msgspec.DecodeError, RecursionError):
+            self.finished = False
+            self._is_none()
 
     def _is_answer(self, body: bytes) -> bool:
         """A small one is read, as if it were to be translated."""

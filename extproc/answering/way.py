@@ -40,7 +40,7 @@ class Answering(ABC):
     begun = False
     """A stream has shown life: its first event, comments aside, has come."""
     opening: Fault | None = None
-    """The error that a stream began with, if it did."""
+    """The error that a stream began with, or that a body is which passes as it is, with the status of an answer."""
     even = False
     """A stream stands between two events, all that came has been read, and what comes next may be offered to `may_wait`."""
 

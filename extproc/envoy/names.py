@@ -44,6 +44,9 @@ NO_TARGET_CLUSTER = "headgate_no_target"
 DETAILS_PREFIX = "headgate_"
 """Begins the `details` of the gate's immediate responses. Envoy rewrites every other reply of its own into the client's dialect."""
 
+RETRIABLE = [401, 402, 403, 404, 408, 409, 425, 429]
+"""Statuses, beside 5xx, after which another provider may do better: its key, its quota, its models. The gate switches retries on."""
+
 ATTRIBUTES = "envoy.filters.http.ext_proc"
 """Key of the attributes in a message, whatever the filter is called."""
 CLUSTER_ATTRIBUTE = "xds.cluster_name"

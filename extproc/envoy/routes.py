@@ -36,9 +36,6 @@ from extproc.envoy import names
 from extproc.envoy.filters import adapted, unbuffered
 from extproc.envoy.message import Plain, plain, untyped
 
-RETRIABLE = [401, 402, 403, 404, 408, 409, 425, 429]
-"""Statuses, beside 5xx, after which another provider may do better: its key, its quota, its models. The gate switches retries on."""
-
 INTERNAL_HEADERS = [
     "x-forwarded-for",
     "x-forwarded-proto",
@@ -118,7 +115,7 @@ def _route(
     retries = RetryPolicy(
         num_retries=0,
         per_try_idle_timeout=silence,
-        retriable_status_codes=RETRIABLE,
+        retriable_status_codes=names.RETRIABLE,
         retry_back_off=RetryPolicyRetryBackOff(base_interval=timedelta(milliseconds=1), max_interval=timedelta(milliseconds=10)),
         # The next of the targets. A single one is named by a header, which is gone by then.
         refresh_cluster_on_retry="inline_cluster_specifier_plugin" in way,

@@ -10,8 +10,9 @@ from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo
 
-FAILURES = ["status=503", "status=429", "status=500", "reset"]
-STREAM_FAILURES = [*FAILURES, "break-before-first", "close=0", "error=0"]
+_FAILURES = ["status=503", "status=429", "status=500", "reset"]
+FAILURES = [*_FAILURES, "malformed", "content-type=text/html", "break"]
+STREAM_FAILURES = [*_FAILURES, "break-before-first", "close=0", "error=0"]
 
 
 def only(demo: Demo) -> dict[str, Any]:
