@@ -5,7 +5,7 @@ too, `output` the reasoning. OpenAI counts so by itself; Anthropic's `input_toke
 """
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
@@ -32,6 +32,11 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     def total(self) -> int:
         """Input and output together."""
         return self.input + self.output
+
+
+def higher(one: Usage, other: Usage) -> Usage:
+    """Of two accounts of the same answer, which may both lack something, the larger count of each kind."""
+    return Usage(*map(max, astuple(one), astuple(other)))
 
 
 def natural(value: int | None) -> int:

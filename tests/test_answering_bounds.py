@@ -1,4 +1,6 @@
-"""How much is kept of a translated stream: what its reader and its writer keep is bounded, and past that the client is told so."""
+"""How much is kept of a translated stream: what its reader and its writer keep is bounded, and past that, or any other error, the client
+is told so, and what still comes is only counted.
+"""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -11,7 +13,7 @@ from extproc.answering import StreamTranslated
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import ArgumentsDelta, BlockStart, BlockStop, Start, StreamEvent, Text, TextDelta, ToolCall
 from extproc.usage import Usage
-from tests.test_answering import DONE, USAGE_ONLY, delta, fed, terms
+from tests.test_answering import DONE, MESSAGE_STREAM, USAGE_ONLY, delta, event, fed, terms
 
 PAIRS = list(permutations(DIALECTS, 2))
 MOST = 8 * 1024
@@ -107,6 +109,17 @@ def test_what_comes_after_that_is_still_counted() -> None:
     fed(answering, delta("Hello") * 40 + delta(None, "stop") + USAGE_ONLY + DONE)
     assert (answering.usage, answering.answered, answering.finished) == (Usage(input=5, output=2), "gpt-1", False)
     assert answering.text == 40 * 5
+
+
+@pytest.mark.parametrize("client", ["openai", "gemini"])
+def test_what_comes_after_an_error_is_counted_and_not_told(client: str) -> None:
+    wrong = event("content_block_delta", index=0, delta=7)
+    answering = StreamTranslated(200, terms(client, "anthropic"))
+    cut = MESSAGE_STREAM.index(b"event: content_block_delta")
+    out = fed(answering, MESSAGE_STREAM[:cut] + wrong + MESSAGE_STREAM[cut:])
+    assert b"Hello" not in out
+    assert (answering.usage, answering.text, answering.answered) == (Usage(input=5, output=2), 5, "claude-1")
+    assert (answering.error, answering.finished) == ("bad_provider_event", False)
 
 
 def test_an_event_that_is_too_large_at_the_very_beginning_is_for_the_next_target() -> None:

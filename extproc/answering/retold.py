@@ -9,6 +9,7 @@ from extproc.dialects import DIALECTS, heard, trouble
 from extproc.dialects.fields import FieldError
 from extproc.dialects.hub import (
     Answer,
+    Block,
     Extra,
     Reasoning,
     Refusal,
@@ -107,14 +108,19 @@ def failed_whole(body: bytes, fault: Fault, terms: Terms, wrong: str, counted: U
 
 def size_of(answer: Answer) -> int:
     """UTF-8 bytes of what an answer says."""
-    size = 0
-    for choice in answer.choices:
-        for block in choice.blocks:
-            if isinstance(block, Text | Reasoning | Refusal):
-                size += len(block.text.encode("utf-8", "surrogatepass"))
-            elif isinstance(block, ToolCall):
-                size += len(block.arguments.encode("utf-8", "surrogatepass"))
-    return size
+    return sum(said(block) for choice in answer.choices for block in choice.blocks)
+
+
+def said(block: Block) -> int:
+    """UTF-8 bytes of what a block says."""
+    if isinstance(block, Text | Reasoning | Refusal):
+        return length(block.text)
+    return length(block.arguments) if isinstance(block, ToolCall) else 0
+
+
+def length(text: str) -> int:
+    """Its UTF-8 bytes."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def in_plain_words(error: Exception) -> str:

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 
 from extproc.amount import searches_of
-from extproc.answering.retold import EmptyAnswer, Retell, Retold, retell
+from extproc.answering.retold import EmptyAnswer, Retell, Retold, length, retell, said
 from extproc.answering.terms import BrokenAnswer, Collected, Terms, dropped, in_short
 from extproc.answering.untouched import completed, look_at_first
 from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
 from extproc.aside import SMALL, is_bulky
-from extproc.dialects.dialect import common
+from extproc.dialects.dialect import StreamUsage, common
 from extproc.dialects.failing import advised
 from extproc.dialects.hub import (
     ArgumentsDelta,
     BlockStart,
+    BlockStop,
     Error,
     Finish,
     ReasoningDelta,
@@ -21,9 +22,10 @@ from extproc.dialects.hub import (
     StopReason,
     StreamEvent,
     TextDelta,
+    Used,
 )
 from extproc.errors import Fault
-from extproc.usage import Usage
+from extproc.usage import Usage, higher
 from extproc.values import BodyMode
 
 _PIECE = 64
@@ -93,6 +95,8 @@ class StreamTranslated(Answering):
     A reader and a writer may keep what was said until it is complete: arguments that one side tells in pieces and the other whole, or all
     of it, which the last event of a Responses API repeats. That is bounded by `Terms.most`, as one event is; past it the client gets an
     error in its own dialect, and the end.
+
+    Usage and the rest are learnt from what the reader reads; only what comes after an error is watched as what passes untouched is.
     """
 
     stream = True
@@ -104,11 +108,14 @@ class StreamTranslated(Answering):
         self._terms = terms
         self._reader = terms.provider.stream_reader()
         self._writer = terms.client.stream_writer(include_usage=terms.include_usage)
-        self._watch = terms.provider.stream_usage()
+        self._watch: StreamUsage | None = None
+        """There has been an error: what comes after it is read for its usage alone."""
         self._split = terms.provider.framing.splitter()
         self._parse = terms.provider.framing.parse
         self._ended = False
         """The reader has seen the end."""
+        self._stopped = False
+        """It has seen a reason to stop."""
         self._said = False
         """It has seen content."""
         self._room = terms.most
@@ -120,29 +127,36 @@ class StreamTranslated(Answering):
             blocks = completed(self._split, chunk, end, self._terms)
         except BrokenAnswer:
             self._split = self._terms.provider.framing.splitter()
-            return [self._too_much()] if self._room > 0 else []
+            return [self._too_much()] if self._watch is None else []
         if not self.begun:
             look_at_first(self, blocks, self._terms.provider)
         for block in blocks:
-            if self._watch.feed(block):
-                self.usage = self._watch.usage
-            if self._room > 0 and (event := self._parse(block)) is not None:
+            if self._watch is not None:
+                self._count(self._watch, block)
+            elif (event := self._parse(block)) is not None:
                 parts = self._reader.feed(event)
                 written += [self._write(part) for part in parts]
                 self._room -= _weight(parts, block)
                 if self._room <= 0 and not self._ended:
                     written.append(self._too_much())
-        if end and self._room > 0:
+        if end and self._watch is None:
             written += [self._write(part) for part in self._reader.end()]
             written.append(self._writer.end())
-        self.text, self.answered = self._watch.text, self._watch.model
-        self.finished = (self._watch.finished or self._ended) and not self.error
+        self.finished = (self._ended or (self._stopped and self.usage is not None)) and not self.error
         return [event for event in written if event]
 
+    def _count(self, watch: StreamUsage, block: bytes) -> None:
+        """One raw event, after an error. What was told before and what is told now are parts of the same sums, and none goes down."""
+        before = watch.text
+        if watch.feed(block) and watch.usage is not None:
+            self.usage = higher(self.usage, watch.usage) if self.usage is not None else watch.usage
+        self.text += watch.text - before
+
     def _too_much(self) -> bytes:
-        """An error of ours and the end; nothing is kept any more. What still comes is read for its usage alone."""
+        """An error of ours and the end; nothing is kept any more."""
         terms, writer = self._terms, self._writer
-        self._room, self._reader, self._writer = 0, terms.provider.stream_reader(), terms.client.stream_writer(include_usage=False)
+        self._reader, self._writer = terms.provider.stream_reader(), terms.client.stream_writer(include_usage=False)
+        self._watch = terms.provider.stream_usage()
         told = f"The provider {terms.provider_name} sent more in a stream than {terms.most} bytes (limits.response_body)."
         fault = Fault(502, "bad_provider_answer", told)
         if not self.begun:
@@ -153,22 +167,38 @@ class StreamTranslated(Answering):
         return writer.write(Error(fault)) + writer.end()
 
     def _write(self, part: StreamEvent) -> bytes:
-        if type(part) is Start:
-            part.asked = self._terms.asked
-            self._terms.name(part)
-        elif type(part) is BlockStart:
-            self._said = True
-        elif type(part) is Finish:
-            self._ended = True
-        elif type(part) is Stop and part.reason is StopReason.ERROR and not self._said:
-            empty = EmptyAnswer(part.raw or "error")
-            part = Error(
-                Fault(502, "bad_provider_answer", f"The provider {self._terms.provider_name} sent an answer that is none: {empty}.")
-            )
-        if type(part) is Error and not self.error:
-            self.error = part.fault.code
-            self._terms.log(in_short(part.fault))
+        if type(part) is TextDelta or type(part) is ReasoningDelta or type(part) is ArgumentsDelta:
+            self.text += length(part.text)
+        elif type(part) is not BlockStop:
+            part = self._learn(part)
         return self._writer.write(part)
+
+    def _learn(self, part: StreamEvent) -> StreamEvent:
+        """What a part tells of the answer beside its words. Returns it, or the error that it is."""
+        match part:
+            case Used():
+                if part.usage != self.usage:
+                    self.usage = part.usage
+            case BlockStart():
+                self._said = True
+                self.text += said(part.block)
+            case Start():
+                self.answered, self.usage = part.model, part.usage or self.usage
+                part.asked = self._terms.asked
+                self._terms.name(part)
+            case Finish():
+                self._ended = True
+            case Stop() if part.reason is StopReason.ERROR and not self._said:
+                empty = EmptyAnswer(part.raw or "error")
+                told = f"The provider {self._terms.provider_name} sent an answer that is none: {empty}."
+                return self._learn(Error(Fault(502, "bad_provider_answer", told)))
+            case Stop():
+                self._stopped = True
+            case Error() if not self.error:
+                self.error = part.fault.code
+                self._watch = self._terms.provider.stream_usage()
+                self._terms.log(in_short(part.fault))
+        return part
 
 
 def _weight(parts: list[StreamEvent], event: bytes) -> int:
