@@ -7,11 +7,15 @@ import hashlib
 import math
 import re
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 import msgspec
 
 from extproc.errors import Reject
+
+T = TypeVar("T")
 
 _NAMES = {str: "a string", dict: "an object", list: "a list", bool: "a boolean", int: "an integer", float: "a number", type(None): "null"}
 
@@ -52,6 +56,14 @@ def whole(value: Any) -> Any:
     if type(value) is dict:
         return {key: whole(inner) for key, inner in value.items()}
     return [whole(inner) for inner in value] if type(value) is list else value
+
+
+def counts(value: Any, kind: type[T]) -> T:
+    """A decoded object of counts, which are whole numbers but for a few providers. Raises `msgspec.ValidationError`."""
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        return msgspec.convert(whole(value), kind, strict=False)
 
 
 def obj(value: Any, path: str) -> dict[str, Any]:

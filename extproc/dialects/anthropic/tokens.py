@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extproc.dialects.fields import whole
+from extproc.dialects.fields import counts
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -83,7 +83,7 @@ def read_tokens(value: Any) -> Tokens | None:
     if type(value) is not dict:
         return None
     try:
-        return msgspec.convert(whole(value), Tokens, strict=False)
+        return counts(value, Tokens)
     except msgspec.ValidationError:
         return None
 

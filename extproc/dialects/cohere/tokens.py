@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extproc.dialects.fields import whole
+from extproc.dialects.fields import counts
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -42,7 +42,7 @@ def read_usage(value: Any) -> Usage | None:
     if type(value) is not dict:
         return None
     try:
-        return count(msgspec.convert(whole(value), Counts, strict=False))
+        return count(counts(value, Counts))
     except msgspec.ValidationError:
         return None
 

@@ -71,11 +71,17 @@ def read_parts(value: Any, path: str) -> tuple[list[Block], bool]:
     parts, single = several(value, path)
     blocks: list[Block] = []
     for i, part in enumerate(parts):
-        if type(part) is dict and len(part) == 1 and type(part.get("text")) is str:
-            blocks.append(Text(part["text"]))  # most parts
+        if (text := only_text(part)) is not None:
+            blocks.append(Text(text))  # most parts
         else:
             blocks.append(read_part(part, f"{path}[{i}]"))
     return blocks, single
+
+
+def only_text(part: Any) -> str | None:
+    """The text of a part that is nothing else; None if it is."""
+    text = part.get("text") if type(part) is dict and len(part) == 1 else None
+    return text if type(text) is str else None
 
 
 def read_part(value: Any, path: str) -> Block:

@@ -5,14 +5,14 @@ Nothing ends the stream but the connection, so it is whole when every candidate 
 
 from typing import Any
 
-from extproc.dialects.fields import items, obj, take_int, take_str
+from extproc.dialects.fields import FieldError, items, obj, take_int, take_str
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.gemini.answer import blocked, created, read_stop, read_tier
 from extproc.dialects.gemini.citations import read_citations
 from extproc.dialects.gemini.errors import read_object
 from extproc.dialects.gemini.logprobs import read_logprobs
-from extproc.dialects.gemini.parts import NAME, read_parts
-from extproc.dialects.gemini.tokens import Tokens, count, read_tokens
+from extproc.dialects.gemini.parts import NAME, only_text, read_parts
+from extproc.dialects.gemini.tokens import count, read_tokens
 from extproc.dialects.hub import (
     Aside,
     Block,
@@ -36,7 +36,7 @@ from extproc.dialects.hub import (
 )
 from extproc.dialects.reading import Reading, decoded
 
-_TOLD = ("modelVersion", "responseId", "createTime", "usageMetadata")
+_TOLD = frozenset(("modelVersion", "responseId", "createTime", "usageMetadata"))
 """Said in every chunk, or told apart."""
 
 
@@ -62,7 +62,8 @@ class StreamReader(Reading):
     def __init__(self) -> None:
         super().__init__()
         self._candidates: dict[int, _Candidate] = {}
-        self._tokens = Tokens()
+        self._told: Extra = {}
+        """What was told of usage, the latest of each field."""
         self._started = False
         self._blocked = False
         self._blocks = 0
@@ -94,8 +95,8 @@ class StreamReader(Reading):
             events += (BlockStart(self._blocks, refusal), BlockStop(self._blocks), Stop(reason=StopReason.FILTER, dialect=NAME))
             self._blocks += 1
         self._use(chunk.get("usageMetadata"), events)
-        if rest := {key: value for key, value in chunk.items() if key not in _TOLD}:
-            events.append(Aside(NAME, rest))
+        if not chunk.keys() <= _TOLD:
+            events.append(Aside(NAME, {key: value for key, value in chunk.items() if key not in _TOLD}))
         return events
 
     def _start(self, chunk: Extra) -> Start:
@@ -110,12 +111,14 @@ class StreamReader(Reading):
         )
 
     def _use(self, raw: Any, events: list[StreamEvent]) -> None:
-        tokens = read_tokens(raw)
+        if type(raw) is not dict:
+            return
+        told = self._told | (raw if None not in raw.values() else {key: value for key, value in raw.items() if value is not None})
+        tokens = read_tokens(told)
         if tokens is None:
             return
-        self._tokens = self._tokens.merged(tokens)
-        usage = count(self._tokens)
-        if usage:
+        self._told = told
+        if usage := count(tokens):
             events.append(Used(usage, raw, NAME))
         elif raw:
             events.append(Aside(NAME, {"usageMetadata": raw}))
@@ -128,11 +131,7 @@ class StreamReader(Reading):
             candidate = self._candidates[number] = _Candidate()
         content = rest.pop("content", None)
         if content is not None:
-            parts = obj(content, "candidates[].content").get("parts")
-            if parts is not None:
-                path = "candidates[].content.parts"
-                for block in read_parts(items(parts, path), path)[0]:
-                    self._part(block, candidate, number, events)
+            self._content(content, candidate, number, events)
         word = take_str(rest, "finishReason", "candidates[].")
         if rest:
             self._rest(rest, candidate, number, events)
@@ -141,11 +140,23 @@ class StreamReader(Reading):
             candidate.stopped = True
             events.append(Stop(reason=read_stop(word, called=candidate.called), raw=word, choice=number, dialect=NAME))
 
+    def _content(self, content: Any, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
+        if type(content) is not dict:
+            raise FieldError("candidates[].content", "an object", content)
+        parts, path = content.get("parts"), "candidates[].content.parts"
+        if parts is None:
+            return
+        if len(items(parts, path)) == 1 and (text := only_text(parts[0])) is not None:
+            self._words(text, candidate, number, events)  # most events
+            return
+        for block in read_parts(parts, path)[0]:
+            self._part(block, candidate, number, events)
+
     def _part(self, block: Block, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
         if type(block) is Text and not block.extra:
             self._text(block, candidate, number, events)
         elif type(block) is Reasoning and not block.extra and not block.redacted:
-            index = self._open(Reasoning(origin=block.origin), candidate, number, events)
+            index = self._open(Reasoning, candidate, number, events, block.origin)
             if block.text:
                 events.append(ReasoningDelta(index, block.text))
             if block.signature:
@@ -158,22 +169,24 @@ class StreamReader(Reading):
             self._blocks += 1
 
     def _text(self, block: Text, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
-        if not block.text and not block.seal:
-            return
-        index = self._open(Text(""), candidate, number, events)
-        if block.text:
-            candidate.texts.setdefault(index, []).append(block.text)
-            events.append(TextDelta(index, block.text))
+        self._words(block.text, candidate, number, events)
         if block.seal:
+            index = self._open(Text, candidate, number, events)
             events.append(SignatureDelta(index, block.seal.value, block.seal.origin))
 
-    def _open(self, block: Block, candidate: _Candidate, number: int, events: list[StreamEvent]) -> int:
+    def _words(self, text: str, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
+        if text:
+            index = candidate.index if candidate.kind is Text else self._open(Text, candidate, number, events)
+            candidate.texts.setdefault(index, []).append(text)
+            events.append(TextDelta(index, text))
+
+    def _open(self, kind: type[Text | Reasoning], candidate: _Candidate, number: int, events: list[StreamEvent], origin: str = "") -> int:
         """The index of the open block of that kind; another is closed for it."""
-        if candidate.kind is not type(block):
+        if candidate.kind is not kind:
             _close(candidate, events)
-            candidate.index, candidate.kind = self._blocks, type(block)
+            candidate.index, candidate.kind = self._blocks, kind
             self._blocks += 1
-            events.append(BlockStart(candidate.index, block, number))
+            events.append(BlockStart(candidate.index, Text("") if kind is Text else Reasoning(origin=origin), number))
         return candidate.index
 
     def _rest(self, rest: Extra, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
@@ -182,7 +195,7 @@ class StreamReader(Reading):
         if logprobs:
             said = next((one for one in reversed(events) if type(one) is TextDelta), None)
             if said is None:
-                said = TextDelta(self._open(Text(""), candidate, number, events), "")
+                said = TextDelta(self._open(Text, candidate, number, events), "")
                 events.append(said)
             said.logprobs = logprobs
         blocks = [*candidate.texts]
@@ -193,7 +206,7 @@ class StreamReader(Reading):
             index = blocks[place]
             if candidate.kind is not Text or candidate.index != index:
                 # Its text is complete: what is said of it belongs to the answer as a whole.
-                index = self._open(Text(""), candidate, number, events)
+                index = self._open(Text, candidate, number, events)
                 citation = Citation(citation.url, citation.title, citation.quote, dialect=NAME, raw=citation.raw)  # noqa: PLW2901
             events.append(CitationDelta(index, citation))
         events.append(OpaqueDelta(-1, NAME, rest, number))

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from extproc.dialects.fields import whole
+from extproc.dialects.fields import counts
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -64,7 +64,11 @@ def count(tokens: Tokens) -> Usage | None:
 def _audio(details: list[_Modality] | None) -> int:
     if details is None:  # as in most chunks of a stream
         return 0
-    return sum(natural(one.tokenCount) for one in details if one.modality == "AUDIO")
+    audio = 0
+    for one in details:
+        if one.modality == "AUDIO":
+            audio += natural(one.tokenCount)
+    return audio
 
 
 def read_tokens(value: Any) -> Tokens | None:
@@ -72,7 +76,7 @@ def read_tokens(value: Any) -> Tokens | None:
     if type(value) is not dict:
         return None
     try:
-        return msgspec.convert(whole(value), Tokens, strict=False)
+        return counts(value, Tokens)
     except msgspec.ValidationError:
         return None
 

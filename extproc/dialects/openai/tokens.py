@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extproc.dialects.fields import whole
+from extproc.dialects.fields import counts, whole
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -122,7 +122,7 @@ def read_usage(value: Any) -> Usage | None:
     if type(value) is not dict:
         return None
     try:
-        return count(msgspec.convert(whole(value), Tokens, strict=False))
+        return count(counts(value, Tokens))
     except msgspec.ValidationError:
         return None
 
