@@ -169,6 +169,9 @@ class StreamTranslated(Answering):
     def _write(self, part: StreamEvent) -> bytes:
         if type(part) is TextDelta or type(part) is ReasoningDelta or type(part) is ArgumentsDelta:
             self.text += length(part.text)
+        elif type(part) is Used:
+            if part.usage != self.usage:
+                self.usage = part.usage
         elif type(part) is not BlockStop:
             part = self._learn(part)
         return self._writer.write(part)
@@ -176,9 +179,6 @@ class StreamTranslated(Answering):
     def _learn(self, part: StreamEvent) -> StreamEvent:
         """What a part tells of the answer beside its words. Returns it, or the error that it is."""
         match part:
-            case Used():
-                if part.usage != self.usage:
-                    self.usage = part.usage
             case BlockStart():
                 self._said = True
                 self.text += said(part.block)

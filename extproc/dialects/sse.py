@@ -36,10 +36,14 @@ class Splitter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes, each with its blank line."""
-        # `find`, for `in` takes bytes for a number first, and raises and drops an exception each time (CPython 3.11, seen with callgrind).
-        if not self._buffer and chunk.endswith(b"\n\n") and chunk.find(b"\r") < 0:
-            if chunk.find(b"\n\n") == len(chunk) - 2:
+        # `partition` takes one argument, and costs half of `find` and `endswith`, whose arguments are parsed at each call; `in` takes bytes
+        # for a number first, and raises and drops an exception each time (CPython 3.11, seen with callgrind).
+        if not self._buffer and not chunk.partition(b"\r")[1]:
+            _, ended, rest = chunk.partition(b"\n\n")
+            if ended and not rest:
                 return [chunk]
+            if not chunk.endswith(b"\n\n"):
+                return self._slow(chunk)
             blocks = chunk.split(b"\n\n")
             if not blocks.pop():
                 return [block + b"\n\n" for block in blocks]
@@ -67,8 +71,9 @@ class Splitter:
 
 def parse(block: bytes) -> RawEvent | None:
     """One raw event read; None if it carries no data (a comment, a stray line)."""
-    if block.startswith(b"data: ") and block.endswith(b"\n\n") and block.find(b"\n") == len(block) - 2 and block.find(b"\r") < 0:
-        return RawEvent("", block[6:-2])
+    line, _, blank = block.partition(b"\n")
+    if blank == b"\n" and (only := line.removeprefix(b"data: ")) is not line and not line.partition(b"\r")[1]:
+        return RawEvent("", only)
     event = b""
     data: list[bytes] = []
     for line in block.removeprefix(_BOM).splitlines():  # for bytes: LF, CRLF and CR, nothing else

@@ -81,6 +81,8 @@ class StreamWriter:
                 return self._delta(event.index, {"type": "input_json_delta", "partial_json": event.text})
             case ReasoningDelta():
                 return self._delta(event.index, {"type": "thinking_delta", "thinking": event.text})
+            case Used():
+                self._usage, self._usage_raw = event.usage, event.raw if event.dialect == NAME else None
             case SignatureDelta():
                 return self._sign(event)
             case CitationDelta():
@@ -96,8 +98,6 @@ class StreamWriter:
                 return self._stop_block(event.index)
             case Stop() if not event.choice:
                 self._stop = event
-            case Used():
-                self._usage, self._usage_raw = event.usage, event.raw if event.dialect == NAME else None
             case Ping():
                 return _PING
             case OpaqueDelta() | Aside():

@@ -90,6 +90,8 @@ class StreamWriter:
                 return self._delta(event.index, {"toolUse": {"input": event.text}}) if event.text else b""
             case ReasoningDelta():
                 return self._delta(event.index, {"reasoningContent": {"text": event.text}}) if event.text else b""
+            case Used():
+                self._usage, self._metadata = event.usage, event.raw if event.dialect == NAME else self._metadata
             case SignatureDelta():
                 return self._sign(event)
             case CitationDelta():
@@ -102,8 +104,6 @@ class StreamWriter:
                 return self._stop_block(event.index)
             case Stop() if not event.choice:
                 return self._stop(event)
-            case Used():
-                self._usage, self._metadata = event.usage, event.raw if event.dialect == NAME else self._metadata
             case OpaqueDelta() | Aside():
                 return self._opaque(event)
             case Error():

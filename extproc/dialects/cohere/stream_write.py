@@ -94,6 +94,8 @@ class StreamWriter:
                 return self._arguments(event.index, event.text)
             case ReasoningDelta():
                 return self._reasoning(event.index, event.text)
+            case Used():
+                self._usage, self._usage_raw = event.usage, event.raw if event.dialect == NAME else None
             case Start():
                 return self._start(event)
             case BlockStart():
@@ -104,8 +106,6 @@ class StreamWriter:
                 return self._cite(event)
             case Stop() if not event.choice:
                 self._stop = event
-            case Used():
-                self._usage, self._usage_raw = event.usage, event.raw if event.dialect == NAME else None
             case Aside() if event.dialect == NAME and type(event.value.get("type")) is str:
                 return _event(event.value)
             case Aside() | OpaqueDelta():

@@ -118,6 +118,8 @@ class StreamWriter:
             case ArgumentsDelta():
                 if (known := self._blocks.get(event.index)) is not None:
                     known.pieces.append(event.text)
+            case Used():
+                self._usage = event.raw if event.dialect == NAME else write_usage(event.usage)
             case SignatureDelta():
                 return self._sign(event)
             case CitationDelta():
@@ -133,8 +135,6 @@ class StreamWriter:
                 return self._stop_block(event.index)
             case Stop():
                 self._choice(event.choice).stop = event
-            case Used():
-                self._usage = event.raw if event.dialect == NAME else write_usage(event.usage)
             case OpaqueDelta() | Aside():
                 return self._opaque(event)
             case Error():

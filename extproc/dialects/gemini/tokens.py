@@ -47,8 +47,10 @@ def count(tokens: Tokens) -> Usage | None:
     candidates = tokens.candidatesTokenCount if tokens.candidatesTokenCount is not None else tokens.responseTokenCount
     if tokens.promptTokenCount is None and candidates is None:
         return None
-    prompt, used = natural(tokens.promptTokenCount), natural(tokens.toolUsePromptTokenCount)
-    made, thoughts = natural(candidates), natural(tokens.thoughtsTokenCount)
+    prompt, used = natural(tokens.promptTokenCount), tokens.toolUsePromptTokenCount
+    made, thoughts = natural(candidates), tokens.thoughtsTokenCount
+    # Most count none of these.
+    used, thoughts = natural(used) if used else 0, natural(thoughts) if thoughts else 0
     if not thoughts or made < thoughts or tokens.totalTokenCount != prompt + used + made:
         made += thoughts  # a total without them says that they are among the candidates' tokens already
     return Usage(

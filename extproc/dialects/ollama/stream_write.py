@@ -96,6 +96,8 @@ class StreamWriter:
             case ArgumentsDelta():
                 if call := self._calls.get(event.index):
                     call.pieces.append(event.text)
+            case Used():
+                self._usage = event.usage
             case BlockStart():
                 return self._block(event)
             case BlockStop():
@@ -104,8 +106,6 @@ class StreamWriter:
                 self._start(event)
             case Stop() if not event.choice:
                 self._stop = event
-            case Used():
-                self._usage = event.usage
             case OpaqueDelta() | Aside():
                 return self._opaque(event)
             case CitationDelta():

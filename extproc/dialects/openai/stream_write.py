@@ -104,6 +104,8 @@ class StreamWriter:
                 return self._arguments(event)
             case ReasoningDelta():
                 return self._reasoning(event)
+            case Used():
+                self._use(event.usage, event.raw, event.dialect)
             case Start():
                 return self._start(event)
             case BlockStart():
@@ -112,8 +114,6 @@ class StreamWriter:
                 return self._stop_block(event.index)
             case Stop():
                 return self._stop(event)
-            case Used():
-                self._use(event.usage, event.raw, event.dialect)
             case SignatureDelta() | CitationDelta() | OpaqueDelta():
                 return self._mark(event)
             case Ping():

@@ -117,6 +117,8 @@ class StreamWriter:
                 return self._arguments(self._blocks.get(event.index), event.text)
             case ReasoningDelta():
                 return self._reason(self._blocks.get(event.index), event.text)
+            case Used():
+                self._usage = event.usage
             case SignatureDelta():
                 return self._sign(event)
             case CitationDelta():
@@ -130,8 +132,6 @@ class StreamWriter:
                 return self._end_block(given) if given else b""
             case Stop() if not event.choice:
                 self._stop = event
-            case Used():
-                self._usage = event.usage
             case Ping():
                 return _PING
             case OpaqueDelta() | Aside():
