@@ -15,7 +15,7 @@ from msgspec import Struct
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose, dropped
 from extproc.deployments import MODEL_PARAMETERS
-from extproc.dialects import forms, heard, seals, splice
+from extproc.dialects import forms, heard, seals, splice, takes_messages
 from extproc.dialects.dialect import common, names_model
 from extproc.dialects.hub import Extra
 from extproc.dialects.quirks import Refit, addressed, resized
@@ -141,7 +141,8 @@ class Attempt:
         self.target = target
         self.upstream = upstream = upstream.speaking(call.dialect, call.kind)
         self._most = most
-        spoken = call.sdk == upstream.quirks.sdk and call.dialect == upstream.dialect.name
+        own = call.sdk == upstream.quirks.sdk or (call.sdk == "invoke" and takes_messages(target.model))
+        spoken = own and call.dialect == upstream.dialect.name
         self._client = heard(call.dialect, call.path, "" if spoken else call.sdk)
         form = upstream.form(call.kind, target.model) if upstream.quirks.forms else None
         other = self._client is not upstream.dialect or form not in (None, call.kind)

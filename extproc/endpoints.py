@@ -26,6 +26,9 @@ _MISTRAL = re.compile(r"mistral-client-|mistralai")
 _SHARED = "/v1/"
 """Begins paths of many dialects: of a path there that is no row's, it says nothing."""
 
+_PUBLISHERS = ("/v1beta1/publishers/", "/v1/publishers/")
+"""Begins paths of Vertex AI's lists."""
+
 _NAMED = "/providers/"
 
 
@@ -35,7 +38,9 @@ class _Row(NamedTuple):
 
     def endpoint(self, model: str = "", rest: str = "") -> Endpoint:
         place = self.place
-        return Endpoint(self.dialect, place.kind, model, place.stream, place.asks_usage, rest, place.body, place.spoken)
+        return Endpoint(
+            self.dialect, place.kind, model, place.stream, place.asks_usage, rest, place.body, place.spoken, reading=place.reading
+        )
 
 
 class _Rows:
@@ -105,7 +110,15 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
         return _live(path, headers)
     dialect = _speaker(bare, headers)
     listed = _LISTED[dialect].find(bare.rstrip("/")) if method in ("GET", "HEAD") else None
-    return listed if listed and listed.kind != "live" else _RAW[dialect]
+    return _told(listed, bare, headers) if listed and listed.kind != "live" else _RAW[dialect]
+
+
+def _told(listed: Endpoint, path: str, headers: dict[str, str]) -> Endpoint:
+    """What is asked for by GET, in the form that the client reads."""
+    if path.startswith(_PUBLISHERS):
+        return replace(listed, sdk="vertex")
+    mistral = listed.dialect == FALLBACK and _MISTRAL.search(headers.get("user-agent", ""))
+    return replace(listed, sdk="mistral") if mistral else listed
 
 
 def _live(path: str, headers: dict[str, str]) -> Endpoint:

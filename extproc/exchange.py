@@ -20,6 +20,7 @@ from extproc.amount import spoken
 from extproc.answering import DROPPED, Answering, BrokenAnswer, Retell, Retold, WholeTranslated
 from extproc.aside import Undone, is_bulky
 from extproc.attempt import Attempt, Call, Outgoing, may_remove, taken_off
+from extproc.bodies import settle_meaning
 from extproc.config.model import Timeouts
 from extproc.crossing import those, to_provider, without_credential
 from extproc.dialects import DIALECTS
@@ -129,6 +130,8 @@ class Exchange:
             check_size(len(body), self.snapshot.config.limits.request_body)
             if self.request.endpoint.buffered and self._deployment:
                 self.request.name(self._deployment)
+            if self.request.endpoint.reading:
+                settle_meaning(self.request)
             if self.request.endpoint.json:
                 self._read(self.request.body)
         except Reject as reject:

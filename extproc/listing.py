@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from extproc.dialects import DIALECTS
+from extproc.dialects import heard
 
 
-def models_document(dialect: str, names: Sequence[str], one: str = "") -> dict[str, Any]:
-    """All models, or one of them, as `dialect` lists them."""
-    spoken = DIALECTS[dialect]
+def models_document(dialect: str, names: Sequence[str], one: str = "", sdk: str = "") -> dict[str, Any]:
+    """All models, or one of them, as `dialect` lists them. `sdk`: see `Endpoint.sdk`."""
+    spoken = heard(dialect, "", sdk)
     return spoken.describe_model(one) if one else spoken.list_models(names)

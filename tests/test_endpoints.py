@@ -86,6 +86,18 @@ TABLE = [
     ("POST", "/v1beta/models/imagen-4:predict", JSON, "gemini", "json"),
     ("POST", "/v1beta/tunedModels/mine:generateContent", JSON, "gemini", "json"),
     ("POST", "/v1beta1/projects/p/locations/l/publishers/google/models/x:rawPredict", JSON, "gemini", "json"),
+    ("POST", "/v1beta1/publishers/google/models/gemini-3:streamGenerateContent?alt=sse", JSON, "gemini", "chat"),
+    ("POST", "/v1beta1/publishers/google/models/gemini-3:embedContent", JSON, "gemini", "embed_content"),
+    ("POST", "/v1beta1/publishers/google/models/x:predict", JSON, "gemini", "json"),
+    ("POST", "/v1beta1/publishers/google/models/x:predictLongRunning", JSON, "gemini", "json"),
+    ("POST", "/v1/publishers//google/models/gemini-3:generateContent", JSON, "gemini", "misplaced"),
+    ("GET", "/v1beta1/publishers/google/models", {}, "gemini", "models"),
+    ("GET", "/v1beta1/publishers/google/models/gemini-3", {}, "gemini", "models"),
+    ("POST", "/v1/projects/p/locations/l/publishers/anthropic/models/claude-9@1:rawPredict", JSON, "anthropic", "chat"),
+    ("POST", "/projects/p/locations/l/publishers/anthropic/models/claude-9:streamRawPredict", JSON, "anthropic", "chat"),
+    ("PUT", "/projects/p/locations/l/publishers/anthropic/models/claude-9:rawPredict", JSON, "anthropic", "misplaced"),
+    ("POST", "/projects/p/locations/l//publishers/anthropic/models/claude-9:rawPredict", JSON, "anthropic", "misplaced"),
+    ("POST", "/projects/p/locations/l/publishers/other/models/x:rawPredict", JSON, "openai", "misplaced"),
     ("POST", "/v1beta/models/gemini-3%3AgenerateContent", JSON, "gemini", "misplaced"),
     ("POST", "/v1beta/models/gemini-3:generateContent/", JSON, "gemini", "misplaced"),
     ("POST", "/V1beta//models/gemini-3:generateContent", JSON, "gemini", "misplaced"),
@@ -147,6 +159,21 @@ MISTRAL = {**JSON, "user-agent": "mistral-client-python/3.7.0"}
 )
 def test_an_sdk_that_reads_a_form_of_its_own(path: str, headers: dict[str, str], sdk: str) -> None:
     assert endpoint("POST", path, headers).sdk == sdk
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "sdk"),
+    [
+        ("/v1/models", MISTRAL, "mistral"),
+        ("/v1/models/gpt", MISTRAL, "mistral"),
+        ("/v1/models", JSON, ""),
+        ("/v1/models", {**MISTRAL, "anthropic-version": "2023-06-01"}, ""),
+        ("/v1beta1/publishers/google/models", {}, "vertex"),
+        ("/v1beta/models", {}, ""),
+    ],
+)
+def test_a_list_in_a_form_of_its_own(path: str, headers: dict[str, str], sdk: str) -> None:
+    assert endpoint("GET", path, headers).sdk == sdk
 
 
 def test_multipart_in_any_case() -> None:

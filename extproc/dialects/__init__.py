@@ -6,6 +6,8 @@ from extproc.dialects.cohere import Cohere
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.gemini import Gemini
 from extproc.dialects.gemini.arrays import GeminiArray, reads_array
+from extproc.dialects.gemini.vertex import GeminiAtVertex
+from extproc.dialects.invoked import Invoked, takes_messages
 from extproc.dialects.ollama import Ollama
 from extproc.dialects.openai import OpenAI
 from extproc.dialects.openai.mistral import Mistral
@@ -22,7 +24,9 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 _ARRAY: Dialect = GeminiArray()
-_OF_SDKS: dict[str, Dialect] = {"mistral": Mistral()}
+_OF_SDKS: dict[str, Dialect] = {"mistral": Mistral(), "invoke": Invoked(), "vertex": GeminiAtVertex()}
+
+__all__ = ["DIALECTS", "heard", "takes_messages"]
 
 
 def heard(name: str, path: str, sdk: str = "") -> Dialect:

@@ -80,6 +80,7 @@ FORMS: Mapping[str, str] = {
     "predict": "embeddings",
     "embed_prompt": "embeddings",
     "invoke": "embeddings",
+    "invoke_messages": "chat",
     "rerank_voyage": "rerank",
     "rerank_texts": "rerank",
     "score": "rerank",
@@ -116,6 +117,8 @@ class Place(NamedTuple):
     """JSON that is all the answer, whoever asks."""
     spoken: bool = False
     """A text is to be spoken: the request's `input`, by whose length it is paid for."""
+    reading: str = ""
+    """How a client's body is to be looked at before anything else is: see `bodies.py`. Empty: the path says all."""
 
     def streams(self, wanted: bool) -> bool:
         """Whether answers are to be had here in the way that is wanted."""

@@ -20,6 +20,8 @@ from extproc.usage import Usage
 
 _COUNTING = Counting()
 
+_VERTEX = "/projects/{}/locations/{}/publishers/anthropic"
+
 # Anthropic tells when a model was made. We do not know, and clients insist on a value: plainly no real one.
 _CREATED_AT = "1970-01-01T00:00:00Z"
 
@@ -33,6 +35,12 @@ class Anthropic:
     places: tuple[Place, ...] = (
         Place("chat", "/v1/messages"),
         Place("count", "/v1/messages/count_tokens"),
+        # Clients of Vertex AI, whose base URL has the version, or a gateway's has not.
+        *(
+            Place("chat", f"{version}{_VERTEX}/models/{{model}}:{verb}", stream=stream, reading="vertex")
+            for version in ("", "/v1", "/v1beta1")
+            for verb, stream in (("rawPredict", False), ("streamRawPredict", True))
+        ),
         Place("models", "/v1/models", method="GET"),
         Place("models", "/v1/models/{model}", method="GET"),
     )

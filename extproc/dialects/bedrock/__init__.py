@@ -32,11 +32,11 @@ class Bedrock:
         Place("chat", "/model/{model}/converse", stream=False),
         Place("chat", "/model/{model}/converse-stream", stream=True),
         Place("count", "/model/{model}/count-tokens", stream=False),
-        Place("invoke", "/model/{model}/invoke", stream=False),
+        Place("invoke", "/model/{model}/invoke", stream=False, reading="invoke"),
         # Providers are asked for them there, too; what a client asks for is not to be seen in the path.
         Place("embeddings", "/model/{model}/invoke", stream=False),
         Place("rerank", "/model/{model}/invoke", stream=False),
-        Place("json", "/model/{model}/invoke-with-response-stream", stream=True),
+        Place("json", "/model/{model}/invoke-with-response-stream", stream=True, reading="invoke"),
         Place("models", "/foundation-models", method="GET"),
         Place("models", "/foundation-models/{model}", method="GET"),
     )

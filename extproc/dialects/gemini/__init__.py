@@ -19,7 +19,10 @@ from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from extproc.usage import Usage
 
-_VERTEX = ("/v1beta1/projects/{}/locations/{}/publishers/google", "/v1/projects/{}/locations/{}/publishers/google")
+_PUBLISHERS = ("/v1beta1/publishers/google", "/v1/publishers/google")
+"""Vertex AI's paths in its express mode, where the key tells the project; and of its lists."""
+
+_VERTEX = ("/v1beta1/projects/{}/locations/{}/publishers/google", "/v1/projects/{}/locations/{}/publishers/google", *_PUBLISHERS)
 
 # Uploads, downloads, and the WebSocket of its Live API, whatever the version.
 _BESIDE = (
@@ -65,8 +68,10 @@ class Gemini:
         Place("chat", "/v1beta/models/{model}:streamGenerateContent?alt=sse", stream=True),
         *(place for root in ("/v1beta", "/v1", *_VERTEX) for place in _asked(root)),
         *(place for root in ("/v1beta", "/v1") for place in _named(root)),
+        # It is for more than vectors.
+        *(Place("json", f"{root}/models/{{model}}:predict", stream=False, reading="predict") for root in _VERTEX),
         *(Place("json", f"{root}/models/{{model}}:{{}}") for root in _VERTEX),
-        # Vertex has it for more than vectors, so that a client's request says nothing of the kind: only providers are asked for it here.
+        # Only providers are asked for it here: a client's request is found further up.
         Place("predict", "/v1beta/models/{model}:predict", stream=False),
         Place("json", "/v1beta/interactions"),
         *(
@@ -74,8 +79,8 @@ class Gemini:
             for version in ("v1", "v1alpha", "v1beta")
             for method in ("BidiGenerateContent", "BidiGenerateContentConstrained")
         ),
-        *(Place("models", root + "/models", method="GET") for root in ("/v1beta", "/v1")),
-        *(Place("models", root + "/models/{model}", method="GET") for root in ("/v1beta", "/v1")),
+        *(Place("models", root + "/models", method="GET") for root in ("/v1beta", "/v1", *_PUBLISHERS)),
+        *(Place("models", root + "/models/{model}", method="GET") for root in ("/v1beta", "/v1", *_PUBLISHERS)),
     )
     prefixes: tuple[str, ...] = ("/v1beta/", "/v1beta1/", "/v1/projects/", *_BESIDE)
     beside: tuple[str, ...] = ("/v1/", *_BESIDE)

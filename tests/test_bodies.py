@@ -1,0 +1,209 @@
+"""What is asked where a path alone does not say it: clients of Vertex AI, and of Bedrock's InvokeModel."""
+
+from base64 import b64decode
+from typing import Any
+
+import msgspec
+import pytest
+
+from extproc.config.model import Config, Model, Provider
+from extproc.dialects import heard
+from extproc.dialects.eventstream import EVENT_STREAM
+from extproc.dialects.framing import split
+from extproc.dialects.hub import BlockStart, BlockStop, Error, Finish, Start, Stop, StopReason, StreamEvent, Text, TextDelta, Used
+from extproc.errors import Fault
+from extproc.exchange import Exchange, Forward
+from extproc.usage import Usage
+from tests.scene import CONFIG, Scene, head, run
+
+VERTEX = "/projects/p/locations/eu/publishers/anthropic/models"
+GOOGLE = "/v1beta1/publishers/google/models"
+SAYS: dict[str, Any] = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+
+CLOUDS = Config(
+    providers={
+        **CONFIG.providers,
+        "vertex": Provider(dialect="gemini", base_url="https://vertex.test/v1/projects/p/locations/l/publishers/google", key="v"),
+        "aws": Provider(dialect="bedrock", base_url="https://aws.test", key="b"),
+    },
+    models=(
+        *CONFIG.models,
+        Model(name="text", targets=("vertex/text-embedding-005",)),
+        Model(name="at-aws", targets=("aws/eu.anthropic.claude-x",)),
+        Model(name="profile", targets=("aws/arn:aws:bedrock:eu:1:application-inference-profile/x",)),
+        Model(name="nova", targets=("aws/amazon.nova-pro-v1:0",)),
+    ),
+)
+
+
+def asked(path: str, body: dict[str, Any] | bytes, **headers: str) -> tuple[Exchange, Forward]:
+    """A client's request, and what goes on."""
+    made = Scene(CLOUDS).exchange(head(path, **headers))
+    assert run(made.begin()) is None
+    answered = run(made.proceed(body if isinstance(body, bytes) else msgspec.json.encode(body)))
+    assert answered is None, answered.body
+    return made, made.forward()
+
+
+def sent(forward: Forward) -> dict[str, Any]:
+    assert forward.outgoing.body is not None
+    return dict(msgspec.json.decode(forward.outgoing.body))
+
+
+# Anthropic's at Vertex.
+
+
+@pytest.mark.parametrize("version", ["", "/v1", "/v1beta1"])
+def test_claude_at_vertex_is_what_anthropic_is_asked(version: str) -> None:
+    body = b'{"max_tokens": 9, "anthropic_version":"vertex-2023-10-16", "messages":[ {"role":"user","content":"Hi"} ]}'
+    made, forward = asked(f"{version}{VERTEX}/claude-9%4020250101:rawPredict", body)
+    record = made.request.record
+    assert (record.model, record.dialect, record.path) == ("claude-9@20250101", "anthropic", "/v1/messages")
+    assert forward.outgoing.headers[":path"] == "/v1/messages"
+    assert not forward.call.stream
+    # All else is as it was, to the byte.
+    expected = b'{"max_tokens": 9, "messages":[ {"role":"user","content":"Hi"} ],"model":"claude-9@20250101"}'
+    assert forward.outgoing.body == expected
+    assert forward.outgoing.headers["content-length"] == str(len(expected))
+    assert forward.outgoing.headers["anthropic-version"] == "2023-06-01"
+
+
+@pytest.mark.parametrize(
+    ("verb", "said", "stream"), [("streamRawPredict", None, True), ("streamRawPredict", True, True), ("rawPredict", True, False)]
+)
+@pytest.mark.parametrize("model", ["claude-9", "gpt", "both"])
+def test_the_path_says_whether_it_streams(model: str, verb: str, said: bool | None, stream: bool) -> None:
+    made, forward = asked(f"{VERTEX}/{model}:{verb}", {**SAYS, **({} if said is None else {"stream": said})})
+    assert (forward.call.stream, made.request.stream) == (stream, stream)
+    assert bool(sent(forward).get("stream")) == stream
+    assert "anthropic_version" not in sent(forward)
+
+
+@pytest.mark.parametrize("model", ["claude-9", "gpt"])
+def test_the_body_names_no_other_model(model: str) -> None:
+    _, forward = asked(f"{VERTEX}/{model}:rawPredict", {"model": "claude-100", **SAYS})
+    assert sent(forward)["model"] == model
+
+
+def test_tokens_are_counted_of_the_model_in_the_body() -> None:
+    body = {"anthropic_version": "2023-06-01", "model": "claude-9", "messages": SAYS["messages"]}
+    made, forward = asked(f"/v1{VERTEX}/count-tokens:rawPredict", body)
+    assert (made.request.endpoint.kind, forward.outgoing.headers[":path"]) == ("count", "/v1/messages/count_tokens")
+    assert sent(forward) == {"model": "claude-9", "messages": SAYS["messages"]}
+
+
+@pytest.mark.parametrize(("headers", "betas"), [({}, "a-1,b-2"), ({"anthropic_beta": "c-3"}, "c-3")])
+def test_betas_of_the_body_become_a_header(headers: dict[str, str], betas: str) -> None:
+    made, forward = asked(f"{VERTEX}/claude-9:rawPredict", {**SAYS, "anthropic_beta": ["a-1", "b-2"]}, **headers)
+    assert {**made.request.headers, **forward.outgoing.headers}["anthropic-beta"] == betas
+    assert "anthropic_beta" not in sent(forward)
+
+
+@pytest.mark.parametrize("body", [b"{nope", b"[]", b"", b'{"anthropic_version": "x"', b'{"stream": 5}'])
+@pytest.mark.parametrize("path", [f"{VERTEX}/claude-9:rawPredict", f"{GOOGLE}/text:predict", "/model/gpt/invoke"])
+def test_what_is_no_request_is_refused(path: str, body: bytes) -> None:
+    made = Scene(CLOUDS).exchange(head(path))
+    assert run(made.begin()) is None
+    answered = run(made.proceed(body))
+    assert answered is not None and answered.status == 400
+
+
+# Google's `predict`.
+
+
+def test_instances_with_contents_want_vectors() -> None:
+    made, forward = asked(f"{GOOGLE}/gpt:predict", {"instances": [{"content": "Hi"}], "parameters": {"outputDimensionality": 3}})
+    assert made.request.endpoint.operation == "embeddings"
+    assert forward.outgoing.headers[":path"] == "/v1/embeddings"
+    assert sent(forward) | {"encoding_format": ""} == {"model": "gpt", "input": ["Hi"], "dimensions": 3, "encoding_format": ""}
+    own, forward = asked(f"{GOOGLE}/text:predict", {"instances": [{"content": "Hi"}]})
+    assert own.request.endpoint.operation == "embeddings"
+    assert forward.outgoing.headers[":path"].endswith("/models/text-embedding-005:predict")
+    assert forward.outgoing.body is None
+
+
+def test_other_instances_are_googles_alone() -> None:
+    made, forward = asked(f"{GOOGLE}/text:predict", {"instances": [{"prompt": "A cat"}]})
+    assert made.request.endpoint.kind == "json"
+    assert forward.outgoing.headers[":path"].endswith("/models/text-embedding-005:predict")
+
+
+# Bedrock's InvokeModel.
+
+INVOKED = {"anthropic_version": "bedrock-2023-05-31", **SAYS}
+
+
+@pytest.mark.parametrize(("end", "stream"), [("invoke", False), ("invoke-with-response-stream", True)])
+@pytest.mark.parametrize("model", ["gpt", "claude-9", "nova", "both"])
+def test_claude_at_bedrock_reaches_others(model: str, end: str, stream: bool) -> None:
+    made, forward = asked(f"/model/{model}/{end}", {**INVOKED, "anthropic_beta": ["x"]})
+    assert made.request.endpoint.converses
+    assert (forward.call.stream, made.request.record.dialect, forward.call.model) == (stream, "bedrock", model)
+    if model == "both":
+        return
+    ways = {
+        "gpt": "/v1/chat/completions",
+        "claude-9": "/v1/messages",
+        "nova": "/model/amazon.nova-pro-v1%3A0/converse" + "-stream" * stream,
+    }
+    assert forward.outgoing.headers[":path"] == ways[model]
+    body = sent(forward)
+    assert not {"anthropic_version", "anthropic_beta"} & set(body)
+    assert "Hi" in str(body)
+
+
+@pytest.mark.parametrize("end", ["invoke", "invoke-with-response-stream"])
+@pytest.mark.parametrize(("model", "there"), [("at-aws", "eu.anthropic.claude-x"), ("profile", "arn%3Aaws%3Abedrock%3Aeu%3A1%3A")])
+def test_claude_at_bedrock_passes_to_bedrock_as_it_is(model: str, there: str, end: str) -> None:
+    made, forward = asked(f"/model/{model}/{end}", INVOKED)
+    assert forward.outgoing.body is None
+    path = forward.outgoing.headers[":path"]
+    assert path.startswith(f"/model/{there}") and path.endswith(f"/{end}")
+    # A conversation is no vector: it is not answered twice the same unless it asks for that.
+    assert made.request.endpoint.operation == "chat"
+    assert made.request.record.cache == ""
+
+
+def test_what_is_invoked_otherwise_is_as_it_was() -> None:
+    assert asked("/model/gpt/invoke", {"inputText": "Hi"})[0].request.endpoint.kind == "invoke"
+    made, forward = asked("/model/nova/invoke-with-response-stream", {"prompt": "Hi"})
+    assert (made.request.endpoint.kind, forward.outgoing.body) == ("json", None)
+
+
+TOLD: list[StreamEvent] = [
+    Start(dialect="openai", id="x", model="m"),
+    BlockStart(index=0, block=Text(text="")),
+    TextDelta(index=0, text="Hello"),
+    BlockStop(index=0),
+    Stop(reason=StopReason.END, raw="stop", dialect="openai"),
+    Used(usage=Usage(input=5, output=2)),
+    Finish(),
+]
+
+
+def chunks(stream: bytes) -> list[dict[str, Any]]:
+    read = [EVENT_STREAM.parse(raw) for raw in split(EVENT_STREAM, stream)]
+    assert all(event is not None and event.event == "chunk" for event in read)
+    return [msgspec.json.decode(b64decode(msgspec.json.decode(event.data)["bytes"])) for event in read if event]
+
+
+def test_a_stream_of_amazons_messages() -> None:
+    writer = heard("bedrock", "/model/m/invoke-with-response-stream", "invoke").stream_writer(include_usage=False)
+    events = chunks(b"".join(map(writer.write, TOLD)) + writer.end())
+    assert [event["type"] for event in events] == [
+        "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop",
+    ]  # fmt: skip
+    assert events[2]["delta"] == {"type": "text_delta", "text": "Hello"}
+    assert events[-1]["amazon-bedrock-invocationMetrics"] == {"inputTokenCount": 5, "outputTokenCount": 2}
+    assert writer.end() == b""
+
+
+def test_a_stream_that_breaks_ends_with_an_exception() -> None:
+    dialect = heard("bedrock", "", "invoke")
+    writer = dialect.stream_writer(include_usage=False)
+    told = [writer.write(event) for event in (*TOLD[:3], Error(fault=Fault(503, "overloaded", "Busy")), TOLD[3])]
+    last = EVENT_STREAM.parse(told[3])
+    assert last is not None and last.event == "error:serviceUnavailableException" and b"Busy" in last.data
+    assert told[4] == b"" == writer.end()
+    assert dialect.write_error(Fault(429, "rate_limit_exceeded", "Slow"), "r")["__type"] == "ThrottlingException"
+    assert b"throttlingException" in dialect.stream_error(Fault(429, "rate_limit_exceeded", "Slow"), "r")
