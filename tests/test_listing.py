@@ -1,6 +1,7 @@
 """The list of models, as each dialect's clients read it."""
 
 from anthropic.types import ModelInfo
+from mistralai.client.models import BaseModelCard, ModelList
 from openai.types import Model as OpenAIModel
 
 from extproc.listing import models_document
@@ -20,6 +21,24 @@ def test_anthropic() -> None:
     assert [ModelInfo.construct(**entry).display_name for entry in document["data"]] == ["gpt", "claude"]
     assert (document["first_id"], document["last_id"], document["has_more"]) == ("gpt", "claude", False)
     assert models_document("anthropic", ["gpt"], "gpt") == document["data"][0]
+
+
+def test_mistral() -> None:
+    """The SDK passes over what has no `type`, and gives none of its fields."""
+    document = models_document("openai", ["gpt", "claude"], sdk="mistral")
+    cards = ModelList.model_validate(document).data or []
+    assert [(type(card).__name__, card.id) for card in cards if isinstance(card, BaseModelCard)] == [
+        ("BaseModelCard", "gpt"),
+        ("BaseModelCard", "claude"),
+    ]
+    assert models_document("openai", ["gpt"], "gpt", "mistral") == document["data"][0]
+    assert [OpenAIModel.model_validate(entry).id for entry in document["data"]] == ["gpt", "claude"]
+
+
+def test_vertex() -> None:
+    document = models_document("gemini", ["gpt", "claude"], sdk="vertex")
+    assert [entry["name"] for entry in document["publisherModels"]] == ["publishers/google/models/gpt", "publishers/google/models/claude"]
+    assert models_document("gemini", ["gpt"], "gpt", "vertex") == document["publisherModels"][0]
 
 
 def test_none() -> None:

@@ -8,9 +8,12 @@ from typing import Any
 
 import anthropic
 import httpx
+import httpx2
 import openai
 import pytest
 from anthropic.types import Message
+from mistralai.client import Mistral
+from mistralai.client.models import BaseModelCard
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
@@ -220,6 +223,14 @@ def test_openai_models(o: openai.OpenAI) -> None:
     assert o.models.retrieve("o-then-a").id == "o-then-a"
     with pytest.raises(openai.NotFoundError, match="o-then-a"):
         o.models.retrieve("o-then")
+
+
+def test_mistrals_models(gateway: Gateway) -> None:
+    http = httpx2.Client(verify=False)
+    with http, Mistral(api_key="none", server_url=gateway.url, client=http) as client:
+        cards = [card for card in client.models.list().data or [] if isinstance(card, BaseModelCard)]
+        assert [(card.id, card.capabilities.completion_chat) for card in cards] == [("demo", True), ("o-then-a", True), ("a-then-o", True)]
+        assert client.models.retrieve(model_id="demo").id == "demo"
 
 
 # Anthropic's.

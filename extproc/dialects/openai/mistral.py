@@ -6,6 +6,7 @@ every chunk has a choice, and the last one tells what was used, though nobody as
 provider has counted nothing says 0. A refusal, which has no field there, is text.
 """
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -41,6 +42,8 @@ _SPOKEN = "mistral"
 
 _WORDS = MappingProxyType({**WORDS, "seed": "random_seed", "blocks[].reasoning": "messages[].content[].thinking"})
 
+_CAPABILITIES = {"completion_chat": True, "function_calling": True}
+
 _THOUGHTS = ("reasoning_content", "reasoning")
 
 
@@ -72,6 +75,13 @@ class Mistral(OpenAI):
 
     def stream_writer(self, *, include_usage: bool) -> StreamWriter:
         return MistralWriter()
+
+    def describe_model(self, name: str) -> Extra:
+        """As https://docs.mistral.ai/api/endpoint/models has it. What a model can do is not known here; all of them are asked for this."""
+        return {**super().describe_model(name), "type": "base", "name": name, "aliases": [], "capabilities": {**_CAPABILITIES}}
+
+    def list_models(self, names: Sequence[str]) -> Extra:
+        return {"object": "list", "data": [self.describe_model(name) for name in names]}
 
 
 def _message(choice: Choice, message: Extra) -> Extra:
