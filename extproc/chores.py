@@ -23,9 +23,10 @@ from extproc.attempt import Rewrite, Rewritten
 from extproc.canonical import Digest, Fingerprint
 from extproc.dialects.responses.kept import Refer, Referred, Resolve, Resolved
 from extproc.errors import Reject
+from extproc.estimate import Estimate, Estimated
 
-Jobs = Rewrite | Retell | Fingerprint | Refer | Resolve
-Outcomes = Rewritten | Retold | Digest | Referred | Resolved | Refused | Failed
+Jobs = Rewrite | Retell | Fingerprint | Refer | Resolve | Estimate
+Outcomes = Rewritten | Retold | Digest | Referred | Resolved | Estimated | Refused | Failed
 
 LENGTH = struct.Struct(">I")
 # Work for the many goes before work for a bulky one.

@@ -27,6 +27,7 @@ from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
 from extproc.endpoints import check_head, check_size, endpoint, named_provider
 from extproc.errors import Fault, Reject
+from extproc.estimate import ESTIMATED, Estimate
 from extproc.filter import Handler, Tap
 from extproc.ledger.record import Record
 from extproc.relayed import Relayed
@@ -136,7 +137,23 @@ class Exchange:
                 self._read(self.request.body)
         except Reject as reject:
             return self.refuse(reject.fault)
-        return await self._run(self.snapshot.filters)
+        answered = await self._run(self.snapshot.filters)
+        if answered is None and self.request.endpoint.kind == "count" and not self.request.targets:
+            return await self._estimate()
+        return answered
+
+    async def _estimate(self) -> Response:
+        """The tokens of a conversation, which no provider of its model counts."""
+        request = self.request
+        request.settle()
+        job = Estimate(request.endpoint.dialect, request.model)
+        try:
+            made = await self.snapshot.environment.aside.work(job, request.body) if is_bulky(request.body) else job.work(request.body)
+        except Reject as reject:
+            return self.refuse(reject.fault)
+        except Undone as undone:
+            return self.refuse(undone.fault, {"retry-after": "1"})
+        return self._respond(Response(200, {"content-type": "application/json", ESTIMATED: "tokens"}, made.body))
 
     def _read(self, body: bytes) -> None:
         """Decodes the document whole where a filter will want that anyway: its outside need not be decoded by itself."""

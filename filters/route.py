@@ -106,6 +106,8 @@ class _Route:
         wanted, kind, path = request.endpoint.dialect, request.endpoint.operation, request.path.partition("?")[0]
         speaking = [target for target in targets if wanted in self._dialects[target.provider] or kind in self._operations[target.provider]]
         able = tuple(target for target in speaking if self._upstreams[target.provider].offers(kind, path))
+        if kind == "count" and not able:
+            return ()  # the engine has an estimate
         if speaking and not able:
             message = f"No provider of this model offers what {path} asks for, as far as is known; `endpoints` in its section would say it."
             raise Reject(404, "unsupported_endpoint", message, param="model")

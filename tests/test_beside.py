@@ -25,6 +25,7 @@ from extproc.dialects.quirks import Quirks
 from extproc.dialects.responses.kept import Refer, Referred, Resolve, Resolved
 from extproc.drive import Waiting, begin
 from extproc.errors import Reject
+from extproc.estimate import Estimate, Estimated
 from extproc.upstream import compile_upstream, portrait
 from extproc.values import Target
 
@@ -60,6 +61,11 @@ def test_items_named_by_their_ids_are_found_and_put_there_elsewhere() -> None:
     made = through(Resolve({name: b'{"said":1}'}), body)
     assert isinstance(made, Resolved)
     assert msgspec.json.decode(made.body) == {"model": "m", "input": [{"said": 1}, {"role": "user", "content": "hi"}]}
+
+
+def test_tokens_are_estimated_elsewhere() -> None:
+    body = b'{"model": "m", "messages": [{"role": "user", "content": "Hello"}]}'
+    assert through(Estimate("anthropic", "m"), body) == Estimated(b'{"input_tokens":6}')
 
 
 def attempt(client: str, provider: str, **more: Any) -> Attempt:

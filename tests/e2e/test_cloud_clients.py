@@ -88,6 +88,7 @@ def test_what_anthropic_gets_of_it(gateway: Gateway, anthropic_provider: Demo) -
 def test_its_tokens_are_counted(gateway: Gateway) -> None:
     with vertex(gateway) as client:
         assert client.messages.count_tokens(model="claude-demo", messages=HELLO).input_tokens > 0
+        assert client.messages.count_tokens(model="gpt-demo", messages=HELLO).input_tokens > 0
 
 
 def test_its_errors_are_anthropics(gateway: Gateway) -> None:
@@ -114,6 +115,7 @@ def test_its_vectors_and_lists(gateway: Gateway) -> None:
     client = google(gateway, api_key=KEY)
     vectors = client.models.embed_content(model="gpt-demo", contents=["one", "two"]).embeddings
     assert vectors and [len(vector.values or ()) > 0 for vector in vectors] == [True, True]
+    assert client.models.count_tokens(model="gpt-demo", contents="Hello, wörld").total_tokens
     names = [model.name for model in client.models.list()]
     assert names == [f"publishers/google/models/{name}" for name in ("demo", "o-then-a", "a-then-o")]
     assert client.models.generate_content(model=str(names[0]), contents="Hello").text

@@ -337,8 +337,12 @@ def test_anthropic_count_tokens(a: anthropic.Anthropic) -> None:
     asked: Any = [{"role": "user", "content": "Hello, wörld"}]
     counted = a.messages.count_tokens(model="claude-demo", messages=asked).input_tokens
     assert counted == a.messages.create(model="claude-demo", max_tokens=9, messages=asked).usage.input_tokens
-    with pytest.raises(anthropic.NotFoundError, match="not every dialect has"):
-        a.messages.count_tokens(model="gpt-demo", messages=asked)
+    told = a.messages.with_raw_response.count_tokens(model="claude-demo", messages=asked)
+    assert "x-headgate-estimated" not in told.headers
+    # OpenAI has no such endpoint.
+    estimated = a.messages.with_raw_response.count_tokens(model="gpt-demo", messages=asked)
+    assert estimated.headers["x-headgate-estimated"] == "tokens"
+    assert 0 < estimated.parse().input_tokens < 20
 
 
 def test_anthropic_models(a: anthropic.Anthropic) -> None:
