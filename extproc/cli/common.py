@@ -37,11 +37,11 @@ def load(which: Source) -> Loaded | None:
 def state_folder(given: argparse.Namespace) -> tuple[Path, Config | None]:
     """The state folder that a command works on, and the configuration that goes with it.
 
-    With `--state` the command does without a configuration that is not there or not right. Raises `SystemExit` where it cannot.
+    Providers' secrets need not be there. With `--state` the command does without a configuration that is not there or not right. Raises
+    `SystemExit` where it cannot.
     """
     which = source(given)
-    # A gateway that lacks nothing but a caller's key may be about to be given one.
-    loaded = which.load(keys_to_come=True)
+    loaded = which.outline()
     if loaded.config is not None:
         return which.state_folder(loaded.config), loaded.config
     if given.state is not None and given.config is None:

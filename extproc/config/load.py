@@ -52,9 +52,12 @@ def load(
     *,
     has_stored_keys: Callable[[Path], bool] = lambda folder: False,
     find: FilterType = filter_type,
+    secrets: bool = True,
 ) -> Loaded:
-    """Reads the configuration at `path`. Never raises for what is in it. `has_stored_keys` is asked with the state folder, if need be."""
-    reading = _Reading(path, environ, find)
+    """Reads the configuration at `path`. Never raises for what is in it. `has_stored_keys` is asked with the state folder, if need be.
+    `secrets`: see `References`; without them, providers and Redis are not checked.
+    """
+    reading = _Reading(path, References(environ, path.parent, secrets=secrets), find)
     root = read_document(path, reading.problems)
     loaded = reading.read(root, has_stored_keys) if root is not None else None
     problems = reading.problems.listed()
@@ -68,10 +71,10 @@ def load(
 class _Reading:
     """One file while it is read."""
 
-    def __init__(self, path: Path, environ: Mapping[str, str], find: FilterType) -> None:
+    def __init__(self, path: Path, references: References, find: FilterType) -> None:
         self.problems = Problems()
         self.folder = path.parent
-        self.references = References(environ, path.parent)
+        self.references = references
         self.absent: list[Absent] = []
         self._find = find
         self._walker = Walker(self.problems, self.references)
@@ -104,14 +107,15 @@ class _Reading:
         report = Report(self.problems, self._walker.places)
         providers = config.providers | gone
         for name, provider in providers.items():
-            if isinstance(provider, Provider):
+            if isinstance(provider, Provider) and self.references.secrets:
                 # That an absent one has no key is what makes it absent.
                 check_provider(
                     child("$.providers", name), replace(provider, key=None, aws=None, google=None) if name in gone else provider, report
                 )
         check_models(config, providers, report.error)
         check_prices(config, providers, report.error)
-        check_redis(config, filters, report)
+        if self.references.secrets:
+            check_redis(config, filters, report)
         check_listeners(config, filters, lambda: has_stored_keys(self.folder / config.state), report)
         check_ext_proc(config, report)
 

@@ -14,6 +14,9 @@ from extproc.config.nearest import nearest, quoted
 
 MAX_VALUE_BYTES = 64 * 1024
 
+_PLACEHOLDER = "not-there"
+"""Fits wherever a secret does."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INSIDE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<body>[^}]*)(?P<close>\}?))")
 PATTERN = r"^(env|file):|\$\{"
@@ -40,19 +43,24 @@ class Unresolved(Struct, frozen=True):
 class References:
     """Resolves references against one environment and one folder."""
 
-    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, environ: Mapping[str, str], folder: Path, *, secrets: bool = True) -> None:
+        """`secrets`: False for whoever needs none: an `env:` or `file:` that gives nothing then stands for a placeholder."""
         self._environ = environ
         self._folder = folder
+        self.secrets = secrets
         self.files: set[Path] = set()
         """Files that values came from, or would have."""
 
     def resolve(self, text: str) -> Resolved | Unresolved:
         """What `text` stands for; itself, if it refers to nothing."""
         if text.startswith("env:"):
-            return self._env(text[4:])
+            return self._or_else(self._env(text[4:]))
         if text.startswith("file:"):
-            return self._file(text[5:])
+            return self._or_else(self._file(text[5:]))
         return self._inside(text) if "$" in text else Resolved(text, False)
+
+    def _or_else(self, found: Resolved | Unresolved) -> Resolved | Unresolved:
+        return Resolved(_PLACEHOLDER, True) if type(found) is Unresolved and not self.secrets else found
 
     def _env(self, name: str) -> Resolved | Unresolved:
         if not _NAME.fullmatch(name):

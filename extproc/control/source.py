@@ -33,9 +33,15 @@ class Source(Struct, frozen=True):
     private: bool = True
     """See `snapshot.Settings.private`."""
 
-    def load(self, *, keys_to_come: bool = False) -> Loaded:
-        """Reads and checks it. `keys_to_come`: it is no mistake that there are no callers' keys yet."""
-        return load(self.path, self.environ, has_stored_keys=lambda folder: keys_to_come or KeyStore(self.state or folder).exist())
+    def load(self) -> Loaded:
+        """Reads and checks it."""
+        return load(self.path, self.environ, has_stored_keys=lambda folder: KeyStore(self.state or folder).exist())
+
+    def outline(self) -> Loaded:
+        """Reads it for whoever starts nothing: without secrets, which may be somebody else's, and without callers' keys, which may be to
+        come.
+        """
+        return load(self.path, self.environ, has_stored_keys=lambda folder: True, secrets=False)
 
     def state_folder(self, config: Config) -> Path:
         """Where the journal, the ledger and the keys are."""

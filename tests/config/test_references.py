@@ -97,3 +97,10 @@ def test_a_file_that_others_may_read_is_told(references: References, tmp_path: P
 def test_a_fifo_does_not_hold_us_up(references: References, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     assert isinstance(references.resolve("file:fifo"), Unresolved)
+
+
+@pytest.mark.parametrize("text", ["env:NOT_SET", "file:not-there", "env:not a name"])
+def test_who_needs_no_secrets_gets_along_without(tmp_path: Path, text: str) -> None:
+    assert isinstance(References({}, tmp_path).resolve(text), Unresolved)
+    assert isinstance(References({}, tmp_path, secrets=False).resolve(text), Resolved)
+    assert References({"SET": "there"}, tmp_path, secrets=False).resolve("env:SET") == Resolved("there", True)
