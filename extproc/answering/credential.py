@@ -22,7 +22,19 @@ def is_ours(status: int, fault: Fault) -> bool:
     return status == UNKNOWN or not speaks_of_what_is_asked_for(fault.message)
 
 
-def refused(terms: Terms, status: int) -> Fault:
-    """What the client is told of that."""
-    message = f"The provider {terms.provider_name} refused the gateway's credential ({status}). Its operator has to mend that."
-    return Fault(502, "provider_authentication", message)
+_NONE = "missing authentication token"
+"""What Amazon says of a request that is not signed."""
+
+
+def refused(terms: Terms, status: int, said: str) -> Fault:
+    """What the client is told of that. `said`: the provider's own words."""
+    return Fault(
+        502, "provider_authentication", f"The provider {terms.provider_name} {complaint(status, said)}. Its operator has to mend that."
+    )
+
+
+def complaint(status: int, said: str) -> str:
+    """What the provider did, without its words, which may hold the credential."""
+    if _NONE in said.lower():
+        return f"got no credential from the gateway, which has none for it ({status})"
+    return f"refused the gateway's credential ({status})"

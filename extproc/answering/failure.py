@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from extproc.answering.credential import OURS, UNKNOWN, is_ours, refused
+from extproc.answering.credential import OURS, UNKNOWN, complaint, is_ours, refused
 from extproc.answering.terms import Collected, Terms
 from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
 from extproc.dialects.failing import advised
@@ -36,8 +36,8 @@ class Failure(Answering):
         fault = terms.provider.read_error(self._told, body)
         # Of what is not inference, 403 is often told for a file that is not there.
         if is_ours(self._told, fault) and (fault.code == "invalid_api_key" or not terms.raw or self._told == UNKNOWN):
-            fault, advice = refused(terms, self._told), {"content-type": "application/json"}
-            terms.log(f"refused the gateway's credential ({self._told})")  # which only the operator can mend
+            terms.log(complaint(self._told, fault.message))  # which only the operator can mend
+            fault, advice = refused(terms, self._told, fault.message), {"content-type": "application/json"}
             if terms.client.id_header:
                 advice[terms.client.id_header] = terms.request_id
             self.rewrites = True

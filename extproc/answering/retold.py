@@ -101,7 +101,7 @@ class EmptyAnswer(ValueError):
 def failed_whole(body: bytes, fault: Fault, terms: Terms, wrong: str, counted: Usage | None = None) -> Retold:
     """An answer that is an error. What it cost is told all the same."""
     if is_ours(fault.status, fault):
-        fault = refused(terms, fault.status)
+        fault = refused(terms, fault.status, fault.message)
     usage, answered = terms.provider.usage(body)
     return Retold(terms.error(fault), fault.status, fault.code, usage or counted, answered, wrong, retry_after=fault.retry_after)
 

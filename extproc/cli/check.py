@@ -5,7 +5,7 @@ import sys
 import tempfile
 
 from extproc.cli.common import add_source, load, source
-from extproc.control.google import origin
+from extproc.control import amazon, google
 from extproc.control.startup import faults, no_compiler
 from extproc.control.trust import ca_file
 from extproc.filter import Filter
@@ -31,6 +31,8 @@ def run(given: argparse.Namespace) -> int:
         print(f"{which.path}: error: {fault}", file=sys.stderr)
     if wrong:
         return 2
+    for what in amazon.lacking(config):
+        print(f"{which.path}: warning: {what}", file=sys.stderr)
     if not given.no_envoy:
         if (missing := no_compiler()) is not None:
             print(f"headgate: {missing}; or `--no-envoy`, to check the file alone", file=sys.stderr)
@@ -52,7 +54,9 @@ def run(given: argparse.Namespace) -> int:
     print(f"{which.path}: good; {len(config.providers)} providers, {len(config.models)} models")
     for name, provider in config.providers.items():
         if provider.google is not None:
-            print(f"  provider {name} gets access tokens of Google for {origin(provider.google)}")
+            print(f"  provider {name} gets access tokens of Google for {google.origin(provider.google)}")
+        if provider.aws is not None and provider.aws.access_key is None and (found := amazon.origin()) is not None:
+            print(f"  provider {name} is signed by Envoy with AWS credentials from {found}")
     for told in filter(None, (settings.about() for settings in loaded.filters if isinstance(settings, Filter))):
         print(f"  {told}")
     for absent in loaded.absent:

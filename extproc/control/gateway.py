@@ -22,7 +22,7 @@ from extproc.cachestore.shelf import Shelf
 from extproc.config.load import Loaded, format_problems
 from extproc.config.model import Config
 from extproc.config.urls import is_loopback
-from extproc.control import operator
+from extproc.control import amazon, operator
 from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.envoy import Envoy
@@ -128,6 +128,7 @@ class Gateway:
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
         self._message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
+        self._warn(self.config)
         await self._link.start()
         await self._tokens.follow(self.config)
         await self.workers.start()
@@ -286,6 +287,7 @@ class Gateway:
         elif self._envoy is None and config.providers != old.providers:
             _log.warning("providers have changed: give your Envoy what `headgate compile attach` prints now")
         self.config, self._message = config, message
+        self._warn(config)
         taken = await self._link.push(SNAPSHOT, message)
         if self._books is not None:
             self._books.follow(config, self._aliases(config))
@@ -293,6 +295,11 @@ class Gateway:
             _log.warning("%s has changed: it takes effect at the next start", name)
         level = logging.INFO if taken >= len(self.workers) else logging.ERROR
         _log.log(level, "new configuration in force in %d of %d workers", taken, len(self.workers))
+
+    def _warn(self, config: Config) -> None:
+        # Somebody else's Envoy looks elsewhere for them.
+        for what in amazon.lacking(config) if self._with_envoy else ():
+            _log.warning("%s", what)
 
     async def _prune(self, config: Config) -> None:
         await asyncio.sleep(_OVERLAP)

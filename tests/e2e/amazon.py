@@ -39,6 +39,9 @@ class Amazon(Scripted):
     async def converse(self, request: web.Request) -> web.StreamResponse:
         fault = signature_fault(request.method, request.raw_path, self.headers[-1], self.bodies[-1], SECRETS)
         self.faults.append(fault)
+        if "authorization" not in self.headers[-1]:
+            told = {"message": "Missing Authentication Token"}
+            return web.json_response(told, status=403, headers={"x-amzn-errortype": "MissingAuthenticationTokenException"})
         if fault:
             return web.json_response({"message": fault}, status=403, headers={"x-amzn-errortype": "InvalidSignatureException"})
         if self.busy:

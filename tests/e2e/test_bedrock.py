@@ -214,6 +214,23 @@ def test_a_refused_signature_is_our_trouble(gateway: Gateway, amazon: Amazon) ->
     assert "refused the gateway's credential" in told["message"]
 
 
+def test_a_gateway_without_credentials_says_so(tmp_path: Path, amazon: Amazon) -> None:
+    provider = {"dialect": "bedrock", "base_url": amazon.url.replace("127.0.0.1", "localhost"), "aws": {"region": "eu-west-1"}}
+    config = {"providers": {"found": provider}, "models": [{"name": "m", "targets": ["found/amazon.nova-pro-v1:0"]}]}
+    environ = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    with Gateway(tmp_path, config, environ) as gateway:
+        answer = ask(gateway, chat("Hello", "m"))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "provider_authentication")
+        assert "got no credential from the gateway" in answer.json()["error"]["message"]
+        log = gateway.log.read_text()
+        assert "$.providers.found: no credentials of AWS are found" in log
+        assert "the provider found got no credential from the gateway" in log
+        checked = gateway.run("check", str(gateway.path), "--no-envoy")
+    assert checked.returncode == 0
+    assert "warning: $.providers.found: no credentials of AWS are found" in checked.stderr
+    assert "AWS_ACCESS_KEY_ID" in checked.stderr and str(tmp_path / ".aws" / "credentials") in checked.stderr
+
+
 def test_errors_of_all_kinds_have_bedrocks_shape(gateway: Gateway) -> None:
     unknown = httpx.post(f"{gateway.url}/model/gpt/converse", content=b"{nope", headers={"content-type": "application/json"}, verify=False)
     assert (unknown.status_code, unknown.json()["__type"]) == (400, "ValidationException")
