@@ -73,6 +73,8 @@ class _Conversations:
         upstreams = environment.upstreams
         speaking = {name for name, upstream in upstreams.items() if any(one.name == _DIALECT for one in upstream.dialects)}
         self._remembering = frozenset(name for name in speaking if upstreams[name].quirks.memory)
+        # Which of them has made a response its id does not tell: each is asked in turn, and those that did not say 404.
+        self._asked = tuple(Target(name, "") for name in upstreams if name in self._remembering)
         # Answers of the others have their own ids, which do not tell that we keep them.
         self._foreign_ids = len(self._remembering) < len(speaking)
 
@@ -206,8 +208,12 @@ class _Conversations:
 
     async def _stored(self, request: Request, turns: Turns) -> Response | None:
         named = kept.named(request.path)
-        if named is None or not (kept.ours(named.id) or self._foreign_ids):
+        if named is None:
             return None
+        if not kept.ours(named.id):
+            self._ask_each(request)
+            if not self._foreign_ids:
+                return None
         owner = request.identity.tenant
         if request.method == "DELETE" and not named.part:
             found = await _asking(turns.delete(owner, named.id))
@@ -217,6 +223,13 @@ class _Conversations:
         if chain.size > self._most:
             raise Reject(413, "response_too_large", f"The conversation has {chain.size} bytes; at most {self._most} are shown.")
         return self._answer(named.id, _shown(named, chain) if chain.turns else b"")
+
+    def _ask_each(self, request: Request) -> None:
+        """What a provider has made is looked for at all of those that remember, unless the client names one."""
+        head = request.headers
+        bodiless = head.get("content-length", "0") == "0" and "transfer-encoding" not in head
+        if self._asked and bodiless and not request.provider:
+            request.targets = self._asked
 
     def _answer(self, identifier: str, body: bytes) -> Response | None:
         """An answer of ours; None where it may be the provider's to give."""

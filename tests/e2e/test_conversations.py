@@ -385,3 +385,51 @@ def test_a_provider_of_the_api_without_a_memory(tmp_path: Path, stream: bool) ->
             # Nobody remembers anything here, so there is nobody to ask for it.
             with pytest.raises(openai.NotFoundError):
                 sdk.responses.retrieve("resp_hg0")
+
+
+class Remembering:
+    """A provider that has made one response."""
+
+    def __init__(self, name: str) -> None:
+        self.id = f"resp_{name}"
+        self.asked: list[str] = []
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(f"{request.method} {request.rel_url}")
+        if request.path.split("/")[3] != self.id:
+            error = {"message": f"Response with id '{request.path.split('/')[3]}' not found.", "type": "invalid_request_error"}
+            return web.json_response({"error": {**error, "param": "id", "code": None}}, status=404)
+        if request.method == "DELETE":
+            return web.json_response({"id": self.id, "object": "response", "deleted": True})
+        if request.path.endswith("/input_items"):
+            return web.json_response({"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False})
+        status = "cancelled" if request.method == "POST" else "completed"
+        body = {"id": self.id, "object": "response", "created_at": 1, "model": "m", "status": status, "output": [], "tools": []}
+        return web.json_response({**body, "tool_choice": "auto", "parallel_tool_calls": True})
+
+
+def test_a_response_is_found_at_whichever_provider_made_it(tmp_path: Path) -> None:
+    one, two = Remembering("one"), Remembering("two")
+    with Scripted(one) as first, Scripted(two) as second:
+        providers = {
+            "forgetful": {"dialect": "responses", "base_url": "http://127.0.0.1:9/v1", "quirks": {"memory": False}},
+            "one": {"dialect": "responses", "base_url": f"{first.url}/v1", "key": "k-1"},
+            "two": {"dialect": "openai", "also": ["responses"], "base_url": f"{second.url}/v1", "key": "k-2"},
+        }
+        models = [{"name": name, "targets": [f"{name}/m"]} for name in providers]
+        with Gateway(tmp_path, {"providers": providers, "models": models}) as gateway, client(gateway) as sdk:
+            for known in (one, two):
+                assert sdk.responses.retrieve(known.id, include=["reasoning.encrypted_content"]).id == known.id
+                assert sdk.responses.input_items.list(known.id).data == []
+                assert sdk.responses.cancel(known.id).status == "cancelled"
+                sdk.responses.delete(known.id)
+            # One after the other, each with its own key and no other's.
+            assert len(one.asked) == 8 and len(two.asked) == 4
+            assert all("include" in path for path in (one.asked[0], two.asked[0]))
+            assert {headers["authorization"] for headers in first.headers} == {"Bearer k-1"}
+            assert {headers["authorization"] for headers in second.headers} == {"Bearer k-2"}
+            with pytest.raises(openai.NotFoundError, match="resp_three"):
+                sdk.responses.retrieve("resp_three")
+            with pytest.raises(openai.NotFoundError):
+                sdk.responses.retrieve("resp_two", extra_headers={"x-headgate-provider": "one"})
+            assert len(two.asked) == 5

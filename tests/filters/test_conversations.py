@@ -418,6 +418,19 @@ def test_other_paths_go_to_a_provider(place: Place) -> None:
         assert place.look(path) == (0, ["native"])
 
 
+def test_what_a_provider_has_made_is_asked_of_all_that_remember(tmp_path: Path) -> None:
+    several = msgspec.structs.replace(CONFIG, providers={"stateless": STATELESS, **CONFIG.providers, "second": RESPONSES})
+    place = Place(tmp_path, several)
+    for method, path in (("GET", "/v1/responses/resp_1"), ("DELETE", "/v1/responses/resp_1"), ("POST", "/v1/responses/resp_1/cancel")):
+        assert place.look(path, method) == (0, ["native", "second"])
+    # What names its provider goes there, and what has a body can be sent once.
+    assert place.look("/providers/second/v1/responses/resp_1") == (0, ["second"])
+    made = Exchange(place.engine.current, head("/v1/responses/resp_1/cancel", content_length="2"))
+    assert run(made.begin()) is None and run(made.proceed(b"")) is None
+    assert len(made.request.targets) == 1
+    assert place.look("/v1/responses/resp_hg1")[0] == 404
+
+
 def test_where_nobody_speaks_the_api_ours_are_shown_all_the_same(tmp_path: Path) -> None:
     place = Place(tmp_path, Config(providers={"openai": OPENAI}, models=CONFIG.models[:1]))
     _, first = place.turn("one")
