@@ -22,6 +22,8 @@ class Abilities(Struct, frozen=True, forbid_unknown_fields=True):
     """Fields that it answers with an error."""
     reasons: bool = False
     """Takes `reasoning_effort`."""
+    customs: bool = False
+    """Takes tools that are called with a text."""
     verbosity: bool = False
     """Takes `verbosity`."""
     searches: bool = False

@@ -4,11 +4,13 @@ import base64
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from extproc.dialects import texts
 from extproc.dialects.hub import (
     Audio,
     Block,
     Cache,
     Conversation,
+    Custom,
     Document,
     Format,
     Image,
@@ -138,6 +140,21 @@ def _server(name: str) -> Feature:
     return Feature(f"server-side tool `{name}`", lambda client: asked(tools=[Tool(name=name, server=name, settings=where)]), found)
 
 
+def _custom(custom: Custom) -> Conversation:
+    return asked(tools=[texts.tool("calculate", "Calculates.", custom)])
+
+
+def _said_to_custom(client: str) -> Conversation:
+    """A tool that takes a text was called, and said something."""
+    call = ToolCall("call_1", "calculate", texts.arguments("1 + 1"), custom=True)
+    messages = [
+        *asked().messages,
+        Message(role="assistant", blocks=[call]),
+        Message(role="tool", blocks=[ToolResult("call_1", [Text("2")])]),
+    ]
+    return asked(tools=_custom(Custom()).tools, messages=messages)
+
+
 def _thinks(conversation: Conversation) -> bool:
     thinking = conversation.thinking
     return thinking is not None and bool(thinking.effort or thinking.budget or thinking.mode in ("adaptive", "enabled"))
@@ -190,6 +207,13 @@ FEATURES = [
         lambda client: _called(ToolResult("call_1", [Image(media_type="image/png", data=PICTURE)])),
         has(Image, lambda i: i.data == PICTURE),
     ),
+    Feature("custom tool", lambda client: _custom(Custom()), lambda c: any(tool.custom for tool in c.tools or ())),
+    Feature(
+        "custom tool: grammar",
+        lambda client: _custom(Custom(syntax="lark", definition="start: /a/")),
+        lambda c: any(tool.custom and tool.custom.definition for tool in c.tools or ()),
+    ),
+    Feature("custom tool: call", _said_to_custom, has(ToolCall, lambda call: call.custom)),
     _server("web_search"),
     _server("web_fetch"),
     _server("code_execution"),

@@ -33,8 +33,9 @@ What of a client's request reaches a provider that speaks another dialect. This 
 | mark | what becomes of it |
 |---|---|
 | yes | the provider is asked for the same in its own words |
-| else | it is said in another way, because the provider has no word for it: a text, an image beside the result, or an instruction, \
-which is no promise and therefore named as well |
+| else | it is said in another way, because the provider has no word for it: a text, an image beside the result, a function with one \
+argument for a tool that takes a text (its call comes back as that tool's), or an instruction, which is no promise and therefore named as \
+well |
 | named | it cannot be said. `x-headgate-dropped` in the answer names it; with `x-headgate-strict: true` the request is refused instead |
 | - | the client's own dialect has no word for it |
 
@@ -126,6 +127,8 @@ EMULATIONS = {
     "tool choice: none": "no tools, for a provider that must not use any",
     "tool choice: this one": "only that tool, and one must be used",
     "document as text": "the text in a tag",
+    "custom tool": "a function with a text as its one argument; its call comes back as the tool's",
+    "custom tool: call": "a call of that function",
     "tool result: image": "the image in the user's next message",
     "service_tier": "the nearest that there is",
     "strict tools": "the mode in which arguments keep to the schemas of all tools",

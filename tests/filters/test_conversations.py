@@ -182,6 +182,20 @@ def test_calls_results_and_reasoning_are(place: Place) -> None:
     assert sent["messages"][2]["content"][0]["tool_use_id"] == "toolu_1"
 
 
+def test_a_call_of_a_tool_that_takes_a_text_is(place: Place) -> None:
+    tools = [{"type": "custom", "name": "add"}]
+    made, _ = place.begin({"model": "claude", "input": "one", "tools": tools})
+    content = [{"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"input": "1 + 1"}}]
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c", "content": content, "stop_reason": "tool_use",
+               "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
+    first = answer(made, msgspec.json.encode(message))
+    assert (first["output"][0]["type"], first["output"][0]["input"]) == ("custom_tool_call", "1 + 1")
+    result = {"type": "custom_tool_call_output", "call_id": "toolu_1", "output": "2"}
+    _, sent = place.begin({"model": "claude", "input": [result], "tools": tools, "previous_response_id": first["id"]})
+    assert sent["messages"][1]["content"] == content
+    assert sent["messages"][2]["content"] == [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "2"}]
+
+
 def test_the_model_may_change_from_turn_to_turn(place: Place) -> None:
     _, first = place.turn("one")
     _, sent = place.begin({"model": "claude", "input": "two", "previous_response_id": first["id"]})

@@ -30,7 +30,7 @@ from extproc.dialects.hub.blocks import (
     Video,
     kind_of,
 )
-from extproc.dialects.hub.conversation import INSTRUCTING, Conversation, Format, Message, Thinking, Tool, ToolChoice
+from extproc.dialects.hub.conversation import INSTRUCTING, Conversation, Custom, Format, Message, Thinking, Tool, ToolChoice
 from extproc.dialects.hub.count import Count
 from extproc.dialects.hub.embedding import Embedded, Embedding, Passage, Vector
 from extproc.dialects.hub.question import Question
@@ -69,6 +69,7 @@ __all__ = [
     "CitationDelta",
     "Conversation",
     "Count",
+    "Custom",
     "Document",
     "Embedded",
     "Embedding",

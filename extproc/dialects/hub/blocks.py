@@ -136,6 +136,8 @@ class ToolCall(_Block):
     name: str
     arguments: str
     """JSON text of an object."""
+    custom: bool = False
+    """It is of a tool that takes a text, which is the one argument (`Tool.custom`)."""
 
 
 class ToolResult(_Block):

@@ -24,6 +24,16 @@ class Message(Struct, kw_only=True):
     """What means nothing outside its dialect, and nobody misses."""
 
 
+class Custom(Struct, kw_only=True):
+    """A tool that is called with a text instead of arguments, and what the text must look like: nothing, unless it has a grammar."""
+
+    syntax: str = ""
+    """Of the grammar: `lark` or `regex`."""
+    definition: str = ""
+    raw: Extra = {}
+    """The tool as its dialect wrote it."""
+
+
 class Tool(Struct, kw_only=True):
     """A tool of the client's; or with `opaque`, one that the provider runs, in the words of the conversation's dialect."""
 
@@ -37,6 +47,8 @@ class Tool(Struct, kw_only=True):
     description: str | None = None
     schema: dict[str, Any] | None = None
     strict: bool | None = None
+    custom: Custom | None = None
+    """It takes a text. `schema` is that of a function with the text as its one argument, for those who have functions only (`texts.py`)."""
     cache: Cache | None = None
     opaque: Extra | None = None
     extra: Extra = {}

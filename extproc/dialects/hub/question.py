@@ -29,7 +29,7 @@ class Question(Struct, kw_only=True):
 
     The hub's names are those of its fields: of the question (`stop`, `format`, `thinking.budget`), of any of its blocks (`blocks[].cache`;
     or the block as such, by `kind_of`: `blocks[].image`), of a tool (`tools[].strict`). An entry counts for all that begins with it:
-    `{"blocks[]": "messages[].content[]"}`.
+    `{"blocks[]": "messages[].content[]"}`. One that is empty is of what the client has not asked for, and does not miss.
     """
     needs: Fault | None = None
     """It builds on what only a provider of its own dialect keeps, or can read: what the client is told where another one would be asked,
@@ -45,6 +45,8 @@ class Question(Struct, kw_only=True):
         while head and head not in words:
             head, dot, last = head.rpartition(".")
             tail = f"{dot}{last}{tail}"
+        if head and not words[head]:
+            return
         self.drop_path(words[head] + tail if head else name)
 
     def drop_path(self, path: str) -> None:

@@ -3,10 +3,20 @@
 import time
 from typing import Any
 
+from extproc.dialects import texts
 from extproc.dialects.fields import items, obj, take_int, take_str, tool_id
 from extproc.dialects.hub import Answer, Block, Choice, Extra, Image, Logprob, Reasoning, Refusal, Seal, StopReason, Text, ToolCall, kind_of
 from extproc.dialects.openai.logprobs import read_logprobs, write_logprobs
-from extproc.dialects.openai.parts import NAME, own_fields, read_assistant, write_annotation, write_part, write_picture, write_tool_call
+from extproc.dialects.openai.parts import (
+    NAME,
+    own_fields,
+    read_assistant,
+    write_annotation,
+    write_custom_call,
+    write_part,
+    write_picture,
+    write_tool_call,
+)
 from extproc.dialects.openai.reasoning import write_reasoning
 from extproc.dialects.openai.signatures import own_message_seal, write_seal
 from extproc.dialects.openai.tokens import read_usage, write_usage
@@ -158,7 +168,7 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
             case Refusal():
                 refusals.append(block.text)
             case ToolCall():
-                call = write_tool_call(block, call_id(block.id, answer.id, i), False)
+                call = _call(block, call_id(block.id, answer.id, i), answer)
                 calls.append({**call, **write_seal(block.seal)} if block.seal else call)
             case Image():
                 pictures.append(write_picture(block, len(pictures)))
@@ -177,6 +187,11 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
     if calls:
         message["tool_calls"] = calls
     return message
+
+
+def _call(block: ToolCall, identifier: str, answer: Answer) -> Extra:
+    taking = answer.asked.get(texts.ASKED, ())
+    return write_custom_call(block, identifier) if block.custom or block.name in taking else write_tool_call(block, identifier, False)
 
 
 def _own_message(choice: Choice) -> Extra:

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects import texts
 from extproc.dialects.fields import FieldError, data_url, items, need_str, obj, take_list, take_str
 from extproc.dialects.hub import (
     Audio,
@@ -24,6 +25,9 @@ from extproc.dialects.openai.reasoning import PART, read_reasoning, read_thinkin
 from extproc.dialects.openai.signatures import own_seal, seal_message, take_seal
 
 NAME = "openai"
+
+CUSTOM = "custom"
+"""The type of a tool that takes a text, and where it is told of."""
 
 
 def read_content(value: Any, path: str) -> tuple[list[Block], bool]:
@@ -223,7 +227,7 @@ def read_tool_call(value: Any, path: str) -> Block:
     """One whole tool call."""
     rest = obj(value, path)
     if rest.get("type", "function") != "function":
-        return Opaque(NAME, "tool_call", value)
+        return _read_custom(rest, path) if rest["type"] == CUSTOM else Opaque(NAME, "tool_call", value)
     function = obj(rest.pop("function", None), path + ".function")
     name = need_str(function, "name", path + ".function.")
     if type(function.get("arguments")) is dict:  # as Ollama and a few others send it
@@ -238,6 +242,17 @@ def read_tool_call(value: Any, path: str) -> Block:
         rest["function"] = function
     seal = take_seal(rest)
     return ToolCall(identifier, name, arguments or "", seal=seal, extra=rest)
+
+
+def _read_custom(rest: Extra, path: str) -> Block:
+    """A call of a tool that takes a text."""
+    inner = obj(rest.pop(CUSTOM, None), f"{path}.{CUSTOM}")
+    name, text = need_str(inner, "name", f"{path}.{CUSTOM}."), take_str(inner, "input", f"{path}.{CUSTOM}.") or ""
+    identifier = take_str(rest, "id", path + ".") or ""
+    del rest["type"]
+    if inner:
+        rest[CUSTOM] = inner
+    return ToolCall(identifier, name, texts.arguments(text), custom=True, extra=rest)
 
 
 def _annotate(blocks: list[Block], annotations: list[Any]) -> None:
@@ -335,8 +350,16 @@ def _filename(block: Document) -> str:
     return name + ".pdf" if block.media_type == "application/pdf" and not name.lower().endswith(".pdf") else name
 
 
+def write_custom_call(call: ToolCall, identifier: str) -> Extra:
+    """One whole call of a tool that takes a text."""
+    return {"id": identifier, "type": CUSTOM, CUSTOM: {"name": call.name, "input": texts.text(call.arguments)}}
+
+
 def write_tool_call(call: ToolCall, identifier: str, own: bool) -> Extra:
     """One whole tool call."""
+    if own and call.custom:
+        written = write_custom_call(call, identifier)
+        return {**call.extra, **own_seal(call), **written, CUSTOM: {**call.extra.get(CUSTOM, {}), **written[CUSTOM]}}
     function: Extra = {"name": call.name, "arguments": call.arguments if own else call.arguments or "{}"}
     if not own:
         return {"id": identifier, "type": "function", "function": function}

@@ -32,7 +32,7 @@ from extproc.dialects.hub import (
 )
 from extproc.dialects.models import Abilities, abilities
 from extproc.dialects.openai.effort import write_thinking
-from extproc.dialects.openai.parts import NAME, own_fields, write_part, write_tool_call
+from extproc.dialects.openai.parts import NAME, own_fields, write_custom_call, write_part, write_tool_call
 from extproc.dialects.openai.reasoning import write_details, write_reasoning
 from extproc.dialects.openai.signatures import GOOGLE, is_own, own_message_seal, write_seal
 from extproc.dialects.openai.tools import write_tools
@@ -159,7 +159,7 @@ def _foreign_assistant(message: Message, conversation: Conversation, taste: _Tas
                     conversation.drop("blocks[].citations")
                 seals |= _seal(block, conversation, taste)
             case ToolCall():
-                calls.append(write_tool_call(block, taste.call_id(block.id), False) | _seal(block, conversation, taste))
+                calls.append(_call(block, taste) | _seal(block, conversation, taste))
             case Reasoning():
                 if not _thought(block, taste, back, details):
                     conversation.drop("blocks[].reasoning")
@@ -173,6 +173,11 @@ def _foreign_assistant(message: Message, conversation: Conversation, taste: _Tas
     if calls:
         body["tool_calls"] = calls
     return body
+
+
+def _call(block: ToolCall, taste: _Taste) -> Extra:
+    identifier = taste.call_id(block.id)
+    return write_custom_call(block, identifier) if block.custom and taste.able.customs else write_tool_call(block, identifier, False)
 
 
 def _thought(block: Reasoning, taste: _Taste, back: list[str], details: list[Extra]) -> bool:

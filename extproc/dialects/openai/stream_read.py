@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects import texts
 from extproc.dialects.fields import FieldError, obj, take_int, take_str
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import (
@@ -33,7 +34,7 @@ from extproc.dialects.hub import (
 )
 from extproc.dialects.openai.answer import read_stop
 from extproc.dialects.openai.logprobs import read_logprobs
-from extproc.dialects.openai.parts import NAME, is_picture, read_annotation, read_picture
+from extproc.dialects.openai.parts import CUSTOM, NAME, is_picture, read_annotation, read_picture
 from extproc.dialects.openai.reasoning import PART, read_detail, take_thought, thought_in
 from extproc.dialects.openai.signatures import read_seal, take_seal
 from extproc.dialects.openai.tokens import read_usage
@@ -47,10 +48,12 @@ _PER_CHUNK = ("object", "id", "created", "model", "obfuscation")
 class _Open:
     """The state of one choice."""
 
-    __slots__ = ("calls", "index", "kind", "stopped", "thought")
+    __slots__ = ("calls", "custom", "index", "kind", "stopped", "thought")
 
     def __init__(self) -> None:
         self.index = -1
+        self.custom = False
+        """The open block is a call of a tool that takes a text."""
         self.kind: type | None = None
         self.calls: dict[int, tuple[int, str]] = {}
         """By the provider's index: the block, and its id."""
@@ -245,12 +248,18 @@ class StreamReader(Reading):
 
     def _close(self, choice: _Open, events: list[StreamEvent]) -> None:
         if choice.kind is not None:
+            if choice.custom:
+                choice.custom = False
+                events.append(ArgumentsDelta(choice.index, texts.CLOSING))
             events.append(BlockStop(choice.index))
             choice.kind = None
 
     def _call(self, call: Extra, position: int, choice: _Open, number: int, events: list[StreamEvent]) -> None:
         path = "choices[].delta.tool_calls[]."
         slot, identifier = take_int(call, "index", path), take_str(call, "id", path) or ""
+        if CUSTOM in call:
+            self._custom(call, position if slot is None else slot, identifier, choice, number, events)
+            return
         function = obj(call.pop("function", None) or {}, path + "function")
         name, arguments = take_str(function, "name", path + "function.") or "", _arguments(function)
         call.pop("type", None)
@@ -266,6 +275,23 @@ class StreamReader(Reading):
             choice.calls[slot] = known
         if arguments:
             events.append(ArgumentsDelta(known[0], arguments))
+
+    def _custom(self, call: Extra, slot: int, identifier: str, choice: _Open, number: int, events: list[StreamEvent]) -> None:
+        """A piece of a call of a tool that takes a text. Its arguments are complete when the next block begins."""
+        path = "choices[].delta.tool_calls[].custom"
+        inner = obj(call.pop(CUSTOM), path)
+        name, text = take_str(inner, "name", path + ".") or "", take_str(inner, "input", path + ".")
+        call.pop("type", None)
+        known = choice.calls.get(slot)
+        if known is None or (name and identifier and identifier != known[1]):
+            self._begin(ToolCall(identifier, name, "", custom=True, extra=call), ToolCall, choice, number, events)
+            choice.custom = True
+            known = choice.calls[slot] = (choice.index, identifier)
+            events.append(ArgumentsDelta(choice.index, texts.OPENING))
+        if text:
+            if not choice.custom or known[0] != choice.index:
+                raise FieldError(path, "the call that is open", slot)
+            events.append(ArgumentsDelta(known[0], texts.piece(text)))
 
 
 def take_content(delta: Extra, path: str) -> Any:

@@ -4,6 +4,7 @@ import time
 
 import msgspec
 
+from extproc.dialects import texts
 from extproc.dialects.hub import (
     ArgumentsDelta,
     Aside,
@@ -40,7 +41,7 @@ from extproc.dialects.openai.answer import call_id, service_tier, write_stop
 from extproc.dialects.openai.completions import FORM, likely
 from extproc.dialects.openai.completions import finish as plain_stop
 from extproc.dialects.openai.logprobs import write_logprobs
-from extproc.dialects.openai.parts import NAME, write_annotation, write_picture
+from extproc.dialects.openai.parts import CUSTOM, NAME, write_annotation, write_picture
 from extproc.dialects.openai.reasoning import PART, write_details
 from extproc.dialects.openai.signatures import own_seal, write_seal
 from extproc.dialects.openai.tokens import write_usage
@@ -57,7 +58,7 @@ _PING = b": ping\n\n"
 class Written:
     """What is written of one block."""
 
-    __slots__ = ("begin", "block", "choice", "citations", "length", "origin", "seal", "slot", "text")
+    __slots__ = ("begin", "block", "choice", "citations", "length", "origin", "seal", "slot", "text", "unwrapping")
 
     def __init__(self, block: Block, choice: int, slot: int, begin: int) -> None:
         self.block = block
@@ -70,6 +71,8 @@ class Written:
         self.text: list[str] = []
         self.citations: list[Citation] = []
         self.seal = self.origin = ""
+        self.unwrapping: texts.Unwrapping | None = None
+        """Of a call whose tool takes a text."""
 
 
 class StreamWriter:
@@ -90,6 +93,8 @@ class StreamWriter:
         self._usage: Usage | None = None
         self._usage_raw: Extra | None = None
         self._ended = False
+        self._taking: list[str] = []
+        """The client's tools that take a text."""
         self._echo: str | None = None
         """What a legacy completion begins with; None for a conversation."""
 
@@ -161,6 +166,7 @@ class StreamWriter:
         if (form := event.asked.get(FORM)) is not None:
             self._echo = form["echo"]
             self._head["object"] = "text_completion"
+        self._taking = event.asked.get(texts.ASKED, [])
         self._head |= {"id": event.id, "created": event.created or int(time.time()), "model": event.model}
         tier = event.service_tier if self._own else service_tier(event.service_tier)
         if tier:
@@ -211,6 +217,11 @@ class StreamWriter:
     def _call(self, block: ToolCall, written: Written, index: int) -> bytes:
         identifier = block.id if self._own else call_id(block.id, self._head["id"], index)
         extra = {**block.extra, **own_seal(block)} if self._own else write_seal(block.seal) if block.seal else {}
+        if block.custom or block.name in self._taking:
+            written.unwrapping = texts.Unwrapping()
+            call = {**extra, "index": written.slot, "id": identifier, "type": CUSTOM, CUSTOM: {"name": block.name, "input": ""}}
+            first = self._chunk(written.choice, {"tool_calls": [call]})
+            return first + self._arguments(ArgumentsDelta(index, block.arguments))
         call = {**extra, "index": written.slot, "id": identifier, "type": "function", "function": {"name": block.name, "arguments": ""}}
         first = self._chunk(written.choice, {"tool_calls": [call]})
         return first + self._arguments(ArgumentsDelta(index, block.arguments)) if block.arguments else first
@@ -249,7 +260,13 @@ class StreamWriter:
         if written is None or type(written.block) is not ToolCall or not event.text:
             return b""
         written.length += 1
+        if written.unwrapping:
+            return self._input(written, written.unwrapping.feed(event.text))
         return self._chunk(written.choice, {"tool_calls": [{"index": written.slot, "function": {"arguments": event.text}}]})
+
+    def _input(self, written: Written, text: str) -> bytes:
+        """More of the text that a tool is called with."""
+        return self._chunk(written.choice, {"tool_calls": [{"index": written.slot, CUSTOM: {"input": text}}]}) if text else b""
 
     def _mark(self, event: SignatureDelta | CitationDelta | OpaqueDelta) -> bytes:
         """What waits for the end of its block; or another's own, which is written only for that other."""
@@ -274,7 +291,7 @@ class StreamWriter:
             return b""
         match written.block:
             case ToolCall() if not self._own:
-                empty = self._arguments(ArgumentsDelta(index, "{}")) if not written.length else b""
+                empty = b"" if written.length or written.unwrapping else self._arguments(ArgumentsDelta(index, "{}"))
                 return empty + (self._seal(written, tool=True) if written.seal else b"")
             case Reasoning():
                 return self._sign(written)
@@ -314,7 +331,14 @@ class StreamWriter:
     def _stop(self, event: Stop) -> bytes:
         own = event.dialect == NAME
         word = event.raw if own and event.raw else write_stop(event.reason)
-        return self._role(event.choice) + self._chunk(event.choice, {}, word, event.extra if own else None)
+        rest = b"".join(
+            [
+                self._input(written, written.unwrapping.end())
+                for written in self._blocks.values()
+                if written.unwrapping and written.choice == event.choice
+            ]
+        )
+        return self._role(event.choice) + rest + self._chunk(event.choice, {}, word, event.extra if own else None)
 
     def _fail(self, fault: Fault) -> bytes:
         self._ended = True

@@ -6,11 +6,11 @@ have it: https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat
 
 from typing import Any
 
-from extproc.dialects import plain
+from extproc.dialects import plain, texts
 from extproc.dialects.fields import items, need_str, obj, take_bool, take_list, take_obj, take_str
-from extproc.dialects.hub import Conversation, Extra, Tool, ToolChoice
+from extproc.dialects.hub import Conversation, Custom, Extra, Tool, ToolChoice
 from extproc.dialects.models import Abilities
-from extproc.dialects.openai.parts import NAME
+from extproc.dialects.openai.parts import CUSTOM, NAME
 from extproc.dialects.quirks import Quirks
 from extproc.dialects.schemas import closed
 
@@ -22,6 +22,8 @@ def read_tools(conversation: Conversation, rest: Extra) -> None:
     tools = take_list(rest, "tools")
     if tools is not None:
         conversation.tools = [_read_tool(value, i) for i, value in enumerate(tools)]
+        if taking := texts.names(conversation.tools):
+            conversation.asked = {**conversation.asked, texts.ASKED: taking}
     if (options := take_obj(rest, SEARCH)) is not None:
         if tools == []:
             rest["tools"] = []
@@ -35,8 +37,8 @@ def _read_tool(value: Any, number: int) -> Tool:
         return tool
     path = f"tools[{number}]"
     rest = obj(value, path)
-    if need_str(rest, "type", path + ".") != "function":
-        return Tool(opaque=value)
+    if (kind := need_str(rest, "type", path + ".")) != "function":
+        return _read_custom(value, rest, path) if kind == CUSTOM else Tool(opaque=value)
     function = obj(rest.pop("function", None), path + ".function")
     path += ".function."
     tool = Tool(
@@ -51,6 +53,22 @@ def _read_tool(value: Any, number: int) -> Tool:
     return tool
 
 
+def _read_custom(value: Extra, rest: Extra, path: str) -> Tool:
+    """https://platform.openai.com/docs/api-reference/chat/create#chat-create-tools, custom tool"""
+    inner = obj(rest.pop(CUSTOM, None), f"{path}.{CUSTOM}")
+    path += f".{CUSTOM}."
+    name, description = need_str(inner, "name", path), take_str(inner, "description", path)
+    form = inner.get("format")
+    grammar = form.get("grammar") if type(form) is dict else None
+    given = grammar if type(grammar) is dict else {}
+    syntax, definition = (found if type(found := given.get(word)) is str else "" for word in ("syntax", "definition"))
+    if form == {"type": "text"}:
+        del inner["format"]
+    tool = texts.tool(name, description, Custom(syntax=syntax, definition=definition, raw=value))
+    tool.extra = {**rest, **inner}
+    return tool
+
+
 def _read_choice(value: Any) -> ToolChoice:
     if value in ("auto", "none", "required"):
         return ToolChoice(mode=value)
@@ -60,6 +78,9 @@ def _read_choice(value: Any) -> ToolChoice:
             return ToolChoice(
                 mode="tool", name=need_str(obj(choice.get("function"), "tool_choice.function"), "name", "tool_choice.function.")
             )
+        case "custom":
+            inner = obj(choice.get(CUSTOM), f"tool_choice.{CUSTOM}")
+            return ToolChoice(mode="tool", name=need_str(inner, "name", f"tool_choice.{CUSTOM}."), raw=value)
         case "allowed_tools":
             inner = obj(choice.get("allowed_tools"), "tool_choice.allowed_tools")
             names = [_allowed(tool) for tool in items(inner.get("tools"), "tool_choice.allowed_tools.tools")]
@@ -69,8 +90,8 @@ def _read_choice(value: Any) -> ToolChoice:
 
 
 def _allowed(tool: Any) -> str:
-    function = tool.get("function") if type(tool) is dict else None
-    name = function.get("name") if type(function) is dict else None
+    inner = tool.get("function") or tool.get(CUSTOM) if type(tool) is dict else None
+    name = inner.get("name") if type(inner) is dict else None
     return name if type(name) is str else ""
 
 
@@ -108,12 +129,12 @@ def write_tools(conversation: Conversation, body: Extra, able: Abilities, quirks
         rest = [tool for tool in conversation.tools if tool.server != "web_search"]
         for tool in found:
             _write_search(tool, conversation, body, able)
-        tools = [tool for tool in (_tool(tool, conversation, quirks) for tool in rest) if tool]
+        tools = [tool for tool in (_tool(tool, conversation, able, quirks) for tool in rest) if tool]
         if tools or (own and not found):
             body["tools"] = tools
     has_tools = bool(body.get("tools"))
     if conversation.tool_choice and (has_tools or own):
-        choice = _tool_choice(conversation.tool_choice, able, quirks, own=own)
+        choice = _tool_choice(conversation.tool_choice, conversation, able, quirks)
         if choice is None:
             conversation.drop("tool_choice")
         else:
@@ -122,13 +143,15 @@ def write_tools(conversation: Conversation, body: Extra, able: Abilities, quirks
         body["parallel_tool_calls"] = conversation.parallel_tool_calls
 
 
-def _tool(tool: Tool, conversation: Conversation, quirks: Quirks) -> Extra | None:
+def _tool(tool: Tool, conversation: Conversation, able: Abilities, quirks: Quirks) -> Extra | None:
     own = conversation.dialect == NAME
     if tool.opaque is not None or tool.server:
         if own:
             return tool.opaque
         conversation.drop_tool(tool)
         return None
+    if tool.custom is not None and (own or able.customs):
+        return tool.custom.raw if own else _custom(tool, tool.custom, conversation)
     function: Extra = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description
@@ -147,7 +170,18 @@ def _tool(tool: Tool, conversation: Conversation, quirks: Quirks) -> Extra | Non
     return {"type": "function", "function": function}
 
 
-def _tool_choice(choice: ToolChoice, able: Abilities, quirks: Quirks, *, own: bool) -> Any:
+def _custom(tool: Tool, custom: Custom, conversation: Conversation) -> Extra:
+    written: Extra = {"name": tool.name}
+    if tool.description is not None:
+        written["description"] = tool.description
+    if custom.definition:
+        written["format"] = {"type": "grammar", "grammar": {"syntax": custom.syntax, "definition": custom.definition}}
+    conversation.drop_extra({key: tool.extra[key] for key in tool.extra if key != "format" or not custom.definition}, "tools[].")
+    return {"type": CUSTOM, CUSTOM: written}
+
+
+def _tool_choice(choice: ToolChoice, conversation: Conversation, able: Abilities, quirks: Quirks) -> Any:
+    own = conversation.dialect == NAME
     if choice.mode == "opaque" or (own and choice.raw is not None):
         return choice.raw if own else None
     if not own and choice.mode not in quirks.tool_choice:
@@ -155,6 +189,11 @@ def _tool_choice(choice: ToolChoice, able: Abilities, quirks: Quirks, *, own: bo
     if choice.allowed is not None:
         if not able.developer:
             return None  # only OpenAI has it
-        tools = [{"type": "function", "function": {"name": name}} for name in choice.allowed]
+        tools = [_named(name, conversation, able) for name in choice.allowed]
         return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": tools}}
-    return {"type": "function", "function": {"name": choice.name}} if choice.mode == "tool" else choice.mode
+    return _named(choice.name, conversation, able) if choice.mode == "tool" else choice.mode
+
+
+def _named(name: str, conversation: Conversation, able: Abilities) -> Extra:
+    kind = CUSTOM if able.customs and name in texts.names(conversation.tools) else "function"
+    return {"type": kind, kind: {"name": name}}

@@ -23,6 +23,7 @@ WORDS = MappingProxyType(
         "thinking.effort": "reasoning_effort",
         "thinking.budget": "reasoning.max_tokens",
         "tools[].strict": "tools[].function.strict",
+        "tools[].format": "tools[].custom.format",
         "tools[].web_search_options": "web_search_options",
         "tools[].search_context_size": "web_search_options.search_context_size",
     }

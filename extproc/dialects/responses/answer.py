@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
+from extproc.dialects import texts
 from extproc.dialects.fields import items, obj, take_str, tool_id
 from extproc.dialects.hub import (
     Answer,
@@ -25,6 +26,7 @@ from extproc.dialects.responses.items import read_output, restored
 from extproc.dialects.responses.parts import NAME, write_annotation, write_logprobs
 from extproc.dialects.responses.reasoning import write_reasoning, write_seal
 from extproc.dialects.responses.tokens import read_usage, write_usage
+from extproc.dialects.responses.tools import asked_texts
 
 _TIERS = ("auto", "default", "flex", "scale", "priority")
 
@@ -149,6 +151,7 @@ def _output(blocks: list[Block], ids: Ids, answer: Answer) -> list[Extra]:
     """Items of blocks: texts that follow each other are parts of one message."""
     output: list[Extra] = []
     parts: list[Extra] = []
+    taking = asked_texts(answer.asked)
     for block in blocks:
         if isinstance(block, Text | Refusal):
             if not block.text:
@@ -156,7 +159,7 @@ def _output(blocks: list[Block], ids: Ids, answer: Answer) -> list[Extra]:
             if not parts:
                 output.append(message(ids.item("msg"), parts, "completed"))
             parts.append(write_text(block, answer.dropped))
-        elif (item := write_item(block, ids)) is not None:
+        elif (item := write_item(block, ids, taking)) is not None:
             output.append(item)
             parts = []
         else:
@@ -183,9 +186,12 @@ def write_text(block: Text | Refusal, dropped: list[str]) -> Extra:
     return {"type": "output_text", "text": block.text, "annotations": annotations, "logprobs": write_logprobs(block.logprobs)}
 
 
-def write_item(block: Block, ids: Ids) -> Extra | None:
-    """Any item but a message; None if there is none for the block."""
+def write_item(block: Block, ids: Ids, taking: list[str]) -> Extra | None:
+    """Any item but a message; None if there is none for the block. `taking`: the client's tools that take a text."""
     match block:
+        case ToolCall() if block.custom or block.name in taking:
+            call = {"call_id": ids.call(block.id), "name": block.name, "input": texts.text(block.arguments)}
+            return {"id": ids.item("ctc"), "type": "custom_tool_call", "status": "completed", **call}
         case ToolCall():
             call = {"call_id": ids.call(block.id), "name": block.name, "arguments": block.arguments or "{}"}
             return {"id": ids.item("fc"), "type": "function_call", "status": "completed", **call}

@@ -6,6 +6,7 @@ after it a mark that they are parts of the same, so that items are written back 
 
 from typing import Any
 
+from extproc.dialects import texts
 from extproc.dialects.fields import FieldError, items, need_str, obj, take_str
 from extproc.dialects.hub import Block, Extra, Image, Opaque, Seal, Text, ToolCall
 from extproc.dialects.responses.parts import NAME, read_part
@@ -38,6 +39,8 @@ def read_output(value: Any, path: str) -> list[Block] | Seal:
             blocks[0].extra = {**blocks[0].extra, **unknown}
         case "function_call":
             blocks = [read_call(rest, path)]
+        case "custom_tool_call":
+            blocks = [read_custom_call(rest, path)]
         case "reasoning":
             found = read_reasoning(rest, path)
             if isinstance(found, Seal):
@@ -70,6 +73,15 @@ def read_call(rest: Extra, path: str) -> ToolCall:
     name, arguments = need_str(rest, "name", path), take_str(rest, "arguments", path) or ""
     identifier = take_str(rest, "call_id", path) or ""
     return ToolCall(identifier, name, arguments, extra={key: rest[key] for key in rest if key not in _SILENT})
+
+
+def read_custom_call(rest: Extra, path: str) -> ToolCall:
+    """A call of a tool that takes a text: https://platform.openai.com/docs/api-reference/responses/object, custom tool call"""
+    path += "."
+    name, text = need_str(rest, "name", path), take_str(rest, "input", path) or ""
+    identifier = take_str(rest, "call_id", path) or ""
+    extra = {key: rest[key] for key in rest if key not in _SILENT}
+    return ToolCall(identifier, name, texts.arguments(text), custom=True, extra=extra)
 
 
 def restored(blocks: list[Block]) -> list[Extra]:

@@ -49,7 +49,13 @@ _LIMIT, _LIMIT_MOST = 20, 100
 """Items of a page, unless asked otherwise; and at most."""
 
 
-_PREFIXES = {"function_call": "fc", "function_call_output": "fc", "reasoning": "rs"}
+_PREFIXES = {
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctc",
+    "function_call": "fc",
+    "function_call_output": "fc",
+    "reasoning": "rs",
+}
 """What begins the id of an item that is no message."""
 
 

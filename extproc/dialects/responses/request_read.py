@@ -124,7 +124,7 @@ def _item(messages: list[Message], value: Any, path: str) -> None:
     if kind == "message" and (role := need_str(rest, "role", path + ".")) != "assistant":
         blocks, bare, unknown = read_message(rest, path)
         message = Message(role=role, blocks=blocks, plain=bare, extra=unknown)
-    elif kind == "function_call_output":
+    elif kind in ("function_call_output", "custom_tool_call_output"):
         message = Message(role="tool", blocks=[_result(rest, path + ".")])
     elif kind.endswith("_output") or kind in _OF_CLIENTS:
         message = Message(role="user", blocks=[Opaque(NAME, kind, value)])

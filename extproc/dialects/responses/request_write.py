@@ -7,7 +7,7 @@ Requests that came in this dialect are written as they were.
 import hashlib
 from typing import Any
 
-from extproc.dialects import plain
+from extproc.dialects import plain, texts
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
     INSTRUCTING,
@@ -51,11 +51,11 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     if conversation.dialect == NAME:
         return finished(restore(conversation, model), quirks, conversation.drop_path)
     able = abilities(model)
-    body: Extra = {"model": model, "input": _Input(conversation).items()}
+    body: Extra = {"model": model, "input": _Input(conversation, able).items()}
     if instructions := _instructions(conversation):
         body["instructions"] = instructions
     _sampling(conversation, body, able)
-    _tools(conversation, body)
+    _tools(conversation, body, able)
     _output(conversation, body, able, quirks)
     _account(conversation, body)
     return finished(body, quirks, lambda field: conversation.drop(NAMES.get(field, field)))
@@ -78,9 +78,12 @@ _ROLES = ("assistant", "system", "developer")
 class _Input:
     """Writes the items of another dialect's conversation."""
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, able: Abilities) -> None:
         self._conversation = conversation
         self._drop = conversation.drop
+        self._able = able
+        self._taking: set[str] = set()
+        """Ids of calls whose tools take a text."""
 
     def items(self) -> list[Extra]:
         """All of them, in order."""
@@ -113,6 +116,9 @@ class _Input:
     def _item(self, block: Block) -> Extra | None:
         if type(block) is ToolCall:
             identifier = tool_id(block.id, _ID)
+            if block.custom and self._able.customs:
+                self._taking.add(identifier)
+                return {"type": "custom_tool_call", "call_id": identifier, "name": block.name, "input": texts.text(block.arguments)}
             return {"type": "function_call", "call_id": identifier, "name": block.name, "arguments": block.arguments or "{}"}
         if type(block) is Reasoning and reasoning.own(block):
             return reasoning.write_reasoning(block)
@@ -132,7 +138,9 @@ class _Input:
         self._leftover(block)
         if block.error:
             self._drop("blocks[].error")
-        return {"type": "function_call_output", "call_id": tool_id(block.id, _ID), "output": self._content(block.blocks)}
+        identifier = tool_id(block.id, _ID)
+        kind = "custom_tool_call_output" if identifier in self._taking else "function_call_output"
+        return {"type": kind, "call_id": identifier, "output": self._content(block.blocks)}
 
     def _content(self, blocks: list[Block]) -> str | list[Extra]:
         """A content: a single text is written as a string, which everybody reads."""
@@ -206,12 +214,12 @@ def _logprobs(conversation: Conversation, body: Extra, able: Abilities) -> None:
         body["top_logprobs"] = conversation.top_logprobs
 
 
-def _tools(conversation: Conversation, body: Extra) -> None:
-    tools = [tool for tool in (write_tool(tool, conversation) for tool in conversation.tools or ()) if tool]
+def _tools(conversation: Conversation, body: Extra, able: Abilities) -> None:
+    tools = [tool for tool in (write_tool(tool, conversation, able) for tool in conversation.tools or ()) if tool]
     if not tools:
         return
     body["tools"] = tools
-    choice: Any = write_tool_choice(conversation.tool_choice, conversation) if conversation.tool_choice else None
+    choice: Any = write_tool_choice(conversation.tool_choice, conversation, able) if conversation.tool_choice else None
     if choice is not None:
         body["tool_choice"] = choice
     if conversation.parallel_tool_calls is not None:

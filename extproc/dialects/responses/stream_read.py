@@ -7,6 +7,7 @@ and parts, or the deltas, or all but the last event; whatever is told first coun
 from collections.abc import Callable
 from typing import Any
 
+from extproc.dialects import texts
 from extproc.dialects.fields import FieldError, need_str, obj
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import (
@@ -36,7 +37,7 @@ from extproc.dialects.hub import (
 from extproc.dialects.openai_errors import read_object
 from extproc.dialects.reading import Reading, decoded
 from extproc.dialects.responses.answer import read_stop
-from extproc.dialects.responses.items import ITEM, MORE, kind_of_item, read_call, read_output
+from extproc.dialects.responses.items import ITEM, MORE, kind_of_item, read_call, read_custom_call, read_output
 from extproc.dialects.responses.parts import NAME, read_annotation, read_logprobs, read_part
 from extproc.dialects.responses.reasoning import ORIGIN, PARAGRAPHS, opened
 from extproc.dialects.responses.tokens import read_usage
@@ -84,16 +85,20 @@ class StreamReader(Reading):
         self._started = False
         self._blocks = 0
         self._open: set[int] = set()
+        self._unclosed: set[int] = set()
+        """Calls of tools that take a text, as long as more of it may come."""
         self._called = False
         self._known: dict[str, Callable[[Extra], list[StreamEvent]]] = {
             "response.output_text.delta": self._text,
             "response.function_call_arguments.delta": self._arguments,
             "response.reasoning_summary_text.delta": self._summary,
             "response.reasoning_text.delta": self._thought,
+            "response.custom_tool_call_input.delta": self._input,
             "response.refusal.delta": self._refusal,
             "response.output_text.done": self._text_done,
             "response.refusal.done": self._refusal_done,
             "response.function_call_arguments.done": self._arguments_done,
+            "response.custom_tool_call_input.done": self._input_done,
             "response.output_text.annotation.added": self._annotation,
             "response.output_item.added": self._item_added,
             "response.output_item.done": self._item_done,
@@ -187,6 +192,8 @@ class StreamReader(Reading):
         if item.kind == "function_call":
             self._called = True
             return self._open_part(item, 0, read_call(shell, "item"))
+        if item.kind == "custom_tool_call":
+            return self._custom_added(item, read_custom_call(shell, "item"))
         (block,) = _blocks(value["item"], "item")
         return self._open_part(item, 0, block)
 
@@ -203,6 +210,8 @@ class StreamReader(Reading):
             events += self._sign(first, sealed)
         elif item.kind == "function_call" and first:
             events += self._rest(first, final.get("arguments"), ArgumentsDelta)
+        elif item.kind == "custom_tool_call" and first:
+            events += self._input_rest(first, final.get("input"))
         for part in item.parts.values():
             events += self._close(part)
         if first:
@@ -267,12 +276,19 @@ class StreamReader(Reading):
         if part.index not in self._open:
             return []
         self._open.remove(part.index)
-        return [BlockStop(part.index)]
+        return [*self._end_text(part.index), BlockStop(part.index)]
 
     def _close_all(self) -> list[StreamEvent]:
-        events: list[StreamEvent] = [BlockStop(index) for index in sorted(self._open)]
+        events = [event for index in sorted(self._open) for event in (*self._end_text(index), BlockStop(index))]
         self._open.clear()
         return events
+
+    def _end_text(self, index: int) -> list[StreamEvent]:
+        """What makes the arguments of a tool that takes a text whole."""
+        if index not in self._unclosed:
+            return []
+        self._unclosed.remove(index)
+        return [ArgumentsDelta(index, texts.CLOSING)]
 
     # Parts.
 
@@ -280,7 +296,7 @@ class StreamReader(Reading):
         key = _key(value)
         item = self._items.get(key)
         if item is None:
-            if kind == "function_call":
+            if kind in ("function_call", "custom_tool_call"):
                 raise FieldError("output_index", "the index of an item", key)
             item = self._items[key] = _Item(kind, {"type": kind, "id": value.get("item_id")})
         return item
@@ -363,11 +379,34 @@ class StreamReader(Reading):
     def _arguments_done(self, value: Extra) -> list[StreamEvent]:
         return self._rest(self._call(value), value.get("arguments"), ArgumentsDelta)
 
-    def _call(self, value: Extra) -> _Part:
-        item = self._item_of(value, "function_call")
-        if item.kind != "function_call" or 0 not in item.parts:
-            raise FieldError("output_index", "the index of a function call", item.kind)
+    def _call(self, value: Extra, kind: str = "function_call") -> _Part:
+        item = self._item_of(value, kind)
+        if item.kind != kind or 0 not in item.parts:
+            raise FieldError("output_index", f"the index of a {kind}", item.kind)
         return item.parts[0]
+
+    def _custom_added(self, item: _Item, call: ToolCall) -> list[StreamEvent]:
+        """A call of a tool that takes a text, which the hub has as the one argument."""
+        self._called = True
+        begun, call.arguments = texts.text(call.arguments), ""
+        events = self._open_part(item, 0, call)
+        part = item.parts[0]
+        self._unclosed.add(part.index)
+        return [*events, ArgumentsDelta(part.index, texts.OPENING), *self._input_rest(part, begun)]
+
+    def _input(self, value: Extra) -> list[StreamEvent]:
+        part = self._call(value, "custom_tool_call")
+        if part.index not in self._unclosed:
+            raise FieldError("output_index", "the index of an open call", part.index)
+        part.told = True
+        return [ArgumentsDelta(part.index, texts.piece(need_str(value, "delta")))]
+
+    def _input_done(self, value: Extra) -> list[StreamEvent]:
+        return self._input_rest(self._call(value, "custom_tool_call"), value.get("input"))
+
+    def _input_rest(self, part: _Part, text: Any) -> list[StreamEvent]:
+        """A text that is told as a whole, if nothing of it was told before."""
+        return self._rest(part, texts.piece(text) if type(text) is str else text, ArgumentsDelta)
 
     def _summary(self, value: Extra) -> list[StreamEvent]:
         return self._reason(value, "summary", _number(value, "summary_index"))

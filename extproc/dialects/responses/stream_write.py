@@ -9,6 +9,7 @@ Of a stream of this dialect, items and the response are told in the provider's o
 
 import msgspec
 
+from extproc.dialects import texts
 from extproc.dialects.hub import (
     ArgumentsDelta,
     Aside,
@@ -45,6 +46,7 @@ from extproc.dialects.responses.parts import NAME, write_annotation, write_logpr
 from extproc.dialects.responses.reasoning import write_reasoning, write_seal
 from extproc.dialects.responses.stream_read import FIELD, PART
 from extproc.dialects.responses.tokens import write_usage
+from extproc.dialects.responses.tools import asked_texts
 from extproc.errors import Fault
 from extproc.usage import Usage
 
@@ -68,7 +70,7 @@ class _Item:
 class _Open:
     """One block, in the making."""
 
-    __slots__ = ("annotations", "block", "item", "logprobs", "number", "pieces", "skip", "stopped", "waiting")
+    __slots__ = ("annotations", "block", "item", "logprobs", "number", "pieces", "skip", "stopped", "unwrapping", "waiting")
 
     def __init__(self, block: Block) -> None:
         self.block = block
@@ -82,6 +84,8 @@ class _Open:
         """Those that are about all of the text, and wait for its end."""
         self.logprobs: list[Logprob] = []
         self.stopped = False
+        self.unwrapping: texts.Unwrapping | None = None
+        """Of a call whose tool takes a text."""
         self.skip = False
         """The next reasoning is the hub's mark between two parts, which are parts here."""
 
@@ -103,6 +107,8 @@ class StreamWriter:
         """The message that the next text is a part of."""
         self._blocks: dict[int, _Open] = {}
         self._refused = False
+        self._taking: list[str] = []
+        """The client's tools that take a text."""
         self._stop: Stop | None = None
         self._usage: Usage | None = None
 
@@ -191,6 +197,7 @@ class StreamWriter:
             return self._event(event.extra.get("type", "response.created"), {"response": event.extra["response"]})
         if event.id:
             self._ids = Ids(event.id)
+        self._taking = asked_texts(event.asked)
         self._response = frame(self._ids.response, event.model, event.created, event.service_tier, event.asked)
         return self._event("response.created", {"response": self._response}) + self._event(
             "response.in_progress", {"response": self._response}
@@ -238,6 +245,8 @@ class StreamWriter:
                 return begun + self._text(TextDelta(event.index, block.text))
             case ToolCall():
                 self._blocks[event.index] = given
+                if block.custom or block.name in self._taking:
+                    given.unwrapping = texts.Unwrapping()
                 return begun + self._show(given, "fc") + self._arguments(given, block.arguments)
             case Reasoning():
                 self._blocks[event.index] = given
@@ -247,7 +256,7 @@ class StreamWriter:
 
     def _whole(self, index: int, given: _Open) -> bytes:
         """An item that comes in one piece."""
-        body = write_item(given.block, self._ids)
+        body = write_item(given.block, self._ids, self._taking)
         if body is None:
             drop(self.dropped, [kind_of(given.block)], "output[].")
             return b""
@@ -260,6 +269,9 @@ class StreamWriter:
         block = given.block
         if self._own and ITEM in block.local:
             body = {**block.local[ITEM]}
+        elif type(block) is ToolCall and given.unwrapping:
+            call = {"call_id": self._ids.call(block.id), "name": block.name, "input": ""}
+            body = {"id": self._ids.item("ctc"), "type": "custom_tool_call", "status": "in_progress", **call}
         elif type(block) is ToolCall:
             call = {"call_id": self._ids.call(block.id), "name": block.name, "arguments": ""}
             body = {"id": self._ids.item(prefix), "type": "function_call", "status": "in_progress", **call}
@@ -307,8 +319,15 @@ class StreamWriter:
         if given is None or not text or type(given.block) is not ToolCall or given.item is None or given.item.done:
             return b""
         given.pieces.append(text)
-        told = self._item_event("response.function_call_arguments.delta", given, {"delta": text})
+        if given.unwrapping:
+            told = self._input(given, given.unwrapping.feed(text))
+        else:
+            told = self._item_event("response.function_call_arguments.delta", given, {"delta": text})
         return told + self._end_call(given) if given.stopped and _is_json("".join(given.pieces)) else told
+
+    def _input(self, given: _Open, text: str) -> bytes:
+        """More of the text that a tool is called with."""
+        return self._item_event("response.custom_tool_call_input.delta", given, {"delta": text}) if text else b""
 
     def _reason(self, given: _Open | None, text: str) -> bytes:
         if given is None or not text or type(given.block) is not Reasoning:
@@ -396,10 +415,16 @@ class StreamWriter:
         item, block = given.item, given.block
         if item is None:
             return b""
-        told = b"" if given.pieces else self._item_event("response.function_call_arguments.delta", given, {"delta": "{}"})
         arguments = "".join(given.pieces) or "{}"
-        told += self._item_event("response.function_call_arguments.done", given, {"arguments": arguments})
-        item.body = {**item.body, "arguments": arguments, "status": "completed"}
+        if given.unwrapping:
+            text = texts.text(arguments) if given.pieces else ""
+            told = self._input(given, given.unwrapping.end())
+            told += self._item_event("response.custom_tool_call_input.done", given, {"input": text})
+            item.body = {**item.body, "input": text, "status": "completed"}
+        else:
+            told = b"" if given.pieces else self._item_event("response.function_call_arguments.delta", given, {"delta": "{}"})
+            told += self._item_event("response.function_call_arguments.done", given, {"arguments": arguments})
+            item.body = {**item.body, "arguments": arguments, "status": "completed"}
         if not self._own:
             told += self._done(item)
         return told + self._seal(block.seal) if block.seal else told

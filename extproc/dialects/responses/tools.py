@@ -5,9 +5,14 @@ https://platform.openai.com/docs/api-reference/responses/create#responses-create
 
 from typing import Any
 
+from extproc.dialects import texts
 from extproc.dialects.fields import items, need_str, obj, take_bool, take_obj, take_str
-from extproc.dialects.hub import Conversation, Extra, Tool, ToolChoice
+from extproc.dialects.hub import Conversation, Custom, Extra, Tool, ToolChoice
+from extproc.dialects.models import Abilities
 from extproc.dialects.schemas import closed
+
+CUSTOM = "custom"
+"""The type of a tool that takes a text."""
 
 _SERVED = {
     "web_search": "web_search",
@@ -29,6 +34,8 @@ def read_tool(value: Any, path: str) -> Tool:
     rest = obj(value, path)
     path += "."
     kind = need_str(rest, "type", path)
+    if kind == CUSTOM:
+        return _read_custom(value, rest, path)
     if kind != "function":
         server = _SERVED.get(kind, "")
         return Tool(server=server, settings=_settings(server, rest), opaque=value)
@@ -39,6 +46,18 @@ def read_tool(value: Any, path: str) -> Tool:
         strict=take_bool(rest, "strict", path),
         extra=rest,
     )
+
+
+def _read_custom(value: Extra, rest: Extra, path: str) -> Tool:
+    name, description = need_str(rest, "name", path), take_str(rest, "description", path)
+    form = rest.get("format")
+    given = form if type(form) is dict else {}
+    if given.get("type") == "text":
+        del rest["format"]
+    syntax, definition = (found if type(found := given.get(word)) is str else "" for word in ("syntax", "definition"))
+    tool = texts.tool(name, description, Custom(syntax=syntax, definition=definition, raw=value))
+    tool.extra = rest
+    return tool
 
 
 def _settings(server: str, rest: Extra) -> Extra:
@@ -62,6 +81,8 @@ def restore_tool(tool: Tool) -> Extra:
     """A tool of this dialect, as it was."""
     if tool.opaque is not None:
         return tool.opaque
+    if tool.custom is not None:
+        return tool.custom.raw
     body: Extra = {**tool.extra, "type": "function", "name": tool.name}
     for field, value in (("description", tool.description), ("parameters", tool.schema), ("strict", tool.strict)):
         if value is not None:
@@ -69,13 +90,15 @@ def restore_tool(tool: Tool) -> Extra:
     return body
 
 
-def write_tool(tool: Tool, conversation: Conversation) -> Extra | None:
+def write_tool(tool: Tool, conversation: Conversation, able: Abilities) -> Extra | None:
     """A tool of another dialect; None if there is none like it."""
     if tool.opaque is not None or tool.server:
         written = _write_served(tool, conversation)
         if written is None:
             conversation.drop_tool(tool)
         return written
+    if tool.custom is not None and able.customs:
+        return _write_custom(tool, tool.custom, conversation)
     conversation.drop_extra(tool.extra, "tools[].")
     if tool.cache:
         conversation.drop("tools[].cache")
@@ -86,6 +109,16 @@ def write_tool(tool: Tool, conversation: Conversation) -> Extra | None:
         conversation.drop("tools[].strict")
     description = {} if tool.description is None else {"description": tool.description}
     return {"type": "function", "name": tool.name, **description, "parameters": schema, "strict": strict}
+
+
+def _write_custom(tool: Tool, custom: Custom, conversation: Conversation) -> Extra:
+    written: Extra = {"type": CUSTOM, "name": tool.name}
+    if tool.description is not None:
+        written["description"] = tool.description
+    if custom.definition:
+        written["format"] = {"type": "grammar", "syntax": custom.syntax, "definition": custom.definition}
+    conversation.drop_extra({key: tool.extra[key] for key in tool.extra if key != "format" or not custom.definition}, "tools[].")
+    return written
 
 
 def _write_served(tool: Tool, conversation: Conversation) -> Extra | None:
@@ -125,6 +158,8 @@ def read_tool_choice(value: Any) -> ToolChoice:
     match choice.get("type"):
         case "function":
             return ToolChoice(mode="tool", name=need_str(choice, "name", "tool_choice."))
+        case "custom":
+            return ToolChoice(mode="tool", name=need_str(choice, "name", "tool_choice."), raw=value)
         case "allowed_tools":
             names = [tool.get("name") for tool in items(choice.get("tools"), "tool_choice.tools") if type(tool) is dict]
             mode = "required" if choice.get("mode") == "required" else "auto"
@@ -139,13 +174,22 @@ def restore_tool_choice(choice: ToolChoice) -> Any:
     return {"type": "function", "name": choice.name} if choice.mode == "tool" else choice.mode
 
 
-def write_tool_choice(choice: ToolChoice, conversation: Conversation) -> Any:
+def write_tool_choice(choice: ToolChoice, conversation: Conversation, able: Abilities) -> Any:
     """A choice of another dialect's; None if there is none like it."""
     if choice.mode == "opaque":
         conversation.drop("tool_choice")
         return None
     if choice.mode == "tool":
-        return {"type": "function", "name": choice.name}
+        return _named(choice.name, conversation, able)
     if choice.allowed is None:
         return choice.mode
-    return {"type": "allowed_tools", "mode": choice.mode, "tools": [{"type": "function", "name": name} for name in choice.allowed]}
+    return {"type": "allowed_tools", "mode": choice.mode, "tools": [_named(name, conversation, able) for name in choice.allowed]}
+
+
+def _named(name: str, conversation: Conversation, able: Abilities) -> Extra:
+    return {"type": CUSTOM if able.customs and name in texts.names(conversation.tools) else "function", "name": name}
+
+
+def asked_texts(asked: Extra) -> list[str]:
+    """The client's tools that take a text, by what a response repeats of its request."""
+    return [tool["name"] for tool in asked.get("tools", ()) if tool["type"] == CUSTOM]
