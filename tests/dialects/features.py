@@ -164,6 +164,17 @@ def _format(kind: str) -> Callable[[Conversation], bool]:
     return lambda conversation: conversation.format is not None and conversation.format.kind == kind
 
 
+def _functions(client: str) -> Conversation:
+    """Only OpenAI's clients have them: `GIVEN`."""
+    return asked()
+
+
+def _paired(conversation: Conversation) -> bool:
+    """A call and its result have found each other."""
+    calls = [block.id for block in blocks(conversation) if type(block) is ToolCall]
+    return bool(calls) and calls == [block.id for block in blocks(conversation) if type(block) is ToolResult]
+
+
 FEATURES = [
     Feature("text", lambda client: asked(), has(Text, lambda block: block.text == "Hi")),
     Feature("system message", lambda client: asked(system=Message(role="system", blocks=[Text("As the system says.")])), _words("system")),
@@ -207,6 +218,9 @@ FEATURES = [
         lambda client: _called(ToolResult("call_1", [Image(media_type="image/png", data=PICTURE)])),
         has(Image, lambda i: i.data == PICTURE),
     ),
+    Feature("legacy functions", _functions, lambda c: any(tool.name == "weather" for tool in c.tools or ())),
+    Feature("legacy functions: choice of this one", _functions, lambda c: (c.tool_choice or ToolChoice(mode="auto")).mode == "tool"),
+    Feature("legacy functions: call and result", _functions, _paired),
     Feature("custom tool", lambda client: _custom(Custom()), lambda c: any(tool.custom for tool in c.tools or ())),
     Feature(
         "custom tool: grammar",
@@ -268,7 +282,22 @@ def _thought(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_FUNCTION: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "Hi"}],
+    "functions": [{"name": "weather", "description": "Tells the weather.", "parameters": SCHEMA}],
+}
+
 GIVEN: dict[tuple[str, str], dict[str, Any]] = {
+    ("legacy functions", "openai"): _FUNCTION,
+    ("legacy functions: choice of this one", "openai"): {**_FUNCTION, "function_call": {"name": "weather"}},
+    ("legacy functions: call and result", "openai"): {
+        **_FUNCTION,
+        "messages": [
+            *_FUNCTION["messages"],
+            {"role": "assistant", "content": None, "function_call": {"name": "weather", "arguments": '{"city":"Bern"}'}},
+            {"role": "function", "name": "weather", "content": "Sunny."},
+        ],
+    },
     ("metadata", "openai"): {"messages": [{"role": "user", "content": "Hi"}], "metadata": {"team": "blue"}, "store": True},
     ("reasoning signed by its maker", "openai"): _thought({"signature": "c2lnbmVk", "format": "anthropic-claude-v1"}),
     ("reasoning of another maker", "openai"): _thought({"signature": "c2lnbmVk", "format": "somebody-else-v1"}),

@@ -125,6 +125,7 @@ EMULATIONS = {
     "JSON object": "an instruction, which is no promise and therefore named as well",
     "audio": "among the images, where Ollama's models look for it",
     "tool choice: none": "no tools, for a provider that must not use any",
+    "legacy functions: choice of this one": "only that tool, and one must be used",
     "tool choice: this one": "only that tool, and one must be used",
     "document as text": "the text in a tag",
     "custom tool": "a function with a text as its one argument; its call comes back as the tool's",

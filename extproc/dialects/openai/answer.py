@@ -6,6 +6,7 @@ from typing import Any
 from extproc.dialects import texts
 from extproc.dialects.fields import items, obj, take_int, take_str, tool_id
 from extproc.dialects.hub import Answer, Block, Choice, Extra, Image, Logprob, Reasoning, Refusal, Seal, StopReason, Text, ToolCall, kind_of
+from extproc.dialects.openai import functions
 from extproc.dialects.openai.logprobs import read_logprobs, write_logprobs
 from extproc.dialects.openai.parts import (
     NAME,
@@ -54,9 +55,9 @@ def read_stop(word: str, matched: Any) -> StopReason:
     return _STOPS.get(word, StopReason.END)
 
 
-def write_stop(reason: StopReason) -> str:
-    """The `finish_reason`."""
-    return _WORDS[reason]
+def write_stop(reason: StopReason, *, functional: bool = False) -> str:
+    """The `finish_reason`. `functional`: for a client that has asked with `functions`."""
+    return functions.FUNCTION if functional and reason is StopReason.TOOL else _WORDS[reason]
 
 
 def service_tier(tier: str | None) -> str | None:
@@ -136,7 +137,7 @@ def write_answer(answer: Answer) -> Extra:
 
 
 def _write_choice(choice: Choice, answer: Answer, own: bool) -> Extra:
-    word = choice.stop_raw if own else write_stop(choice.stop or StopReason.END)
+    word = choice.stop_raw if own else write_stop(choice.stop or StopReason.END, functional=functions.ASKED in answer.asked)
     message = _own_message(choice) if own else _message(choice.blocks, answer)
     rest: Extra = {**choice.extra} if own else {"logprobs": _logprobs(choice.blocks)}
     return {**rest, "index": choice.index, "message": message, "finish_reason": word}
@@ -184,7 +185,13 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
         message["annotations"] = annotations
     if pictures:
         message["images"] = pictures
-    if calls:
+    if calls and functions.ASKED in answer.asked:
+        message[functions.FUNCTION] = calls[0]["function"]
+        if len(calls) > 1:
+            _drop(answer, "choices[].message.tool_calls[1:]")
+        if any(type(block) is ToolCall and block.seal for block in blocks):
+            _drop(answer, "choices[].message.tool_calls[].extra_content")
+    elif calls:
         message["tool_calls"] = calls
     return message
 

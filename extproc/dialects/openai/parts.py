@@ -21,6 +21,7 @@ from extproc.dialects.hub import (
     ToolCall,
     Video,
 )
+from extproc.dialects.openai.functions import FUNCTION, read_call
 from extproc.dialects.openai.reasoning import PART, read_reasoning, read_thinking_part
 from extproc.dialects.openai.signatures import own_seal, seal_message, take_seal
 
@@ -154,6 +155,8 @@ def read_assistant(rest: Extra, path: str) -> tuple[list[Block], bool]:
     blocks += _made(rest)
     for i, call in enumerate(take_list(rest, "tool_calls", path) or () if rest.get("tool_calls") else ()):
         blocks.append(read_tool_call(call, f"{path}tool_calls[{i}]"))
+    if rest.get(FUNCTION):
+        blocks.append(read_call(rest.pop(FUNCTION), path + FUNCTION))
     seal_message(rest, blocks)
     return blocks, plain
 
@@ -204,6 +207,8 @@ def write_picture(image: Image, index: int) -> Extra:
 def own_fields(block: Block, message: Extra) -> bool:
     """Puts a block that stood in a field of its own back into `message`. False: it stood among the content."""
     match block:
+        case ToolCall() if FUNCTION in block.local:
+            message[FUNCTION] = block.local[FUNCTION]
         case ToolCall():
             message.setdefault("tool_calls", []).append(write_tool_call(block, block.id, True))
         case Opaque() if block.kind == "tool_call":

@@ -18,7 +18,8 @@ from extproc.dialects.fields import (
     take_str,
     take_strings,
 )
-from extproc.dialects.hub import Conversation, Extra, Format, Message, ToolResult
+from extproc.dialects.hub import Conversation, Extra, Format, Message, ToolCall, ToolResult
+from extproc.dialects.openai import functions
 from extproc.dialects.openai.effort import read_thinking
 from extproc.dialects.openai.parts import NAME, read_assistant, read_content
 from extproc.dialects.openai.tools import read_tools
@@ -67,7 +68,13 @@ def _message(value: Any, number: int) -> Message:
     role = need_str(rest, "role", path)
     if role == "assistant":
         blocks, bare = read_assistant(rest, path)
+        if value.get(functions.FUNCTION):
+            for block in blocks:
+                if type(block) is ToolCall and functions.FUNCTION in block.local:
+                    block.id = functions.call_id(number)
         return Message(role=role, blocks=blocks, plain=bare, extra=rest)
+    if role == "function":
+        return _returned(rest, number, path)
     if rest.get("content") is None:
         return Message(role=role, blocks=[], extra=rest)
     blocks, bare = read_content(rest.pop("content"), path + "content")
@@ -75,6 +82,15 @@ def _message(value: Any, number: int) -> Message:
         result = ToolResult(take_str(rest, "tool_call_id", path) or "", blocks, plain=bare)
         return Message(role=role, blocks=[result], extra=rest)
     return Message(role=role, blocks=blocks, plain=bare, extra=rest)
+
+
+def _returned(rest: Extra, number: int, path: str) -> Message:
+    """What a function of the legacy form returned."""
+    name, content = take_str(rest, "name", path) or "", rest.pop("content", None)
+    blocks, bare = ([], False) if content is None else read_content(content, path + "content")
+    local = {functions.FUNCTION: {"role": "function", "name": name, "content": content}}
+    result = ToolResult(functions.call_id(number - 1), blocks, plain=bare, name=name, local=local)
+    return Message(role="tool", blocks=[result], extra=rest)
 
 
 def _limits(conversation: Conversation, rest: Extra) -> None:

@@ -32,6 +32,7 @@ from extproc.dialects.hub import (
 )
 from extproc.dialects.models import Abilities, abilities
 from extproc.dialects.openai.effort import write_thinking
+from extproc.dialects.openai.functions import FUNCTION
 from extproc.dialects.openai.parts import NAME, own_fields, write_custom_call, write_part, write_tool_call
 from extproc.dialects.openai.reasoning import write_details, write_reasoning
 from extproc.dialects.openai.signatures import GOOGLE, is_own, own_message_seal, write_seal
@@ -227,6 +228,9 @@ def _other(message: Message, conversation: Conversation, taste: _Taste) -> list[
 def _tool_result(result: ToolResult, rest: list[Block], conversation: Conversation, taste: _Taste) -> Extra:
     """A tool's message. It takes text only: pictures and files follow in the user's next message, which goes to `rest`."""
     own = taste.own
+    if own and FUNCTION in result.local:
+        returned: Extra = result.local[FUNCTION]
+        return returned
     if not own:
         _leftover(result, conversation)
         if result.error:

@@ -37,6 +37,7 @@ from extproc.dialects.hub import (
     Video,
     kind_of,
 )
+from extproc.dialects.openai import functions
 from extproc.dialects.openai.answer import call_id, service_tier, write_stop
 from extproc.dialects.openai.completions import FORM, likely
 from extproc.dialects.openai.completions import finish as plain_stop
@@ -95,6 +96,8 @@ class StreamWriter:
         self._ended = False
         self._taking: list[str] = []
         """The client's tools that take a text."""
+        self._functional = False
+        """The client has asked with `functions`, and has no other form for calls."""
         self._echo: str | None = None
         """What a legacy completion begins with; None for a conversation."""
 
@@ -167,6 +170,7 @@ class StreamWriter:
             self._echo = form["echo"]
             self._head["object"] = "text_completion"
         self._taking = event.asked.get(texts.ASKED, [])
+        self._functional = not self._own and functions.ASKED in event.asked
         self._head |= {"id": event.id, "created": event.created or int(time.time()), "model": event.model}
         tier = event.service_tier if self._own else service_tier(event.service_tier)
         if tier:
@@ -215,6 +219,8 @@ class StreamWriter:
         return role
 
     def _call(self, block: ToolCall, written: Written, index: int) -> bytes:
+        if self._functional:
+            return self._function(block, written, index)
         identifier = block.id if self._own else call_id(block.id, self._head["id"], index)
         extra = {**block.extra, **own_seal(block)} if self._own else write_seal(block.seal) if block.seal else {}
         if block.custom or block.name in self._taking:
@@ -225,6 +231,14 @@ class StreamWriter:
         call = {**extra, "index": written.slot, "id": identifier, "type": "function", "function": {"name": block.name, "arguments": ""}}
         first = self._chunk(written.choice, {"tool_calls": [call]})
         return first + self._arguments(ArgumentsDelta(index, block.arguments)) if block.arguments else first
+
+    def _function(self, block: ToolCall, written: Written, index: int) -> bytes:
+        """The one call of an answer in the form before tools."""
+        if written.slot:
+            self._drop("choices[].message.tool_calls[1:]")
+            return b""
+        first = self._chunk(written.choice, {functions.FUNCTION: {"name": block.name, "arguments": ""}})
+        return first + self._arguments(ArgumentsDelta(index, block.arguments))
 
     def _text(self, event: TextDelta) -> bytes:
         written = self._blocks.get(event.index)
@@ -260,6 +274,8 @@ class StreamWriter:
         if written is None or type(written.block) is not ToolCall or not event.text:
             return b""
         written.length += 1
+        if self._functional:
+            return b"" if written.slot else self._chunk(written.choice, {functions.FUNCTION: {"arguments": event.text}})
         if written.unwrapping:
             return self._input(written, written.unwrapping.feed(event.text))
         return self._chunk(written.choice, {"tool_calls": [{"index": written.slot, "function": {"arguments": event.text}}]})
@@ -304,6 +320,9 @@ class StreamWriter:
 
     def _seal(self, written: Written, *, tool: bool) -> bytes:
         """A signature that came after its block had begun."""
+        if tool and self._functional:
+            self._drop("choices[].message.tool_calls[].extra_content")
+            return b""
         field = write_seal(Seal(written.seal, written.origin))
         return self._chunk(written.choice, {"tool_calls": [{"index": written.slot, **field}]} if tool else field)
 
@@ -330,7 +349,7 @@ class StreamWriter:
 
     def _stop(self, event: Stop) -> bytes:
         own = event.dialect == NAME
-        word = event.raw if own and event.raw else write_stop(event.reason)
+        word = event.raw if own and event.raw else write_stop(event.reason, functional=self._functional)
         rest = b"".join(
             [
                 self._input(written, written.unwrapping.end())

@@ -10,6 +10,7 @@ from extproc.dialects import plain, texts
 from extproc.dialects.fields import items, need_str, obj, take_bool, take_list, take_obj, take_str
 from extproc.dialects.hub import Conversation, Custom, Extra, Tool, ToolChoice
 from extproc.dialects.models import Abilities
+from extproc.dialects.openai import functions
 from extproc.dialects.openai.parts import CUSTOM, NAME
 from extproc.dialects.quirks import Quirks
 from extproc.dialects.schemas import closed
@@ -24,6 +25,8 @@ def read_tools(conversation: Conversation, rest: Extra) -> None:
         conversation.tools = [_read_tool(value, i) for i, value in enumerate(tools)]
         if taking := texts.names(conversation.tools):
             conversation.asked = {**conversation.asked, texts.ASKED: taking}
+    if functions.ASKED in rest or functions.FUNCTION in rest:
+        functions.read_functions(conversation, rest)
     if (options := take_obj(rest, SEARCH)) is not None:
         if tools == []:
             rest["tools"] = []
@@ -141,6 +144,8 @@ def write_tools(conversation: Conversation, body: Extra, able: Abilities, quirks
             body["tool_choice"] = choice
     if conversation.parallel_tool_calls is not None and (has_tools or own):
         body["parallel_tool_calls"] = conversation.parallel_tool_calls
+    if own and conversation.fields:
+        functions.restore(conversation, body)
 
 
 def _tool(tool: Tool, conversation: Conversation, able: Abilities, quirks: Quirks) -> Extra | None:
