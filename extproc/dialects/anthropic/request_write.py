@@ -60,7 +60,7 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     able = abilities(model)
     if quirks.structured != "json_schema":
         able = msgspec.structs.replace(able, structured=False)
-    body: Extra = {"model": model, "max_tokens": conversation.max_tokens or able.max_tokens}
+    body: Extra = {"model": model, "max_tokens": able.max_tokens if conversation.max_tokens is None else conversation.max_tokens}
     writer = _Foreign(conversation, able)
     system, messages = writer.system(), writer.messages()
     write_tools(conversation, body, able, writer.mark)
@@ -280,7 +280,7 @@ def _sampling(conversation: Conversation, body: Extra, able: Abilities) -> None:
         body["temperature"] = min(temperature, 1)
     elif temperature not in (None, 1):
         conversation.drop("temperature")
-    if conversation.top_p is not None and conversation.top_p < 1:
+    if conversation.top_p is not None and conversation.top_p != 1:
         if free and not (able.one_of and temperature is not None):
             body["top_p"] = conversation.top_p
         else:
@@ -311,7 +311,10 @@ def _rest_of_sampling(conversation: Conversation, body: Extra) -> None:
 
 
 def _account(conversation: Conversation, body: Extra) -> None:
-    user = conversation.user or conversation.extra.get("safety_identifier")
+    user, safety = conversation.user, conversation.extra.get("safety_identifier")
+    if user and safety not in (None, user):
+        conversation.drop_path("safety_identifier")
+    user = user or safety
     if type(user) is str and user:
         body["metadata"] = {"user_id": user}
     if conversation.stream is not None:

@@ -131,7 +131,7 @@ def _temperature(conversation: Conversation, inference: Extra, able: Family, *, 
         inference["temperature"] = min(temperature, 1)
     elif temperature not in (None, 1):
         conversation.drop("temperature")
-    if top_p is None or top_p >= 1:
+    if top_p is None or top_p == 1:
         return
     if free and not (able.one_of and temperature is not None):
         inference["topP"] = top_p

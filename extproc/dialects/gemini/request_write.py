@@ -247,7 +247,8 @@ def _sampling(conversation: Conversation, config: Extra) -> None:
         del config["candidateCount"]
     if not conversation.logprobs:
         config.pop("responseLogprobs", None)
-        config.pop("logprobs", None)
+        if config.pop("logprobs", None):
+            conversation.drop("top_logprobs")
     if conversation.stop and len(conversation.stop) > _STOPS:
         conversation.drop("stop")
         config["stopSequences"] = conversation.stop[:_STOPS]

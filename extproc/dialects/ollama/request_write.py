@@ -207,6 +207,8 @@ def _output(conversation: Conversation, body: Extra) -> None:
         body["logprobs"] = True
         if conversation.top_logprobs:
             body["top_logprobs"] = conversation.top_logprobs
+    elif conversation.top_logprobs:
+        conversation.drop("top_logprobs")
 
 
 def _think(wanted: Thinking) -> bool | str | None:

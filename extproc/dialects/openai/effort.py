@@ -5,7 +5,7 @@ from typing import Any
 from extproc.dialects.fields import take_str
 from extproc.dialects.hub import Conversation, Extra, Thinking
 from extproc.dialects.models import Abilities
-from extproc.dialects.quirks import Quirks, nearest_effort
+from extproc.dialects.quirks import EFFORTS, Quirks, nearest_effort
 
 _FIELDS = ("reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget")
 
@@ -25,8 +25,11 @@ def read_thinking(rest: Extra) -> Thinking | None:
     word, summary = reasoning.pop("effort", None), reasoning.pop("summary", None)
     if reasoning.pop("exclude", None) is True:
         summary = "none"
+    effort = effort or (word if type(word) is str else "")
+    if effort and effort not in EFFORTS:  # of tomorrow, or of nobody
+        effort, reasoning = "", {**reasoning, "effort": effort}
     return Thinking(
-        effort=effort or (word if type(word) is str else ""),
+        effort=effort,
         budget=budget if type(budget) is int else None,
         summary=summary if type(summary) is str else "",
         mode=mode if type(mode) is str else "",

@@ -21,11 +21,12 @@ from extproc.dialects.fields import (
     take_str,
 )
 from extproc.dialects.hub import Block, Conversation, Extra, Format, Message, Opaque, Seal, Text, Thinking, ToolResult
+from extproc.dialects.quirks import EFFORTS
 from extproc.dialects.responses import kept
 from extproc.dialects.responses.items import ITEM, kind_of_item, read_message, read_output
 from extproc.dialects.responses.parts import NAME, read_part
 from extproc.dialects.responses.tools import read_tool, read_tool_choice
-from extproc.dialects.responses.words import WORDS
+from extproc.dialects.responses.words import SAFE_WORDS, WORDS
 from extproc.errors import Fault
 
 _OF_CLIENTS = ("mcp_approval_response", "compaction_trigger", "additional_tools", "configuration_update")
@@ -193,6 +194,8 @@ def _output(conversation: Conversation, rest: Extra) -> None:
         effort = take_str(reasoning, "effort", "reasoning.") or ""
         # `generate_summary` was its name at first.
         summaries = [take_str(reasoning, field, "reasoning.") or "" for field in ("summary", "generate_summary")]
+        if effort not in ("", *EFFORTS):  # of tomorrow, or of nobody
+            effort, reasoning["effort"] = "", effort
         conversation.thinking = Thinking(effort=effort, summary=summaries[0] or summaries[1], extra=reasoning)
 
 
@@ -220,6 +223,10 @@ def _account(conversation: Conversation, rest: Extra) -> None:
     users = {field: value for field in ("user", "safety_identifier") if (value := take_str(rest, field)) is not None}
     conversation.user = next(iter(users.values()), None)
     conversation.local.update(users)
+    if users.get("safety_identifier", conversation.user) != conversation.user:
+        rest["safety_identifier"] = conversation.local.pop("safety_identifier")  # whom nobody else can tell from `user`
+    elif "user" not in users and users:
+        conversation.words = SAFE_WORDS
     if (options := take_obj(rest, "stream_options")) is not None:
         conversation.local["stream_options"] = options  # `include_obfuscation`: a padding against whoever listens
     for field, nothing in _NOTHING.items():

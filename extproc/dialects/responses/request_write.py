@@ -206,7 +206,7 @@ def _logprobs(conversation: Conversation, body: Extra, able: Abilities) -> None:
     if not conversation.logprobs and conversation.top_logprobs is None:
         return
     if "logprobs" in able.refuses:
-        conversation.drop("logprobs")
+        conversation.drop("logprobs" if conversation.logprobs else "top_logprobs")
         return
     if conversation.logprobs:
         body["include"] = ["message.output_text.logprobs"]

@@ -25,5 +25,8 @@ WORDS = MappingProxyType(
     }
 )
 
+SAFE_WORDS = MappingProxyType({**WORDS, "user": "safety_identifier"})
+"""Those of a request with the later name of `user`."""
+
 NAMES = MappingProxyType({"instructions": "system[]", "max_output_tokens": "max_tokens", "reasoning": "thinking", "text": "format"})
 """What the hub calls a field at the top of a request."""

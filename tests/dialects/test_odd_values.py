@@ -1,0 +1,100 @@
+"""Values that no provider takes, or not this one: they reach it as they are, for it to refuse, or are named; none changes in silence."""
+
+from typing import Any
+
+import pytest
+
+from extproc.dialects import DIALECTS
+from tests.dialects.test_matrix import MODELS
+
+ODD: dict[str, tuple[Any, ...]] = {
+    "max_tokens": (0, -1, 5),
+    "temperature": (-1, 0, 1.5, 3),
+    "top_p": (-1, 0.5, 1.0001, 5),
+    "top_k": (-1, 0, 1, 100_000),
+    "presence_penalty": (-3, -0.5, 1.5, 9),
+    "frequency_penalty": (-3, -0.5, 1.5, 9),
+    "n": (-1, 0, 3),
+    "seed": (-5, 0, 2**62),
+    "verbosity": ("extreme",),
+    "service_tier": ("of tomorrow", "flex", "scale"),
+    "stop": ([" "], ["a"] * 9, [""]),
+    "top_logprobs": (99, -1),
+}
+"""By the hub's names, which chat completions share."""
+
+ELSEWHERE: dict[str, tuple[Any, ...]] = {
+    "logit_bias": ({"50256": -100},),
+    "prediction": ({"type": "content", "content": "Hi"},),
+    "prompt_cache_key": ("key",),
+    "prompt_cache_retention": ("24h",),
+    "safety_identifier": ("user-1",),
+    "store": (True,),
+    "metadata": ({"team": "blue"}, {"team": 7}),
+    "modalities": (["text", "audio"],),
+    "audio": ({"voice": "alloy", "format": "wav"},),
+    "reasoning_effort": ("extreme",),
+    "response_format": ({"type": "of tomorrow"},),
+    "min_p": (0.1,),
+    "x_new": (1, "a", [1], {"a": 1}),
+}
+"""Fields of which the hub has something else, or nothing."""
+
+EQUAL = (("top_k", 0),)
+"""Values that say no more than their absence does: no limit."""
+
+RESPONSES: dict[str, tuple[Any, ...]] = {
+    "max_output_tokens": (0, -1, 5),
+    "temperature": ODD["temperature"],
+    "top_p": ODD["top_p"],
+    "top_logprobs": ODD["top_logprobs"],
+    "service_tier": ODD["service_tier"],
+    "text": ({"verbosity": "extreme"}, {"format": {"type": "of tomorrow"}}, {"x_new": 1}),
+    "reasoning": ({"effort": "extreme"}, {"context": "all"}),
+    "prompt_cache_key": ("key",),
+    "safety_identifier": ("user-1",),
+    "store": (True,),
+    "background": (True,),
+    "metadata": ({"team": "blue"},),
+    "truncation": ("auto",),
+    "max_tool_calls": (0, 3),
+    "include": (["file_search_call.results"],),
+    "x_new": (1, "a", [1], {"a": 1}),
+}
+
+
+def _stands(value: Any, body: Any) -> bool:
+    """Whether a value stands anywhere in a request."""
+    if type(body) is type(value) and body == value:
+        return True
+    inside = body.values() if type(body) is dict else body if type(body) is list else ()
+    return any(_stands(value, one) for one in inside)
+
+
+def _check(body: dict[str, Any], client: str, provider: str, model: str, field: str) -> None:
+    conversation = DIALECTS[client].read_request(body)
+    written = DIALECTS[provider].write_request(conversation, model)
+    value = body[field]
+    named = any(name == field or name.startswith(f"{field}.") for name in conversation.dropped)
+    inner = next(iter(value.values())) if type(value) is dict else value
+    assert named or _stands(value, written) or _stands(inner, written) or (field, value) in EQUAL, (written, conversation.dropped)
+
+
+def _cases(client: str, odd: dict[str, tuple[Any, ...]]) -> list[Any]:
+    providers = [(name, model) for name in DIALECTS if name != client for model in MODELS[name]]
+    return [
+        pytest.param(field, value, *provider, id=f"{field}={value}-{provider[1]}")
+        for field, values in odd.items()
+        for value in values
+        for provider in providers
+    ]
+
+
+@pytest.mark.parametrize(("field", "value", "provider", "model"), _cases("openai", ODD | ELSEWHERE))
+def test_of_chat_completions(field: str, value: Any, provider: str, model: str) -> None:
+    _check({"model": "m", "messages": [{"role": "user", "content": "Hi"}], field: value}, "openai", provider, model, field)
+
+
+@pytest.mark.parametrize(("field", "value", "provider", "model"), _cases("responses", RESPONSES))
+def test_of_responses(field: str, value: Any, provider: str, model: str) -> None:
+    _check({"model": "m", "input": "Hi", field: value}, "responses", provider, model, field)
