@@ -77,6 +77,13 @@ def test_another_s_vectors_come_as_the_client_asked(encoding: str | None, expect
     }
 
 
+@pytest.mark.parametrize("encoding", ["binary", "", "BASE64", 7])
+def test_an_encoding_that_nobody_has_is_refused(encoding: Any) -> None:
+    with pytest.raises(Reject) as refused:
+        OPENAI.read_request({"model": "m", "input": "x", "encoding_format": encoding})
+    assert (refused.value.fault.status, refused.value.fault.param) == (400, "encoding_format")
+
+
 INPUTS = st.one_of(
     st.text(), st.lists(st.text(), min_size=1), st.lists(st.integers(0, 9), min_size=1), st.lists(st.lists(st.integers(0, 9)), min_size=1)
 )

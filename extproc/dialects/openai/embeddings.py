@@ -62,6 +62,8 @@ class Embeddings:
             for name, fields in (("dimensions", _DIMENSIONS), ("task", _TASK), ("truncate", _TRUNCATE), ("kinds", _KIND)):
                 _take(question, name, fields, words)
             question.encoding = take_str(rest, "encoding_format")
+            if question.encoding not in (None, "float", "base64"):
+                raise FieldError("encoding_format", "`float` or `base64`", question.encoding)
             question.user = take_str(rest, "user")
             kind = question.kinds[0] if question.kinds and question.kinds[0] != "base64" else "float"
             question.asked = {"encoding": "base64" if question.kinds == ["base64"] else question.encoding, "kind": kind}
