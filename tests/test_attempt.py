@@ -310,6 +310,7 @@ def test_translation() -> None:
     [
         ({"previous_response_id": "resp_1"}, "previous_response_not_found", "previous_response_id"),
         ({"conversation": "conv_1"}, "unsupported_parameter", "conversation"),
+        ({"prompt": {"id": "pmpt_1", "version": "2", "variables": {"city": "Bern"}}}, "unsupported_parameter", "prompt"),
         ({"input": [{"role": "user", "content": "hi"}, {"type": "item_reference", "id": "msg_1"}]}, "not_found", "input[1]"),
         ({"input": [{"id": "msg_1"}]}, "not_found", "input[0]"),
         ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, "unsupported_parameter", "input[0]"),

@@ -15,6 +15,7 @@ from extproc.dialects.hub import (
     Format,
     Image,
     Message,
+    Opaque,
     Reasoning,
     Refusal,
     Seal,
@@ -164,8 +165,8 @@ def _format(kind: str) -> Callable[[Conversation], bool]:
     return lambda conversation: conversation.format is not None and conversation.format.kind == kind
 
 
-def _functions(client: str) -> Conversation:
-    """Only OpenAI's clients have them: `GIVEN`."""
+def _bare(client: str) -> Conversation:
+    """Nothing special: what the hub has no word for is in `GIVEN`."""
     return asked()
 
 
@@ -218,9 +219,9 @@ FEATURES = [
         lambda client: _called(ToolResult("call_1", [Image(media_type="image/png", data=PICTURE)])),
         has(Image, lambda i: i.data == PICTURE),
     ),
-    Feature("legacy functions", _functions, lambda c: any(tool.name == "weather" for tool in c.tools or ())),
-    Feature("legacy functions: choice of this one", _functions, lambda c: (c.tool_choice or ToolChoice(mode="auto")).mode == "tool"),
-    Feature("legacy functions: call and result", _functions, _paired),
+    Feature("legacy functions", _bare, lambda c: any(tool.name == "weather" for tool in c.tools or ())),
+    Feature("legacy functions: choice of this one", _bare, lambda c: (c.tool_choice or ToolChoice(mode="auto")).mode == "tool"),
+    Feature("legacy functions: call and result", _bare, _paired),
     Feature("custom tool", lambda client: _custom(Custom()), lambda c: any(tool.custom for tool in c.tools or ())),
     Feature(
         "custom tool: grammar",
@@ -253,6 +254,13 @@ FEATURES = [
         lambda client: asked(messages=[Message(role="user", blocks=[Text("Hi", cache=Cache("", {}))])]),
         lambda c: any(block.cache for block in blocks(c)),
     ),
+    Feature("prompt-cache key", _bare, lambda c: c.extra.get("prompt_cache_key") == "key"),
+    Feature(
+        "uploaded file, by its id",
+        _bare,
+        lambda c: any("file_1" in str(block.value if type(block) is Opaque else getattr(block, "url", "")) for block in blocks(c)),
+    ),
+    Feature("stored prompt", _bare, lambda c: "prompt" in c.extra),
     field("temperature", 0.5),
     field("top_p", 0.5),
     field("top_k", 5),
@@ -260,6 +268,7 @@ FEATURES = [
     field("seed", 7),
     field("presence_penalty", 0.5),
     field("frequency_penalty", 0.5),
+    Feature("logit_bias", _bare, lambda c: bool(c.extra.get("logit_bias"))),
     field("n", 2),
     Feature("logprobs", lambda client: asked(logprobs=True, top_logprobs=2), lambda c: c.logprobs is True or bool(c.top_logprobs)),
     field("verbosity", "low"),
@@ -288,6 +297,25 @@ _FUNCTION: dict[str, Any] = {
 }
 
 GIVEN: dict[tuple[str, str], dict[str, Any]] = {
+    ("logit_bias", "openai"): {"messages": [{"role": "user", "content": "Hi"}], "logit_bias": {"50256": -100}},
+    ("prompt-cache key", "openai"): {"messages": [{"role": "user", "content": "Hi"}], "prompt_cache_key": "key"},
+    ("prompt-cache key", "responses"): {"input": "Hi", "prompt_cache_key": "key"},
+    ("uploaded file, by its id", "openai"): {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Look:"}, {"type": "file", "file": {"file_id": "file_1"}}]}]
+    },
+    ("uploaded file, by its id", "responses"): {
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "Look:"}, {"type": "input_file", "file_id": "file_1"}]}]
+    },
+    ("uploaded file, by its id", "anthropic"): {
+        "max_tokens": 9,
+        "messages": [
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "Look:"}, {"type": "document", "source": {"type": "file", "file_id": "file_1"}}],
+            }
+        ],
+    },
+    ("stored prompt", "responses"): {"input": "Hi", "prompt": {"id": "pmpt_1", "version": "2", "variables": {"city": "Bern"}}},
     ("legacy functions", "openai"): _FUNCTION,
     ("legacy functions: choice of this one", "openai"): {**_FUNCTION, "function_call": {"name": "weather"}},
     ("legacy functions: call and result", "openai"): {

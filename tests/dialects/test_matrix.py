@@ -11,7 +11,7 @@ from tests.dialects.features import FEATURES, GIVEN, Feature
 
 PAGE = Path(__file__).parents[2] / "docs" / "dialects.md"
 
-CARRIED, EMULATED, NAMED, UNSAID = "yes", "else", "named", "-"
+CARRIED, EMULATED, NAMED, REFUSED, UNSAID = "yes", "else", "named", "400", "-"
 """Marks of a cell."""
 
 MODELS = {
@@ -37,6 +37,7 @@ What of a client's request reaches a provider that speaks another dialect. This 
 argument for a tool that takes a text (its call comes back as that tool's), or an instruction, which is no promise and therefore named as \
 well |
 | named | it cannot be said. `x-headgate-dropped` in the answer names it; with `x-headgate-strict: true` the request is refused instead |
+| 400 | the request is refused: what it asks cannot be told without it |
 | - | the client's own dialect has no word for it |
 
 Between the same dialect nothing is translated, and every byte arrives. What becomes of answers is told in [recordings.md](recordings.md).
@@ -75,6 +76,8 @@ def cell(feature: Feature, client: str, provider: str) -> str:
     body = _said(feature, client)
     if body is None:
         return UNSAID
+    if _read(body, client).needs is not None:
+        return REFUSED
     cells = {_carried(feature, _read(body, client), provider, model) for model in MODELS[provider]}
     return min(cells, key=(CARRIED, EMULATED, NAMED).index)
 

@@ -77,13 +77,17 @@ def read_request(body: Extra) -> Conversation:
 
 
 def _needs(asked: Extra) -> Fault | None:
-    """See `Question.needs`: what a response, a conversation or an item that only OpenAI's side knows stands for."""
+    """See `Question.needs`: what a response, a conversation, a prompt or an item that only OpenAI's side knows stands for."""
     previous, given = asked.get("previous_response_id"), asked.get("input")
     if previous:
         return kept.unknown_previous(str(previous)).fault
     if asked.get("conversation"):
         message = "The provider that serves this model has no conversations API. Send the whole conversation in `input`."
         return Fault(400, "unsupported_parameter", message, "conversation")
+    if asked.get("prompt"):
+        # Its instructions are not here, and what came with them says little without: https://platform.openai.com/docs/guides/prompting
+        message = "The provider that serves this model has no stored prompts. Send what it says in `instructions` and `input`."
+        return Fault(400, "unsupported_parameter", message, "prompt")
     for i, item in enumerate(given if type(given) is list else ()):
         if type(item) is not dict:
             continue
