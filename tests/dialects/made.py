@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+from extproc.dialects import texts
 from extproc.dialects.hub import (
     Answer,
     Audio,
@@ -19,6 +20,7 @@ from extproc.dialects.hub import (
     Choice,
     Citation,
     Conversation,
+    Custom,
     Document,
     Format,
     Image,
@@ -144,9 +146,16 @@ def reasoning(made: Maker) -> Reasoning:
     return Reasoning(made.words(), sealed, origin=origin)
 
 
+def takes_text(name: str) -> bool:
+    """Tools with such names are called with a text."""
+    return name[0].isupper()
+
+
 def call(made: Maker, names: list[str]) -> ToolCall:
-    arguments = json.dumps(made.draw(ARGUMENTS), ensure_ascii=False)
-    block = ToolCall(f"call_{made.mark()[1:-1]}", made.draw(st.sampled_from(names)), arguments)
+    name = made.draw(st.sampled_from(names))
+    custom = takes_text(name)
+    arguments = texts.arguments(made.words()) if custom else json.dumps(made.draw(ARGUMENTS), ensure_ascii=False)
+    block = ToolCall(f"call_{made.mark()[1:-1]}", name, arguments, custom=custom)
     block.seal = made.maybe(lambda: seal(made), None)
     return block
 
@@ -196,6 +205,10 @@ def history(made: Maker, names: list[str]) -> Iterator[Message]:
 
 
 def tool(made: Maker, name: str) -> Tool:
+    if takes_text(name):
+        custom = texts.tool(name, made.draw(st.sampled_from([None, made.words()])), Custom())
+        custom.cache = made.maybe(lambda: made.draw(CACHES), None)
+        return custom
     return Tool(
         name=name,
         description=made.draw(st.sampled_from([None, made.words()])),

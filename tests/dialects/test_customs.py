@@ -200,6 +200,14 @@ def test_a_stream_for_responses(source: str) -> None:
     assert bare(done) == bare(ITEMS)
 
 
+@pytest.mark.parametrize("dialect", ["openai", "responses"])
+def test_what_breaks_off_is_estimated_by_its_text(dialect: str) -> None:
+    watch = DIALECTS[dialect].stream_usage()
+    for event in STREAMS[dialect].split(b"\n\n")[:-1]:
+        watch.feed(event + b"\n\n")
+    assert watch.text == len(SAID.encode()) + len('{"a":1}')
+
+
 def test_a_stream_is_the_same_however_it_is_cut() -> None:
     whole = rewrite("openai", "responses", CHAT_STREAM)
     assert (

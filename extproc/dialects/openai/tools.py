@@ -181,6 +181,8 @@ def _custom(tool: Tool, custom: Custom, conversation: Conversation) -> Extra:
         written["description"] = tool.description
     if custom.definition:
         written["format"] = {"type": "grammar", "grammar": {"syntax": custom.syntax, "definition": custom.definition}}
+    if tool.cache:
+        conversation.drop("tools[].cache")
     conversation.drop_extra({key: tool.extra[key] for key in tool.extra if key != "format" or not custom.definition}, "tools[].")
     return {"type": CUSTOM, CUSTOM: written}
 

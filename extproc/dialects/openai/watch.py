@@ -18,8 +18,8 @@ _DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 _LAST = re.compile(rb'"type"\s*:\s*"(?:speech\.audio\.done|transcript\.text\.done|image_(?:generation|edit)\.completed)"')
 _EMPTY = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
-# Chat deltas, and legacy completions (`text`).
-_texts = Texts("content", "reasoning_content", "reasoning", "refusal", "arguments", "text")
+# Chat deltas (`input`: of custom tools), and legacy completions (`text`).
+_texts = Texts("content", "reasoning_content", "reasoning", "refusal", "arguments", "input", "text")
 
 
 class _Chunk(Struct):

@@ -117,6 +117,8 @@ def _write_custom(tool: Tool, custom: Custom, conversation: Conversation) -> Ext
         written["description"] = tool.description
     if custom.definition:
         written["format"] = {"type": "grammar", "syntax": custom.syntax, "definition": custom.definition}
+    if tool.cache:
+        conversation.drop("tools[].cache")
     conversation.drop_extra({key: tool.extra[key] for key in tool.extra if key != "format" or not custom.definition}, "tools[].")
     return written
 
