@@ -334,7 +334,7 @@ def answers(draw: st.DrawFn) -> Answer:
     made = Maker(draw)
     choices = []
     for index in range(draw(st.sampled_from([1, 1, 1, 2]))):
-        blocks = answered(made, ["weather", "time"])
+        blocks = answered(made, ["weather", "time", "Calculate"])
         stop, sequence = stopped(made, blocks)
         choices.append(Choice(index=index, blocks=blocks, stop=stop, stop_sequence=sequence))
     tier = draw(st.sampled_from([None, "default", "priority"]))

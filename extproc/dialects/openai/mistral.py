@@ -58,13 +58,17 @@ class Mistral(OpenAI):
         if body.get("tool_choice") == "any":
             body = {**body, "tool_choice": "required"}
         conversation = super().read_request(body)
-        conversation.dialect, conversation.words = _SPOKEN, _WORDS
+        conversation.dialect, conversation.words, conversation.asked = _SPOKEN, _WORDS, {}
         with refusing():
             if (seed := take_int(conversation.extra, "random_seed")) is not None:
                 conversation.seed = seed
         return conversation
 
     def write_answer(self, given: Answer) -> Extra:
+        for choice in given.choices:
+            for block in choice.blocks:
+                if type(block) is ToolCall:
+                    block.custom = False  # there is no other form of a call
         body = super().write_answer(given)
         for choice, written in zip(given.choices, body["choices"], strict=True):
             written["message"] = _message(choice, written["message"])

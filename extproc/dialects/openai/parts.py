@@ -257,7 +257,8 @@ def _read_custom(rest: Extra, path: str) -> Block:
     del rest["type"]
     if inner:
         rest[CUSTOM] = inner
-    return ToolCall(identifier, name, texts.arguments(text), custom=True, extra=rest)
+    seal = take_seal(rest)
+    return ToolCall(identifier, name, texts.arguments(text), custom=True, seal=seal, extra=rest)
 
 
 def _annotate(blocks: list[Block], annotations: list[Any]) -> None:

@@ -284,7 +284,8 @@ class StreamReader(Reading):
         call.pop("type", None)
         known = choice.calls.get(slot)
         if known is None or (name and identifier and identifier != known[1]):
-            self._begin(ToolCall(identifier, name, "", custom=True, extra=call), ToolCall, choice, number, events)
+            seal = take_seal(call)
+            self._begin(ToolCall(identifier, name, "", custom=True, seal=seal, extra=call), ToolCall, choice, number, events)
             choice.custom = True
             known = choice.calls[slot] = (choice.index, identifier)
             events.append(ArgumentsDelta(choice.index, texts.OPENING))
