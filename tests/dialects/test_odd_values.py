@@ -95,6 +95,18 @@ def test_of_chat_completions(field: str, value: Any, provider: str, model: str) 
     _check({"model": "m", "messages": [{"role": "user", "content": "Hi"}], field: value}, "openai", provider, model, field)
 
 
+@pytest.mark.parametrize("provider", [name for name in DIALECTS if name != "openai"])
+def test_of_two_limits_the_later_counts(provider: str) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 99, "modalities": ["text"]}
+    for other, dropped in ((99, []), (98, ["max_tokens"])):
+        conversation = DIALECTS["openai"].read_request({**body, "max_tokens": other})
+        written = DIALECTS[provider].write_request(conversation, MODELS[provider][0])
+        assert _stands(99, written) and not _stands(98, written)
+        assert conversation.dropped == dropped
+        again = DIALECTS["openai"].read_request({**body, "max_tokens": other})
+        assert DIALECTS["openai"].write_request(again, "m") == {**body, "max_tokens": other}
+
+
 @pytest.mark.parametrize(("field", "value", "provider", "model"), _cases("responses", RESPONSES))
 def test_of_responses(field: str, value: Any, provider: str, model: str) -> None:
     _check({"model": "m", "input": "Hi", field: value}, "responses", provider, model, field)

@@ -39,7 +39,7 @@ from extproc.dialects.schemas import instruction, tightened
 _ID = 64
 """Characters of a tool call's id. Anthropic tells no limit; ours keeps a hostile one out of logs."""
 
-_CARRIED = ("max_tokens", "safety_identifier", "stream_options")
+_CARRIED = ("safety_identifier", "stream_options")
 """Fields of other dialects that are read though the hub has no word for them, or have no meaning here."""
 
 _FILLER = "."

@@ -13,7 +13,7 @@ from extproc.dialects.bedrock.request_read import MODEL
 from extproc.dialects.hub import Conversation, Extra, Format, Thinking
 from extproc.dialects.schemas import tightened
 
-_CARRIED = ("max_tokens", "stream_options")
+_CARRIED = ("stream_options",)
 """Fields of other dialects that are read though the hub has no word for them, or have no meaning here."""
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}

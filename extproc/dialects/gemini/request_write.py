@@ -35,7 +35,7 @@ from extproc.dialects.schemas import instruction
 _FILLER = "."
 """A user's turn where the rules want one and the client has none."""
 
-_CARRIED = ("max_tokens", "stream_options", "max_completion_tokens")
+_CARRIED = ("stream_options",)
 """Fields of other dialects that are read though the hub has no word for them, or have no meaning here."""
 
 _STOPS = 5

@@ -99,8 +99,8 @@ def _limits(conversation: Conversation, rest: Extra) -> None:
         if conversation.max_tokens is None:
             conversation.max_tokens, conversation.max_tokens_field = limit, field
             conversation.words = LATER_WORDS if field == "max_completion_tokens" and limit is not None else WORDS
-        elif limit is not None:
-            rest[field] = limit
+        elif limit is not None:  # another limit than the one that counts is something that is lost
+            (conversation.local if limit == conversation.max_tokens else rest)[field] = limit
     take_stop(conversation, rest)
 
 
@@ -117,6 +117,8 @@ def take_stop(conversation: Conversation, rest: Extra) -> None:
 def _output(conversation: Conversation, rest: Extra) -> None:
     if (given := take_obj(rest, "response_format")) is not None:
         conversation.format = _format(given)
+    if rest.get("modalities") == ["text"]:
+        conversation.local["modalities"] = rest.pop("modalities")  # no more than its absence says
     conversation.thinking = read_thinking(rest)
     if (options := take_obj(rest, "stream_options")) is not None:
         options = options.copy()

@@ -106,7 +106,7 @@ def _restore(conversation: Conversation, body: Extra) -> Extra:
     options = conversation.extra.get("stream_options")
     if options and "stream_options" in body:
         body["stream_options"] = {**options, **body["stream_options"]}
-    return {**conversation.extra, **body}
+    return {**conversation.extra, **conversation.local, **body}
 
 
 def _messages(conversation: Conversation, taste: _Taste) -> list[Extra]:
