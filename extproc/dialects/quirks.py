@@ -103,6 +103,8 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     that SDK."""
     developer: bool | None = None
     """Knows the role `developer`; elsewhere it becomes `system`. By the model's name unless given."""
+    system_turns: bool = True
+    """Takes instructions among the messages, where its dialect and the model do: Anthropic's role `system` after a user's message."""
     memory: bool = True
     """Where it speaks the Responses API: it stores responses, and goes on from them (`store`, `previous_response_id`)."""
     top_k: bool = False

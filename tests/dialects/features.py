@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from extproc.dialects import texts
 from extproc.dialects.hub import (
+    INSTRUCTING,
     Audio,
     Block,
     Cache,
@@ -116,6 +117,21 @@ def _words(role: str) -> Callable[[Conversation], bool]:
     return found
 
 
+_TURN = [Message(role="user", blocks=[Text("Hello.")]), Message(role="assistant", blocks=[Text("Hello.")])]
+
+
+def _after_a_turn(words: str) -> Callable[[Conversation], bool]:
+    """Instructions are found behind the assistant's turn: what came before is not meant."""
+
+    def found(conversation: Conversation) -> bool:
+        roles = [message.role for message in conversation.messages]
+        later = conversation.messages[roles.index("assistant") :] if "assistant" in roles else []
+        late = [message for message in later if message.role in INSTRUCTING]
+        return any(type(block) is Text and block.text == words for message in late for block in message.blocks)
+
+    return found
+
+
 def _signed(client: str) -> Conversation:
     thought = Reasoning("Let me look.", "c2lnbmVk", origin=SIGNERS.get(client, "anthropic-claude-v1"))
     return _called(ToolResult("call_1", [Text("Sunny.")]), thought)
@@ -183,6 +199,16 @@ FEATURES = [
         "developer message",
         lambda client: asked(messages=[Message(role="developer", blocks=[Text("developer")]), *asked().messages]),
         _words("developer"),
+    ),
+    Feature(
+        "late system message",
+        lambda client: asked(messages=[*_TURN, Message(role="system", blocks=[Text("As of now.")]), *asked().messages]),
+        _after_a_turn("As of now."),
+    ),
+    Feature(
+        "late developer message",
+        lambda client: asked(messages=[*_TURN, *asked().messages, Message(role="developer", blocks=[Text("As of now.")])]),
+        _after_a_turn("As of now."),
     ),
     Feature("image, inline", lambda client: holding(Image(media_type="image/png", data=PICTURE)), has(Image, lambda i: i.data == PICTURE)),
     Feature("image by URL", lambda client: holding(Image(url="https://x.test/a.png")), has(Image, lambda i: i.url.endswith("a.png"))),

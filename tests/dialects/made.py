@@ -191,17 +191,26 @@ def replied(made: Maker, names: list[str]) -> list[Block]:
 
 
 def history(made: Maker, names: list[str]) -> Iterator[Message]:
-    """Turns; all calls of one are answered in the next."""
+    """Turns; all calls of one are answered in the next. Instructions may stand anywhere among them."""
     for _ in range(made.draw(st.integers(0, 2))):
-        if made.draw(st.integers(0, 4)) == 4:
-            yield Message(role=made.draw(st.sampled_from(["system", "developer"])), blocks=[text(made)])
+        yield from instructed(made)
         yield Message(role="user", blocks=said(made))
+        yield from instructed(made)
         blocks = replied(made, names)
         yield Message(role="assistant", blocks=blocks)
         if results := [result(made, block) for block in blocks if type(block) is ToolCall]:
+            yield from instructed(made)
             yield Message(role="tool", blocks=list(results))
+            yield from instructed(made)
             yield Message(role="assistant", blocks=replied(made, []))
     yield Message(role="user", blocks=said(made))
+    yield from instructed(made)
+
+
+def instructed(made: Maker) -> Iterator[Message]:
+    """Instructions, now and then."""
+    if made.draw(st.integers(0, 9)) == 9:
+        yield Message(role=made.draw(st.sampled_from(["system", "developer"])), blocks=[text(made)])
 
 
 def tool(made: Maker, name: str) -> Tool:

@@ -16,7 +16,7 @@ CARRIED, EMULATED, NAMED, REFUSED, UNSAID = "yes", "else", "named", "400", "-"
 
 MODELS = {
     "openai": ("gpt-5.1", "gpt-4.1", "command", "gemini-3-pro", "gpt-4o-search-preview"),
-    "anthropic": ("claude-opus-4-6", "claude-sonnet-4-5"),
+    "anthropic": ("claude-opus-4-6", "claude-sonnet-4-5", "claude-opus-4-8"),
     "responses": ("gpt-5.1", "gpt-4.1"),
     "gemini": ("gemini-3-pro",),
     "bedrock": ("anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-pro-v1:0"),
@@ -34,13 +34,18 @@ What of a client's request reaches a provider that speaks another dialect. This 
 |---|---|
 | yes | the provider is asked for the same in its own words |
 | else | it is said in another way, because the provider has no word for it: a text, an image beside the result, a function with one \
-argument for a tool that takes a text (its call comes back as that tool's), or an instruction, which is no promise and therefore named as \
-well |
+argument for a tool that takes a text (its call comes back as that tool's), or an instruction or a user's message in place of one, which \
+are no promise and therefore named as well |
 | named | it cannot be said. `x-headgate-dropped` in the answer names it; with `x-headgate-strict: true` the request is refused instead |
 | 400 | the request is refused: what it asks cannot be told without it |
 | - | the client's own dialect has no word for it |
 
 Between the same dialect nothing is translated, and every byte arrives. What becomes of answers is told in [recordings.md](recordings.md).
+
+Instructions that come late, after the first turn, stay where they are: with providers that have one place for instructions, at the front,
+they are a user's message in the same place, between `<system>` and `</system>`, and are named (`messages[].role.system`). Moved to the
+front they would count for what was said before them, and nothing behind them would be found in a prompt cache. Claude takes them as they
+are from Opus 4.8 and Fable 5 on, at the end of the user's turn.
 
 Mistral's SDK, told by its `user-agent`, speaks openai in a form of its own: what the model thought is a part of the content, calls come
 whole, a refusal is text, and the end of every answer tells what was used. What providers of any dialect answer is translated into that
@@ -86,7 +91,7 @@ def _carried(feature: Feature, conversation: Conversation, provider: str, model:
     there = _written(conversation, provider, model)
     if feature.found(_read(there, provider)):
         return CARRIED
-    if conversation.dropped and not (feature.name in INSTRUCTED and INSTRUCTION in json.dumps(there)):
+    if conversation.dropped and not ((words := IN_WORDS.get(feature.name)) and words in json.dumps(there)):
         return NAMED
     return EMULATED
 
@@ -94,6 +99,9 @@ def _carried(feature: Feature, conversation: Conversation, provider: str, model:
 INSTRUCTED = ("JSON schema", "JSON object")
 INSTRUCTION = "one JSON object and nothing else"
 """Forms of an answer that a model may be asked for in words, and these words."""
+
+IN_WORDS = {**dict.fromkeys(INSTRUCTED, INSTRUCTION), **dict.fromkeys(("late system message", "late developer message"), "<system>")}
+"""What is said in words where a provider has no better way, and named as well."""
 
 
 def table(client: str) -> str:
@@ -126,6 +134,8 @@ def test_nothing_is_lost_in_silence(feature: Feature, client: str) -> None:
 EMULATIONS = {
     "JSON schema": "an instruction, which is no promise and therefore named as well",
     "JSON object": "an instruction, which is no promise and therefore named as well",
+    "late system message": "a user's message in the same place, its text between tags, which is no promise and therefore named as well",
+    "late developer message": "a user's message in the same place, its text between tags, which is no promise and therefore named as well",
     "audio": "among the images, where Ollama's models look for it",
     "tool choice: none": "no tools, for a provider that must not use any",
     "legacy functions: choice of this one": "only that tool, and one must be used",

@@ -100,7 +100,14 @@ def _told(asked: Conversation, name: str) -> bool:
     return named(Fact(name, "", None), asked)
 
 
+def _said_by_the_user(fact: Fact, after: list[Fact], asked: Conversation) -> bool:
+    text = f"<system>\n{fact.value}\n</system>"
+    there = any(text in other.value for other in after if other.name in SPOKEN and other.where == "user")
+    return there and any(".role." in name for name in asked.dropped)
+
+
 OTHERWISE = (
+    Way("blocks[].text", "instructions among the turns are a text of the user's between tags, and their role is named", _said_by_the_user),
     Way("blocks[].document", "a document of text is a text in a tag", _in_words),
     Way("blocks[].document", "or a file of that text", _as_file, by="bedrock"),
     Way("blocks[].document", "a file of plain text is that text", _read_out),

@@ -34,6 +34,8 @@ class Abilities(Struct, frozen=True):
     """Goes on with a last message of the assistant's."""
     xhigh: bool
     """Knows effort `xhigh`."""
+    instructs: bool
+    """Takes instructions among the messages, after a user's."""
 
 
 @lru_cache(maxsize=1024)

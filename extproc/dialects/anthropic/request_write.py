@@ -11,7 +11,7 @@ import sys
 
 import msgspec
 
-from extproc.dialects import plain
+from extproc.dialects import instructions, plain
 from extproc.dialects.anthropic.blocks import NAME, write_block
 from extproc.dialects.anthropic.models import Abilities, abilities
 from extproc.dialects.anthropic.request_restore import DISPLAYS, TIERS, restore
@@ -20,11 +20,13 @@ from extproc.dialects.anthropic.tools import write_tools
 from extproc.dialects.anthropic.words import NAMES
 from extproc.dialects.fields import object_of, tool_id
 from extproc.dialects.hub import (
+    INSTRUCTING,
     Block,
     Cache,
     Conversation,
     Document,
     Extra,
+    Message,
     Reasoning,
     Refusal,
     Text,
@@ -58,8 +60,9 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     if conversation.dialect == NAME:
         return finished(restore(conversation, model), quirks, conversation.drop_path)
     able = abilities(model)
-    if quirks.structured != "json_schema":
-        able = msgspec.structs.replace(able, structured=False)
+    if quirks.structured != "json_schema" or not quirks.system_turns:
+        structured, instructs = able.structured and quirks.structured == "json_schema", able.instructs and quirks.system_turns
+        able = msgspec.structs.replace(able, structured=structured, instructs=instructs)
     body: Extra = {"model": model, "max_tokens": able.max_tokens if conversation.max_tokens is None else conversation.max_tokens}
     writer = _Foreign(conversation, able)
     system, messages = writer.system(), writer.messages()
@@ -83,37 +86,68 @@ class _Foreign:
         self._drop = conversation.drop
         self._able = able
         self._markers = 0
+        self._said = False
+        """There is something beside instructions."""
 
     def system(self) -> list[Extra]:
-        """Instructions, wherever they stood: later ones join the first, as an authority that no message has."""
-        blocks = [*self._conversation.system.blocks] if self._conversation.system else []
-        for message in self._conversation.messages:
-            if message.role in ("system", "developer"):
-                self._conversation.drop_extra(message.extra, "messages[].")
-                blocks += message.blocks
-        return self._blocks(blocks)
+        """Instructions that stand first."""
+        return instructions.front(self._conversation, self._blocks)
 
     def messages(self) -> list[Extra]:
-        """User and assistant in turns."""
+        """User and assistant in turns; and instructions after a user's, for models that take them there."""
         turns: list[Extra] = []
-        for message in self._conversation.messages:
-            if message.role in ("system", "developer"):
-                continue
+        for message in instructions.turns(self._conversation):
             if message.extra:
                 self._conversation.drop_extra(message.extra, "messages[].")
-            if message.role not in ("user", "assistant", "tool"):
-                self._drop(f"messages[].role.{message.role}")
+            if message.role in INSTRUCTING:
+                self._instruct(message, turns)
                 continue
-            role = "assistant" if message.role == "assistant" else "user"
+            if message.role not in ("user", "assistant", "tool"):
+                instructions.name_role(message.role, self._conversation)
+                continue
             if content := self._blocks(message.blocks):
-                if turns and turns[-1]["role"] == role:
-                    turns[-1]["content"] += content
-                else:
-                    turns.append({"role": role, "content": content})
-        return self._mended(turns)
+                self._said = True
+                _join("assistant" if message.role == "assistant" else "user", content, turns)
+        return self._mended(self._placed(turns))
+
+    def _instruct(self, message: Message, turns: list[Extra]) -> None:
+        native = self._able.instructs and all(type(block) is Text for block in message.blocks)
+        content = self._blocks(message.blocks if native else instructions.marked(message, self._conversation))
+        if content and native:
+            turns.append({"role": message.role, "content": content})
+        elif content:
+            _join("user", content, turns)
+
+    def _placed(self, turns: list[Extra]) -> list[Extra]:
+        """Instructions stand at the end of the user's turn; where none stands between two of the assistant's, they are words of the user's.
+
+        https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages#limitations
+        """
+        if not any(turn["role"] in INSTRUCTING for turn in turns):
+            return turns
+        placed: list[Extra] = []
+        late: list[Extra] = []
+        for turn in turns:
+            if turn["role"] in INSTRUCTING:
+                late.append(turn)
+                continue
+            if turn["role"] == "assistant":
+                self._settle(late, placed)
+                late = []
+            _join(turn["role"], turn["content"], placed)
+        self._settle(late, placed)
+        return placed
+
+    def _settle(self, late: list[Extra], placed: list[Extra]) -> None:
+        if placed and placed[-1]["role"] == "user":
+            placed += [{"role": "system", "content": [block for turn in late for block in turn["content"]]}] if late else []
+            return
+        for turn in late:
+            instructions.name_role(turn["role"], self._conversation)
+            _join("user", [{**block, "text": instructions.tagged(block["text"])} for block in turn["content"]], placed)
 
     def _mended(self, turns: list[Extra]) -> list[Extra]:
-        if not turns:
+        if not self._said:
             self._conversation.refuse_nothing()
         if not turns or turns[0]["role"] == "assistant":
             turns.insert(0, {"role": "user", "content": [{"type": "text", "text": _FILLER}]})
@@ -192,6 +226,14 @@ class _Foreign:
         return written
 
 
+def _join(role: str, content: list[Extra], turns: list[Extra]) -> None:
+    """One more message: of the same role, it goes on with the last."""
+    if turns and turns[-1]["role"] == role:
+        turns[-1]["content"] += content
+    else:
+        turns.append({"role": role, "content": content})
+
+
 def _strip_end(content: list[Extra]) -> None:
     content[-1]["text"] = content[-1]["text"].rstrip()
 
@@ -266,9 +308,10 @@ def _name(wanted: Thinking, conversation: Conversation) -> None:
 
 def _unsigned(messages: list[Extra]) -> bool:
     """A tool call is being answered whose thinking the client did not keep: "Expected `thinking`, but found `tool_use`"."""
-    if len(messages) < 2 or messages[-1]["content"][0]["type"] != "tool_result":
+    turns = [message for message in messages[-3:] if message["role"] != "system"]
+    if len(turns) < 2 or turns[-1]["content"][0]["type"] != "tool_result":
         return False
-    return messages[-2]["content"][0]["type"] not in ("thinking", "redacted_thinking")
+    return turns[-2]["content"][0]["type"] not in ("thinking", "redacted_thinking")
 
 
 def _sampling(conversation: Conversation, body: Extra, able: Abilities) -> None:

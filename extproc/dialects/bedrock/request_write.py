@@ -8,7 +8,7 @@ this dialect are written as they were.
 
 from typing import Any
 
-from extproc.dialects import plain
+from extproc.dialects import instructions, plain
 from extproc.dialects.bedrock.blocks import NAME
 from extproc.dialects.bedrock.families import Family, family
 from extproc.dialects.bedrock.media import Names, write_audio, write_document, write_image, write_video
@@ -18,6 +18,7 @@ from extproc.dialects.bedrock.request_settings import write_settings
 from extproc.dialects.bedrock.request_tools import CachePoints, result_content, write_tools
 from extproc.dialects.fields import object_of, tool_id
 from extproc.dialects.hub import (
+    INSTRUCTING,
     Audio,
     Block,
     Conversation,
@@ -38,6 +39,8 @@ _ID = 64
 
 _FILLER = "."
 """A text where the rules want one and the client has none."""
+
+_ROLES = ("user", "assistant", "tool", *INSTRUCTING)
 
 
 def write_request(conversation: Conversation, model: str) -> Extra:
@@ -71,33 +74,33 @@ class _Foreign:
         self._able = able
         self._points = points
         self._names = Names()
+        self._said = False
+        """There is something beside instructions."""
 
     def system(self) -> list[Extra]:
-        """Instructions, wherever they stood: later ones join the first, as an authority that no message has."""
-        blocks = [*self._conversation.system.blocks] if self._conversation.system else []
-        for message in self._conversation.messages:
-            if message.role in ("system", "developer"):
-                self._conversation.drop_extra(message.extra, "messages[].")
-                blocks += message.blocks
-        texts = [block for block in blocks if type(block) is Text]
+        """Instructions that stand first: texts."""
+        return instructions.front(self._conversation, self._texts)
+
+    def _texts(self, blocks: list[Block]) -> list[Extra]:
+        texts: list[Block] = [block for block in blocks if type(block) is Text]
         for block in blocks:
             if type(block) is not Text:
-                self._drop(f"system[].{kind_of(block)}")
-        return self._blocks(list(texts))
+                self._drop(f"blocks[].{kind_of(block)}")
+        return self._blocks(texts)
 
     def messages(self) -> list[Extra]:
         """User and assistant in turns."""
         turns: list[Extra] = []
-        for message in self._conversation.messages:
-            if message.role in ("system", "developer"):
-                continue
+        for message in instructions.turns(self._conversation):
             if message.extra:
                 self._conversation.drop_extra(message.extra, "messages[].")
-            if message.role not in ("user", "assistant", "tool"):
-                self._drop(f"messages[].role.{message.role}")
+            if message.role not in _ROLES:
+                instructions.name_role(message.role, self._conversation)
                 continue
             role = "assistant" if message.role == "assistant" else "user"
-            content = self._blocks(message.blocks)
+            late = message.role in INSTRUCTING
+            content = self._blocks(instructions.marked(message, self._conversation) if late else message.blocks)
+            self._said |= bool(content) and not late
             if content and turns and turns[-1]["role"] == role:
                 turns[-1]["content"] += content
             elif content:
@@ -105,7 +108,7 @@ class _Foreign:
         return self._mended(turns)
 
     def _mended(self, turns: list[Extra]) -> list[Extra]:
-        if not turns:
+        if not self._said:
             self._conversation.refuse_nothing()
         if not turns or (turns[0]["role"] == "assistant" and not self._able.leads):
             turns.insert(0, _turn("user"))

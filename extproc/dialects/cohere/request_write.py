@@ -11,12 +11,13 @@ import re
 
 import msgspec
 
-from extproc.dialects import plain
+from extproc.dialects import instructions, plain
 from extproc.dialects.cohere.parts import MAKER, NAME, PLAN, write_call, write_image
 from extproc.dialects.cohere.request_restore import restore
 from extproc.dialects.cohere.words import NAMES
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
+    INSTRUCTING,
     Audio,
     Block,
     Conversation,
@@ -80,25 +81,27 @@ class _Foreign:
         self._drop = conversation.drop
 
     def system(self) -> list[str]:
-        """Instructions, wherever they stood: "system turn must be the first in the list"."""
-        blocks = [*self._conversation.system.blocks] if self._conversation.system else []
-        for message in self._conversation.messages:
-            if message.role in ("system", "developer"):
-                self._conversation.drop_extra(message.extra, "messages[].")
-                blocks += message.blocks
-        return [part["text"] for part in self._parts(blocks) if part["type"] == "text" and part["text"]]
+        """Instructions that stand first: "system turn must be the first in the list"."""
+        parts = instructions.front(self._conversation, self._parts)
+        return [part["text"] for part in parts if part["type"] == "text" and part["text"]]
 
     def messages(self) -> list[Extra]:
         written: list[Extra] = []
-        for message in self._conversation.messages:
-            if message.role in ("system", "developer"):
+        said = False
+        for message in instructions.turns(self._conversation):
+            if message.role in INSTRUCTING:
+                self._conversation.drop_extra(message.extra, "messages[].")
+                written += self._other(Message(role="user", blocks=instructions.marked(message, self._conversation)))
                 continue
             if not message.extra and (text := plain.words(message.blocks)) is not None:
                 written.append({"role": "assistant" if message.role == "assistant" else "user", "content": text})
+                said = True
                 continue
             self._conversation.drop_extra(message.extra, "messages[].")
-            written += self._assistant(message) if message.role == "assistant" else self._other(message)
-        if not written:
+            new = self._assistant(message) if message.role == "assistant" else self._other(message)
+            said = said or bool(new)
+            written += new
+        if not said:
             self._conversation.refuse_nothing()
         return written or [{"role": "user", "content": _FILLER}]
 

@@ -5,7 +5,7 @@ at once by as many responses, in one turn; newer models take a call of theirs ba
 answer is streamed, stand in the path. Requests that came in this dialect are written as they were.
 """
 
-from extproc.dialects import plain
+from extproc.dialects import instructions, plain
 from extproc.dialects.gemini.models import Abilities, abilities
 from extproc.dialects.gemini.parts import NAME, SIGNER, UNSIGNED, write_part
 from extproc.dialects.gemini.request_restore import FIELDS, restore
@@ -13,6 +13,7 @@ from extproc.dialects.gemini.thinking import write_thinking
 from extproc.dialects.gemini.tools_write import write_tools
 from extproc.dialects.gemini.words import NAMES
 from extproc.dialects.hub import (
+    INSTRUCTING,
     Audio,
     Block,
     Conversation,
@@ -42,6 +43,8 @@ _STOPS = 5
 """`stopSequences` takes up to 5."""
 
 _TIERS = ("flex", "priority")
+
+_ROLES = ("user", "assistant", "tool", *INSTRUCTING)
 
 
 def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
@@ -77,26 +80,21 @@ class _Foreign:
         """Of the functions that were called, by the ids of the calls."""
         self._seal = ""
         """A signature whose call follows: a dialect without a place for it has it as a block of its own."""
+        self._said = False
+        """There is something beside instructions."""
 
     def system(self) -> list[Extra]:
-        """Instructions, wherever they stood: later ones join the first, as an authority that no turn has."""
-        blocks = [*self._conversation.system.blocks] if self._conversation.system else []
-        for message in self._conversation.messages:
-            if message.role in ("system", "developer"):
-                self._conversation.drop_extra(message.extra, "messages[].")
-                blocks += message.blocks
-        return self._parts(blocks)
+        """Instructions that stand first."""
+        return instructions.front(self._conversation, self._parts)
 
     def contents(self) -> list[Extra]:
         """User and model in turns."""
         turns: list[Extra] = []
-        for message in self._conversation.messages:
-            if message.role in ("system", "developer"):
-                continue
+        for message in instructions.turns(self._conversation):
             if message.extra:
                 self._conversation.drop_extra(message.extra, "messages[].")
-            if message.role not in ("user", "assistant", "tool"):
-                self._drop(f"messages[].role.{message.role}")
+            if message.role not in _ROLES:
+                instructions.name_role(message.role, self._conversation)
                 continue
             self._turn(message, turns)
         return self._mended(turns)
@@ -104,16 +102,18 @@ class _Foreign:
     def _turn(self, message: Message, turns: list[Extra]) -> None:
         role = "model" if message.role == "assistant" else "user"
         self._seal = ""
-        parts = self._parts(message.blocks)
+        late = message.role in INSTRUCTING
+        parts = self._parts(instructions.marked(message, self._conversation) if late else message.blocks)
         if not parts:
             return
+        self._said |= not late
         if turns and turns[-1]["role"] == role:
             turns[-1]["parts"] += parts
         else:
             turns.append({"role": role, "parts": parts})
 
     def _mended(self, turns: list[Extra]) -> list[Extra]:
-        if not turns:
+        if not self._said:
             self._conversation.refuse_nothing()
         if not turns or turns[0]["role"] == "model":
             turns.insert(0, {"role": "user", "parts": [{"text": _FILLER}]})

@@ -10,6 +10,7 @@ from extproc.errors import Fault
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 _DROPPED_MAX = 48
+_BLOCKS = "blocks[]"
 
 
 class Question(Struct, kw_only=True):
@@ -36,11 +37,16 @@ class Question(Struct, kw_only=True):
     since nobody is to be answered without what he refers to."""
     headers: dict[str, str] = {}
     """Request headers that the provider wants to see with what its writer wrote, by their names in small letters."""
+    place: str = "blocks[]"
+    """Which blocks a writer is at: what it drops of `blocks[]` is told of these. `system[]` while it writes instructions that stand
+    outside the messages."""
     dropped: list[str] = []
     """What a writer could not express: paths in the client's request without indices, each once, safe to put in a header."""
 
     def drop(self, name: str) -> None:
         """What the hub calls `name` could not be expressed: it is told in the words of the client's dialect."""
+        if self.place != _BLOCKS and name.startswith(_BLOCKS):
+            name = self.place + name[len(_BLOCKS) :]
         words, head, tail = self.words, name, ""
         while head and head not in words:
             head, dot, last = head.rpartition(".")

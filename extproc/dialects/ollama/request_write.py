@@ -76,7 +76,9 @@ class _Foreign:
     def messages(self) -> list[Extra]:
         written: list[Extra] = []
         if system := self._conversation.system:
+            self._conversation.place = "system[]"
             written += self._message(Message(role="system", blocks=system.blocks))
+            self._conversation.place = "blocks[]"
         for message in self._conversation.messages:
             if not message.extra and (text := plain.words(message.blocks)) is not None:
                 written.append({"role": _ROLES.get(message.role, message.role), "content": text})

@@ -112,7 +112,9 @@ def _restore(conversation: Conversation, body: Extra) -> Extra:
 def _messages(conversation: Conversation, taste: _Taste) -> list[Extra]:
     messages: list[Extra] = []
     if conversation.system and conversation.system.blocks:
+        conversation.place = "system[]"
         messages += _plain_message(Message(role="system", blocks=conversation.system.blocks), conversation, taste)
+        conversation.place = "blocks[]"
     for message in conversation.messages:
         if not taste.own and not message.extra and (text := plain.words(message.blocks)) is not None:
             messages.append({"role": _role(message, taste), "content": text})

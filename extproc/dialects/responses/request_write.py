@@ -68,6 +68,7 @@ def _instructions(conversation: Conversation) -> str:
             conversation.drop(f"system[].{kind_of(block)}")
         if block.cache:
             conversation.drop("system[].cache")
+        conversation.drop_extra(block.extra, "system[].")
     return "\n\n".join(block.text for block in blocks if type(block) is Text)
 
 
