@@ -39,7 +39,7 @@ T = TypeVar("T")
 class Conversations(Filter, frozen=True, kw_only=True):
     """Keeps answers to clients of the Responses API whose provider keeps none, so that they can go on from them. In clear."""
 
-    ttl: Annotated[float, Meta(gt=0, le=365 * _DAY)] = 30 * _DAY
+    ttl: Annotated[float, Meta(gt=0, le=31_536_000)] = 30 * _DAY
     """How long an answer can be gone on from, in seconds. What a later answer builds on stays as long as that one."""
     store: Literal["disk", "redis"] | None = None
     """Where: on this machine's `disk`, or in `redis`, for all machines. Redis if it is configured, unless given."""
