@@ -315,7 +315,7 @@ class Attempt:
         translated = upstream.dialect.operations[self._kind].write_request(question, self.target.model, upstream.quirks)
         if self._kind in _CONVERSED:
             translated = addressed(translated, upstream.quirks, named=upstream.names_model(self._kind))
-        self.dropped, self.asked = list(dict.fromkeys(question.dropped)), question.asked
+        self.dropped, self.asked = list(dict.fromkeys(question.dropped)), question.remembered
         self.wanted = question.headers
         self._check_strict()
         return msgspec.json.encode(translated)

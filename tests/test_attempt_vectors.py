@@ -225,3 +225,91 @@ def test_what_is_bulky_is_told_aside_in_the_same_form() -> None:
 def test_a_head_that_counts_nothing(told: str) -> None:
     head = {"content-type": "application/json", "x-amzn-bedrock-input-token-count": told}
     assert attempt("/model/m/invoke", "bedrock", "m").answering(200, head).counted == Usage()
+
+
+def answered(path: str, name: str, request: dict[str, Any], answer: Any) -> tuple[int, dict[str, Any]]:
+    """Status and body that the client gets."""
+    one = attempt(path, name, "m")
+    one.outgoing(JSON_HEAD, msgspec.json.encode(request), ruled=())
+    answering = one.answering(200, {"content-type": "application/json"})
+    body = b"".join([*answering.feed(msgspec.json.encode(answer), False), *answering.feed(b"", True)])
+    return answering.status, msgspec.json.decode(body)
+
+
+TEXTS = {"model": "m", "texts": ["a", "b"], "input_type": "search_query", "embedding_types": ["float"]}
+
+
+def _data(*indices: int | None) -> dict[str, Any]:
+    """Vectors with these indices, each of as many halves as its place."""
+    return {"data": [{"embedding": [0.5] * (i + 1), **({} if index is None else {"index": index})} for i, index in enumerate(indices)]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "sizes"),
+    [
+        (_data(0, 1), [1, 2]),
+        (_data(1, 0), [2, 1]),
+        (_data(None, None), [1, 2]),
+        (_data(None, 1), [1, 2]),  # zeros are left out by some
+        (_data(0, 0), None),
+        (_data(0, 5), None),
+        (_data(-1, 0), None),
+        (_data(1, None), None),
+        (_data(0), None),
+        (_data(0, 1, 2), None),
+        ({"data": []}, None),
+    ],
+)
+def test_vectors_are_told_in_the_order_of_the_inputs_or_not_at_all(
+    answer: dict[str, Any], sizes: list[int] | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, body = answered("/v2/embed", "openai", TEXTS, answer)
+    if sizes is None:
+        assert (status, "r-1" in caplog.text) == (502, True)
+    else:
+        assert (status, [len(one) for one in body["embeddings"]["float"]]) == (200, sizes)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("cohere", {"id": "e-1", "embeddings": {"float": [[0.5]]}}),
+        ("cohere", {"id": "e-1", "embeddings": {"int8": [[1], [2]]}}),
+        ("cohere", {"id": "e-1", "embeddings": {"float": [[0.5], [0.5]], "int8": [[1]]}}),
+        ("cohere", {"id": "e-1", "embeddings": {}}),
+        ("google", {"embeddings": [{"values": [0.5]}]}),
+        ("ollama", {"model": "m", "embeddings": []}),
+    ],
+)
+def test_other_vectors_than_were_asked_for_are_no_answer(name: str, answer: dict[str, Any]) -> None:
+    status, body = answered("/v1/embeddings", name, {"model": "m", "input": ["a", "b"]}, answer)
+    assert (status, body["error"]["code"]) == (502, "bad_provider_answer")
+
+
+def _places(*indices: int) -> list[dict[str, Any]]:
+    return [{"index": index, "relevance_score": 0.5 + index / 10} for index in indices]
+
+
+@pytest.mark.parametrize(
+    ("top", "indices", "told"),
+    [
+        (None, (2, 1, 0), [2, 1, 0]),
+        (None, (0, 2, 1), [2, 1, 0]),
+        (2, (0, 1, 2), [2, 1]),
+        (9, (2, 1, 0), [2, 1, 0]),
+        (2, (2, 1), [2, 1]),
+        (2, (2,), None),
+        (None, (2, 1), None),
+        (None, (0, 1, 1), None),
+        (None, (0, 1, 3), None),
+        (None, (0, 1, -1), None),
+        (1, (), None),
+    ],
+)
+def test_places_are_told_best_first_and_each_once(top: int | None, indices: tuple[int, ...], told: list[int] | None) -> None:
+    request = {"model": "m", "query": "q", "documents": ["a", "b", "c"], **({} if top is None else {"top_n": top})}
+    status, body = answered("/v2/rerank", "jina", request, {"results": _places(*indices)})
+    if told is None:
+        assert status == 502
+    else:
+        assert (status, [one["index"] for one in body["results"]]) == (200, told)

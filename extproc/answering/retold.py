@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from extproc.answering.credential import is_ours, refused
 from extproc.answering.terms import Terms
-from extproc.dialects import DIALECTS, heard, trouble
+from extproc.dialects import DIALECTS, heard, trouble, vectors
 from extproc.dialects.fields import FieldError
 from extproc.dialects.hub import (
     Answer,
@@ -73,6 +73,7 @@ def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None)
         if word := trouble.empty(answer):
             raise EmptyAnswer(word)
         answer.asked = terms.asked
+        vectors.check(answer)
         told = getattr(answer, "model", "")
         terms.name(answer)
         if counted and getattr(answer, "usage", counted) is None:

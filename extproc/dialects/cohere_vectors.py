@@ -241,7 +241,10 @@ def write_embedded(answer: Embedded, form: Form) -> Extra:
     if own:
         given = list(dict.fromkeys(one.kind for one in answer.vectors)) or ["float"]
     else:
-        given = [kind for kind in kinds or ("float",) if vectors.of_kind(answer.vectors, _made(kind))] or ["float"]
+        given = [kind for kind in kinds or ("float",) if vectors.of_kind(answer.vectors, _made(kind))]
+        if not given:
+            given = ["float"]
+            vectors.floats(answer)
     by_kind = {kind: [_numbers(one, kind) for one in vectors.of_kind(answer.vectors, _made(kind))] for kind in given}
     body["embeddings"] = by_kind["float"] if bare else by_kind
     if not own:

@@ -1,11 +1,12 @@
 """What all dialects' embeddings and rankings share: lists of numbers, and what a provider that takes no more than texts can be asked."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
 
 from extproc.dialects.fields import FieldError
-from extproc.dialects.hub import Embedding, Extra, Image, Passage, Ranked, Ranking, Vector
+from extproc.dialects.hub import Embedded, Embedding, Extra, Image, Passage, Ranked, Ranking, Vector
 from extproc.errors import Reject
 
 _NUMBERS = frozenset((int, float))
@@ -97,10 +98,52 @@ def document_text(document: str | Extra) -> str:
     return msgspec.json.encode(document).decode()
 
 
+def check(answer: object) -> None:
+    """Raises `ValueError` for an answer that is not about what was asked (`Question.remembered`): where vectors or places are missing, or
+    too many, nobody can tell which belongs to what.
+    """
+    if isinstance(answer, Embedded):
+        inputs = answer.asked.get("inputs")
+        counts = Counter(one.kind for one in answer.vectors)
+        if inputs is not None and any(count != inputs for count in counts.values() or (0,)):
+            raise ValueError(f"it has {_listed(counts)} for {inputs} inputs")
+    elif isinstance(answer, Ranking) and "inputs" in answer.asked:
+        inputs, places = answer.asked["inputs"], {ranked.index for ranked in answer.results}
+        if len(places) != len(answer.results) or not places <= {*range(inputs)}:
+            raise ValueError(f"it names documents twice, or others than the {inputs} that there are")
+        if len(places) < answer.asked["places"]:
+            raise ValueError(f"it has {len(places)} places of {answer.asked['places']}")
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} vectors of kind {kind}" for kind, count in counts.items()) or "no vectors"
+
+
+def in_order(found: list[tuple[int | None, Vector]]) -> list[Vector]:
+    """Vectors by the indices that they were given; None: the one of its place. Raises `ValueError` where one is there twice or missing."""
+    placed = {place if index is None else index: one for place, (index, one) in enumerate(found)}
+    if len(placed) != len(found) or not placed.keys() <= {*range(len(found))}:
+        raise ValueError("indices of its vectors are missing, or there twice")
+    return [placed[index] for index in range(len(found))]
+
+
+def floats(answer: Embedded) -> list[Vector]:
+    """The vectors of floats. Raises `ValueError` where there are others alone."""
+    return wanted(answer, "float")
+
+
+def wanted(answer: Embedded, *kinds: str) -> list[Vector]:
+    """The vectors of the first of these kinds that there is. Raises `ValueError` where there are others alone."""
+    found = next((found for kind in kinds if (found := of_kind(answer.vectors, kind))), [])
+    if answer.vectors and not found:
+        raise ValueError(f"it has no vectors of kind {kinds[-1]}")
+    return found
+
+
 def best(answer: Ranking) -> list[Ranked]:
-    """The places that the client wants: some providers rank all there are."""
-    top = answer.asked.get("top")
-    return answer.results if top is None else answer.results[:top]
+    """The places that the client wants, best first: some providers rank all there are, or tell them in another order."""
+    results = sorted(answer.results, key=lambda ranked: -ranked.score)
+    return results[: answer.asked.get("top")]
 
 
 def repeated(ranked: Ranked, documents: list[Any] | None) -> str | Extra | None:

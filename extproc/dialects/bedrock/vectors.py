@@ -99,7 +99,7 @@ class Embeddings:
             case "titan":
                 return _titans(answer)
             case "nova":
-                found = vectors.of_kind(answer.vectors, "float")
+                found = vectors.floats(answer)
                 return {"embeddings": [{"embeddingType": "TEXT", "embedding": one.numbers()} for one in found]}
             case _:
                 written = cohere_vectors.write_embedded(answer, _V4)
@@ -194,9 +194,9 @@ def _read_titans(rest: Extra) -> Embedded:
 
 
 def _titans(answer: Embedded) -> Extra:
-    kinds = [kind for kind in answer.asked.get("kinds") or ("float",) if vectors.of_kind(answer.vectors, kind)] or ["float"]
-    by_kind = {kind: found[0].numbers() for kind in kinds if (found := vectors.of_kind(answer.vectors, kind))}
-    floats: list[Vector] = vectors.of_kind(answer.vectors, "float")
+    kinds = [kind for kind in answer.asked.get("kinds") or ("float",) if vectors.of_kind(answer.vectors, kind)]
+    by_kind = {kind: vectors.of_kind(answer.vectors, kind)[0].numbers() for kind in kinds}
+    floats: list[Vector] = vectors.of_kind(answer.vectors, "float") if by_kind else vectors.floats(answer)
     bare = {"embedding": floats[0].numbers()} if floats else {}
     return {**bare, "embeddingsByType": by_kind, "inputTextTokenCount": answer.usage.input if answer.usage else 0}
 

@@ -321,7 +321,7 @@ def _predictions(value: Any, usage: Usage | None) -> tuple[list[Vector], Usage |
 
 def _floats(answer: Embedded) -> list[Extra]:
     own = answer.dialect == NAME
-    return [{**(one.extra if own else {}), "values": one.numbers()} for one in vectors.of_kind(answer.vectors, "float")]
+    return [{**(one.extra if own else {}), "values": one.numbers()} for one in vectors.floats(answer)]
 
 
 def _answered(answer: Embedded, body: Extra) -> Extra:

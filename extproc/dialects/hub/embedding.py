@@ -65,6 +65,11 @@ class Embedding(Question, kw_only=True):
         """The kinds that a provider has to make: floats, unless others are wanted. What is packed is packed here."""
         return list(dict.fromkeys("float" if kind == "base64" else kind for kind in self.kinds or ("float",))) or ["float"]
 
+    @property
+    def remembered(self) -> Extra:
+        """With `inputs`: so many vectors belong in the answer."""
+        return {**self.asked, "inputs": len(self.passages)}
+
 
 class Vector(Struct, kw_only=True):
     """One vector, as numbers or as base64 of them: of 32-bit floats, little-endian, or of bytes where its kind has whole numbers."""

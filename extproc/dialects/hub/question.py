@@ -43,6 +43,11 @@ class Question(Struct, kw_only=True):
     dropped: list[str] = []
     """What a writer could not express: paths in the client's request without indices, each once, safe to put in a header."""
 
+    @property
+    def remembered(self) -> Extra:
+        """`asked`, and what the answer is measured by whoever writes it."""
+        return self.asked
+
     def drop(self, name: str) -> None:
         """What the hub calls `name` could not be expressed: it is told in the words of the client's dialect."""
         if self.place != _BLOCKS and name.startswith(_BLOCKS):

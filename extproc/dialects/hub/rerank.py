@@ -22,6 +22,12 @@ class Rerank(Question, kw_only=True):
     truncate: bool | None = None
     """Leave out what is beyond the model's limit; False: it is an error."""
 
+    @property
+    def remembered(self) -> Extra:
+        """With `inputs`, of which there are places, and how many of them belong in the answer, `places`."""
+        inputs = len(self.documents)
+        return {**self.asked, "inputs": inputs, "places": inputs if self.top is None else min(self.top, inputs)}
+
 
 class Ranked(Struct, kw_only=True):
     """One document's place."""

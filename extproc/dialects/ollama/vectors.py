@@ -57,7 +57,7 @@ class Embed:
         return Embedded(dialect=NAME, model=take_str(rest, "model") or "", vectors=found, usage=read_usage(rest), extra=rest)
 
     def write_answer(self, answer: Embedded) -> Extra:
-        numbers = [one.numbers() for one in vectors.of_kind(answer.vectors, "float")]
+        numbers = [one.numbers() for one in vectors.floats(answer)]
         if answer.dialect == NAME:
             return {**answer.extra, "model": answer.model, "embeddings": numbers}
         counted = {"prompt_eval_count": answer.usage.input} if answer.usage else {}
@@ -86,7 +86,7 @@ class EmbedPrompt:
         return Embedded(dialect=NAME, vectors=[vectors.vector(rest.pop("embedding", None), "embedding")], extra=rest)
 
     def write_answer(self, answer: Embedded) -> Extra:
-        found: list[Vector] = vectors.of_kind(answer.vectors, "float")
+        found: list[Vector] = vectors.floats(answer)
         return {**(answer.extra if answer.dialect == NAME else {}), "embedding": found[0].numbers() if found else []}
 
 

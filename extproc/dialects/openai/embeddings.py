@@ -88,8 +88,7 @@ class Embeddings:
     def read_answer(self, body: Any) -> Embedded:
         rest = obj(body, "$")
         data = items(rest.pop("data", None), "data")
-        placed = [(_vector(value, f"data[{i}]"), _index(value, i)) for i, value in enumerate(data)]
-        found = [one for one, _ in sorted(placed, key=lambda pair: pair[1])]
+        found = vectors.in_order([_vector(value, f"data[{i}]") for i, value in enumerate(data)])
         raw = rest.pop("usage", None)
         if rest.get("object") == "list":
             del rest["object"]
@@ -226,20 +225,16 @@ def _say(body: Extra, question: Embedding, name: str, field: str | None, word: s
 # Answers.
 
 
-def _vector(value: Any, path: str) -> Vector:
+def _vector(value: Any, path: str) -> tuple[int | None, Vector]:
+    """A vector and its index, if it tells one."""
     rest = obj(value, path)
     embedding = rest.pop("embedding", None)
     if rest.get("object") == "embedding":
         del rest["object"]
-    rest.pop("index", None)
+    index = rest.pop("index", None)
     found = vectors.vector(embedding, path + ".embedding")
     found.extra = rest
-    return found
-
-
-def _index(value: Extra, position: int) -> int:
-    index = value.get("index")
-    return index if type(index) is int else position
+    return index if type(index) is int else None, found
 
 
 def _data(answer: Embedded, *, own: bool) -> list[Extra]:
@@ -247,7 +242,7 @@ def _data(answer: Embedded, *, own: bool) -> list[Extra]:
     if own:
         given = [(one.extra, one.packed if one.values is None else one.values) for one in answer.vectors]
     else:
-        wanted = vectors.of_kind(answer.vectors, answer.asked.get("kind", "float")) or vectors.of_kind(answer.vectors, "float")
+        wanted = vectors.wanted(answer, answer.asked.get("kind", "float"), "float")
         packed = answer.asked.get("encoding") == "base64"
         given = [({}, one.base64() if packed else one.numbers()) for one in wanted]
     return [{**extra, "object": "embedding", "index": i, "embedding": embedding} for i, (extra, embedding) in enumerate(given)]
