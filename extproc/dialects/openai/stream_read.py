@@ -48,7 +48,7 @@ _PER_CHUNK = ("object", "id", "created", "model", "obfuscation")
 class _Open:
     """The state of one choice."""
 
-    __slots__ = ("calls", "custom", "index", "kind", "stopped", "thought")
+    __slots__ = ("calls", "custom", "index", "kind", "stopped", "thought", "told")
 
     def __init__(self) -> None:
         self.index = -1
@@ -60,6 +60,8 @@ class _Open:
         self.stopped = False
         self.thought = 0
         """Characters of the open reasoning that have been told."""
+        self.told = False
+        """It comes in deltas: a message beside them, or at the end, repeats them."""
 
 
 class StreamReader(Reading):
@@ -127,6 +129,10 @@ class StreamReader(Reading):
         if choice is None:
             choice = self._choices[index] = _Open()
         delta = rest.pop("delta", None)
+        if not choice.told:
+            choice.told = type(delta) is dict and any(value for key, value in delta.items() if key != "role")
+            if not choice.told and type(rest.get("message")) is dict:
+                delta = rest.pop("message")  # what others say in pieces, whole
         if delta is not None:
             logprobs = rest.get("logprobs")
             self._delta(obj(delta, "choices[].delta"), choice, index, {"logprobs": logprobs} if logprobs else None, events)
