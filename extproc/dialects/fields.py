@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-import msgspec
-
 from extproc.errors import Reject
 
 T = TypeVar("T")

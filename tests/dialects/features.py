@@ -34,6 +34,7 @@ PDF = base64.b64encode(b"%PDF-1.7\n").decode()
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
 WEATHER = Tool(name="weather", description="Tells the weather.", schema=SCHEMA)
 CALL = ToolCall("call_1", "weather", '{"city":"Bern"}')
+FOUND = Document(text="Words.", name="a", url="https://x.test/a")
 SIGNERS = {
     "anthropic": "anthropic-claude-v1",
     "bedrock": "anthropic-claude-v1",
@@ -219,6 +220,12 @@ FEATURES = [
     ),
     Feature("document by URL", lambda client: holding(Document(url="https://x.test/a.pdf")), has(Document, lambda d: bool(d.url))),
     Feature("document as text", lambda client: holding(Document(text="Words.", name="a")), has(Document, lambda d: d.text == "Words.")),
+    Feature("search result", lambda client: holding(FOUND), has(Document, lambda d: d.text == "Words." and bool(d.url))),
+    Feature(
+        "search result that is to be cited",
+        lambda client: holding(Document(text="Words.", name="a", url="https://x.test/a", cited=True)),
+        has(Document, lambda d: bool(d.url) and d.cited),
+    ),
     Feature("audio", lambda client: holding(Audio(PICTURE, "wav")), has(Audio)),
     Feature("video, inline", lambda client: holding(Video(media_type="video/mp4", data=PICTURE)), has(Video)),
     Feature("tools", lambda client: asked(tools=[WEATHER]), lambda c: any(tool.name == "weather" for tool in c.tools or ())),
@@ -244,6 +251,11 @@ FEATURES = [
         "tool result: image",
         lambda client: _called(ToolResult("call_1", [Image(media_type="image/png", data=PICTURE)])),
         has(Image, lambda i: i.data == PICTURE),
+    ),
+    Feature(
+        "tool result: search result",
+        lambda client: _called(ToolResult("call_1", [FOUND])),
+        lambda c: any(type(b) is Document and bool(b.url) for one in blocks(c) if type(one) is ToolResult for b in one.blocks),
     ),
     Feature("legacy functions", _bare, lambda c: any(tool.name == "weather" for tool in c.tools or ())),
     Feature("legacy functions: choice of this one", _bare, lambda c: (c.tool_choice or ToolChoice(mode="auto")).mode == "tool"),

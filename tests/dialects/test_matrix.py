@@ -143,6 +143,8 @@ EMULATIONS = {
     "document as text": "the text in a tag",
     "custom tool": "a function with a text as its one argument; its call comes back as the tool's",
     "custom tool: call": "a call of that function",
+    "search result": "the text in a tag that tells title and source",
+    "tool result: search result": "the text in a tag that tells title and source",
     "tool result: image": "the image in the user's next message",
     "service_tier": "the nearest that there is",
     "strict tools": "the mode in which arguments keep to the schemas of all tools",

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects import documents
 from extproc.dialects.anthropic.sealing import read_redacted, read_signed, write_reasoning
 from extproc.dialects.fields import items, need_str, obj, take_bool, take_list, take_obj, take_str
 from extproc.dialects.hub import Block, Cache, Citation, Document, Extra, Image, Opaque, Reasoning, Text, ToolCall, ToolResult
@@ -52,6 +53,8 @@ def read_block(value: Any, path: str, *, nested: bool = False) -> Block:
             block = _image(rest, path)
         case "document":
             block = _document(rest, path)
+        case "search_result":
+            block = _search_result(rest, path)
     if block is None:
         return Opaque(NAME, kind, value)
     block.cache = take_cache(rest, path)
@@ -111,7 +114,23 @@ def _document(rest: Extra, path: str) -> Block | None:
             return None
     del rest["source"]
     document.name = take_str(rest, "title", path) or ""
+    document.cited = rest.get("citations") == documents.CITED
     return document
+
+
+def _search_result(rest: Extra, path: str) -> Block | None:
+    """https://platform.claude.com/docs/en/build-with-claude/search-results"""
+    content = rest.get("content")
+    if type(content) is not list or not content or not rest.get("source"):
+        return None
+    if any(type(one) is not dict or one.keys() != {"type", "text"} or type(one["text"]) is not str for one in content):
+        return None
+    texts = [one["text"] for one in content]
+    found = Document(text="\n\n".join(texts), name=need_str(rest, "title", path), url=need_str(rest, "source", path))
+    found.pieces = texts if len(texts) > 1 else []
+    found.cited = rest.get("citations") == documents.CITED
+    del rest["content"]
+    return found
 
 
 def read_citation(value: Any) -> Citation:
@@ -170,7 +189,11 @@ def _source(media_type: str, data: str, url: str) -> Extra:
 
 
 def _write_document(block: Document) -> Extra | None:
-    title = {"title": block.name} if block.name else {}
+    cited = {"citations": documents.CITED} if block.cited else {}
+    if documents.is_found(block):
+        content = [{"type": "text", "text": piece} for piece in documents.pieces(block)]
+        return {"type": "search_result", "source": block.url, "title": block.name, "content": content, **cited}
+    title = {"title": block.name, **cited} if block.name else cited
     if block.text is not None:
         return {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": block.text}, **title}
     if block.data and block.media_type != "application/pdf" and not block.media_type.startswith("application/vnd."):

@@ -34,6 +34,8 @@ class Abilities(Struct, frozen=True):
     """Goes on with a last message of the assistant's."""
     xhigh: bool
     """Knows effort `xhigh`."""
+    finds: bool
+    """Takes what a search found (`search_result`)."""
     instructs: bool
     """Takes instructions among the messages, after a user's."""
 

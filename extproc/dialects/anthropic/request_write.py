@@ -5,13 +5,11 @@ turn's tool calls stand together, first in the user's next message; no content i
 `system`. Requests that came in this dialect are written as they were.
 """
 
-import base64
-import binascii
 import sys
 
 import msgspec
 
-from extproc.dialects import instructions, plain
+from extproc.dialects import documents, instructions, plain
 from extproc.dialects.anthropic.blocks import NAME, write_block
 from extproc.dialects.anthropic.models import Abilities, abilities
 from extproc.dialects.anthropic.request_restore import DISPLAYS, TIERS, restore
@@ -51,6 +49,7 @@ _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh"
 _LEAST_BUDGET = 1024
 _WORDS = (("low", 4096), ("medium", 12288), ("high", sys.maxsize))
 """Efforts, and what budgets they stand for: those below."""
+_DOCUMENTS = ("document", "search_result")
 _MARKERS = 4
 """Prompt-cache markers that a request may have."""
 
@@ -175,7 +174,8 @@ class _Foreign:
             if block.seal:
                 self._drop("blocks[].seal")
             for key, value in block.extra.items():
-                if type(block) is not Reasoning and value:
+                carried = type(block) is Reasoning or (one["type"] in _DOCUMENTS and documents.says_cited(block, value))
+                if value and not carried:
                     self._drop(f"blocks[].{key}")
             written.append(one)
         return written
@@ -200,6 +200,8 @@ class _Foreign:
                 return self._result(block)
             case Reasoning():
                 return self._reasoning(block)
+            case Document() if documents.is_found(block) and not self._able.finds:
+                return {"type": "text", "text": documents.tagged(block, block.text or "")}
             case Document():
                 written = write_block(_readable(block), False)
             case _:
@@ -240,13 +242,8 @@ def _strip_end(content: list[Extra]) -> None:
 
 def _readable(block: Document) -> Document:
     """A text file is sent as text: as base64 Anthropic takes PDF only."""
-    if not block.data or not (block.media_type.startswith("text/") or block.media_type.endswith(("json", "xml", "yaml"))):
-        return block
-    try:
-        text = base64.b64decode(block.data, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return block
-    return Document(media_type="text/plain", text=text, name=block.name)
+    text = documents.words(block) if block.data else None
+    return block if text is None else Document(media_type="text/plain", text=text, name=block.name, cited=block.cited)
 
 
 def _format(conversation: Conversation, body: Extra, system: list[Extra], able: Abilities) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects import documents
 from extproc.dialects.bedrock.citations import read_citations
 from extproc.dialects.bedrock.media import DOCUMENTS, IMAGES, VIDEOS, format_of, media_type
 from extproc.dialects.bedrock.reasoning import read_reasoning
@@ -136,6 +137,7 @@ def _document(rest: Extra, path: str) -> Block | None:
         document = Document(
             media_type=media_type(DOCUMENTS, known), text=need_str(where.copy(), "text", path + "document.source."), name=name
         )
+        document.cited = inner.get("citations") == documents.CITED
         del inner["source"]
         _leave(rest, "document", inner)
         return document
@@ -144,7 +146,8 @@ def _document(rest: Extra, path: str) -> Block | None:
         return None
     rest.pop("document")
     rest |= outer
-    return Document(media_type=found[0], data=found[1], url=found[2], name=name)
+    cited = inner.get("citations") == documents.CITED
+    return Document(media_type=found[0], data=found[1], url=found[2], name=name, cited=cited)
 
 
 def _media(rest: Extra, kind: str, path: str, formats: dict[str, str]) -> tuple[str, str, str] | None:
@@ -189,8 +192,9 @@ def _search_result(rest: Extra, path: str) -> Block | None:
         return None
     path += "searchResult."
     document = Document(text="\n\n".join(texts), name=need_str(inner, "title", path), url=need_str(inner, "source", path))
-    if len(texts) == 1:
-        del inner["content"]
+    document.pieces = texts if len(texts) > 1 else []
+    document.cited = inner.get("citations") == documents.CITED
+    del inner["content"]
     rest["searchResult"] = inner
     return document
 

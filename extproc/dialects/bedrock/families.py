@@ -65,6 +65,8 @@ class Family(Struct, frozen=True, kw_only=True):
     """Goes on with a last message of the assistant's."""
     signs: bool = False
     """Signs its reasoning, and wants it back."""
+    cites: bool = False
+    """Cites documents, and takes what a search found (`searchResult`)."""
     status: bool = True
     """Takes `status` in a tool's result."""
     json_results: bool = False
@@ -93,6 +95,7 @@ def _claude(
     caches: bool = True,
     hour: bool = False,
     prefill: bool = True,
+    cites: bool = True,
 ) -> Family:
     efforts = {effort: effort for effort in _ALL_EFFORTS} | {"minimal": "low", "xhigh": "xhigh" if xhigh else "high"}
     return Family(
@@ -111,15 +114,16 @@ def _claude(
         leads=True,
         prefill=prefill,
         signs=budget or adaptive,
+        cites=cites,
         beside=frozenset(("text", "image")),
-        inside=frozenset(("image", "document")),
+        inside=frozenset(("image", "document", "searchResult") if cites else ("image", "document")),
     )
 
 
 _NOVA = Family(top_k=("inferenceConfig", "topK"), choices=_CHOICES, caches=True, prefill=True)
 
 _ROWS = (
-    _Row(r"claude-(instant|v2|3-(opus|sonnet|haiku)|3-5-sonnet-20240620)", _claude(caches=False)),
+    _Row(r"claude-(instant|v2|3-(opus|sonnet|haiku)|3-5-sonnet-20240620)", _claude(caches=False, cites=False)),
     _Row(r"claude-3-5-", _claude()),
     _Row(r"claude-(3-7-|(opus|sonnet)-4-\d{8})", _claude(budget=True)),
     _Row(r"claude-opus-4-1(-|$)", _claude(budget=True, one_of=True)),

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects import documents
 from extproc.dialects.bedrock.media import DOCUMENTS, IMAGES, VIDEOS, format_of
 from extproc.dialects.bedrock.reasoning import foreign, write_reasoning
 from extproc.dialects.fields import object_of
@@ -176,7 +177,8 @@ def _own_media(block: Block, kind: str, name: str, data: str, url: str) -> Extra
 
 def _own_document(block: Document) -> Extra:
     if "searchResult" in block.extra:
-        found = {"content": [{"text": block.text}], **block.extra["searchResult"], "title": block.name, "source": block.url}
+        content = [{"text": piece} for piece in documents.pieces(block)]
+        found = {**block.extra["searchResult"], "content": content, "title": block.name, "source": block.url}
         return {**block.extra, "searchResult": found}
     written = _own_media(block, "document", format_of(DOCUMENTS, block.media_type), block.data, block.url)
     inner = written["document"]

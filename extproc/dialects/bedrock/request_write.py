@@ -8,7 +8,7 @@ this dialect are written as they were.
 
 from typing import Any
 
-from extproc.dialects import instructions, plain
+from extproc.dialects import documents, instructions, plain
 from extproc.dialects.bedrock.blocks import NAME
 from extproc.dialects.bedrock.families import Family, family
 from extproc.dialects.bedrock.media import Names, write_audio, write_document, write_image, write_video
@@ -40,6 +40,7 @@ _ID = 64
 _FILLER = "."
 """A text where the rules want one and the client has none."""
 
+_DOCUMENTS = frozenset(("document", "searchResult"))
 _ROLES = ("user", "assistant", "tool", *INSTRUCTING)
 
 
@@ -146,14 +147,17 @@ class _Foreign:
             written += new
             if block.seal and type(block) is not Reasoning:
                 self._drop("blocks[].seal")
-            if not block.cache and not block.extra:
-                continue
             if block.cache and new:
                 self._points.mark(written, block.cache, "blocks[].cache")
-            for key, value in block.extra.items():
-                if new and value and type(block) is not Reasoning:
-                    self._drop(f"blocks[].{key}")
+            if block.extra and new:
+                self._leftover(block, new)
         return written
+
+    def _leftover(self, block: Block, written: list[Extra]) -> None:
+        cited = self._able.cites and not _DOCUMENTS.isdisjoint(written[0])
+        for key, value in block.extra.items():
+            if value and type(block) is not Reasoning and not (cited and documents.says_cited(block, value)):
+                self._drop(f"blocks[].{key}")
 
     def _block(self, block: Block) -> list[Extra]:
         match block:
@@ -180,12 +184,24 @@ class _Foreign:
                     self._drop("blocks[].detail")
                 return write_image(block)
             case Document():
-                return write_document(block, self._names.name(block.name))
+                return self._document(block)
             case Video():
                 return write_video(block)
             case Audio():
                 return write_audio(block)
         return None
+
+    def _document(self, block: Document) -> Extra | None:
+        cited = {"citations": documents.CITED} if block.cited and self._able.cites else {}
+        if documents.is_found(block) and self._able.cites:
+            content = [{"text": piece} for piece in documents.pieces(block)]
+            return {"searchResult": {"source": block.url, "title": block.name, "content": content, **cited}}
+        if documents.is_found(block):
+            return {"text": documents.tagged(block, block.text or "")}
+        written = write_document(block, self._names.name(block.name))
+        if written is not None:
+            written["document"] |= cited
+        return written
 
     def _reasoning(self, block: Reasoning) -> list[Extra]:
         if self._able.signs and block.origin == SIGNER and (block.signature or block.redacted):
@@ -199,8 +215,10 @@ class _Foreign:
         inside: list[Extra] = []
         after: list[Extra] = []
         for part in block.blocks:
-            self._conversation.drop_extra(part.extra, "blocks[].")
-            for written in self._block(part):
+            told = self._block(part)
+            if part.extra and told:
+                self._leftover(part, told)
+            for written in told:
                 kind = next(iter(written))
                 if kind == "text" or kind in able.inside:
                     inside.append(written)

@@ -5,13 +5,11 @@ goes with neither tools nor documents; at most five stop sequences, and penaltie
 written as they were.
 """
 
-import base64
-import binascii
 import re
 
 import msgspec
 
-from extproc.dialects import instructions, plain
+from extproc.dialects import documents, instructions, plain
 from extproc.dialects.cohere.parts import MAKER, NAME, PLAN, write_call, write_image
 from extproc.dialects.cohere.request_restore import restore
 from extproc.dialects.cohere.words import NAMES
@@ -171,9 +169,8 @@ class _Foreign:
                         parts.append({"type": "text", "text": block.text})
                 case Image():
                     parts.append({"type": "image_url", "image_url": write_image(block)})
-                case Document() if (text := _text(block)) is not None:
-                    title = f' title="{block.name}"' if block.name else ""
-                    parts.append({"type": "text", "text": f"<document{title}>\n{text}\n</document>"})
+                case Document() if (text := documents.words(block)) is not None:
+                    parts.append({"type": "text", "text": documents.tagged(block, text)})
                 case _:
                     self._drop(f"blocks[].{kind_of(block)}")
         return parts
@@ -184,18 +181,6 @@ class _Foreign:
         if block.seal:
             self._drop("blocks[].seal")
         self._conversation.drop_extra(block.extra, "blocks[].")
-
-
-def _text(block: Document) -> str | None:
-    """A document's text; None if it is no text."""
-    if block.text is not None or not block.data:
-        return block.text
-    if not (block.media_type.startswith("text/") or block.media_type.endswith(("json", "xml", "yaml"))):
-        return None
-    try:
-        return base64.b64decode(block.data, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return None
 
 
 def _tools(conversation: Conversation, body: Extra) -> None:

@@ -5,7 +5,7 @@ at once by as many responses, in one turn; newer models take a call of theirs ba
 answer is streamed, stand in the path. Requests that came in this dialect are written as they were.
 """
 
-from extproc.dialects import instructions, plain
+from extproc.dialects import documents, instructions, plain
 from extproc.dialects.gemini.models import Abilities, abilities
 from extproc.dialects.gemini.parts import NAME, SIGNER, UNSIGNED, write_part
 from extproc.dialects.gemini.request_restore import FIELDS, restore
@@ -157,8 +157,7 @@ class _Foreign:
             case Reasoning():
                 return self._reasoning(block)
             case Document() if block.text is not None:
-                title = f' title="{block.name}"' if block.name else ""
-                return {"text": f"<document{title}>\n{block.text}\n</document>"}
+                return {"text": documents.tagged(block, block.text)}
             case ToolCall():
                 self._names[block.id] = block.name
                 part = write_part(block)
@@ -187,8 +186,8 @@ class _Foreign:
         return None
 
     def _result(self, block: ToolResult) -> list[Extra]:
-        texts = "\n".join(one.text for one in block.blocks if isinstance(one, Text | Refusal))
-        media = [one for one in block.blocks if isinstance(one, Image | Document | Audio | Video)]
+        texts = "\n".join(text for one in block.blocks if (text := _words(one)) is not None)
+        media = [one for one in block.blocks if isinstance(one, Image | Document | Audio | Video) and _words(one) is None]
         for one in block.blocks:
             self._leftover(one)
             if type(one) is Opaque:
@@ -217,6 +216,13 @@ class _Foreign:
             inside = self._able.sees_results and type(one) in (Image, Document) and "inlineData" in part
             (seen if inside else after).append(part)
         return seen, after
+
+
+def _words(block: Block) -> str | None:
+    """What a block says in words; None if that is not all."""
+    if type(block) is Document and block.text is not None:
+        return documents.tagged(block, block.text)
+    return block.text if isinstance(block, Text | Refusal) else None
 
 
 def _format(conversation: Conversation, config: Extra, system: list[Extra], able: Abilities, *, functions: bool, most: str) -> None:

@@ -90,13 +90,17 @@ class Image(_Block):
 
 
 class Document(_Block):
-    """A file for the model to read: inline (`data`, base64), by `url`, or as plain `text`."""
+    """A file for the model to read: inline (`data`, base64), by `url`, or as plain `text`. With text and URL it is what a search found."""
 
     media_type: str = ""
     data: str = ""
     url: str = ""
     text: str | None = None
     name: str = ""
+    pieces: list[str] = []
+    """The texts that `text` is put together from, where there are several that a citation can tell apart."""
+    cited: bool = False
+    """The model is to cite it. Its dialect's words for that are in `extra` all the same."""
     raw: Extra = {}
     """The document as its dialect wrote it, where `text` is made of fields of its own (a search's finding, say)."""
 

@@ -5,10 +5,7 @@ is in `options`, and an answer is streamed unless `stream` is false. There is no
 written as they were.
 """
 
-import base64
-import binascii
-
-from extproc.dialects import plain
+from extproc.dialects import documents, plain
 from extproc.dialects.fields import tool_id
 from extproc.dialects.hub import (
     Audio,
@@ -127,9 +124,8 @@ class _Foreign:
                     if type(block) is Image and block.detail not in ("", "auto"):
                         self._drop("blocks[].detail")
                     body.setdefault("images", []).append(block.data)
-                case Document() if (text := _text(block)) is not None:
-                    title = f' title="{block.name}"' if block.name else ""
-                    texts.append(f"<document{title}>\n{text}\n</document>")
+                case Document() if (text := documents.words(block)) is not None:
+                    texts.append(documents.tagged(block, text))
                 case _:
                     self._drop(f"blocks[].{kind_of(block)}")
         body["content"] = between.join(text for text in texts if text)
@@ -151,18 +147,6 @@ class _Foreign:
             self._drop("blocks[].seal")
         if type(block) is not Reasoning:
             self._conversation.drop_extra(block.extra, "blocks[].")
-
-
-def _text(block: Document) -> str | None:
-    """A document's text; None if it is no text."""
-    if block.text is not None or not block.data:
-        return block.text
-    if not (block.media_type.startswith("text/") or block.media_type.endswith(("json", "xml", "yaml"))):
-        return None
-    try:
-        return base64.b64decode(block.data, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return None
 
 
 def _tools(conversation: Conversation, body: Extra) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from extproc.dialects import texts
+from extproc.dialects import documents, texts
 from extproc.dialects.fields import FieldError, data_url, items, need_str, obj, take_list, take_str
 from extproc.dialects.hub import (
     Audio,
@@ -341,8 +341,7 @@ def _url(block: Image | Video) -> str:
 
 def _write_document(block: Document, own: bool) -> Extra | None:
     if block.text is not None:  # files are read by their looks; plain text is surest as text
-        title = f' title="{block.name}"' if block.name else ""
-        return {"type": "text", "text": f"<document{title}>\n{block.text}\n</document>"}
+        return {"type": "text", "text": documents.tagged(block, block.text)}
     if not block.data and not own:
         return None
     name = block.name if own else _filename(block)

@@ -237,14 +237,18 @@ def _tool_result(result: ToolResult, rest: list[Block], conversation: Conversati
         _leftover(result, conversation)
         if result.error:
             conversation.drop("blocks[].error")
-    seen = [block for block in result.blocks if own or type(block) in (Text, Opaque)]
+    seen = [block for block in result.blocks if own or _is_text(block) or type(block) is Opaque]
     for block in result.blocks:
-        if not own and type(block) in (Image, Document, Audio):
+        if not own and type(block) in (Image, Document, Audio) and not _is_text(block):
             rest += (Text(f"From the result of tool call {taste.call_id(result.id)}:"), block)
     content = _content(Message(role="tool", blocks=seen, plain=result.plain), conversation, taste)
     if content is None:
         content = "The result follows in the next message." if len(seen) < len(result.blocks) else ""
     return {"role": "tool", "tool_call_id": taste.call_id(result.id), "content": content}
+
+
+def _is_text(block: Block) -> bool:
+    return type(block) is Text or (type(block) is Document and block.text is not None)
 
 
 def _plain_message(message: Message, conversation: Conversation, taste: _Taste) -> list[Extra]:
@@ -272,7 +276,7 @@ def _content(message: Message, conversation: Conversation, taste: _Taste) -> str
             _leftover(block, conversation)
     if not parts:
         return [] if own and message.blocks else None
-    if len(parts) == 1 and type(message.blocks[0]) is Text and (message.plain or not own):
+    if len(parts) == 1 and parts[0].get("type") == "text" and (message.plain or not own):
         text: str = parts[0]["text"]
         return text
     return parts

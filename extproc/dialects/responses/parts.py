@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/responses/create#responses-create
 
 from typing import Any
 
+from extproc.dialects import documents
 from extproc.dialects.fields import data_url, items, need_str, obj, take_str
 from extproc.dialects.hub import Audio, Block, Cache, Citation, Document, Extra, Image, Logprob, Opaque, Refusal, Text
 
@@ -102,8 +103,7 @@ def write_part(block: Block) -> Extra | None:
 
 def _write_document(block: Document) -> Extra:
     if block.text is not None:  # files are read by their looks; plain text is surest as text
-        title = f' title="{block.name}"' if block.name else ""
-        return {"type": "input_text", "text": f"<document{title}>\n{block.text}\n</document>"}
+        return {"type": "input_text", "text": documents.tagged(block, block.text)}
     if not block.data:
         return {"type": "input_file", "file_url": block.url}
     # Kinds of file are told by the ending of the name, and clients of other dialects give a title, or none.

@@ -1,0 +1,44 @@
+"""Documents for providers that take nothing but texts; and what a search found, which only a few know from other documents."""
+
+import base64
+import binascii
+from typing import Any
+
+from extproc.dialects.hub import Block, Document
+
+CITED = {"enabled": True}
+"""Anthropic's and Bedrock's `citations`, of a document that is to be cited."""
+
+
+def words(block: Document) -> str | None:
+    """A document's text; None if it is no text."""
+    if block.text is not None or not block.data:
+        return block.text
+    if not (block.media_type.startswith("text/") or block.media_type.endswith(("json", "xml", "yaml"))):
+        return None
+    try:
+        return base64.b64decode(block.data, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def tagged(block: Document, text: str) -> str:
+    """The document as a text, told apart from what stands around it."""
+    title = f' title="{block.name}"' if block.name else ""
+    source = f' source="{block.url}"' if is_found(block) else ""
+    return f"<document{title}{source}>\n{text}\n</document>"
+
+
+def is_found(block: Document) -> bool:
+    """Whether it is what a search found: a text, and where it is from."""
+    return block.text is not None and bool(block.url)
+
+
+def pieces(block: Document) -> list[str]:
+    """The texts that it consists of."""
+    return block.pieces or [block.text or ""]
+
+
+def says_cited(block: Block, value: Any) -> bool:
+    """Whether `value`, which a dialect left of a document, says no more than that it is to be cited."""
+    return type(block) is Document and block.cited and value in (CITED, {"citations": CITED})
