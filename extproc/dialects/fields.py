@@ -4,16 +4,13 @@ A reader copies an object and takes out what it knows; what is left is the objec
 """
 
 import hashlib
-import math
 import re
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from extproc.errors import Reject
-
-T = TypeVar("T")
 
 _NAMES = {str: "a string", dict: "an object", list: "a list", bool: "a boolean", int: "an integer", float: "a number", type(None): "null"}
 
@@ -45,23 +42,6 @@ _REFUSING = _Refusing()
 def refusing() -> _Refusing:
     """A wrong field is the caller's: it becomes a `Reject`."""
     return _REFUSING
-
-
-def whole(value: Any) -> Any:
-    """Counts as whole numbers, the nearest ones, wherever they stand: a few providers tell averages. What is not finite is told by none."""
-    if type(value) is float:
-        return round(value) if math.isfinite(value) else None
-    if type(value) is dict:
-        return {key: whole(inner) for key, inner in value.items()}
-    return [whole(inner) for inner in value] if type(value) is list else value
-
-
-def counts(value: Any, kind: type[T]) -> T:
-    """A decoded object of counts, which are whole numbers but for a few providers. Raises `msgspec.ValidationError`."""
-    try:
-        return msgspec.convert(value, kind, strict=False)
-    except msgspec.ValidationError:
-        return msgspec.convert(whole(value), kind, strict=False)
 
 
 def obj(value: Any, path: str) -> dict[str, Any]:

@@ -174,14 +174,64 @@ def test_streams_that_end_without_done(events: list[bytes], usage: Usage | None)
     assert (watch.finished, watch.usage) == (True, usage)
 
 
-@pytest.mark.parametrize("name", ["openai", "responses"])
-def test_counts_that_are_no_whole_numbers(name: str) -> None:
-    given, made = ("prompt_tokens", "completion_tokens") if name == "openai" else ("input_tokens", "output_tokens")
-    details = "prompt_tokens_details" if name == "openai" else "input_tokens_details"
-    usage, model = DIALECTS[name].usage(
-        b'{"model":"m","usage":{"%s":10,"%s":5.7,"%s":{"cached_tokens":0.6}}}' % tuple(word.encode() for word in (given, made, details))
-    )
-    assert (usage, model) == (Usage(input=10, output=6, cache_read=1), "m")
+WHOLE: dict[str, tuple[str, str, str]] = {
+    "openai": ("usage", "prompt_tokens", "completion_tokens"),
+    "responses": ("usage", "input_tokens", "output_tokens"),
+    "anthropic": ("usage", "input_tokens", "output_tokens"),
+    "gemini": ("usageMetadata", "promptTokenCount", "candidatesTokenCount"),
+    "bedrock": ("usage", "inputTokens", "outputTokens"),
+    "cohere": ("usage.tokens", "input_tokens", "output_tokens"),
+    "ollama": ("", "prompt_eval_count", "eval_count"),
+}
+"""Where each dialect counts, and what it calls input and output."""
+
+
+def _counting(name: str, given: str, made: str) -> bytes:
+    """An answer that counts so, and is no answer else: numbers are not what it consists of."""
+    place, *names = WHOLE[name]
+    body = f'"{names[0]}": {given}, "{names[1]}": {made}, "other": [0.25, "x"]'
+    for key in reversed(place.split(".") if place else ()):
+        body = f'"{key}": {{{body}}}'
+    return f'{{"model": "m", "modelVersion": "m", "numbers": [0.25], {body}}}'.encode()
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize(
+    ("given", "made", "expected"),
+    [
+        ("12.0", "7", Usage(input=12, output=7)),
+        ("12", "5.7", Usage(input=12, output=6)),
+        ("1.2e1", "5.4", Usage(input=12, output=5)),
+        ("12", "1.5e300", Usage(input=12)),
+        ("-3.5", "7.0", Usage(output=7)),
+        ('"many"', "7", None),
+    ],
+)
+def test_counts_that_are_no_whole_numbers(name: str, given: str, made: str, expected: Usage | None) -> None:
+    body = _counting(name, given, made)
+    assert DIALECTS[name].usage(body)[0] == expected
+    if expected and name not in ("bedrock", "cohere"):
+        assert DIALECTS[name].usage(body)[1] == "m"
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_such_counts_of_an_answer_that_is_read(name: str) -> None:
+    reading = __import__(f"extproc.dialects.{name}.{'watch' if name == 'ollama' else 'tokens'}", fromlist=["read_usage"])
+    value = json.loads(_counting(name, "12.0", "5.7"))
+    place, *_ = WHOLE[name]
+    told = value[place.partition(".")[0]] if place else value
+    assert reading.read_usage(told) == Usage(input=12, output=6)
+    assert reading.read_usage([told]) is None
+
+
+def test_such_counts_within_a_stream() -> None:
+    watch = ANTHROPIC.stream_usage()
+    watch.feed(b'data: {"type":"message_start","message":{"model":"c","usage":{"input_tokens":3.0,"output_tokens":1.5}}}\n\n')
+    assert (watch.model, watch.usage) == ("c", Usage(input=3, output=2))
+    event = b'data: {"choices":[],"usage":{"prompt_tokens":1.5,"completion_tokens":2.0}}\n\n'
+    assert OPENAI.is_usage_only(event)
+    listed = b'[{"usageMetadata":{"promptTokenCount":1}},{"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2.6}}]'
+    assert DIALECTS["gemini"].usage(listed)[0] == Usage(input=1, output=3)
 
 
 def test_no_more_is_cached_than_there_is() -> None:
@@ -189,3 +239,10 @@ def test_no_more_is_cached_than_there_is() -> None:
         b'{"usage":{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":90}}}'
     )
     assert usage == Usage(input=10, output=1, cache_read=10)
+    told: list[tuple[dict[str, int], Usage]] = [
+        ({"cachedContentTokenCount": 90, "candidatesTokenCount": 1}, Usage(input=10, output=1, cache_read=10)),
+        ({"cachedContentTokenCount": 9, "toolUsePromptTokenCount": 5}, Usage(input=15, cache_read=9)),
+        ({"cachedContentTokenCount": 12, "toolUsePromptTokenCount": 5}, Usage(input=15, cache_read=10)),
+    ]
+    for counts, expected in told:
+        assert DIALECTS["gemini"].usage(json.dumps({"usageMetadata": {"promptTokenCount": 10, **counts}}).encode())[0] == expected

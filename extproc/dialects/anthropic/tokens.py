@@ -6,10 +6,9 @@ the input and `message_delta` says again, cumulatively, what has changed since (
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from extproc.dialects.fields import counts
+from extproc.dialects import counts
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -80,12 +79,7 @@ def count(tokens: Tokens) -> Usage | None:
 
 def read_tokens(value: Any) -> Tokens | None:
     """A decoded `usage` object; None if it has the wrong shape."""
-    if type(value) is not dict:
-        return None
-    try:
-        return counts(value, Tokens)
-    except msgspec.ValidationError:
-        return None
+    return counts.read(value, Tokens)
 
 
 def read_usage(value: Any) -> Usage | None:

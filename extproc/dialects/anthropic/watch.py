@@ -6,6 +6,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects import counts
 from extproc.dialects.anthropic.tokens import Tokens, count
 from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts, data_of
@@ -33,10 +34,7 @@ _carrier = msgspec.json.Decoder(_Carrier, strict=False)
 
 
 def _carried(body: bytes) -> _Carrier:
-    try:
-        return _carrier.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Carrier()
+    return counts.decode(body, _carrier) or _Carrier()
 
 
 def usage(body: bytes) -> tuple[Usage | None, str]:

@@ -5,10 +5,9 @@
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from extproc.dialects.fields import counts
+from extproc.dialects import counts
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage
 
@@ -52,12 +51,8 @@ def _natural(*values: int | None) -> int:
 
 def read_usage(value: Any) -> Usage | None:
     """A decoded `usage` object; None if it has the wrong shape."""
-    if type(value) is not dict:
-        return None
-    try:
-        return count(counts(value, Tokens))
-    except msgspec.ValidationError:
-        return None
+    tokens = counts.read(value, Tokens)
+    return count(tokens) if tokens else None
 
 
 def write_usage(usage: Usage | None) -> Extra:

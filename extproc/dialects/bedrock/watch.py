@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects import counts
 from extproc.dialects.bedrock.tokens import Tokens, count
 from extproc.dialects.eventstream import EVENT_STREAM, parse
 from extproc.dialects.framing import split
@@ -39,9 +40,8 @@ _carrier = msgspec.json.Decoder(_Carrier, strict=False)
 
 def usage(body: bytes) -> tuple[Usage | None, str]:
     """Usage and model of a whole answer. Only a prompt router tells which model it asked."""
-    try:
-        carrier = _carrier.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    carrier = counts.decode(body, _carrier)
+    if carrier is None:
         return None, ""
     router = carrier.trace.promptRouter if carrier.trace else None
     told = count(carrier.usage) if carrier.usage else None

@@ -7,10 +7,9 @@ is a part of the others, and may be more than was billed.
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from extproc.dialects.fields import counts
+from extproc.dialects import counts
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -28,23 +27,19 @@ class Counts(Struct):
     cached_tokens: int | None = None
 
 
-def count(counts: Counts) -> Usage | None:
+def count(given: Counts) -> Usage | None:
     """Counted as we count; None if nothing was counted."""
-    told = [one for one in (counts.billed_units, counts.tokens) if one and (one.input_tokens is not None or one.output_tokens is not None)]
+    told = [one for one in (given.billed_units, given.tokens) if one and (one.input_tokens is not None or one.output_tokens is not None)]
     if not told:
         return None
-    given = natural(told[0].input_tokens)
-    return Usage(input=given, output=natural(told[0].output_tokens), cache_read=min(natural(counts.cached_tokens), given))
+    read = natural(told[0].input_tokens)
+    return Usage(input=read, output=natural(told[0].output_tokens), cache_read=min(natural(given.cached_tokens), read))
 
 
 def read_usage(value: Any) -> Usage | None:
     """A decoded `usage` object. One of the wrong shape counts nothing."""
-    if type(value) is not dict:
-        return None
-    try:
-        return count(counts(value, Counts))
-    except msgspec.ValidationError:
-        return None
+    told = counts.read(value, Counts)
+    return count(told) if told else None
 
 
 def write_usage(usage: Usage) -> Extra:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects import counts
 from extproc.dialects.cohere.tokens import Counts, count
 from extproc.dialects.cohere_vectors import read_meta
 from extproc.dialects.framing import split
@@ -45,10 +46,7 @@ _carrier = msgspec.json.Decoder(_Carrier, strict=False)
 
 
 def _carried(body: bytes) -> _Carrier:
-    try:
-        return _carrier.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Carrier()
+    return counts.decode(body, _carrier) or _Carrier()
 
 
 def _content(carrier: _Carrier) -> int:

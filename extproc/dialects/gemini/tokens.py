@@ -6,11 +6,10 @@
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from extproc.dialects.fields import counts
+from extproc.dialects import counts
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -56,7 +55,7 @@ def count(tokens: Tokens) -> Usage | None:
     return Usage(
         input=prompt + used,
         output=made,
-        cache_read=natural(tokens.cachedContentTokenCount),
+        cache_read=min(natural(tokens.cachedContentTokenCount), prompt),
         reasoning=thoughts,
         input_audio=_audio(tokens.promptTokensDetails) + _audio(tokens.toolUsePromptTokensDetails),
         output_audio=_audio(tokens.candidatesTokensDetails or tokens.responseTokensDetails),
@@ -75,12 +74,7 @@ def _audio(details: list[_Modality] | None) -> int:
 
 def read_tokens(value: Any) -> Tokens | None:
     """A decoded `usageMetadata`; None if it has the wrong shape."""
-    if type(value) is not dict:
-        return None
-    try:
-        return counts(value, Tokens)
-    except msgspec.ValidationError:
-        return None
+    return counts.read(value, Tokens)
 
 
 def read_usage(value: Any) -> Usage | None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects import counts
 from extproc.dialects.framing import split
 from extproc.dialects.gemini.tokens import Tokens, count
 from extproc.dialects.glimpse import Texts, data_of
@@ -29,10 +30,7 @@ _carriers = msgspec.json.Decoder(list[_Carrier], strict=False)
 
 
 def _carried(body: bytes) -> _Carrier:
-    try:
-        return _carrier.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Carrier()
+    return counts.decode(body, _carrier) or _Carrier()
 
 
 def usage(body: bytes) -> tuple[Usage | None, str]:
@@ -48,14 +46,13 @@ def _vectors(body: bytes) -> Usage | None:
     """What Vertex counts of each vector: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api"""
     if body.find(b'"token_count"') < 0:
         return None
-    counts = _COUNTED.findall(body)
-    return Usage(input=sum(map(int, counts))) if counts else None
+    told = _COUNTED.findall(body)
+    return Usage(input=sum(map(int, told))) if told else None
 
 
 def _last(body: bytes) -> tuple[Usage | None, str]:
-    try:
-        carriers = _carriers.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    carriers = counts.decode(body, _carriers)
+    if carriers is None:
         return None, ""
     tokens, model = Tokens(), ""
     for carrier in carriers:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects import counts
 from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts
 from extproc.dialects.hub import Extra
@@ -34,10 +35,7 @@ _tokens = msgspec.json.Decoder(Tokens, strict=False)
 
 
 def _told(body: bytes) -> Tokens:
-    try:
-        return _tokens.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Tokens()
+    return counts.decode(body, _tokens) or Tokens()
 
 
 def count(tokens: Tokens) -> Usage | None:
@@ -49,10 +47,8 @@ def count(tokens: Tokens) -> Usage | None:
 
 def read_usage(body: Any) -> Usage | None:
     """The counts of a decoded answer. Ones of the wrong type count nothing."""
-    try:
-        return count(msgspec.convert(body, Tokens, strict=False))
-    except msgspec.ValidationError:
-        return None
+    tokens = counts.read(body, Tokens)
+    return count(tokens) if tokens else None
 
 
 def write_usage(usage: Usage | None) -> Extra:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extproc.dialects.fields import counts, whole
+from extproc.dialects import counts
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -71,12 +71,8 @@ _carrier = msgspec.json.Decoder(Carrier, strict=False)
 
 def carried(body: bytes) -> tuple[Usage | None, str] | None:
     """Usage and model in a JSON text that may carry them; None if it is unreadable."""
-    try:
-        try:
-            carrier = _carrier.decode(body)
-        except msgspec.ValidationError:  # counts that are no whole numbers
-            carrier = msgspec.convert(whole(msgspec.json.decode(body)), Carrier, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    carrier = counts.decode(body, _carrier)
+    if carrier is None:
         return None
     within = carrier.x_groq or carrier.response
     tokens = carrier.usage or (within.usage if within else None)
@@ -119,12 +115,8 @@ def count(tokens: Tokens) -> Usage | None:
 
 def read_usage(value: Any) -> Usage | None:
     """A decoded `usage` object. One of the wrong shape counts nothing."""
-    if type(value) is not dict:
-        return None
-    try:
-        return count(counts(value, Tokens))
-    except msgspec.ValidationError:
-        return None
+    tokens = counts.read(value, Tokens)
+    return count(tokens) if tokens else None
 
 
 def write_usage(usage: Usage) -> Extra:

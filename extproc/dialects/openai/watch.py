@@ -6,6 +6,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
+from extproc.dialects import counts
 from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.openai.tokens import Tokens, carried, has_usage
@@ -84,8 +85,5 @@ def is_usage_only(event: bytes) -> bool:
     """True for the chunk without choices that tells usage."""
     if b'"choices"' not in event or not has_usage(event) or not _EMPTY.search(event):
         return False
-    try:
-        chunk = _chunk.decode(data_of(event))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return chunk.choices == [] and chunk.usage is not None
+    chunk = counts.decode(data_of(event), _chunk)
+    return chunk is not None and chunk.choices == [] and chunk.usage is not None

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extproc.dialects.fields import counts, whole
+from extproc.dialects import counts
 from extproc.dialects.hub import Extra
 from extproc.usage import Usage, natural
 
@@ -50,12 +50,8 @@ _carrier = msgspec.json.Decoder(_Carrier, strict=False)
 
 def carried(body: bytes) -> tuple[Usage | None, str]:
     """Usage and model in an answer, or in an event that holds one; (None, "") if it has none, or cannot be read."""
-    try:
-        try:
-            carrier = _carrier.decode(body)
-        except msgspec.ValidationError:  # counts that are no whole numbers
-            carrier = msgspec.convert(whole(msgspec.json.decode(body)), _Carrier, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    carrier = counts.decode(body, _carrier)
+    if carrier is None:
         return None, ""
     response = carrier.response or _Response()
     tokens = carrier.usage or response.usage
@@ -84,12 +80,8 @@ def count(tokens: Tokens) -> Usage | None:
 
 def read_usage(value: Any) -> Usage | None:
     """A decoded `usage` object. One of the wrong shape counts nothing."""
-    if type(value) is not dict:
-        return None
-    try:
-        return count(counts(value, Tokens))
-    except msgspec.ValidationError:
-        return None
+    tokens = counts.read(value, Tokens)
+    return count(tokens) if tokens else None
 
 
 def write_usage(usage: Usage) -> Extra:
