@@ -101,6 +101,8 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     sdk: Literal["", "mistral"] = ""
     """The SDK in whose form of OpenAI's dialect it answers. Nothing between the two is translated; what other providers say is, for
     that SDK."""
+    documents: Literal["file", "document_url"] = "file"
+    """How it takes files, in OpenAI's dialect: as `file`, with what is in them, or as `document_url`, which may lead to that as well."""
     developer: bool | None = None
     """Knows the role `developer`; elsewhere it becomes `system`. By the model's name unless given."""
     system_turns: bool = True

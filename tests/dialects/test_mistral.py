@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from mistralai.client.models import ChatCompletionResponse, CompletionChunk
 
-from extproc.dialects import heard
+from extproc.dialects import DIALECTS, heard
+from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import (
     Answer,
     Choice,
@@ -17,6 +18,7 @@ from extproc.dialects.hub import (
     Finish,
     Reasoning,
     Refusal,
+    SignatureDelta,
     Start,
     Stop,
     StopReason,
@@ -210,3 +212,105 @@ def test_thoughts_go_back_as_their_provider_takes_them() -> None:
     body, dropped = asked(Quirks(reasoning_back="reasoning_content"), messages=messages)
     assert body["messages"][1] == {"role": "assistant", "content": "Yes", "reasoning_content": "Hm"}
     assert dropped == []
+
+
+DOCUMENT = {"type": "document_url", "document_url": "https://x.test/a.pdf", "document_name": "a.pdf"}
+INLINE = {"type": "document_url", "document_url": "data:application/pdf;base64,JVBERg=="}
+
+
+def test_documents_are_documents_elsewhere() -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": "Look:"}, DOCUMENT, INLINE]}]
+    body, dropped = asked(dialect="anthropic", messages=messages)
+    sources = [block["source"] for block in body["messages"][0]["content"] if block["type"] == "document"]
+    assert sources == [
+        {"type": "url", "url": "https://x.test/a.pdf"},
+        {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="},
+    ]
+    assert dropped == []
+    body, dropped = asked(messages=messages)
+    assert [part["type"] for part in body["messages"][0]["content"]] == ["text", "file"]
+    assert dropped == ["messages[].content[].document_url"]
+
+
+def test_documents_for_mistral() -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": "Look:"}, DOCUMENT, INLINE]}]
+    body, dropped = asked(Quirks(documents="document_url"), messages=messages)
+    assert (body["messages"][0]["content"][1:], dropped) == ([DOCUMENT, INLINE], [])
+    given = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="}, "title": "b"}
+    text = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Words."}}
+    question = DIALECTS["anthropic"].read_request({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [given, text]}]})
+    body = DIALECTS["openai"].write_request(question, "mistral-large-latest", Quirks(documents="document_url"))
+    assert body["messages"][0]["content"] == [
+        {**INLINE, "document_name": "b"},
+        {"type": "text", "text": "<document>\nWords.\n</document>"},
+    ]
+    own = {"model": "m", "messages": messages}
+    assert DIALECTS["openai"].write_request(DIALECTS["openai"].read_request(copy.deepcopy(own)), "m") == own
+
+
+CLAUDE = "anthropic-claude-v1"
+
+
+@pytest.mark.parametrize("block", [Reasoning("Hm.", "c2ln", origin=CLAUDE), Reasoning(redacted="c2ln", origin=CLAUDE)])
+def test_what_another_maker_signed_goes_through_the_sdk_and_back(block: Reasoning) -> None:
+    choices = [Choice(blocks=[block, ToolCall("a", "f", "{}")], stop=StopReason.TOOL)]
+    answer = Answer(dialect="hub", id="1", model="m", choices=choices)
+    body = msgspec.json.decode(msgspec.json.encode(MISTRAL.write_answer(answer)))
+    (choice,) = ChatCompletionResponse.model_validate(body).choices
+    assert choice.message is not None
+    message = choice.message.model_dump(mode="json", exclude_unset=True)
+    assert "reasoning_details" not in message
+    result = {"role": "tool", "tool_call_id": "a", "content": "x"}
+    back, dropped = asked(dialect="anthropic", messages=[{"role": "user", "content": "Hi"}, message, result], tools=[TOOL])
+    signed = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"} if block.text else {"type": "redacted_thinking", "data": "c2ln"}
+    assert (back["messages"][1]["content"][0], dropped) == (signed, [])
+
+
+def test_a_signature_in_a_stream() -> None:
+    source: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "1", "model": "c", "usage": {"input_tokens": 1, "output_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Hm."}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "c2ln"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop"},
+    ]
+    stream = b"".join(b"event: %s\ndata: %s\n\n" % (str(one["type"]).encode(), json.dumps(one).encode()) for one in source)
+    chunks = [CompletionChunk.model_validate(chunk) for chunk in data(written(hub_events("anthropic", stream)))]
+    parts = [part for chunk in chunks for part in (chunk.choices[0].delta.content or []) if not isinstance(part, str)]
+    (packed,) = [part.signature for part in parts if part.type == "thinking" and part.signature]
+    thought = {"role": "assistant", "content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "signature": packed}]}
+    body, _ = asked(dialect="anthropic", messages=[{"role": "user", "content": "Hi"}, thought, {"role": "user", "content": "So?"}])
+    assert body["messages"][1]["content"] == [{"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}]
+
+
+SIGNED = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "signature": "s1"}
+
+
+def test_what_mistral_signed_goes_through_another_client_and_back() -> None:
+    said = {"index": 0, "message": {"role": "assistant", "content": [SIGNED, {"type": "text", "text": "Yes"}]}, "finish_reason": "stop"}
+    answer = DIALECTS["openai"].read_answer({"id": "1", "model": "m", "choices": [said]})
+    told = json.loads(msgspec.json.encode(DIALECTS["anthropic"].write_answer(answer)))
+    assert told["content"][0]["signature"] not in ("", "s1")
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": told["content"]}, {"role": "user", "content": "So?"}]
+    question = DIALECTS["anthropic"].read_request({"model": "m", "max_tokens": 9, "messages": messages})
+    for quirks, content, dropped in (
+        (Quirks(sdk="mistral"), [SIGNED, {"type": "text", "text": "Yes"}], []),
+        (NONE, "Yes", ["messages[].content[].thinking"]),
+    ):
+        body = DIALECTS["openai"].write_request(question, "magistral-medium-latest", quirks)
+        assert (body["messages"][1], question.dropped) == ({"role": "assistant", "content": content}, dropped)
+    reader = DIALECTS["openai"].stream_reader()
+    chunk = {"id": "1", "model": "m", "choices": [{"index": 0, "delta": {"content": [SIGNED]}}]}
+    (signature,) = [event for event in reader.feed(RawEvent("", json.dumps(chunk).encode())) if isinstance(event, SignatureDelta)]
+    assert (signature.signature, signature.origin) == ("s1", "mistral-v1")
+
+
+def test_what_another_maker_signed_is_not_sent_to_a_provider_of_the_same_dialect() -> None:
+    signed = MISTRAL.write_answer(
+        Answer(dialect="hub", id="1", model="m", choices=[Choice(blocks=[Reasoning("Hm.", "c2ln", origin=CLAUDE)])])
+    )["choices"][0]["message"]["content"][0]
+    for part, sent in ((signed, {key: value for key, value in signed.items() if key != "signature"}), (SIGNED, SIGNED)):
+        body = {"model": "m", "messages": [{"role": "assistant", "content": [part]}, {"role": "user", "content": "Hi"}]}
+        assert DIALECTS["openai"].write_request(DIALECTS["openai"].read_request(body), "m")["messages"][0]["content"] == [sent]

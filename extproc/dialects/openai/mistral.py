@@ -30,7 +30,7 @@ from extproc.dialects.hub import (
 from extproc.dialects.openai import OpenAI
 from extproc.dialects.openai.answer import call_id, write_stop
 from extproc.dialects.openai.parts import NAME
-from extproc.dialects.openai.reasoning import PART
+from extproc.dialects.openai.reasoning import PART, write_thinking_part
 from extproc.dialects.openai.signatures import own_seal, write_seal
 from extproc.dialects.openai.stream_write import DONE, StreamWriter, Written
 from extproc.dialects.openai.tokens import write_usage
@@ -40,11 +40,13 @@ from extproc.usage import Usage
 _SPOKEN = "mistral"
 """`Conversation.dialect`: to a provider of OpenAI's own form this is another one."""
 
-_WORDS = MappingProxyType({**WORDS, "seed": "random_seed", "blocks[].reasoning": "messages[].content[].thinking"})
+_PARTS = "messages[].content[]"
+_OTHER_WORDS = {"seed": "random_seed", "blocks[].reasoning": f"{_PARTS}.thinking", "blocks[].document": f"{_PARTS}.document_url"}
+_WORDS = MappingProxyType({**WORDS, **_OTHER_WORDS})
 
 _CAPABILITIES = {"completion_chat": True, "function_calling": True}
 
-_THOUGHTS = ("reasoning_content", "reasoning")
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
 
 
 class Mistral(OpenAI):
@@ -96,16 +98,16 @@ def _message(choice: Choice, message: Extra) -> Extra:
             call["function"]["arguments"] = "{}"
     content = message.get("content") or ""
     refusal = "".join(block.text for block in choice.blocks if type(block) is Refusal)
-    thoughts = [_thought(block.text) for block in choice.blocks if type(block) is Reasoning and block.text and block.field != PART]
+    thoughts = [
+        write_thinking_part(block.text, block)
+        for block in choice.blocks
+        if type(block) is Reasoning and (block.text or block.signature or block.redacted) and block.field != PART
+    ]
     if type(content) is str and thoughts:
         content = [{"type": "text", "text": content}] if content else []
     if type(content) is str:
         return {**message, "content": content + refusal}
     return {**message, "content": [*thoughts, *content, *([{"type": "text", "text": refusal}] if refusal else [])]}
-
-
-def _thought(text: str) -> Extra:
-    return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
 
 
 class MistralWriter(StreamWriter):
@@ -144,7 +146,13 @@ class MistralWriter(StreamWriter):
         if written is None or not event.text:
             return b""
         written.text.append(event.text)
-        return self._chunk(written.choice, {"content": [_thought(event.text)]})
+        return self._chunk(written.choice, {"content": [write_thinking_part(event.text)]})
+
+    def _sign(self, written: Written) -> bytes:
+        block = written.block
+        if type(block) is not Reasoning or not (block.signature or block.redacted):
+            return b""
+        return self._chunk(written.choice, {"content": [write_thinking_part("", block)]})
 
     def _call(self, block: ToolCall, written: Written, index: int) -> bytes:
         self._calls[index] = written

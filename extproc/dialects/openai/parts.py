@@ -115,6 +115,22 @@ def _file(rest: Extra, path: str) -> Block | None:
     return document
 
 
+def _document_url(rest: Extra, path: str) -> Block:
+    """Mistral's: https://docs.mistral.ai/capabilities/document_ai/document_qna/"""
+    url, name = need_str(rest, "document_url", path), take_str(rest, "document_name", path) or ""
+    inline = data_url(url)
+    document = Document(media_type=inline[0], data=inline[1], name=name) if inline else Document(url=url, name=name)
+    document.local = {"document_url": url}
+    return document
+
+
+def write_document_url(block: Document) -> Extra:
+    """A file in Mistral's form."""
+    url = block.local.get("document_url") or (f"data:{block.media_type};base64,{block.data}" if block.data else block.url)
+    name = {"document_name": block.name} if block.name else {}
+    return {"type": "document_url", "document_url": url, **name}
+
+
 def _video(rest: Extra, path: str) -> Block:
     """Not OpenAI's own, but vLLM, OpenRouter, Gemini and Qwen take it: https://openrouter.ai/docs/features/multimodal/videos"""
     inner = obj(rest.pop("video_url", None), path + "video_url")
@@ -134,6 +150,7 @@ _PARTS = {
     "image_url": _image,
     "input_audio": _audio,
     "file": _file,
+    "document_url": _document_url,
     "refusal": _refusal,
     "video_url": _video,
     "thinking": _thinking,
@@ -326,6 +343,8 @@ def _write_part(block: Block, own: bool) -> Extra | None:
             return {"type": "thinking"}
         case Audio():
             return {"type": "input_audio", "input_audio": {"data": block.data, "format": block.format}}
+        case Document() if own and "document_url" in block.local:
+            return write_document_url(block)
         case Document():
             return _write_document(block, own)
         case Refusal():

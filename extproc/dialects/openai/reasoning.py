@@ -11,17 +11,48 @@ from typing import Any
 
 from extproc.dialects.fields import take_str
 from extproc.dialects.hub import Block, Extra, Reasoning
+from extproc.dialects.seals import pack, unpack
 
 CLAUDE = "anthropic-claude-v1"
 """The `format` of reasoning that Claude signed."""
+
+MISTRAL = "mistral-v1"
+"""The origin of what Mistral signed."""
+
+_REDACTED = "redacted:"
+"""Begins the packed signature of reasoning that another maker encrypted whole."""
 
 PART = "content[].thinking"
 """`Reasoning.field` of what was a part of the content."""
 
 
 def read_thinking_part(rest: Extra) -> Reasoning:
-    """A part of kind `thinking`. It stays in `rest`, which becomes the block's `extra`, for its own dialect."""
-    return Reasoning(thought_in(rest.get("thinking")), field=PART)
+    """A part of kind `thinking`. It stays in `rest`, which becomes the block's `extra`, for its own dialect; but for what another maker
+    signed.
+    """
+    value, origin = read_signature(rest.get("signature"))
+    block = Reasoning(thought_in(rest.get("thinking")), origin=origin, field=PART)
+    if not value or origin == MISTRAL:
+        block.signature = value
+        return block
+    del rest["signature"]
+    if value.startswith(_REDACTED):
+        block.redacted = value.removeprefix(_REDACTED)
+    else:
+        block.signature = value
+    return block
+
+
+def read_signature(given: Any) -> tuple[str, str]:
+    """The `signature` of a `thinking` part, and whose it is; empty if there is none."""
+    return unpack(given, MISTRAL) if type(given) is str and given else ("", "")
+
+
+def write_thinking_part(text: str, block: Reasoning | None = None) -> Extra:
+    """A part of kind `thinking`; with the signature of `block`, or what is encrypted of it, packed where it is not Mistral's."""
+    part: Extra = {"type": "thinking", "thinking": [{"type": "text", "text": text}] if text else []}
+    value = "" if block is None else _REDACTED + block.redacted if block.redacted else block.signature
+    return {**part, "signature": pack(value, block.origin, MISTRAL)} if block and value else part
 
 
 def thought_in(given: Any) -> str:

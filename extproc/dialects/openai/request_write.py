@@ -33,8 +33,8 @@ from extproc.dialects.hub import (
 from extproc.dialects.models import Abilities, abilities
 from extproc.dialects.openai.effort import write_thinking
 from extproc.dialects.openai.functions import FUNCTION
-from extproc.dialects.openai.parts import NAME, own_fields, write_custom_call, write_part, write_tool_call
-from extproc.dialects.openai.reasoning import write_details, write_reasoning
+from extproc.dialects.openai.parts import NAME, own_fields, write_custom_call, write_document_url, write_part, write_tool_call
+from extproc.dialects.openai.reasoning import MISTRAL, write_details, write_reasoning, write_thinking_part
 from extproc.dialects.openai.signatures import GOOGLE, is_own, own_message_seal, write_seal
 from extproc.dialects.openai.tools import write_tools
 from extproc.dialects.openai.words import NAMES
@@ -153,6 +153,7 @@ def _foreign_assistant(message: Message, conversation: Conversation, taste: _Tas
     details: list[Extra] = []
     calls: list[Extra] = []
     seals: Extra = {}
+    parts: list[Extra] = []
     for block in message.blocks:
         _leftover(block, conversation)
         match block:
@@ -163,12 +164,16 @@ def _foreign_assistant(message: Message, conversation: Conversation, taste: _Tas
                 seals |= _seal(block, conversation, taste)
             case ToolCall():
                 calls.append(_call(block, taste) | _seal(block, conversation, taste))
+            case Reasoning() if taste.quirks.sdk == "mistral" and block.origin == MISTRAL and block.signature:
+                parts.append(write_thinking_part(block.text, block))
             case Reasoning():
                 if not _thought(block, taste, back, details):
                     conversation.drop("blocks[].reasoning")
             case _:
                 conversation.drop(f"blocks[].{kind_of(block)}")
     body: Extra = {"role": "assistant", "content": "".join(text) if text or not calls else None, **seals}
+    if parts:
+        body["content"] = [*parts, *([{"type": "text", "text": body["content"]}] if body["content"] else [])]
     if back and taste.quirks.reasoning_back:
         body[taste.quirks.reasoning_back] = "".join(back)
     if details:
@@ -267,7 +272,7 @@ def _content(message: Message, conversation: Conversation, taste: _Taste) -> str
     own = taste.own
     parts: list[Extra] = []
     for block in message.blocks:
-        part = write_part(block, own) if own or taste.able.watches or type(block) is not Video else None
+        part = _part(block, taste)
         if part is None:
             conversation.drop(f"blocks[].{kind_of(block)}")
             continue
@@ -280,6 +285,15 @@ def _content(message: Message, conversation: Conversation, taste: _Taste) -> str
         text: str = parts[0]["text"]
         return text
     return parts
+
+
+def _part(block: Block, taste: _Taste) -> Extra | None:
+    if not taste.own:
+        if type(block) is Video and not taste.able.watches:
+            return None
+        if type(block) is Document and block.text is None and taste.quirks.documents == "document_url":
+            return write_document_url(block)
+    return write_part(block, taste.own)
 
 
 def _leftover(block: Block, conversation: Conversation) -> None:

@@ -35,7 +35,7 @@ from extproc.dialects.hub import (
 from extproc.dialects.openai.answer import read_stop
 from extproc.dialects.openai.logprobs import read_logprobs
 from extproc.dialects.openai.parts import CUSTOM, NAME, is_picture, read_annotation, read_picture
-from extproc.dialects.openai.reasoning import PART, read_detail, take_thought, thought_in
+from extproc.dialects.openai.reasoning import PART, read_detail, read_signature, take_thought, thought_in
 from extproc.dialects.openai.signatures import read_seal, take_seal
 from extproc.dialects.openai.tokens import read_usage
 from extproc.dialects.openai_errors import read_object
@@ -186,6 +186,8 @@ class StreamReader(Reading):
                 more = {key: value for key, value in part.items() if key not in ("type", "thinking")}
                 index = self._open(choice, number, Reasoning, events, PART)
                 events.append(ReasoningDelta(index, thought_in(part.get("thinking")), more or None))
+                value, origin = read_signature(part.get("signature"))
+                events += [SignatureDelta(index, value, origin)] if value else []
             else:
                 events.append(OpaqueDelta(-1, NAME, {"content": [part]}, number))
 

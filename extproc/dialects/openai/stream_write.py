@@ -329,7 +329,7 @@ class StreamWriter:
     def _sign(self, written: Written) -> bytes:
         """The whole of a signed block once more, as a client must send it back."""
         block = written.block
-        if type(block) is not Reasoning:
+        if type(block) is not Reasoning or block.field == PART:  # a part's stands in the part
             return b""
         block.text = "".join(written.text)
         position = self._details.get(written.choice, 0)
