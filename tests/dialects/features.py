@@ -311,6 +311,7 @@ FEATURES = [
     Feature("logprobs", lambda client: asked(logprobs=True, top_logprobs=2), lambda c: c.logprobs is True or bool(c.top_logprobs)),
     field("verbosity", "low"),
     field("max_tokens", 4000),
+    Feature("safety settings", lambda client: asked(), lambda c: bool(c.extra.get("safetySettings"))),
     field("user", "user-1"),
     field("metadata", {"team": "blue"}),
     field("service_tier", "priority"),
@@ -364,10 +365,14 @@ GIVEN: dict[tuple[str, str], dict[str, Any]] = {
             {"role": "function", "name": "weather", "content": "Sunny."},
         ],
     },
+    ("safety settings", "gemini"): {
+        "contents": [{"role": "user", "parts": [{"text": "Hi"}]}],
+        "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_ONLY_HIGH"}],
+    },
     ("metadata", "openai"): {"messages": [{"role": "user", "content": "Hi"}], "metadata": {"team": "blue"}, "store": True},
     ("reasoning signed by its maker", "openai"): _thought({"signature": "c2lnbmVk", "format": "anthropic-claude-v1"}),
     ("reasoning of another maker", "openai"): _thought({"signature": "c2lnbmVk", "format": "somebody-else-v1"}),
 }
 """Requests of a dialect's clients that its own writer never makes of another's: what clients were given with an answer and send back,
-which is for its maker alone; or what asks for more than the other client has asked for.
+which is for its maker alone; what asks for more than the other client has asked for; or what the hub has no word for.
 """
