@@ -164,6 +164,51 @@ def test_openai_parallel_tools_there_and_back(o: openai.OpenAI, model: str, stre
     assert "The tools returned: weather: föhn; time: föhn." in (answer.message.content or "")
 
 
+def test_openai_custom_tools(o: openai.OpenAI) -> None:
+    """A provider without them has functions: what comes back is the tool's all the same."""
+    asked = 'call calculate {"input": "1 + \\"1\\" é\\n"}'
+    said = '1 + "1" é\n'
+    tools: Any = [{"type": "custom", "custom": {"name": "calculate"}}]
+    messages: list[Any] = [{"role": "user", "content": asked}]
+    message: Any = o.chat.completions.create(model="claude-demo", messages=messages, tools=tools).choices[0].message
+    (call,) = message.tool_calls
+    assert call.type == "custom"
+    assert (call.custom.name, call.custom.input) == ("calculate", said)
+    messages += [message.model_dump(exclude_unset=True), {"role": "tool", "tool_call_id": call.id, "content": "föhn"}]
+    answer = o.chat.completions.create(model="claude-demo", messages=messages, tools=tools).choices[0]
+    assert "The tools returned: föhn." in (answer.message.content or "")
+    flat: Any = [{"type": "custom", "name": "calculate"}]
+    with o.responses.stream(model="claude-demo", input=asked, tools=flat) as stream:
+        deltas = [event.delta for event in stream if event.type == "response.custom_tool_call_input.delta"]
+        (item,) = [item for item in stream.get_final_response().output if item.type == "custom_tool_call"]
+    assert (item.name, item.input, "".join(deltas)) == ("calculate", said, said)
+    result = {"type": "custom_tool_call_output", "call_id": item.call_id, "output": "föhn"}
+    items: Any = [{"role": "user", "content": asked}, item.to_dict(), result]
+    assert "The tools returned: föhn." in o.responses.create(model="claude-demo", input=items, tools=flat).output_text
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_openai_functions(o: openai.OpenAI, stream: bool) -> None:
+    """The form before tools."""
+    functions: Any = [{"name": "weather", "parameters": CITY}]
+    messages: list[Any] = [{"role": "user", "content": 'call weather {"city": "Zürich"}'}]
+    if stream:
+        chunks = list(o.chat.completions.create(model="claude-demo", messages=messages, functions=functions, stream=True))
+        pieces = [piece for chunk in chunks for choice in chunk.choices if (piece := choice.delta.function_call)]
+        name, arguments = pieces[0].name, "".join(piece.arguments or "" for piece in pieces)
+        reason = chunks[-1].choices[0].finish_reason
+    else:
+        called = o.chat.completions.create(model="claude-demo", messages=messages, functions=functions).choices[0]
+        assert called.message.function_call and not called.message.tool_calls
+        name, arguments = called.message.function_call.name, called.message.function_call.arguments
+        reason = called.finish_reason
+    assert (name, json.loads(arguments), reason) == ("weather", {"city": "Zürich"}, "function_call")
+    messages.append({"role": "assistant", "content": None, "function_call": {"name": name, "arguments": arguments}})
+    messages.append({"role": "function", "name": "weather", "content": "föhn"})
+    answer = o.chat.completions.create(model="claude-demo", messages=messages, functions=functions).choices[0]
+    assert "The tools returned: föhn." in (answer.message.content or "")
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_openai_forced_tool(o: openai.OpenAI, model: str) -> None:
     choice: Any = {"type": "function", "function": {"name": "time"}}
