@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from extproc.dialects import DIALECTS
+from extproc.dialects.quirks import Quirks
 from tests.dialects.test_matrix import MODELS
+
+USER = {"role": "user", "content": "Hi"}
 
 ODD: dict[str, tuple[Any, ...]] = {
     "max_tokens": (0, -1, 5),
@@ -92,12 +95,48 @@ def _cases(client: str, odd: dict[str, tuple[Any, ...]]) -> list[Any]:
 
 @pytest.mark.parametrize(("field", "value", "provider", "model"), _cases("openai", ODD | ELSEWHERE))
 def test_of_chat_completions(field: str, value: Any, provider: str, model: str) -> None:
-    _check({"model": "m", "messages": [{"role": "user", "content": "Hi"}], field: value}, "openai", provider, model, field)
+    _check({"model": "m", "messages": [USER], field: value}, "openai", provider, model, field)
+
+
+NOTHING: dict[str, tuple[Any, ...]] = {
+    "verbosity": ("medium",),
+    "n": (1,),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0.0,),
+    "top_p": (1,),
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "logit_bias": ({}, None),
+    "metadata": ({},),
+    "modalities": (["text"],),
+    "response_format": ({"type": "text"},),
+    "logprobs": (False,),
+    "stop": ([],),
+}
+"""What chat completions say that is no more than saying nothing."""
+
+
+@pytest.mark.parametrize(("field", "value", "provider", "model"), _cases("openai", NOTHING))
+def test_what_asks_for_nothing_is_no_loss(field: str, value: Any, provider: str, model: str) -> None:
+    conversation = DIALECTS["openai"].read_request({"model": "m", "messages": [USER], field: value})
+    DIALECTS[provider].write_request(conversation, model)
+    assert conversation.dropped == []
+
+
+def test_who_does_not_reason_need_not_be_told_so() -> None:
+    for model in ("gpt-4.1", "gpt-5.1"):
+        conversation = DIALECTS["openai"].read_request({"model": "m", "messages": [USER], "reasoning_effort": "none"})
+        body = DIALECTS["responses"].write_request(conversation, model)
+        assert ("reasoning" in body) is (model == "gpt-5.1")
+        assert conversation.dropped == []
+    conversation = DIALECTS["openai"].read_request({"model": "m", "messages": [USER], "reasoning_effort": "none"})
+    DIALECTS["responses"].write_request(conversation, "gpt-5.1", Quirks(efforts=("low", "high")))
+    assert conversation.dropped == ["reasoning_effort"], "it reasons, and cannot be told not to"
 
 
 @pytest.mark.parametrize("provider", [name for name in DIALECTS if name != "openai"])
 def test_of_two_limits_the_later_counts(provider: str) -> None:
-    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 99, "modalities": ["text"]}
+    body = {"model": "m", "messages": [USER], "max_completion_tokens": 99, "modalities": ["text"]}
     for other, dropped in ((99, []), (98, ["max_tokens"])):
         conversation = DIALECTS["openai"].read_request({**body, "max_tokens": other})
         written = DIALECTS[provider].write_request(conversation, MODELS[provider][0])

@@ -108,10 +108,12 @@ def _sampling(conversation: Conversation, body: Extra, able: Family) -> None:
     _stop(conversation, inference)
     if inference:
         body["inferenceConfig"] = inference
-    for field in ("seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "verbosity"):
+    for field in ("seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"):
         value = getattr(conversation, field)
         if value is not None and (value or field == "seed"):
             conversation.drop(field)
+    if conversation.verbosity not in (None, "medium"):
+        conversation.drop("verbosity")
     if conversation.n is not None and conversation.n != 1:
         conversation.drop("n")
 

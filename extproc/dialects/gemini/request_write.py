@@ -267,7 +267,7 @@ def _account(conversation: Conversation, body: Extra) -> None:
         conversation.drop("service_tier")
     if conversation.user:
         conversation.drop("user")
-    if conversation.verbosity:
+    if conversation.verbosity not in (None, "medium"):
         conversation.drop("verbosity")
     if conversation.cache:
         conversation.drop("cache")

@@ -210,9 +210,10 @@ def _think(wanted: Thinking) -> bool | str | None:
 def _account(conversation: Conversation) -> None:
     if conversation.n not in (None, 1):
         conversation.drop("n")
-    for field in ("user", "verbosity"):
-        if getattr(conversation, field):
-            conversation.drop(field)
+    if conversation.user:
+        conversation.drop("user")
+    if conversation.verbosity not in (None, "medium"):
+        conversation.drop("verbosity")
     if conversation.service_tier not in (None, "auto", "default"):
         conversation.drop("service_tier")
     if conversation.metadata:

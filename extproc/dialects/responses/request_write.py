@@ -261,9 +261,12 @@ def _thinking(thinking: Thinking, conversation: Conversation, body: Extra, able:
     asked = {"effort": effort} if effort and thinking.mode != "disabled" else {}
     if thinking.summary not in ("", "none"):
         asked["summary"] = thinking.summary
+    lost = bool(thinking.effort) and not effort
     if asked and able.reasons and quirks.reasoning != "none":
         body["reasoning"] = asked
-    elif asked:
+    else:
+        lost = lost or bool(asked)
+    if lost and (able.reasons or asked not in ({}, {"effort": "none"})):  # a model that does not reason need not be told so
         conversation.drop("thinking.budget" if thinking.budget is not None else "thinking.effort")
 
 
