@@ -1,14 +1,14 @@
 """What is asked where a path alone does not say it: clients of Vertex AI, and of Bedrock's InvokeModel."""
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from typing import Any
 
 import msgspec
 import pytest
 
 from extproc.config.model import Config, Model, Provider
-from extproc.dialects import heard
-from extproc.dialects.eventstream import EVENT_STREAM
+from extproc.dialects import DIALECTS, heard
+from extproc.dialects.eventstream import EVENT_STREAM, event
 from extproc.dialects.framing import split
 from extproc.dialects.hub import BlockStart, BlockStop, Error, Finish, Start, Stop, StopReason, StreamEvent, Text, TextDelta, Used
 from extproc.errors import Fault
@@ -207,3 +207,25 @@ def test_a_stream_that_breaks_ends_with_an_exception() -> None:
     assert told[4] == b"" == writer.end()
     assert dialect.write_error(Fault(429, "rate_limit_exceeded", "Slow"), "r")["__type"] == "ThrottlingException"
     assert b"throttlingException" in dialect.stream_error(Fault(429, "rate_limit_exceeded", "Slow"), "r")
+
+
+def chunk(told: dict[str, Any]) -> bytes:
+    return event("chunk", msgspec.json.encode({"bytes": b64encode(msgspec.json.encode(told)).decode(), "p": "abc"}))
+
+
+def test_what_bedrock_streams_of_it_is_counted() -> None:
+    watch = DIALECTS["bedrock"].stream_usage()
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}}
+    assert not watch.feed(chunk({"type": "message_start", "message": {"usage": {"input_tokens": 3}}}))
+    assert not watch.feed(chunk(delta))
+    assert (watch.text, watch.finished, watch.usage) == (5, False, None)
+    metrics = {"inputTokenCount": 3, "outputTokenCount": 2, "cacheReadInputTokenCount": 4, "invocationLatency": 1}
+    assert watch.feed(chunk({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}))
+    assert (watch.finished, watch.usage) == (True, Usage(input=7, output=2, cache_read=4))
+
+
+@pytest.mark.parametrize("payload", [b"{", b'{"bytes":5}', b'{"bytes":"!"}', b"{}", b'{"bytes":"e30="}'])
+def test_a_chunk_that_is_none_counts_nothing(payload: bytes) -> None:
+    watch = DIALECTS["bedrock"].stream_usage()
+    assert not watch.feed(event("chunk", payload))
+    assert (watch.finished, watch.usage) == (False, None)

@@ -1,6 +1,7 @@
 """Bedrock behind real Envoy: every request signed as it goes out, its streams in the clients' own, and its clients served by others."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from aiohttp import web
 
 from extproc.control.run_dir import sockets_folder
+from extproc.dialects.eventstream import event
 from extproc.envoy import names
 from tests.dialects.bedrock import BEDROCK, STREAMS, events
 from tests.dialects.converse import check_events, check_response
 from tests.e2e.amazon import ANSWER, CLAUDE, END, PROFILE, SECRETS, STREAM, Amazon
+from tests.e2e.books import entry
 from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo
@@ -185,6 +188,25 @@ def test_what_only_bedrock_has_passes_under_the_right_name(gateway: Gateway, ama
     assert amazon.faults == [""]
     assert amazon.bodies == [body]
     assert amazon.paths == [f"/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A123456789012%3Aapplication-inference-profile%2Fmi1da/{what}"]
+
+
+def test_a_stream_of_what_is_invoked_is_booked(gateway: Gateway, amazon: Amazon) -> None:
+    metrics = {"inputTokenCount": 3, "outputTokenCount": 2, "invocationLatency": 7, "firstByteLatency": 5}
+    told: list[Any] = [{"type": "message_start"}, {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}]
+    stream = b"".join(event("chunk", json.dumps({"bytes": b64encode(json.dumps(one).encode()).decode()}).encode()) for one in told)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=stream, content_type="application/vnd.amazon.eventstream")
+
+    amazon.handler = answer
+    try:
+        body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+        passed = httpx.post(f"{gateway.url}/model/profile/invoke-with-response-stream", json=body, verify=False)
+    finally:
+        amazon.handler = amazon.converse
+    assert passed.content == stream
+    found = entry(gateway, passed.headers["x-request-id"])
+    assert (found["outcome"], found["input"], found["output"], found["estimated"]) == ("complete", 3, 2, 0)
 
 
 def test_bedrocks_clients_reach_others(gateway: Gateway, openai_provider: Demo) -> None:

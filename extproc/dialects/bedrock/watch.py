@@ -17,6 +17,9 @@ from extproc.usage import Usage, natural
 
 _STOP = b"\x0b:event-type\x07\x00\x0bmessageStop"
 _METADATA = b"\x0b:event-type\x07\x00\x08metadata"
+_CHUNK = b"\x0b:event-type\x07\x00\x05chunk"
+_LAST = b"amazon-bedrock-invocationMetrics"
+"""Stands in the last chunk of whatever is invoked, whoever has made the model."""
 
 _texts = Texts("text", "input")
 
@@ -35,7 +38,25 @@ class _Carrier(Struct):
     trace: _Trace | None = None
 
 
+class _Metrics(Struct):
+    inputTokenCount: int | None = None  # noqa: N815
+    outputTokenCount: int | None = None  # noqa: N815
+    cacheReadInputTokenCount: int | None = None  # noqa: N815
+    cacheWriteInputTokenCount: int | None = None  # noqa: N815
+
+
+class _Ending(Struct, rename={"metrics": _LAST.decode()}):
+    metrics: _Metrics | None = None
+
+
+class _Chunk(Struct, rename={"data": "bytes"}):
+    data: bytes = b""
+    """In base64, which msgspec undoes."""
+
+
 _carrier = msgspec.json.Decoder(_Carrier, strict=False)
+_ending = msgspec.json.Decoder(_Ending, strict=False)
+_chunk = msgspec.json.Decoder(_Chunk)
 
 
 def usage(body: bytes) -> tuple[Usage | None, str]:
@@ -70,6 +91,8 @@ class StreamUsage:
             return self._count(event)
         if event.find(_STOP) >= 0:
             self.finished = True
+        elif event.find(_CHUNK) >= 0:
+            return self._invoked(event)
         else:
             self.text += _texts.count(event)
         return False
@@ -78,6 +101,22 @@ class StreamUsage:
         """See `dialect.StreamUsage`."""
         for event in split(EVENT_STREAM, b"".join(pieces)):
             self.feed(event)
+        return True
+
+    def _invoked(self, event: bytes) -> bool:
+        """A chunk of what InvokeModel streams: the maker's event, in base64."""
+        try:
+            told = _chunk.decode(parse(event).data).data
+            metrics = _ending.decode(told).metrics if told.find(_LAST) >= 0 else None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        self.text += _texts.count(told)
+        if metrics is None:
+            return False
+        read, written = natural(metrics.cacheReadInputTokenCount), natural(metrics.cacheWriteInputTokenCount)
+        given = natural(metrics.inputTokenCount) + read + written
+        self.usage = Usage(input=given, output=natural(metrics.outputTokenCount), cache_read=read, cache_write=written)
+        self.finished = True
         return True
 
     def _count(self, event: bytes) -> bool:
