@@ -4,16 +4,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from extproc import Reject
 from extproc import attempt as attempt_module
 from extproc.answering import WholeTranslated
-from extproc.attempt import Attempt, Call, Outgoing, may_remove
-from extproc.config.model import HeaderEdits, HeaderRules, Paths, Provider
+from extproc.attempt import Attempt, Call, Outgoing
+from extproc.config.model import Paths, Provider
 from extproc.crossing import CREDENTIALS, to_provider, without_credential
-from extproc.dialects import DIALECTS, seals
+from extproc.dialects import seals
 from extproc.dialects.quirks import Quirks
 from extproc.endpoints import endpoint
 from extproc.upstream import compile_upstream
@@ -395,40 +393,6 @@ def test_a_key_in_a_protocol_does_not_cross_without_an_upgrade() -> None:
     assert "sec-websocket-protocol" not in headers
 
 
-def edited(rules: HeaderRules, **changes: Any) -> Attempt:
-    provider = Provider(dialect="openai", base_url="https://openai.test/v1", key="sk-openai", headers=rules)
-    plain = attempt(**changes)
-    return Attempt(plain.call, plain.target, compile_upstream("openai", provider), MOST)
-
-
-def test_a_providers_own_edits() -> None:
-    rules = HeaderRules(
-        request=HeaderEdits(set={"x-team": "blue", "x-title": "ours"}, remove=("user-agent", "x-title")),
-        response=HeaderEdits(set={"x-served": "yes"}, remove=("x-ratelimit-limit",)),
-    )
-    seen = head(x_title="app")
-    one = edited(rules, seen=seen)
-    headers, _ = sent(seen, b"{}", one.outgoing(seen, b"{}"))
-    assert (headers["x-team"], headers["x-title"], "user-agent" in headers) == ("blue", "ours", False)
-    answer = {
-        ":status": "200",
-        "content-type": "application/json",
-        "x-ratelimit-limit": "5",
-        "set-cookie": "a=b",
-        "server": "cloudflare",
-        "date": "now",
-    }
-    assert one.response_headers(answer) == ({"x-served": "yes"}, ("set-cookie", "server", "x-ratelimit-limit"))
-
-
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_what_a_rule_sets_crosses_on_purpose(provider: str) -> None:
-    seen = head()
-    one = attempt(provider, "m", seen, rules={"x-team-token": "t", "user-agent": "ours"})
-    headers, _ = sent(seen, encoded(CHAT), one.outgoing(seen, encoded(CHAT)))
-    assert (headers["x-team-token"], headers["user-agent"]) == ("t", "ours")
-
-
 def test_what_is_dropped_is_named() -> None:
     body = encoded({**CHAT, "logit_bias": {"1": 1}, "seed": 4})
     one = attempt("anthropic", "claude")
@@ -479,59 +443,6 @@ def test_a_call_survives_its_journey() -> None:
     call = attempt(rules={"x-a": "b"}, sdk="mistral").call
     assert msgspec.json.decode(msgspec.json.encode(call), type=Call) == call
     assert "hg-callers" not in msgspec.json.encode(call).decode()
-
-
-NAMES = st.sampled_from([
-    *CREDENTIALS[:3], ":method", ":path", ":authority", "accept", "accept-encoding", "anthropic-version", "content-length", "content-type",
-    "user-agent", "x-forwarded-for", "x-forwarded-proto", "x-request-id", "x-rule", "x-title",
-])  # fmt: skip
-EDITS = st.builds(HeaderEdits, set=st.dictionaries(NAMES, st.just("edited"), max_size=2), remove=st.lists(NAMES, max_size=3).map(tuple))
-
-
-def plainly(made: Attempt, seen: dict[str, str], body: bytes, new: bytes | None) -> dict[str, str]:
-    """The headers that a provider of the client's dialect is to get, one after the other."""
-    call, upstream = made.call, made.upstream
-    wanted = {**call.headers, **call.rules, "x-request-id": call.id}
-    wanted.pop("accept-encoding", None)
-    wanted = {**dict(upstream.headers), **wanted}
-    for name in upstream.request.remove:
-        wanted.pop(name, None)
-    wanted |= upstream.request.set
-    wanted |= {
-        ":path": upstream.path(call.path, DIALECTS["openai"]),
-        ":authority": upstream.authority,
-        "content-length": str(len(new or body)),
-    }
-    if new is not None:
-        wanted["content-type"] = "application/json"
-    kept = {name: value for name, value in seen.items() if name[0] == ":" or name == "x-forwarded-proto"}
-    return kept | wanted
-
-
-@given(
-    st.dictionaries(NAMES, st.sampled_from(["a", "b"])), st.dictionaries(NAMES.filter(may_remove), st.just("left"), max_size=4), EDITS,
-    st.dictionaries(NAMES, st.just("ruled"), max_size=2), st.booleans(),
-)  # fmt: skip
-@settings(max_examples=200, deadline=None)
-def test_what_a_provider_gets_whatever_was_sent_and_whatever_is_left_of_an_attempt_before(
-    sent_by_client: dict[str, str], left: dict[str, str], edits: HeaderEdits, rules: dict[str, str], renamed: bool,
-) -> None:  # fmt: skip
-    seen = head() | sent_by_client
-    provider = msgspec.structs.replace(PROVIDERS["openai"], headers=HeaderRules(request=edits))
-    crossing = {name: value for name, value in seen.items() if to_provider(name) and name not in rules}
-    call = Call("r-1", "g", "openai", "chat", "/v1/chat/completions", crossing, (Target("openai", "gpt"),), rules, "gpt")
-    target = Target("openai", "other" if renamed else "gpt")
-    made = Attempt(call, target, compile_upstream("openai", provider), MOST)
-    body = encoded(CHAT)
-    # Told in either way what may cross.
-    alone = Attempt(msgspec.structs.replace(call, headers={}), target, made.upstream, MOST)
-    fresh = alone.outgoing(seen, body, ruled=tuple(rules))
-    assert alone.outgoing(seen, body, ruled=tuple(rules)) == fresh
-    assert sent(seen, body, made.outgoing(seen, body))[0] == sent(seen, body, fresh)[0]
-    wanted = plainly(made, seen, body, fresh.body)
-    assert sent(seen, body, fresh)[0] == wanted
-    before = {**seen, **left}
-    assert sent(before, body, made.outgoing(before, body))[0] == wanted
 
 
 def test_what_is_remembered_of_heads_is_bounded_and_holds_names_alone() -> None:
@@ -587,103 +498,3 @@ def test_what_another_maker_sealed_is_not_passed_on_untouched() -> None:
     assert msgspec.json.decode(out) == {"model": "gpt-5", "x_new": 1, "input": [said]}
     assert headers["content-length"] == str(len(out))
     assert (made.same, made.dropped) == (True, ["input[].reasoning"])
-
-
-GEMINI = "/v1beta/models/gpt"
-
-
-@pytest.mark.parametrize(
-    ("provider", "path", "asked"),
-    [
-        ("gemini", f"{GEMINI}:generateContent?key=hg-callers", "/v1beta/models/m:generateContent"),
-        ("gemini", f"{GEMINI}:streamGenerateContent?alt=sse&key=hg-callers", "/v1beta/models/m:streamGenerateContent?alt=sse"),
-        ("gemini", f"{GEMINI}:streamGenerateContent?x=0&alt=sse", "/v1beta/models/m:streamGenerateContent?alt=sse&x=0"),
-        ("gemini", f"{GEMINI}:streamGenerateContent", "/v1beta/models/m:streamGenerateContent?alt=sse"),
-        ("gemini", f"{GEMINI}:countTokens", "/v1beta/models/m:countTokens"),
-        ("gemini", f"{GEMINI}:predict?x=1", "/v1beta/models/m:predict?x=1"),
-        ("gemini", "/v1beta1/projects/a/locations/b/publishers/google/models/gpt:predict", "/v1beta/models/m:predict"),
-        ("gemini", "/v1beta/cachedContents?key=hg-callers&pageSize=2", "/v1beta/cachedContents?pageSize=2"),
-        ("vertex", f"{GEMINI}:generateContent", "/v1beta1/projects/p/locations/l/publishers/google/models/m:generateContent"),
-        ("vertex", f"{GEMINI}:predict", "/v1beta1/projects/p/locations/l/publishers/google/models/m:predict"),
-        ("openai", f"{GEMINI}:streamGenerateContent?alt=sse&key=hg-callers", "/v1/chat/completions"),
-    ],
-)  # fmt: skip
-def test_where_geminis_clients_are_taken(provider: str, path: str, asked: str) -> None:
-    seen = head(path, x_goog_api_key="hg-callers", x_goog_user_project="theirs")
-    meant = endpoint("POST", path, {"content-type": "application/json"})
-    if path.startswith("/v1beta/cached"):
-        changes: dict[str, Any] = {"kind": "raw"}
-    else:
-        changes = {"kind": meant.kind, "stream": bool(meant.stream), "named": True, "rest": meant.rest}
-    body = encoded({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]})
-    made = attempt(provider, "" if changes["kind"] == "raw" else "m", seen, dialect="gemini", **changes)
-    headers, out = sent(seen, body, made.outgoing(seen, body))
-    assert headers[":path"] == asked
-    assert "hg-callers" not in str(headers) and "theirs" not in str(headers)
-    if provider != "openai" and "streamGenerateContent" not in path:
-        assert out == body, "the path names the model"
-    else:
-        assert b"Hi" in out
-
-
-def test_a_stream_for_a_client_that_reads_an_array() -> None:
-    path = f"{GEMINI}:streamGenerateContent"
-    made = attempt("gemini", "gpt", head(path), dialect="gemini", stream=True, named=True, rest=":streamGenerateContent")
-    answering = made.answering(200, {"content-type": "text/event-stream"})
-    assert answering.headers["content-type"].startswith("application/json")
-    first = {"candidates": [{"content": {"parts": [{"text": "He"}], "role": "model"}, "index": 0}], "modelVersion": "g", "responseId": "r"}
-    pieces = answering.feed(b"data: " + encoded(first) + b"\n\n", False)
-    assert pieces == [b"[" + encoded(first)]
-    last = {"candidates": [{"finishReason": "STOP", "index": 0}], "usageMetadata": {"promptTokenCount": 2, "candidatesTokenCount": 1}}
-    pieces += answering.feed(b"data: " + encoded(last) + b"\n\n", False) + answering.feed(b"", True)
-    elements = msgspec.json.decode(b"".join(pieces))
-    assert elements[0] == first
-    assert elements[-1]["candidates"][0]["finishReason"] == "STOP"
-    assert answering.finished and answering.usage is not None and answering.usage.input == 2
-
-
-def test_the_models_name_is_in_the_path_of_what_is_not_translated() -> None:
-    """A name may be written in many ways; what follows it is told by the path's own rule."""
-    path = "/v1beta/models/a%2Fb%3Ac:predict"
-    meant = endpoint("POST", path, {"content-type": "application/json"})
-    assert (meant.model, meant.rest) == ("a/b:c", ":predict")
-    seen = head(path)
-    made = attempt("gemini", "x/y", seen, dialect="gemini", kind="json", named=True, rest=meant.rest)
-    assert sent(seen, b"{}", made.outgoing(seen, b"{}"))[0][":path"] == "/v1beta/models/x%2Fy:predict"
-
-
-OLLAMA: dict[str, Any] = {"dialect": "ollama"}
-
-
-@pytest.mark.parametrize("stream", [True, False])
-def test_a_prompt_goes_to_a_provider_of_its_dialect_as_it_is(stream: bool) -> None:
-    seen, body = head("/api/generate"), encoded({"model": "gpt", "prompt": "Hi", "raw": True})
-    outgoing = attempt("ollama", "gpt", seen, kind="generate", path="/api/generate", stream=stream, **OLLAMA).outgoing(seen, body)
-    assert sent(seen, body, outgoing)[0][":path"] == "/api/generate"
-    assert outgoing.body is None
-
-
-def test_a_prompt_is_a_conversation_to_others() -> None:
-    seen, body = head("/api/generate"), encoded({"model": "m", "prompt": "Hi"})
-    asked = attempt("openai", "gpt", seen, kind="generate", path="/api/generate", stream=True, **OLLAMA)
-    headers, out = sent(seen, body, asked.outgoing(seen, body))
-    assert headers[":path"] == "/v1/chat/completions"
-    document = msgspec.json.decode(out)
-    assert document["messages"] == [{"role": "user", "content": "Hi"}]
-    assert document["stream"] is True, "what Ollama does without a word"
-
-
-@pytest.mark.parametrize(("said", "streamed"), [({}, True), ({"stream": None}, True), ({"stream": False}, False), ({"stream": True}, True)])
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_a_stream_by_habit(provider: str, said: dict[str, Any], streamed: bool) -> None:
-    seen, body = head("/api/chat"), encoded({"model": "m", "messages": [{"role": "user", "content": "Hi"}], **said})
-    asked = attempt(provider, "gpt", seen, path="/api/chat", stream=streamed, **OLLAMA)
-    assert msgspec.json.decode(sent(seen, body, asked.outgoing(seen, body))[1])["stream"] is streamed
-
-
-@pytest.mark.parametrize("stream", [True, False])
-def test_a_provider_whose_habit_is_to_stream(stream: bool) -> None:
-    seen, body = head(), encoded({**CHAT, "stream": stream})
-    headers, out = sent(seen, body, attempt("ollama", "m", seen, stream=stream).outgoing(seen, body))
-    assert (headers[":path"], headers[":authority"]) == ("/api/chat", "ollama.test:11434")
-    assert msgspec.json.decode(out)["stream"] is stream
