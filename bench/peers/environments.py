@@ -51,7 +51,18 @@ class PythonEnvironment(Struct, frozen=True):
         # Without a pip of its own, which takes longer to install than most else: ours installs into it.
         venv = [sys.executable, "-m", "venv", "--without-pip", str(home / "venv")]
         _run(venv, home, "a virtual environment cannot be made (Debian: python3-venv)")
-        pip = [sys.executable, "-I", "-m", "pip", "--python", str(python(home)), "--disable-pip-version-check", "--no-input", "--retries", "2"]
+        pip = [
+            sys.executable,
+            "-I",
+            "-m",
+            "pip",
+            "--python",
+            str(python(home)),
+            "--disable-pip-version-check",
+            "--no-input",
+            "--retries",
+            "2",
+        ]
         wanted = ["install", "--require-hashes", "--only-binary", ":all:", "-r", str(self.lock)]
         _run([*pip, *wanted], home, "pip cannot install it (is the package registry reachable?)")
 
