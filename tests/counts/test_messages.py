@@ -20,7 +20,7 @@ from tests.e2e.upstream import Scripted
 
 KEY = "sk-of-alice"
 AUTH = {"authorization": f"Bearer {KEY}"}
-CLIENT = httpx.Client(verify=False, timeout=20)
+CLIENT = httpx.Client(verify=False, timeout=20, limits=httpx.Limits(max_keepalive_connections=0))
 EVENTS = 7
 COUNTERS = {
     "gate": "http.headgate.ext_proc.gate.",
