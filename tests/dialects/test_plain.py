@@ -15,8 +15,12 @@ from extproc.errors import Fault, Reject
 
 WORDS = st.sampled_from(["", " ", "Hello", "a\nb", "{}", "\u00a0"])
 ROLES = st.sampled_from(["user", "assistant", "system", "developer", "tool", "critic", "", 1, None])
+PARTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "text", "other", None]), "text": st.one_of(WORDS, st.just(1))},
+    optional={"cache_control": st.just({"type": "ephemeral"})},
+)
 MESSAGES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
-    {"role": ROLES, "content": st.one_of(WORDS, st.none(), st.just(3))},
+    {"role": ROLES, "content": st.one_of(WORDS, st.none(), st.just(3), st.lists(PARTS, max_size=2))},
     optional={"name": WORDS, "refusal": st.none(), "images": st.just([])},
 )
 FUNCTIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
@@ -57,7 +61,7 @@ SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 def slowly(patch: pytest.MonkeyPatch) -> None:
     """Nothing is known at a glance."""
-    for name in ("message", "function", "words"):
+    for name in ("message", "part", "function", "words"):
         patch.setattr(plain, name, lambda _: None)
 
 

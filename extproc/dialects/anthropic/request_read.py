@@ -47,7 +47,7 @@ def read_request(body: Extra) -> Conversation:
             dialect=NAME,
             words=WORDS,
             model=model,
-            messages=[plain.message(value) or _message(value, f"messages[{i}]") for i, value in enumerate(messages)],
+            messages=[plain.message(value) or plain.part(value) or _message(value, f"messages[{i}]") for i, value in enumerate(messages)],
             extra=rest,
         )
         if rest.get("system") is not None:

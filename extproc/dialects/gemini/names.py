@@ -21,7 +21,8 @@ class Fields(dict[str, Any]):
     __slots__ = ("names", "own")
 
     def __init__(self, given: Iterable[tuple[str, Any]] | dict[str, Any] = (), names: dict[str, str] | None = None, **own: Any) -> None:
-        super().__init__(given)
+        if given:  # most have nothing
+            self.update(given)
         self.names: dict[str, str] = {} if names is None else names
         """Members of the object, and of those right inside it, that were written in snake_case: by their camelCase names."""
         self.own: dict[str, Any] = own

@@ -35,7 +35,7 @@ _DATA = (
     "toolCall",
     "toolResponse",
 )
-_READ = _DATA[:5]
+_READ, _ANY = _DATA[:5], frozenset(_DATA)
 
 _SAID = ("output", "result", "error")
 """Members of a function's response that are the whole of it: https://ai.google.dev/api/caching#FunctionResponse"""
@@ -88,7 +88,9 @@ def read_part(value: Any, path: str) -> Block:
     """One part."""
     names: dict[str, str] = {}
     rest = members(value, path, names)
-    data = [key for key in _DATA if rest.get(key) is not None]
+    data = [key for key in rest if key in _ANY and rest[key] is not None]
+    if len(data) > 1:
+        data.sort(key=_DATA.index)
     block: Block | None = None
     extra = Fields(names=names)
     if len(data) == 1 and data[0] in _READ:

@@ -17,11 +17,11 @@ from extproc.dialects.fields import (
     take_strings,
 )
 from extproc.dialects.gemini.names import Fields, members, several
-from extproc.dialects.gemini.parts import NAME, made, read_parts
+from extproc.dialects.gemini.parts import NAME, made, only_text, read_parts
 from extproc.dialects.gemini.schemas import json_schema
 from extproc.dialects.gemini.tools_read import read_choice, read_tools
 from extproc.dialects.gemini.words import WORDS
-from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, ToolCall, ToolResult
+from extproc.dialects.hub import Block, Conversation, Extra, Format, Message, Text, Thinking, ToolCall, ToolResult
 
 _ROLES = {"user": "user", "model": "assistant", "function": "tool"}
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
@@ -77,7 +77,11 @@ def _plain(value: Any, number: int) -> Message | None:
     role, parts = value.get("role"), value.get("parts")
     if type(role) is not str or type(parts) is not list:
         return None
-    return Message(role=_ROLES.get(role, role), blocks=read_parts(parts, f"contents[{number}].parts")[0], extra=Fields(role=role))
+    if len(parts) == 1 and (text := only_text(parts[0])) is not None:
+        blocks: list[Block] = [Text(text)]
+    else:
+        blocks, _ = read_parts(parts, f"contents[{number}].parts")
+    return Message(role=_ROLES.get(role, role), blocks=blocks, extra=Fields(role=role))
 
 
 def _content(value: Any, path: str) -> Message:
