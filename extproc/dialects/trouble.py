@@ -20,6 +20,8 @@ _ERRORS = re.compile(
 )
 
 _WORDS = (b'error"', b'failed"', b'ERROR"')
+_NONE = (b":null", b": null")
+"""What stands behind the word in every answer of a Responses API."""
 _NEAR = 64
 """Bytes before and behind a word that may make it an error."""
 
@@ -30,7 +32,7 @@ def is_suspect(body: bytes) -> bool:
     for word in _WORDS:
         at = body.find(word)
         while at >= 0:
-            if _ERRORS.search(body, max(0, at - _NEAR), at + _NEAR):
+            if not body.startswith(_NONE, at + len(word)) and _ERRORS.search(body, max(0, at - _NEAR), at + _NEAR):
                 return True
             at = body.find(word, at + 1)
     return False
