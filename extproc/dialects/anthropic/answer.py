@@ -110,7 +110,7 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
         if block.seal:
             content.append(write_seal(block.seal))
         if type(block) is Text and block.logprobs:
-            _drop(answer, "blocks[].logprobs")
+            answer.drop("blocks[].logprobs")
         match block:
             case ToolCall():
                 call = {"id": call_id(block.id, answer.id, i), "name": block.name, "input": object_of(block.arguments)}
@@ -124,13 +124,8 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
                 if written is not None:
                     content.append(written)
                 else:
-                    _drop(answer, f"blocks[].{kind_of(block)}")
+                    answer.drop(f"blocks[].{kind_of(block)}")
     return content
-
-
-def _drop(answer: Answer, name: str) -> None:
-    if name not in answer.dropped:
-        answer.dropped.append(name)
 
 
 def call_id(given: str, answer: str, index: int) -> str:

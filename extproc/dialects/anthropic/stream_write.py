@@ -39,6 +39,7 @@ from extproc.dialects.hub import (
     Used,
     kind_of,
 )
+from extproc.dialects.writing import Writing
 from extproc.usage import Usage
 
 _encode = msgspec.json.encode
@@ -47,12 +48,11 @@ _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
-class StreamWriter:
+class StreamWriter(Writing):
     """Writes hub events as Anthropic's."""
 
     def __init__(self) -> None:
-        self.dropped: list[str] = []
-        """What could not be expressed."""
+        super().__init__()
         self._id = ""
         self._own = False
         self._started = False
@@ -233,10 +233,6 @@ class StreamWriter:
             return self._delta(event.index, event.value)
         kind = event.value.get("type")
         return _event(kind, event.value) if type(kind) is str else b""
-
-    def _drop(self, name: str) -> None:
-        if name not in self.dropped:
-            self.dropped.append(name)
 
 
 def _event(kind: str, value: Extra) -> bytes:

@@ -42,6 +42,7 @@ from extproc.dialects.hub import (
     kind_of,
 )
 from extproc.dialects.seals import pack
+from extproc.dialects.writing import Writing
 from extproc.errors import Fault
 from extproc.usage import Usage
 
@@ -59,12 +60,11 @@ class _Written:
         self.stopped = False
 
 
-class StreamWriter:
+class StreamWriter(Writing):
     """Writes hub events as Bedrock's."""
 
     def __init__(self) -> None:
-        self.dropped: list[str] = []
-        """What could not be expressed."""
+        super().__init__()
         self._began = time.monotonic()
         self._id = ""
         self._own = False
@@ -232,10 +232,6 @@ class StreamWriter:
             self._metadata = value
             return b""
         return message(kind, _encode(value)) if kind else b""
-
-    def _drop(self, name: str) -> None:
-        if name not in self.dropped:
-            self.dropped.append(name)
 
 
 def fail(fault: Fault, request_id: str) -> bytes:

@@ -34,6 +34,7 @@ from extproc.dialects.hub import (
     Used,
     kind_of,
 )
+from extproc.dialects.writing import Writing
 from extproc.errors import Fault
 from extproc.usage import Usage
 
@@ -63,12 +64,11 @@ class _Written:
         return type(self.block) is ToolCall
 
 
-class StreamWriter:
+class StreamWriter(Writing):
     """Writes hub events as Cohere's."""
 
     def __init__(self) -> None:
-        self.dropped: list[str] = []
-        """What could not be expressed."""
+        super().__init__()
         self._own = False
         self._id = ""
         self._started = False
@@ -237,10 +237,6 @@ class StreamWriter:
             delta = {"message": {"tool_calls": {"function": {"arguments": "{}"}}}}
             empty = _event({"type": "tool-call-delta", "index": written.index, "delta": delta})
         return empty + _event({"type": "tool-call-end", "index": written.index})
-
-    def _drop(self, name: str) -> None:
-        if name not in self.dropped:
-            self.dropped.append(name)
 
 
 def _whole(text: str) -> bool:

@@ -189,7 +189,7 @@ def _candidate(choice: Choice, answer: Answer) -> Extra:
     if grounding := write_grounding(cited, before):
         candidate["groundingMetadata"] = grounding
     if any(not citation.url for _, citation in cited):
-        _drop(answer, "blocks[].citations")
+        answer.drop("blocks[].citations")
     return {**candidate, **write_logprobs(logprobs)}
 
 
@@ -198,10 +198,5 @@ def _part(block: Block, answer: Answer) -> Extra | None:
         return None
     part = {"text": block.text} if type(block) is Refusal else write_part(block)
     if part is None:
-        _drop(answer, f"blocks[].{kind_of(block)}")
+        answer.drop(f"blocks[].{kind_of(block)}")
     return part
-
-
-def _drop(answer: Answer, name: str) -> None:
-    if name not in answer.dropped:
-        answer.dropped.append(name)

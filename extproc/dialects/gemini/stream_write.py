@@ -38,6 +38,7 @@ from extproc.dialects.hub import (
     kind_of,
 )
 from extproc.dialects.seals import pack
+from extproc.dialects.writing import Writing
 
 _encode = msgspec.json.encode
 
@@ -92,12 +93,11 @@ class _Block:
         self.written = False
 
 
-class StreamWriter:
+class StreamWriter(Writing):
     """Writes hub events as responses."""
 
     def __init__(self, frame: Frame) -> None:
-        self.dropped: list[str] = []
-        """What could not be expressed."""
+        super().__init__()
         self._frame = frame
         self._head: Extra = {}
         self._own = False
@@ -273,10 +273,6 @@ class StreamWriter:
 
     def _response(self, value: Extra) -> bytes:
         return self._frame.one(_encode(value))
-
-    def _drop(self, name: str) -> None:
-        if name not in self.dropped:
-            self.dropped.append(name)
 
 
 def _nothing() -> Extra:

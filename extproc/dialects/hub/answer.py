@@ -57,3 +57,9 @@ class Answer(Struct, kw_only=True):
     asked: Extra = {}
     """See `Question.asked`."""
     dropped: list[str] = []
+    """What its writer could not express, in the hub's words."""
+
+    def drop(self, name: str) -> None:
+        """What the hub calls `name` could not be expressed."""
+        if name not in self.dropped:
+            self.dropped.append(name)

@@ -125,7 +125,7 @@ def _said(blocks: list[Block], answer: Answer, form: Form) -> tuple[Extra, list[
                 if type(block) is Text:
                     logprobs += write_logprobs(block.logprobs or [])
                     if block.citations:
-                        _drop(answer, "blocks[].citations")
+                        answer.drop("blocks[].citations")
             case Reasoning() if not block.redacted:
                 said["thinking"] = said.get("thinking", "") + block.text
             case ToolCall():
@@ -134,15 +134,10 @@ def _said(blocks: list[Block], answer: Answer, form: Form) -> tuple[Extra, list[
             case Image() if block.data:
                 said.setdefault("images", []).append(block.data)
             case _:
-                _drop(answer, f"blocks[].{kind_of(block)}")
+                answer.drop(f"blocks[].{kind_of(block)}")
     return said, logprobs
 
 
 def call_id(given: str, answer: str, index: int) -> str:
     """A tool call's id; one is made of the answer's where the provider gave none, so that no two answers share it."""
     return tool_id(given or f"call_{answer}_{index}", _ID)
-
-
-def _drop(answer: Answer, name: str) -> None:
-    if name not in answer.dropped:
-        answer.dropped.append(name)

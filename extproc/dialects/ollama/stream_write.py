@@ -40,6 +40,7 @@ from extproc.dialects.ollama.answer import CHAT, call_id, form_of, write_stop
 from extproc.dialects.ollama.errors import write_error
 from extproc.dialects.ollama.parts import NAME, own_call, timestamp, write_call, write_logprobs
 from extproc.dialects.ollama.watch import write_usage
+from extproc.dialects.writing import Writing
 from extproc.usage import Usage
 
 
@@ -66,12 +67,11 @@ class _Call:
             return False
 
 
-class StreamWriter:
+class StreamWriter(Writing):
     """Writes hub events as lines of the endpoint that was asked."""
 
     def __init__(self) -> None:
-        self.dropped: list[str] = []
-        """What could not be expressed."""
+        super().__init__()
         self._form = CHAT
         self._head: Extra = {"model": "", "created_at": timestamp(0)}
         self._own = False
@@ -191,10 +191,6 @@ class StreamWriter:
         rest = {**event.value}
         said = rest.pop("message", {})
         return self._line(said, rest)
-
-    def _drop(self, name: str) -> None:
-        if name not in self.dropped:
-            self.dropped.append(name)
 
 
 def _logprobs(given: list[Logprob] | None, own: Extra | None) -> dict[str, Any]:

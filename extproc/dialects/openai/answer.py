@@ -165,7 +165,7 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
                     if annotation := write_annotation(citation, begin, len(text)):
                         annotations.append(annotation)
                     else:
-                        _drop(answer, "blocks[].citations")
+                        answer.drop("blocks[].citations")
             case Refusal():
                 refusals.append(block.text)
             case ToolCall():
@@ -176,7 +176,7 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
             case Reasoning():
                 pass
             case _:
-                _drop(answer, f"blocks[].{kind_of(block)}")
+                answer.drop(f"blocks[].{kind_of(block)}")
     message: Extra = {"role": "assistant", "content": text or (None if calls or refusals else ""), "refusal": "".join(refusals) or None}
     message |= write_reasoning(blocks)
     if seal:
@@ -188,9 +188,9 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
     if calls and functions.ASKED in answer.asked:
         message[functions.FUNCTION] = calls[0]["function"]
         if len(calls) > 1:
-            _drop(answer, "choices[].message.tool_calls[1:]")
+            answer.drop("choices[].message.tool_calls[1:]")
         if any(type(block) is ToolCall and block.seal for block in blocks):
-            _drop(answer, "choices[].message.tool_calls[].extra_content")
+            answer.drop("choices[].message.tool_calls[].extra_content")
     elif calls:
         message["tool_calls"] = calls
     return message
@@ -217,8 +217,3 @@ def _own_message(choice: Choice) -> Extra:
 def call_id(given: str, answer: str, index: int) -> str:
     """A tool call's id; one is made of the answer's where the provider gave none (Gemini), so that no two answers share it."""
     return tool_id(given or f"call_{answer}_{index}", LONGEST_ID)
-
-
-def _drop(answer: Answer, name: str) -> None:
-    if name not in answer.dropped:
-        answer.dropped.append(name)

@@ -47,6 +47,7 @@ from extproc.dialects.openai.reasoning import PART, write_details
 from extproc.dialects.openai.signatures import own_seal, write_seal
 from extproc.dialects.openai.tokens import write_usage
 from extproc.dialects.openai_errors import write_error
+from extproc.dialects.writing import Writing
 from extproc.errors import Fault
 from extproc.usage import Usage
 
@@ -76,12 +77,11 @@ class Written:
         """Of a call whose tool takes a text."""
 
 
-class StreamWriter:
+class StreamWriter(Writing):
     """Writes hub events as chunks."""
 
     def __init__(self, include_usage: bool) -> None:
-        self.dropped: list[str] = []
-        """What could not be expressed."""
+        super().__init__()
         self._include_usage = include_usage
         self._head: Extra = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
         self._own = False
@@ -362,7 +362,3 @@ class StreamWriter:
     def _fail(self, fault: Fault) -> bytes:
         self._ended = True
         return self._event(write_error(fault, "")) + DONE
-
-    def _drop(self, name: str) -> None:
-        if name not in self.dropped:
-            self.dropped.append(name)
