@@ -7,7 +7,7 @@ import pytest
 
 # A start that is given up while Envoy's configuration is compiled, or after that; the thread lives on when its work is done.
 STORY = """
-import asyncio, atexit, sys, time
+import asyncio, atexit, sys, threading, time
 from extproc.cli.running import _ended
 from extproc.config.model import Config
 from extproc.control.envoy import _aside
@@ -17,7 +17,8 @@ class Compilation:
         return [str(time.sleep({takes}))]
 
     def __del__(self):
-        time.sleep(60)
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(60)
 
 async def start():
     work = asyncio.create_task(_aside(Compilation(), Config(providers={{}}, models=())))
