@@ -94,7 +94,7 @@ class StreamTranslated(Answering):
 
     A reader and a writer may keep what was said until it is complete: arguments that one side tells in pieces and the other whole, or all
     of it, which the last event of a Responses API repeats. That is bounded by `Terms.most`, as one event is; past it the client gets an
-    error in its own dialect, and the end.
+    error in its own dialect, and the end. Words that nobody keeps may be as many as they like.
 
     Usage and the rest are learnt from what the reader reads; only what comes after an error is watched as what passes untouched is.
     """
@@ -118,6 +118,7 @@ class StreamTranslated(Answering):
         """It has seen a reason to stop."""
         self._said = False
         """It has seen content."""
+        self._keeps_words = self._reader.keeps_words or self._writer.keeps_words
         self._room = terms.most
         """Bytes that reader and writer may still be given to keep."""
 
@@ -136,7 +137,7 @@ class StreamTranslated(Answering):
             elif (event := self._parse(block)) is not None:
                 parts = self._reader.feed(event)
                 written += [self._write(part) for part in parts]
-                self._room -= _weight(parts, block)
+                self._room -= self._weight(parts, block)
                 if self._room <= 0 and not self._ended:
                     written.append(self._too_much())
         if end and self._watch is None:
@@ -200,10 +201,11 @@ class StreamTranslated(Answering):
                 self._terms.log(in_short(part.fault))
         return part
 
-
-def _weight(parts: list[StreamEvent], event: bytes) -> int:
-    """Bytes that may be kept of an event: its words, if it is one more piece of a text, or else as much as it has."""
-    part = parts[0] if len(parts) == 1 else None
-    if type(part) is TextDelta:
-        return len(event) if part.logprobs else _PIECE + len(part.text)
-    return _PIECE + len(part.text) if isinstance(part, ReasoningDelta | ArgumentsDelta) else len(event)
+    def _weight(self, parts: list[StreamEvent], event: bytes) -> int:
+        """Bytes that may be kept of an event: its words, if it is one more piece of a text, or else as much as it has."""
+        part = parts[0] if len(parts) == 1 else None
+        if type(part) is ArgumentsDelta:
+            return _PIECE + len(part.text)
+        if (type(part) is TextDelta and not part.logprobs) or type(part) is ReasoningDelta:
+            return _PIECE + len(part.text) if self._keeps_words else 0
+        return len(event)

@@ -304,8 +304,8 @@ class Limits(Section, frozen=True):
     request_body: Bytes = 32 * 1024 * 1024
     """Largest JSON request, or form that names a model (audio, images); more is 413."""
     response_body: Bytes = 64 * 1024 * 1024
-    """Largest response that is not streamed, and largest event of one that is; of a stream that is translated, all its content
-    together, too: past that the client gets an error, and the end."""
+    """Largest response that is not streamed, and largest event of one that is; of a stream that is translated, all that has to
+    be kept of it until it ends, too: past that the client gets an error, and the end."""
     request_headers: Annotated[int, Meta(ge=8, le=8192)] = 60
     """All request headers together, in KiB; more is 431."""
     concurrent_requests: Annotated[int, Meta(ge=1)] = 100_000

@@ -30,6 +30,10 @@ from extproc.usage import Usage
 class StreamReader(Protocol):
     """Reads one provider stream into hub events."""
 
+    @property
+    def keeps_words(self) -> bool:
+        """Texts are kept for as long as the stream lasts."""
+
     def feed(self, event: RawEvent) -> list[StreamEvent]:
         """One event of the provider. A malformed one becomes an `Error` event, never an exception."""
 
@@ -39,6 +43,10 @@ class StreamReader(Protocol):
 
 class StreamWriter(Protocol):
     """Writes hub events as one client stream."""
+
+    @property
+    def keeps_words(self) -> bool:
+        """See `StreamReader`."""
 
     def write(self, event: StreamEvent) -> bytes:
         """The event in the client's grammar; empty if it has no counterpart. After an error or the end, always empty."""

@@ -1,6 +1,7 @@
 """What the readers of providers' streams have in common: what cannot be read, or ends too soon, is one error and the end."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import msgspec
 
@@ -19,6 +20,8 @@ def decoded(event: RawEvent) -> Extra:
 
 class Reading(ABC):
     """A stream being read: `dialect.StreamReader`. A dialect says what an event means, and when a stream was complete."""
+
+    keeps_words: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._ended = False

@@ -1,8 +1,12 @@
 """What the writers of clients' streams have in common: they tell what they could not."""
 
+from typing import ClassVar
+
 
 class Writing:
     """A stream being written: `dialect.StreamWriter`."""
+
+    keeps_words: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.dropped: list[str] = []

@@ -63,6 +63,8 @@ class _Written:
 class StreamWriter(Writing):
     """Writes hub events as Bedrock's."""
 
+    keeps_words = False
+
     def __init__(self) -> None:
         super().__init__()
         self._began = time.monotonic()

@@ -59,6 +59,8 @@ class _Candidate:
 class StreamReader(Reading):
     """Reads responses into hub events."""
 
+    keeps_words = True  # citations are told by their places in them
+
     def __init__(self) -> None:
         super().__init__()
         self._candidates: dict[int, _Candidate] = {}

@@ -70,6 +70,8 @@ class _Call:
 class StreamWriter(Writing):
     """Writes hub events as lines of the endpoint that was asked."""
 
+    keeps_words = False
+
     def __init__(self) -> None:
         super().__init__()
         self._form = CHAT

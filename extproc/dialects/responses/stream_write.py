@@ -93,6 +93,8 @@ class _Open:
 class StreamWriter:
     """Writes hub events as the Responses API's."""
 
+    keeps_words = True  # the last event repeats them
+
     def __init__(self) -> None:
         self.dropped: list[str] = []
         """What could not be expressed."""
