@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import html
 from typing import Any
 
 from extproc.dialects.hub import Block, Document
@@ -24,8 +25,9 @@ def words(block: Document) -> str | None:
 
 def tagged(block: Document, text: str) -> str:
     """The document as a text, told apart from what stands around it."""
-    title = f' title="{block.name}"' if block.name else ""
-    source = f' source="{block.url}"' if is_found(block) else ""
+    # Both may be a stranger's words, and are not to end the tag.
+    title = f' title="{html.escape(block.name)}"' if block.name else ""
+    source = f' source="{html.escape(block.url)}"' if is_found(block) else ""
     return f"<document{title}{source}>\n{text}\n</document>"
 
 
@@ -39,6 +41,7 @@ def pieces(block: Document) -> list[str]:
     return block.pieces or [block.text or ""]
 
 
-def says_cited(block: Block, value: Any) -> bool:
-    """Whether `value`, which a dialect left of a document, says no more than that it is to be cited."""
-    return type(block) is Document and block.cited and value in (CITED, {"citations": CITED})
+def says_cited(block: Block, value: Any, *, can: bool) -> bool:
+    """Whether `value`, which a dialect left of a document, says no more than that it is to be cited, and it `can` be, or that it is not."""
+    given = value.get("citations", value) if type(value) is dict and len(value) == 1 else value
+    return type(block) is Document and given == {"enabled": block.cited} and (can or not block.cited)

@@ -115,16 +115,21 @@ MEANINGS: tuple[tuple[str, frozenset[str], re.Pattern[str]], ...] = (
 """A code that says more, the codes that it is looked for behind, and the words that tell it."""
 
 
+_REFUSED = "permission_denied"
 _ASKED_FOR = _any(
     r"permission to (access|use|read|view|download|delete) (the |this |that )?(requested )?(file|batch|cached ?content|corpus|tuned model)",
     r"(country|region|territory|location) (is )?not (supported|available)",
     r"not (supported|available) in your (country|region|territory|location)",
+    r"\bquota\b",
+    r"rate.?limit",
 )
 
 
 def speaks_of_what_is_asked_for(message: str) -> bool:
-    """Whether the words of a refusal (status 403) are about what is asked for, such as somebody else's file; it is the gateway who asks."""
-    return _ASKED_FOR.search(message) is not None
+    """Whether the words of a refusal (status 403) are about what is asked for, such as somebody else's file, or how often it is. The one
+    who asks is the gateway.
+    """
+    return _ASKED_FOR.search(message) is not None or meant(_REFUSED, message) != _REFUSED
 
 
 def meant(code: str, message: str) -> str:

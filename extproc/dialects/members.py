@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from extproc.errors import Reject
+
 
 class Name(str):
     """A member's name. No two are equal, so that a dict keeps all of them."""
@@ -22,10 +24,42 @@ class Name(str):
 # Called with a type and what it is to be made of; which is what a type's own call does, without a frame of Python's.
 _make: Callable[[type, Any], Any] = type.__call__
 
-raw_members = msgspec.json.Decoder(dict[Name, msgspec.Raw], dec_hook=_make).decode
-"""The JSON text of each member's value, undecoded."""
-decoded_members = msgspec.json.Decoder(dict[Name, Any], dec_hook=_make).decode
-"""Each member's value, decoded. Both raise as msgspec does."""
+MOST = 1000
+"""Members at the top of an object that are taken: each is an object of ours, and a caller may send millions. No API knows a hundred."""
+
+_raw = msgspec.json.Decoder(dict[Name, msgspec.Raw], dec_hook=_make).decode
+_decoded = msgspec.json.Decoder(dict[Name, Any], dec_hook=_make).decode
+
+
+class _Counted:
+    """Makes names, and stops where there are too many."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MOST
+
+    def __call__(self, kind: type, name: str) -> Name:
+        self._left -= 1
+        if self._left < 0:
+            raise Reject(400, "invalid_request", f"The request has more than {MOST} members at its top.")
+        return Name(name)
+
+
+def raw_members(body: bytes) -> dict[Name, msgspec.Raw]:
+    """The JSON text of each member's value, undecoded. Raises as msgspec does, and `Reject` 400 for more than `MOST`."""
+    # There is no name without a colon; to count them takes next to nothing.
+    if body.count(b":") <= MOST:
+        return _raw(body)
+    return msgspec.json.decode(body, type=dict[Name, msgspec.Raw], dec_hook=_Counted())
+
+
+def decoded_members(body: bytes) -> dict[Name, Any]:
+    """Each member's value, decoded. Raises as `raw_members` does."""
+    if body.count(b":") <= MOST:
+        return _decoded(body)
+    return msgspec.json.decode(body, type=dict[Name, Any], dec_hook=_Counted())
+
 
 _SPELLINGS = frozenset(map("".join, product(*((letter, letter.upper()) for letter in "model")))) - {"model"}
 

@@ -7,7 +7,7 @@ import msgspec
 
 from extproc.dialects.fields import FieldError, obj
 from extproc.dialects.framing import RawEvent
-from extproc.dialects.hub import Aside, Error, Extra, Finish, Start, StreamEvent
+from extproc.dialects.hub import Aside, Error, Extra, Finish, Ping, Start, StreamEvent
 from extproc.errors import Fault
 
 _decode = msgspec.json.Decoder().decode
@@ -52,7 +52,7 @@ class Reading(ABC):
 
     def _begin_with(self, said: list[StreamEvent]) -> None:
         """What is said begins with a `Start`, also where the provider's own is missing; clients hear nothing without it."""
-        first = next((one for one in said if type(one) is not Aside), None)
+        first = next((one for one in said if type(one) not in (Aside, Ping)), None)
         if first is None or type(first) is Error:
             return
         self._begun = True

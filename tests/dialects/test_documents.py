@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from extproc.dialects import DIALECTS
+from extproc.dialects.documents import tagged
+from extproc.dialects.hub import Document
 
 CITED = {"citations": {"enabled": True}}
 FOUND: dict[str, Any] = {
@@ -137,3 +139,16 @@ def test_what_cannot_be_read_of_it_is_named(target: str) -> None:
         written, dropped = _written(_anthropic(block), target, MODELS[target])
         assert "Bern lies" not in json.dumps(written)
         assert dropped == ["messages[].content[].search_result"]
+
+
+def test_what_a_stranger_calls_his_page_does_not_end_the_tag() -> None:
+    found = Document(text="Words.", name='T"><x', url='https://x.test/?a="&b=<')
+    assert tagged(found, "Words.").startswith('<document title="T&quot;&gt;&lt;x" source="https://x.test/?a=&quot;&amp;b=&lt;">\n')
+
+
+def test_what_is_not_to_be_cited_is_no_loss() -> None:
+    source = {"type": "text", "media_type": "text/plain", "data": "Words."}
+    document = {"type": "document", "source": source, "citations": {"enabled": False}}
+    asked = DIALECTS["anthropic"].read_request({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [document]}]})
+    DIALECTS["bedrock"].write_request(asked, CLAUDE)
+    assert asked.dropped == []

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.dialects.envelope import Envelope, open_document, open_envelope
+from extproc.dialects.members import MOST
 from extproc.errors import Reject
 
 
@@ -109,6 +110,20 @@ def test_no_other_model_than_the_one_judged(read: Callable[[bytes], object], bod
         read(body)
     assert (raised.value.fault.status, raised.value.fault.param) == (400, "model")
     assert repr(other) in raised.value.fault.message
+
+
+@pytest.mark.parametrize("read", [open_envelope, open_document])
+@pytest.mark.parametrize("name", ["", "n%d"])
+def test_so_many_members_are_no_request(read: Callable[[bytes], object], name: str) -> None:
+    def body(count: int) -> bytes:
+        others = (f',"{name % number if name else name}":1' for number in range(count - 1))
+        return ('{"model":"m"' + "".join(others) + "}").encode()
+
+    read(body(MOST))
+    with pytest.raises(Reject, match="members at its top"):
+        read(body(MOST + 1))
+    # Deeper down there may be as many as there are.
+    read(b'{"model":"m","x":{' + b",".join(b'"%d":1' % number for number in range(5 * MOST)) + b"}}")
 
 
 _VALUES = st.recursive(

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from extproc.dialects import DIALECTS
-from extproc.dialects.hub import Error
+from extproc.dialects.hub import Error, Start
 from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from tests.dialects import sdk
@@ -272,3 +272,14 @@ def test_an_error_of_ours_in_mid_stream(name: str) -> None:
     }
     with pytest.raises((openai.APIError, anthropic.APIError, google.genai.errors.APIError)):
         read.get(name, sdk.anthropic_stream)(told)
+
+
+def test_a_ping_is_no_begin() -> None:
+    ping = {"type": "ping"}
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    said = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}
+    stopped = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}}
+    stream = events(ping, BEGIN, block, said, {"type": "content_block_stop", "index": 0}, stopped, END)
+    assert [one.id for one in hub_events("anthropic", stream) if type(one) is Start] == ["msg_1"]
+    chunks = sdk.openai_stream(rewrite("anthropic", "openai", stream))
+    assert {chunk.id for chunk in chunks} == {"msg_1"}

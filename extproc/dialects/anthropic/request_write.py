@@ -174,7 +174,7 @@ class _Foreign:
             if block.seal:
                 self._drop("blocks[].seal")
             for key, value in block.extra.items():
-                carried = type(block) is Reasoning or (one["type"] in _DOCUMENTS and documents.says_cited(block, value))
+                carried = type(block) is Reasoning or documents.says_cited(block, value, can=one["type"] in _DOCUMENTS)
                 if value and not carried:
                     self._drop(f"blocks[].{key}")
             written.append(one)

@@ -156,7 +156,7 @@ class _Foreign:
     def _leftover(self, block: Block, written: list[Extra]) -> None:
         cited = self._able.cites and not _DOCUMENTS.isdisjoint(written[0])
         for key, value in block.extra.items():
-            if value and type(block) is not Reasoning and not (cited and documents.says_cited(block, value)):
+            if value and type(block) is not Reasoning and not documents.says_cited(block, value, can=cited):
                 self._drop(f"blocks[].{key}")
 
     def _block(self, block: Block) -> list[Extra]:
