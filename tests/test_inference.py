@@ -77,7 +77,6 @@ def test_no_cut_of_a_row_passes(row: str, cut: int, provider: str, before: str, 
         assert not told.startswith("passes ") or segments[-2] in ("images", "audio", "responses", "messages")
 
 
-@pytest.mark.parametrize("provider", sorted(ALL))
 @pytest.mark.parametrize(
     "path",
     [
@@ -88,10 +87,11 @@ def test_no_cut_of_a_row_passes(row: str, cut: int, provider: str, before: str, 
         "/images/generations", "/responses/compact", "/messages/count_tokens", "/infill", "/v1/chat%2fcompletions%20",
     ],
 )  # fmt: skip
-def test_inference_by_another_path_is_refused(provider: str, path: str) -> None:
-    assert not outcome(provider, head(path)).startswith("passes ")
-    assert not outcome(provider, head(path, "GET", upgrade="websocket")).startswith("passes ")
-    assert not outcome(provider, head(path, "GET", x_http_method_override="POST")).startswith("passes ")
+def test_inference_by_another_path_is_refused(path: str) -> None:
+    for provider in sorted(ALL):
+        assert not outcome(provider, head(path)).startswith("passes "), provider
+        assert not outcome(provider, head(path, "GET", upgrade="websocket")).startswith("passes "), provider
+        assert not outcome(provider, head(path, "GET", x_http_method_override="POST")).startswith("passes "), provider
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,6 @@ def test_what_joins_to_inference_is_refused(provider: str, path: str) -> None:
     assert outcome(provider, with_version) in (REFUSED, "misplaced")
 
 
-@pytest.mark.parametrize("provider", sorted(ALL))
 @pytest.mark.parametrize(
     "path",
     [
@@ -114,8 +113,8 @@ def test_what_joins_to_inference_is_refused(provider: str, path: str) -> None:
         "/v1beta/batches/b:cancel", "/upload/v1beta/files", "/v1/chat/completions/c-1", "/v1/fine_tuning/jobs", "/v1/containers",
     ],
 )  # fmt: skip
-def test_what_is_no_inference_passes(provider: str, path: str) -> None:
-    assert outcome(provider, head(path)).startswith("passes ")
+def test_what_is_no_inference_passes(path: str) -> None:
+    assert [provider for provider in sorted(ALL) if not outcome(provider, head(path)).startswith("passes ")] == []
 
 
 @pytest.mark.parametrize(
