@@ -14,7 +14,7 @@ from extproc.errors import Fault
 _BULKY = 1024 * 1024
 """Bytes that take some ten milliseconds wherever they are: a picture in base64, one text."""
 _ITEMS = 2000
-"""Objects that take as long, however short they are."""
+"""Objects, or lists, that take as long, however short they are."""
 _BEARABLE, _BEARABLE_ITEMS = 4 * _BULKY, 4 * _ITEMS
 """What may be done in the loop where there is no other place for it: a tenth of a second."""
 SMALL = 64 * 1024
@@ -24,7 +24,7 @@ SMALL = 64 * 1024
 def is_bulky(body: bytes) -> bool:
     """Whether a body's work would hold others up. Looks at bytes, and at none of a small one."""
     size = len(body)
-    return size > SMALL and (size > _BULKY or body.count(b"{") > _ITEMS)
+    return size > SMALL and (size > _BULKY or body.count(b"{") > _ITEMS or body.count(b"[") > _ITEMS)
 
 
 T_co = TypeVar("T_co", covariant=True)

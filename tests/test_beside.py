@@ -41,6 +41,7 @@ PAIRS = list(permutations(DIALECTS, 2))
         (b" " * 1_000_000, False),
         (b" " * 1_100_000, True),
         (b"{}" * 40_000, True),
+        (b"[]," * 40_000, True),
         (b"{" * 2000 + b" " * 900_000, False),
     ],
 )
