@@ -1,6 +1,7 @@
 """Streams of hub events, made of made-up answers: blocks in pieces, calls side by side, choices in turns, pings in between."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from hypothesis import strategies as st
 from msgspec import structs
@@ -31,6 +32,8 @@ from extproc.dialects.hub import (
     Used,
 )
 from tests.dialects.made import answers
+
+T = TypeVar("T")
 
 
 def pieces(draw: st.DrawFn, text: str) -> list[str]:
@@ -79,8 +82,18 @@ def side_by_side(draw: st.DrawFn, lanes: list[list[StreamEvent]]) -> list[Stream
     return mixed
 
 
+def begun_in_order(draw: st.DrawFn, lanes: list[list[T]]) -> list[T]:
+    """Several in turns, each in its own order, and none begins before the one that it follows."""
+    waiting = [list(lane) for lane in lanes]
+    mixed: list[T] = []
+    while any(waiting):
+        begun = sum(len(lane) < len(whole) for lane, whole in zip(waiting, lanes, strict=True))
+        mixed.append(draw(st.sampled_from([lane for lane in waiting[: begun + 1] if lane])).pop(0))
+    return mixed
+
+
 def turn(draw: st.DrawFn, choice: Choice, first: int) -> list[StreamEvent]:
-    """All of a choice. Calls may be told in turns; then they have all begun before the first one goes on."""
+    """All of a choice. Calls may be told in turns, from the start or from where another begins."""
     lanes = [told(draw, first + i, choice.index, structs.replace(block)) for i, block in enumerate(choice.blocks)]
     calls = [lane for block, lane in zip(choice.blocks, lanes, strict=True) if type(block) is ToolCall]
     rest = [event for lane in lanes if lane not in calls for event in lane]
@@ -88,10 +101,8 @@ def turn(draw: st.DrawFn, choice: Choice, first: int) -> list[StreamEvent]:
         event for lane in lanes for event in lane if lane not in calls and isinstance(choice.blocks[-1], Image) and lane is lanes[-1]
     ]
     rest = [event for event in rest if not any(event is one for one in pictures)]
-    if len(calls) > 1 and draw(st.booleans()):
-        called = [lane[0] for lane in calls] + side_by_side(draw, [lane[1:] for lane in calls])
-    else:
-        called = [event for lane in calls for event in lane]
+    mixed = len(calls) > 1 and draw(st.booleans())
+    called = begun_in_order(draw, calls) if mixed else [event for lane in calls for event in lane]
     stop = Stop(reason=choice.stop or StopReason.END, sequence=choice.stop_sequence, choice=choice.index)
     return [*rest, *called, *pictures, stop]
 
@@ -112,6 +123,25 @@ def streams(draw: st.DrawFn, of: st.SearchStrategy[Answer] | None = None) -> tup
     if draw(st.booleans()):
         events.insert(draw(st.integers(0, len(events))), Ping())
     return answer, [start, *events, Finish()]
+
+
+def one_at_a_time(events: Iterable[StreamEvent]) -> bool:
+    """Whether each block ends before the next one begins, and nothing is told of any but the open one."""
+    current: int | None = None
+    for event in events:
+        match event:
+            case BlockStart():
+                if current is not None:
+                    return False
+                current = event.index
+            case TextDelta() | ReasoningDelta() | ArgumentsDelta() | CitationDelta() | SignatureDelta():
+                if event.index != current:
+                    return False
+            case BlockStop():
+                if event.index != current:
+                    return False
+                current = None
+    return True
 
 
 def assembled(events: Iterable[StreamEvent]) -> Answer:

@@ -17,12 +17,15 @@ from extproc.dialects.hub import Answer, Error, StopReason, StreamEvent
 from tests.dialects.facts import Fact, missing, of_answer
 from tests.dialects.framed import cut, raw_events
 from tests.dialects.made import answers
-from tests.dialects.made_streams import assembled, streams
+from tests.dialects.made_streams import assembled, one_at_a_time, streams
 
 BRIEFLY = settings(max_examples=40, derandomize=True, deadline=None)
 
 ONE = ("anthropic", "responses", "cohere", "ollama", "bedrock")
 """Dialects whose answers have one choice; they get the first."""
+
+SERIAL = ("anthropic", "bedrock")
+"""Dialects whose clients know of one block at a time, also where calls are told side by side."""
 
 SIGNED = ("blocks[].reasoning.signature", "blocks[].reasoning.redacted")
 
@@ -133,6 +136,7 @@ def test_streams(dialect: str, told: tuple[Answer, list[StreamEvent]], cuts: lis
     pieces = cut(written, [place for place in cuts if place < len(written)])
     heard = [part for event in raw_events(DIALECTS[dialect].framing, *pieces) for part in reader.feed(event)] + reader.end()
     assert not any(isinstance(part, Error) for part in heard)
+    assert dialect not in SERIAL or one_at_a_time(heard)
     after = list(of_answer(assembled(heard)))
     assert [fact for fact in gone(before, after, dialect) if fact.name not in STREAMS_LACK.get(dialect, ())] == []
     assert unheard(before, after) == []

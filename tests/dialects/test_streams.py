@@ -7,13 +7,17 @@ import anthropic
 import google.genai.errors
 import openai
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Error, Start
+from extproc.dialects.hub import Error, Text, ToolCall
 from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from tests.dialects import sdk
 from tests.dialects.framed import raw_events
+from tests.dialects.made_streams import assembled, begun_in_order, one_at_a_time
 from tests.dialects.traffic import data, hub_events, rewrite
 
 HEAD = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
@@ -83,6 +87,16 @@ CALLS = {
         call(1, arguments="{}"),
     ],
     "interleaved": [call(0, "f", "", "a"), call(1, "g", "", "b"), call(0, arguments='{"x":1}'), call(1, arguments="{}")],
+    "in turns": [
+        call(0, "f", "", "a"),
+        call(0, arguments='{"x"'),
+        call(1, "g", "{", "b"),
+        call(0, arguments=":1"),
+        call(1, arguments="}"),
+        call(0, arguments="}"),
+    ],
+    "the later one first": [call(0, "f", "", "a"), call(1, "g", "{}", "b"), call(0, arguments='{"x":1}')],
+    "more after the end": [call(0, "f", '{"x":1}', "a"), call(1, "g", "{}", "b"), call(0, arguments=" "), call(1, arguments="\n")],
     "whole, all at index 0": [call(0, "f", '{"x":1}', "a"), call(0, "g", "{}", "b")],
     "whole, without index": [call(None, "f", '{"x":1}', "a"), call(None, "g", "{}", "b")],
     "id repeated": [call(0, "f", "", "a"), call(0, arguments='{"x":1}', identifier="a"), call(1, "g", "{}", "b")],
@@ -93,13 +107,66 @@ CALLS = {
 def test_parallel_tool_calls_reach_anthropics_clients(deltas: list[Any]) -> None:
     text = [chunk({"role": "assistant", "content": "Look"})]
     stream = sse(*text, *map(chunk, deltas), chunk(finish="tool_calls"), {**HEAD, "choices": [], "usage": USAGE}) + DONE
-    message, _ = sdk.anthropic_stream(rewrite("openai", "anthropic", stream))
+    written = rewrite("openai", "anthropic", stream)
+    assert one_at_a_time(hub_events("anthropic", written))
+    message, _ = sdk.anthropic_stream(written)
     said, first, second = message.content
     assert said.type == "text" and said.text == "Look"
     assert first.type == second.type == "tool_use"
     assert [(first.id, first.name, first.input), (second.id, second.name, second.input)] == [("a", "f", {"x": 1}), ("b", "g", {})]
     assert message.stop_reason == "tool_use"
     assert (message.usage.input_tokens, message.usage.cache_read_input_tokens, message.usage.output_tokens) == (6, 4, 5)
+
+
+def test_a_call_is_told_as_it_comes_and_its_end_when_another_begins() -> None:
+    seen: list[list[str]] = []
+    reader, writer = DIALECTS["openai"].stream_reader(), DIALECTS["anthropic"].stream_writer(include_usage=False)
+    for event in raw_events(SSE, sse(*map(chunk, CALLS["in order"]))):
+        written = b"".join(map(writer.write, reader.feed(event)))
+        seen.append([item["type"].removeprefix("content_block_") for item in data(written, "anthropic")])
+    assert seen == [["message_start", "start"], ["delta"], ["delta"], ["stop", "start"], ["delta"]]
+
+
+@pytest.mark.parametrize(
+    "after", [{"content": "x"}, {"images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]}]
+)
+def test_what_follows_a_call_that_is_not_whole_waits_for_it(after: Any) -> None:
+    deltas = [call(0, "f", "", "a"), call(0, arguments='{"x"'), after, call(0, arguments=":1}")]
+    heard = hub_events("anthropic", rewrite("openai", "anthropic", sse(*map(chunk, deltas), chunk(finish="tool_calls")) + DONE))
+    assert one_at_a_time(heard)
+    first, *rest = assembled(heard).choices[0].blocks
+    assert isinstance(first, ToolCall) and first.arguments == '{"x":1}'
+    assert [block.text for block in rest if isinstance(block, Text)] == ["x"] * ("content" in after)
+
+
+@st.composite
+def told_side_by_side(draw: st.DrawFn) -> tuple[list[tuple[str, Any]], bytes]:
+    """Calls of functions and of tools that take a text, and a stream that tells them in any turns."""
+    calls: list[tuple[str, Any]] = []
+    lanes: list[list[Any]] = []
+    for index in range(draw(st.integers(2, 4))):
+        value = draw(st.text(max_size=4))
+        name, custom = f"f{index}", draw(st.booleans())
+        calls.append((name, {"input" if custom else "x": value}))
+        cut = draw(st.integers(0, 6))
+        text = value if custom else json.dumps({"x": value})
+        kind, field = ("custom", "input") if custom else ("function", "arguments")
+        begun = {"index": index, "id": f"c{index}", "type": kind, kind: {"name": name, field: ""}}
+        lanes.append([begun, *({"index": index, kind: {field: part}} for part in (text[:cut], text[cut:]))])
+    mixed = begun_in_order(draw, lanes)
+    return calls, sse(*(chunk({"tool_calls": [one]}) for one in mixed), chunk(finish="tool_calls")) + DONE
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+@settings(max_examples=30, derandomize=True, deadline=None)
+@given(told_side_by_side())
+def test_calls_told_side_by_side_reach_every_client_in_their_order(client: str, told: tuple[list[tuple[str, Any]], bytes]) -> None:
+    calls, stream = told
+    heard = hub_events(client, rewrite("openai", client, stream))
+    assert not any(isinstance(event, Error) for event in heard)
+    assert client not in ("anthropic", "bedrock") or one_at_a_time(heard)
+    blocks = [block for block in assembled(heard).choices[0].blocks if isinstance(block, ToolCall)]
+    assert [(block.name, json.loads(block.arguments)) for block in blocks] == calls
 
 
 def test_tool_calls_without_ids_get_some() -> None:

@@ -39,7 +39,7 @@ from extproc.dialects.hub import (
     Used,
     kind_of,
 )
-from extproc.dialects.writing import Writing
+from extproc.dialects.writing import Serial
 from extproc.usage import Usage
 
 _encode = msgspec.json.encode
@@ -48,7 +48,7 @@ _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
-class StreamWriter(Writing):
+class StreamWriter(Serial):
     """Writes hub events as Anthropic's."""
 
     keeps_words = False
@@ -74,7 +74,7 @@ class StreamWriter(Writing):
 
     def write(self, event: StreamEvent) -> bytes:
         """The event; empty if it has no counterpart, and after the end."""
-        if self._ended:
+        if self._ended or (self._waiting and self._waits(event)):
             return b""
         match event:
             case TextDelta():
@@ -95,9 +95,9 @@ class StreamWriter(Writing):
             case Start():
                 return self._start(event)
             case BlockStart():
-                return self._block(event)
+                return self._begin_block(event)
             case BlockStop():
-                return self._stop_block(event.index)
+                return self._end_block(event.index)
             case Stop() if not event.choice:
                 self._stop = event
             case Ping():
@@ -116,8 +116,9 @@ class StreamWriter(Writing):
         if self._ended:
             return b""
         start = b"" if self._started else self._start(Start(id="", model=""))
+        rest = self._all_stopped()
         self._ended = True
-        return start + self._message_delta() + _STOP
+        return start + rest + self._message_delta() + _STOP
 
     def _message_delta(self) -> bytes:
         stop = self._stop or Stop(reason=StopReason.END)
@@ -181,15 +182,15 @@ class StreamWriter(Writing):
         self._seals[event.index] = Seal(event.signature, event.origin)
         return b""
 
-    def _stop_block(self, given: int) -> bytes:
-        index = self._indices.get(given)
-        if index is None:
+    def _stop_block(self, index: int) -> bytes:
+        written = self._indices.get(index)
+        if written is None:
             return b""
-        unsigned, seal = self._unsigned.pop(given, None), self._seals.pop(given, None)
+        unsigned, seal = self._unsigned.pop(index, None), self._seals.pop(index, None)
         last = b""
         if unsigned is not None:
-            last = self._delta(given, {"type": "signature_delta", "signature": sign("", unsigned)})
-        last += _event("content_block_stop", {"index": index})
+            last = self._delta(index, {"type": "signature_delta", "signature": sign("", unsigned)})
+        last += _event("content_block_stop", {"index": written})
         return last + self._carry(write_seal(seal, late=True)) if seal else last
 
     def _begin(self, block: Block, index: int) -> Extra | None:

@@ -42,7 +42,7 @@ from extproc.dialects.hub import (
     kind_of,
 )
 from extproc.dialects.seals import pack
-from extproc.dialects.writing import Writing
+from extproc.dialects.writing import Serial
 from extproc.errors import Fault
 from extproc.usage import Usage
 
@@ -60,7 +60,7 @@ class _Written:
         self.stopped = False
 
 
-class StreamWriter(Writing):
+class StreamWriter(Serial):
     """Writes hub events as Bedrock's."""
 
     keeps_words = False
@@ -83,7 +83,7 @@ class StreamWriter(Writing):
 
     def write(self, event: StreamEvent) -> bytes:
         """The event; empty if it has no counterpart, and after the end."""
-        if self._ended:
+        if self._ended or (self._waiting and self._waits(event)):
             return b""
         match event:
             case TextDelta():
@@ -101,9 +101,9 @@ class StreamWriter(Writing):
             case Start():
                 return self._start(event)
             case BlockStart():
-                return self._block(event)
+                return self._begin_block(event)
             case BlockStop():
-                return self._stop_block(event.index)
+                return self._end_block(event.index)
             case Stop() if not event.choice:
                 return self._stop(event)
             case OpaqueDelta() | Aside():
@@ -214,6 +214,7 @@ class StreamWriter(Writing):
     def _stop(self, event: Stop) -> bytes:
         if self._stopped:
             return b""
+        rest = self._all_stopped()
         self._stopped = True
         own = event.dialect == NAME
         word = event.raw if own and event.raw else write_stop(event.reason, called=self._called, refused=self._refused)
@@ -221,7 +222,7 @@ class StreamWriter(Writing):
         if event.sequence is not None and not own:
             extra = {"additionalModelResponseFields": {"stop_sequence": event.sequence}}
         closed = b"".join([self._stop_block(index) for index in self._blocks])
-        return closed + message("messageStop", _encode({**extra, "stopReason": word}))
+        return rest + closed + message("messageStop", _encode({**extra, "stopReason": word}))
 
     def _opaque(self, event: OpaqueDelta | Aside) -> bytes:
         if event.dialect != NAME:

@@ -1,7 +1,8 @@
 """A provider's OpenAI stream: https://platform.openai.com/docs/api-reference/chat-streaming
 
 Chunks say what changed, not what begins and ends; the reader keeps the open block of each choice. A block ends when another begins or
-the choice does. Providers differ, so tool calls are told apart by index and by id (some give every call the index 0, or none at all).
+the choice does; but calls may be told side by side, so a call ends when it is whole and something else begins, or with its choice.
+Providers differ, so tool calls are told apart by index and by id (some give every call the index 0, or none at all).
 """
 
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 
 from extproc.dialects import texts
+from extproc.dialects.calls import is_whole
 from extproc.dialects.fields import FieldError, obj, take_int, take_str
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import (
@@ -45,18 +47,45 @@ _PER_CHUNK = ("object", "id", "created", "model", "obfuscation")
 """Said in every chunk, or (obfuscation) random on purpose."""
 
 
+class _Call:
+    """A call of which more may come."""
+
+    __slots__ = ("custom", "id", "index", "pieces", "replaced")
+
+    def __init__(self, index: int, identifier: str, *, custom: bool) -> None:
+        self.index = index
+        self.id = identifier
+        self.custom = custom
+        """Of a tool that takes a text, which is whole when the choice is."""
+        self.pieces: list[str] = []
+        self.replaced = False
+        """The provider has given its index to another."""
+
+    def is_over(self) -> bool:
+        """Nothing more can come of it."""
+        if self.replaced:
+            return True
+        if self.custom or not self.pieces or not self.pieces[-1].rstrip().endswith("}"):
+            return False
+        self.pieces = ["".join(self.pieces)]
+        return is_whole(self.pieces[0])
+
+
 class _Open:
     """The state of one choice."""
 
-    __slots__ = ("calls", "custom", "index", "kind", "stopped", "thought", "told")
+    __slots__ = ("calls", "index", "kind", "last", "stopped", "thought", "told", "unended")
 
     def __init__(self) -> None:
         self.index = -1
-        self.custom = False
-        """The open block is a call of a tool that takes a text."""
         self.kind: type | None = None
-        self.calls: dict[int, tuple[int, str]] = {}
-        """By the provider's index: the block, and its id."""
+        """Of the open block, unless it is a call."""
+        self.calls: dict[int, _Call] = {}
+        """By the provider's index."""
+        self.unended: dict[int, _Call] = {}
+        """Calls that have not ended, by block, in order."""
+        self.last: _Call | None = None
+        """The one whose arguments were told last."""
         self.stopped = False
         self.thought = 0
         """Characters of the open reasoning that have been told."""
@@ -88,7 +117,7 @@ class StreamReader(Reading):
     def _finish(self) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         for choice in self._choices.values():
-            self._close(choice, events)
+            self._close_all(choice, events)
         return events + super()._finish()
 
     def _chunk(self, chunk: Extra) -> list[StreamEvent]:
@@ -138,7 +167,7 @@ class StreamReader(Reading):
             self._delta(obj(delta, "choices[].delta"), choice, index, {"logprobs": logprobs} if logprobs else None, events)
         word = take_str(rest, "finish_reason", "choices[].")
         if word and not choice.stopped:
-            self._close(choice, events)
+            self._close_all(choice, events)
             choice.stopped = True
             matched = rest.get("stop_reason")
             rest.pop("logprobs", None)
@@ -248,19 +277,41 @@ class StreamReader(Reading):
             self._begin(block, kind, choice, number, events)
         return choice.index
 
-    def _begin(self, block: Block, kind: type, choice: _Open, number: int, events: list[StreamEvent]) -> None:
+    def _begin(self, block: Block, kind: type | None, choice: _Open, number: int, events: list[StreamEvent]) -> None:
         self._close(choice, events)
         choice.index, choice.kind, choice.thought = self._blocks, kind, 0
         self._blocks += 1
         events.append(BlockStart(choice.index, block, number))
 
     def _close(self, choice: _Open, events: list[StreamEvent]) -> None:
+        """Ends the open block, and the calls that are over, in their order."""
         if choice.kind is not None:
-            if choice.custom:
-                choice.custom = False
-                events.append(ArgumentsDelta(choice.index, texts.CLOSING))
             events.append(BlockStop(choice.index))
             choice.kind = None
+        self._end_calls(choice, events)
+
+    def _end_calls(self, choice: _Open, events: list[StreamEvent]) -> None:
+        while choice.unended and (call := next(iter(choice.unended.values()))).is_over():
+            self._end(call, choice, events)
+
+    def _close_all(self, choice: _Open, events: list[StreamEvent]) -> None:
+        self._close(choice, events)
+        for call in [*choice.unended.values()]:
+            self._end(call, choice, events)
+
+    def _end(self, call: _Call, choice: _Open, events: list[StreamEvent]) -> None:
+        del choice.unended[call.index]
+        call.pieces = []
+        if call.custom:
+            events.append(ArgumentsDelta(call.index, texts.CLOSING))
+        events.append(BlockStop(call.index))
+
+    def _begin_call(self, block: ToolCall, slot: int, choice: _Open, number: int, events: list[StreamEvent]) -> _Call:
+        if (before := choice.calls.get(slot)) is not None:
+            before.replaced = True
+        self._begin(block, None, choice, number, events)
+        call = choice.calls[slot] = choice.unended[choice.index] = _Call(choice.index, block.id, custom=block.custom)
+        return call
 
     def _call(self, call: Extra, position: int, choice: _Open, number: int, events: list[StreamEvent]) -> None:
         path = "choices[].delta.tool_calls[]."
@@ -273,34 +324,39 @@ class StreamReader(Reading):
         call.pop("type", None)
         slot = position if slot is None else slot
         known = choice.calls.get(slot)
-        if known is None or (name and identifier and identifier != known[1]):
+        if known is None or (name and identifier and identifier != known.id):
             if known is None and not name and not identifier and choice.calls:
                 known = next(reversed(choice.calls.values()))  # no index: it goes on with the last one
             else:
                 seal = take_seal(call)
-                self._begin(ToolCall(identifier, name, "", seal=seal, extra=call), ToolCall, choice, number, events)
-                known = (choice.index, identifier)
+                known = self._begin_call(ToolCall(identifier, name, "", seal=seal, extra=call), slot, choice, number, events)
             choice.calls[slot] = known
-        if arguments:
-            events.append(ArgumentsDelta(known[0], arguments))
+        if not arguments:
+            return
+        if choice.last is not known:
+            choice.last = known
+            self._end_calls(choice, events)
+        if known.index in choice.unended:
+            known.pieces.append(arguments)
+        elif not arguments.strip():
+            return  # after its end
+        events.append(ArgumentsDelta(known.index, arguments))
 
     def _custom(self, call: Extra, slot: int, identifier: str, choice: _Open, number: int, events: list[StreamEvent]) -> None:
-        """A piece of a call of a tool that takes a text. Its arguments are complete when the next block begins."""
+        """A piece of a call of a tool that takes a text. Its arguments are complete when the choice is."""
         path = "choices[].delta.tool_calls[].custom"
         inner = obj(call.pop(CUSTOM), path)
         name, text = take_str(inner, "name", path + ".") or "", take_str(inner, "input", path + ".")
         call.pop("type", None)
         known = choice.calls.get(slot)
-        if known is None or (name and identifier and identifier != known[1]):
+        if known is None or (name and identifier and identifier != known.id):
             seal = take_seal(call)
-            self._begin(ToolCall(identifier, name, "", custom=True, seal=seal, extra=call), ToolCall, choice, number, events)
-            choice.custom = True
-            known = choice.calls[slot] = (choice.index, identifier)
-            events.append(ArgumentsDelta(choice.index, texts.OPENING))
+            known = self._begin_call(ToolCall(identifier, name, "", custom=True, seal=seal, extra=call), slot, choice, number, events)
+            events.append(ArgumentsDelta(known.index, texts.OPENING))
         if text:
-            if not choice.custom or known[0] != choice.index:
-                raise FieldError(path, "the call that is open", slot)
-            events.append(ArgumentsDelta(known[0], texts.piece(text)))
+            if not known.custom or known.index not in choice.unended:
+                raise FieldError(path, "the index of an open call", slot)
+            events.append(ArgumentsDelta(known.index, texts.piece(text)))
 
 
 def take_content(delta: Extra, path: str) -> Any:
