@@ -53,6 +53,9 @@ def test_a_stream_may_say_a_message_at_once() -> None:
         # Perplexity tells all so far beside each delta.
         [{"delta": {"content": "Hel"}, "message": {"content": "Hel"}}, {"delta": {"content": "lo"}, "message": {"content": "Hello"}}],
         [{"delta": {"content": "Hello"}}, {"message": {"content": "Hello"}, "finish_reason": "stop"}],
+        [{"message": {"content": "Hello"}}, {"message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+        [{"message": {"content": "Hel"}}, {"message": {"content": "lo"}}, {"message": {"content": "Hello"}, "finish_reason": "stop"}],
+        [{"message": {"content": "Hello"}, "finish_reason": "stop"}, {"message": {"content": "Hello"}}],
         [{"delta": {"content": "Hello"}}, {"delta": {}, "message": {"content": "Hello"}, "finish_reason": "stop"}],
     ],
 )

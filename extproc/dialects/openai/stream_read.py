@@ -5,6 +5,7 @@ the choice does; but calls may be told side by side, so a call ends when it is w
 Providers differ, so tool calls are told apart by index and by id (some give every call the index 0, or none at all).
 """
 
+import copy
 from typing import Any
 
 import msgspec
@@ -74,7 +75,7 @@ class _Call:
 class _Open:
     """The state of one choice."""
 
-    __slots__ = ("calls", "index", "kind", "last", "stopped", "thought", "told", "unended")
+    __slots__ = ("calls", "index", "kind", "last", "messages", "stopped", "thought", "told", "unended")
 
     def __init__(self) -> None:
         self.index = -1
@@ -91,6 +92,8 @@ class _Open:
         """Characters of the open reasoning that have been told."""
         self.told = False
         """It comes in deltas: a message beside them, or at the end, repeats them."""
+        self.messages: Extra = {}
+        """What it says in messages, where it comes in no deltas."""
 
 
 class StreamReader(Reading):
@@ -161,7 +164,7 @@ class StreamReader(Reading):
         if not choice.told:
             choice.told = type(delta) is dict and any(value for key, value in delta.items() if key != "role")
             if not choice.told and type(rest.get("message")) is dict:
-                delta = rest.pop("message")  # what others say in pieces, whole
+                delta = _new(rest.pop("message"), choice, last=choice.stopped or rest.get("finish_reason") is not None)
         if delta is not None:
             logprobs = rest.get("logprobs")
             self._delta(obj(delta, "choices[].delta"), choice, index, {"logprobs": logprobs} if logprobs else None, events)
@@ -357,6 +360,17 @@ class StreamReader(Reading):
             if not known.custom or known.index not in choice.unended:
                 raise FieldError(path, "the index of an open call", slot)
             events.append(ArgumentsDelta(known.index, texts.piece(text)))
+
+
+def _new(message: Extra, choice: _Open, *, last: bool) -> Extra:
+    """What others say in deltas. The last message may be all that was said in those before once more, which is nothing new then."""
+    given = {key: value for key, value in message.items() if value and key != "role"}
+    if last and given == choice.messages:
+        return {}
+    for key, value in given.items():
+        before = choice.messages.get(key)
+        choice.messages[key] = before + value if type(before) is type(value) is str else copy.deepcopy(value)
+    return message
 
 
 def take_content(delta: Extra, path: str) -> Any:
