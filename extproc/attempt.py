@@ -15,7 +15,7 @@ from msgspec import Struct
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose, dropped
 from extproc.deployments import MODEL_PARAMETERS
-from extproc.dialects import forms, heard, seals, splice, takes_messages
+from extproc.dialects import betas, forms, heard, seals, splice, takes_messages
 from extproc.dialects.dialect import common, names_model
 from extproc.dialects.hub import Extra
 from extproc.dialects.quirks import Refit, addressed, resized
@@ -59,6 +59,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """See `Request.says`."""
     sdk: str = ""
     """See `Endpoint.sdk`."""
+    betas: str = ""
+    """See `Request.betas`. Empty where the gate's rules say what the header is."""
     lane: str = ""
     """Whose turn bulky bodies wait for, see `Aside.work`. Empty where the gate itself makes the only attempt."""
 
@@ -179,6 +181,8 @@ class Attempt:
         """
         call = self.call
         new_body = self.rewrite(body, seen.get("content-type", "")) if call.kind not in _BODILESS else None
+        if call.betas and self.same and betas.HEADER not in self.upstream.request.remove:
+            self.wanted = {**self.wanted, betas.HEADER: call.betas}
         given = tuple(call.headers) if ruled is None else None
         key = (tuple(seen), given, ruled, tuple(call.rules), call.kind, self.same, new_body is None, self.upstream.names, *self.wanted)
         cut = _cuts.get(key)

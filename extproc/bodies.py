@@ -9,14 +9,16 @@
   https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html
 """
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from extproc.dialects import betas
 from extproc.dialects.envelope import open_envelope
-from extproc.dialects.splice import refit, set_member
+from extproc.dialects.members import Name
+from extproc.dialects.splice import add_members, refit
 from extproc.errors import Reject
 from extproc.values import Endpoint, Request
 
@@ -25,25 +27,33 @@ _COUNT = "count-tokens"
 
 _MESSAGES = Endpoint("anthropic", "chat")
 _COUNTED = Endpoint("anthropic", "count")
-_VERSION = "anthropic_version"
-_BETAS = "anthropic_beta"
-_BETA_HEADER = "anthropic-beta"
+_READ = frozenset({"model", "stream"})
+_COUNTING = frozenset({"anthropic_version", betas.MEMBER})
+_ASKING = _COUNTING | _READ
+"""What of a body at Vertex AI is no member of Anthropic's own, or is said by the path."""
 
 
 _T = TypeVar("_T")
 
+# Nobody has asked yet whether the body is bulky: nothing of it is decoded here that may be large.
+
 
 class _Maker(Struct, frozen=True):
-    anthropic_version: Any = None
-    anthropic_beta: Any = None
+    anthropic_version: Raw = Raw()
 
 
 class _Instance(Struct, frozen=True):
-    content: Any = None
+    content: Raw = Raw()
+
+
+class _First(Struct, frozen=True, array_like=True):
+    """The first of an array; of the others, which msgspec passes over, there may be millions."""
+
+    instance: _Instance = _Instance()
 
 
 class _Instances(Struct, frozen=True):
-    instances: tuple[_Instance, ...] = ()
+    instances: _First = _First()
 
 
 def settle_meaning(request: Request) -> None:
@@ -52,10 +62,10 @@ def settle_meaning(request: Request) -> None:
         case "vertex":
             _at_home(request)
         case "predict":
-            if any(instance.content is not None for instance in _read(request.body, _Instances()).instances):
+            if _is_said(_read(request.body, _Instances()).instances.instance.content):
                 request.endpoint = replace(request.endpoint, kind="predict")
         case "invoke":
-            if _read(request.body, _Maker()).anthropic_version is not None:
+            if _is_said(_read(request.body, _Maker()).anthropic_version):
                 request.endpoint = replace(request.endpoint, kind="invoke_messages", sdk="invoke")
 
 
@@ -67,23 +77,28 @@ def _read(body: bytes, nothing: _T) -> _T:
         return nothing
 
 
+def _is_said(value: Raw) -> bool:
+    """It is there, and not null."""
+    return bytes(memoryview(value)[:4]) not in (b"", b"null")
+
+
 def _at_home(request: Request) -> None:
     """Makes of a request to Vertex AI the one that Anthropic would get: all but a few members at its top stays, to the byte."""
     asked, body = request.endpoint, request.body
     counts = asked.model == _COUNT and not asked.stream
-    open_envelope(body)
-    maker = _read(body, _Maker())
-    unsaid = {_VERSION, _BETAS} if counts else {_VERSION, _BETAS, "model", "stream"}
+    said: list[tuple[str, bytes]] = []
     try:
-        body = refit(body, unsaid, {}, lambda name, text: None)
-        if not counts:
-            body = set_member(body, "model", msgspec.json.encode(asked.model))
-            body = set_member(body, "stream", b"true") if asked.stream else body
+        body = refit(body, _COUNTING if counts else _ASKING, {}, lambda name, text: said.append((name, text)))
     except ValueError as error:
+        open_envelope(body)  # tells what is wrong with it
         raise Reject(400, "invalid_json", f"The request body is not valid JSON: {error}.") from None
+    # What is wrong is no better for being left out.
+    open_envelope(msgspec.json.encode({Name(name): Raw(text) for name, text in said if name in _READ}))
+    named = betas.betas_in(dict(said).get(betas.MEMBER, b"null"))
+    if not counts:
+        body = add_members(body, {"model": asked.model, **({"stream": True} if asked.stream else {})})
     request.endpoint = _COUNTED if counts else _MESSAGES
     request.path = request.record.path = "/v1/messages/count_tokens" if counts else "/v1/messages"
     request.replace(body)
-    betas = maker.anthropic_beta
-    if type(betas) is list and betas and _BETA_HEADER not in request.headers:
-        request.set_headers[_BETA_HEADER] = ",".join(beta for beta in betas if type(beta) is str)
+    if named:
+        request.betas = betas.joined(request.headers.get(betas.HEADER, ""), named)

@@ -23,7 +23,7 @@ from extproc.attempt import Attempt, Call, Outgoing, may_remove, taken_off
 from extproc.bodies import settle_meaning
 from extproc.config.model import Timeouts
 from extproc.crossing import those, to_provider, without_credential
-from extproc.dialects import DIALECTS
+from extproc.dialects import DIALECTS, betas
 from extproc.dialects.framing import split
 from extproc.endpoints import check_head, check_size, endpoint, named_provider
 from extproc.errors import Fault, Reject
@@ -271,6 +271,7 @@ class Exchange:
             strict=given.get("x-headgate-strict", "").lower() in _YES,
             says=request.says,
             sdk=request.endpoint.sdk,
+            betas="" if betas.HEADER in ruled else request.betas,
             lane="" if alone else request.identity.tenant,
         )
 

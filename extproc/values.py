@@ -103,8 +103,8 @@ class Request:
     """One request on its way in. Filters read it, attach to it what they found out, and may edit it."""
 
     __slots__ = (
-        "_envelope", "_json", "body", "bulky", "edited", "endpoint", "headers", "identity", "journalled", "method", "path", "provider",
-        "record", "says", "set_headers", "targets",
+        "_envelope", "_json", "betas", "body", "bulky", "edited", "endpoint", "headers", "identity", "journalled", "method", "path",
+        "provider", "record", "says", "set_headers", "targets",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record, provider: str = "") -> None:
@@ -129,6 +129,9 @@ class Request:
         """Where it may go, in order; set by the filter that routes."""
         self.set_headers: dict[str, str | None] = {}
         """Changes to what the provider is sent: a value sets the header, None takes it off."""
+        self.betas = ""
+        """The client's header `anthropic-beta`, where a part of it stood in the body; as a header it would, it goes to providers of the
+        client's dialect only."""
         self.says: dict[str, Any] = {}
         """What a translated answer says of itself beside what it repeats of the request: its `id`, above all, where it is ours to give."""
         self._envelope: Envelope | None = None

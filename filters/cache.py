@@ -147,6 +147,7 @@ def _shape(request: Request) -> list[object]:
         [(target.provider, target.model) for target in request.targets],
         [(name, headers[name]) for name in _shaping(tuple(headers))],
         sorted(request.set_headers.items()),
+        request.betas,
     ]
 
 

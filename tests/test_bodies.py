@@ -5,8 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from extproc.config.model import Config, Model, Provider
+from extproc.attempt import Attempt
+from extproc.bodies import settle_meaning
+from extproc.config.model import Config, HeaderEdits, Model, Provider
 from extproc.dialects import DIALECTS, heard
 from extproc.dialects.eventstream import EVENT_STREAM, event
 from extproc.dialects.framing import split
@@ -92,20 +95,88 @@ def test_tokens_are_counted_of_the_model_in_the_body() -> None:
     assert sent(forward) == {"model": "claude-9", "messages": SAYS["messages"]}
 
 
-@pytest.mark.parametrize(("headers", "betas"), [({}, "a-1,b-2"), ({"anthropic_beta": "c-3"}, "c-3")])
-def test_betas_of_the_body_become_a_header(headers: dict[str, str], betas: str) -> None:
-    made, forward = asked(f"{VERTEX}/claude-9:rawPredict", {**SAYS, "anthropic_beta": ["a-1", "b-2"]}, **headers)
-    assert {**made.request.headers, **forward.outgoing.headers}["anthropic-beta"] == betas
+BETAS = {**SAYS, "anthropic_beta": ["a-1", " b-2", "", "a-1"]}
+
+
+@pytest.mark.parametrize(
+    ("headers", "betas"), [({}, "a-1,b-2"), ({"anthropic_beta": "c-3"}, "c-3,a-1,b-2"), ({"anthropic_beta": "b-2, c-3"}, "b-2, c-3,a-1")]
+)
+@pytest.mark.parametrize("model", ["claude-9", "count-tokens"])
+def test_betas_of_the_body_become_a_header(model: str, headers: dict[str, str], betas: str) -> None:
+    made, forward = asked(f"{VERTEX}/{model}:rawPredict", {**BETAS, "model": "claude-9"}, **headers)
+    assert forward.outgoing.headers["anthropic-beta"] == made.request.betas == betas
     assert "anthropic_beta" not in sent(forward)
 
 
-@pytest.mark.parametrize("body", [b"{nope", b"[]", b"", b'{"anthropic_version": "x"', b'{"stream": 5}'])
+def test_betas_go_to_anthropic_alone() -> None:
+    _, forward = asked(f"{VERTEX}/gpt:rawPredict", BETAS)
+    assert not [name for name in forward.outgoing.headers if "beta" in name]
+    made, forward = asked(f"{VERTEX}/both:rawPredict", BETAS)
+    call, snapshot = forward.call, made.snapshot
+    assert len(call.targets) == 2 and call.rules == {}
+    seen: dict[str, str] = {**made.request.headers, **forward.outgoing.headers}
+    for target in (*call.targets, *call.targets):
+        outgoing = Attempt(call, target, snapshot.upstreams[target.provider], 0).outgoing(seen, forward.outgoing.body or b"")
+        seen = {name: value for name, value in seen.items() if name not in outgoing.remove} | outgoing.headers
+        assert seen.get("anthropic-beta") == ("a-1,b-2" if target.provider == "anthropic" else None)
+
+
+def test_the_operator_has_the_last_word_on_betas() -> None:
+    made = Scene(CLOUDS).exchange(head(f"{VERTEX}/claude-9:rawPredict"))
+    assert run(made.begin()) is None and run(made.proceed(msgspec.json.encode(BETAS))) is None
+    made.request.set_headers["anthropic-beta"] = "ruled"
+    assert made.forward().outgoing.headers["anthropic-beta"] == "ruled"
+    made, forward = asked(f"{VERTEX}/claude-9:rawPredict", BETAS)
+    upstream = replace(made.snapshot.upstreams["anthropic"], request=HeaderEdits(remove=("anthropic-beta",)))
+    attempt = Attempt(forward.call, forward.call.targets[0], upstream, 0)
+    assert "anthropic-beta" not in attempt.outgoing(made.request.headers, made.request.body).headers
+
+
+@pytest.mark.parametrize("wrong", ["a", 5, [5], [["a"]], ["a b"], ["a\r\nx-evil: 1"], ["é"], ["a,b"], ["a" * 5000], [""] * 5000, b"\xff"])
+def test_betas_that_no_header_could_hold_are_refused(wrong: Any) -> None:
+    body = b'{"anthropic_beta":["\xff"]}' if wrong == b"\xff" else msgspec.json.encode({**SAYS, "anthropic_beta": wrong})
+    for path in (f"{VERTEX}/claude-9:rawPredict", f"{VERTEX}/count-tokens:rawPredict"):
+        made = Scene(CLOUDS).exchange(head(path))
+        assert run(made.begin()) is None
+        answered = run(made.proceed(body))
+        assert answered is not None and answered.status == 400 and b"anthropic_beta" in answered.body
+
+
+@pytest.mark.parametrize("null", [None, [], [""]])
+def test_no_betas_are_none(null: Any) -> None:
+    _, forward = asked(f"{VERTEX}/claude-9:rawPredict", {**SAYS, "anthropic_beta": null})
+    assert "anthropic-beta" not in forward.outgoing.headers
+
+
+NO_REQUESTS = [
+    b"{nope", b"[]", b"", b'{"anthropic_version": "x"', b'{"stream": 5}', b'{"model": "a", "model": "b"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NO_REQUESTS)
 @pytest.mark.parametrize("path", [f"{VERTEX}/claude-9:rawPredict", f"{GOOGLE}/text:predict", "/model/gpt/invoke"])
 def test_what_is_no_request_is_refused(path: str, body: bytes) -> None:
     made = Scene(CLOUDS).exchange(head(path))
     assert run(made.begin()) is None
     answered = run(made.proceed(body))
     assert answered is not None and answered.status == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind"),
+    [
+        ("/model/gpt/invoke", b'{"anthropic_version":["\xff"],"messages":[]}', "invoke_messages"),
+        (f"{GOOGLE}/text:predict", b'{"instances":[{"content":["\xff"]}]}', "predict"),
+        (f"{GOOGLE}/text:predict", b'{"instances":[{"content":"Hi"},"\xff",{"content":5}]}', "predict"),
+    ],
+)
+def test_nothing_is_decoded_to_tell(path: str, body: bytes, kind: str) -> None:
+    """What is no UTF-8 could not be. A body may be large, and its reader is the one to work on it, aside."""
+    made = Scene(CLOUDS).exchange(head(path))
+    assert run(made.begin()) is None
+    made.request.body = body
+    settle_meaning(made.request)
+    assert made.request.endpoint.kind == kind
 
 
 # Google's `predict`.
@@ -122,8 +193,10 @@ def test_instances_with_contents_want_vectors() -> None:
     assert forward.outgoing.body is None
 
 
-def test_other_instances_are_googles_alone() -> None:
-    made, forward = asked(f"{GOOGLE}/text:predict", {"instances": [{"prompt": "A cat"}]})
+@pytest.mark.parametrize("others", [[], [{"content": "Hi"}], ["odd", 5]])
+@pytest.mark.parametrize("first", [{"prompt": "A cat"}, {"content": None}, {}])
+def test_other_instances_are_googles_alone(first: dict[str, Any], others: list[Any]) -> None:
+    made, forward = asked(f"{GOOGLE}/text:predict", {"instances": [first, *others]})
     assert made.request.endpoint.kind == "json"
     assert forward.outgoing.headers[":path"].endswith("/models/text-embedding-005:predict")
 
@@ -166,6 +239,7 @@ def test_claude_at_bedrock_passes_to_bedrock_as_it_is(model: str, there: str, en
 
 def test_what_is_invoked_otherwise_is_as_it_was() -> None:
     assert asked("/model/gpt/invoke", {"inputText": "Hi"})[0].request.endpoint.kind == "invoke"
+    assert asked("/model/gpt/invoke", {"inputText": "Hi", "anthropic_version": None})[0].request.endpoint.kind == "invoke"
     made, forward = asked("/model/nova/invoke-with-response-stream", {"prompt": "Hi"})
     assert (made.request.endpoint.kind, forward.outgoing.body) == ("json", None)
 

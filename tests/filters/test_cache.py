@@ -283,7 +283,9 @@ def test_what_rules_set_changes_it() -> None:
     for edits in ({}, {"x-a": "1"}, {"x-a": "2"}, {"x-a": None}, {"x-a": "1", "x-b": "1"}):
         made.set_headers = edits  # type: ignore[assignment]
         keys.add(_key(made))
-    assert len(keys) == 5
+    made.betas = "a-1"
+    keys.add(_key(made))
+    assert len(keys) == 6
 
 
 @given(st.lists(st.text("ab/", max_size=3), min_size=2, max_size=4), st.lists(st.text("ab/", max_size=3), min_size=2, max_size=4))
