@@ -13,8 +13,21 @@ from extproc.config.model import Config, HeaderEdits, Model, Provider
 from extproc.dialects import DIALECTS, heard
 from extproc.dialects.eventstream import EVENT_STREAM, event
 from extproc.dialects.framing import split
-from extproc.dialects.hub import BlockStart, BlockStop, Error, Finish, Start, Stop, StopReason, StreamEvent, Text, TextDelta, Used
-from extproc.errors import Fault
+from extproc.dialects.hub import (
+    BlockStart,
+    BlockStop,
+    Conversation,
+    Error,
+    Finish,
+    Start,
+    Stop,
+    StopReason,
+    StreamEvent,
+    Text,
+    TextDelta,
+    Used,
+)
+from extproc.errors import Fault, Reject
 from extproc.exchange import Exchange, Forward
 from extproc.usage import Usage
 from tests.scene import CONFIG, Scene, head, run
@@ -223,6 +236,40 @@ def test_claude_at_bedrock_reaches_others(model: str, end: str, stream: bool) ->
     body = sent(forward)
     assert not {"anthropic_version", "anthropic_beta"} & set(body)
     assert "Hi" in str(body)
+    assert forward.outgoing.headers.get("anthropic-beta") == ("x" if model == "claude-9" else None)
+
+
+def written(dialect: str, model: str, **body: Any) -> tuple[dict[str, Any], Conversation]:
+    read: Conversation = heard("bedrock", "", "invoke").operations["invoke_messages"].read_request({"model": "m", **INVOKED, **body})
+    return DIALECTS[dialect].write_request(read, model), read
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_betas_of_an_invocation_are_told_or_named(dialect: str) -> None:
+    body, question = written(dialect, "m", anthropic_beta=["a-1", " b-2"])
+    there = dialect == "anthropic"
+    assert question.headers == ({"anthropic-beta": "a-1,b-2"} if there else {})
+    assert question.dropped == ([] if there else ["anthropic_beta"])
+    assert "anthropic_beta" not in str(body)
+    body, question = written(dialect, "m", anthropic_beta=None)
+    assert (question.headers, question.dropped) == ({}, [])
+
+
+def test_betas_for_claude_at_bedrock_stand_among_what_only_it_has() -> None:
+    thinking = {"type": "enabled", "budget_tokens": 2000}
+    body, question = written("bedrock", "eu.anthropic.claude-sonnet-4-5-v1:0", anthropic_beta=["a-1"], thinking=thinking, max_tokens=5000)
+    assert body["additionalModelRequestFields"] == {"thinking": thinking, "anthropic_beta": ["a-1"]}
+    assert question.dropped == []
+    body, question = written("bedrock", "eu.anthropic.claude-sonnet-4-5-v1:0", anthropic_beta=[""])
+    assert ("additionalModelRequestFields" in body, question.dropped) == (False, [])
+
+
+def test_what_is_no_beta_is_refused() -> None:
+    made, forward = asked("/model/both/invoke", {**INVOKED, "anthropic_beta": ["a\r\nx-evil: 1"]})
+    for target in forward.call.targets:
+        attempt = Attempt(forward.call, target, made.snapshot.upstreams[target.provider], 0)
+        with pytest.raises(Reject, match="anthropic_beta"):
+            attempt.outgoing(made.request.headers, made.request.body)
 
 
 @pytest.mark.parametrize("end", ["invoke", "invoke-with-response-stream"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects import betas
 from extproc.dialects.anthropic import Anthropic
 from extproc.dialects.anthropic.stream_write import StreamWriter
 from extproc.dialects.bedrock import Bedrock
@@ -23,7 +24,7 @@ from extproc.errors import Fault
 from extproc.usage import Usage
 
 _ENVELOPE = Bedrock()
-_UNSAID = ("anthropic_version", "anthropic_beta")
+_UNSAID = ("anthropic_version", betas.MEMBER)
 _STOPPED = b'{"type":"message_stop"'
 _MAKERS = ("anthropic.", "arn:")
 """In names of models at Bedrock that take Anthropic's bodies: of others nothing is known, as of profiles."""
@@ -42,7 +43,10 @@ class Invoked(Anthropic):
         return {"invoke_messages": self}
 
     def read_request(self, body: Extra) -> Conversation:
-        return super().read_request({name: value for name, value in body.items() if name not in _UNSAID})
+        conversation = super().read_request({name: value for name, value in body.items() if name not in _UNSAID})
+        if given := betas.read_betas(body.get(betas.MEMBER)):
+            conversation.extra = {**conversation.extra, betas.MEMBER: given}
+        return conversation
 
     def stream_writer(self, *, include_usage: bool) -> StreamWriter:
         return InvokedWriter()

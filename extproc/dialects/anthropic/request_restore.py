@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from extproc.dialects import betas
 from extproc.dialects.anthropic import mcp
 from extproc.dialects.anthropic.blocks import write_block
 from extproc.dialects.anthropic.sealing import SIGNER
@@ -19,6 +20,8 @@ def restore(conversation: Conversation, model: str) -> Extra:
     """The request as it was read, with another model's name."""
     messages = [_own_message(message, conversation) for message in conversation.messages if _is_ours(message, conversation)]
     body: Extra = {**conversation.extra, "model": model, "messages": messages}
+    if betas.MEMBER in body:
+        conversation.headers = {betas.HEADER: ",".join(betas.read_betas(body.pop(betas.MEMBER)))}
     if conversation.max_tokens is not None:
         body["max_tokens"] = conversation.max_tokens
     if conversation.system is not None:

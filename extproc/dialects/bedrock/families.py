@@ -65,6 +65,8 @@ class Family(Struct, frozen=True, kw_only=True):
     """Goes on with a last message of the assistant's."""
     signs: bool = False
     """Signs its reasoning, and wants it back."""
+    betas: bool = False
+    """Takes Anthropic's betas."""
     cites: bool = False
     """Cites documents, and takes what a search found (`searchResult`)."""
     status: bool = True
@@ -114,6 +116,7 @@ def _claude(
         leads=True,
         prefill=prefill,
         signs=budget or adaptive,
+        betas=True,
         cites=cites,
         beside=frozenset(("text", "image")),
         inside=frozenset(("image", "document", "searchResult") if cites else ("image", "document")),

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects import betas
 from extproc.dialects.bedrock.families import Family, put
 from extproc.dialects.bedrock.request_read import MODEL
 from extproc.dialects.hub import Conversation, Extra, Format, Thinking
@@ -32,7 +33,17 @@ def write_settings(conversation: Conversation, body: Extra, system: list[Extra],
     _sampling(conversation, body, able)
     _format(conversation, body, system, able)
     _account(conversation, body)
-    conversation.drop_extra({key: value for key, value in conversation.extra.items() if key not in _CARRIED})
+    carried = (*_CARRIED, betas.MEMBER) if _betas(conversation, body, able) else _CARRIED
+    conversation.drop_extra({key: value for key, value in conversation.extra.items() if key not in carried})
+
+
+def _betas(conversation: Conversation, body: Extra, able: Family) -> bool:
+    """Whether the model takes the betas that the client's body asks for: they stand among what only it has."""
+    if not able.betas or conversation.dialect != betas.MAKER or betas.MEMBER not in conversation.extra:
+        return False
+    if given := betas.read_betas(conversation.extra[betas.MEMBER]):
+        body.setdefault(MODEL, {})[betas.MEMBER] = given
+    return True
 
 
 def _thinking(conversation: Conversation, body: Extra, able: Family) -> None:
