@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from extproc.attempt import Attempt
 from extproc.bodies import settle_meaning
 from extproc.config.model import Config, HeaderEdits, Model, Provider
-from extproc.dialects import DIALECTS, heard
+from extproc.dialects import DIALECTS, heard, takes_messages
 from extproc.dialects.eventstream import EVENT_STREAM, event
 from extproc.dialects.framing import split
 from extproc.dialects.hub import (
@@ -282,6 +282,28 @@ def test_claude_at_bedrock_passes_to_bedrock_as_it_is(model: str, there: str, en
     # A conversation is no vector: it is not answered twice the same unless it asks for that.
     assert made.request.endpoint.operation == "chat"
     assert made.request.record.cache == ""
+
+
+ARN = "arn:aws:bedrock:eu-west-1:123456789012"
+
+
+@pytest.mark.parametrize(
+    ("model", "takes"),
+    [
+        ("anthropic.claude-x", True),
+        ("eu.anthropic.claude-x", True),
+        ("arn:aws:bedrock:eu-west-1::foundation-model/anthropic.claude-x", True),
+        (f"{ARN}:inference-profile/eu.anthropic.claude-x", True),
+        (f"{ARN}:application-inference-profile/abcdefghijkl", True),
+        (f"{ARN.replace('aws', 'aws-us-gov', 1)}:provisioned-model/abcdefghijkl", True),
+        ("amazon.nova-pro-v1:0", False),
+        ("arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-pro-v1:0", False),
+        (f"{ARN}:inference-profile/eu.amazon.nova-pro-v1:0", False),
+        (f"{ARN}:imported-model/abcdefghijkl", False),
+    ],
+)
+def test_which_models_take_anthropics_bodies(model: str, takes: bool) -> None:
+    assert takes_messages(model) == takes
 
 
 def test_what_is_invoked_otherwise_is_as_it_was() -> None:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PayloadPart.html
 """
 
+import re
 from base64 import b64encode
 from typing import Any
 
@@ -26,8 +27,14 @@ from extproc.usage import Usage
 _ENVELOPE = Bedrock()
 _UNSAID = ("anthropic_version", betas.MEMBER)
 _STOPPED = b'{"type":"message_stop"'
-_MAKERS = ("anthropic.", "arn:")
-"""In names of models at Bedrock that take Anthropic's bodies: of others nothing is known, as of profiles."""
+_CLAUDE = re.compile(r"anthropic\.|^arn:[^/]*:(application-inference-profile|provisioned-model)/")
+"""What Bedrock calls models that take Anthropic's bodies. Ids name the maker, and most ARNs do: those of the system's inference profiles,
+too. What an application's profile or provisioned throughput stands for is not said by its ARN. As clients ask it by Anthropic's bodies, it
+is taken for Claude: by Converse, which every model takes, it would lose what only these bodies can say. Other ARNs that name no maker are
+of models which are not Claude (imported ones), or of prompts.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html#amazonbedrock-resources-for-iam-policies
+"""
 
 
 class Invoked(Anthropic):
@@ -96,4 +103,4 @@ class InvokedWriter(StreamWriter):
 
 def takes_messages(model: str) -> bool:
     """Whether what Bedrock calls `model` may take Anthropic's bodies."""
-    return any(mark in model for mark in _MAKERS)
+    return _CLAUDE.search(model) is not None

@@ -82,7 +82,7 @@ class Gemini:
         *(Place("models", root + "/models", method="GET") for root in ("/v1beta", "/v1", *_PUBLISHERS)),
         *(Place("models", root + "/models/{model}", method="GET") for root in ("/v1beta", "/v1", *_PUBLISHERS)),
     )
-    prefixes: tuple[str, ...] = ("/v1beta/", "/v1beta1/", "/v1/projects/", *_BESIDE)
+    prefixes: tuple[str, ...] = ("/v1beta/", "/v1beta1/", "/v1/projects/", _PUBLISHERS[1], *_BESIDE)
     beside: tuple[str, ...] = ("/v1/", *_BESIDE)
     mark = "x-goog-api-client"
     id_header = ""
