@@ -56,7 +56,7 @@ def _meant(key: Scalar, section: Mapping, path: str, references: References, pro
     """The entry that completes a section; None if none is to. What is no entry's name stands for a mistake that has been told."""
     named = section.get("catalogue")
     if isinstance(named, Scalar) and not is_nothing(named):
-        found = references.resolve(named.text)
+        found = references.resolve(named.text, secret=True)
         if not isinstance(found, Resolved):
             return None
         if found.text not in catalogue():
@@ -188,7 +188,7 @@ class _Completion:
 
     def _value(self, node: Node) -> str:
         """A setting's text. What is wrong with it is told when it is read as a setting."""
-        found = self._references.resolve(node.text) if isinstance(node, Scalar) else None
+        found = self._references.resolve(node.text, secret=True) if isinstance(node, Scalar) else None
         if not isinstance(found, Resolved) or wrong_text(found.text, _VALUE):
             return _STANDS_IN
         return found.text

@@ -37,10 +37,10 @@ def _missing_key(provider: Node, references: References) -> str | None:
         key = google.get("credentials") or key
     if not isinstance(optional, Scalar) or not isinstance(key, Scalar):
         return None
-    said = references.resolve(optional.text)
+    said = references.resolve(optional.text, secret=True)
     if not isinstance(said, Resolved) or boolean(said.text) is not True:
         return None
-    found = references.resolve(key.text)
+    found = references.resolve(key.text, secret=True)
     if isinstance(found, Unresolved):
         return found.message if found.missing else None
     return f"{key.text} is empty" if found.referred and not found.text.strip() else None

@@ -44,23 +44,24 @@ class References:
     """Resolves references against one environment and one folder."""
 
     def __init__(self, environ: Mapping[str, str], folder: Path, *, secrets: bool = True) -> None:
-        """`secrets`: False for whoever needs none: an `env:` or `file:` that gives nothing then stands for a placeholder."""
+        """`secrets`: False for whoever needs none: see `resolve`."""
         self._environ = environ
         self._folder = folder
         self.secrets = secrets
         self.files: set[Path] = set()
         """Files that values came from, or would have."""
 
-    def resolve(self, text: str) -> Resolved | Unresolved:
-        """What `text` stands for; itself, if it refers to nothing."""
+    def resolve(self, text: str, *, secret: bool = False) -> Resolved | Unresolved:
+        """What `text` stands for; itself, if it refers to nothing. `secret`: it stands where secrets do. For whoever needs none, an `env:`
+        or `file:` that gives nothing there is a placeholder.
+        """
         if text.startswith("env:"):
-            return self._or_else(self._env(text[4:]))
-        if text.startswith("file:"):
-            return self._or_else(self._file(text[5:]))
-        return self._inside(text) if "$" in text else Resolved(text, False)
-
-    def _or_else(self, found: Resolved | Unresolved) -> Resolved | Unresolved:
-        return Resolved(_PLACEHOLDER, True) if type(found) is Unresolved and not self.secrets else found
+            found = self._env(text[4:])
+        elif text.startswith("file:"):
+            found = self._file(text[5:])
+        else:
+            return self._inside(text) if "$" in text else Resolved(text, False)
+        return Resolved(_PLACEHOLDER, True) if secret and not self.secrets and type(found) is Unresolved else found
 
     def _env(self, name: str) -> Resolved | Unresolved:
         if not _NAME.fullmatch(name):

@@ -25,6 +25,9 @@ _LISTS: dict[type[inspect.Type], Callable[[list[Any]], Any]] = {
     inspect.FrozenSetType: frozenset,
 }
 
+_SECRETS = ("$.providers", "$.redis", "$.filters")
+"""Where secrets stand. Elsewhere a reference names a place or a number, and nothing could stand in for it unnoticed."""
+
 
 class _Invalid:
     """What stands where a value is wrong."""
@@ -178,7 +181,7 @@ class Walker:
             return self._wrong(path, node.mark, str(error))
 
     def _resolved(self, node: Scalar, path: str) -> str | _Invalid:
-        resolved = self._references.resolve(node.text)
+        resolved = self._references.resolve(node.text, secret=path.startswith(_SECRETS))
         if isinstance(resolved, Unresolved):
             if not (self._lenient and resolved.missing):
                 self._problems.error(path, node.mark, resolved.message)

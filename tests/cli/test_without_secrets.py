@@ -51,3 +51,20 @@ def test_other_mistakes_are_told(folder: Path, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit):
         main(["keys", "list"])
     assert "nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("state", ["env:NOT_SET_STATE", "file:not-there-either"])
+def test_nothing_stands_in_for_the_folder(folder: Path, state: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "gateway.yaml").write_text(f"{CONFIG}state: {state}\n")
+    with pytest.raises(SystemExit):
+        main(["keys", "create", "alice"])
+    told = capsys.readouterr().err
+    assert "$.state" in told
+    assert state.partition(":")[2] in told
+    assert [one.name for one in folder.iterdir()] == ["gateway.yaml"]
+
+
+def test_a_filter_may_have_one(folder: Path) -> None:
+    filters = "filters: [auth: , route: , headers: {rules: [{request: {set: {x-token: 'env:NOT_SET'}}}]}]\n"
+    (folder / "gateway.yaml").write_text(CONFIG + filters)
+    assert main(["keys", "list"]) == 0

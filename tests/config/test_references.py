@@ -101,6 +101,8 @@ def test_a_fifo_does_not_hold_us_up(references: References, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", ["env:NOT_SET", "file:not-there", "env:not a name"])
 def test_who_needs_no_secrets_gets_along_without(tmp_path: Path, text: str) -> None:
-    assert isinstance(References({}, tmp_path).resolve(text), Unresolved)
-    assert isinstance(References({}, tmp_path, secrets=False).resolve(text), Resolved)
-    assert References({"SET": "there"}, tmp_path, secrets=False).resolve("env:SET") == Resolved("there", True)
+    without = References({"SET": "there"}, tmp_path, secrets=False)
+    assert isinstance(References({}, tmp_path).resolve(text, secret=True), Unresolved)
+    assert isinstance(without.resolve(text, secret=True), Resolved)
+    assert without.resolve("env:SET", secret=True) == Resolved("there", True)
+    assert isinstance(without.resolve(text), Unresolved)
