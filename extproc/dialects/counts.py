@@ -3,9 +3,13 @@
 So what does not fit is read once more with the nearest whole numbers. Most fits at once, and costs nothing more.
 """
 
-from typing import Any, TypeVar
+from functools import cache, reduce
+from operator import or_
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
+from msgspec import Struct, structs
 
 Counts = TypeVar("Counts")
 
@@ -21,34 +25,55 @@ def read(value: Any, kind: type[Counts]) -> Counts | None:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError:
         try:
-            return msgspec.convert(_nearest(value, kind), kind, strict=False)
+            exact: Any = kind
+            return _rounded(msgspec.convert(value, _loose(exact), strict=False), kind)
         except msgspec.ValidationError:
             return None
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[Counts]) -> Counts | None:
-    """A JSON text that holds counts; None if it cannot be read. Of what the decoder does not know nothing is looked at."""
+    """A JSON text that holds counts; None if it cannot be read. Of what the decoder does not know nothing is made, however much it is."""
     try:
         try:
             return decoder.decode(body)
         except msgspec.ValidationError:
-            return msgspec.convert(_nearest(msgspec.json.decode(body), decoder.type), decoder.type, strict=False)
+            kind: Any = decoder.type
+            return _rounded(_decoder(kind).decode(body), decoder.type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _nearest(value: Any, kind: type[Counts]) -> Any:
-    """What a struct takes of an object, or all of something else, in whole numbers."""
-    fields = getattr(kind, "__struct_fields__", None)
-    if type(value) is not dict or fields is None:
-        return whole(value)
-    return {field: whole(value[field]) for field in fields if field in value}
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_loose(kind), strict=False)
 
 
-def whole(value: Any) -> Any:
-    """Counts as whole numbers, the nearest ones, wherever they stand. What nobody can have counted is told by none."""
+@cache
+def _loose(kind: Any) -> Any:
+    """The same type, for any numbers where it has whole ones."""
+    if kind is int:
+        return int | float
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return msgspec.defstruct(kind.__name__, [_loose_field(field) for field in structs.fields(kind)])
+    if get_origin(kind) in {UnionType, Union}:
+        return reduce(or_, map(_loose, get_args(kind)))
+    return list[_loose(*get_args(kind))] if get_origin(kind) is list else kind  # type: ignore[misc]
+
+
+def _loose_field(field: structs.FieldInfo) -> tuple[str, Any, Any]:
+    given: Any = {"default": field.default, "default_factory": field.default_factory}
+    return field.name, _loose(field.type), msgspec.field(**given, name=field.encode_name)
+
+
+def _rounded(loose: Any, kind: type[Counts]) -> Counts:
+    return msgspec.convert(_whole(loose), kind, from_attributes=True)
+
+
+def _whole(value: Any) -> Any:
+    """Counts as whole numbers, the nearest ones. What nobody can have counted is told by none."""
     if type(value) is float:
         return round(value) if abs(value) < _MOST else None
-    if type(value) is dict:
-        return {key: whole(inner) for key, inner in value.items()}
-    return [whole(inner) for inner in value] if type(value) is list else value
+    if isinstance(value, Struct):
+        for field in value.__struct_fields__:
+            setattr(value, field, _whole(getattr(value, field)))
+    return [_whole(inner) for inner in value] if type(value) is list else value

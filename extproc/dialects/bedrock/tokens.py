@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from extproc.dialects import counts
 from extproc.dialects.hub import Extra
-from extproc.usage import Usage
+from extproc.usage import Usage, natural
 
 
 class _Detail(Struct):
@@ -46,7 +46,7 @@ def count(tokens: Tokens) -> Usage | None:
 
 
 def _natural(*values: int | None) -> int:
-    return next((max(0, value) for value in values if value is not None), 0)
+    return natural(next((value for value in values if value is not None), None))
 
 
 def read_usage(value: Any) -> Usage | None:

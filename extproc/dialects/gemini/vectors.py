@@ -315,7 +315,7 @@ def _predictions(value: Any, usage: Usage | None) -> tuple[list[Vector], Usage |
         tokens.append(take_int(dict(statistics), "token_count", path + ".") if type(statistics) is dict else None)
         found.append(one)
     if usage is None and any(count is not None for count in tokens):
-        usage = Usage(input=sum(map(natural, tokens)))
+        usage = Usage(input=natural(sum(map(natural, tokens))))
     return found, usage
 
 

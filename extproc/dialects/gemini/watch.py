@@ -11,7 +11,7 @@ from extproc.dialects.framing import split
 from extproc.dialects.gemini.tokens import Tokens, count
 from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.sse import SSE
-from extproc.usage import Usage
+from extproc.usage import Usage, natural
 
 _STOP = re.compile(rb'"(?:finishReason|blockReason)"\s*:\s*"')
 _SPACE = b" \t\r\n"
@@ -47,7 +47,7 @@ def _vectors(body: bytes) -> Usage | None:
     if body.find(b'"token_count"') < 0:
         return None
     told = _COUNTED.findall(body)
-    return Usage(input=sum(map(int, told))) if told else None
+    return Usage(input=natural(sum(map(int, told)))) if told else None
 
 
 def _last(body: bytes) -> tuple[Usage | None, str]:

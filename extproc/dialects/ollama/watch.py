@@ -15,7 +15,7 @@ from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts
 from extproc.dialects.hub import Extra
 from extproc.dialects.lines import LINES
-from extproc.usage import Usage
+from extproc.usage import Usage, natural
 
 _DONE = re.compile(rb'"done"[ \t]*:[ \t]*true')
 
@@ -42,7 +42,7 @@ def count(tokens: Tokens) -> Usage | None:
     """Counted as we count; None if nothing was counted."""
     if tokens.prompt_eval_count is None and tokens.eval_count is None:
         return None
-    return Usage(input=max(0, tokens.prompt_eval_count or 0), output=max(0, tokens.eval_count or 0))
+    return Usage(input=natural(tokens.prompt_eval_count), output=natural(tokens.eval_count))
 
 
 def read_usage(body: Any) -> Usage | None:
