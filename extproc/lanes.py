@@ -35,7 +35,7 @@ class Lanes:
     def enter(self, lane: str, size: int, cost: float) -> Ticket:
         """Takes a place. `size`: bytes that wait; `cost`: what serving it takes, in any unit. Raises `Undone` where there is no room.
 
-        Room is made by the last ones of the lane in which most waits, unless that is the one that asks.
+        Room is made by the last ones of the lane in which most waits, unless that comes to be the one that asks: then all of them stay.
         """
         if self._served is None:
             self._served = ticket = Ticket(lane, size, cost)
@@ -64,15 +64,19 @@ class Lanes:
         held = Counter({lane: size})
         for one in self._waiting:
             held[one.lane] += one.size
+        staying, going = list(self._waiting), []
         while held.total() > self._most:
             longest = max(held, key=lambda name: (held[name], name == lane))
             if longest == lane:
+                # Nobody has given way yet: it would have been for nothing.
                 raise _overloaded()
-            last = next(one for one in reversed(self._waiting) if one.lane == longest)
-            held[longest] -= last.size
-            self._waiting.remove(last)
-            if not last.called.done():
-                last.called.set_exception(_overloaded())
+            last = max(at for at, one in enumerate(staying) if one.lane == longest)
+            going.append(staying.pop(last))
+            held[longest] -= going[-1].size
+        self._waiting = staying
+        for one in going:
+            if not one.called.done():
+                one.called.set_exception(_overloaded())
 
 
 def _overloaded() -> Undone:

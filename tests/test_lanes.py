@@ -84,6 +84,17 @@ async def test_the_longest_lane_gives_way() -> None:
         lanes.enter("d", 11, 1)
 
 
+async def test_nobody_gives_way_for_nothing() -> None:
+    lanes = Lanes(128)
+    lanes.enter("a", 1, 1)
+    waiting = [lanes.enter("a", 40, 1) for _ in range(3)]
+    with pytest.raises(Undone):
+        lanes.enter("b", 100, 1)
+    assert not any(one.called.done() for one in waiting)
+    lanes.enter("b", 40, 1)
+    assert [one.called.done() for one in waiting] == [False, False, True]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 40), st.booleans()), max_size=60))
 def test_whatever_comes(steps: list[tuple[str, int, bool]]) -> None:
     """Somebody is served as long as there is somebody, only one, and each lane in its order; what waits is within the bound."""
@@ -92,8 +103,10 @@ def test_whatever_comes(steps: list[tuple[str, int, bool]]) -> None:
         lanes, most = Lanes(100), 100
         live: list[Ticket] = []
         for lane, size, done in steps:
+            before = list(live)
             with contextlib.suppress(Undone):
                 live.append(lanes.enter(lane, size, size))
+            assert len(live) > len(before) or not any(one.called.done() and one.called.exception() for one in live)
             live = [one for one in live if not (one.called.done() and one.called.exception())]
             called = [one for one in live if one.called.done()]
             assert len(called) == (1 if live else 0)
