@@ -62,7 +62,7 @@ class Call(Struct, frozen=True, omit_defaults=True):
     betas: str = ""
     """See `Request.betas`. Empty where the gate's rules say what the header is."""
     lane: str = ""
-    """Whose turn bulky bodies wait for, see `Aside.work`. Empty where the gate itself makes the only attempt."""
+    """Whose turn bulky bodies wait for, see `Identity.lane`. Empty where the gate itself makes the only attempt."""
 
     @property
     def forces_usage(self) -> bool:

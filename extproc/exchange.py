@@ -148,7 +148,10 @@ class Exchange:
         request.settle()
         job = Estimate(request.endpoint.dialect, request.model)
         try:
-            made = await self.snapshot.environment.aside.work(job, request.body) if is_bulky(request.body) else job.work(request.body)
+            if is_bulky(request.body):
+                made = await self.snapshot.environment.aside.work(job, request.body, request.identity.lane)
+            else:
+                made = job.work(request.body)
         except Reject as reject:
             return self.refuse(reject.fault)
         except Undone as undone:
@@ -202,7 +205,7 @@ class Exchange:
         self._attempt = attempt = self._sole(self._call(request, alone=True))
         if (job := attempt.job(request.body)) is not None:
             try:
-                attempt.take(await self.snapshot.environment.aside.work(job, request.body, request.identity.tenant))
+                attempt.take(await self.snapshot.environment.aside.work(job, request.body, request.identity.lane))
             except Undone as undone:
                 fault = undone.fault
                 raise Reject(fault.status, fault.code, fault.message, headers=(("retry-after", "1"),)) from None
@@ -272,7 +275,7 @@ class Exchange:
             says=request.says,
             sdk=request.endpoint.sdk,
             betas="" if betas.HEADER in ruled else request.betas,
-            lane="" if alone else request.identity.tenant,
+            lane="" if alone else request.identity.lane,
         )
 
     # The answer's way out.

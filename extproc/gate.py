@@ -270,7 +270,7 @@ class GateSession:
     async def _retold(self, exchange: Exchange, incoming: Incoming, job: Retell, whole: bytes) -> Replies:
         """The end of a bulky answer, which is no stream: it may wait."""
         try:
-            exchange.take(await paid_for(self._engine.aside, job, whole, exchange.request.identity.tenant))
+            exchange.take(await paid_for(self._engine.aside, job, whole, exchange.request.identity.lane))
         except Undone as undone:
             exchange.forgo(whole)
             return self._broken(exchange, str(undone), undone.fault)

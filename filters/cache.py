@@ -102,7 +102,7 @@ class _Cache:
             return _Mark("bypass")
         if request.bulky:
             try:
-                key = (await self.aside.work(Fingerprint(_VERSION, _shape(request)), request.body, request.identity.tenant)).digest
+                key = (await self.aside.work(Fingerprint(_VERSION, _shape(request)), request.body, request.identity.lane)).digest
             except Undone:
                 request.record.cache = "bypass"
                 return _Mark("bypass")

@@ -192,7 +192,7 @@ class _Conversations:
         if not is_bulky(request.body):
             return job.work(request.body)
         try:
-            return await self.aside.work(job, request.body, request.identity.tenant)
+            return await self.aside.work(job, request.body, request.identity.lane)
         except Undone as undone:
             fault = undone.fault
             raise Reject(fault.status, fault.code, fault.message) from None

@@ -101,7 +101,7 @@ class Scene:
         return Exchange(self.engine.current, headers or head())
 
 
-def message(config: Config, filters: tuple[tuple[str, Struct], ...] = DEFAULT, keys: tuple[StoredKey, ...] = ()) -> bytes:
+def message(config: Config = CONFIG, filters: tuple[tuple[str, Struct], ...] = DEFAULT, keys: tuple[StoredKey, ...] = ()) -> bytes:
     """A snapshot as the control process sends it."""
     raw = tuple((name, msgspec.Raw(msgspec.msgpack.encode(settings))) for name, settings in filters)
     return encode(Settings(msgspec.structs.replace(config, filters=()), raw), KeyState(added=keys), keys_exist=bool(keys))

@@ -1,24 +1,29 @@
 """One request and its answer: which filter is asked when, what each way out does, and what the ledger is told."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
-from extproc import Reject, Request, Response, Tap
+from extproc import Identity, Reject, Request, Response, StoredKey, Tap
 from extproc.answering import BrokenAnswer
+from extproc.aside import Here, Job
 from extproc.config.model import Limits
+from extproc.engine import Engine
 from extproc.exchange import Exchange
+from extproc.keys import digest
 from extproc.usage import Usage
 from extproc.use import Use
 from extproc.values import BodyMode, Target
-from tests.scene import CHAT, CONFIG, Scene, head, run
+from tests.scene import CHAT, CONFIG, Books, Scene, Shelf, head, message, run
 from tests.test_answering import CHAT as ANSWER
 from tests.test_answering import DONE, MESSAGE, STREAM, USAGE_ONLY, delta
 
 BODY = msgspec.json.encode(CHAT)
 JSON = {":status": "200", "content-type": "application/json"}
 SSE = {":status": "200", "content-type": "text/event-stream"}
+
+T = TypeVar("T")
 
 
 class Told(Tap):
@@ -180,6 +185,35 @@ def test_one_target_is_asked_from_here() -> None:
     assert forward.clusters == ("provider_openai",)
     assert forward.outgoing.headers == {":authority": "openai.test", "authorization": "Bearer sk-openai"}
     assert forward.outgoing.body is None
+
+
+class Lanes(Here):
+    """Writes down whose jobs are done."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def work(self, job: Job[T], body: bytes, lane: str = "") -> T:
+        self.seen.append(lane)
+        return await super().work(job, body, lane)
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [("/v1/messages/count_tokens", "gpt"), ("/v1/messages", "gpt"), ("/v1/messages", "both"), ("/v1/chat/completions", "claude-1")],
+)
+def test_bulky_bodies_wait_in_their_tenants_lane(path: str, model: str) -> None:
+    shelf, lanes = Shelf(), Lanes()
+    engine = Engine(Books(), shelf, lambda _: shelf, lanes)
+    engine.load(message(keys=(StoredKey("one", digest("hg-1"), "acme"),)))
+    made = Exchange(engine.current, head(path, authorization="Bearer hg-1"))
+    assert run(made.begin()) is None
+    body = {"model": model, "max_tokens": 9, "temperature": 0, "messages": [{"role": "user", "content": "x" * 1_200_000}]}
+    if run(made.proceed(msgspec.json.encode(body))) is None:
+        run(made.prepare())
+        lanes.seen += [made.forward().call.lane] * (model == "both")
+    assert lanes.seen
+    assert set(lanes.seen) == {Identity("acme").lane}
 
 
 def test_several_targets_are_the_adapters_business() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extproc import Reject
+from extproc import Identity, Reject
 from extproc.values import BodyMode
 from extproc.wire.ext_proc_pb2 import ProcessingMode
 from tests.scene import request
@@ -67,3 +67,11 @@ def test_any_bytes(body: bytes) -> None:
 def test_body_modes_are_envoys() -> None:
     for mode in BodyMode:
         assert ProcessingMode.BodySendMode.Value(mode.name) == mode
+
+
+def test_a_lane_is_the_tenants_and_does_not_name_it() -> None:
+    acme = Identity("acme", "one").lane
+    assert acme == Identity("acme", "two").lane != Identity("other", "one").lane
+    assert len(acme) == 16 and "acme" not in acme
+    assert Identity("\ud800").lane not in {acme, ""}
+    assert not Identity().lane
