@@ -50,7 +50,8 @@ def tally(request: Request, response: Response, answering: Answering | None, dur
         elif response.status >= 400:
             record.unit, record.amount = "", 0.0
         record.metered = generates or usage is not None or record.amount > 0
-        if generates and not (usage is not None and answering.finished):
+        failed = answering.error and not answering.text
+        if generates and not failed and not (usage is not None and answering.finished):
             _guess(record, request, response, answering)
     record.outcome = outcome = _outcome(response, record.error)
     record.partial = outcome in _PARTIAL and target is not None

@@ -197,7 +197,9 @@ class _Keep(Tap):
     def start(self, response: Response) -> None:
         response.headers[HEADER] = "miss"
         first = response.attempts <= 1 or self._cache.settings.keep_fallbacks
-        self._wanted = response.origin == "provider" and response.status == 200 and first
+        # A page in place of an answer is none, whatever its status says.
+        answers = response.stream or "json" in (response.headers.get("content-type") or "")
+        self._wanted = response.origin == "provider" and response.status == 200 and first and answers
 
     def events(self, events: list[bytes]) -> list[bytes]:
         if self._wanted:

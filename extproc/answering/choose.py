@@ -67,6 +67,7 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     if status == OK and terms.kind in terms.client.operations:
         terms.log(why)
         untouched.opening = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} {why}.")
+        untouched.error = untouched.opening.code
     return untouched
 
 

@@ -22,13 +22,17 @@ _TAIL = 4
 """Pieces of a stream that are kept to see whether it was complete: the last choice's, those behind it, and a few more."""
 
 
+_NOTHING = (b"", b"null", b"{}")
+"""JSON that says nothing, or none at all."""
+
+
 class Untouched(Answering):
     """A body that nobody reads: audio, files, unknown paths, upgrades."""
 
     mode = BodyMode.NONE
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
-        self.finished = end
+        self.finished = end and self.opening is None
         return [chunk]
 
 
@@ -88,6 +92,8 @@ class WholeUntouched(Answering):
     def _is_answer(self, body: bytes) -> bool:
         """A small one is read, as if it were to be translated."""
         kind = self._terms.kind
+        if body.strip() in _NOTHING:
+            return False
         try:
             if not self._generates or kind == "count" or is_bulky(body):
                 msgspec.json.decode(body, type=msgspec.Raw)

@@ -1,10 +1,9 @@
 """What the writers of clients' streams have in common: they tell what they could not, and some have their blocks one after another."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from extproc.dialects.hub import BlockStart, BlockStop, StreamEvent, ToolCall
-
-from typing import ClassVar
 
 
 class Writing:

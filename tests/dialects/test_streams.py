@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
-from extproc.dialects.hub import Error, Start
-from extproc.dialects.hub import Error, Text, ToolCall
+from extproc.dialects.hub import Error, Start, Text, ToolCall
 from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from tests.dialects import sdk
