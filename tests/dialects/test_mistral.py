@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given
-from mistralai.client.models import ChatCompletionResponse, CompletionChunk
+from mistralai.client.models import ChatCompletionResponse, CompletionChunk, EmbeddingResponse
 
 from extproc.dialects import DIALECTS, heard
 from extproc.dialects.framing import RawEvent
@@ -314,3 +314,13 @@ def test_what_another_maker_signed_is_not_sent_to_a_provider_of_the_same_dialect
     for part, sent in ((signed, {key: value for key, value in signed.items() if key != "signature"}), (SIGNED, SIGNED)):
         body = {"model": "m", "messages": [{"role": "assistant", "content": [part]}, {"role": "user", "content": "Hi"}]}
         assert DIALECTS["openai"].write_request(DIALECTS["openai"].read_request(body), "m")["messages"][0]["content"] == [sent]
+
+
+def test_vectors_have_an_id_for_its_clients() -> None:
+    made = {"object": "list", "model": "m", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+            "usage": {"prompt_tokens": 2, "total_tokens": 2}}  # fmt: skip
+    read = DIALECTS["openai"].operations["embeddings"].read_answer
+    told = heard("openai", "", "mistral").operations["embeddings"].write_answer(read(made))
+    assert told == {**made, "id": told["id"]}
+    assert EmbeddingResponse.model_validate(told).id
+    assert heard("openai", "", "mistral").operations["embeddings"].write_answer(read({**made, "id": "own"}))["id"] == "own"

@@ -6,6 +6,7 @@ every chunk has a choice, and the last one tells what was used, though nobody as
 provider has counted nothing says 0. A refusal, which has no field there, is text.
 """
 
+import uuid
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +19,7 @@ from extproc.dialects.hub import (
     Aside,
     Choice,
     Conversation,
+    Embedded,
     Extra,
     Reasoning,
     ReasoningDelta,
@@ -29,6 +31,7 @@ from extproc.dialects.hub import (
 )
 from extproc.dialects.openai import OpenAI
 from extproc.dialects.openai.answer import call_id, write_stop
+from extproc.dialects.openai.embeddings import Embeddings
 from extproc.dialects.openai.parts import NAME
 from extproc.dialects.openai.reasoning import PART, write_thinking_part
 from extproc.dialects.openai.signatures import own_seal, write_seal
@@ -49,12 +52,22 @@ _CAPABILITIES = {"completion_chat": True, "function_calling": True}
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
 
 
+class MistralEmbeddings(Embeddings):
+    """Vectors for Mistral's clients, who want an id: https://docs.mistral.ai/api/endpoint/embeddings"""
+
+    def write_answer(self, answer: Embedded) -> Extra:
+        return {"id": uuid.uuid4().hex, **super().write_answer(answer)}
+
+
+_EMBEDDINGS = MistralEmbeddings()
+
+
 class Mistral(OpenAI):
     """OpenAI's dialect for Mistral's clients. A provider that answers so itself (`Quirks.sdk`) is not translated."""
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {**super().operations, "chat": self}
+        return {**super().operations, "chat": self, "embeddings": _EMBEDDINGS}
 
     def read_request(self, body: Extra) -> Conversation:
         if body.get("tool_choice") == "any":
