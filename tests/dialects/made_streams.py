@@ -110,7 +110,7 @@ def turn(draw: st.DrawFn, choice: Choice, first: int) -> list[StreamEvent]:
 @st.composite
 def streams(draw: st.DrawFn, of: st.SearchStrategy[Answer] | None = None) -> tuple[Answer, list[StreamEvent]]:
     """An answer, and a stream that says the same."""
-    answer = draw(of or answers())
+    answer = draw(answers() if of is None else of)
     first, lanes = 0, []
     for choice in answer.choices:
         lanes.append(turn(draw, choice, first))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
-from extproc.dialects.hub import Answer, Error, StopReason, StreamEvent
+from extproc.dialects.hub import Answer, Choice, Error, StopReason, StreamEvent, ToolCall
 from tests.dialects.facts import Fact, missing, of_answer
 from tests.dialects.framed import cut, raw_events
 from tests.dialects.made import answers
@@ -140,6 +140,29 @@ def test_streams(dialect: str, told: tuple[Answer, list[StreamEvent]], cuts: lis
     after = list(of_answer(assembled(heard)))
     assert [fact for fact in gone(before, after, dialect) if fact.name not in STREAMS_LACK.get(dialect, ())] == []
     assert unheard(before, after) == []
+
+
+def calling(arguments: list[str]) -> Answer:
+    blocks = [ToolCall(f"call_{i}", f"f{i}", given) for i, given in enumerate(arguments)]
+    return Answer(dialect="hub", id="a1", model="m", choices=[Choice(blocks=[*blocks], stop=StopReason.TOOL)])
+
+
+def called(answer: Answer) -> list[tuple[str, Any]]:
+    """What is called, in order, and with what."""
+    blocks = answer.choices[0].blocks
+    return [(block.name, msgspec.json.decode(block.arguments)) for block in blocks if isinstance(block, ToolCall)]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@BRIEFLY
+@given(told=streams(st.lists(st.sampled_from(["{}", '{"x":{"y":1}}', '{"z":"\\u00e9"}']), min_size=2, max_size=4).map(calling)))
+def test_calls_come_in_their_order(dialect: str, told: tuple[Answer, list[StreamEvent]]) -> None:
+    answer, events = told
+    writer, reader = DIALECTS[dialect].stream_writer(include_usage=True), DIALECTS[dialect].stream_reader()
+    written = b"".join(map(writer.write, copy.deepcopy(events))) + writer.end()
+    heard = [part for event in raw_events(DIALECTS[dialect].framing, written) for part in reader.feed(event)] + reader.end()
+    assert called(assembled(heard)) == called(answer)
+    assert dialect not in SERIAL or one_at_a_time(heard)
 
 
 @BRIEFLY

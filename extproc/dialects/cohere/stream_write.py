@@ -5,6 +5,7 @@ Other dialects' citations say which text they are for and not always which part 
 
 import msgspec
 
+from extproc.dialects.calls import is_whole
 from extproc.dialects.cohere.answer import call_id, write_stop
 from extproc.dialects.cohere.errors import write_end
 from extproc.dialects.cohere.parts import NAME, PLAN, THINKING, own_call, write_citation, write_logprobs
@@ -222,7 +223,7 @@ class StreamWriter(Writing):
 
     def _stop_block(self, index: int) -> bytes:
         written = self._unended.get(index)
-        if written is None or (written.called and not _whole(written.text)):
+        if written is None or (written.called and not is_whole(written.text)):
             return b""
         return self._end(written)
 
@@ -237,14 +238,6 @@ class StreamWriter(Writing):
             delta = {"message": {"tool_calls": {"function": {"arguments": "{}"}}}}
             empty = _event({"type": "tool-call-delta", "index": written.index, "delta": delta})
         return empty + _event({"type": "tool-call-end", "index": written.index})
-
-
-def _whole(text: str) -> bool:
-    """Nothing can follow a whole object. Where nothing has come yet, something may."""
-    try:
-        return type(msgspec.json.decode(text)) is dict
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return False
 
 
 def _joined(entries: list[Extra]) -> Extra:

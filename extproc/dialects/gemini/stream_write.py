@@ -1,9 +1,11 @@
 """A stream for Gemini's clients: responses that hold what is new; the last one says why it stopped, and what it used."""
 
+import itertools
 from typing import Protocol
 
 import msgspec
 
+from extproc.dialects.calls import is_whole
 from extproc.dialects.gemini.answer import write_stop
 from extproc.dialects.gemini.citations import write_grounding
 from extproc.dialects.gemini.errors import write_error
@@ -66,7 +68,7 @@ class Events:
 class _Choice:
     """What is written of one choice."""
 
-    __slots__ = ("called", "cited", "logprobs", "refused", "size", "stop")
+    __slots__ = ("called", "calls", "cited", "logprobs", "refused", "size", "stop")
 
     def __init__(self) -> None:
         self.size = 0
@@ -74,6 +76,8 @@ class _Choice:
         self.cited: list[tuple[int, Citation]] = []
         self.logprobs: list[Logprob] = []
         self.called = False
+        self.calls: list[_Block] = []
+        """Those that are not written yet, in order."""
         self.refused = False
         self.stop: Stop | None = None
 
@@ -191,6 +195,7 @@ class StreamWriter(Writing):
                 part = write_part(block) if block.text or block.signature else None
                 return self._part(event.index, part) if part else b""
             case ToolCall():
+                choice.calls.append(known)
                 return b""
             case Opaque() if block.dialect != NAME:
                 self._drop(f"blocks[].{block.kind}")
@@ -238,9 +243,12 @@ class StreamWriter(Writing):
         known = self._blocks.get(index)
         if known is None or type(known.block) is not ToolCall:
             return b""
-        # More of a call may come after its end, where a provider interleaves them; not after the end of its JSON.
-        text = known.block.arguments + "".join(known.pieces)
-        return self._call(known) if _whole(text) else b""
+        # More of a call may come after its end, where a provider interleaves them; not after the end of its JSON. Clients match results
+        # with calls by their order, so one that is not whole holds back those after it.
+        calls = self._choice(known.choice).calls
+        ready = [*itertools.takewhile(_is_ready, calls)]
+        del calls[: len(ready)]
+        return b"".join(map(self._call, ready))
 
     def _call(self, known: _Block) -> bytes:
         block = known.block
@@ -280,11 +288,5 @@ def _nothing() -> Extra:
     return {"parts": [{"text": ""}], "role": "model"}
 
 
-def _whole(text: str) -> bool:
-    if not text.rstrip().endswith("}"):
-        return False
-    try:
-        msgspec.json.decode(text, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return False
-    return True
+def _is_ready(known: _Block) -> bool:
+    return type(known.block) is ToolCall and is_whole(known.block.arguments + "".join(known.pieces))

@@ -6,8 +6,7 @@ Tool calls have no pieces: each is written when its arguments are complete, and 
 
 from typing import Any
 
-import msgspec
-
+from extproc.dialects.calls import is_whole
 from extproc.dialects.hub import (
     ArgumentsDelta,
     Aside,
@@ -57,14 +56,6 @@ class _Call:
     @property
     def text(self) -> str:
         return "".join(self.pieces)
-
-    @property
-    def complete(self) -> bool:
-        """Nothing can follow a whole object. Where nothing has come yet, something may."""
-        try:
-            return type(msgspec.json.decode(self.text)) is dict
-        except (msgspec.DecodeError, RecursionError, UnicodeError):
-            return False
 
 
 class StreamWriter(Writing):
@@ -173,7 +164,7 @@ class StreamWriter(Writing):
         """Tool calls that are whole, as far as none before them is not."""
         lines = b""
         for index, call in [*self._calls.items()]:
-            if not last and not call.complete:
+            if not last and not is_whole(call.text):
                 break
             del self._calls[index]
             lines += self._line({"tool_calls": [self._call(call)]})
