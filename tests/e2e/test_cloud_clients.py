@@ -149,6 +149,30 @@ def test_a_stream_of_bedrocks(gateway: Gateway, model: str) -> None:
     assert counted["inputTokenCount"] > 0 and counted["outputTokenCount"] > 0
 
 
+def test_betas_that_the_sdk_for_bedrock_puts_in_the_body(gateway: Gateway, anthropic_provider: Demo) -> None:
+    with bedrock(gateway) as client:
+        messages: Any = client.beta.messages  # its types are not those of the class that it is
+        messages.create(model="claude-demo", max_tokens=9, messages=HELLO, betas=["some-1", "other-2"])
+        lost = messages.with_raw_response.create(model="gpt-demo", max_tokens=9, messages=HELLO, betas=["some-1"])
+    (request,) = anthropic_provider.requests()
+    assert dict(request["headers"])["anthropic-beta"] == "some-1,other-2"
+    assert "anthropic_beta" not in request["body"]
+    assert lost.headers["x-headgate-dropped"] == "anthropic_beta"
+
+
+def test_betas_in_a_body_for_vertex(gateway: Gateway, anthropic_provider: Demo, openai_provider: Demo) -> None:
+    body = {"anthropic_version": "vertex-2023-10-16", "max_tokens": 9, "messages": HELLO, "anthropic_beta": ["other-2"]}
+    for model in ("claude-demo", "a-then-o", "gpt-demo"):
+        url = f"{gateway.url}/v1/projects/p/locations/eu/publishers/anthropic/models/{model}:rawPredict"
+        answer = httpx.post(url, json=body, headers={"authorization": f"Bearer {KEY}", "anthropic-beta": "some-1"}, verify=False)
+        assert answer.status_code == 200
+    assert [dict(request["headers"])["anthropic-beta"] for request in anthropic_provider.requests()] == ["some-1,other-2"] * 2
+    (request,) = openai_provider.requests()
+    assert not [name for name, _ in request["headers"] if "beta" in name]
+    wrong = httpx.post(url, json={**body, "anthropic_beta": ["a\r\nb: c"]}, headers={"authorization": f"Bearer {KEY}"}, verify=False)
+    assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "invalid_request_error")
+
+
 def test_errors_of_bedrocks(gateway: Gateway) -> None:
     with bedrock(gateway) as client, pytest.raises(anthropic.NotFoundError, match="There is no model"):
         client.messages.create(model="nope", max_tokens=9, messages=HELLO)
