@@ -64,16 +64,22 @@ def arguments(text: str) -> str:
 
 
 def text(given: str) -> str:
-    """The text of a call with these arguments: the same as in pieces. Of a model that wrote something else, all that it wrote."""
-    try:
-        value = msgspec.json.decode(given)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        if _BEGIN.match(given) is None:
-            return given
-        unwrapping = Unwrapping()
-        return unwrapping.feed(given) + unwrapping.end()
-    found = value.get(_INPUT) if type(value) is dict else None
-    return found if type(found) is str else given
+    """The text of a call with these arguments: the same as in pieces, so of two texts the first. Of a model that wrote something else, all
+    that it wrote.
+    """
+    begun = _BEGIN.match(given) is not None
+    # Of two members of one name a decoder would take the last. No text has its quotes like that.
+    if not begun or given.count(f'"{_INPUT}"') == 1:
+        try:
+            value = msgspec.json.decode(given)
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            if not begun:
+                return given
+        else:
+            found = value.get(_INPUT) if type(value) is dict else None
+            return found if type(found) is str else given
+    unwrapping = Unwrapping()
+    return unwrapping.feed(given) + unwrapping.end()
 
 
 class Unwrapping:
