@@ -1,5 +1,6 @@
 """Calls of tools that take a text: between OpenAI's two dialects as they are, from others as calls of functions."""
 
+import copy
 import json
 from typing import Any
 
@@ -314,3 +315,37 @@ def test_a_format_that_nobody_knows_is_named() -> None:
         conversation = DIALECTS["openai"].read_request({"model": "m", **QUESTION["openai"], "tools": [tool]})
         DIALECTS[target].write_request(conversation, model)
         assert conversation.dropped == ["tools[].custom.format"]
+
+
+def test_what_a_provider_runs_itself_is_no_call_of_the_clients() -> None:
+    """XAI tells its searches with the same items; the response repeats which tools the client has."""
+    ran = {"id": "ctc_1", "type": "custom_tool_call", "status": "completed", "call_id": "xs_1", "name": "x_keyword_search", "input": "{}"}
+    message = {"id": "msg_1", "type": "message", "status": "completed", "role": "assistant",
+               "content": [{"type": "output_text", "text": "Found.", "annotations": []}]}  # fmt: skip
+    shell = {"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "m"}
+
+    def told(tools: list[Any]) -> tuple[Any, Any]:
+        whole = {**shell, "tools": tools, "output": [ran, message]}
+        begun = {**shell, "tools": tools, "status": "in_progress", "output": []}
+        events = [
+            {"type": "response.created", "response": begun},
+            {"type": "response.output_item.added", "output_index": 0, "item": {**ran, "status": "in_progress", "input": ""}},
+            {"type": "response.custom_tool_call_input.delta", "output_index": 0, "item_id": "ctc_1", "delta": "{}"},
+            {"type": "response.custom_tool_call_input.done", "output_index": 0, "item_id": "ctc_1", "input": "{}"},
+            {"type": "response.output_item.done", "output_index": 0, "item": ran},
+            {"type": "response.output_item.added", "output_index": 1, "item": {**message, "content": []}},
+            {"type": "response.output_text.delta", "output_index": 1, "content_index": 0, "delta": "Found."},
+            {"type": "response.output_item.done", "output_index": 1, "item": message},
+            {"type": "response.completed", "response": whole},
+        ]
+        answer = DIALECTS["openai"].write_answer(DIALECTS["responses"].read_answer(copy.deepcopy(whole)))
+        deltas = [choice["delta"] for chunk in data(rewrite("responses", "openai", sse(*events)), "openai") for choice in chunk["choices"]]
+        streamed = [call for delta in deltas for call in delta.get("tool_calls") or ()]
+        assert "".join(delta.get("content") or "" for delta in deltas) == "Found."
+        return answer["choices"][0]["message"].get("tool_calls"), streamed
+
+    assert told([{"type": "x_search"}]) == (None, [])
+    (whole,), streamed = told(
+        [{"type": "x_search"}, {"type": "function", "name": "x_keyword_search"}, {"type": "custom", "name": ran["name"]}]
+    )
+    assert whole["custom"]["name"] == "x_keyword_search" and streamed

@@ -63,7 +63,7 @@ def read_answer(body: Extra) -> Answer:
     rest = obj(body, "$")
     if type(error := rest.get("error")) is dict and rest.get("status") == "failed":
         raise ValueError(f"the response failed: {str(error.get('message'))[:500]}")
-    blocks = read_blocks(rest.pop("output", None))
+    blocks = read_blocks(rest.pop("output", None), rest.get("tools"))
     usage = read_usage(rest.get("usage"))
     created, tier = rest.get("created_at"), rest.get("service_tier")
     stop = read_stop(rest, called=any(type(block) is ToolCall for block in blocks))
@@ -80,11 +80,11 @@ def read_answer(body: Extra) -> Answer:
     )
 
 
-def read_blocks(output: Any) -> list[Block]:
-    """Blocks of all items of an answer."""
+def read_blocks(output: Any, tools: Any) -> list[Block]:
+    """Blocks of all items of an answer. `tools`: those that it repeats."""
     blocks: list[Block] = []
     for i, value in enumerate(items(output, "output")):
-        found = read_output(value, f"output[{i}]")
+        found = read_output(value, f"output[{i}]", tools)
         if type(found) is list:
             blocks += found
         elif blocks and type(found) is Seal:

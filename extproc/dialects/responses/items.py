@@ -29,8 +29,23 @@ def kind_of_item(value: Extra, path: str) -> str:
     raise FieldError(path + ".type", "a string", kind)
 
 
-def read_output(value: Any, path: str) -> list[Block] | Seal:
-    """Blocks of an item of the model's, one at least; or the seal of the block before it."""
+CUSTOM_CALL = "custom_tool_call"
+_LATER = ("namespace", "tool_search")
+"""Kinds of tools that hold others, which are not told one by one."""
+
+
+def is_the_clients(call: Extra, tools: Any) -> bool:
+    """Whether a call of a tool that takes a text is of one that the client has, by the `tools` that a response repeats. xAI tells what it
+    runs itself with such items, too.
+    """
+    told = [tool for tool in tools if type(tool) is dict] if type(tools) is list else []
+    if not told or any(tool.get("type") in _LATER for tool in told):
+        return True
+    return any(tool.get("type") == "custom" and tool.get("name") == call.get("name") for tool in told)
+
+
+def read_output(value: Any, path: str, tools: Any = None) -> list[Block] | Seal:
+    """Blocks of an item of the model's, one at least; or the seal of the block before it. `tools`: see `is_the_clients`."""
     rest = obj(value, path)
     match kind_of_item(rest, path):
         case "message":
@@ -39,7 +54,7 @@ def read_output(value: Any, path: str) -> list[Block] | Seal:
             blocks[0].extra = {**blocks[0].extra, **unknown}
         case "function_call":
             blocks = [read_call(rest, path)]
-        case "custom_tool_call":
+        case "custom_tool_call" if is_the_clients(rest, tools):
             blocks = [read_custom_call(rest, path)]
         case "reasoning":
             found = read_reasoning(rest, path)

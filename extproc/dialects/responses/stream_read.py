@@ -37,7 +37,7 @@ from extproc.dialects.hub import (
 from extproc.dialects.openai_errors import read_object
 from extproc.dialects.reading import Reading, decoded
 from extproc.dialects.responses.answer import read_stop
-from extproc.dialects.responses.items import ITEM, MORE, kind_of_item, read_call, read_custom_call, read_output
+from extproc.dialects.responses.items import CUSTOM_CALL, ITEM, MORE, is_the_clients, kind_of_item, read_call, read_custom_call, read_output
 from extproc.dialects.responses.parts import NAME, read_annotation, read_logprobs, read_part
 from extproc.dialects.responses.reasoning import ORIGIN, PARAGRAPHS, opened
 from extproc.dialects.responses.tokens import read_usage
@@ -45,6 +45,9 @@ from extproc.errors import Fault
 
 FIELD, PART = "field", "part"
 """Keys of `local` and of an `OpaqueDelta`: where reasoning was read from (`summary`, `content`), and which part of a summary begins."""
+
+
+_SERVERS = "a call that the provider runs"
 
 
 class _Part:
@@ -88,6 +91,8 @@ class StreamReader(Reading):
         self._unclosed: set[int] = set()
         """Calls of tools that take a text, as long as more of it may come."""
         self._called = False
+        self._tools: Any = None
+        """Those of the client's, as the response repeats them."""
         self._known: dict[str, Callable[[Extra], list[StreamEvent]]] = {
             "response.output_text.delta": self._text,
             "response.function_call_arguments.delta": self._arguments,
@@ -137,6 +142,7 @@ class StreamReader(Reading):
         if self._started:
             return [Aside(NAME, value)]
         self._started = True
+        self._tools = response.get("tools")
         created, tier = response.get("created_at"), response.get("service_tier")
         identifier, model = response.get("id"), response.get("model")
         return [
@@ -192,9 +198,11 @@ class StreamReader(Reading):
         if item.kind == "function_call":
             self._called = True
             return self._open_part(item, 0, read_call(shell, "item"))
-        if item.kind == "custom_tool_call":
-            return self._custom_added(item, read_custom_call(shell, "item"))
-        (block,) = _blocks(value["item"], "item")
+        if item.kind == CUSTOM_CALL:
+            if is_the_clients(shell, self._tools):
+                return self._custom_added(item, read_custom_call(shell, "item"))
+            item.kind = _SERVERS
+        (block,) = self._read_item(value["item"], "item")
         return self._open_part(item, 0, block)
 
     def _item_done(self, value: Extra) -> list[StreamEvent]:
@@ -210,7 +218,7 @@ class StreamReader(Reading):
             events += self._sign(first, sealed)
         elif item.kind == "function_call" and first:
             events += self._rest(first, final.get("arguments"), ArgumentsDelta)
-        elif item.kind == "custom_tool_call" and first:
+        elif item.kind == CUSTOM_CALL and first:
             events += self._input_rest(first, final.get("input"))
         for part in item.parts.values():
             events += self._close(part)
@@ -228,7 +236,7 @@ class StreamReader(Reading):
 
     def _whole(self, value: Any, path: str, shell: Extra) -> list[StreamEvent]:
         """An item that was not told piece by piece. `shell`: as it began."""
-        blocks = _blocks(value, path)
+        blocks = self._read_item(value, path)
         for block in blocks[:1]:
             block.local = {ITEM: shell}
         events = self._pause()
@@ -238,6 +246,10 @@ class StreamReader(Reading):
             events += (BlockStart(self._blocks, block), BlockStop(self._blocks))
             self._blocks += 1
         return [*events, OpaqueDelta(first, NAME, {ITEM: value})] if blocks else []
+
+    def _read_item(self, value: Any, path: str) -> list[Block]:
+        found = read_output(value, path, self._tools)
+        return found if isinstance(found, list) else []
 
     def _pause(self) -> list[StreamEvent]:
         """Ends the texts of an item that is still open while another begins: only calls may be told side by side."""
@@ -296,7 +308,7 @@ class StreamReader(Reading):
         key = _key(value)
         item = self._items.get(key)
         if item is None:
-            if kind in ("function_call", "custom_tool_call"):
+            if kind in ("function_call", CUSTOM_CALL):
                 raise FieldError("output_index", "the index of an item", key)
             item = self._items[key] = _Item(kind, {"type": kind, "id": value.get("item_id")})
         return item
@@ -395,14 +407,22 @@ class StreamReader(Reading):
         return [*events, ArgumentsDelta(part.index, texts.OPENING), *self._input_rest(part, begun)]
 
     def _input(self, value: Extra) -> list[StreamEvent]:
-        part = self._call(value, "custom_tool_call")
+        if self._is_servers(value):
+            return [Aside(NAME, value)]
+        part = self._call(value, CUSTOM_CALL)
         if part.index not in self._unclosed:
             raise FieldError("output_index", "the index of an open call", part.index)
         part.told = True
         return [ArgumentsDelta(part.index, texts.piece(need_str(value, "delta")))]
 
     def _input_done(self, value: Extra) -> list[StreamEvent]:
-        return self._input_rest(self._call(value, "custom_tool_call"), value.get("input"))
+        if self._is_servers(value):
+            return [Aside(NAME, value)]
+        return self._input_rest(self._call(value, CUSTOM_CALL), value.get("input"))
+
+    def _is_servers(self, value: Extra) -> bool:
+        item = self._items.get(_key(value))
+        return item is not None and item.kind == _SERVERS
 
     def _input_rest(self, part: _Part, text: Any) -> list[StreamEvent]:
         """A text that is told as a whole, if nothing of it was told before."""
@@ -428,11 +448,6 @@ class StreamReader(Reading):
                 opened = [OpaqueDelta(index, NAME, {PART: paragraph}), ReasoningDelta(index, PARAGRAPHS)]
             item.paragraph = paragraph
         return [*opened, ReasoningDelta(index, need_str(value, "delta"))]
-
-
-def _blocks(value: Any, path: str) -> list[Block]:
-    found = read_output(value, path)
-    return found if isinstance(found, list) else []
 
 
 def _key(value: Extra) -> int | str:
