@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice, permutations
 
 import pytest
+from msgspec import structs
 
 from bench.dialogue import MODELS
 from extproc.answering import StreamTranslated
@@ -64,6 +65,28 @@ CASES = [
     for what in (texts, arguments, calls, long)
     if not (what is arguments and provider in ("gemini", "ollama"))
 ]
+
+
+def after_a_call() -> Iterator[StreamEvent]:
+    """A text that waits in dialects of one block at a time, as more of the call may come."""
+    yield BlockStart(0, ToolCall("call_1", "look_up", ""))
+    yield ArgumentsDelta(0, "{")
+    yield from (structs.replace(one, index=1) for one in texts())
+
+
+@pytest.mark.parametrize("client", ["anthropic", "bedrock"])
+def test_what_waits_for_the_end_of_a_call_is_bounded(client: str) -> None:
+    answering = StreamTranslated(200, terms(client, "openai", most=MOST))
+    for piece in sent("openai", after_a_call(), 3 * MOST // _LEAST):
+        answering.feed(piece, False)
+    assert answering.error == "bad_provider_answer"
+
+
+def test_messages_in_place_of_deltas_are_bounded() -> None:
+    answering = StreamTranslated(200, terms("anthropic", "openai", most=MOST))
+    for _ in range(3 * MOST // _LEAST):
+        answering.feed(b'data: {"id":"a","choices":[{"index":0,"message":{"content":"so"}}]}\n\n', False)
+    assert answering.error == "bad_provider_answer"
 
 
 @pytest.mark.parametrize(("client", "provider", "what"), CASES, ids=lambda case: getattr(case, "__name__", case))

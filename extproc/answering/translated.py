@@ -118,7 +118,6 @@ class StreamTranslated(Answering):
         """It has seen a reason to stop."""
         self._said = False
         """It has seen content."""
-        self._keeps_words = self._reader.keeps_words or self._writer.keeps_words
         self._room = terms.most
         """Bytes that reader and writer may still be given to keep."""
 
@@ -207,5 +206,5 @@ class StreamTranslated(Answering):
         if type(part) is ArgumentsDelta:
             return _PIECE + len(part.text)
         if (type(part) is TextDelta and not part.logprobs) or type(part) is ReasoningDelta:
-            return _PIECE + len(part.text) if self._keeps_words else 0
+            return _PIECE + len(part.text) if self._reader.keeps_words or self._writer.keeps_words else 0
         return len(event)

@@ -1,7 +1,6 @@
 """What the readers of providers' streams have in common: what cannot be read, or ends too soon, is one error and the end."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import msgspec
 
@@ -21,7 +20,7 @@ def decoded(event: RawEvent) -> Extra:
 class Reading(ABC):
     """A stream being read: `dialect.StreamReader`. A dialect says what an event means, and when a stream was complete."""
 
-    keeps_words: ClassVar[bool] = False
+    keeps_words: bool = False
 
     def __init__(self) -> None:
         self._ended = False

@@ -1,7 +1,6 @@
 """What the writers of clients' streams have in common: they tell what they could not, and some have their blocks one after another."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 from extproc.dialects.hub import BlockStart, BlockStop, StreamEvent, ToolCall
 
@@ -9,7 +8,7 @@ from extproc.dialects.hub import BlockStart, BlockStop, StreamEvent, ToolCall
 class Writing:
     """A stream being written: `dialect.StreamWriter`."""
 
-    keeps_words: ClassVar[bool] = True
+    keeps_words: bool = True
 
     def __init__(self) -> None:
         self.dropped: list[str] = []
@@ -26,6 +25,9 @@ class Serial(Writing, ABC):
     Providers of other dialects tell calls side by side. Only the first of them is written as it comes; what is told of the blocks that have
     begun since waits for its end.
     """
+
+    keeps_words = False
+    """True while something waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,6 +62,7 @@ class Serial(Writing, ABC):
         """A block, if it is its turn. Blocks of other choices are not written at all."""
         if self._current is not None and not event.choice:
             self._waiting[event.index] = [event]
+            self.keeps_words = True
             return b""
         if type(event.block) is ToolCall and not event.choice:
             self._current = event.index
@@ -79,6 +82,7 @@ class Serial(Writing, ABC):
             if following in self._over:
                 written.append(self._stop_block(following))
                 self._current = None
+        self.keeps_words = bool(self._waiting)
         return b"".join(written)
 
     def _all_stopped(self) -> bytes:

@@ -51,8 +51,6 @@ _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 class StreamWriter(Serial):
     """Writes hub events as Anthropic's."""
 
-    keeps_words = False
-
     def __init__(self) -> None:
         super().__init__()
         self._id = ""

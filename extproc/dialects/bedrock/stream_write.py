@@ -63,8 +63,6 @@ class _Written:
 class StreamWriter(Serial):
     """Writes hub events as Bedrock's."""
 
-    keeps_words = False
-
     def __init__(self) -> None:
         super().__init__()
         self._began = time.monotonic()

@@ -164,6 +164,7 @@ class StreamReader(Reading):
         if not choice.told:
             choice.told = type(delta) is dict and any(value for key, value in delta.items() if key != "role")
             if not choice.told and type(rest.get("message")) is dict:
+                self.keeps_words = True
                 delta = _new(rest.pop("message"), choice, last=choice.stopped or rest.get("finish_reason") is not None)
         if delta is not None:
             logprobs = rest.get("logprobs")
