@@ -24,7 +24,17 @@ SMALL = 64 * 1024
 def is_bulky(body: bytes) -> bool:
     """Whether a body's work would hold others up. Looks at bytes, and at none of a small one."""
     size = len(body)
-    return size > SMALL and (size > _BULKY or body.count(b"{") > _ITEMS or body.count(b"[") > _ITEMS)
+    return size > SMALL and (size > _BULKY or _has_many(body, b"{") or _has_many(body, b"["))
+
+
+def _has_many(body: bytes, opening: bytes) -> bool:
+    # To find one byte takes a fraction of what it takes to count them all (memchr; CPython 3.11 counts byte by byte).
+    at = -1
+    for _ in range(_ITEMS + 1):
+        at = body.find(opening, at + 1)
+        if at < 0:
+            return False
+    return True
 
 
 T_co = TypeVar("T_co", covariant=True)

@@ -117,7 +117,7 @@ def test_no_other_model_than_the_one_judged(read: Callable[[bytes], object], bod
 def test_so_many_members_are_no_request(read: Callable[[bytes], object], name: str) -> None:
     def body(count: int) -> bytes:
         others = (f',"{name % number if name else name}":1' for number in range(count - 1))
-        return ('{"model":"m"' + "".join(others) + "}").encode()
+        return ('{"model":"m"' + "".join(others) + " " * 16_384 + "}").encode()
 
     read(body(MOST))
     with pytest.raises(Reject, match="members at its top"):

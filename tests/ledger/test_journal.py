@@ -153,8 +153,8 @@ def test_a_segment_is_never_removed_under_its_writer(tmp_path: Path) -> None:
     done.set()
     thread.join()
     sweep()
-    assert found == sorted(found, key=int)
-    assert len(found) == 3000
+    # Not in order: who lists a folder while files come and go may see a later one first.
+    assert sorted(map(int, found)) == list(range(3000))
 
 
 def test_appending_is_cheap(tmp_path: Path) -> None:
