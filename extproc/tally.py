@@ -49,7 +49,9 @@ def tally(request: Request, response: Response, answering: Answering | None, dur
             record.unit, record.amount = answering.amount.unit, answering.amount.count
         elif response.status >= 400:
             record.unit, record.amount = "", 0.0
-        record.metered = generates or usage is not None or record.amount > 0
+        # To count tokens costs nothing, wherever it is done.
+        counts = request.endpoint.operation == "count"
+        record.metered = generates or counts or usage is not None or record.amount > 0
         failed = answering.error and not answering.text
         if generates and not failed and not (usage is not None and answering.finished):
             _guess(record, request, response, answering)

@@ -15,6 +15,8 @@ from extproc.control.keystore import KeyEntry, KeyStore, Taken
 from extproc.keys import StoredKey, digest
 
 _HASH = re.compile(r"sha256:([0-9a-fA-F]{64})")
+_HEADER = ["name", "hash"]
+"""How a file may begin that a program wrote."""
 _NAME_RULE = "a key's name has 1 to 128 printable characters"
 
 
@@ -60,7 +62,8 @@ def _create(given: argparse.Namespace) -> int:
     print(
         f"This is the only time that it is shown. It is for the gateway on {state}, whose callers need a key from now on.", file=sys.stderr
     )
-    print(f"To revoke this one: headgate keys revoke {shlex.quote(given.name)}", file=sys.stderr)
+    where = [*(["--state", str(given.state)] if given.state else []), *([str(given.config)] if given.config else [])]
+    print(f"To revoke this one: headgate keys revoke {shlex.join([given.name, *where])}", file=sys.stderr)
     return 0
 
 
@@ -80,7 +83,7 @@ def _import(given: argparse.Namespace) -> int:
         print("nothing was imported: there were no keys on standard input", file=sys.stderr)
         return 1
     skipped = f" ({len(places) - count} were there already)" if count < len(places) else ""
-    print(f"imported {count} keys into {state}{skipped}, whose callers need a key from now on")
+    print(f"imported {count} key{'' if count == 1 else 's'} into {state}{skipped}, whose callers need a key from now on")
     return 0
 
 
@@ -89,7 +92,7 @@ def _read(lines: Iterable[str], places: "array[int]") -> Iterator[StoredKey]:
     reader = csv.reader(_unmarked(lines))
     try:
         for row in reader:
-            if row:
+            if row and not (reader.line_num == 1 and row[:2] == _HEADER):
                 places.append(reader.line_num)
                 yield _key(row, reader.line_num)
     except csv.Error as error:

@@ -1,6 +1,7 @@
 """`headgate keys import`: all keys of a list, or none of them, and the line that is to blame."""
 
 import io
+import shlex
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,21 @@ def test_as_spreadsheets_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(KeyStore(tmp_path / "state").each()) == [StoredKey("alice", digest("hg-1"), "alice")]
 
 
+def test_a_line_of_headings_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert imported(tmp_path, monkeypatch, f"name,hash,tenant\nalice,{hashed('hg-1')},acme\n") == 0
+    assert list(KeyStore(tmp_path / "state").each()) == [StoredKey("alice", digest("hg-1"), "acme")]
+
+
+def test_who_made_a_key_is_told_how_to_revoke_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "gateway.yaml").write_text(CONFIG)
+    where = ["--state", str(tmp_path / "state"), str(tmp_path / "gateway.yaml")]
+    assert main(["keys", "create", "alice and bob", *where]) == 0
+    told = capsys.readouterr().err
+    _, _, command = told.partition("headgate ")
+    assert main(shlex.split(command)) == 0
+    assert list(KeyStore(tmp_path / "state").each()) == []
+
+
 def test_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     text = f"alice,{hashed('hg-1')}\nbob,{hashed('hg-2')}\n"
     assert imported(tmp_path, monkeypatch, text, "--skip-existing") == 0
@@ -78,7 +94,7 @@ def test_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert store.revoke("bob")
     capsys.readouterr()
     assert imported(tmp_path, monkeypatch, f"{text}carol,{hashed('hg-3')}\n", "--skip-existing") == 0
-    assert "imported 1 keys" in (told := capsys.readouterr().out)
+    assert "imported 1 key into" in (told := capsys.readouterr().out)
     assert "(2 were there already)" in told
     assert [key.name for key in store.each()] == ["alice", "carol"], "what was revoked stays so"
     assert imported(tmp_path, monkeypatch, text) == 1
