@@ -191,7 +191,7 @@ def write_key_file(folder: Path, keys: Iterable[tuple[bytes, str, str]], stamp: 
             path = folder / file_name(_fill(file, keys, stamp))
         return Path(temporary).replace(path)
     except BaseException:
-        Path(temporary).unlink()
+        Path(temporary).unlink(missing_ok=True)
         raise
 
 

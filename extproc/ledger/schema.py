@@ -46,7 +46,9 @@ def migrate(db: sqlite3.Connection) -> None:
                 if statement.strip():
                     db.execute(statement)
             db.execute(f"PRAGMA user_version = {number + 1}")
+            db.execute("COMMIT")
         except sqlite3.Error:
-            db.execute("ROLLBACK")
+            # An error such as a full disk may have rolled back by itself.
+            if db.in_transaction:
+                db.execute("ROLLBACK")
             raise
-        db.execute("COMMIT")

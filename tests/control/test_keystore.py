@@ -69,6 +69,17 @@ def test_names_are_not_used_twice(tmp_path: Path) -> None:
         store.create("one", "")
 
 
+def test_what_undid_a_transaction_by_itself_is_told() -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE numbers (number INTEGER UNIQUE)")
+        with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"), keystore._transaction(connection, "IMMEDIATE"):
+            # The second one undoes the first one, too, as a full disk does.
+            connection.executemany("INSERT OR ROLLBACK INTO numbers VALUES (?)", [(1,), (1,)])
+        with keystore._transaction(connection, "IMMEDIATE"):
+            connection.execute("INSERT INTO numbers VALUES (2)")
+        assert connection.execute("SELECT number FROM numbers").fetchall() == [(2,)]
+
+
 def test_revoking(tmp_path: Path) -> None:
     store = KeyStore(tmp_path)
     store.create("one", "")
