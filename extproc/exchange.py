@@ -148,7 +148,7 @@ class Exchange:
         request.settle()
         job = Estimate(request.endpoint.dialect, request.model)
         try:
-            if is_bulky(request.body):
+            if request.bulky:
                 made = await self.snapshot.environment.aside.work(job, request.body, request.identity.lane)
             else:
                 made = job.work(request.body)

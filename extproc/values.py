@@ -99,7 +99,10 @@ class Identity(Struct, frozen=True):
 
     @property
     def lane(self) -> str:
-        """The tenant's, for `Aside.work`. It tells tenants apart, and not who they are: it goes to where nobody is to know."""
+        """The tenant's, for `Aside.work`. It tells tenants apart to the adapter, which has no business with who they are.
+
+        It hides nothing, and needs no salt: it goes as far as the call does, in whose metadata the record names the tenant beside it.
+        """
         return _lane(self.tenant)
 
 
