@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from extproc.dialects import betas
+from extproc.dialects import INVOKE_MESSAGES, betas
 from extproc.dialects.envelope import open_envelope
 from extproc.dialects.members import Name
 from extproc.dialects.splice import add_members, refit
@@ -66,7 +66,7 @@ def settle_meaning(request: Request) -> None:
                 request.endpoint = replace(request.endpoint, kind="predict")
         case "invoke":
             if _is_said(_read(request.body, _Maker()).anthropic_version):
-                request.endpoint = replace(request.endpoint, kind="invoke_messages", sdk="invoke")
+                request.endpoint = replace(request.endpoint, kind=INVOKE_MESSAGES)
 
 
 def _read(body: bytes, nothing: _T) -> _T:

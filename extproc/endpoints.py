@@ -26,9 +26,6 @@ _MISTRAL = re.compile(r"mistral-client-|mistralai")
 _SHARED = "/v1/"
 """Begins paths of many dialects: of a path there that is no row's, it says nothing."""
 
-_PUBLISHERS = ("/v1beta1/publishers/", "/v1/publishers/")
-"""Begins paths of Vertex AI's lists."""
-
 _NAMED = "/providers/"
 
 
@@ -110,13 +107,11 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
         return _live(path, headers)
     dialect = _speaker(bare, headers)
     listed = _LISTED[dialect].find(bare.rstrip("/")) if method in ("GET", "HEAD") else None
-    return _told(listed, bare, headers) if listed and listed.kind != "live" else _RAW[dialect]
+    return _told(listed, headers) if listed and listed.kind != "live" else _RAW[dialect]
 
 
-def _told(listed: Endpoint, path: str, headers: dict[str, str]) -> Endpoint:
+def _told(listed: Endpoint, headers: dict[str, str]) -> Endpoint:
     """What is asked for by GET, in the form that the client reads."""
-    if path.startswith(_PUBLISHERS):
-        return replace(listed, sdk="vertex")
     mistral = listed.dialect == FALLBACK and _MISTRAL.search(headers.get("user-agent", ""))
     return replace(listed, sdk="mistral") if mistral else listed
 

@@ -58,8 +58,7 @@ class Endpoint(Struct, frozen=True):
     spoken: bool = False
     """See `Place.spoken`."""
     sdk: str = ""
-    """`mistral`: the client is an SDK that reads the dialect in a form of its own. `invoke`: it is one of Bedrock's that speaks to a model
-    in the maker's words. `vertex`: it is one of Vertex AI's that asks for a list."""
+    """`mistral`: the client is an SDK that reads the dialect in a form of its own."""
     reading: str = ""
     """See `Place.reading`."""
 

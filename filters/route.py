@@ -150,5 +150,6 @@ class _Route:
     def _models(self, request: Request, one: str) -> Response:
         if len(one) > _LONGEST or (one and self._routes.find(one) is None):
             raise self._unknown(one[:_LONGEST])
-        document = models_document(request.endpoint.dialect, self._routes.names(), one, request.endpoint.sdk)
+        asked = request.endpoint
+        document = models_document(asked.dialect, self._routes.names(), one, path=request.path, sdk=asked.sdk)
         return Response(200, {"content-type": "application/json"}, msgspec.json.encode(document))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from extproc.attempt import Attempt
 from extproc.bodies import settle_meaning
 from extproc.config.model import Config, HeaderEdits, Model, Provider
-from extproc.dialects import DIALECTS, heard, takes_messages
+from extproc.dialects import DIALECTS, INVOKE_MESSAGES, heard, takes_messages
 from extproc.dialects.eventstream import EVENT_STREAM, event
 from extproc.dialects.framing import split
 from extproc.dialects.hub import (
@@ -240,7 +240,7 @@ def test_claude_at_bedrock_reaches_others(model: str, end: str, stream: bool) ->
 
 
 def written(dialect: str, model: str, **body: Any) -> tuple[dict[str, Any], Conversation]:
-    read: Conversation = heard("bedrock", "", "invoke").operations["invoke_messages"].read_request({"model": "m", **INVOKED, **body})
+    read: Conversation = heard("bedrock", "", INVOKE_MESSAGES).operations["invoke_messages"].read_request({"model": "m", **INVOKED, **body})
     return DIALECTS[dialect].write_request(read, model), read
 
 
@@ -331,7 +331,7 @@ def chunks(stream: bytes) -> list[dict[str, Any]]:
 
 
 def test_a_stream_of_amazons_messages() -> None:
-    writer = heard("bedrock", "/model/m/invoke-with-response-stream", "invoke").stream_writer(include_usage=False)
+    writer = heard("bedrock", "/model/m/invoke-with-response-stream", INVOKE_MESSAGES).stream_writer(include_usage=False)
     events = chunks(b"".join(map(writer.write, TOLD)) + writer.end())
     assert [event["type"] for event in events] == [
         "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop",
@@ -342,7 +342,7 @@ def test_a_stream_of_amazons_messages() -> None:
 
 
 def test_a_stream_that_breaks_ends_with_an_exception() -> None:
-    dialect = heard("bedrock", "", "invoke")
+    dialect = heard("bedrock", "", INVOKE_MESSAGES)
     writer = dialect.stream_writer(include_usage=False)
     told = [writer.write(event) for event in (*TOLD[:3], Error(fault=Fault(503, "overloaded", "Busy")), TOLD[3])]
     last = EVENT_STREAM.parse(told[3])

@@ -170,8 +170,6 @@ def test_an_sdk_that_reads_a_form_of_its_own(path: str, headers: dict[str, str],
         ("/v1/models/gpt", MISTRAL, "mistral"),
         ("/v1/models", JSON, ""),
         ("/v1/models", {**MISTRAL, "anthropic-version": "2023-06-01"}, ""),
-        ("/v1beta1/publishers/google/models", {}, "vertex"),
-        ("/v1/publishers/google/models/x", {}, "vertex"),
         ("/v1beta/models", {}, ""),
     ],
 )

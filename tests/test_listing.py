@@ -1,5 +1,6 @@
 """The list of models, as each dialect's clients read it."""
 
+import pytest
 from anthropic.types import ModelInfo
 from mistralai.client.models import BaseModelCard, ModelList
 from openai.types import Model as OpenAIModel
@@ -31,14 +32,15 @@ def test_mistral() -> None:
         ("BaseModelCard", "gpt"),
         ("BaseModelCard", "claude"),
     ]
-    assert models_document("openai", ["gpt"], "gpt", "mistral") == document["data"][0]
+    assert models_document("openai", ["gpt"], "gpt", sdk="mistral") == document["data"][0]
     assert [OpenAIModel.model_validate(entry).id for entry in document["data"]] == ["gpt", "claude"]
 
 
-def test_vertex() -> None:
-    document = models_document("gemini", ["gpt", "claude"], sdk="vertex")
+@pytest.mark.parametrize("path", ["/v1beta1/publishers/google/models", "/v1/publishers/google/models/x"])
+def test_vertex(path: str) -> None:
+    document = models_document("gemini", ["gpt", "claude"], path=path)
     assert [entry["name"] for entry in document["publisherModels"]] == ["publishers/google/models/gpt", "publishers/google/models/claude"]
-    assert models_document("gemini", ["gpt"], "gpt", "vertex") == document["publisherModels"][0]
+    assert models_document("gemini", ["gpt"], "gpt", path=path) == document["publisherModels"][0]
 
 
 def test_none() -> None:

@@ -57,7 +57,7 @@ class Retell(Struct, frozen=True, tag=True):
     def work(self, body: bytes) -> Retold:
         """Does it."""
         terms = Terms(
-            client=heard(self.client, "", self.sdk), provider=DIALECTS[self.provider], kind=self.kind, form=self.form,
+            client=heard(self.client, "", self.kind, self.sdk), provider=DIALECTS[self.provider], kind=self.kind, form=self.form,
             provider_name=self.provider_name, request_id=self.request_id, same=False, raw=False, include_usage=False, hide_usage=False,
             asked=self.asked, most=len(body), model=self.model, id=self.id, sdk=self.sdk,
         )  # fmt: skip

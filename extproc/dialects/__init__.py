@@ -2,12 +2,12 @@
 
 from extproc.dialects.anthropic import Anthropic
 from extproc.dialects.bedrock import Bedrock
+from extproc.dialects.bedrock.invoked import INVOKE_MESSAGES, Invoked, takes_messages
 from extproc.dialects.cohere import Cohere
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.gemini import Gemini
 from extproc.dialects.gemini.arrays import GeminiArray, reads_array
-from extproc.dialects.gemini.vertex import GeminiAtVertex
-from extproc.dialects.invoked import Invoked, takes_messages
+from extproc.dialects.gemini.vertex import GeminiAtVertex, lists_publishers
 from extproc.dialects.ollama import Ollama
 from extproc.dialects.openai import OpenAI
 from extproc.dialects.openai.mistral import Mistral
@@ -24,15 +24,24 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 _ARRAY: Dialect = GeminiArray()
-_OF_SDKS: dict[str, Dialect] = {"mistral": Mistral(), "invoke": Invoked(), "vertex": GeminiAtVertex()}
+_AT_VERTEX: Dialect = GeminiAtVertex()
+_INVOKED: Dialect = Invoked(DIALECTS["anthropic"])
+_OF_SDKS: dict[str, Dialect] = {"mistral": Mistral()}
 
-__all__ = ["DIALECTS", "heard", "takes_messages"]
+__all__ = ["DIALECTS", "INVOKE_MESSAGES", "heard", "lister", "takes_messages"]
 
 
-def heard(name: str, path: str, sdk: str = "") -> Dialect:
-    """The dialect `name` as a client hears it that asks at `path`, query included: Gemini's streams have two forms. `sdk`: see
-    `Endpoint.sdk`.
+def heard(name: str, path: str, kind: str, sdk: str = "") -> Dialect:
+    """The dialect `name` as a client hears it that asks for `kind` at `path`, query included: Gemini's streams have two forms, and
+    Bedrock's models may be asked in the words of their makers. `sdk`: see `Endpoint.sdk`.
     """
     if sdk:
         return _OF_SDKS[sdk]
+    if kind == INVOKE_MESSAGES:
+        return _INVOKED
     return _ARRAY if name == "gemini" and reads_array(path) else DIALECTS[name]
+
+
+def lister(name: str, path: str, sdk: str = "") -> Dialect:
+    """The dialect `name` as a client hears it that asks for a list of models at `path`. `sdk`: see `Endpoint.sdk`."""
+    return _AT_VERTEX if name == "gemini" and lists_publishers(path) else heard(name, "", "models", sdk)

@@ -35,7 +35,7 @@ from tests.dialects.made_streams import streams
 from tests.dialects.test_answer_trips import BRIEFLY
 from tests.dialects.traffic import STREAMS, data, hub_events
 
-MISTRAL = heard("openai", "/v1/chat/completions", "mistral")
+MISTRAL = heard("openai", "/v1/chat/completions", "chat", "mistral")
 STOPS = {StopReason.LENGTH: "length", StopReason.CONTEXT: "length", StopReason.TOOL: "tool_calls"} | dict.fromkeys(
     (StopReason.FILTER, StopReason.REFUSAL), "content_filter"
 )
@@ -179,7 +179,7 @@ def test_after_an_error_nothing_is_told() -> None:
 def asked(quirks: Quirks = NONE, dialect: str = "openai", **fields: Any) -> tuple[dict[str, Any], list[str]]:
     """A request of Mistral's client, as a provider of `dialect` gets it, and what is named as lost."""
     question = MISTRAL.read_request({"model": "m", "messages": [{"role": "user", "content": "Hi"}]} | fields)
-    return heard(dialect, "").write_request(question, "gpt-5", quirks), question.dropped
+    return heard(dialect, "", "chat").write_request(question, "gpt-5", quirks), question.dropped
 
 
 def test_the_names_of_a_request() -> None:
@@ -320,7 +320,7 @@ def test_vectors_have_an_id_for_its_clients() -> None:
     made = {"object": "list", "model": "m", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
             "usage": {"prompt_tokens": 2, "total_tokens": 2}}  # fmt: skip
     read = DIALECTS["openai"].operations["embeddings"].read_answer
-    told = heard("openai", "", "mistral").operations["embeddings"].write_answer(read(made))
+    told = heard("openai", "", "embeddings", "mistral").operations["embeddings"].write_answer(read(made))
     assert told == {**made, "id": told["id"]}
     assert EmbeddingResponse.model_validate(told).id
-    assert heard("openai", "", "mistral").operations["embeddings"].write_answer(read({**made, "id": "own"}))["id"] == "own"
+    assert heard("openai", "", "embeddings", "mistral").operations["embeddings"].write_answer(read({**made, "id": "own"}))["id"] == "own"

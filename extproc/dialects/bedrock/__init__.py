@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from extproc.dialects import dialect
 from extproc.dialects.bedrock import answer, errors, request_read, request_write, watch
 from extproc.dialects.bedrock.blocks import NAME
 from extproc.dialects.bedrock.count import Counting
@@ -67,7 +68,7 @@ class Bedrock:
     def stream_reader(self) -> StreamReader:
         return StreamReader()
 
-    def stream_writer(self, *, include_usage: bool) -> StreamWriter:
+    def stream_writer(self, *, include_usage: bool) -> dialect.StreamWriter:
         return StreamWriter()
 
     def usage(self, body: bytes) -> tuple[Usage | None, str]:

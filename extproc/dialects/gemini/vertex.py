@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from extproc.dialects.gemini import Gemini
 from extproc.dialects.hub import Extra
 
+_PUBLISHERS = ("/v1beta1/publishers/", "/v1/publishers/")
+
 
 class GeminiAtVertex(Gemini):
     """See `dialect.Dialect`. Only lists are asked for so."""
@@ -17,3 +19,8 @@ class GeminiAtVertex(Gemini):
 
     def describe_model(self, name: str) -> Extra:
         return {"name": f"publishers/google/models/{name}", "displayName": name, "launchStage": "GA"}
+
+
+def lists_publishers(path: str) -> bool:
+    """Whether a list that is asked for at `path` is Vertex AI's."""
+    return path.startswith(_PUBLISHERS)

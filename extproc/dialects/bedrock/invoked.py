@@ -13,18 +13,17 @@ from typing import Any
 import msgspec
 
 from extproc.dialects import betas
-from extproc.dialects.anthropic import Anthropic
-from extproc.dialects.anthropic.stream_write import StreamWriter
 from extproc.dialects.bedrock import Bedrock
-from extproc.dialects.dialect import Operation
-from extproc.dialects.eventstream import EVENT_STREAM, event
-from extproc.dialects.framing import Framing, split
-from extproc.dialects.hub import Conversation, Error, Extra, StreamEvent, Used
-from extproc.dialects.sse import SSE
-from extproc.errors import Fault
+from extproc.dialects.bedrock.stream_write import fail
+from extproc.dialects.dialect import Dialect, Operation, StreamWriter
+from extproc.dialects.eventstream import event
+from extproc.dialects.framing import split
+from extproc.dialects.hub import Answer, Conversation, Error, Extra, StreamEvent, Used
 from extproc.usage import Usage
 
-_ENVELOPE = Bedrock()
+INVOKE_MESSAGES = "invoke_messages"
+"""What is asked for so, see `dialect.FORMS`."""
+
 _UNSAID = ("anthropic_version", betas.MEMBER)
 _STOPPED = b'{"type":"message_stop"'
 _CLAUDE = re.compile(r"anthropic\.|^arn:[^/]*:(application-inference-profile|provisioned-model)/")
@@ -37,51 +36,50 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbe
 """
 
 
-class Invoked(Anthropic):
+class Invoked(Bedrock):
     """See `dialect.Dialect`. Only clients speak it: where a provider is asked so, it passes as it is."""
 
-    name = _ENVELOPE.name
-    framing: Framing = EVENT_STREAM
-    root = _ENVELOPE.root
-    id_header = _ENVELOPE.id_header
+    def __init__(self, maker: Dialect) -> None:
+        """`maker`: the dialect of the model's maker, whose bodies they are."""
+        self._maker = maker
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
-        return {"invoke_messages": self}
+        return {INVOKE_MESSAGES: self}
 
     def read_request(self, body: Extra) -> Conversation:
-        conversation = super().read_request({name: value for name, value in body.items() if name not in _UNSAID})
+        conversation = self._maker.read_request({name: value for name, value in body.items() if name not in _UNSAID})
         if given := betas.read_betas(body.get(betas.MEMBER)):
             conversation.extra = {**conversation.extra, betas.MEMBER: given}
         return conversation
 
+    def write_answer(self, given: Answer) -> Extra:
+        return self._maker.write_answer(given)
+
     def stream_writer(self, *, include_usage: bool) -> StreamWriter:
-        return InvokedWriter()
-
-    def write_error(self, fault: Fault, request_id: str) -> Extra:
-        return _ENVELOPE.write_error(fault, request_id)
-
-    def stream_error(self, fault: Fault, request_id: str) -> bytes:
-        return _ENVELOPE.stream_error(fault, request_id)
+        return InvokedWriter(self._maker, include_usage=include_usage)
 
 
-class InvokedWriter(StreamWriter):
-    """Writes hub events as Anthropic's, in Amazon's messages."""
+class InvokedWriter:
+    """Writes hub events as their maker's, in Amazon's messages."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        # Its methods call each other, and what is packed must not be packed again.
-        self._inner = StreamWriter()
-        self.dropped = self._inner.dropped
+    def __init__(self, maker: Dialect, *, include_usage: bool) -> None:
+        self._framing = maker.framing
+        self._inner = maker.stream_writer(include_usage=include_usage)
         self._used = Usage()
         self._failed = False
+
+    @property
+    def keeps_words(self) -> bool:
+        """See `dialect.StreamWriter`."""
+        return self._inner.keeps_words
 
     def write(self, event: StreamEvent) -> bytes:
         if self._failed:
             return b""
         if type(event) is Error:
             self._failed = True
-            return _ENVELOPE.stream_error(event.fault, "")
+            return fail(event.fault, "")
         if type(event) is Used:
             self._used = event.usage
         return self._packed(self._inner.write(event))
@@ -90,7 +88,7 @@ class InvokedWriter(StreamWriter):
         return b"" if self._failed else self._packed(self._inner.end())
 
     def _packed(self, written: bytes) -> bytes:
-        read = (SSE.parse(raw) for raw in split(SSE, written)) if written else ()
+        read = (self._framing.parse(raw) for raw in split(self._framing, written)) if written else ()
         return b"".join(event("chunk", msgspec.json.encode({"bytes": b64encode(self._told(one.data)).decode()})) for one in read if one)
 
     def _told(self, data: bytes) -> bytes:
