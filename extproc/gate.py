@@ -1,4 +1,4 @@
-"""The gate: one session a request, at Envoy's router level. It turns Envoy's messages into an `Exchange`'s steps and back.
+"""The gate: one session a request, at Envoy's router level. It turns Envoy's messages into the steps of an `Exchange`, and back.
 
 Its promises to Envoy (tried on 1.40, docs/envoy.md): the reply to the request headers always says how the rest is to be sent, for
 by configuration Envoy sends no response at all to a gate that did not ask; a change of route needs `clear_route_cache` and at least one
@@ -16,12 +16,14 @@ import msgspec
 from extproc.answering import BrokenAnswer, Retell
 from extproc.aside import Undone, paid_for
 from extproc.config.model import Timeouts
+from extproc.delivery import TOGETHER, Delivery, Head
 from extproc.dialects import DIALECTS
 from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
-from extproc.exchange import TOGETHER, Exchange, Forward, Head
+from extproc.exchange import Exchange
+from extproc.intake import Forward
 from extproc.transport.seam import Replies
 from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
@@ -115,11 +117,11 @@ def _reason(details: str) -> str:
     return _NO_ADDRESS if names.NO_ADDRESS in details else details.partition("{")[0] or "local_reply"
 
 
-def _told_of_failure(exchange: Exchange, reason: str, details: str) -> str:
+def _told_of_failure(delivery: Delivery, reason: str, details: str) -> str:
     """Who gave no answer, and why: of several targets only those that were asked."""
     if details.startswith(_OURS):
         return f"a worker of ours ended or failed while it was under way; the providers have nothing to do with that ({details})"
-    asked = [target.provider for target in exchange.request.targets[: max(1, exchange.attempts)]]
+    asked = [target.provider for target in delivery.request.targets[: max(1, delivery.attempts)]]
     before = f" (before that: {', '.join(asked[:-1])})" if asked[1:] else ""
     return f"no answer from {asked[-1] if asked else 'anybody'}: {_REASONS.get(reason, details)}{before}"
 
@@ -139,36 +141,38 @@ class GateSession:
     def receive(self, message: bytes) -> Replies | Waiting[Replies]:
         """One message from Envoy."""
         exchange = self._exchange
-        if exchange is not None and exchange.keeps and (chunk := piece(message)) is not None and (kept := exchange.keep(chunk)):
+        delivery = exchange.delivery if exchange is not None else None
+        if delivery is not None and delivery.keeps and (chunk := piece(message)) is not None and (kept := delivery.keep(chunk)):
             due = time.monotonic() - self._told > TELL_EVERY
-            return self._guarded(self._catch_up, exchange, due) if due or kept >= TOGETHER else [_PASS]
+            return self._guarded(self._catch_up, delivery, due) if due or kept >= TOGETHER else [_PASS]
         incoming = Incoming(message)
         part = incoming.part
         if part is _REQUEST_BODY or part is _REQUEST_HEADERS:
             return begin(self._request(incoming))
-        if exchange is not None:
+        if delivery is not None:
             if part is _RESPONSE_BODY:
-                if exchange.whole and (job := exchange.job(incoming.body, incoming.end)) is not None:
-                    return begin(self._retold(exchange, incoming, *job))
-                return self._guarded(self._response_body, exchange, incoming)
+                if delivery.whole and (job := delivery.job(incoming.body, incoming.end)) is not None:
+                    return begin(self._retold(delivery, incoming, *job))
+                return self._guarded(self._response_body, delivery, incoming)
             if part is _RESPONSE_HEADERS:
-                return self._guarded(self._response_headers, exchange, incoming)
+                return self._guarded(self._response_headers, delivery, incoming)
         # Trailers; or a reply of Envoy's own to a request that it never showed us.
         return [GO_ON[part]]
 
     def close(self) -> Waiting[None] | None:
         """Envoy has closed the stream."""
         if self._exchange is not None:
-            self._exchange.close(whole=False)
-            self._end(self._exchange)
+            delivery = self._exchange.delivery
+            delivery.close(whole=False)
+            self._end(delivery)
         return self._ending
 
-    def _end(self, exchange: Exchange) -> None:
+    def _end(self, delivery: Delivery) -> None:
         """The end comes before the client has the last byte, so that what it asks next finds the answer kept and the usage written."""
-        if exchange.response is None or not exchange.response.ended or exchange.over:
+        if delivery.response is None or not delivery.response.ended or delivery.over:
             return
-        rest = begin(exchange.end())
-        record = exchange.request.record
+        rest = begin(delivery.end())
+        record = delivery.request.record
         # A stream's events come and go one by one.
         self._engine.leftovers.passed(record.bytes_in if record.stream else record.bytes_in + record.bytes_out)
         # What waits has been begun; the transport sees to the rest of it when Envoy closes the stream.
@@ -193,30 +197,31 @@ class GateSession:
 
     async def _request_headers(self, incoming: Incoming) -> Replies:
         self._exchange = exchange = Exchange(self._engine.current, incoming.headers())
-        refused = await exchange.begin()
+        refused = await exchange.intake.begin()
         if refused is not None:
-            return self._answer(exchange, refused)
+            return self._answer(exchange.delivery, refused)
         if incoming.end or not exchange.request.endpoint.buffered:
             return await self._proceed(exchange, incoming.part, b"")
         return [_WANT_BODY[exchange.request.endpoint.dialect]]
 
     async def _proceed(self, exchange: Exchange, part: Part, body: bytes) -> Replies:
-        answered = await exchange.proceed(body)
+        intake, delivery = exchange.intake, exchange.delivery
+        answered = await intake.proceed(body)
         if answered is not None:
-            return self._answer(exchange, answered)
+            return self._answer(delivery, answered)
         try:
             if exchange.request.bulky:
-                await exchange.prepare()
-            forward = exchange.forward()
+                await intake.prepare()
+            forward = intake.forward()
         except Reject as reject:
-            return self._answer(exchange, exchange.refuse(reject.fault, dict(reject.headers)))
-        return [self._forward(exchange, part, forward)]
+            return self._answer(delivery, delivery.refuse(reject.fault, dict(reject.headers)))
+        return [self._forward(delivery, part, forward)]
 
-    def _forward(self, exchange: Exchange, part: Part, forward: Forward) -> bytes:
+    def _forward(self, delivery: Delivery, part: Part, forward: Forward) -> bytes:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
         call, outgoing = forward.call, forward.outgoing
-        way = _way(forward.clusters, forward.timeouts, call.dialect, upgrade="upgrade" in exchange.request.headers)
-        own = way.own + entry(names.RECORD, _encode(exchange.settle()))
+        way = _way(forward.clusters, forward.timeouts, call.dialect, upgrade="upgrade" in delivery.request.headers)
+        own = way.own + entry(names.RECORD, _encode(delivery.settle()))
         if len(forward.clusters) > 1:
             own += entry(names.CALL, _encode(call))
         self._told = time.monotonic()
@@ -230,9 +235,9 @@ class GateSession:
             response_headers=part is _REQUEST_HEADERS,
         )
 
-    def _answer(self, exchange: Exchange, response: Response) -> Replies:
-        own: dict[str, str | bytes] = {names.DIALECT: exchange.request.endpoint.dialect, names.RECORD: _encode(exchange.settle())}
-        details = names.DETAILS_PREFIX + (exchange.request.record.error or exchange.request.record.cache or response.origin)
+    def _answer(self, delivery: Delivery, response: Response) -> Replies:
+        own: dict[str, str | bytes] = {names.DIALECT: delivery.request.endpoint.dialect, names.RECORD: _encode(delivery.settle())}
+        details = names.DETAILS_PREFIX + (delivery.request.record.error or delivery.request.record.cache or response.origin)
         headers = {name: value for name, value in response.headers.items() if value is not None}
         told = answer(response.status, headers, response.body, details=details, metadata={names.NAMESPACE: own})
         # Envoy may be slow to take what is in `told`; held twice it need not be.
@@ -245,91 +250,91 @@ class GateSession:
             _log.exception("a request could not even be read")
             return [answer(500, {"content-type": "text/plain"}, INTERNAL.message.encode(), details=names.DETAILS_PREFIX + INTERNAL.code)]
         _log.exception("request %s failed", exchange.request.record.id)
-        return self._answer(exchange, exchange.refuse(INTERNAL))
+        return self._answer(exchange.delivery, exchange.delivery.refuse(INTERNAL))
 
     # Responses: nothing waits.
 
-    def _guarded(self, step: Callable[[Exchange, T], bytes], exchange: Exchange, given: T) -> Replies:
+    def _guarded(self, step: Callable[[Delivery, T], bytes], delivery: Delivery, given: T) -> Replies:
         try:
-            return [step(exchange, given)]
+            return [step(delivery, given)]
         except BrokenAnswer as error:
-            return self._broken(exchange, str(error))
+            return self._broken(delivery, str(error))
         except Exception:  # a bug of ours: told once; the response has begun, or its head cannot be made, so it is broken off
-            _log.exception("request %s failed in its answer", exchange.request.record.id)
+            _log.exception("request %s failed in its answer", delivery.request.record.id)
             raise
 
-    def _broken(self, exchange: Exchange, why: str, ours: Fault | None = None) -> Replies:
+    def _broken(self, delivery: Delivery, why: str, ours: Fault | None = None) -> Replies:
         """`ours`: where the provider has nothing to do with it."""
-        _log.warning("request %s: %s", exchange.request.record.id, why)
+        _log.warning("request %s: %s", delivery.request.record.id, why)
         # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
         fault = ours or Fault(502, "bad_provider_answer", f"This cannot be answered: {why}.")
-        body = exchange.broken(fault, ended="provider_broke" if ours is None else "complete")
+        body = delivery.broken(fault, ended="provider_broke" if ours is None else "complete")
         details = names.DETAILS_PREFIX + fault.code
-        return [answer(fault.status, {"content-type": "application/json"}, body, details=details, metadata=self._record(exchange))]
+        return [answer(fault.status, {"content-type": "application/json"}, body, details=details, metadata=self._record(delivery))]
 
-    async def _retold(self, exchange: Exchange, incoming: Incoming, job: Retell, whole: bytes) -> Replies:
+    async def _retold(self, delivery: Delivery, incoming: Incoming, job: Retell, whole: bytes) -> Replies:
         """The end of a bulky answer, which is no stream: it may wait."""
         try:
-            exchange.take(await paid_for(self._engine.aside, job, whole, exchange.request.identity.lane))
+            delivery.take(await paid_for(self._engine.aside, job, whole, delivery.request.identity.lane))
         except Undone as undone:
-            exchange.forgo(whole)
-            return self._broken(exchange, str(undone), undone.fault)
+            delivery.forgo(whole)
+            return self._broken(delivery, str(undone), undone.fault)
         except Exception:  # as in `_guarded`
-            _log.exception("request %s failed in its answer", exchange.request.record.id)
+            _log.exception("request %s failed in its answer", delivery.request.record.id)
             raise
-        return self._guarded(self._response_body, exchange, incoming)
+        return self._guarded(self._response_body, delivery, incoming)
 
-    def _response_headers(self, exchange: Exchange, incoming: Incoming) -> bytes:
+    def _response_headers(self, delivery: Delivery, incoming: Incoming) -> bytes:
         details = str(incoming.attribute(names.DETAILS_ATTRIBUTE) or "")
         cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
         local = "" if details == names.VIA_UPSTREAM else _reason(details)
         seen = incoming.headers()
-        head = exchange.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end)
+        head = delivery.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end)
         self._body_mode = head.mode
-        if local and exchange.call is not None and exchange.response is not None and exchange.response.status >= _SERVER_ERRORS:
-            _log.warning("request %s: %s", exchange.request.record.id, _told_of_failure(exchange, local, details))
-        if exchange.relayed:
-            self._take_use(exchange, incoming)
-        if incoming.end and (body := exchange.fill()):
-            return self._instead(exchange, seen, head, body)
+        if local and delivery.call is not None and delivery.response is not None and delivery.response.status >= _SERVER_ERRORS:
+            _log.warning("request %s: %s", delivery.request.record.id, _told_of_failure(delivery, local, details))
+        if delivery.relayed:
+            self._take_use(delivery, incoming)
+        if incoming.end and (body := delivery.fill()):
+            return self._instead(delivery, seen, head, body)
         told = _head(tuple(head.headers.items()), head.remove, head.mode)
-        if exchange.relayed:
-            return told + aside(self._record(exchange))
+        if delivery.relayed:
+            return told + aside(self._record(delivery))
         # Of a single target Envoy has known from the start who answers, and the head says nothing else that it does not see itself.
         self._told = time.monotonic()
         return told
 
-    def _instead(self, exchange: Exchange, seen: dict[str, str], head: Head, body: bytes) -> bytes:
+    def _instead(self, delivery: Delivery, seen: dict[str, str], head: Head, body: bytes) -> bytes:
         """An answer of ours in place of one without a body; what may cross of its head stays."""
         kept = {name: value for name, value in seen.items() if name[0] != ":" and name != "content-length" and name not in head.remove}
-        headers = {"content-type": "application/json", **kept, **head.headers, **exchange.late}
+        headers = {"content-type": "application/json", **kept, **head.headers, **delivery.late}
         headers.pop(":status", None)
-        details = names.DETAILS_PREFIX + (exchange.settle().error or "no_body")
-        return answer(exchange.status, headers, body, details=details, metadata=self._record(exchange))
+        details = names.DETAILS_PREFIX + (delivery.settle().error or "no_body")
+        return answer(delivery.status, headers, body, details=details, metadata=self._record(delivery))
 
-    def _response_body(self, exchange: Exchange, incoming: Incoming) -> bytes:
-        if exchange.relayed:
-            self._take_use(exchange, incoming)
-        response = exchange.response
+    def _response_body(self, delivery: Delivery, incoming: Incoming) -> bytes:
+        if delivery.relayed:
+            self._take_use(delivery, incoming)
+        response = delivery.response
         usage = response.usage if response is not None else None
         body = incoming.body
         if self._body_mode is BodyMode.BUFFERED_PARTIAL and not incoming.end:
             raise BrokenAnswer("the provider sent an error of more than a megabyte")
-        out = exchange.feed(body, incoming.end)
+        out = delivery.feed(body, incoming.end)
         if incoming.end:
-            exchange.close(whole=True)
+            delivery.close(whole=True)
         if response is None or response.ended:
-            self._end(exchange)
+            self._end(delivery)
         news = response is not None and response.usage is not usage
         metadata: Metadata | None = None
-        if exchange.request.journalled:
+        if delivery.request.journalled:
             metadata = _JOURNALLED
         elif news or time.monotonic() - self._told > TELL_EVERY:
-            metadata = self._record(exchange)
+            metadata = self._record(delivery)
         unchanged = out is body or out == body
         if self._body_mode >= BodyMode.BUFFERED:
-            headers = {**exchange.late, "content-length": str(len(out)), ":status": str(exchange.status)}
+            headers = {**delivery.late, "content-length": str(len(out)), ":status": str(delivery.status)}
             return reply(incoming.part, headers=headers, body=None if unchanged else out, metadata=metadata)
         if unchanged and metadata is None:
             return _PASS
@@ -337,18 +342,18 @@ class GateSession:
             return _PASS_JOURNALLED
         return reply(incoming.part, body=None if unchanged else out, metadata=metadata)
 
-    def _catch_up(self, exchange: Exchange, tell: bool) -> bytes:
+    def _catch_up(self, delivery: Delivery, tell: bool) -> bytes:
         """The last piece was kept, as others before; now they are read."""
-        exchange.catch_up()
-        return reply(Part.RESPONSE_BODY, metadata=self._record(exchange)) if tell else _PASS
+        delivery.catch_up()
+        return reply(Part.RESPONSE_BODY, metadata=self._record(delivery)) if tell else _PASS
 
-    def _take_use(self, exchange: Exchange, incoming: Incoming) -> None:
+    def _take_use(self, delivery: Delivery, incoming: Incoming) -> None:
         """What the adapter says of the answer, aside."""
-        use = read_use(incoming.metadata(names.USE_NAMESPACE, USE_KEY), exchange.cluster, exchange.attempts)
+        use = read_use(incoming.metadata(names.USE_NAMESPACE, USE_KEY), delivery.cluster, delivery.attempts)
         if use is not None:
-            exchange.tell(use)
+            delivery.tell(use)
 
-    def _record(self, exchange: Exchange) -> Metadata:
+    def _record(self, delivery: Delivery) -> Metadata:
         """The record as it stands, for Envoy to keep: its access log has it if this worker dies."""
         self._told = time.monotonic()
-        return {names.NAMESPACE: {names.RECORD: _encode(exchange.settle())}}
+        return {names.NAMESPACE: {names.RECORD: _encode(delivery.settle())}}

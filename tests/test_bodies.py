@@ -28,7 +28,8 @@ from extproc.dialects.hub import (
     Used,
 )
 from extproc.errors import Fault, Reject
-from extproc.exchange import Exchange, Forward
+from extproc.exchange import Exchange
+from extproc.intake import Forward
 from extproc.usage import Usage
 from tests.scene import CONFIG, Scene, head, run
 
@@ -55,10 +56,10 @@ CLOUDS = Config(
 def asked(path: str, body: dict[str, Any] | bytes, **headers: str) -> tuple[Exchange, Forward]:
     """A client's request, and what goes on."""
     made = Scene(CLOUDS).exchange(head(path, **headers))
-    assert run(made.begin()) is None
-    answered = run(made.proceed(body if isinstance(body, bytes) else msgspec.json.encode(body)))
+    assert run(made.intake.begin()) is None
+    answered = run(made.intake.proceed(body if isinstance(body, bytes) else msgspec.json.encode(body)))
     assert answered is None, answered.body
-    return made, made.forward()
+    return made, made.intake.forward()
 
 
 def sent(forward: Forward) -> dict[str, Any]:
@@ -136,9 +137,9 @@ def test_betas_go_to_anthropic_alone() -> None:
 
 def test_the_operator_has_the_last_word_on_betas() -> None:
     made = Scene(CLOUDS).exchange(head(f"{VERTEX}/claude-9:rawPredict"))
-    assert run(made.begin()) is None and run(made.proceed(msgspec.json.encode(BETAS))) is None
+    assert run(made.intake.begin()) is None and run(made.intake.proceed(msgspec.json.encode(BETAS))) is None
     made.request.set_headers["anthropic-beta"] = "ruled"
-    assert made.forward().outgoing.headers["anthropic-beta"] == "ruled"
+    assert made.intake.forward().outgoing.headers["anthropic-beta"] == "ruled"
     made, forward = asked(f"{VERTEX}/claude-9:rawPredict", BETAS)
     upstream = replace(made.snapshot.upstreams["anthropic"], request=HeaderEdits(remove=("anthropic-beta",)))
     attempt = Attempt(forward.call, forward.call.targets[0], upstream, 0)
@@ -150,8 +151,8 @@ def test_betas_that_no_header_could_hold_are_refused(wrong: Any) -> None:
     body = b'{"anthropic_beta":["\xff"]}' if wrong == b"\xff" else msgspec.json.encode({**SAYS, "anthropic_beta": wrong})
     for path in (f"{VERTEX}/claude-9:rawPredict", f"{VERTEX}/count-tokens:rawPredict"):
         made = Scene(CLOUDS).exchange(head(path))
-        assert run(made.begin()) is None
-        answered = run(made.proceed(body))
+        assert run(made.intake.begin()) is None
+        answered = run(made.intake.proceed(body))
         assert answered is not None and answered.status == 400 and b"anthropic_beta" in answered.body
 
 
@@ -170,8 +171,8 @@ NO_REQUESTS = [
 @pytest.mark.parametrize("path", [f"{VERTEX}/claude-9:rawPredict", f"{GOOGLE}/text:predict", "/model/gpt/invoke"])
 def test_what_is_no_request_is_refused(path: str, body: bytes) -> None:
     made = Scene(CLOUDS).exchange(head(path))
-    assert run(made.begin()) is None
-    answered = run(made.proceed(body))
+    assert run(made.intake.begin()) is None
+    answered = run(made.intake.proceed(body))
     assert answered is not None and answered.status == 400
 
 
@@ -186,7 +187,7 @@ def test_what_is_no_request_is_refused(path: str, body: bytes) -> None:
 def test_nothing_is_decoded_to_tell(path: str, body: bytes, kind: str) -> None:
     """What is no UTF-8 could not be. A body may be large, and its reader is the one to work on it, aside."""
     made = Scene(CLOUDS).exchange(head(path))
-    assert run(made.begin()) is None
+    assert run(made.intake.begin()) is None
     made.request.body = body
     settle_meaning(made.request)
     assert made.request.endpoint.kind == kind

@@ -5,7 +5,8 @@ import pytest
 
 from extproc.deployments import at_openai
 from extproc.endpoints import endpoint
-from extproc.exchange import Exchange, Forward
+from extproc.exchange import Exchange
+from extproc.intake import Forward
 from tests.scene import CHAT, Scene, head, run
 
 
@@ -43,9 +44,9 @@ def test_no_deployment_is_reached_past_the_models(path: str) -> None:
 def asked(path: str, body: bytes) -> tuple[Exchange, Forward | None]:
     """A client's request, and what goes on; None if it is refused."""
     made = Scene().exchange(head(path))
-    if run(made.begin()) is not None or run(made.proceed(body)) is not None:
+    if run(made.intake.begin()) is not None or run(made.intake.proceed(body)) is not None:
         return made, None
-    return made, made.forward()
+    return made, made.intake.forward()
 
 
 @pytest.mark.parametrize(
@@ -93,4 +94,4 @@ def test_the_body_says_whether_it_streams(stream: bool) -> None:
 def test_what_is_refused(path: str, body: bytes, status: int) -> None:
     made, forward = asked(path, body)
     assert forward is None
-    assert made.response is not None and made.response.status == status
+    assert made.delivery.response is not None and made.delivery.response.status == status

@@ -97,12 +97,12 @@ def test_redis_is_opened_once_for_the_same_settings() -> None:
 def test_a_request_keeps_the_snapshot_that_it_began_with() -> None:
     scene = Scene(renamed("old"))
     exchange = scene.exchange()
-    assert run(exchange.begin()) is None
+    assert run(exchange.intake.begin()) is None
     scene.load(renamed("new"), (("meter", Meter()), ("auth", Auth(required=True)), ("route", Route()), ("cache", Cache())))
-    assert run(exchange.proceed(msgspec.json.encode({**CHAT, "model": "old"}))) is None
-    assert exchange.forward().call.generation == scene.generation
+    assert run(exchange.intake.proceed(msgspec.json.encode({**CHAT, "model": "old"}))) is None
+    assert exchange.intake.forward().call.generation == scene.generation
     later = scene.exchange()
-    refused = run(later.begin())
+    refused = run(later.intake.begin())
     assert refused is not None and refused.status == 401
 
 
@@ -113,15 +113,15 @@ def test_keys_change_without_the_configuration() -> None:
     scene = Scene(keys=KEYS)
     before = scene.engine.current
     began = scene.exchange(head(x_api_key="hg-2"))
-    assert run(began.begin()) is None
+    assert run(began.intake.begin()) is None
     assert scene.load(CONFIG, keys=KEYS[:1]) == scene.generation
     # Nothing is compiled again, and no snapshot is pushed out for it, however often keys change.
     assert scene.engine.current is before
     assert len(scene.engine._snapshots) == 1
-    refused = run(scene.exchange(head(x_api_key="hg-2")).begin())
+    refused = run(scene.exchange(head(x_api_key="hg-2")).intake.begin())
     assert refused is not None and refused.status == 401
-    assert run(scene.exchange(head(x_api_key="hg-1")).begin()) is None
-    assert run(began.proceed(msgspec.json.encode(CHAT))) is None
+    assert run(scene.exchange(head(x_api_key="hg-1")).intake.begin()) is None
+    assert run(began.intake.proceed(msgspec.json.encode(CHAT))) is None
 
 
 def test_older_snapshots_know_no_revoked_keys() -> None:

@@ -88,8 +88,8 @@ COUNTS = [
 
 def asked(path: str, body: Any) -> Response | None:
     made = Scene().exchange(head(path))
-    assert run(made.begin()) is None
-    return run(made.proceed(body if isinstance(body, bytes) else msgspec.json.encode(body)))
+    assert run(made.intake.begin()) is None
+    return run(made.intake.proceed(body if isinstance(body, bytes) else msgspec.json.encode(body)))
 
 
 @pytest.mark.parametrize(("path", "body", "told"), COUNTS)

@@ -70,22 +70,22 @@ def exchange(*outcomes: Response | Tap | Exception | None, early: int = 0, **hea
 
 def started(made: Exchange, body: bytes = BODY) -> Exchange:
     """As far as the provider."""
-    assert run(made.begin()) is None
-    assert run(made.proceed(body)) is None
-    made.forward()
+    assert run(made.intake.begin()) is None
+    assert run(made.intake.proceed(body)) is None
+    made.intake.forward()
     return made
 
 
 def answered(made: Exchange, headers: dict[str, str] = JSON, *pieces: bytes) -> bytes:
     """The answer passes, its last message empty; what the client gets of its body."""
-    made.answer(headers, local="", cluster="provider_openai", attempts=1)
-    out = b"".join(made.feed(piece, False) for piece in pieces)
-    return out + made.feed(b"", True)
+    made.delivery.answer(headers, local="", cluster="provider_openai", attempts=1)
+    out = b"".join(made.delivery.feed(piece, False) for piece in pieces)
+    return out + made.delivery.feed(b"", True)
 
 
 def ended(made: Exchange, *, whole: bool = True) -> Exchange:
-    made.close(whole=whole)
-    run(made.end())
+    made.delivery.close(whole=whole)
+    run(made.delivery.end())
     return made
 
 
@@ -105,11 +105,11 @@ def test_a_refusal_reaches_the_taps_of_before(early: int) -> None:
     log: list[str] = []
     refusal = Reject(429, "too_many", "Slow down.", headers=(("retry-after", "3"),))
     made = exchange(Told("a", log), refusal, Told("never", log), early=early)
-    response = run(made.begin()) if early else run(made.begin()) or run(made.proceed(BODY))
+    response = run(made.intake.begin()) if early else run(made.intake.begin()) or run(made.intake.proceed(BODY))
     assert response is not None
     assert (response.status, response.headers) == (429, {"content-type": "application/json", "retry-after": "3"})
     assert msgspec.json.decode(response.body)["error"]["request_id"] == "r-1"
-    record = ended(made).settle()
+    record = ended(made).delivery.settle()
     assert (record.outcome, record.error, record.status, record.provider, record.bytes_out) == (
         "rejected",
         "too_many",
@@ -123,7 +123,7 @@ def test_a_refusal_reaches_the_taps_of_before(early: int) -> None:
 def test_a_refusal_has_the_clients_dialect() -> None:
     made = exchange(Reject(401, "missing_api_key", "No key."), early=1)
     made = Exchange(made.snapshot, head("/v1/messages"))
-    response = run(made.begin())
+    response = run(made.intake.begin())
     assert response is not None
     assert msgspec.json.decode(response.body) == {
         "type": "error", "error": {"type": "authentication_error", "message": "No key."}, "request_id": "r-1",
@@ -137,9 +137,9 @@ def test_a_refusal_has_the_clients_dialect() -> None:
 def test_no_other_model_goes_on_than_the_one_judged(path: str, body: bytes) -> None:
     made = exchange(None)
     made = Exchange(made.snapshot, head(path))
-    assert run(made.begin()) is None
+    assert run(made.intake.begin()) is None
     with pytest.raises(Reject, match="names a model twice"):
-        run(made.proceed(body)) or made.forward()
+        run(made.intake.proceed(body)) or made.intake.forward()
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -148,10 +148,10 @@ def test_an_answer_of_a_filters_own(stream: bool) -> None:
     tap = Told("a", log)
     body = STREAM if stream else b"{}"
     made = exchange(tap, Response(200, {"content-type": "x"}, body, origin="cache", stream=stream))
-    response = run(made.begin()) or run(made.proceed(BODY))
+    response = run(made.intake.begin()) or run(made.intake.proceed(BODY))
     assert response is not None and response.body == body
     assert len(tap.seen) == (5 if stream else 1)
-    record = ended(made).settle()
+    record = ended(made).delivery.settle()
     assert (record.outcome, record.status, record.provider, record.attempts) == ("complete", 200, "", 0)
 
 
@@ -166,7 +166,7 @@ def test_an_answer_of_a_filters_own(stream: bool) -> None:
 )
 def test_what_the_head_tells_of_a_body(headers: dict[str, str], status: int, code: str) -> None:
     made = Scene(filters=()).exchange(head(**headers))
-    response = run(made.begin())
+    response = run(made.intake.begin())
     assert response is not None
     assert (response.status, msgspec.json.decode(response.body)["error"]["code"]) == (status, code)
 
@@ -174,14 +174,14 @@ def test_what_the_head_tells_of_a_body(headers: dict[str, str], status: int, cod
 def test_a_body_that_is_too_large_after_all() -> None:
     scene = Scene(msgspec.structs.replace(CONFIG, limits=Limits(request_body=10)), filters=())
     made = scene.exchange()
-    assert run(made.begin()) is None
-    response = run(made.proceed(BODY))
+    assert run(made.intake.begin()) is None
+    response = run(made.intake.proceed(BODY))
     assert response is not None and response.status == 413
 
 
 def test_one_target_is_asked_from_here() -> None:
     made = started(exchange(authorization="Bearer hg-callers", content_length=str(len(BODY))))
-    forward = made.forward()
+    forward = made.intake.forward()
     assert forward.clusters == ("provider_openai",)
     assert forward.outgoing.headers == {":authority": "openai.test", "authorization": "Bearer sk-openai"}
     assert forward.outgoing.body is None
@@ -207,11 +207,11 @@ def test_bulky_bodies_wait_in_their_tenants_lane(path: str, model: str) -> None:
     engine = Engine(Books(), shelf, lambda _: shelf, lanes)
     engine.load(message(keys=(StoredKey("one", digest("hg-1"), "acme"),)))
     made = Exchange(engine.current, head(path, authorization="Bearer hg-1"))
-    assert run(made.begin()) is None
+    assert run(made.intake.begin()) is None
     body = {"model": model, "max_tokens": 9, "temperature": 0, "messages": [{"role": "user", "content": "x" * 1_200_000}]}
-    if run(made.proceed(msgspec.json.encode(body))) is None:
-        run(made.prepare())
-        lanes.seen += [made.forward().call.lane] * (model == "both")
+    if run(made.intake.proceed(msgspec.json.encode(body))) is None:
+        run(made.intake.prepare())
+        lanes.seen += [made.intake.forward().call.lane] * (model == "both")
     assert lanes.seen
     assert set(lanes.seen) == {Identity("acme").lane}
 
@@ -220,9 +220,9 @@ def test_several_targets_are_the_adapters_business() -> None:
     made = exchange(authorization="Bearer hg-callers", x_title="app", x_api_key="hg-callers", x_headgate_strict="True")
     made.request.targets = (Target("openai", "gpt"), Target("anthropic", "claude"))
     made.request.set_headers = {"x-title": None, "x-token": "on purpose", "user-agent": "ours"}
-    assert run(made.begin()) is None
-    assert run(made.proceed(BODY)) is None
-    forward = made.forward()
+    assert run(made.intake.begin()) is None
+    assert run(made.intake.proceed(BODY)) is None
+    forward = made.intake.forward()
     assert forward.clusters == ("provider_openai", "provider_anthropic")
     assert len(forward.timeouts) == 2
     assert forward.outgoing.headers == {"x-token": "on purpose", "user-agent": "ours", "content-length": str(len(BODY))}
@@ -236,7 +236,7 @@ def test_a_whole_answer() -> None:
     made = started(exchange(Told("a", [])))
     body = msgspec.json.encode(ANSWER)
     assert answered(made, JSON, body[:10], body[10:]) == body
-    record = ended(made).settle()
+    record = ended(made).delivery.settle()
     assert (record.usage, record.estimated, record.answered, record.outcome) == (Usage(input=5, output=2), False, "gpt-1", "complete")
     assert (record.provider, record.target, record.attempts, record.status) == ("openai", "gpt", 1, 200)
     assert (record.bytes_in, record.bytes_out) == (len(BODY), len(body))
@@ -249,9 +249,9 @@ def test_bodies_are_held_only_for_taps_that_want_them_whole() -> None:
         whole.seen.clear()
         parts.seen.clear()
         made = started(exchange(*taps))
-        head_ = made.answer({**JSON, "content-length": "7"} if whole in taps else JSON, local="", cluster="", attempts=1)
+        head_ = made.delivery.answer({**JSON, "content-length": "7"} if whole in taps else JSON, local="", cluster="", attempts=1)
         assert ("content-length" in head_.remove) == (whole in taps)
-        out = [made.feed(piece, False) for piece in pieces] + [made.feed(b"", True)]
+        out = [made.delivery.feed(piece, False) for piece in pieces] + [made.delivery.feed(b"", True)]
         assert b"".join(out) == b'{"a":1}'
         assert parts.seen == expected
         if whole in taps:
@@ -261,12 +261,12 @@ def test_bodies_are_held_only_for_taps_that_want_them_whole() -> None:
 def test_the_announced_length_is_the_end() -> None:
     made = started(exchange())
     body = msgspec.json.encode(ANSWER)
-    made.answer({**JSON, "content-length": str(len(body))}, local="", cluster="", attempts=1)
-    assert made.feed(body, False) == body
+    made.delivery.answer({**JSON, "content-length": str(len(body))}, local="", cluster="", attempts=1)
+    assert made.delivery.feed(body, False) == body
     # A client that has all of it may hang up before the empty last message comes.
-    record = ended(made, whole=False).settle()
+    record = ended(made, whole=False).delivery.settle()
     assert (record.outcome, record.partial, record.usage) == ("complete", False, Usage(input=5, output=2))
-    assert made.feed(b"", True) == b""
+    assert made.delivery.feed(b"", True) == b""
 
 
 @pytest.mark.parametrize(
@@ -283,10 +283,10 @@ def test_the_announced_length_is_the_end() -> None:
 def test_how_a_stream_ends(pieces: list[bytes], whole: bool, outcome: str) -> None:
     log: list[str] = []
     made = started(exchange(Told("a", log)))
-    made.answer(SSE, local="", cluster="provider_openai", attempts=1)
+    made.delivery.answer(SSE, local="", cluster="provider_openai", attempts=1)
     for piece in pieces:
-        made.feed(piece, False)
-    record = ended(made, whole=whole).settle()
+        made.delivery.feed(piece, False)
+    record = ended(made, whole=whole).delivery.settle()
     assert (record.outcome, record.partial) == (outcome, outcome != "complete")
     assert log[-1] == f"a end {outcome}"
     if STREAM in pieces:
@@ -298,11 +298,11 @@ def test_how_a_stream_ends(pieces: list[bytes], whole: bool, outcome: str) -> No
 
 def test_a_client_that_gives_up_before_the_answer() -> None:
     made = started(exchange())
-    assert made.settle().provider == "openai"
-    record = ended(made, whole=False).settle()
+    assert made.delivery.settle().provider == "openai"
+    record = ended(made, whole=False).delivery.settle()
     assert (record.outcome, record.status, record.provider, record.partial, record.usage) == ("client_closed", 0, "openai", True, Usage())
     early = exchange(early=1)
-    assert ended(early, whole=False).settle().outcome == "client_closed"
+    assert ended(early, whole=False).delivery.settle().outcome == "client_closed"
 
 
 @pytest.mark.parametrize(
@@ -310,16 +310,18 @@ def test_a_client_that_gives_up_before_the_answer() -> None:
 )
 def test_envoys_own_replies_pass(local: str, status: str) -> None:
     made = started(exchange(Told("a", [])))
-    found = made.answer({":status": status, "content-type": "application/json", "content-length": "9"}, local=local, cluster="", attempts=0)
+    found = made.delivery.answer(
+        {":status": status, "content-type": "application/json", "content-length": "9"}, local=local, cluster="", attempts=0
+    )
     assert (found.mode, found.headers, found.remove) == (BodyMode.NONE, {}, ())
-    record = ended(made).settle()
+    record = ended(made).delivery.settle()
     assert (record.outcome, record.error, record.status, record.usage, record.estimated) == ("error", local, int(status), Usage(), False)
 
 
 def test_a_providers_error() -> None:
     made = started(exchange())
     answered(made, {**JSON, ":status": "429"}, b'{"error":{"message":"slow down","code":"rate_limit_exceeded"}}')
-    record = ended(made).settle()
+    record = ended(made).delivery.settle()
     assert (record.outcome, record.error, record.status, record.usage, record.estimated) == (
         "error",
         "rate_limit_exceeded",
@@ -337,31 +339,33 @@ def translated(*taps: Tap) -> Exchange:
 
 def test_the_status_can_change_while_the_body_is_buffered() -> None:
     made = translated()
-    found = made.answer({**JSON, "content-length": "6"}, local="", cluster="provider_anthropic", attempts=1)
+    found = made.delivery.answer({**JSON, "content-length": "6"}, local="", cluster="provider_anthropic", attempts=1)
     assert found.mode == BodyMode.BUFFERED
-    assert b"bad_provider_answer" in made.feed(b"<html>", True)
-    assert made.status == 502
-    record = ended(made).settle()
+    assert b"bad_provider_answer" in made.delivery.feed(b"<html>", True)
+    assert made.delivery.status == 502
+    record = ended(made).delivery.settle()
     assert (record.outcome, record.status, record.error) == ("error", 502, "bad_provider_answer")
 
 
 def test_it_cannot_once_the_head_has_gone() -> None:
     log: list[str] = []
     made = translated(Told("a", log))
-    made.answer(JSON, local="", cluster="provider_anthropic", attempts=1)
-    assert made.feed(b"<html>", False) == b""
+    made.delivery.answer(JSON, local="", cluster="provider_anthropic", attempts=1)
+    assert made.delivery.feed(b"<html>", False) == b""
     with pytest.raises(BrokenAnswer, match="anthropic"):
-        made.feed(b"", True)
-    record = ended(made, whole=False).settle()
+        made.delivery.feed(b"", True)
+    record = ended(made, whole=False).delivery.settle()
     assert (record.outcome, record.status, record.error, log[-1]) == ("provider_broke", 200, "bad_provider_answer", "a end provider_broke")
 
 
 def test_a_translated_answer() -> None:
     made, body = translated(), msgspec.json.encode(MESSAGE)
-    found = made.answer({**JSON, "content-length": str(len(body)), "request-id": "q"}, local="", cluster="provider_anthropic", attempts=1)
+    found = made.delivery.answer(
+        {**JSON, "content-length": str(len(body)), "request-id": "q"}, local="", cluster="provider_anthropic", attempts=1
+    )
     assert (found.headers, sorted(found.remove)) == ({}, ["content-length", "request-id"])
-    assert msgspec.json.decode(made.feed(body, True))["object"] == "chat.completion"
-    assert ended(made).settle().usage == Usage(input=5, output=2)
+    assert msgspec.json.decode(made.delivery.feed(body, True))["object"] == "chat.completion"
+    assert ended(made).delivery.settle().usage == Usage(input=5, output=2)
 
 
 @pytest.mark.parametrize(("status", "sent"), [("401", 502), ("500", 500), ("200", 502)])
@@ -369,14 +373,14 @@ def test_a_head_alone_gets_a_body(status: str, sent: int) -> None:
     for made in (started(exchange()), translated()):
         if status == "200" and made.request.targets[0].provider == "openai":
             continue
-        made.answer({**JSON, ":status": status}, local="", cluster="", attempts=1, end=True)
-        body = made.fill()
+        made.delivery.answer({**JSON, ":status": status}, local="", cluster="", attempts=1, end=True)
+        body = made.delivery.fill()
         assert msgspec.json.decode(body)["error"]["message"]
-        record = ended(made).settle()
-        assert (made.status, record.status, record.outcome, record.bytes_out) == (sent, sent, "error", len(body))
+        record = ended(made).delivery.settle()
+        assert (made.delivery.status, record.status, record.outcome, record.bytes_out) == (sent, sent, "error", len(body))
     made = started(exchange())
-    made.answer({":status": "204"}, local="", cluster="", attempts=1, end=True)
-    assert made.fill() == b""
+    made.delivery.answer({":status": "204"}, local="", cluster="", attempts=1, end=True)
+    assert made.delivery.fill() == b""
 
 
 class Adding(Tap):
@@ -390,7 +394,7 @@ class Adding(Tap):
 
 def test_taps_change_the_head() -> None:
     made = started(exchange(Adding()))
-    found = made.answer({**JSON, "x-secret": "s", "set-cookie": "a=b"}, local="", cluster="", attempts=1)
+    found = made.delivery.answer({**JSON, "x-secret": "s", "set-cookie": "a=b"}, local="", cluster="", attempts=1)
     assert (found.headers, sorted(found.remove)) == ({"x-cache": "miss"}, ["set-cookie", "x-secret"])
 
 
@@ -398,16 +402,18 @@ def relayed(attempts: int, cluster: str, headers: dict[str, str] = SSE) -> Excha
     made = exchange()
     made.request.targets = (Target("openai", "gpt"), Target("anthropic", "claude"))
     started(made)
-    made.answer(headers, local="", cluster=cluster, attempts=attempts)
+    made.delivery.answer(headers, local="", cluster=cluster, attempts=attempts)
     return made
 
 
 def test_what_the_adapter_tells() -> None:
     made = relayed(2, "provider_anthropic")
-    assert made.relayed
-    made.tell(Use("provider_anthropic", 2, answered="claude-1", usage=Usage(input=9, output=4, cache_read=3), text=5, finished=True))
-    assert made.feed(STREAM, True) == STREAM
-    record = ended(made).settle()
+    assert made.delivery.relayed
+    made.delivery.tell(
+        Use("provider_anthropic", 2, answered="claude-1", usage=Usage(input=9, output=4, cache_read=3), text=5, finished=True)
+    )
+    assert made.delivery.feed(STREAM, True) == STREAM
+    record = ended(made).delivery.settle()
     assert (record.provider, record.target, record.attempts, record.answered) == ("anthropic", "claude", 2, "claude-1")
     assert (record.usage, record.estimated, record.outcome) == (Usage(input=9, output=4, cache_read=3), False, "complete")
 
@@ -415,7 +421,7 @@ def test_what_the_adapter_tells() -> None:
 @pytest.mark.parametrize(("attempts", "cluster"), [(3, "provider_anthropic"), (1, "provider_anthropic"), (2, "provider_openai")])
 def test_a_target_that_does_not_fit_is_not_named(attempts: int, cluster: str) -> None:
     made = relayed(attempts, cluster)
-    assert made.response is not None and made.response.target is None
+    assert made.delivery.response is not None and made.delivery.response.target is None
 
 
 def test_a_bug_in_one_end_does_not_cost_the_others_theirs(caplog: pytest.LogCaptureFixture) -> None:
@@ -433,7 +439,7 @@ def test_a_bug_in_one_end_does_not_cost_the_others_theirs(caplog: pytest.LogCapt
 
 def test_what_a_record_holds() -> None:
     made: Any = exchange(None)
-    record = made.settle()
+    record = made.delivery.settle()
     assert (record.id, record.dialect, record.path, record.status, record.outcome) == (
         "r-1",
         "openai",
@@ -442,7 +448,7 @@ def test_what_a_record_holds() -> None:
         "complete",
     )
     started(made, msgspec.json.encode({**CHAT, "stream": True}))
-    record = made.settle()
+    record = made.delivery.settle()
     assert (record.stream, record.provider, record.target, record.duration > 0) == (True, "openai", "gpt", True)
 
 
@@ -459,10 +465,10 @@ def test_an_edited_body_is_what_goes_on(targets: tuple[str, ...]) -> None:
     made = Scene(filters=()).exchange(head(content_length=str(len(BODY))))
     handler = Redact(None)
     made.snapshot.filters = (handler,)
-    run(made.begin())
+    run(made.intake.begin())
     made.request.targets = tuple(Target(name, "gpt") for name in targets)
-    run(made.proceed(BODY))
-    outgoing = made.forward().outgoing
+    run(made.intake.proceed(BODY))
+    outgoing = made.intake.forward().outgoing
     assert outgoing.body is not None
     assert b"[redacted]" in outgoing.body
     assert outgoing.headers["content-length"] == str(len(outgoing.body))
@@ -472,17 +478,17 @@ def test_an_edited_body_is_what_goes_on(targets: tuple[str, ...]) -> None:
 def test_an_untouched_body_is_never_sent_back(targets: tuple[str, ...]) -> None:
     made = Scene(filters=()).exchange(head(content_length=str(len(BODY))))
     made.snapshot.filters = (Handler(None),)
-    run(made.begin())
+    run(made.intake.begin())
     made.request.targets = tuple(Target(name, "gpt") for name in targets)
-    run(made.proceed(BODY))
-    assert made.forward().outgoing.body is None
+    run(made.intake.proceed(BODY))
+    assert made.intake.forward().outgoing.body is None
 
 
 def test_what_nobody_answers_and_nobody_can_be_asked_for() -> None:
     made = Scene(filters=()).exchange(head("/v1/responses/resp_1", "GET"))
-    assert run(made.begin()) is None and run(made.proceed(b"")) is None
+    assert run(made.intake.begin()) is None and run(made.intake.proceed(b"")) is None
     with pytest.raises(Reject) as raised:
-        made.forward()
+        made.intake.forward()
     assert (raised.value.fault.status, raised.value.fault.code) == (404, "provider_not_found")
     assert "'responses'" in raised.value.fault.message and "/v1/responses/resp_1" in raised.value.fault.message
 
@@ -491,4 +497,4 @@ def test_what_an_answer_says_of_itself_goes_along_to_each_attempt() -> None:
     made = exchange(None)
     made.request.says = {"id": "resp_1"}
     started(made)
-    assert made.call is not None and made.call.says == {"id": "resp_1"}
+    assert made.delivery.call is not None and made.delivery.call.says == {"id": "resp_1"}

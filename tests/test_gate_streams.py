@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from extproc import Response, Tap
 from extproc import gate as gate_module
+from extproc.delivery import TOGETHER
 from extproc.envoy import names
-from extproc.exchange import TOGETHER, Exchange
+from extproc.exchange import Exchange
 from extproc.gate import GateSession
 from extproc.ledger.record import Record
 from extproc.usage import Usage
@@ -89,15 +90,15 @@ def read_at_once(dialect: str, pieces: list[bytes], *, usage: bool, end: bool) -
     """The same without the gate: each piece is read before it goes on."""
     scene = Scene(SPOKEN, FILTERS)
     made = scene.exchange(head(PATHS[dialect]))
-    assert run(made.begin()) is None
-    assert run(made.proceed(asked(dialect, usage=usage))) is None
-    made.forward()
-    made.answer(SSE, local="", cluster=CLUSTERS[dialect], attempts=1)
-    out = [made.feed(piece, False) for piece in pieces]
+    assert run(made.intake.begin()) is None
+    assert run(made.intake.proceed(asked(dialect, usage=usage))) is None
+    made.intake.forward()
+    made.delivery.answer(SSE, local="", cluster=CLUSTERS[dialect], attempts=1)
+    out = [made.delivery.feed(piece, False) for piece in pieces]
     if end:
-        out.append(made.feed(b"", True))
-    made.close(whole=end)
-    run(made.end())
+        out.append(made.delivery.feed(b"", True))
+    made.delivery.close(whole=end)
+    run(made.delivery.end())
     return seen(scene, out)
 
 
@@ -241,7 +242,7 @@ def watched(*taps: Tap) -> tuple[Scene, GateSession, Exchange]:
     one(session, request_headers(head(PATHS["openai"])))
     one(session, request_body(asked("openai", usage=True)))
     made = session._begun
-    made._taps[:0] = taps
+    made.delivery.taps[:0] = taps
     one(session, response_headers(SSE))
     return scene, session, made
 
@@ -286,6 +287,6 @@ def test_a_large_piece_is_read_at_once() -> None:
     _, session, made = watched()
     one(session, piece_of(delta("Hello")))
     one(session, piece_of(delta("x" * 2000)))
-    assert made._kept == []
+    assert made.delivery._kept == []
     one(session, piece_of(delta("x")))
-    assert made._kept == [delta("x")]
+    assert made.delivery._kept == [delta("x")]

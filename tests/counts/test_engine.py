@@ -12,9 +12,9 @@ import pytest
 from bench import noop
 from bench.counts import Question, key_state, route_names
 from bench.engine import answered, chat, engine, streamed
+from extproc.delivery import TOGETHER
 from extproc.drive import Waiting
 from extproc.engine import Engine
-from extproc.exchange import TOGETHER
 from extproc.gate import GateSession
 from extproc.transport.seam import Opener, Session
 from tests.counts.counting import Allocated, allocated, blocks, bytecodes

@@ -91,23 +91,23 @@ class Place(Scene):
     def begin(self, body: Any, path: str = "/v1/responses") -> tuple[Exchange, Any]:
         """As far as the provider: what it would get; or our own answer as (status, body)."""
         made = Exchange(self.engine.current, head(path))
-        assert run(made.begin()) is None
+        assert run(made.intake.begin()) is None
         made.request.identity = Identity(self.tenant, self.tenant)
-        refused = run(made.proceed(msgspec.json.encode(body)))
+        refused = run(made.intake.proceed(msgspec.json.encode(body)))
         if refused is not None:
-            run(made.end())
+            run(made.delivery.end())
             return made, (refused.status, msgspec.json.decode(refused.body))
-        forward = made.forward()
+        forward = made.intake.forward()
         sent = forward.outgoing.body
         return made, None if sent is None else msgspec.json.decode(sent)
 
     def look(self, path: str, method: str = "GET") -> tuple[int, Any]:
         made = Exchange(self.engine.current, head(path, method, content_type=""))
-        assert run(made.begin()) is None
+        assert run(made.intake.begin()) is None
         made.request.identity = Identity(self.tenant, self.tenant)
-        answer = run(made.proceed(b""))
+        answer = run(made.intake.proceed(b""))
         if answer is None:
-            made.forward()
+            made.intake.forward()
             return 0, [target.provider for target in made.request.targets]
         return answer.status, msgspec.json.decode(answer.body)
 
@@ -132,10 +132,10 @@ def reply(text: str = "", calls: list[Any] | None = None, **more: Any) -> bytes:
 
 def answer(made: Exchange, body: bytes, headers: dict[str, str] = JSON, *, whole: bool = True) -> Any:
     """The provider answers; what the client gets."""
-    made.answer(headers, local="", cluster="", attempts=1)
-    out = made.feed(body, whole)
-    made.close(whole=whole)
-    run(made.end())
+    made.delivery.answer(headers, local="", cluster="", attempts=1)
+    out = made.delivery.feed(body, whole)
+    made.delivery.close(whole=whole)
+    run(made.delivery.end())
     return msgspec.json.decode(out) if headers is JSON else out
 
 
@@ -221,8 +221,8 @@ def test_several_targets_get_the_whole_conversation(place: Place, streamed: bool
     _, first = place.turn("one")
     made, sent = place.begin({"model": "claude-then-gpt", "input": "two", "previous_response_id": first["id"], "stream": streamed})
     assert [item.get("role") for item in sent["input"]] == ["user", "assistant", "user"]
-    assert made.call is not None and made.call.says["previous_response_id"] == first["id"]
-    assert made.call.says["id"].startswith("resp_hg")
+    assert made.delivery.call is not None and made.delivery.call.says["previous_response_id"] == first["id"]
+    assert made.delivery.call.says["id"].startswith("resp_hg")
 
 
 def chunk(delta: dict[str, Any], reason: str | None = None) -> bytes:
@@ -265,9 +265,9 @@ def test_errors_are_not(place: Place) -> None:
     made, _ = place.begin({"model": "gpt", "input": "one"})
     answer(made, b'{"error":{"message":"no","code":"x"}}', {**JSON, ":status": "500"})
     made, _ = place.begin({"model": "gpt", "input": "one"})
-    made.answer({**JSON, "content-length": "7"}, local="", cluster="", attempts=1)
-    assert b"bad_provider_answer" in made.feed(b"no json", True)
-    run(made.end())
+    made.delivery.answer({**JSON, "content-length": "7"}, local="", cluster="", attempts=1)
+    assert b"bad_provider_answer" in made.delivery.feed(b"no json", True)
+    run(made.delivery.end())
     assert place.turns.inner.count == 0
 
 
@@ -283,7 +283,7 @@ def test_store_false_keeps_nothing_and_goes_on_all_the_same(place: Place) -> Non
 def test_store_true_is_ours_to_do(place: Place) -> None:
     made, sent = place.begin({"model": "claude", "input": "one", "store": True, "metadata": {}})
     assert "store" not in sent
-    assert made._attempt is not None and "store" not in made._attempt.dropped
+    assert made.delivery._attempt is not None and "store" not in made.delivery._attempt.dropped
     made, sent = place.begin({"model": "native", "input": "one", "store": True})
     assert sent["store"] is True
 
@@ -292,7 +292,7 @@ def test_who_remembers_is_left_alone(place: Place) -> None:
     asked = {"model": "gpt", "input": "one", "previous_response_id": "resp_0123", "store": True}
     made, sent = place.begin({**asked, "model": "native"})
     assert sent == {**asked, "model": "gpt"}
-    assert (made.call is not None and made.call.says, place.turns.asked, len(made._taps)) == ({}, 0, 1)
+    assert (made.delivery.call is not None and made.delivery.call.says, place.turns.asked, len(made.delivery.taps)) == ({}, 0, 1)
     # Of several, only those may answer that can know it.
     made, _ = place.begin({**asked, "model": "native-then-claude"})
     assert [target.provider for target in made.request.targets] == ["native"]
@@ -336,7 +336,7 @@ def test_what_only_some_providers_have(place: Place, field: str, value: Any) -> 
     assert refused(told)[:3] == (400, "unsupported_parameter", field)
     made, _ = place.begin({"model": "native-then-claude", "input": "one", field: value})
     assert [target.provider for target in made.request.targets] == ["native"]
-    assert len(made._taps) == 1
+    assert len(made.delivery.taps) == 1
     for nothing in (None, False):
         _, sent = place.begin({"model": "gpt", "input": "one", field: nothing})
         assert "messages" in sent
@@ -394,9 +394,9 @@ def test_tokens_are_counted_of_the_whole_conversation(place: Place) -> None:
 def test_a_cached_answer_can_be_gone_on_from(place: Place) -> None:
     first = place.turn("one", temperature=0)[1]
     made = Exchange(place.engine.current, head("/v1/responses"))
-    run(made.begin())
-    hit = run(made.proceed(msgspec.json.encode({"model": "gpt", "input": "one", "temperature": 0})))
-    run(made.end())
+    run(made.intake.begin())
+    hit = run(made.intake.proceed(msgspec.json.encode({"model": "gpt", "input": "one", "temperature": 0})))
+    run(made.delivery.end())
     assert hit is not None and msgspec.json.decode(hit.body)["id"] == first["id"]
     sent, _ = place.turn("two", first["id"])
     assert len(sent["messages"]) == 3
@@ -405,14 +405,14 @@ def test_a_cached_answer_can_be_gone_on_from(place: Place) -> None:
 
 def test_other_dialects_are_none_of_its_business(place: Place) -> None:
     made, _ = place.begin({"model": "gpt", "messages": [], "previous_response_id": "resp_hg1"}, "/v1/chat/completions")
-    assert (len(made._taps), place.turns.asked) == (1, 0)
+    assert (len(made.delivery.taps), place.turns.asked) == (1, 0)
 
 
 def test_without_a_store_nothing_is_kept() -> None:
     scene = Scene(CONFIG, (("auth", Auth()), ("route", Route()), ("conversations", Conversations())))
     made = Exchange(scene.engine.current, head("/v1/responses"))
-    run(made.begin())
-    assert run(made.proceed(b'{"model":"gpt","input":"one"}')) is None
+    run(made.intake.begin())
+    assert run(made.intake.proceed(b'{"model":"gpt","input":"one"}')) is None
     assert made.request.says == {}
 
 
@@ -521,14 +521,14 @@ def test_too_many_references_are_refused_before_anything_is_looked_up(place: Pla
 def test_a_request_whose_answer_is_not_kept_is_not_held_either(tmp_path: Path, status: str, size: int, held: bool) -> None:
     place = Place(tmp_path, max_turn=1_000)
     made, _ = place.begin({"model": "gpt", "input": "a" * size})
-    made.answer({**JSON, ":status": status}, local="", cluster="", attempts=1)
-    (given,) = [tap._given for tap in made._taps if hasattr(tap, "_given")]
+    made.delivery.answer({**JSON, ":status": status}, local="", cluster="", attempts=1)
+    (given,) = [tap._given for tap in made.delivery.taps if hasattr(tap, "_given")]
     assert bool(given) is held
-    made.feed(reply("a" * 1_000), True)
-    (given,) = [tap._given for tap in made._taps if hasattr(tap, "_given")]
+    made.delivery.feed(reply("a" * 1_000), True)
+    (given,) = [tap._given for tap in made.delivery.taps if hasattr(tap, "_given")]
     assert not given
-    made.close(whole=True)
-    run(made.end())
+    made.delivery.close(whole=True)
+    run(made.delivery.end())
 
 
 def test_items_of_one_conversation_are_looked_up_at_once(place: Place) -> None:
@@ -566,8 +566,8 @@ def test_whatever_is_asked_and_answered_is_kept_or_refused(
         answer(made, msgspec.json.encode({"id": "resp_1", "status": "completed", "output": [said]}))
         fields = {**fields, "previous_response_id": "resp_1"}
     made = Exchange(place.engine.current, head("/v1/responses"))
-    run(made.begin())
-    refused = run(made.proceed(msgspec.json.encode({"model": model, **fields})))
+    run(made.intake.begin())
+    refused = run(made.intake.proceed(msgspec.json.encode({"model": model, **fields})))
     assert refused is None or refused.status in (400, 404)
     if refused is None:
         assert msgspec.json.decode(made.request.body)["model"] == model

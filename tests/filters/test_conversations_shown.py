@@ -87,7 +87,7 @@ def test_what_a_provider_has_made_is_asked_of_all_that_remember(tmp_path: Path) 
     # What names its provider goes there, and what has a body can be sent once.
     assert place.look("/providers/second/v1/responses/resp_1") == (0, ["second"])
     made = Exchange(place.engine.current, head("/v1/responses/resp_1/cancel", content_length="2"))
-    assert run(made.begin()) is None and run(made.proceed(b"")) is None
+    assert run(made.intake.begin()) is None and run(made.intake.proceed(b"")) is None
     assert len(made.request.targets) == 1
     assert place.look("/v1/responses/resp_hg1")[0] == 404
 

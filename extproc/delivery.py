@@ -1,0 +1,358 @@
+"""An answer's way out: its head, its bytes, its end. The taps see it from last to first, and the ledger is told of it.
+
+    answer ──► feed, or keep and catch_up ... ──► close ──► end
+    respond, refuse ──► end: no provider is asked
+
+A request may wait, a token may not: of what is done here only the end waits.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from extproc.answering import DROPPED, Answering, BrokenAnswer, Retell, Retold, WholeTranslated
+from extproc.attempt import Attempt, Call, taken_off
+from extproc.dialects import DIALECTS
+from extproc.dialects.framing import split
+from extproc.errors import Fault
+from extproc.filter import Tap
+from extproc.ledger.record import Record
+from extproc.relayed import Relayed
+from extproc.tally import forecast, tally
+from extproc.uploads import UPLOAD_URLS, through_us
+from extproc.upstream import Upstream
+from extproc.use import Use
+from extproc.values import BodyMode, Request, Response, Target
+
+_log = logging.getLogger(__name__)
+
+TOGETHER = 32
+"""Pieces of a stream that are read together: some 10 KB, as a rule. With more of them, each is hardly cheaper."""
+
+
+class Head(Struct, frozen=True):
+    """The head of an answer, as the client is to get it."""
+
+    mode: BodyMode
+    headers: dict[str, str]
+    remove: tuple[str, ...]
+
+
+class Delivery:
+    """One answer, whoever gives it, from its head to its last byte."""
+
+    __slots__ = (
+        "_answering", "_attempt", "_bare", "_following", "_held", "_kept", "_left", "_started", "_upstreams", "attempts", "call", "cluster",
+        "keeps", "over", "relayed", "request", "response", "taps", "whole",
+    )  # fmt: skip
+
+    def __init__(self, request: Request, upstreams: Mapping[str, Upstream], started: float) -> None:
+        """`started`: when the request did, by `time.perf_counter`."""
+        self.request = request
+        self._upstreams = upstreams
+        self._started = started
+        self.response: Response | None = None
+        self.call: Call | None = None
+        """What those are told who are to answer; None until somebody is."""
+        self._attempt: Attempt | None = None
+        self._answering: Answering | None = None
+        self.taps: list[Tap] = []
+        """In the order of their filters."""
+        self._following: list[Tap] = []
+        self.cluster = ""
+        self.attempts = 0
+        self._held: list[bytes] | None = None
+        self._kept: list[bytes] = []
+        self.keeps = False
+        """Pieces of the answer may be offered to `keep`."""
+        self.whole = False
+        """The answer is translated when all of it has come: its last piece may be offered to `job`."""
+        self._left = -1
+        self._bare = False
+        self.relayed = False
+        """The attempt runs in the adapter, and tells of it aside."""
+        self.over = False
+        """The taps have been told of the end."""
+
+    # Answers that no provider is asked for.
+
+    def refuse(self, fault: Fault, headers: Mapping[str, str] | None = None) -> Response:
+        """The fault as an answer in the client's dialect."""
+        dialect = DIALECTS[self.request.endpoint.dialect]
+        body = msgspec.json.encode(dialect.write_error(fault, self.request.record.id))
+        self.request.record.error = fault.code
+        return self.respond(Response(fault.status, {"content-type": "application/json", **(headers or {})}, body))
+
+    def respond(self, response: Response) -> Response:
+        """An answer that no provider is asked for: it passes the taps at once."""
+        self._name(response)
+        self._follow(response)
+        events = split(DIALECTS[self.request.endpoint.dialect].framing, response.body) if response.stream else [response.body]
+        response.body = b"".join(self._tap(events))
+        response.finished, response.ended = True, "complete"
+        self.request.record.bytes_out = len(response.body)
+        return response
+
+    # Answers of providers, and of Envoy.
+
+    def expect(self, call: Call, attempt: Attempt | None) -> None:
+        """The request goes on. `attempt`: the only one; None where the adapter makes them."""
+        self.call, self._attempt = call, attempt
+
+    def answer(self, headers: Mapping[str, str], *, local: str, cluster: str, attempts: int, end: bool = False) -> Head:
+        """The head of an answer. `local` is Envoy's reason where the answer is one of its own, and empty for a provider's. `end`: there
+        is nothing but the head, see `fill`.
+        """
+        self._bare = end
+        status = int(headers.get(":status", "0"))
+        self.cluster, self.attempts = cluster, attempts
+        set_headers: dict[str, str] = {}
+        remove: tuple[str, ...] = ()
+        if local or self.call is None:
+            response = Response(status, {}, origin="envoy")
+            self.request.record.error = local or "local_reply"
+            mode = BodyMode.NONE
+        else:
+            answering, set_headers, remove = self._attempted(self.call, status, headers)
+            self._answering, mode = answering, answering.mode
+            self.whole = type(answering) is WholeTranslated
+            response = Response(answering.status, {}, origin="provider", stream=answering.stream)
+            if content_type := set_headers.get("content-type", headers.get("content-type")):
+                response.headers["content-type"] = content_type
+            if lost := set_headers.get(DROPPED) or (self.relayed and headers.get(DROPPED)):
+                response.headers[DROPPED] = lost
+            length = headers.get("content-length", "")
+            self._left = int(length) if length.isascii() and length.isdigit() else -1
+        if "request-id" not in headers or "request-id" in remove:
+            self._name(response)
+        response.attempts = attempts
+        # Envoy may have refused it before anybody was asked.
+        response.target = self._target() if attempts or not local else None
+        wanted_whole = self._follow(response)
+        if self._answering is not None:
+            if wanted_whole and mode and not response.stream:
+                self._held = []
+            if self._answering.rewrites or response.stream or self._held is not None:
+                remove += ("content-length",)
+        if response.status != status:
+            set_headers[":status"] = str(response.status)
+        for name, value in response.headers.items():
+            if value is None:
+                remove += (name,)
+            elif headers.get(name) != value:
+                set_headers[name] = value
+        return Head(mode, set_headers, taken_off(tuple(headers), remove, tuple(set_headers)) if remove else ())
+
+    def _attempted(self, call: Call, status: int, headers: Mapping[str, str]) -> tuple[Answering, dict[str, str], tuple[str, ...]]:
+        """How a provider's answer is read, and what its head says to the attempt: headers to set, and to take off."""
+        attempt = self._attempt
+        if attempt is None:
+            self.relayed = True
+            return Relayed(status, headers, DIALECTS[call.dialect], raw=call.kind == "raw"), {}, ()
+        answering = attempt.answering(status, headers)
+        set_headers, remove = attempt.response_headers(headers)
+        if answering.rewrites:
+            remove += answering.voids
+        for name in UPLOAD_URLS:
+            if name in headers:
+                set_headers[name] = through_us(headers[name], attempt.upstream, attempt.root, self.request)
+        set_headers.update(answering.headers)
+        return answering, set_headers, remove
+
+    def _target(self) -> Target | None:
+        """Who answered: attempts go down the list of targets, one each."""
+        targets = self.request.targets
+        index = max(self.attempts, 1) - 1
+        if not targets or index >= len(targets):
+            return None
+        upstream = self._upstreams[targets[index].provider]
+        return targets[index] if not self.cluster or upstream.cluster == self.cluster else None
+
+    def tell(self, use: Use) -> None:
+        """What the adapter says of the answer, aside."""
+        if isinstance(self._answering, Relayed):
+            self._answering.tell(use)
+
+    @property
+    def status(self) -> int:
+        """What the client gets; reading the body may have changed it."""
+        return self._answering.status if self._answering is not None else 0
+
+    def job(self, chunk: bytes, end: bool) -> tuple[Retell, bytes] | None:
+        """What can be done aside before `chunk` is fed, and given to `take`: the job, and the whole answer."""
+        answering = self._answering
+        last = end or 0 <= self._left <= len(chunk)
+        return answering.job(chunk) if last and type(answering) is WholeTranslated else None
+
+    def take(self, retold: Retold) -> None:
+        """The job is done."""
+        if type(self._answering) is WholeTranslated:
+            self._answering.take(retold)
+
+    @property
+    def late(self) -> Mapping[str, str]:
+        """Headers that the body decides, where the head waits for that."""
+        return self._answering.headers if self._answering is not None else {}
+
+    def keep(self, chunk: bytes) -> int:
+        """Keeps a small piece of a stream, which goes to the client as it came, to be read later; see `catch_up`. Returns how many are
+        kept by now. 0: this one cannot wait, and is to be fed.
+        """
+        answering, kept = self._answering, self._kept
+        if answering is None or not answering.may_wait(chunk):
+            return 0
+        kept.append(chunk)
+        return len(kept)
+
+    def catch_up(self) -> None:
+        """Reads what was kept."""
+        kept, self._kept = self._kept, []
+        answering, response = self._answering, self.response
+        if not kept or answering is None or response is None:
+            return
+        answering.feed_later(kept)
+        response.answered, response.finished = answering.answered, answering.finished
+        events = b"".join(kept)
+        self.request.record.bytes_out += len(events)
+        for tap in self._following:
+            tap.events([events])
+
+    def feed(self, chunk: bytes, end: bool) -> bytes:
+        """The provider's bytes as the client gets them. Raises `BrokenAnswer`."""
+        answering, response = self._answering, self.response
+        if answering is None or response is None or response.ended:
+            return chunk
+        if self._kept:
+            self.catch_up()
+        if self._left >= 0:
+            # A client that has its content-length may hang up before the empty last message comes: the answer is whole already.
+            self._left -= len(chunk)
+            end = end or self._left <= 0
+        events = answering.feed(chunk, end)
+        response.usage, response.answered, response.finished = answering.usage, answering.answered, answering.finished
+        if answering.status != response.status:
+            self._change_status(answering, response)
+        if end and (lost := answering.headers.get(DROPPED)):
+            response.headers[DROPPED] = lost
+        if self._held is not None:
+            self._held += events
+            events = [b"".join(self._held)] if end else []
+        if self._following:
+            events = self._tap(events)
+        # One event is joined without a copy.
+        out = b"".join(events)
+        if end:
+            self.close(whole=True)
+        self.keeps = answering.even and not end and self._left < 0 and all(tap.late for tap in self._following)
+        self.request.record.bytes_out += len(out)
+        return out
+
+    def _change_status(self, answering: Answering, response: Response) -> None:
+        """What the body says is not what the head said: possible where the head has not gone out."""
+        if answering.mode < BodyMode.BUFFERED and not self._bare:
+            response.finished, response.ended = False, "provider_broke"
+            raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent an answer that is none")
+        response.status = answering.status
+
+    def fill(self) -> bytes:
+        """Ends an answer that came without a body: the body that the client gets instead, since an error has the shape of its dialect."""
+        out, call, response = self.feed(b"", True), self.call, self.response
+        self.close(whole=True)
+        if out or self._answering is None or call is None or response is None or call.kind == "raw" or response.status < 400:
+            return out
+        dialect = DIALECTS[call.dialect]
+        out = msgspec.json.encode(dialect.write_error(dialect.read_error(response.status, b""), call.id))
+        self.request.record.bytes_out = len(out)
+        return out
+
+    def forgo(self, whole: bytes) -> None:
+        """The job is not done, and the answer is lost; what it cost is told all the same."""
+        if type(self._answering) is WholeTranslated and self.response is not None:
+            self.response.usage, self.response.answered = self._answering.forgo(whole)
+
+    def broken(self, fault: Fault, *, ended: Literal["complete", "provider_broke"] = "provider_broke") -> bytes:
+        """The answer cannot go on: the body that the client gets instead, if its head has not gone out yet. `ended`: `complete` where the
+        provider has done its part.
+        """
+        request, response, answering = self.request, self.response, self._answering
+        if response is not None:
+            response.status, response.ended = fault.status, ended
+        if answering is not None:
+            answering.error = fault.code
+        return msgspec.json.encode(DIALECTS[request.endpoint.dialect].write_error(fault, request.record.id))
+
+    def _name(self, response: Response) -> None:
+        """Some clients look for the request's id in a header of their own; `x-request-id`, for all, is Envoy's to set."""
+        if header := DIALECTS[self.request.endpoint.dialect].id_header:
+            response.headers[header] = self.request.record.id
+
+    def _follow(self, response: Response) -> bool:
+        """The taps see the head. Whether one of them wants a body whole."""
+        self.response = response
+        self.request.record.first_byte = time.perf_counter() - self._started
+        whole = False
+        for tap in reversed(self.taps):
+            tap.start(response)
+            if not tap.passes:
+                self._following.append(tap)
+                whole = whole or tap.whole
+        return whole
+
+    def _tap(self, events: list[bytes]) -> list[bytes]:
+        for tap in self._following:
+            if not events:
+                break
+            events = tap.events(events)
+        return events
+
+    # The end.
+
+    def close(self, whole: bool) -> None:
+        """The last byte has passed (`whole`), or nobody listens any more. Settles what the taps and the ledger are told of it."""
+        response = self.response
+        if response is None:
+            # Refused by Envoy before any answer of ours, or given up by the client while it waited.
+            self.response = response = Response(0, {}, origin="envoy")
+            response.target = self._target() if self.call is not None else None
+        if response.ended:
+            return
+        if self._kept:
+            self._catch_up_at_last()
+        answering = self._answering
+        if answering is not None and answering.mode != BodyMode.NONE:
+            response.finished = answering.finished
+            if not whole and not response.finished:
+                response.ended = "client_closed"
+            else:
+                response.ended = "complete" if response.finished else "provider_broke"
+        else:
+            response.ended = "complete" if whole or response.status else "client_closed"
+
+    def _catch_up_at_last(self) -> None:
+        try:
+            self.catch_up()
+        except Exception:  # noqa: BLE001 - as in `end`: a bug of one filter, and what passed is metered all the same
+            _log.exception("request %s: the last pieces of its answer", self.request.record.id)
+
+    async def end(self) -> None:
+        """Lets every tap finish. Call once, after `close`."""
+        self.over = True
+        self.settle()
+        response = self.response
+        assert response is not None
+        for tap in reversed(self.taps):
+            try:
+                await tap.end(response)
+            except Exception:  # noqa: BLE001 - a bug of one filter: the others, above all the one that meters, still have their end
+                _log.exception("request %s: the end of %s failed", self.request.record.id, type(tap).__name__)
+
+    def settle(self) -> Record:
+        """The record, brought up to what is known now."""
+        duration = time.perf_counter() - self._started
+        if self.response is None:
+            return forecast(self.request, duration)
+        return tally(self.request, self.response, self._answering, duration)

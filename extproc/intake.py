@@ -1,0 +1,221 @@
+"""A request's way in: the filters see it, and then it goes on to a provider, or is answered here.
+
+    begin ──► proceed ──► prepare ──► forward
+         └───────┴─ a Response: some filter answers, or refuses
+
+What is told of the answer before there is one, its `Delivery` gets: the taps of the filters, and who is asked.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from extproc.amount import spoken
+from extproc.aside import Undone, is_bulky
+from extproc.attempt import Attempt, Call, Outgoing, may_remove
+from extproc.bodies import settle_meaning
+from extproc.config.model import Timeouts
+from extproc.crossing import those, to_provider, without_credential
+from extproc.delivery import Delivery
+from extproc.dialects import betas
+from extproc.endpoints import check_head, check_size
+from extproc.errors import Reject
+from extproc.estimate import ESTIMATED, Estimate
+from extproc.filter import Handler, Tap
+from extproc.snapshot import Snapshot
+from extproc.values import Request, Response
+
+_YES = frozenset({"true", "1", "yes", "on"})
+
+
+class Forward(Struct, frozen=True):
+    """Where the request goes on to, and what is changed of it first."""
+
+    call: Call
+    outgoing: Outgoing
+    clusters: tuple[str, ...]
+    timeouts: tuple[Timeouts, ...]
+    """Of each target, in the same order."""
+
+
+class Intake:
+    """One request, from its headers to where it goes."""
+
+    __slots__ = ("_attempt", "_delivery", "_deployment", "_given", "_request", "_snapshot")
+
+    def __init__(self, snapshot: Snapshot, request: Request, delivery: Delivery, deployment: str = "") -> None:
+        """`deployment`: the one of Azure's that the path named, which is the model."""
+        self._snapshot = snapshot
+        self._request = request
+        self._delivery = delivery
+        self._deployment = deployment
+        self._given = b""
+        """The body as Envoy holds it."""
+        self._attempt: Attempt | None = None
+        """The only one, where it has been made ahead."""
+
+    async def begin(self) -> Response | None:
+        """The filters that need no body."""
+        answered = await self._run(self._snapshot.early)
+        if answered is None:
+            request = self._request
+            try:
+                check_head(request.endpoint, request.path, request.headers, self._snapshot.config.limits.request_body)
+            except Reject as reject:
+                return self._delivery.refuse(reject.fault)
+        return answered
+
+    async def proceed(self, body: bytes) -> Response | None:
+        """The filters that may look at the body."""
+        request = self._request
+        request.body = self._given = body
+        request.record.bytes_in = len(body)
+        try:
+            # Envoy's own limit is never below 1 MiB.
+            check_size(len(body), self._snapshot.config.limits.request_body)
+            if self._deployment and request.endpoint.buffered:
+                request.name(self._deployment)
+            if request.endpoint.reading:
+                settle_meaning(request)
+            if request.endpoint.json:
+                self._read(request.body)
+        except Reject as reject:
+            return self._delivery.refuse(reject.fault)
+        answered = await self._run(self._snapshot.filters)
+        if answered is None and request.endpoint.kind == "count" and not request.targets:
+            return await self._estimate()
+        return answered
+
+    async def _estimate(self) -> Response:
+        """The tokens of a conversation, which no provider of its model counts."""
+        request = self._request
+        request.settle()
+        job = Estimate(request.endpoint.dialect, request.model)
+        try:
+            if request.bulky:
+                made = await self._snapshot.environment.aside.work(job, request.body, request.identity.lane)
+            else:
+                made = job.work(request.body)
+        except Reject as reject:
+            return self._delivery.refuse(reject.fault)
+        except Undone as undone:
+            return self._delivery.refuse(undone.fault, {"retry-after": "1"})
+        return self._delivery.respond(Response(200, {"content-type": "application/json", ESTIMATED: "tokens"}, made.body))
+
+    def _read(self, body: bytes) -> None:
+        """Decodes the document whole where a filter will want that anyway: its outside need not be decoded by itself."""
+        if is_bulky(body):
+            self._request.bulky = True
+            return
+        for reader in self._snapshot.readers:
+            if reader.reads(body):
+                _ = self._request.json
+                return
+
+    async def _run(self, handlers: Sequence[Handler]) -> Response | None:
+        request = self._request
+        try:
+            for handler in handlers:
+                outcome = await handler.request(request)
+                if isinstance(outcome, Tap):
+                    self._delivery.taps.append(outcome)
+                elif outcome is not None:
+                    return self._delivery.respond(outcome)
+        except Reject as reject:
+            return self._delivery.refuse(reject.fault, dict(reject.headers))
+        return None
+
+    async def prepare(self) -> None:
+        """Before `forward`: has the body that the only provider gets made aside, where it is bulky. Raises `Reject`."""
+        request = self._request
+        if not request.bulky or request.edited or len(request.targets) != 1:
+            return
+        self._attempt = attempt = self._sole(self._call(request, alone=True))
+        if (job := attempt.job(request.body)) is not None:
+            try:
+                attempt.take(await self._snapshot.environment.aside.work(job, request.body, request.identity.lane))
+            except Undone as undone:
+                fault = undone.fault
+                raise Reject(fault.status, fault.code, fault.message, headers=(("retry-after", "1"),)) from None
+
+    def _sole(self, call: Call) -> Attempt:
+        """The attempt at the only target."""
+        (target,) = self._request.targets
+        return Attempt(call, target, self._snapshot.upstreams[target.provider], self._snapshot.config.limits.response_body)
+
+    def forward(self) -> Forward:
+        """Where the request goes. Raises `Reject` where it cannot be made into what the provider needs."""
+        request, upstreams = self._request, self._snapshot.upstreams
+        request.settle()
+        # What Envoy holds is sent back only where a filter has changed it.
+        edited = request.body if request.body is not self._given else None
+        if not request.targets:
+            raise _nobody(request)
+        if len(request.targets) > 1:
+            # One that nothing can be sent to is passed over while there are others: Envoy would take our refusal for an answer.
+            request.targets = tuple(one for one in request.targets if upstreams[one.provider].ready) or request.targets
+        alone = len(request.targets) == 1
+        prepared = self._attempt
+        call = prepared.call if prepared is not None else self._call(request, alone=alone)
+        request.record.stream = call.stream
+        if request.endpoint.spoken and (amount := spoken(request.body)) is not None:
+            request.record.unit, request.record.amount = amount.unit, amount.count
+        request.rest()
+        return self._to_one(call, edited) if alone else self._to_several(call, edited)
+
+    def _to_one(self, call: Call, edited: bytes | None) -> Forward:
+        request, attempt = self._request, self._attempt or self._sole(call)
+        self._delivery.expect(call, attempt)
+        outgoing = attempt.outgoing(request.headers, request.body, ruled=tuple(request.set_headers))
+        if outgoing.body is None and edited is not None:
+            outgoing = msgspec.structs.replace(outgoing, body=edited)
+        upstream = attempt.upstream
+        return Forward(call, outgoing, (upstream.cluster,), (upstream.timeouts,))
+
+    def _to_several(self, call: Call, edited: bytes | None) -> Forward:
+        """The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there."""
+        request, given = self._request, self._request.headers
+        self._delivery.expect(call, None)
+        kept = {**call.headers, **call.rules, "content-length": str(len(request.body)), "x-request-id": call.id}
+        outgoing = Outgoing(
+            {name: value for name, value in kept.items() if given.get(name) != value},
+            tuple(name for name in given if name not in kept and may_remove(name)),
+            edited,
+        )
+        upstreams = [self._snapshot.upstreams[target.provider] for target in request.targets]
+        return Forward(call, outgoing, tuple(one.cluster for one in upstreams), tuple(one.timeouts for one in upstreams))
+
+    def _call(self, request: Request, *, alone: bool) -> Call:
+        """What attempts are told of the request. `alone`: there is one only, of ours, which has the headers before it."""
+        asked, given, ruled = request.endpoint, request.headers, request.set_headers
+        envelope = request.envelope if asked.buffered else None
+        crossing = () if alone else those(tuple(given), to_provider)
+        return Call(
+            id=request.record.id,
+            generation=self._snapshot.generation,
+            dialect=asked.dialect,
+            kind=asked.kind,
+            path=without_credential(request.path),
+            headers={name: given[name] for name in crossing if name not in ruled} if crossing else {},
+            targets=request.targets,
+            rules={name: value for name, value in ruled.items() if value is not None} if ruled else {},
+            model=request.record.model,
+            stream=envelope is not None and request.stream,
+            asks_usage=asked.asks_usage,
+            include_usage=envelope is not None and envelope.include_usage,
+            named=bool(asked.model),
+            rest=asked.rest,
+            strict=given.get("x-headgate-strict", "").lower() in _YES,
+            says=request.says,
+            sdk=asked.sdk,
+            betas="" if betas.HEADER in ruled else request.betas,
+            lane="" if alone else request.identity.lane,
+        )
+
+
+def _nobody(request: Request) -> Reject:
+    """No filter has answered, and there is nobody else to ask."""
+    path = request.path.partition("?")[0]
+    message = f"No provider here speaks {request.endpoint.dialect!r}, so nobody can answer {path}."
+    return Reject(404, "provider_not_found", message)
