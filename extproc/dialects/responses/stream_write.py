@@ -44,7 +44,7 @@ from extproc.dialects.responses.answer import Ids, drop, frame, message, write_i
 from extproc.dialects.responses.items import ITEM
 from extproc.dialects.responses.parts import NAME, write_annotation, write_logprobs
 from extproc.dialects.responses.reasoning import write_reasoning, write_seal
-from extproc.dialects.responses.stream_read import FIELD, PART
+from extproc.dialects.responses.stream_items import FIELD, PART
 from extproc.dialects.responses.tokens import write_usage
 from extproc.dialects.responses.tools import asked_texts
 from extproc.errors import Fault
