@@ -12,8 +12,9 @@ from extproc.dialects.quirks import NONE, Quirks
 from extproc.dialects.responses import answer, request_read, request_write, watch
 from extproc.dialects.responses.count import Counting
 from extproc.dialects.responses.parts import NAME
+from extproc.dialects.responses.stream_output import stream_error
 from extproc.dialects.responses.stream_read import StreamReader
-from extproc.dialects.responses.stream_write import StreamWriter, stream_error
+from extproc.dialects.responses.stream_write import StreamWriter
 from extproc.dialects.sse import SSE
 from extproc.errors import Fault
 from extproc.usage import Usage

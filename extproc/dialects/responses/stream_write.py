@@ -1,19 +1,16 @@
 """A stream for clients of the Responses API: https://platform.openai.com/docs/api-reference/responses-streaming
 
-Every event has the next `sequence_number`; an item is added, told and done, and so is each part of it; the last event repeats the whole
-response. Texts and reasoning begin with their first words, so that nothing empty is shown. A call may still get arguments after its end
-(providers interleave them), so it is done once its arguments are JSON, or else at the end of all.
+Each part of an item is added, told and done, as items are (`stream_output`); the last event repeats the whole response. Texts and reasoning
+begin with their first words, so that nothing empty is shown. A call may still get arguments after its end (providers interleave them), so
+it is done once its arguments are JSON, or else at the end of all.
 
 Of a stream of this dialect, items and the response are told in the provider's own words (`OpaqueDelta`, `extra`).
 """
-
-import msgspec
 
 from extproc.dialects import texts
 from extproc.dialects.hub import (
     ArgumentsDelta,
     Aside,
-    Block,
     BlockStart,
     BlockStop,
     Citation,
@@ -21,7 +18,6 @@ from extproc.dialects.hub import (
     Error,
     Extra,
     Finish,
-    Logprob,
     OpaqueDelta,
     Ping,
     Reasoning,
@@ -39,55 +35,18 @@ from extproc.dialects.hub import (
     Used,
     kind_of,
 )
-from extproc.dialects.openai_errors import write_error
 from extproc.dialects.responses.answer import Ids, drop, frame, message, write_item, write_status
 from extproc.dialects.responses.items import ITEM
 from extproc.dialects.responses.parts import NAME, write_annotation, write_logprobs
-from extproc.dialects.responses.reasoning import write_reasoning, write_seal
+from extproc.dialects.responses.reasoning import write_reasoning
 from extproc.dialects.responses.stream_items import FIELD, PART
+from extproc.dialects.responses.stream_output import Open, Output
 from extproc.dialects.responses.tokens import write_usage
 from extproc.dialects.responses.tools import asked_texts
 from extproc.errors import Fault
 from extproc.usage import Usage
 
-_encode = msgspec.json.encode
-
 _PING = b": ping\n\n"
-
-
-class _Item:
-    """One item of the response, in the making."""
-
-    __slots__ = ("body", "done", "index")
-
-    def __init__(self, index: int, body: Extra) -> None:
-        self.index = index
-        """Its `output_index`."""
-        self.body = body
-        self.done = False
-
-
-class _Open:
-    """One block, in the making."""
-
-    __slots__ = ("annotations", "block", "item", "logprobs", "number", "pieces", "skip", "stopped", "unwrapping", "waiting")
-
-    def __init__(self, block: Block) -> None:
-        self.block = block
-        self.item: _Item | None = None
-        """None until it is shown."""
-        self.number = 0
-        """Which part of its item it is, or which of a summary's is told."""
-        self.pieces: list[str] = []
-        self.annotations: list[Extra] = []
-        self.waiting: list[Citation] = []
-        """Those that are about all of the text, and wait for its end."""
-        self.logprobs: list[Logprob] = []
-        self.stopped = False
-        self.unwrapping: texts.Unwrapping | None = None
-        """Of a call whose tool takes a text."""
-        self.skip = False
-        """The next reasoning is the hub's mark between two parts, which are parts here."""
 
 
 class StreamWriter:
@@ -98,16 +57,11 @@ class StreamWriter:
     def __init__(self) -> None:
         self.dropped: list[str] = []
         """What could not be expressed."""
-        self._ids = Ids("")
-        self._own = False
+        self._output = Output()
         self._started = False
         self._ended = False
-        self._sequence = 0
         self._response: Extra = {}
-        self._items: list[_Item] = []
-        self._message: _Item | None = None
-        """The message that the next text is a part of."""
-        self._blocks: dict[int, _Open] = {}
+        self._blocks: dict[int, Open] = {}
         self._refused = False
         self._taking: list[str] = []
         """The client's tools that take a text."""
@@ -158,32 +112,27 @@ class StreamWriter:
         ended = b"".join([self._end_block(given, last=True) for given in self._blocks.values()])
         stop = self._stop or Stop(reason=StopReason.END)
         self._ended = True
-        if self._own and "response" in stop.extra:
-            return begun + ended + self._event(stop.extra.get("type", "response.completed"), {"response": stop.extra["response"]})
+        if self._output.own and "response" in stop.extra:
+            return begun + ended + self._output.event(stop.extra.get("type", "response.completed"), {"response": stop.extra["response"]})
         status = write_status(stop.reason, refused=self._refused)
-        ended += self._end_message(status["status"])
-        self._response |= {**status, "output": [item.body for item in self._items]}
+        ended += self._output.end_message(status["status"])
+        self._response |= {**status, "output": [item.body for item in self._output.items]}
         if self._usage:
             self._response["usage"] = write_usage(self._usage)
-        return begun + ended + self._event(f"response.{status['status']}", {"response": self._response})
-
-    def _event(self, kind: str, value: Extra) -> bytes:
-        body = {"type": kind, "sequence_number": self._sequence, **value}
-        self._sequence += 1
-        return b"event: " + kind.encode() + b"\ndata: " + _encode(body) + b"\n\n"
+        return begun + ended + self._output.event(f"response.{status['status']}", {"response": self._response})
 
     def _fail(self, fault: Fault) -> bytes:
         self._ended = True
-        told = stream_error(fault, "", self._sequence)
-        self._sequence += 1
+        told = self._output.error(fault)
         if not self._started:
             return told
         code = "rate_limit_exceeded" if fault.status == 429 else "server_error" if fault.status >= 500 else "invalid_prompt"
         error = {"code": code, "message": fault.message}
-        output = [item.body for item in self._items if item.done]
-        return told + self._event("response.failed", {"response": {**self._response, "status": "failed", "error": error, "output": output}})
+        output = [item.body for item in self._output.items if item.done]
+        response = {**self._response, "status": "failed", "error": error, "output": output}
+        return told + self._output.event("response.failed", {"response": response})
 
-    # The response and its items.
+    # The response.
 
     def _begin(self) -> bytes:
         return b"" if self._started else self._start(Start(id="", model=""))
@@ -193,41 +142,17 @@ class StreamWriter:
             return b""
         self._started = True
         self._usage = event.usage
-        self._own = event.dialect == NAME and "response" in event.extra
-        if self._own:
+        self._output.own = event.dialect == NAME and "response" in event.extra
+        if self._output.own:
             self._response = event.extra["response"].copy()
-            return self._event(event.extra.get("type", "response.created"), {"response": event.extra["response"]})
+            return self._output.event(event.extra.get("type", "response.created"), {"response": event.extra["response"]})
         if event.id:
-            self._ids = Ids(event.id)
+            self._output.ids = Ids(event.id)
         self._taking = asked_texts(event.asked)
-        self._response = frame(self._ids.response, event.model, event.created, event.service_tier, event.asked)
-        return self._event("response.created", {"response": self._response}) + self._event(
+        self._response = frame(self._output.ids.response, event.model, event.created, event.service_tier, event.asked)
+        return self._output.event("response.created", {"response": self._response}) + self._output.event(
             "response.in_progress", {"response": self._response}
         )
-
-    def _add(self, body: Extra) -> tuple[_Item, bytes]:
-        """A new item, as it begins."""
-        ended = b"" if self._own else self._end_message("completed")
-        self._message = None
-        item = _Item(len(self._items), body)
-        self._items.append(item)
-        return item, ended + self._event("response.output_item.added", {"output_index": item.index, "item": body})
-
-    def _done(self, item: _Item) -> bytes:
-        item.done = True
-        return self._event("response.output_item.done", {"output_index": item.index, "item": item.body})
-
-    def _end_message(self, status: str) -> bytes:
-        item, self._message = self._message, None
-        if item is None:
-            return b""
-        item.body["status"] = status
-        return self._done(item)
-
-    def _seal(self, seal: Seal) -> bytes:
-        """An item of its own, after the one that is sealed."""
-        item, added = self._add({"id": self._ids.item("rs"), **write_seal(seal)})
-        return added + self._done(item)
 
     # Blocks.
 
@@ -237,11 +162,11 @@ class StreamWriter:
             return b""
         begun = self._begin()
         block = event.block
-        given = _Open(block)
+        given = Open(block)
         match block:
             case Text() | Refusal():
                 self._refused = self._refused or type(block) is Refusal
-                begun += self._show_part(given, block) if self._own else b""
+                begun += self._show_part(given, block) if self._output.own else b""
                 self._blocks[event.index] = given
                 given.waiting = [*block.citations] if type(block) is Text else []
                 return begun + self._text(TextDelta(event.index, block.text))
@@ -252,58 +177,49 @@ class StreamWriter:
                 return begun + self._show(given, "fc") + self._arguments(given, block.arguments)
             case Reasoning():
                 self._blocks[event.index] = given
-                begun += self._show(given, "rs") if self._own or block.redacted else b""
+                begun += self._show(given, "rs") if self._output.own or block.redacted else b""
                 return begun + self._reason(given, block.text)
         return begun + self._whole(event.index, given)
 
-    def _whole(self, index: int, given: _Open) -> bytes:
+    def _whole(self, index: int, given: Open) -> bytes:
         """An item that comes in one piece."""
-        body = write_item(given.block, self._ids, self._taking)
+        body = write_item(given.block, self._output.ids, self._taking)
         if body is None:
             drop(self.dropped, [kind_of(given.block)], "output[].")
             return b""
         self._blocks[index] = given
-        given.item, added = self._add(body)
-        return added if self._own else added + self._done(given.item)
+        given.item, added = self._output.add(body)
+        return added if self._output.own else added + self._output.done(given.item)
 
-    def _show(self, given: _Open, prefix: str) -> bytes:
+    def _show(self, given: Open, prefix: str) -> bytes:
         """A call, or reasoning, as it begins."""
         block = given.block
-        if self._own and ITEM in block.local:
+        if self._output.own and ITEM in block.local:
             body = {**block.local[ITEM]}
         elif type(block) is ToolCall and given.unwrapping:
-            call = {"call_id": self._ids.call(block.id), "name": block.name, "input": ""}
-            body = {"id": self._ids.item("ctc"), "type": "custom_tool_call", "status": "in_progress", **call}
+            call = {"call_id": self._output.ids.call(block.id), "name": block.name, "input": ""}
+            body = {"id": self._output.ids.item("ctc"), "type": "custom_tool_call", "status": "in_progress", **call}
         elif type(block) is ToolCall:
-            call = {"call_id": self._ids.call(block.id), "name": block.name, "arguments": ""}
-            body = {"id": self._ids.item(prefix), "type": "function_call", "status": "in_progress", **call}
+            call = {"call_id": self._output.ids.call(block.id), "name": block.name, "arguments": ""}
+            body = {"id": self._output.ids.item(prefix), "type": "function_call", "status": "in_progress", **call}
         else:
-            body = {"id": self._ids.item(prefix), "type": "reasoning", "summary": []}
-        given.item, added = self._add(body)
+            body = {"id": self._output.ids.item(prefix), "type": "reasoning", "summary": []}
+        given.item, added = self._output.add(body)
         return added
 
-    def _show_part(self, given: _Open, block: Text | Refusal) -> bytes:
+    def _show_part(self, given: Open, block: Text | Refusal) -> bytes:
         """A part of a message as it begins, and the message before it."""
         added = b""
-        if self._own and ITEM in block.local:
-            item, added = self._add({**block.local[ITEM], "content": []})
-        elif self._message is not None:
-            item = self._message
+        if self._output.own and ITEM in block.local:
+            item, added = self._output.add({**block.local[ITEM], "content": []})
+        elif self._output.message is not None:
+            item = self._output.message
         else:
-            item, added = self._add(message(self._ids.item("msg"), [], "in_progress"))
-        given.item = self._message = item
+            item, added = self._output.add(message(self._output.ids.item("msg"), [], "in_progress"))
+        given.item = self._output.message = item
         given.number = len(item.body["content"])
         item.body["content"].append(part := _part(block, "", [], []))
-        return added + self._part_event("response.content_part.added", given, {"part": part})
-
-    def _part_event(self, kind: str, given: _Open, value: Extra) -> bytes:
-        """An event about a part of a message, or of reasoning that is no summary."""
-        return self._item_event(kind, given, {"content_index": given.number, **value})
-
-    def _item_event(self, kind: str, given: _Open, value: Extra) -> bytes:
-        if given.item is None:
-            return b""
-        return self._event(kind, {"item_id": given.item.body.get("id", ""), "output_index": given.item.index, **value})
+        return added + self._output.part_event("response.content_part.added", given, {"part": part})
 
     def _text(self, event: TextDelta) -> bytes:
         given = self._blocks.get(event.index)
@@ -312,26 +228,26 @@ class StreamWriter:
         shown = self._show_part(given, block) if given.item is None else b""
         given.pieces.append(event.text)
         if type(block) is Refusal:
-            return shown + self._part_event("response.refusal.delta", given, {"delta": event.text})
+            return shown + self._output.part_event("response.refusal.delta", given, {"delta": event.text})
         given.logprobs += event.logprobs or ()
         told = {"delta": event.text, "logprobs": write_logprobs(event.logprobs)}
-        return shown + self._part_event("response.output_text.delta", given, told)
+        return shown + self._output.part_event("response.output_text.delta", given, told)
 
-    def _arguments(self, given: _Open | None, text: str) -> bytes:
+    def _arguments(self, given: Open | None, text: str) -> bytes:
         if given is None or not text or type(given.block) is not ToolCall or given.item is None or given.item.done:
             return b""
         given.pieces.append(text)
         if given.unwrapping:
             told = self._input(given, given.unwrapping.feed(text))
         else:
-            told = self._item_event("response.function_call_arguments.delta", given, {"delta": text})
-        return told + self._end_call(given) if given.stopped and _is_json("".join(given.pieces)) else told
+            told = self._output.item_event("response.function_call_arguments.delta", given, {"delta": text})
+        return told + self._end_call(given) if given.stopped and given.is_json() else told
 
-    def _input(self, given: _Open, text: str) -> bytes:
+    def _input(self, given: Open, text: str) -> bytes:
         """More of the text that a tool is called with."""
-        return self._item_event("response.custom_tool_call_input.delta", given, {"delta": text}) if text else b""
+        return self._output.item_event("response.custom_tool_call_input.delta", given, {"delta": text}) if text else b""
 
-    def _reason(self, given: _Open | None, text: str) -> bytes:
+    def _reason(self, given: Open | None, text: str) -> bytes:
         if given is None or not text or type(given.block) is not Reasoning:
             return b""
         if given.skip:
@@ -346,14 +262,14 @@ class StreamWriter:
                 if in_summary
                 else ("response.content_part.added", "reasoning_text")
             )
-            shown += self._item_event(kind, given, {**number, "part": {"type": part, "text": ""}})
+            shown += self._output.item_event(kind, given, {**number, "part": {"type": part, "text": ""}})
         given.pieces.append(text)
         kind = "response.reasoning_summary_text.delta" if in_summary else "response.reasoning_text.delta"
-        return shown + self._item_event(kind, given, {**number, "delta": text})
+        return shown + self._output.item_event(kind, given, {**number, "delta": text})
 
-    def _in_full(self, given: _Open) -> bool:
+    def _in_full(self, given: Open) -> bool:
         """Whether it is the reasoning itself, which some providers tell, and no summary of it."""
-        return self._own and given.block.local.get(FIELD) == "content"
+        return self._output.own and given.block.local.get(FIELD) == "content"
 
     def _sign(self, event: SignatureDelta) -> bytes:
         given = self._blocks.get(event.index)
@@ -366,9 +282,9 @@ class StreamWriter:
             return b""
         before = block.seal.value if block.seal else ""
         block.seal = Seal(before + event.signature, event.origin)
-        return self._seal(block.seal) if given.stopped and given.item and given.item.done else b""
+        return self._output.seal(block.seal) if given.stopped and given.item and given.item.done else b""
 
-    def _cite(self, given: _Open | None, citation: Citation) -> bytes:
+    def _cite(self, given: Open | None, citation: Citation) -> bytes:
         if given is None or type(given.block) is not Text:
             return b""
         if given.item is None or not (citation.end or citation.dialect == NAME):
@@ -376,44 +292,44 @@ class StreamWriter:
             return b""
         return self._annotate(given, citation, 0)
 
-    def _annotate(self, given: _Open, citation: Citation, length: int) -> bytes:
+    def _annotate(self, given: Open, citation: Citation, length: int) -> bytes:
         annotation = write_annotation(citation, length)
         if annotation is None:
             drop(self.dropped, ["annotations"], "output[].content[].")
             return b""
         given.annotations.append(annotation)
         told = {"annotation_index": len(given.annotations) - 1, "annotation": annotation}
-        return self._part_event("response.output_text.annotation.added", given, told)
+        return self._output.part_event("response.output_text.annotation.added", given, told)
 
     # Ends.
 
-    def _end_block(self, given: _Open, *, last: bool = False) -> bytes:
+    def _end_block(self, given: Open, *, last: bool = False) -> bytes:
         """A block's end. `last`: nothing more can come to it."""
         again, given.stopped = given.stopped, True
         block = given.block
         if type(block) is ToolCall:
             due = given.item is not None and not given.item.done
-            return self._end_call(given) if due and (last or _is_json("".join(given.pieces))) else b""
+            return self._end_call(given) if due and (last or given.is_json()) else b""
         if again:
             return b""
         if isinstance(block, Text | Refusal):
             return self._end_part(given, block) if given.item else b""
         return self._end_reasoning(given, block) if type(block) is Reasoning else b""
 
-    def _end_part(self, given: _Open, block: Text | Refusal) -> bytes:
+    def _end_part(self, given: Open, block: Text | Refusal) -> bytes:
         text = "".join(given.pieces)
         cited = b"".join([self._annotate(given, citation, len(text)) for citation in given.waiting])
         part = _part(block, text, given.annotations, write_logprobs(given.logprobs))
         if given.item:
             given.item.body["content"][given.number] = part
         if type(block) is Refusal:
-            told = self._part_event("response.refusal.done", given, {"refusal": text})
+            told = self._output.part_event("response.refusal.done", given, {"refusal": text})
         else:
-            told = self._part_event("response.output_text.done", given, {"text": text, "logprobs": part["logprobs"]})
-        done = cited + told + self._part_event("response.content_part.done", given, {"part": part})
-        return done + self._seal(block.seal) if block.seal else done
+            told = self._output.part_event("response.output_text.done", given, {"text": text, "logprobs": part["logprobs"]})
+        done = cited + told + self._output.part_event("response.content_part.done", given, {"part": part})
+        return done + self._output.seal(block.seal) if block.seal else done
 
-    def _end_call(self, given: _Open) -> bytes:
+    def _end_call(self, given: Open) -> bytes:
         item, block = given.item, given.block
         if item is None:
             return b""
@@ -421,48 +337,48 @@ class StreamWriter:
         if given.unwrapping:
             text = texts.text(arguments) if given.pieces else ""
             told = self._input(given, given.unwrapping.end())
-            told += self._item_event("response.custom_tool_call_input.done", given, {"input": text})
+            told += self._output.item_event("response.custom_tool_call_input.done", given, {"input": text})
             item.body = {**item.body, "input": text, "status": "completed"}
         else:
-            told = b"" if given.pieces else self._item_event("response.function_call_arguments.delta", given, {"delta": "{}"})
-            told += self._item_event("response.function_call_arguments.done", given, {"arguments": arguments})
+            told = b"" if given.pieces else self._output.item_event("response.function_call_arguments.delta", given, {"delta": "{}"})
+            told += self._output.item_event("response.function_call_arguments.done", given, {"arguments": arguments})
             item.body = {**item.body, "arguments": arguments, "status": "completed"}
-        if not self._own:
-            told += self._done(item)
-        return told + self._seal(block.seal) if block.seal else told
+        if not self._output.own:
+            told += self._output.done(item)
+        return told + self._output.seal(block.seal) if block.seal else told
 
-    def _end_reasoning(self, given: _Open, block: Reasoning) -> bytes:
+    def _end_reasoning(self, given: Open, block: Reasoning) -> bytes:
         block.text = "".join(given.pieces)
         shown = self._show(given, "rs") if given.item is None and block.signature else b""
         if given.item is None:
             return b""
         told = shown + self._end_paragraph(given)
-        if self._own:
+        if self._output.own:
             return told
         given.item.body = {"id": given.item.body["id"], **write_reasoning(block)}
-        return told + self._done(given.item)
+        return told + self._output.done(given.item)
 
-    def _end_paragraph(self, given: _Open) -> bytes:
+    def _end_paragraph(self, given: Open) -> bytes:
         """The end of a part of reasoning."""
         if not given.pieces:
             return b""
         text = "".join(given.pieces)
         given.pieces = []
         if self._in_full(given):
-            told = self._part_event("response.reasoning_text.done", given, {"text": text})
-            return told + self._part_event("response.content_part.done", given, {"part": {"type": "reasoning_text", "text": text}})
+            told = self._output.part_event("response.reasoning_text.done", given, {"text": text})
+            return told + self._output.part_event("response.content_part.done", given, {"part": {"type": "reasoning_text", "text": text}})
         number = {"summary_index": given.number}
-        told = self._item_event("response.reasoning_summary_text.done", given, {**number, "text": text})
+        told = self._output.item_event("response.reasoning_summary_text.done", given, {**number, "text": text})
         part = {"type": "summary_text", "text": text}
-        return told + self._item_event("response.reasoning_summary_part.done", given, {**number, "part": part})
+        return told + self._output.item_event("response.reasoning_summary_part.done", given, {**number, "part": part})
 
     def _opaque(self, event: OpaqueDelta | Aside) -> bytes:
-        if event.dialect != NAME or not self._own:
+        if event.dialect != NAME or not self._output.own:
             return b""
         if type(event) is Aside:
             kind = event.value.get("type")
             rest = {key: value for key, value in event.value.items() if key not in ("type", "sequence_number")}
-            return self._event(kind, rest) if type(kind) is str else b""
+            return self._output.event(kind, rest) if type(kind) is str else b""
         given = self._blocks.get(event.index) if type(event) is OpaqueDelta else None
         if given is None or given.item is None:
             return b""
@@ -471,25 +387,10 @@ class StreamWriter:
             given.number, given.skip = event.value[PART], True
             return told
         given.item.body = event.value[ITEM]
-        return self._done(given.item)
+        return self._output.done(given.item)
 
 
 def _part(block: Text | Refusal, text: str, annotations: list[Extra], logprobs: list[Extra]) -> Extra:
     if type(block) is Refusal:
         return {"type": "refusal", "refusal": text}
     return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs}
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return False
-    return True
-
-
-def stream_error(fault: Fault, request_id: str, sequence: int = 0) -> bytes:
-    """The event that ends a stream which failed. Beside its own fields it holds the error as other answers do: the SDK raises on that."""
-    error = write_error(fault, request_id)["error"]
-    told = {field: error[field] for field in ("code", "message", "param")}
-    return b"event: error\ndata: " + _encode({"type": "error", "sequence_number": sequence, **told, "error": error}) + b"\n\n"
