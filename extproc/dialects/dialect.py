@@ -215,3 +215,20 @@ class Dialect(Operation[Conversation, Answer], Protocol):
 
     def credential(self, key: str) -> tuple[tuple[str, str], ...]:
         """Headers that carry a provider's key, and those that the provider always needs beside it."""
+
+
+class Usual:
+    """What most dialects have in common: see `Dialect`."""
+
+    beside: tuple[str, ...] = ()
+    mark: str = ""
+    id_header: str = ""
+    counts: tuple[str, str] = ("", "")
+
+    def is_usage_only(self, event: bytes) -> bool:
+        """No event is there for usage alone."""
+        return False
+
+    def credential(self, key: str) -> tuple[tuple[str, str], ...]:
+        """A bearer's (RFC 6750)."""
+        return (("authorization", f"Bearer {key}"),)

@@ -22,6 +22,30 @@ UNTOLD = "the provider answered with status {} and nothing that says why"
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
 
 
+_CODES = {
+    400: "invalid_request",
+    401: "invalid_api_key",
+    402: "insufficient_quota",
+    403: "permission_denied",
+    404: "not_found",
+    408: "timeout",
+    409: "conflict",
+    413: "request_too_large",
+    422: "invalid_request",
+    429: "rate_limit_exceeded",
+    500: "internal_error",
+    502: "bad_gateway",
+    503: "overloaded",
+    504: "timeout",
+    529: "overloaded",
+}
+
+
+def code_for(status: int) -> str:
+    """What a status means, where nothing better is known."""
+    return _CODES.get(status, "invalid_request" if status < 500 else "provider_error")
+
+
 def decoded(body: bytes) -> Any:
     """An error's body: its JSON, the only one of a list; or else its text, of a page its title, as a string."""
     try:

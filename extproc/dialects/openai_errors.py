@@ -9,27 +9,9 @@ from typing import Any
 
 import msgspec
 
-from extproc.dialects.failing import decoded, inside, meant, told
+from extproc.dialects.failing import code_for, decoded, inside, meant, told
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault
-
-_CODES = {
-    400: "invalid_request",
-    401: "invalid_api_key",
-    402: "insufficient_quota",
-    403: "permission_denied",
-    404: "not_found",
-    408: "timeout",
-    409: "conflict",
-    413: "request_too_large",
-    422: "invalid_request",
-    429: "rate_limit_exceeded",
-    500: "internal_error",
-    502: "bad_gateway",
-    503: "overloaded",
-    504: "timeout",
-    529: "overloaded",
-}
 
 _TYPES = {402: "insufficient_quota", 429: "rate_limit_error"}
 _KNOWN = ("invalid_request_error", "insufficient_quota", "server_error", "rate_limit_error", "tokens", "requests")
@@ -49,11 +31,6 @@ _STREAM = 502
 
 _STATUSES = {"invalid_request_error": 400, "rate_limit_error": 429, "insufficient_quota": 402, "overloaded_error": 503}
 """What an error of a stream would have had for a status. Who we are to a provider is no business of the client's."""
-
-
-def code_for(status: int) -> str:
-    """What a status means, where nothing better is known."""
-    return _CODES.get(status, "invalid_request" if status < 500 else "provider_error")
 
 
 def read_error(status: int, body: bytes) -> Fault:

@@ -10,7 +10,7 @@ from extproc.dialects.anthropic.blocks import NAME
 from extproc.dialects.anthropic.count import Counting
 from extproc.dialects.anthropic.stream_read import StreamReader
 from extproc.dialects.anthropic.stream_write import StreamWriter
-from extproc.dialects.dialect import Operation, Place
+from extproc.dialects.dialect import Operation, Place, Usual
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.quirks import NONE, Quirks
@@ -26,7 +26,7 @@ _VERTEX = "/projects/{}/locations/{}/publishers/anthropic"
 _CREATED_AT = "1970-01-01T00:00:00Z"
 
 
-class Anthropic:
+class Anthropic(Usual):
     """See `dialect.Dialect`."""
 
     name = NAME
@@ -45,10 +45,8 @@ class Anthropic:
         Place("models", "/v1/models/{model}", method="GET"),
     )
     prefixes: tuple[str, ...] = ("/v1/messages",)
-    beside: tuple[str, ...] = ()
     mark = "anthropic-version"
     id_header = "request-id"
-    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
@@ -86,9 +84,6 @@ class Anthropic:
 
     def stream_error(self, fault: Fault, request_id: str) -> bytes:
         return b"event: error\ndata: " + msgspec.json.encode(errors.write_error(fault, request_id)) + b"\n\n"
-
-    def is_usage_only(self, event: bytes) -> bool:
-        return False
 
     def list_models(self, names: Sequence[str]) -> Extra:
         ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}

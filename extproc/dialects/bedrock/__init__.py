@@ -11,7 +11,7 @@ from extproc.dialects.bedrock.stream_read import StreamReader
 from extproc.dialects.bedrock.stream_write import StreamWriter, fail
 from extproc.dialects.bedrock.vectors import Embeddings, Reranking
 from extproc.dialects.bedrock.words import NAMES
-from extproc.dialects.dialect import Operation, Place
+from extproc.dialects.dialect import Operation, Place, Usual
 from extproc.dialects.eventstream import EVENT_STREAM
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
@@ -23,7 +23,7 @@ _COUNTING, _EMBEDDINGS, _RERANKING = Counting(), Embeddings(), Reranking()
 _MODES = ["TEXT"]
 
 
-class Bedrock:
+class Bedrock(Usual):
     """See `dialect.Dialect`."""
 
     name = NAME
@@ -42,8 +42,6 @@ class Bedrock:
         Place("models", "/foundation-models/{model}", method="GET"),
     )
     prefixes: tuple[str, ...] = ("/model/", "/foundation-models")
-    beside: tuple[str, ...] = ()
-    mark = ""
     id_header = "x-amzn-requestid"
     counts = ("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count")
 
@@ -85,9 +83,6 @@ class Bedrock:
 
     def stream_error(self, fault: Fault, request_id: str) -> bytes:
         return fail(fault, request_id)
-
-    def is_usage_only(self, event: bytes) -> bool:
-        return False
 
     def list_models(self, names: Sequence[str]) -> Extra:
         """As https://docs.aws.amazon.com/bedrock/latest/APIReference/API_ListFoundationModels.html has it."""

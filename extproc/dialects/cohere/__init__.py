@@ -8,7 +8,7 @@ from extproc.dialects.cohere.parts import NAME
 from extproc.dialects.cohere.stream_read import StreamReader
 from extproc.dialects.cohere.stream_write import StreamWriter, fail
 from extproc.dialects.cohere.vectors import Embeddings, Reranking
-from extproc.dialects.dialect import Operation, Place
+from extproc.dialects.dialect import Operation, Place, Usual
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.quirks import NONE, Quirks
@@ -23,7 +23,7 @@ _VECTORS: dict[str, Operation[Any, Any]] = {
 }
 
 
-class Cohere:
+class Cohere(Usual):
     """See `dialect.Dialect`."""
 
     name = NAME
@@ -38,11 +38,8 @@ class Cohere:
         Place("models", "/v1/models/{model}", method="GET"),
     )
     prefixes: tuple[str, ...] = ("/v2/",)
-    beside: tuple[str, ...] = ()
     # Its SDKs are made by Fern, and say so; nobody else's here are.
     mark = "x-fern-sdk-name"
-    id_header = ""
-    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
@@ -81,14 +78,8 @@ class Cohere:
     def stream_error(self, fault: Fault, request_id: str) -> bytes:
         return fail(fault, request_id)
 
-    def is_usage_only(self, event: bytes) -> bool:
-        return False
-
     def list_models(self, names: Sequence[str]) -> Extra:
         return {"models": [self.describe_model(name) for name in names], "next_page_token": None}
 
     def describe_model(self, name: str) -> Extra:
         return {"name": name, "is_deprecated": False, "endpoints": ["chat", "embed", "rerank"], "finetuned": False}
-
-    def credential(self, key: str) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {key}"),)

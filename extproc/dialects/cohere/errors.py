@@ -3,27 +3,12 @@
 import re
 from typing import Any
 
-from extproc.dialects.failing import decoded, meant, told
+from extproc.dialects.failing import code_for, decoded, meant, told
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault
 
-_CODES = {
-    400: "invalid_request",
-    401: "invalid_api_key",
-    402: "insufficient_quota",
-    403: "permission_denied",
-    404: "not_found",
-    408: "timeout",
-    413: "request_too_large",
-    422: "invalid_request",
-    429: "rate_limit_exceeded",
-    498: "invalid_api_key",
-    499: "cancelled",
-    500: "internal_error",
-    502: "bad_gateway",
-    503: "overloaded",
-    504: "timeout",
-}
+# Cohere's alone; of others that answer with them, they mean something else.
+_CODES = {498: "invalid_api_key", 499: "cancelled"}
 
 _BLOCKED = re.compile(r"blocked (input|output)|toxic", re.IGNORECASE)
 
@@ -43,7 +28,7 @@ def _message(value: Any) -> str:
 
 def fault(status: int, message: str) -> Fault:
     """An error of a provider's, by its status and words: there are no codes."""
-    code = _CODES.get(status, "invalid_request" if status < 500 else "provider_error")
+    code = _CODES.get(status) or code_for(status)
     return Fault(status, _blocked(code, message), told(status, message))
 
 

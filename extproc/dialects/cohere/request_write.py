@@ -296,15 +296,4 @@ def _account(conversation: Conversation, body: Extra) -> None:
         body["logprobs"] = True
     if conversation.top_logprobs:
         conversation.drop("top_logprobs")
-    if conversation.n not in (None, 1):
-        conversation.drop("n")
-    if conversation.user:
-        conversation.drop("user")
-    if conversation.verbosity not in (None, "medium"):
-        conversation.drop("verbosity")
-    if conversation.service_tier not in (None, "auto", "default"):
-        conversation.drop("service_tier")
-    if conversation.metadata:
-        conversation.drop_extra(conversation.metadata, "metadata.")
-    if conversation.cache:
-        conversation.drop("cache")
+    conversation.drop_account()

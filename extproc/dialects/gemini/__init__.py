@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from extproc.dialects.dialect import Operation, Place
+from extproc.dialects.dialect import Operation, Place, Usual
 from extproc.dialects.framing import Framing
 from extproc.dialects.gemini import answer, errors, request_read, request_write, watch
 from extproc.dialects.gemini.count import Counting
@@ -57,7 +57,7 @@ _VECTORS: dict[str, Operation[Any, Any]] = {
 }
 
 
-class Gemini:
+class Gemini(Usual):
     """See `dialect.Dialect`."""
 
     name = NAME
@@ -85,8 +85,6 @@ class Gemini:
     prefixes: tuple[str, ...] = ("/v1beta/", "/v1beta1/", "/v1/projects/", _PUBLISHERS[1], *_BESIDE)
     beside: tuple[str, ...] = ("/v1/", *_BESIDE)
     mark = "x-goog-api-client"
-    id_header = ""
-    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
@@ -124,9 +122,6 @@ class Gemini:
 
     def stream_error(self, fault: Fault, request_id: str) -> bytes:
         return b"data: " + msgspec.json.encode(errors.write_error(fault, request_id)) + b"\n\n"
-
-    def is_usage_only(self, event: bytes) -> bool:
-        return False
 
     def list_models(self, names: Sequence[str]) -> Extra:
         return {"models": [self.describe_model(name) for name in names]}

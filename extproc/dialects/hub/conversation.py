@@ -151,3 +151,18 @@ class Conversation(Question, kw_only=True):
     def drop_tool(self, tool: Tool) -> None:
         """The provider cannot run that tool: it is called what its dialect calls it."""
         self.drop(f"tools[].{tool.kind if tool.opaque else tool.server or tool.name}")
+
+    def drop_account(self) -> None:
+        """Names whatever is said of the caller, the bill and the number of answers, for dialects that have words for none of it."""
+        if self.n not in (None, 1):
+            self.drop("n")
+        if self.user:
+            self.drop("user")
+        if self.verbosity not in (None, "medium"):
+            self.drop("verbosity")
+        if self.service_tier not in (None, "auto", "default"):
+            self.drop("service_tier")
+        if self.metadata:
+            self.drop_extra(self.metadata, "metadata.")
+        if self.cache:
+            self.drop("cache")

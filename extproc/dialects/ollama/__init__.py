@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from extproc.dialects.dialect import Operation, Place
+from extproc.dialects.dialect import Operation, Place, Usual
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.lines import LINES, line
@@ -23,7 +23,7 @@ from extproc.usage import Usage
 _VERSION = "0.33.0"
 
 
-class Ollama:
+class Ollama(Usual):
     """See `dialect.Dialect`."""
 
     name = NAME
@@ -39,10 +39,6 @@ class Ollama:
         Place("fixed", "/api/version", method="GET", body=msgspec.json.encode({"version": _VERSION})),
     )
     prefixes: tuple[str, ...] = ("/api/",)
-    beside: tuple[str, ...] = ()
-    mark = ""
-    id_header = ""
-    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
@@ -81,17 +77,11 @@ class Ollama:
     def stream_error(self, fault: Fault, request_id: str) -> bytes:
         return line(errors.write_error(fault, request_id))
 
-    def is_usage_only(self, event: bytes) -> bool:
-        return False
-
     def list_models(self, names: Sequence[str]) -> Extra:
         return {"models": [models.list_model(name) for name in names]}
 
     def describe_model(self, name: str) -> Extra:
         return models.describe_model(name)
-
-    def credential(self, key: str) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {key}"),)
 
 
 _GENERATE, _EMBED, _EMBED_PROMPT = Generate(), Embed(), EmbedPrompt()

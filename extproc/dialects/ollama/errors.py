@@ -3,24 +3,9 @@
 import re
 from typing import Any
 
-from extproc.dialects.failing import decoded, inside, meant, told
+from extproc.dialects.failing import code_for, decoded, inside, meant, told
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault
-
-_CODES = {
-    400: "invalid_request",
-    401: "invalid_api_key",
-    402: "insufficient_quota",
-    403: "permission_denied",
-    404: "not_found",
-    408: "timeout",
-    413: "request_too_large",
-    429: "rate_limit_exceeded",
-    500: "internal_error",
-    502: "bad_gateway",
-    503: "overloaded",
-    504: "timeout",
-}
 
 # There are no codes: what is known of an error are its words.
 _WORDS = (
@@ -42,7 +27,7 @@ def read_object(value: Any, status: int) -> Fault:
 
 
 def _fault(status: int, message: str) -> Fault:
-    code = _CODES.get(status, "invalid_request" if status < 500 else "provider_error")
+    code = code_for(status)
     lower = message.lower()
     code = next((word for pattern, word in _WORDS if pattern.search(lower)), None) or meant(code, message)
     return Fault(status, code, told(status, message))

@@ -48,7 +48,7 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
     if options := write_options(conversation):
         body["options"] = options
     _output(conversation, body)
-    _account(conversation)
+    conversation.drop_account()
     conversation.drop_extra({key: value for key, value in conversation.extra.items() if key != "stream_options"})
     return finished(body, quirks, lambda field: conversation.drop(NAMES.get(field, field)))
 
@@ -205,18 +205,3 @@ def _think(wanted: Thinking) -> bool | str | None:
     if wanted.budget is not None and wanted.budget > 0:
         return "low" if wanted.budget < 4096 else DEFAULT_EFFORT if wanted.budget < 12288 else "high"
     return True if wanted.mode else None
-
-
-def _account(conversation: Conversation) -> None:
-    if conversation.n not in (None, 1):
-        conversation.drop("n")
-    if conversation.user:
-        conversation.drop("user")
-    if conversation.verbosity not in (None, "medium"):
-        conversation.drop("verbosity")
-    if conversation.service_tier not in (None, "auto", "default"):
-        conversation.drop("service_tier")
-    if conversation.metadata:
-        conversation.drop_extra(conversation.metadata, "metadata.")
-    if conversation.cache:
-        conversation.drop("cache")

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from extproc.dialects.dialect import Operation, Place
+from extproc.dialects.dialect import Operation, Place, Usual
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.openai import answer, request_read, request_write, watch
@@ -44,7 +44,7 @@ _OPERATIONS: dict[str, Operation[Any, Any]] = {
 }
 
 
-class OpenAI:
+class OpenAI(Usual):
     """See `dialect.Dialect`."""
 
     name = NAME
@@ -73,10 +73,6 @@ class OpenAI:
         Place("models", "/api/v1/models", method="GET"),
     )
     prefixes: tuple[str, ...] = ("/v1/", "/api/v1/")
-    beside: tuple[str, ...] = ()
-    mark = ""
-    id_header = ""
-    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
@@ -123,6 +119,3 @@ class OpenAI:
 
     def describe_model(self, name: str) -> Extra:
         return describe_model(name)
-
-    def credential(self, key: str) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {key}"),)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from extproc.dialects.dialect import Operation, Place
+from extproc.dialects.dialect import Operation, Place, Usual
 from extproc.dialects.framing import Framing
 from extproc.dialects.hub import Answer, Conversation, Extra
 from extproc.dialects.openai_errors import read_error, write_error
@@ -22,7 +22,7 @@ from extproc.usage import Usage
 _COUNTING = Counting()
 
 
-class Responses:
+class Responses(Usual):
     """See `dialect.Dialect`. What the provider remembers (`/v1/responses/{id}`, `/v1/conversations`) passes through to it."""
 
     name = NAME
@@ -35,10 +35,6 @@ class Responses:
         Place("json", "/v1/responses/compact"),
     )
     prefixes: tuple[str, ...] = ("/v1/responses", "/v1/conversations")
-    beside: tuple[str, ...] = ()
-    mark = ""
-    id_header = ""
-    counts = ("", "")
 
     @property
     def operations(self) -> dict[str, Operation[Any, Any]]:
@@ -77,14 +73,8 @@ class Responses:
     def stream_error(self, fault: Fault, request_id: str) -> bytes:
         return stream_error(fault, request_id)
 
-    def is_usage_only(self, event: bytes) -> bool:
-        return False
-
     def list_models(self, names: Sequence[str]) -> Extra:
         return list_models(names)
 
     def describe_model(self, name: str) -> Extra:
         return describe_model(name)
-
-    def credential(self, key: str) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {key}"),)
