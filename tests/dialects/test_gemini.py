@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.gemini.arrays import ARRAY, Elements
-from extproc.dialects.gemini.parts import UNSIGNED
+from extproc.dialects.gemini.signatures import UNSIGNED
 from extproc.dialects.hub import ArgumentsDelta, BlockStart, ReasoningDelta, StreamEvent, TextDelta, ToolCall
 from extproc.dialects.seals import pack, packed
 from extproc.usage import Usage

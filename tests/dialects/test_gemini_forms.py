@@ -1,5 +1,6 @@
 """What Gemini's API has and the recordings do not show: its liberties with JSON, and what its streams may do."""
 
+import copy
 import json
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.dialogue import request
 from extproc.dialects import DIALECTS
+from extproc.dialects.gemini import glance
+from extproc.dialects.gemini.signatures import UNSIGNED
 from extproc.dialects.hub import Error, Finish, Text
 from extproc.errors import Reject
 from tests.dialects import sdk
@@ -24,7 +28,7 @@ VALUES = st.recursive(
     max_leaves=4,
 )
 OBJECTS = st.dictionaries(WORDS, VALUES, max_size=2)
-SIGNED = st.fixed_dictionaries({}, optional={"thoughtSignature": st.sampled_from(["c2ln", "aGVhZGdhdGU6*"])})
+SIGNED = st.fixed_dictionaries({}, optional={"thoughtSignature": st.sampled_from(["c2ln", "aGVhZGdhdGU6*", UNSIGNED])})
 MIMES = st.sampled_from(["image/png", "audio/mpeg", "audio/wav", "video/mp4", "application/pdf", "text/plain", "strange"])
 URIS = st.sampled_from(
     [
@@ -148,6 +152,25 @@ def test_nothing_is_lost_at_home(body: dict[str, Any], as_proto: bool) -> None:
     conversation = GEMINI.read_request({**body, "model": "m", "stream": True})
     assert GEMINI.write_request(conversation, "m") == body
     assert conversation.dropped == []
+
+
+@settings(deadline=None)
+@given(REQUESTS)
+def test_a_glance_reads_what_the_long_way_does(body: dict[str, Any]) -> None:
+    body = {**body, "model": "m"}
+    short = GEMINI.read_request(copy.deepcopy(body))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("content", "part", "functions"):
+            patch.setattr(glance, name, lambda _: None)
+        long = GEMINI.read_request(copy.deepcopy(body))
+    assert short == long
+    assert GEMINI.write_request(short, "m") == GEMINI.write_request(long, "m")
+
+
+def test_most_is_read_at_a_glance() -> None:
+    body = json.loads(request("gemini"))
+    assert None not in [glance.content(content) for content in body["contents"]]
+    assert [tool.name for tool in glance.functions(body["tools"][0]) or ()] == ["look_up", "send"]
 
 
 @settings(deadline=None)

@@ -7,7 +7,8 @@ from extproc.dialects.fields import FieldError, items, obj, take_int, take_str
 from extproc.dialects.gemini.citations import read_citations, write_grounding
 from extproc.dialects.gemini.logprobs import read_logprobs, write_logprobs
 from extproc.dialects.gemini.names import Fields, own
-from extproc.dialects.gemini.parts import NAME, UNSIGNED, own_part, read_parts, write_part
+from extproc.dialects.gemini.parts import NAME, own_part, read_parts, write_part
+from extproc.dialects.gemini.signatures import UNSIGNED
 from extproc.dialects.gemini.tokens import read_usage, write_usage
 from extproc.dialects.hub import Answer, Block, Choice, Citation, Extra, Logprob, Refusal, StopReason, Text, ToolCall, kind_of
 

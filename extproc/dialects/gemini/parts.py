@@ -9,20 +9,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from extproc.dialects.fields import FieldError, need_str, object_of, take_str
+from extproc.dialects.gemini import glance
 from extproc.dialects.gemini.names import Fields, members, note, own, several, spelled
-from extproc.dialects.hub import Audio, Block, Document, Extra, Image, Opaque, Reasoning, Seal, Text, ToolCall, ToolResult, Video
-from extproc.dialects.seals import pack, unpack
+from extproc.dialects.gemini.signatures import REDACTED, SIGNER, sign
+from extproc.dialects.hub import Audio, Block, Document, Extra, Image, Opaque, Reasoning, Text, ToolCall, ToolResult, Video
+from extproc.dialects.seals import pack
 
 NAME = "gemini"
-
-SIGNER = "google-gemini-v1"
-"""The origin of what Gemini signed."""
-
-UNSIGNED = "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv"
-"""Google's word for a call that another model made: https://ai.google.dev/gemini-api/docs/thought-signatures (and our recordings)."""
-
-_REDACTED = "redacted:"
-"""Begins the packed signature of reasoning that another maker encrypted whole."""
 
 _DATA = (
     "text",
@@ -71,10 +64,8 @@ def read_parts(value: Any, path: str) -> tuple[list[Block], bool]:
     parts, single = several(value, path)
     blocks: list[Block] = []
     for i, part in enumerate(parts):
-        if (text := only_text(part)) is not None:
-            blocks.append(Text(text))  # most parts
-        else:
-            blocks.append(read_part(part, f"{path}[{i}]"))
+        block = glance.part(part)
+        blocks.append(read_part(part, f"{path}[{i}]") if block is None else block)
     return blocks, single
 
 
@@ -97,29 +88,13 @@ def read_part(value: Any, path: str) -> Block:
         block = _READERS[data[0]](rest, extra, path + ".")
     if block is None:
         return Opaque(NAME, data[0] if data else next(iter(rest), "part"), value)
-    _read_signature(block, rest, extra, path + ".")
+    signature = take_str(rest, "thoughtSignature", path + ".")
     extra.update(rest)
     if extra or extra.names or extra.own:
         block.extra = extra
+    if signature is not None:
+        sign(block, signature)
     return block
-
-
-def _read_signature(block: Block, rest: Extra, extra: Fields, path: str) -> None:
-    given = take_str(rest, "thoughtSignature", path)
-    if given is None:
-        return
-    value, origin = unpack(given, SIGNER)
-    if given == UNSIGNED:
-        extra.own["thoughtSignature"] = given
-        return
-    if type(block) is not Reasoning:
-        block.seal = Seal(value, origin)
-        return
-    block.origin = origin
-    if origin != SIGNER and value.startswith(_REDACTED):
-        block.redacted = value.removeprefix(_REDACTED)
-    else:
-        block.signature = value
 
 
 def _text(rest: Extra, extra: Fields, path: str) -> Block:
@@ -274,7 +249,7 @@ def _write_reasoning(block: Reasoning) -> Extra:
     part: Extra = {"text": block.text, "thought": True}
     value = block.signature
     if block.redacted:
-        value = block.redacted if block.origin == SIGNER else _REDACTED + block.redacted
+        value = block.redacted if block.origin == SIGNER else REDACTED + block.redacted
     return {**part, "thoughtSignature": pack(value, block.origin, SIGNER)} if value else part
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from extproc.dialects import plain
 from extproc.dialects.fields import (
-    FieldError,
     need_str,
     refusing,
     take_bool,
@@ -16,14 +15,14 @@ from extproc.dialects.fields import (
     take_str,
     take_strings,
 )
-from extproc.dialects.gemini.names import Fields, members, several
-from extproc.dialects.gemini.parts import NAME, made, only_text, read_parts
+from extproc.dialects.gemini import glance
+from extproc.dialects.gemini.names import Fields, members, own, several
+from extproc.dialects.gemini.parts import NAME, made, read_parts
 from extproc.dialects.gemini.schemas import json_schema
 from extproc.dialects.gemini.tools_read import read_choice, read_tools
 from extproc.dialects.gemini.words import WORDS
-from extproc.dialects.hub import Block, Conversation, Extra, Format, Message, Text, Thinking, ToolCall, ToolResult
+from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, ToolCall, ToolResult
 
-_ROLES = {"user": "user", "model": "assistant", "function": "tool"}
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 
 _CONFIG = "generationConfig"
@@ -53,7 +52,7 @@ def read_request(body: Extra) -> Conversation:
         conversation = Conversation(dialect=NAME, words=WORDS, model=need_str(rest, "model"), messages=[], extra=extra)
         conversation.stream = take_bool(rest, "stream")
         contents, extra.own["contents"] = several(rest.pop("contents", None), "contents")
-        conversation.messages = [_plain(value, i) or _content(value, f"contents[{i}]") for i, value in enumerate(contents)]
+        conversation.messages = [glance.content(value) or _content(value, f"contents[{i}]") for i, value in enumerate(contents)]
         _name_calls(conversation.messages)
         if rest.get("systemInstruction") is not None:
             conversation.system = _content(rest.pop("systemInstruction"), "systemInstruction")
@@ -70,31 +69,13 @@ def read_request(body: Extra) -> Conversation:
         return conversation
 
 
-def _plain(value: Any, number: int) -> Message | None:
-    """A content of a role and a list of parts, as most are."""
-    if type(value) is not dict or len(value) != 2:
-        return None
-    role, parts = value.get("role"), value.get("parts")
-    if type(role) is not str or type(parts) is not list:
-        return None
-    if len(parts) == 1 and (text := only_text(parts[0])) is not None:
-        blocks: list[Block] = [Text(text)]
-    else:
-        blocks, _ = read_parts(parts, f"contents[{number}].parts")
-    return Message(role=_ROLES.get(role, role), blocks=blocks, extra=Fields(role=role))
-
-
 def _content(value: Any, path: str) -> Message:
     extra = Fields()
     rest = members(value, path, extra.names)
     message = Message(role="user", blocks=[])
-    role = rest.get("role")
-    if type(role) is str:
-        del rest["role"]
-        message.role = _ROLES.get(role, role)
-        extra.own["role"] = role
-    elif role is not None:
-        raise FieldError(path + ".role", "a string", role)
+    extra.own["role"] = role = take_str(rest, "role", path + ".")
+    if role is not None:
+        message.role = glance.ROLES.get(role, role)
     if rest.get("parts") is not None:
         message.blocks, message.plain = read_parts(rest.pop("parts"), path + ".parts")
     else:
@@ -107,34 +88,46 @@ def _content(value: Any, path: str) -> Message:
 def _name_calls(messages: list[Message]) -> None:
     """Gives ids to calls and results that have none: results belong to the calls of their name, in their order."""
     count = 0
-    waiting: list[tuple[str, ToolCall]] = []
+    waiting: list[ToolCall] = []
     for message in messages:
         for block in message.blocks:
             if type(block) is ToolCall:
                 if not block.id:
                     made(block, f"call_{count}")
                 count += 1
-                waiting.append((block.id, block))
+                waiting.append(block)
             elif type(block) is ToolResult:
                 _name_result(block, waiting, count)
                 count += 1
 
 
-def _name_result(result: ToolResult, waiting: list[tuple[str, ToolCall]], count: int) -> None:
-    name = result.extra.own["name"] if type(result.extra) is Fields else ""
-    ranked = [[call for identifier, call in waiting if identifier == result.id], [call for _, call in waiting if call.name == name]]
-    found = next((calls[0] for calls in ranked if calls), None)
+def _name_result(result: ToolResult, waiting: list[ToolCall], count: int) -> None:
+    found = _called(result, waiting)
     if found is not None:
-        waiting.remove((found.id, found))
+        waiting.remove(found)
     identifier = found.id if found is not None else result.id or f"call_{count}"
     if identifier != result.id:
         made(result, identifier)
 
 
+def _called(result: ToolResult, waiting: list[ToolCall]) -> ToolCall | None:
+    """The call that a result is of: by the id, or else by the name."""
+    for call in waiting:
+        if call.id == result.id:
+            return call
+    name = own(result.extra, "name", "")
+    for call in waiting:
+        if call.name == name:
+            return call
+    return None
+
+
 def _config(conversation: Conversation, config: Extra, extra: Fields) -> None:
     extra.own["config"] = True
-    conversation.top_k = _top_k(config)
     plain.take_settings(config, conversation, _SETTINGS, _IN_CONFIG)
+    if not config:
+        return  # as mostly
+    conversation.top_k = _top_k(config)
     conversation.format = _format(config)
     conversation.thinking = _thinking(config, extra)
     if config.get("responseModalities") == ["TEXT"]:

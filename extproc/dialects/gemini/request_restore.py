@@ -3,7 +3,8 @@
 from typing import Any
 
 from extproc.dialects.gemini.names import Fields, own, spelled
-from extproc.dialects.gemini.parts import SIGNER, is_ours, own_part
+from extproc.dialects.gemini.parts import is_ours, own_part
+from extproc.dialects.gemini.signatures import SIGNER
 from extproc.dialects.hub import Conversation, Extra, Format, Message, Seal, Thinking, Tool, ToolCall, ToolChoice
 
 TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
@@ -24,7 +25,7 @@ FIELDS = {
 }
 """Of the hub's, the fields of `generationConfig`."""
 
-_ROLES = {"user": "user", "assistant": "model", "tool": "function"}
+_ROLES = {"user": "user", "assistant": "model", "tool": "function", "system": None}
 _MODES = {"auto": "AUTO", "required": "ANY", "tool": "ANY", "none": "NONE"}
 
 
@@ -75,11 +76,9 @@ def _disown(conversation: Conversation, unsigned: str) -> None:
 def _own_content(message: Message) -> Extra:
     extra = message.extra
     written: Extra = {**extra}
-    role = own(extra, "role")
+    role = own(extra, "role", _ROLES.get(message.role, message.role))
     if role is not None:
         written["role"] = role
-    elif message.role not in ("user", "system"):
-        written["role"] = _ROLES.get(message.role, message.role)
     if message.blocks or own(extra, "parts") is not False:
         parts = [own_part(block) for block in message.blocks]
         written["parts"] = parts[0] if message.plain and len(parts) == 1 else parts

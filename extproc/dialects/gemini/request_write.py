@@ -7,8 +7,9 @@ answer is streamed, stand in the path. Requests that came in this dialect are wr
 
 from extproc.dialects import documents, instructions, plain
 from extproc.dialects.gemini.models import Abilities, abilities
-from extproc.dialects.gemini.parts import NAME, SIGNER, UNSIGNED, write_part
+from extproc.dialects.gemini.parts import NAME, write_part
 from extproc.dialects.gemini.request_restore import FIELDS, restore
+from extproc.dialects.gemini.signatures import SIGNER, UNSIGNED
 from extproc.dialects.gemini.thinking import write_thinking
 from extproc.dialects.gemini.tools_write import write_tools
 from extproc.dialects.gemini.words import NAMES

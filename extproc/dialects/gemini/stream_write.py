@@ -10,7 +10,8 @@ from extproc.dialects.gemini.answer import write_stop
 from extproc.dialects.gemini.citations import write_grounding
 from extproc.dialects.gemini.errors import write_error
 from extproc.dialects.gemini.logprobs import write_logprobs
-from extproc.dialects.gemini.parts import NAME, SIGNER, UNSIGNED, own_part, write_part
+from extproc.dialects.gemini.parts import NAME, own_part, write_part
+from extproc.dialects.gemini.signatures import SIGNER, UNSIGNED
 from extproc.dialects.gemini.tokens import write_usage
 from extproc.dialects.hub import (
     ArgumentsDelta,

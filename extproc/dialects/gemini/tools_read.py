@@ -6,6 +6,7 @@ An entry of `tools` holds functions and tools of Google's together. Each becomes
 from typing import Any
 
 from extproc.dialects.fields import FieldError, items, need_str, take_str
+from extproc.dialects.gemini import glance
 from extproc.dialects.gemini.names import Fields, members, note, several
 from extproc.dialects.gemini.schemas import json_schema
 from extproc.dialects.hub import Conversation, Extra, Tool, ToolChoice
@@ -32,7 +33,8 @@ def read_tools(conversation: Conversation, rest: Extra, extra: Fields) -> None:
     entries, extra.own["tools"] = several(rest.pop("tools"), "tools")
     conversation.tools = []
     for i, value in enumerate(entries):
-        conversation.tools += _entry(value, i, f"tools[{i}]")
+        # Functions that say nothing of their entry stand in the first one.
+        conversation.tools += (glance.functions(value) if not i else None) or _entry(value, i, f"tools[{i}]")
 
 
 def _entry(value: Any, number: int, path: str) -> list[Tool]:
