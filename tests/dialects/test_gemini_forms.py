@@ -160,7 +160,7 @@ def test_a_glance_reads_what_the_long_way_does(body: dict[str, Any]) -> None:
     body = {**body, "model": "m"}
     short = GEMINI.read_request(copy.deepcopy(body))
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("content", "part", "functions"):
+        for name in ("content", "instructions", "part", "functions"):
             patch.setattr(glance, name, lambda _: None)
         long = GEMINI.read_request(copy.deepcopy(body))
     assert short == long
@@ -170,6 +170,7 @@ def test_a_glance_reads_what_the_long_way_does(body: dict[str, Any]) -> None:
 def test_most_is_read_at_a_glance() -> None:
     body = json.loads(request("gemini"))
     assert None not in [glance.content(content) for content in body["contents"]]
+    assert glance.instructions(body["systemInstruction"])
     assert [tool.name for tool in glance.functions(body["tools"][0]) or ()] == ["look_up", "send"]
 
 

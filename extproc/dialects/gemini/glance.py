@@ -8,15 +8,12 @@ from typing import Any
 
 import msgspec
 
-from extproc.dialects.gemini.names import Fields
 from extproc.dialects.gemini.signatures import sign
 from extproc.dialects.hub import Block, Message, Text, Tool, ToolCall, ToolResult
 
 ROLES = {"user": "user", "model": "assistant", "function": "tool"}
 """Roles of contents in the hub's words."""
 
-_CALLS = ({"name", "args"}, {"id", "name", "args"})
-_RESULTS = ({"name", "response"}, {"id", "name", "response"})
 _FUNCTION = frozenset({"name", "description", "parametersJsonSchema"})
 
 _encode = msgspec.json.encode
@@ -27,54 +24,57 @@ def content(value: Any) -> Message | None:
     if type(value) is not dict or len(value) != 2:
         return None
     role, parts = value.get("role"), value.get("parts")
-    if type(role) is not str or role not in ROLES or type(parts) is not list or len(parts) != 1:
+    if role not in ("user", "model") or type(parts) is not list or len(parts) != 1:
         return None
     block = part(parts[0])
-    return None if block is None else Message(role=ROLES[role], blocks=[block])
+    return None if block is None else Message(role="user" if role == "user" else "assistant", blocks=[block])
+
+
+def instructions(value: Any) -> Message | None:
+    """Instructions of one part, which need no role: `{"parts": [{"text": "..."}]}`."""
+    if type(value) is not dict or len(value) != 1 or type(parts := value.get("parts")) is not list or len(parts) != 1:
+        return None
+    block = part(parts[0])
+    return None if block is None else Message(role="system", blocks=[block])
 
 
 def part(value: Any) -> Block | None:
     """A part that is a text, a call or a result, and perhaps signed."""
     if type(value) is not dict:
         return None
+    if len(value) == 1:
+        return _only(value)
     signature = value.get("thoughtSignature")
-    if len(value) != (1 if signature is None else 2):
-        return None
-    block: Block | None = None
-    if type(text := value.get("text")) is str:
-        block = Text(text)
-    elif type(call := value.get("functionCall")) is dict:
-        block = _call(call)
-    elif type(response := value.get("functionResponse")) is dict:
-        block = _result(response)
-    if block is None or signature is None:
-        return block
-    if type(signature) is not str:
+    if len(value) != 2 or type(signature) is not str or (block := _only(value)) is None:
         return None
     sign(block, signature)
     return block
 
 
+def _only(value: dict[str, Any]) -> Block | None:
+    """What stands in a part, signatures aside."""
+    if type(text := value.get("text")) is str:
+        return Text(text)
+    if type(call := value.get("functionCall")) is dict:
+        return _call(call)
+    response = value.get("functionResponse")
+    return _result(response) if type(response) is dict else None
+
+
 def _call(value: dict[str, Any]) -> ToolCall | None:
-    if value.keys() not in _CALLS:
+    identifier, name, args = value.get("id", ""), value.get("name"), value.get("args")
+    if type(identifier) is not str or type(name) is not str or type(args) is not dict or len(value) != (3 if identifier else 2):
         return None
-    identifier, name, args = value.get("id", "-"), value["name"], value["args"]
-    if type(identifier) is not str or not identifier or type(name) is not str or type(args) is not dict:
-        return None
-    return ToolCall(identifier if "id" in value else "", name, _encode(args).decode())
+    return ToolCall(identifier, name, _encode(args).decode())
 
 
 def _result(value: dict[str, Any]) -> ToolResult | None:
     """A result in words: a response that is nothing but its `output`."""
-    if value.keys() not in _RESULTS:
-        return None
-    identifier, name, response = value.get("id", "-"), value["name"], value["response"]
-    if type(identifier) is not str or not identifier or type(name) is not str or type(response) is not dict or len(response) != 1:
+    identifier, name, response = value.get("id", ""), value.get("name"), value.get("response")
+    if type(identifier) is not str or type(name) is not str or type(response) is not dict or len(value) != (3 if identifier else 2):
         return None
     said = response.get("output")
-    if type(said) is not str:
-        return None
-    return ToolResult(identifier if "id" in value else "", [Text(said)], extra=Fields(name=name, response="output"))
+    return ToolResult(identifier, [Text(said)], name=name) if type(said) is str and len(response) == 1 else None
 
 
 def functions(entry: Any) -> list[Tool] | None:

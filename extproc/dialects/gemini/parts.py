@@ -191,9 +191,9 @@ def _response(rest: Extra, extra: Fields, path: str) -> Block:
     inner = members(rest["functionResponse"], path + "functionResponse", extra.names)
     path += "functionResponse."
     identifier = (take_str(inner, "id", path) or "") if inner.get("id") else ""
-    extra.own["name"] = need_str(inner, "name", path)
+    result = ToolResult(identifier, [], name=need_str(inner, "name", path))
     given = inner.pop("response", None)
-    result = ToolResult(identifier, [])
+    extra.own["response"] = None
     if given is not None:
         if type(given) is not dict:
             raise FieldError(path + "response", "an object", given)
@@ -302,10 +302,10 @@ def _mend(part: Extra, block: Block) -> None:
 
 def _own_response(block: ToolResult) -> Extra:
     extra, blocks = block.extra, block.blocks
-    written: Extra = {"name": own(extra, "name", "")}
+    written: Extra = {"name": block.name}
     if identifier := own(extra, "id", block.id):
         written["id"] = identifier
-    said = own(extra, "response")
+    said = own(extra, "response", "output")
     if said is not None and blocks and type(blocks[0]) is Text:
         written["response"] = {said: blocks[0].text} if said else object_of(blocks[0].text)
         blocks = blocks[1:]

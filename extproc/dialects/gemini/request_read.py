@@ -16,12 +16,12 @@ from extproc.dialects.fields import (
     take_strings,
 )
 from extproc.dialects.gemini import glance
-from extproc.dialects.gemini.names import Fields, members, own, several
+from extproc.dialects.gemini.names import Fields, members, several
 from extproc.dialects.gemini.parts import NAME, made, read_parts
 from extproc.dialects.gemini.schemas import json_schema
 from extproc.dialects.gemini.tools_read import read_choice, read_tools
 from extproc.dialects.gemini.words import WORDS
-from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking, ToolCall, ToolResult
+from extproc.dialects.hub import Conversation, Extra, Format, Message, Text, Thinking, ToolCall, ToolResult
 
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 
@@ -55,7 +55,8 @@ def read_request(body: Extra) -> Conversation:
         conversation.messages = [glance.content(value) or _content(value, f"contents[{i}]") for i, value in enumerate(contents)]
         _name_calls(conversation.messages)
         if rest.get("systemInstruction") is not None:
-            conversation.system = _content(rest.pop("systemInstruction"), "systemInstruction")
+            given = rest.pop("systemInstruction")
+            conversation.system = glance.instructions(given) or _content(given, "systemInstruction")
             conversation.system.role = "system"
         read_tools(conversation, rest, extra)
         read_choice(conversation, rest, extra)
@@ -91,6 +92,8 @@ def _name_calls(messages: list[Message]) -> None:
     waiting: list[ToolCall] = []
     for message in messages:
         for block in message.blocks:
+            if type(block) is Text:
+                continue
             if type(block) is ToolCall:
                 if not block.id:
                     made(block, f"call_{count}")
@@ -115,9 +118,8 @@ def _called(result: ToolResult, waiting: list[ToolCall]) -> ToolCall | None:
     for call in waiting:
         if call.id == result.id:
             return call
-    name = own(result.extra, "name", "")
     for call in waiting:
-        if call.name == name:
+        if call.name == result.name:
             return call
     return None
 
