@@ -68,9 +68,11 @@ def blocked(feedback: Any) -> Refusal | None:
 
 def created(value: Any) -> int:
     """Unix seconds of a `createTime`, which Vertex tells; 0 if it does not."""
+    if type(value) is not str:
+        return 0
     try:
         return int(datetime.fromisoformat(value).timestamp())
-    except (TypeError, ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):
         return 0
 
 
@@ -109,31 +111,41 @@ def read_answer(body: Extra) -> Answer:
 
 
 def _choice(value: Any, path: str, position: int) -> Choice:
-    rest = Fields(obj(value, path))
+    rest = obj(value, path)
     path += "."
-    content, message = rest.pop("content", None), Fields()
-    blocks: list[Block] = []
-    if content is not None:
-        message = Fields(obj(content, path + "content"), content=True)
-        if message.get("parts") is not None:
-            message.own["parts"] = True
-            blocks, _ = read_parts(items(message.pop("parts"), path + "content.parts"), path + "content.parts")
+    blocks, message = _content(rest.pop("content", None), path + "content")
     word = take_str(rest, "finishReason", path)
     index = take_int(rest, "index", path)
-    rest.own["index"] = index is not None
-    texts = [block for block in blocks if type(block) is Text]
-    for number, citation in read_citations(rest, [text.text for text in texts]):
-        texts[number].citations = [*texts[number].citations, citation]
-    if texts:
-        texts[0].logprobs = read_logprobs(rest.get("logprobsResult"))
+    if rest:
+        _sources(blocks, rest)
     return Choice(
         index=position if index is None else index,
         blocks=blocks,
-        stop=None if word is None else read_stop(word, called=any(type(block) is ToolCall for block in blocks)),
+        stop=None if word is None else read_stop(word, called=ToolCall in map(type, blocks)),
         stop_raw=word,
-        extra=rest,
+        extra=rest if index is not None else Fields(rest, index=False),
         message_extra=message,
     )
+
+
+def _content(value: Any, path: str) -> tuple[list[Block], Extra]:
+    """The blocks of a candidate's content, and what else is in it."""
+    if value is None:
+        return [], Fields(content=False)
+    message = obj(value, path)
+    if message.get("parts") is None:
+        return [], Fields(message, parts=False)
+    path += ".parts"
+    return read_parts(items(message.pop("parts"), path), path)[0], message
+
+
+def _sources(blocks: list[Block], candidate: Extra) -> None:
+    """Gives texts what the candidate says of them: where they come from, and how likely they were."""
+    texts = [block for block in blocks if type(block) is Text]
+    for number, citation in read_citations(candidate, [text.text for text in texts]):
+        texts[number].citations = [*texts[number].citations, citation]
+    if texts:
+        texts[0].logprobs = read_logprobs(candidate.get("logprobsResult"))
 
 
 def write_answer(answer: Answer) -> Extra:
@@ -156,12 +168,12 @@ def write_answer(answer: Answer) -> Extra:
 
 def _own_candidate(choice: Choice) -> Extra:
     candidate: Extra = {**choice.extra}
-    if own(choice.message_extra, "content"):
-        parts: Extra = {"parts": [own_part(block) for block in choice.blocks]} if own(choice.message_extra, "parts") else {}
+    if own(choice.message_extra, "content", True):
+        parts: Extra = {"parts": [own_part(block) for block in choice.blocks]} if own(choice.message_extra, "parts", True) else {}
         candidate["content"] = {**choice.message_extra, **parts}
     if choice.stop_raw is not None:
         candidate["finishReason"] = choice.stop_raw
-    if own(choice.extra, "index"):
+    if own(choice.extra, "index", True):
         candidate["index"] = choice.index
     return candidate
 
@@ -173,25 +185,32 @@ def _candidate(choice: Choice, answer: Answer) -> Extra:
     logprobs: list[Logprob] = []
     size = 0
     for block in choice.blocks:
-        part = _part(block, answer)
-        if part is None:
+        written = _part(block, answer)
+        if written is None:
             continue
-        parts.append(part)
+        parts.append(written)
         if type(block) is Text:
             cited += [(block.text, citation) for citation in block.citations]
             before += [size] * len(block.citations)
             logprobs += block.logprobs or ()
             size += len(block.text.encode("utf-8", "surrogatepass"))
-    if call := next((part for part in parts if "functionCall" in part), None):
-        call.setdefault("thoughtSignature", UNSIGNED)  # the next request may go to Gemini, which wants one
-    refused = any(type(block) is Refusal for block in choice.blocks)
+    for part in parts:
+        if "functionCall" in part:
+            part.setdefault("thoughtSignature", UNSIGNED)  # the next request may go to Gemini, which wants one
+            break
+    refused = Refusal in map(type, choice.blocks)
     candidate: Extra = {"content": {"parts": parts, "role": "model"}, "index": choice.index}
     candidate["finishReason"] = write_stop(choice.stop or StopReason.END, refused=refused)
-    if grounding := write_grounding(cited, before):
-        candidate["groundingMetadata"] = grounding
+    if cited:
+        candidate |= _grounding(cited, before, answer)
+    return {**candidate, **write_logprobs(logprobs)} if logprobs else candidate
+
+
+def _grounding(cited: list[tuple[str, Citation]], before: list[int], answer: Answer) -> Extra:
     if any(not citation.url for _, citation in cited):
         answer.drop("blocks[].citations")
-    return {**candidate, **write_logprobs(logprobs)}
+    grounding = write_grounding(cited, before)
+    return {"groundingMetadata": grounding} if grounding else {}
 
 
 def _part(block: Block, answer: Answer) -> Extra | None:

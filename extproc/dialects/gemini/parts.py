@@ -214,6 +214,8 @@ _READERS = {"text": _text, "inlineData": _inline, "fileData": _file, "functionCa
 
 def write_part(block: Block) -> Extra | None:
     """A block as a part; None if there is none for it. Function responses are written elsewhere: they need their call's name."""
+    if type(block) is Text and not block.seal:
+        return {"text": block.text}  # most blocks
     match block:
         case Text():
             part: Extra | None = {"text": block.text}
@@ -226,13 +228,13 @@ def write_part(block: Block) -> Extra | None:
         case Document() if block.text is None:
             part = _write_media(block, "application/pdf")
         case ToolCall():
-            identifier: Extra = {"id": block.id} if block.id else {}
-            part = {"functionCall": {**identifier, "name": block.name, "args": object_of(block.arguments)}}
+            call = {"name": block.name, "args": object_of(block.arguments)}
+            part = {"functionCall": {"id": block.id, **call} if block.id else call}
         case Opaque():
             return block.value if block.dialect == NAME else None
         case _:
             return None
-    return part if part is None else {**part, **_seal(block)}
+    return {**part, **_seal(block)} if block.seal and part is not None else part
 
 
 def _seal(block: Block) -> Extra:
