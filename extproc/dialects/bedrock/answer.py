@@ -109,12 +109,12 @@ def write_answer(answer: Answer) -> Extra:
     choice = answer.choices[0]
     if answer.dialect == NAME:
         return _restore(answer, choice)
-    called, refused = (any(type(block) is kind for block in choice.blocks) for kind in (ToolCall, Refusal))
+    kinds = {*map(type, choice.blocks)}
     if len(answer.choices) > 1:
         answer.dropped.append("choices[1:]")
     body: Extra = {
         "output": {"message": {"role": "assistant", "content": _content(choice.blocks, answer)}},
-        "stopReason": write_stop(choice.stop or StopReason.END, called=called, refused=refused),
+        "stopReason": write_stop(choice.stop or StopReason.END, called=ToolCall in kinds, refused=Refusal in kinds),
         "usage": write_usage(answer.usage),
         "metrics": {"latencyMs": 0},
     }

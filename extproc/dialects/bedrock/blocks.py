@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from extproc.dialects import documents
+from extproc.dialects.bedrock import glance
 from extproc.dialects.bedrock.citations import read_citations
 from extproc.dialects.bedrock.media import DOCUMENTS, IMAGES, VIDEOS, format_of, media_type
 from extproc.dialects.bedrock.reasoning import read_reasoning
@@ -28,11 +29,13 @@ _encode = msgspec.json.encode
 def read_content(value: Any, path: str, *, nested: bool = False) -> list[Block]:
     """Blocks of a `content`, each with the cache point that follows it. `nested`: they stand in a tool's result."""
     blocks: list[Block] = []
-    for i, block in enumerate(items(value, path)):
-        if type(block) is dict and "cachePoint" in block and blocks and blocks[-1].cache is None:
-            blocks[-1].cache = read_cache(block)
+    for i, given in enumerate(items(value, path)):
+        if not nested and (block := glance.block(given)) is not None:
+            blocks.append(block)
+        elif type(given) is dict and "cachePoint" in given and blocks and blocks[-1].cache is None:
+            blocks[-1].cache = read_cache(given)
         else:
-            blocks.append(read_block(block, f"{path}[{i}]", nested=nested))
+            blocks.append(read_block(given, f"{path}[{i}]", nested=nested))
     return blocks
 
 
@@ -46,7 +49,7 @@ def read_cache(block: Extra) -> Cache:
 def read_block(value: Any, path: str, *, nested: bool = False) -> Block:
     """One content block."""
     if type(value) is dict and len(value) == 1 and type(value.get("text")) is str:
-        return Text(value["text"])  # most blocks
+        return Text(value["text"])  # most of what is nested
     rest = obj(value, path)
     kind = next((name for name in _READERS if name in rest), "")
     if not kind or (kind == "toolResult" if nested else kind == "json"):

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects import plain
+from extproc.dialects.bedrock import glance
 from extproc.dialects.bedrock.blocks import NAME, read_cache, read_content
 from extproc.dialects.bedrock.words import WORDS
 from extproc.dialects.fields import (
@@ -27,6 +29,16 @@ from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking,
 MODEL = "additionalModelRequestFields"
 """Where fields stand that only some models have."""
 
+_INFERENCE: plain.Settings = {
+    "maxTokens": ("max_tokens", take_int),
+    "temperature": ("temperature", take_number),
+    "topP": ("top_p", take_number),
+    "stopSequences": ("stop", take_strings),
+}
+
+_USUAL = frozenset(("inferenceConfig", "toolConfig"))
+"""What is left of most requests, once messages and instructions are read."""
+
 SERVERS = {"nova_code_interpreter": "code_execution", "nova_grounding": "web_search"}
 """Tools that Amazon runs, in the hub's words."""
 
@@ -38,14 +50,15 @@ def read_request(body: Extra) -> Conversation:
         conversation = Conversation(dialect=NAME, words=WORDS, model=need_str(rest, "model"), messages=[], extra=rest)
         conversation.stream = take_bool(rest, "stream")
         if messages := take_list(rest, "messages") if rest.get("messages") else None:
-            conversation.messages = [_message(value, f"messages[{i}]") for i, value in enumerate(messages)]
+            conversation.messages = [glance.message(value) or _message(value, f"messages[{i}]") for i, value in enumerate(messages)]
         if (system := take_list(rest, "system")) is not None:
             conversation.system = Message(role="system", blocks=read_content(system, "system"))
         _inference(conversation, rest)
         _tools(conversation, rest)
-        _output(conversation, rest)
-        _model_fields(conversation, rest)
-        _account(conversation, rest)
+        if not rest.keys() <= _USUAL:
+            _output(conversation, rest)
+            _model_fields(conversation, rest)
+            _account(conversation, rest)
         return conversation
 
 
@@ -59,11 +72,7 @@ def _inference(conversation: Conversation, rest: Extra) -> None:
     if (given := take_obj(rest, "inferenceConfig")) is None:
         return
     rest["inferenceConfig"] = given = given.copy()
-    path = "inferenceConfig."
-    conversation.max_tokens = take_int(given, "maxTokens", path)
-    conversation.temperature = take_number(given, "temperature", path)
-    conversation.top_p = take_number(given, "topP", path)
-    conversation.stop = take_strings(given, "stopSequences", path)
+    plain.take_settings(given, conversation, _INFERENCE, "inferenceConfig.")
 
 
 def _tools(conversation: Conversation, rest: Extra) -> None:
@@ -72,8 +81,11 @@ def _tools(conversation: Conversation, rest: Extra) -> None:
     rest["toolConfig"] = given = given.copy()
     if (tools := take_list(given, "tools", "toolConfig.")) is not None:
         conversation.tools = []
-        for i, tool in enumerate(tools):
-            _tool(tool, f"toolConfig.tools[{i}]", conversation.tools)
+        for i, value in enumerate(tools):
+            if (tool := glance.tool(value)) is not None:
+                conversation.tools.append(tool)
+            else:
+                _tool(value, f"toolConfig.tools[{i}]", conversation.tools)
     if (choice := take_obj(given, "toolChoice", "toolConfig.")) is not None:
         conversation.tool_choice = _tool_choice(choice)
 

@@ -33,20 +33,18 @@ def count(tokens: Tokens) -> Usage | None:
     """Counted as we count; None if nothing was counted."""
     if tokens.inputTokens is None and tokens.outputTokens is None:
         return None
-    read = _natural(tokens.cacheReadInputTokens, tokens.cacheReadInputTokenCount)
-    written = _natural(tokens.cacheWriteInputTokens, tokens.cacheWriteInputTokenCount)
-    hour = sum(_natural(detail.inputTokens) for detail in tokens.cacheDetails or () if detail.ttl == "1h")
+    read, written = tokens.cacheReadInputTokens, tokens.cacheWriteInputTokens
+    read = natural(tokens.cacheReadInputTokenCount if read is None else read)
+    written = natural(tokens.cacheWriteInputTokenCount if written is None else written)
+    details = tokens.cacheDetails
+    hour = sum([natural(detail.inputTokens) for detail in details if detail.ttl == "1h"]) if details else 0
     return Usage(
-        input=_natural(tokens.inputTokens) + read + written,
-        output=_natural(tokens.outputTokens),
+        input=natural(tokens.inputTokens) + read + written,
+        output=natural(tokens.outputTokens),
         cache_read=read,
         cache_write=written,
         cache_write_1h=min(hour, written),
     )
-
-
-def _natural(*values: int | None) -> int:
-    return natural(next((value for value in values if value is not None), None))
 
 
 def read_usage(value: Any) -> Usage | None:
