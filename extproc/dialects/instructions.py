@@ -14,6 +14,8 @@ from extproc.dialects.hub import INSTRUCTING, Block, Conversation, Message, Text
 
 Written = TypeVar("Written")
 
+_INSTRUCTING = frozenset(INSTRUCTING)
+
 
 def front(conversation: Conversation, write: Callable[[list[Block]], list[Written]]) -> list[Written]:
     """The instructions before any turn, as `write` writes their blocks. What it drops is named by where it stands at the client's."""
@@ -39,7 +41,7 @@ def turns(conversation: Conversation) -> list[Message]:
             break
         first += 1
     rest = messages[first:] if first else messages
-    if not any(message.role in INSTRUCTING for message in rest):
+    if _INSTRUCTING.isdisjoint([message.role for message in rest]):
         return rest  # as nearly always
     placed: list[Message] = []
     held: list[Message] = []

@@ -51,8 +51,7 @@ def _as_json(block: Extra) -> Extra:
 def write_tools(conversation: Conversation, able: Family, points: CachePoints) -> Extra | None:
     """The `toolConfig`; None if no tool is to be told of."""
     choice = conversation.tool_choice or ToolChoice(mode="auto")
-    used = _used(conversation)
-    if choice.mode == "none" and not used:
+    if choice.mode == "none" and not _used(conversation):
         return None  # there is no word for it, but then there are no tools
     tools: list[Extra] = []
     for tool in conversation.tools or ():
@@ -63,6 +62,7 @@ def write_tools(conversation: Conversation, able: Family, points: CachePoints) -
             if tool.cache:
                 points.mark(tools, tool.cache, "tools[].cache", tools=True)
     if not tools:
+        used = _used(conversation)
         if not used:
             return None
         # Earlier calls want their tools defined, though there are none to call any more.

@@ -25,6 +25,7 @@ from extproc.dialects.hub import (
     Document,
     Extra,
     Image,
+    Message,
     Reasoning,
     Refusal,
     Text,
@@ -41,7 +42,8 @@ _FILLER = "."
 """A text where the rules want one and the client has none."""
 
 _DOCUMENTS = frozenset(("document", "searchResult"))
-_ROLES = ("user", "assistant", "tool", *INSTRUCTING)
+_ROLES = {"user": "user", "assistant": "assistant", "tool": "user"} | dict.fromkeys(INSTRUCTING, "user")
+"""Who speaks for each of the hub's roles."""
 
 
 def write_request(conversation: Conversation, model: str) -> Extra:
@@ -92,21 +94,28 @@ class _Foreign:
     def messages(self) -> list[Extra]:
         """User and assistant in turns."""
         turns: list[Extra] = []
+        before = None
         for message in instructions.turns(self._conversation):
             if message.extra:
                 self._conversation.drop_extra(message.extra, "messages[].")
-            if message.role not in _ROLES:
+            role = _ROLES.get(message.role)
+            if role is None:
                 instructions.name_role(message.role, self._conversation)
-                continue
-            role = "assistant" if message.role == "assistant" else "user"
-            late = message.role in INSTRUCTING
-            content = self._blocks(instructions.marked(message, self._conversation) if late else message.blocks)
-            self._said |= bool(content) and not late
-            if content and turns and turns[-1]["role"] == role:
-                turns[-1]["content"] += content
-            elif content:
-                turns.append({"role": role, "content": content})
+            elif content := self._said_by(message):
+                if role == before:
+                    turns[-1]["content"] += content
+                else:
+                    turns.append({"role": role, "content": content})
+                before = role
         return self._mended(turns)
+
+    def _said_by(self, message: Message) -> list[Extra]:
+        if message.role in INSTRUCTING:
+            return self._blocks(instructions.marked(message, self._conversation))
+        content = self._blocks(message.blocks)
+        if content:
+            self._said = True
+        return content
 
     def _mended(self, turns: list[Extra]) -> list[Extra]:
         if not self._said:
@@ -115,7 +124,11 @@ class _Foreign:
             turns.insert(0, _turn("user"))
         mended: list[Extra] = []
         for turn in turns:
-            mended += [turn] if turn["role"] == "assistant" else self._user(turn["content"])
+            content = turn["content"]
+            if turn["role"] == "assistant" or (len(content) == 1 and "text" in content[0]):  # most turns
+                mended.append(turn)
+            else:
+                mended += self._user(content)
         last = mended[-1]
         if last["role"] == "assistant":
             if not self._able.prefill or "toolUse" in last["content"][-1]:
@@ -126,8 +139,6 @@ class _Foreign:
 
     def _user(self, content: list[Extra]) -> list[Extra]:
         """A user's turn: results first, and what may not stand beside them in a turn of its own."""
-        if len(content) == 1 and "text" in content[0]:
-            return [{"role": "user", "content": content}]  # most turns
         results = [block for block in content if "toolResult" in block]
         rest = [block for block in content if "toolResult" not in block]
         if any("document" in block for block in rest) and not any("text" in block for block in rest):

@@ -43,7 +43,8 @@ def part(value: Any) -> Block | None:
     if type(value) is not dict:
         return None
     if len(value) == 1:
-        return _only(value)
+        text = value.get("text")
+        return Text(text) if type(text) is str else _only(value)
     signature = value.get("thoughtSignature")
     if len(value) != 2 or type(signature) is not str or (block := _only(value)) is None:
         return None

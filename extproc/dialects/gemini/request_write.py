@@ -5,6 +5,8 @@ at once by as many responses, in one turn; newer models take a call of theirs ba
 answer is streamed, stand in the path. Requests that came in this dialect are written as they were.
 """
 
+from operator import attrgetter
+
 from extproc.dialects import documents, instructions, plain
 from extproc.dialects.gemini.models import Abilities, abilities
 from extproc.dialects.gemini.parts import NAME, write_part
@@ -45,7 +47,10 @@ _STOPS = 5
 
 _TIERS = ("flex", "priority")
 
-_ROLES = ("user", "assistant", "tool", *INSTRUCTING)
+_ROLES = {"user": "user", "assistant": "model", "tool": "user"} | dict.fromkeys(INSTRUCTING, "user")
+"""Who speaks for each of the hub's roles."""
+
+_sampled = attrgetter(*FIELDS)
 
 
 def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
@@ -91,27 +96,29 @@ class _Foreign:
     def contents(self) -> list[Extra]:
         """User and model in turns."""
         turns: list[Extra] = []
+        before = None
         for message in instructions.turns(self._conversation):
             if message.extra:
                 self._conversation.drop_extra(message.extra, "messages[].")
-            if message.role not in _ROLES:
+            role = _ROLES.get(message.role)
+            if role is None:
                 instructions.name_role(message.role, self._conversation)
-                continue
-            self._turn(message, turns)
+            elif parts := self._said_by(message):
+                if role == before:
+                    turns[-1]["parts"] += parts
+                else:
+                    turns.append({"role": role, "parts": parts})
+                before = role
         return self._mended(turns)
 
-    def _turn(self, message: Message, turns: list[Extra]) -> None:
-        role = "model" if message.role == "assistant" else "user"
+    def _said_by(self, message: Message) -> list[Extra]:
         self._seal = ""
-        late = message.role in INSTRUCTING
-        parts = self._parts(instructions.marked(message, self._conversation) if late else message.blocks)
-        if not parts:
-            return
-        self._said |= not late
-        if turns and turns[-1]["role"] == role:
-            turns[-1]["parts"] += parts
-        else:
-            turns.append({"role": role, "parts": parts})
+        if message.role in INSTRUCTING:
+            return self._parts(instructions.marked(message, self._conversation))
+        parts = self._parts(message.blocks)
+        if parts:
+            self._said = True
+        return parts
 
     def _mended(self, turns: list[Extra]) -> list[Extra]:
         if not self._said:
@@ -119,9 +126,10 @@ class _Foreign:
         if not turns or turns[0]["role"] == "model":
             turns.insert(0, {"role": "user", "parts": [{"text": _FILLER}]})
         for turn in turns:
-            if turn["role"] == "user" and len(turn["parts"]) > 1:
-                turn["parts"].sort(key=lambda part: "functionResponse" not in part)
-            elif turn["role"] == "model" and self._able.signed:
+            if turn["role"] == "user":
+                if len(turn["parts"]) > 1:
+                    turn["parts"].sort(key=lambda part: "functionResponse" not in part)
+            elif self._able.signed:
                 call = next((part for part in turn["parts"] if "functionCall" in part), None)
                 if call is not None:  # of calls that were made together, the first one is signed
                     call.setdefault("thoughtSignature", UNSIGNED)
@@ -246,8 +254,7 @@ def _format(conversation: Conversation, config: Extra, system: list[Extra], able
 
 
 def _sampling(conversation: Conversation, config: Extra) -> None:
-    for field, name in FIELDS.items():
-        value = getattr(conversation, field)
+    for name, value in zip(FIELDS.values(), _sampled(conversation), strict=True):
         if value is not None and value != []:
             config[name] = value
     if conversation.n == 1:
