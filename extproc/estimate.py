@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.envelope import open_document
+from extproc.dialects.fields import length
 from extproc.dialects.hub import Audio, Block, Conversation, Count, Document, Image, Opaque, Reasoning, ToolCall, ToolResult, Video
 from extproc.errors import Reject
 
@@ -72,18 +73,14 @@ def _size(blocks: Iterable[Block]) -> tuple[int, int]:
                 said, seen = _size(block.blocks)
                 size, media = size + said, media + seen
             case ToolCall():
-                size += _bytes(block.name) + _bytes(block.arguments)
+                size += length(block.name) + length(block.arguments)
             case Opaque():
                 size += _json(block.value)
             case Reasoning() if block.redacted:
                 size += len(block.redacted)
             case _:
-                size += _bytes(block.text or "")
+                size += length(block.text or "")
     return size, media
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _json(value: Any) -> int:

@@ -6,7 +6,7 @@ from msgspec import Struct
 from extproc.answering.credential import is_ours, refused
 from extproc.answering.terms import Terms
 from extproc.dialects import DIALECTS, heard, trouble, vectors
-from extproc.dialects.fields import FieldError
+from extproc.dialects.fields import FieldError, length
 from extproc.dialects.hub import (
     Answer,
     Block,
@@ -117,11 +117,6 @@ def said(block: Block) -> int:
     if isinstance(block, Text | Reasoning | Refusal):
         return length(block.text)
     return length(block.arguments) if isinstance(block, ToolCall) else 0
-
-
-def length(text: str) -> int:
-    """Its UTF-8 bytes."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def in_plain_words(error: Exception) -> str:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from extproc.amount import searches_of
-from extproc.answering.retold import EmptyAnswer, Retell, Retold, length, retell, said
+from extproc.answering.retold import EmptyAnswer, Retell, Retold, retell, said
 from extproc.answering.terms import BrokenAnswer, Collected, Terms, dropped, in_short
 from extproc.answering.untouched import completed, look_at_first
 from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
 from extproc.aside import SMALL, is_bulky
 from extproc.dialects.dialect import StreamUsage, common
 from extproc.dialects.failing import advised
+from extproc.dialects.fields import length
 from extproc.dialects.hub import (
     ArgumentsDelta,
     BlockStart,

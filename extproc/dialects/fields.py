@@ -135,6 +135,11 @@ def need_str(rest: dict[str, Any], key: str, path: str = "") -> str:
     return value
 
 
+def length(text: str) -> int:
+    """The UTF-8 bytes of a text, lone surrogates too."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
 def object_of(text: str) -> dict[str, Any]:
     """A tool call's arguments as an object. Of a tool without parameters some say nothing, or `null`. A model that was cut off leaves no
     JSON: that is wrapped, as https://docs.claude.com/en/docs/agents-and-tools/tool-use/fine-grained-tool-streaming advises.

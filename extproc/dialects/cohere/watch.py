@@ -9,6 +9,7 @@ from msgspec import Struct
 from extproc.dialects import counts
 from extproc.dialects.cohere.tokens import Counts, count
 from extproc.dialects.cohere_vectors import read_meta
+from extproc.dialects.fields import length
 from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.sse import SSE
@@ -51,7 +52,7 @@ def _carried(body: bytes) -> _Carrier:
 
 def _content(carrier: _Carrier) -> int:
     content = carrier.delta.message.content if carrier.delta and carrier.delta.message else None
-    return len(((content.text or "") + (content.thinking or "")).encode("utf-8", "surrogatepass")) if isinstance(content, _Content) else 0
+    return length((content.text or "") + (content.thinking or "")) if isinstance(content, _Content) else 0
 
 
 def usage(body: bytes) -> tuple[Usage | None, str]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from extproc.dialects.fields import FieldError, items, obj, take_int, take_str
+from extproc.dialects.fields import FieldError, items, length, obj, take_int, take_str
 from extproc.dialects.gemini.citations import read_citations, write_grounding
 from extproc.dialects.gemini.logprobs import read_logprobs, write_logprobs
 from extproc.dialects.gemini.names import Fields, own
@@ -193,7 +193,7 @@ def _candidate(choice: Choice, answer: Answer) -> Extra:
             cited += [(block.text, citation) for citation in block.citations]
             before += [size] * len(block.citations)
             logprobs += block.logprobs or ()
-            size += len(block.text.encode("utf-8", "surrogatepass"))
+            size += length(block.text)
     for part in parts:
         if "functionCall" in part:
             part.setdefault("thoughtSignature", UNSIGNED)  # the next request may go to Gemini, which wants one

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from extproc.dialects.fields import length
 from extproc.dialects.gemini.parts import NAME
 from extproc.dialects.hub import Citation, Extra
 
@@ -112,13 +113,9 @@ def write_grounding(citations: list[tuple[str, Citation]], before: list[int]) ->
         number = chunks.setdefault((citation.url, citation.title), len(chunks))
         start, end = (citation.start, citation.end) if citation.end else (0, len(text))
         words = text[start:end]
-        begin = offset + _size(text[:start])
-        segment = {"startIndex": begin, "endIndex": begin + _size(words), "text": words}
+        begin = offset + length(text[:start])
+        segment = {"startIndex": begin, "endIndex": begin + length(words), "text": words}
         supports.append({"segment": segment, "groundingChunkIndices": [number]})
     if not chunks:
         return {}
     return {"groundingChunks": [{"web": {"uri": url, "title": title}} for url, title in chunks], "groundingSupports": supports}
-
-
-def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))

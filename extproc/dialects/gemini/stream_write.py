@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from extproc.dialects.calls import is_whole
+from extproc.dialects.fields import length
 from extproc.dialects.gemini.answer import write_stop
 from extproc.dialects.gemini.citations import write_grounding
 from extproc.dialects.gemini.errors import write_error
@@ -218,7 +219,7 @@ class StreamWriter(Writing):
         if not event.text:
             return b""
         known.pieces.append(event.text)
-        choice.size += len(event.text.encode("utf-8", "surrogatepass"))
+        choice.size += length(event.text)
         return self._part(event.index, {"text": event.text})
 
     def _sign(self, event: SignatureDelta) -> bytes:
