@@ -66,14 +66,16 @@ class Retell(Struct, frozen=True, tag=True):
 
 def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None) -> Retold:
     """Translates a whole answer; one that is none becomes an error. `counted`: what its head says that it cost."""
-    if trouble.is_suspect(body) and (fault := trouble.in_answer(body, terms.provider)):
-        return failed_whole(body, fault, terms, f"an error ({fault.code[:50]})")
     try:
-        answer = terms.provider.operations[terms.form].read_answer(msgspec.json.decode(body))
-        if word := trouble.empty(answer):
-            raise EmptyAnswer(word)
+        document = msgspec.json.decode(body)
+        if trouble.may_be(document) and trouble.is_suspect(body) and (fault := trouble.in_answer(body, terms.provider)):
+            return failed_whole(body, fault, terms, f"an error ({fault.code[:50]})")
+        answer = terms.provider.operations[terms.form].read_answer(document)
         answer.asked = terms.asked
-        vectors.check(answer)
+        if type(answer) is not Answer:
+            vectors.check(answer)
+        elif word := trouble.empty(answer):
+            raise EmptyAnswer(word)
         told = getattr(answer, "model", "")
         terms.name(answer)
         if counted and getattr(answer, "usage", counted) is None:
@@ -83,7 +85,7 @@ def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None)
         fault = unusable(terms, error)
         return failed_whole(body, fault, terms, in_plain_words(error), counted)
     usage = getattr(answer, "usage", None)
-    text = size_of(answer) if usage is None and isinstance(answer, Answer) else 0
+    text = size_of(answer) if usage is None and type(answer) is Answer else 0
     return Retold(msgspec.json.encode(written), status, "", usage, told, text=text, dropped=getattr(answer, "dropped", []))
 
 

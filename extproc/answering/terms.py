@@ -25,6 +25,8 @@ DROPPED = "x-headgate-dropped"
 """Response header: what the provider could not be asked, and what the client's dialect has no words for."""
 _DROPPED_MAX = 1024
 
+_NAMED = (Answer, Start, Embedded, Ranking)
+
 
 class BrokenAnswer(Exception):
     """The provider's answer is none, or more than is taken, and the client's response has begun: it can only be broken off."""
@@ -64,7 +66,7 @@ class Terms(Struct, frozen=True):
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""
-        if isinstance(answer, Answer | Start | Embedded | Ranking):
+        if isinstance(answer, _NAMED):
             answer.id = self.id or answer.id or self.request_id
             answer.model = answer.model or self.model
 

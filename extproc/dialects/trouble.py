@@ -5,6 +5,7 @@ at first: what cannot be one is not decoded.
 """
 
 import re
+from typing import Any
 
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.framing import RawEvent
@@ -38,6 +39,15 @@ def is_suspect(body: bytes) -> bool:
     return False
 
 
+def may_be(document: Any) -> bool:
+    """Whether a decoded body, of whatever dialect, may be an error. Most are known not to be by what stands at their top, whatever words
+    are in them: then nobody has to look for those.
+    """
+    if type(document) is not dict or document.get("error") or type(document.get("message")) is str:
+        return True
+    return bool(document.get("type", "message") != "message")
+
+
 def in_event(raw: bytes, provider: Dialect) -> Fault | None:
     """The error that an event of a stream tells, if it does."""
     if not _ERRORS.search(raw):
@@ -65,12 +75,12 @@ _UNDER_WAY = ("queued", "in_progress")
 """A Responses API's words for what is made in the background, and not there yet."""
 
 
-def empty(answer: object) -> str | None:
+def empty(answer: Answer) -> str | None:
     """The provider's word for why nothing was said, where the model failed and nothing was; None: there is something, or need not be."""
-    if not isinstance(answer, Answer):
-        return None
-    if any(type(block) is not Text or block.text for choice in answer.choices for block in choice.blocks):
-        return None
+    for choice in answer.choices:
+        for block in choice.blocks:
+            if type(block) is not Text or block.text:
+                return None
     if answer.extra.get("status") in _UNDER_WAY and all(choice.stop is None for choice in answer.choices):
         return str(answer.extra["status"])
     failed = next((choice for choice in answer.choices if choice.stop is StopReason.ERROR), None)
