@@ -27,7 +27,8 @@ def front(conversation: Conversation, write: Callable[[list[Block]], list[Writte
     for message in conversation.messages:
         if message.role not in INSTRUCTING:
             break
-        conversation.drop_extra(message.extra, "messages[].")
+        if message.extra:
+            conversation.drop_extra(message.extra, "messages[].")
         written += write(message.blocks)
     return written
 

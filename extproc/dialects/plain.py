@@ -22,19 +22,6 @@ def message(value: Any) -> Message | None:
     return Message(role=role, blocks=[Text(content)], plain=True)
 
 
-def part(value: Any) -> Message | None:
-    """A message whose content is a list of one text: `{"role": "user", "content": [{"type": "text", "text": "..."}]}`."""
-    if type(value) is not dict or len(value) != 2:
-        return None
-    role, content = value.get("role"), value.get("content")
-    if type(role) is not str or type(content) is not list or len(content) != 1:
-        return None
-    only = content[0]
-    if type(only) is not dict or len(only) != 2 or only.get("type") != "text" or type(text := only.get("text")) is not str:
-        return None
-    return Message(role=role, blocks=[Text(text)])
-
-
 def function(value: Any) -> Tool | None:
     """A tool of the client's as OpenAI's dialect has it, and those that follow it in that: a name, perhaps a description, a schema."""
     if type(value) is not dict or len(value) != 2 or value.get("type") != "function":

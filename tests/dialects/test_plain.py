@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bench.dialogue import MODELS, request
 from extproc.dialects import DIALECTS, plain
-from extproc.dialects.hub import Block, Cache, Citation, Conversation, Image, Message, Seal, Text
+from extproc.dialects.anthropic import answer, blocks, request_read, tools
+from extproc.dialects.hub import Answer, Block, Cache, Citation, Conversation, Image, Message, Seal, Text, ToolCall, ToolResult
 from extproc.errors import Fault, Reject
 
 WORDS = st.sampled_from(["", " ", "Hello", "a\nb", "{}", "\u00a0"])
@@ -61,8 +62,11 @@ SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 def slowly(patch: pytest.MonkeyPatch) -> None:
     """Nothing is known at a glance."""
-    for name in ("message", "part", "function", "words"):
+    for name in ("message", "function", "words"):
         patch.setattr(plain, name, lambda _: None)
+    for module, name in ((blocks, "usual_block"), (answer, "usual_block"), (request_read, "usual_block"), (request_read, "usual")):
+        patch.setattr(module, name, lambda _: None)
+    patch.setattr(tools, "usual", lambda _: None)
 
 
 def read(dialect: str, body: dict[str, Any]) -> Conversation | Fault:
@@ -92,6 +96,8 @@ def test_reading(
         assert fast == read(dialect, body)
 
 
+EXTRAS: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {"odd": 1}])
+NOT_OR_SO = st.sampled_from([None, False, True])
 BLOCKS: st.SearchStrategy[Block] = st.one_of(
     st.builds(
         Text,
@@ -102,6 +108,8 @@ BLOCKS: st.SearchStrategy[Block] = st.one_of(
         seal=st.sampled_from([None, Seal("s", "google-gemini-v1"), Seal("s", "other")]),
     ),
     st.builds(Image, url=st.just("https://a.example/a.png")),
+    st.builds(ToolCall, id=WORDS, name=st.just("look"), arguments=st.sampled_from(["", "{}", '{"a":1}', "[", "null"]), extra=EXTRAS),
+    st.builds(ToolResult, id=WORDS, blocks=st.lists(st.builds(Text, text=WORDS, extra=EXTRAS), max_size=2), error=NOT_OR_SO, extra=EXTRAS),
 )
 TURNS = st.builds(
     Message,
@@ -123,6 +131,61 @@ def test_writing(dialect: str, messages: list[Message], system: Message | None) 
         slowly(patch)
         assert written == write(dialect, slow)
     assert fast.dropped == slow.dropped
+
+
+ODD = {"cache_control": st.just({"type": "ephemeral"}), "odd": WORDS}
+IDS = st.sampled_from(["toolu_1", "", None, 1])
+CLAUDES: st.SearchStrategy[Any] = st.one_of(
+    PARTS,
+    st.fixed_dictionaries(
+        {"type": st.just("tool_use"), "id": IDS, "name": IDS, "input": st.sampled_from([{}, {"a": [1]}, None, "{}"])}, optional=ODD
+    ),
+    st.fixed_dictionaries(
+        {"type": st.just("tool_result"), "tool_use_id": IDS, "content": st.one_of(WORDS, st.none(), st.lists(PARTS, max_size=1))},
+        optional={"is_error": NOT_OR_SO, **ODD},
+    ),
+    st.fixed_dictionaries({"type": st.just("thinking"), "thinking": WORDS, "signature": WORDS}),
+    st.just("none"),
+)
+CLAUDE_TOOLS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"name": IDS},
+    optional={
+        "type": st.sampled_from(["custom", None, "web_search_20250305"]),
+        "description": WORDS,
+        "input_schema": st.sampled_from([{}, {"type": "object"}, None, 1]),
+        "strict": NOT_OR_SO,
+        **ODD,
+    },
+)
+CONTENTS = st.one_of(WORDS, st.none(), st.lists(CLAUDES, max_size=3))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(contents=st.lists(CONTENTS, max_size=3), role=ROLES, given_tools=st.lists(CLAUDE_TOOLS, max_size=2))
+def test_reading_claudes(contents: list[Any], role: Any, given_tools: list[dict[str, Any]]) -> None:
+    messages = [{"role": role, "content": content} for content in contents]
+    body = {"model": "m", "messages": messages, "tools": given_tools, "max_tokens": 5}
+    fast = read("anthropic", body)
+    with pytest.MonkeyPatch.context() as patch:
+        slowly(patch)
+        assert fast == read("anthropic", body)
+
+
+def read_answer(dialect: str, body: dict[str, Any]) -> Answer | str:
+    try:
+        return DIALECTS[dialect].read_answer(copy.deepcopy(body))
+    except ValueError as error:
+        return str(error)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(content=CONTENTS)
+def test_reading_claudes_answers(content: Any) -> None:
+    body = {"type": "message", "role": "assistant", "content": content, "stop_reason": "end_turn", "id": "m", "model": "m"}
+    fast = read_answer("anthropic", body)
+    with pytest.MonkeyPatch.context() as patch:
+        slowly(patch)
+        assert fast == read_answer("anthropic", body)
 
 
 def test_a_glance() -> None:

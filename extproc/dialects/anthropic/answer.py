@@ -1,6 +1,6 @@
 """Anthropic's whole answers: https://docs.claude.com/en/api/messages#response-id"""
 
-from extproc.dialects.anthropic.blocks import NAME, read_block, write_block
+from extproc.dialects.anthropic.blocks import NAME, read_block, usual_block, write_block
 from extproc.dialects.anthropic.request_restore import own_block
 from extproc.dialects.anthropic.sealing import write_seal
 from extproc.dialects.anthropic.tokens import read_usage, write_creation, write_usage
@@ -52,7 +52,8 @@ def read_answer(body: Extra) -> Answer:
         raise ValueError(f"type: expected message, got {str(rest.get('type'))[:80]}")
     rest.pop("type", None)
     rest.pop("role", None)
-    blocks = [read_block(value, f"content[{i}]") for i, value in enumerate(items(rest.pop("content", None), "content"))]
+    content = items(rest.pop("content", None), "content")
+    blocks = [usual_block(value) or read_block(value, f"content[{i}]") for i, value in enumerate(content)]
     word = take_str(rest, "stop_reason")
     raw = rest.get("usage")
     usage = read_usage(raw)
@@ -85,8 +86,8 @@ def write_answer(answer: Answer) -> Extra:
         word = choice.stop_raw
     else:
         content = _content(choice.blocks, answer)
-        called, refused = (any(type(block) is kind for block in choice.blocks) for kind in (ToolCall, Refusal))
-        word = write_stop(choice.stop or StopReason.END, called=called, refused=refused)
+        kinds = {type(block) for block in choice.blocks}
+        word = write_stop(choice.stop or StopReason.END, called=ToolCall in kinds, refused=Refusal in kinds)
         if len(answer.choices) > 1:
             answer.dropped.append("choices[1:]")
     body: Extra = {**answer.extra} if own else {}
@@ -111,20 +112,19 @@ def _content(blocks: list[Block], answer: Answer) -> list[Extra]:
             content.append(write_seal(block.seal))
         if type(block) is Text and block.logprobs:
             answer.drop("blocks[].logprobs")
-        match block:
-            case ToolCall():
-                call = {"id": call_id(block.id, answer.id, i), "name": block.name, "input": object_of(block.arguments)}
-                content.append({"type": "tool_use", **call})
-            case Text() | Refusal() if not block.text:
-                pass
-            case Refusal():
+        if type(block) is ToolCall:
+            call = call_id(block.id, answer.id, i)
+            content.append({"type": "tool_use", "id": call, "name": block.name, "input": object_of(block.arguments)})
+        elif type(block) is Refusal or (type(block) is Text and not block.text):
+            if block.text:
                 content.append({"type": "text", "text": block.text})
-            case _:
-                written = write_block(block, False) if isinstance(block, Text | Reasoning) else None  # Claude draws no pictures
-                if written is not None:
-                    content.append(written)
-                else:
-                    answer.drop(f"blocks[].{kind_of(block)}")
+        else:
+            drawn = type(block) is not Text and type(block) is not Reasoning  # Claude draws no pictures
+            written = None if drawn else write_block(block, False)
+            if written is not None:
+                content.append(written)
+            else:
+                answer.drop(f"blocks[].{kind_of(block)}")
     return content
 
 

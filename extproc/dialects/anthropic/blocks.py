@@ -21,13 +21,27 @@ def read_content(value: Any, path: str) -> tuple[list[Block], bool]:
     """Blocks of a `content`, and whether it was a bare string."""
     if type(value) is str:
         return [Text(value)], True
-    blocks: list[Block] = []
-    for i, block in enumerate(items(value, path)):
-        if type(block) is dict and len(block) == 2 and block.get("type") == "text" and type(block.get("text")) is str:
-            blocks.append(Text(block["text"]))  # most blocks
-        else:
-            blocks.append(read_block(block, f"{path}[{i}]"))
-    return blocks, False
+    return [usual_block(block) or read_block(block, f"{path}[{i}]") for i, block in enumerate(items(value, path))], False
+
+
+def usual_block(value: Any) -> Text | ToolCall | ToolResult | None:
+    """A block that says no more than most do: a text, a call, the text that came of one. None: `read_block` reads it, or says what is wrong
+    with it.
+    """
+    if type(value) is not dict:
+        return None
+    kind, size = value.get("type"), len(value)
+    if kind == "text" and size == 2:
+        return Text(text) if type(text := value.get("text")) is str else None
+    if kind == "tool_use" and size == 4:
+        identifier, name, arguments = value.get("id"), value.get("name"), value.get("input")
+        if type(identifier) is str and type(name) is str and type(arguments) is dict:
+            return ToolCall(identifier, name, _encode(arguments).decode())
+    elif kind == "tool_result" and size == 3:
+        identifier, content = value.get("tool_use_id"), value.get("content")
+        if type(identifier) is str and type(content) is str:
+            return ToolResult(identifier, [Text(content)], plain=True)
+    return None
 
 
 def read_block(value: Any, path: str, *, nested: bool = False) -> Block:

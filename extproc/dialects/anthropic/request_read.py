@@ -6,7 +6,7 @@ https://docs.claude.com/en/api/messages
 from typing import Any
 
 from extproc.dialects import plain
-from extproc.dialects.anthropic.blocks import NAME, read_content, take_cache
+from extproc.dialects.anthropic.blocks import NAME, read_content, take_cache, usual_block
 from extproc.dialects.anthropic.sealing import settle
 from extproc.dialects.anthropic.tools import read_tools
 from extproc.dialects.anthropic.words import WORDS
@@ -22,7 +22,7 @@ from extproc.dialects.fields import (
     take_str,
     take_strings,
 )
-from extproc.dialects.hub import Conversation, Extra, Format, Message, Thinking
+from extproc.dialects.hub import Conversation, Extra, Format, Message, Text, Thinking
 
 _TIERS = {"auto": "auto", "standard_only": "default"}
 
@@ -47,17 +47,30 @@ def read_request(body: Extra) -> Conversation:
             dialect=NAME,
             words=WORDS,
             model=model,
-            messages=[plain.message(value) or plain.part(value) or _message(value, f"messages[{i}]") for i, value in enumerate(messages)],
+            messages=[usual(value) or _message(value, f"messages[{i}]") for i, value in enumerate(messages)],
             extra=rest,
         )
         if rest.get("system") is not None:
             blocks, bare = read_content(rest.pop("system"), "system")
             conversation.system = Message(role="system", blocks=blocks, plain=bare)
         plain.take_settings(rest, conversation, _SETTINGS)
-        read_tools(conversation, rest)
-        _output(conversation, rest)
-        _account(conversation, rest)
+        if rest:
+            read_tools(conversation, rest)
+            _output(conversation, rest)
+            _account(conversation, rest)
         return conversation
+
+
+def usual(value: Any) -> Message | None:
+    """A message that is a text, or one block as most are; None: it is more than that, or wrong."""
+    if type(value) is not dict or len(value) != 2 or type(role := value.get("role")) is not str:
+        return None
+    content = value.get("content")
+    if type(content) is str:
+        return Message(role=role, blocks=[Text(content)], plain=True)
+    if type(content) is list and len(content) == 1 and (block := usual_block(content[0])) is not None:
+        return Message(role=role, blocks=[block])
+    return None
 
 
 def _message(value: Any, path: str) -> Message:

@@ -122,7 +122,7 @@ class _Foreign:
 
         https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages#limitations
         """
-        if not any(turn["role"] in INSTRUCTING for turn in turns):
+        if not self._able.instructs or not any(turn["role"] in INSTRUCTING for turn in turns):
             return turns
         placed: list[Extra] = []
         late: list[Extra] = []
@@ -189,15 +189,15 @@ class _Foreign:
         written["cache_control"] = {"type": "ephemeral", "ttl": "1h"} if cache.ttl in ("1h", "12h") else {"type": "ephemeral"}
 
     def _block(self, block: Block) -> Extra | None:
+        if type(block) is ToolCall:
+            return {"type": "tool_use", "id": tool_id(block.id, _ID), "name": block.name, "input": object_of(block.arguments)}
+        if type(block) is ToolResult:
+            return self._result(block)
         match block:
             case Text() | Refusal():
                 if type(block) is Text and block.citations:
                     self._drop("blocks[].citations")  # they want the search, or the document, that they are of
                 return {"type": "text", "text": block.text} if block.text.strip() else None
-            case ToolCall():
-                return {"type": "tool_use", "id": tool_id(block.id, _ID), "name": block.name, "input": object_of(block.arguments)}
-            case ToolResult():
-                return self._result(block)
             case Reasoning():
                 return self._reasoning(block)
             case Document() if documents.is_found(block) and not self._able.finds:
@@ -221,7 +221,9 @@ class _Foreign:
 
     def _result(self, block: ToolResult) -> Extra:
         written: Extra = {"type": "tool_result", "tool_use_id": tool_id(block.id, _ID)}
-        if content := self._blocks(block.blocks):
+        if (text := plain.words(block.blocks)) is not None:
+            written["content"] = text
+        elif content := self._blocks(block.blocks):
             written["content"] = content[0]["text"] if len(content) == 1 and content[0].keys() == {"type", "text"} else content
         if block.error:
             written["is_error"] = True

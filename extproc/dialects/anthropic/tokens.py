@@ -54,9 +54,9 @@ def count(tokens: Tokens) -> Usage | None:
     if tokens.input_tokens is None and tokens.output_tokens is None:
         return None
     read, written = natural(tokens.cache_read_input_tokens), natural(tokens.cache_creation_input_tokens)
-    creation = tokens.cache_creation or _Creation()
-    hour = natural(creation.ephemeral_1h_input_tokens)
-    if tokens.cache_creation_input_tokens is None:
+    creation, details = tokens.cache_creation, tokens.output_tokens_details
+    hour = natural(creation.ephemeral_1h_input_tokens) if creation else 0
+    if creation and tokens.cache_creation_input_tokens is None:
         written = natural(creation.ephemeral_5m_input_tokens) + hour
     fresh, made = natural(tokens.input_tokens), natural(tokens.output_tokens)
     for iteration in tokens.iterations or ():
@@ -66,14 +66,13 @@ def count(tokens: Tokens) -> Usage | None:
             made += natural(iteration.output_tokens)
             read += natural(iteration.cache_read_input_tokens)
             written += natural(iteration.cache_creation_input_tokens)
-    details = tokens.output_tokens_details or _Out()
     return Usage(
         input=fresh + read + written,
         output=made,
         cache_read=read,
         cache_write=written,
         cache_write_1h=min(hour, written),
-        reasoning=natural(details.thinking_tokens),
+        reasoning=natural(details.thinking_tokens) if details else 0,
     )
 
 

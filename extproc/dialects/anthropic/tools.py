@@ -18,6 +18,8 @@ _SERVED = re.compile(r"(web_search|web_fetch|code_execution)_\d{8}")
 _VERSIONS = {"web_search": "web_search_20250305", "web_fetch": "web_fetch_20250910", "code_execution": "code_execution_20250825"}
 """What is asked for in the name of others: versions that every model knows, without a header for what is being tried out."""
 
+_USUAL = frozenset({"name", "description", "input_schema"})
+
 Mark = Callable[[Extra, Cache, str], None]
 """Puts a prompt-cache marker on what is written, or drops the name."""
 
@@ -32,13 +34,23 @@ def read_tools(conversation: Conversation, rest: Extra) -> None:
     """Takes tools, and what is said about them, out of `rest`."""
     tools = take_list(rest, "tools")
     if tools is not None:
-        conversation.tools = [_read_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
+        conversation.tools = [usual(value) or _read_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
     mcp.join(conversation, rest)
     if (choice := take_obj(rest, "tool_choice")) is not None:
         choice = choice.copy()
         disabled = take_bool(choice, "disable_parallel_tool_use", "tool_choice.")
         conversation.parallel_tool_calls = None if disabled is None else not disabled
         conversation.tool_choice = _read_choice(choice)
+
+
+def usual(value: Any) -> Tool | None:
+    """A tool that is a name, perhaps a description, and a schema, as most are; None: it is more than that, or wrong."""
+    if type(value) is not dict or not value.keys() <= _USUAL:
+        return None
+    name, description, schema = value.get("name"), value.get("description", ""), value.get("input_schema")
+    if type(name) is not str or type(description) is not str or type(schema) is not dict:
+        return None
+    return Tool(name=name, description=description if "description" in value else None, schema=schema)
 
 
 def _read_tool(value: Any, path: str) -> Tool:
