@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from bench.dialogue import MODELS, request
 from extproc.dialects import DIALECTS, plain
 from extproc.dialects.anthropic import answer, blocks, request_read, tools
+from extproc.dialects.cohere import parts as cohere
 from extproc.dialects.hub import Answer, Block, Cache, Citation, Conversation, Image, Message, Seal, Text, ToolCall, ToolResult
+from extproc.dialects.ollama import parts as ollama
 from extproc.errors import Fault, Reject
 
 WORDS = st.sampled_from(["", " ", "Hello", "a\nb", "{}", "\u00a0"])
@@ -20,9 +22,21 @@ PARTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "text", "other", None]), "text": st.one_of(WORDS, st.just(1))},
     optional={"cache_control": st.just({"type": "ephemeral"})},
 )
+CALLS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "function": st.fixed_dictionaries(
+            {
+                "name": st.sampled_from(["look", "look", "", None]),
+                "arguments": st.sampled_from(["{}", '{"a":1}', "", "null", None, {}, {"a": 1}]),
+            },
+            optional={"index": st.integers(0, 1), "odd": WORDS},
+        )
+    },
+    optional={"id": st.sampled_from(["call_1", "", None]), "type": st.sampled_from(["function", "function", "odd", None]), "odd": WORDS},
+)
 MESSAGES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"role": ROLES, "content": st.one_of(WORDS, st.none(), st.just(3), st.lists(PARTS, max_size=2))},
-    optional={"name": WORDS, "refusal": st.none(), "images": st.just([])},
+    optional={"name": WORDS, "refusal": st.none(), "images": st.just([]), "tool_calls": st.lists(CALLS, max_size=2), "tool_call_id": WORDS},
 )
 FUNCTIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"type": st.sampled_from(["function", "custom", None])},
@@ -67,6 +81,9 @@ def slowly(patch: pytest.MonkeyPatch) -> None:
     for module, name in ((blocks, "usual_block"), (answer, "usual_block"), (request_read, "usual_block"), (request_read, "usual")):
         patch.setattr(module, name, lambda _: None)
     patch.setattr(tools, "usual", lambda _: None)
+    patch.setattr(cohere, "usual_text", lambda _: None)
+    patch.setattr(cohere, "usual_call", lambda _: None)
+    patch.setattr(ollama, "usual_call", lambda _, position: None)
 
 
 def read(dialect: str, body: dict[str, Any]) -> Conversation | Fault:
@@ -179,13 +196,18 @@ def read_answer(dialect: str, body: dict[str, Any]) -> Answer | str:
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(content=CONTENTS)
-def test_reading_claudes_answers(content: Any) -> None:
-    body = {"type": "message", "role": "assistant", "content": content, "stop_reason": "end_turn", "id": "m", "model": "m"}
-    fast = read_answer("anthropic", body)
-    with pytest.MonkeyPatch.context() as patch:
-        slowly(patch)
-        assert fast == read_answer("anthropic", body)
+@given(content=CONTENTS, calls=st.lists(CALLS, max_size=2), content_of_others=st.one_of(WORDS, st.lists(PARTS, max_size=2)))
+def test_reading_answers(content: Any, calls: list[dict[str, Any]], content_of_others: Any) -> None:
+    message = {"role": "assistant", "content": content_of_others, "tool_calls": calls}
+    for dialect, body in (
+        ("anthropic", {"type": "message", "role": "assistant", "content": content, "stop_reason": "end_turn", "id": "m", "model": "m"}),
+        ("cohere", {"id": "m", "finish_reason": "COMPLETE", "message": message}),
+        ("ollama", {"model": "m", "message": message, "done": True}),
+    ):
+        fast = read_answer(dialect, body)
+        with pytest.MonkeyPatch.context() as patch:
+            slowly(patch)
+            assert fast == read_answer(dialect, body)
 
 
 def test_a_glance() -> None:

@@ -99,6 +99,9 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
     calls: list[Extra] = []
     citations: list[Extra] = []
     for i, block in enumerate(blocks):
+        if type(block) is ToolCall:
+            calls.append(write_call(block, call_id(block.id, answer.id, i)))
+            continue
         match block:
             case Text() | Refusal():
                 if type(block) is Text:
@@ -107,8 +110,6 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
                     content.append({"type": "text", "text": block.text})
             case Reasoning() if not block.redacted:
                 content.append({"type": "thinking", "thinking": block.text})
-            case ToolCall():
-                calls.append(write_call(block, call_id(block.id, answer.id, i)))
             case _:
                 name = f"blocks[].{kind_of(block)}"
                 if name not in answer.dropped:

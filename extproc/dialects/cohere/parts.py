@@ -25,7 +25,14 @@ def read_content(value: Any, path: str, *, documents: bool = False) -> tuple[lis
     """Blocks of a `content`, and whether it was a bare string. `documents`: it is a tool's, and may hold them."""
     if type(value) is str:
         return [Text(value)], True
-    return [_block(block, f"{path}[{i}]", documents) for i, block in enumerate(items(value, path))], False
+    return [usual_text(block) or _block(block, f"{path}[{i}]", documents) for i, block in enumerate(items(value, path))], False
+
+
+def usual_text(value: Any) -> Text | None:
+    """A block that is a text and nothing else, as most are."""
+    if type(value) is not dict or len(value) != 2 or value.get("type") != "text":
+        return None
+    return Text(text) if type(text := value.get("text")) is str else None
 
 
 def _block(value: Any, path: str, documents: bool) -> Block:
@@ -94,7 +101,7 @@ def read_assistant(rest: Extra, path: str) -> tuple[list[Block], bool]:
         blocks += content
     if rest.get("tool_calls"):
         calls = take_list(rest, "tool_calls", path) or []
-        blocks += [read_call(call, f"{path}tool_calls[{i}]") for i, call in enumerate(calls)]
+        blocks += [usual_call(call) or read_call(call, f"{path}tool_calls[{i}]") for i, call in enumerate(calls)]
     return blocks, plain
 
 
@@ -146,6 +153,19 @@ def write_citation(citation: Citation, text: str, index: int) -> Extra:
 
 NO_ARGUMENTS = "null"
 """What it says of the arguments of a tool that has no parameters."""
+
+
+def usual_call(value: Any) -> ToolCall | None:
+    """A call that says no more than most do; None: `read_call` reads it, or says what is wrong with it."""
+    if type(value) is not dict or len(value) != 3 or value.get("type") != "function":
+        return None
+    identifier, function = value.get("id"), value.get("function")
+    if type(identifier) is not str or type(function) is not dict or len(function) != 2:
+        return None
+    name, text = function.get("name"), function.get("arguments")
+    if type(name) is not str or type(text) is not str or text == NO_ARGUMENTS:
+        return None
+    return ToolCall(identifier, name, text)
 
 
 def read_call(value: Any, path: str) -> Block:

@@ -47,7 +47,7 @@ def read_request(body: Extra) -> Conversation:
         rest = obj(body, "$")
         model = need_str(rest, "model")
         messages = items(rest.pop("messages", None), "messages")
-        turns = [_message(value, i) for i, value in enumerate(messages)]
+        turns = [plain.message(value) or _message(value, i) for i, value in enumerate(messages)]
         conversation = Conversation(dialect=NAME, words=WORDS, model=model, messages=turns, extra=rest)
         _documents(conversation, rest)
         plain.take_settings(rest, conversation, _SETTINGS)
@@ -57,8 +57,6 @@ def read_request(body: Extra) -> Conversation:
 
 
 def _message(value: Any, number: int) -> Message:
-    if (message := plain.message(value)) is not None:
-        return message
     rest = obj(value, f"messages[{number}]")
     path = f"messages[{number}]."
     role = need_str(rest, "role", path)
@@ -75,8 +73,10 @@ def _message(value: Any, number: int) -> Message:
 
 def _documents(conversation: Conversation, rest: Extra) -> None:
     """What the answer is to lean on stands before the question that it is to answer: other dialects have no other place for it."""
+    if not rest.get("documents"):
+        return
     last = next((message for message in reversed(conversation.messages) if message.role == "user"), None)
-    if not rest.get("documents") or last is None:
+    if last is None:
         return
     given = items(rest.pop("documents"), "documents")
     found: list[Block] = [read_document(value, f"documents[{i}]") for i, value in enumerate(given)]

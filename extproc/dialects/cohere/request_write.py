@@ -108,15 +108,16 @@ class _Foreign:
         content: list[Extra] = []
         text = ""
         for block in message.blocks:
+            if type(block) is ToolCall:
+                self._leftover(block)
+                body.setdefault("tool_calls", []).append(write_call(block, tool_id(block.id, _ID)))
+                continue
             match block:
                 case Text() | Refusal():
                     self._leftover(block)
                     text += block.text
                     if type(block) is Text and block.citations:
                         self._drop("blocks[].citations")
-                case ToolCall():
-                    self._leftover(block)
-                    body.setdefault("tool_calls", []).append(write_call(block, tool_id(block.id, _ID)))
                 case Reasoning() if block.origin != MAKER:
                     self._drop("blocks[].reasoning")  # nobody takes another's
                 case Reasoning() if block.signature == PLAN:
@@ -152,6 +153,8 @@ class _Foreign:
         if result.error:
             self._drop("blocks[].error")
         identifier = tool_id(result.id, _ID)
+        if (words := plain.words(result.blocks)) is not None:
+            return {"role": "tool", "tool_call_id": identifier, "content": words}
         shown = [block for block in result.blocks if type(block) in (Image, Audio, Video)]
         for block in shown:
             rest += (Text(f"From the result of tool call {identifier}:"), block)
@@ -180,7 +183,8 @@ class _Foreign:
             self._drop("blocks[].cache")
         if block.seal:
             self._drop("blocks[].seal")
-        self._conversation.drop_extra(block.extra, "blocks[].")
+        if block.extra:
+            self._conversation.drop_extra(block.extra, "blocks[].")
 
 
 def _tools(conversation: Conversation, body: Extra) -> None:
@@ -192,11 +196,11 @@ def _tools(conversation: Conversation, body: Extra) -> None:
     if not tools:
         return
     body["tools"] = tools
-    named = [tool for tool in offered if tool.opaque is None]
-    if all(tool.strict and (tool.schema or {}).get("required") for tool in named):  # at least one required parameter is wanted
-        body["strict_tools"] = True
-    elif any(tool.strict for tool in named):
-        conversation.drop("tools[].strict")
+    if strict := [tool for tool in offered if tool.strict and tool.opaque is None]:
+        if len(strict) == len(tools) and all((tool.schema or {}).get("required") for tool in strict):
+            body["strict_tools"] = True  # at least one required parameter is wanted
+        else:
+            conversation.drop("tools[].strict")
     if choice and choice.mode in ("required", "tool"):
         body["tool_choice"] = "REQUIRED"
     elif choice and choice.mode == "none":
@@ -211,7 +215,8 @@ def _tool(tool: Tool, conversation: Conversation) -> list[Extra]:
     if tool.opaque is not None:
         conversation.drop_tool(tool)
         return []
-    conversation.drop_extra(tool.extra, "tools[].")
+    if tool.extra:
+        conversation.drop_extra(tool.extra, "tools[].")
     if tool.cache:
         conversation.drop("tools[].cache")
     function: Extra = {"name": tool.name, "parameters": {"type": "object", **(tool.schema or {"properties": {}})}}

@@ -119,6 +119,10 @@ def _said(blocks: list[Block], answer: Answer, form: Form) -> tuple[Extra, list[
     said: Extra = {form.text: ""}
     logprobs: list[Any] = []
     for i, block in enumerate(blocks):
+        if type(block) is ToolCall:
+            calls: list[Any] = said.setdefault("tool_calls", [])
+            calls.append(write_call(block.name, block.arguments, call_id(block.id, answer.id, i), len(calls)))
+            continue
         match block:
             case Text() | Refusal():
                 said[form.text] += block.text
@@ -128,9 +132,6 @@ def _said(blocks: list[Block], answer: Answer, form: Form) -> tuple[Extra, list[
                         answer.drop("blocks[].citations")
             case Reasoning() if not block.redacted:
                 said["thinking"] = said.get("thinking", "") + block.text
-            case ToolCall():
-                calls: list[Any] = said.setdefault("tool_calls", [])
-                calls.append(write_call(block.name, block.arguments, call_id(block.id, answer.id, i), len(calls)))
             case Image() if block.data:
                 said.setdefault("images", []).append(block.data)
             case _:

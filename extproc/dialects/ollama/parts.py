@@ -5,7 +5,7 @@ https://github.com/ollama/ollama/blob/main/docs/api.md, https://github.com/ollam
 
 import binascii
 from base64 import b64decode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -27,6 +27,8 @@ PLACE = "function.index"
 """In a call's `extra`: it told its index, which is its place among the calls of its message."""
 MADE = "made_id"
 """In the `extra` of a call or its result: it came without an id, and the one that it has was made for other dialects."""
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as everything written from it says
 
 _encode = msgspec.json.encode
 
@@ -85,8 +87,21 @@ def read_assistant(rest: Extra, path: str, field: str = "content") -> list[Block
     blocks = read_thinking(rest, path) + read_content(rest, path, field)
     if rest.get("tool_calls"):
         calls = take_list(rest, "tool_calls", path) or []
-        blocks += [read_call(call, f"{path}tool_calls[{i}]", i) for i, call in enumerate(calls)]
+        blocks += [usual_call(call, i) or read_call(call, f"{path}tool_calls[{i}]", i) for i, call in enumerate(calls)]
     return blocks
+
+
+def usual_call(value: Any, position: int) -> ToolCall | None:
+    """A call that says no more than most do; None: `read_call` reads it, or says what is wrong with it."""
+    if type(value) is not dict or len(value) != 2:
+        return None
+    identifier, function = value.get("id"), value.get("function")
+    if type(identifier) is not str or type(function) is not dict or len(function) != 3 or function.get("index") != position:
+        return None
+    name, arguments = function.get("name"), function.get("arguments")
+    if type(name) is not str or type(arguments) is not dict:
+        return None
+    return ToolCall(identifier, name, _encode(arguments).decode(), extra={PLACE: None})
 
 
 def read_call(value: Any, path: str, position: int) -> Block:
@@ -162,7 +177,12 @@ def seconds(created_at: Any) -> int:
 def timestamp(created: int) -> str:
     """A `created_at`."""
     try:
-        moment = datetime.fromtimestamp(created, UTC) if created else datetime.now(UTC)
-    except (OverflowError, ValueError, OSError):
-        moment = datetime.now(UTC)
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+        # A fraction of what `fromtimestamp` takes, which asks time zones.
+        moment = _EPOCH + timedelta(seconds=created) if created else _now()
+    except OverflowError:
+        moment = _now()
+    return moment.isoformat(timespec="microseconds") + "Z"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

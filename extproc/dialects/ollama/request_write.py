@@ -80,7 +80,8 @@ class _Foreign:
             if not message.extra and (text := plain.words(message.blocks)) is not None:
                 written.append({"role": _ROLES.get(message.role, message.role), "content": text})
                 continue
-            self._conversation.drop_extra(message.extra, "messages[].")
+            if message.extra:
+                self._conversation.drop_extra(message.extra, "messages[].")
             written += self._message(message)
         if all(message["role"] == "system" for message in written):
             self._conversation.refuse_nothing()
@@ -105,16 +106,17 @@ class _Foreign:
         body: Extra = {"content": ""}
         for block in blocks:
             self._leftover(block)
+            if type(block) is ToolCall:
+                identifier = tool_id(block.id, _ID)
+                self._names[identifier] = block.name
+                calls = body.setdefault("tool_calls", [])
+                calls.append(write_call(block.name, block.arguments, identifier, len(calls)))
+                continue
             match block:
                 case Text() | Refusal():
                     texts.append(block.text)
                     if type(block) is Text and block.citations:
                         self._drop("blocks[].citations")
-                case ToolCall():
-                    identifier = tool_id(block.id, _ID)
-                    self._names[identifier] = block.name
-                    calls = body.setdefault("tool_calls", [])
-                    calls.append(write_call(block.name, block.arguments, identifier, len(calls)))
                 case Reasoning():
                     if block.origin == MAKER:
                         body["thinking"] = body.get("thinking", "") + block.text
@@ -137,7 +139,9 @@ class _Foreign:
             self._drop("blocks[].error")
         identifier = tool_id(result.id, _ID)
         name = self._names.get(identifier) or result.name
-        body: Extra = {"role": "tool", "tool_call_id": identifier, **self._content(result.blocks, _BETWEEN)}
+        words = plain.words(result.blocks)
+        content = self._content(result.blocks, _BETWEEN) if words is None else {"content": words}
+        body: Extra = {"role": "tool", "tool_call_id": identifier, **content}
         return {**body, "tool_name": name} if name else body
 
     def _leftover(self, block: Block) -> None:
@@ -145,7 +149,7 @@ class _Foreign:
             self._drop("blocks[].cache")
         if block.seal:
             self._drop("blocks[].seal")
-        if type(block) is not Reasoning:
+        if block.extra and type(block) is not Reasoning:
             self._conversation.drop_extra(block.extra, "blocks[].")
 
 
@@ -169,7 +173,8 @@ def _tool(tool: Tool, conversation: Conversation) -> list[Extra]:
     if tool.opaque is not None:
         conversation.drop_tool(tool)
         return []
-    conversation.drop_extra(tool.extra, "tools[].")
+    if tool.extra:
+        conversation.drop_extra(tool.extra, "tools[].")
     if tool.cache:
         conversation.drop("tools[].cache")
     if tool.strict:
