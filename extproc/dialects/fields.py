@@ -15,6 +15,7 @@ from extproc.errors import Reject
 _NAMES = {str: "a string", dict: "an object", list: "a list", bool: "a boolean", int: "an integer", float: "a number", type(None): "null"}
 
 _DATA_URL = re.compile(r"data:([^;,]*);base64,", re.IGNORECASE)
+_GOOD_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -58,10 +59,9 @@ def items(value: Any, path: str) -> list[Any]:
     return value
 
 
-def _take(rest: dict[str, Any], key: str, kind: type, path: str) -> Any:
-    value = rest.get(key)
-    if value is None:
-        return None
+def _taken(rest: dict[str, Any], key: str, kind: type, path: str) -> Any:
+    """What is at `key`, and no null."""
+    value = rest[key]
     if type(value) is not kind:
         raise FieldError(path + key, _NAMES[kind], value)
     del rest[key]
@@ -81,19 +81,25 @@ def take_str(rest: dict[str, Any], key: str, path: str = "") -> str | None:
 
 def take_bool(rest: dict[str, Any], key: str, path: str = "") -> bool | None:
     """The boolean at `key`, taken out of `rest`."""
-    found: bool | None = _take(rest, key, bool, path)
+    if rest.get(key) is None:
+        return None
+    found: bool = _taken(rest, key, bool, path)
     return found
 
 
 def take_obj(rest: dict[str, Any], key: str, path: str = "") -> dict[str, Any] | None:
     """The object at `key`, taken out of `rest`."""
-    found: dict[str, Any] | None = _take(rest, key, dict, path)
+    if rest.get(key) is None:
+        return None
+    found: dict[str, Any] = _taken(rest, key, dict, path)
     return found
 
 
 def take_list(rest: dict[str, Any], key: str, path: str = "") -> list[Any] | None:
     """The list at `key`, taken out of `rest`."""
-    found: list[Any] | None = _take(rest, key, list, path)
+    if rest.get(key) is None:
+        return None
+    found: list[Any] = _taken(rest, key, list, path)
     return found
 
 
@@ -109,10 +115,14 @@ def take_strings(rest: dict[str, Any], key: str, path: str = "") -> list[str] | 
 def take_int(rest: dict[str, Any], key: str, path: str = "") -> int | None:
     """The integer at `key`, taken out of `rest`. `100.0` counts: JavaScript and some proxies write integers so."""
     value = rest.get(key)
+    if value is None:
+        return None
     if type(value) is float and value.is_integer():
-        rest[key] = int(value)
-    found: int | None = _take(rest, key, int, path)
-    return found
+        value = int(value)
+    if type(value) is not int:
+        raise FieldError(path + key, "an integer", value)
+    del rest[key]
+    return value
 
 
 def take_number(rest: dict[str, Any], key: str, path: str = "") -> float | None:
@@ -166,7 +176,7 @@ def tool_id(given: str, longest: int) -> str:
 
     Anthropic wants ^[a-zA-Z0-9_-]+$, OpenAI at most 40 characters. What is cut gets a hash, so that ids stay different.
     """
-    if len(given) <= longest and given and not _BAD_ID.search(given):
+    if len(given) <= longest and _GOOD_ID.fullmatch(given):
         return given
     digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"{_BAD_ID.sub('_', given)[: longest - 17]}_{digest}"

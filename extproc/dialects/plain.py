@@ -1,4 +1,4 @@
-"""What most requests are made of, known at a glance: messages of nothing but words, and tools that are functions.
+"""What most requests are made of, known at a glance: messages of nothing but words, tools that are functions, calls and their results.
 
 None means that there is more to it, or that something is wrong with it: then the dialect's own way reads or writes it, and says what.
 Whatever is taken here that way would read and write just the same (a test holds that); it only takes longer.
@@ -7,9 +7,7 @@ Whatever is taken here that way would read and write just the same (a test holds
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from extproc.dialects.hub import Block, Extra, Message, Text, Tool
-
-_FUNCTION = frozenset({"name", "description", "parameters"})
+from extproc.dialects.hub import Block, Extra, Message, Text, Tool, ToolCall, ToolResult
 
 
 def message(value: Any) -> Message | None:
@@ -27,12 +25,33 @@ def function(value: Any) -> Tool | None:
     if type(value) is not dict or len(value) != 2 or value.get("type") != "function":
         return None
     given = value.get("function")
-    if type(given) is not dict or not given.keys() <= _FUNCTION:
+    if type(given) is not dict:
         return None
-    name, description, schema = given.get("name"), given.get("description", ""), given.get("parameters")
-    if type(name) is not str or type(description) is not str or type(schema) is not dict:
+    name, description, schema = given.get("name"), given.get("description"), given.get("parameters")
+    if type(name) is not str or type(schema) is not dict or len(given) != (3 if type(description) is str else 2):
         return None
-    return Tool(name=name, description=description if "description" in given else None, schema=schema)
+    return Tool(name=name, description=description, schema=schema)
+
+
+def call(value: Any) -> ToolCall | None:
+    """A call of such a tool: `{"id": "...", "type": "function", "function": {"name": "...", "arguments": "{}"}}`."""
+    if type(value) is not dict or len(value) != 3 or value.get("type") != "function":
+        return None
+    identifier, given = value.get("id"), value.get("function")
+    if type(identifier) is not str or type(given) is not dict or len(given) != 2:
+        return None
+    name, arguments = given.get("name"), given.get("arguments")
+    return ToolCall(identifier, name, arguments) if type(name) is str and type(arguments) is str else None
+
+
+def result(value: Any) -> Message | None:
+    """What came of a call, in words: `{"role": "tool", "tool_call_id": "...", "content": "..."}`."""
+    if type(value) is not dict or len(value) != 3 or value.get("role") != "tool":
+        return None
+    identifier, content = value.get("tool_call_id"), value.get("content")
+    if type(identifier) is not str or type(content) is not str:
+        return None
+    return Message(role="tool", blocks=[ToolResult(identifier, [Text(content)], plain=True)])
 
 
 def words(blocks: list[Block]) -> str | None:
@@ -52,6 +71,6 @@ Settings = Mapping[str, tuple[str, Callable[[Extra, str, str], Any]]]
 
 def take_settings(rest: Extra, into: Any, settings: Settings, path: str = "") -> None:
     """Takes those of `settings` that are there out of `rest`, and sets them in `into`: most are absent from most requests."""
-    for field in [field for field in rest if field in settings]:
+    for field in [*filter(settings.__contains__, rest)]:
         name, take = settings[field]
         setattr(into, name, take(rest, field, path))

@@ -25,18 +25,34 @@ PARTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 CALLS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "function": st.fixed_dictionaries(
-            {
-                "name": st.sampled_from(["look", "look", "", None]),
+            {"name": st.sampled_from(["look", "look", "", None])},
+            optional={
                 "arguments": st.sampled_from(["{}", '{"a":1}', "", "null", None, {}, {"a": 1}]),
+                "index": st.integers(0, 1),
+                "odd": WORDS,
             },
-            optional={"index": st.integers(0, 1), "odd": WORDS},
-        )
+        ),
     },
-    optional={"id": st.sampled_from(["call_1", "", None]), "type": st.sampled_from(["function", "function", "odd", None]), "odd": WORDS},
+    optional={
+        "id": st.sampled_from(["call_1", "", None, 1]),
+        "type": st.sampled_from(["function", "function", "custom", "odd", None]),
+        "index": st.just(0),
+        "odd": WORDS,
+    },
+)
+RESULTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"role": st.just("tool"), "content": st.one_of(WORDS, st.none(), st.lists(PARTS, max_size=2))},
+    optional={"tool_call_id": st.sampled_from(["call_1", "", None, 1]), "name": WORDS},
 )
 MESSAGES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"role": ROLES, "content": st.one_of(WORDS, st.none(), st.just(3), st.lists(PARTS, max_size=2))},
-    optional={"name": WORDS, "refusal": st.none(), "images": st.just([]), "tool_calls": st.lists(CALLS, max_size=2), "tool_call_id": WORDS},
+    optional={
+        "name": WORDS,
+        "refusal": st.none(),
+        "images": st.just([]),
+        "tool_calls": st.lists(CALLS, max_size=2),
+        "tool_call_id": st.sampled_from(["call_1", "", None, 1]),
+    },
 )
 FUNCTIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"type": st.sampled_from(["function", "custom", None])},
@@ -76,7 +92,7 @@ SETTINGS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 def slowly(patch: pytest.MonkeyPatch) -> None:
     """Nothing is known at a glance."""
-    for name in ("message", "function", "words"):
+    for name in ("message", "function", "call", "result", "words"):
         patch.setattr(plain, name, lambda _: None)
     for module, name in ((blocks, "usual_block"), (answer, "usual_block"), (request_read, "usual_block"), (request_read, "usual")):
         patch.setattr(module, name, lambda _: None)
@@ -102,7 +118,7 @@ def write(dialect: str, conversation: Conversation) -> dict[str, Any] | Fault:
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic", "responses", "cohere", "ollama"])
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(messages=st.lists(MESSAGES, max_size=3), tools=st.lists(FUNCTIONS, max_size=2), more=SETTINGS)
+@given(messages=st.lists(st.one_of(MESSAGES, RESULTS), max_size=3), tools=st.lists(FUNCTIONS, max_size=2), more=SETTINGS)
 def test_reading(
     dialect: str, messages: list[dict[str, Any]], tools: list[dict[str, Any]], more: dict[str, Any]
 ) -> None:  # fmt: skip
@@ -215,4 +231,6 @@ def test_a_glance() -> None:
     assert plain.words([Text("Hello")]) == "Hello"
     body = msgspec.json.decode(request("openai"))
     assert sum(plain.message(message) is not None for message in body["messages"]) == 8
+    assert [call.name for call in map(plain.call, body["messages"][-2]["tool_calls"]) if call] == ["look_up"]
+    assert plain.result(body["messages"][-1])
     assert [tool.name for tool in map(plain.function, body["tools"]) if tool] == ["look_up", "send"]

@@ -12,7 +12,7 @@ _FIELDS = ("reasoning_effort", "reasoning", "thinking", "enable_thinking", "thin
 
 def read_thinking(rest: Extra) -> Thinking | None:
     """What a client of any of these providers asks for, taken out of `rest`; the fields themselves stay in `raw`."""
-    if not any(map(rest.__contains__, _FIELDS)):
+    if rest.keys().isdisjoint(_FIELDS):
         return None
     effort = take_str(rest.copy(), "reasoning_effort")
     reasoning, switch = _object_in(rest, "reasoning"), _object_in(rest, "thinking")

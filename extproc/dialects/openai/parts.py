@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from extproc.dialects import documents, texts
+from extproc.dialects import documents, plain, texts
 from extproc.dialects.fields import FieldError, data_url, items, need_str, obj, take_list, take_str
 from extproc.dialects.hub import (
     Audio,
@@ -157,25 +157,35 @@ _PARTS = {
 }
 
 
+_USUAL = frozenset({"content", "annotations", "refusal", "tool_calls"})
+"""Fields of an assistant's message beside its role, for all that most of them have to say."""
+
+
 def read_assistant(rest: Extra, path: str) -> tuple[list[Block], bool]:
-    """Blocks of an assistant's message, out of a request or an answer; takes what it reads out of `rest`."""
-    blocks: list[Block] = [*read_reasoning(rest, path)]
-    plain = True
+    """Blocks of an assistant's message, out of a request or an answer, and whether its content was a bare string; takes what it reads out
+    of `rest`.
+    """
+    more = not rest.keys() <= _USUAL
+    blocks: list[Block] = [*read_reasoning(rest, path)] if more else []
+    bare = True
     if rest.get("content") is not None:
-        content, plain = read_content(rest.pop("content"), path + "content")
+        content, bare = read_content(rest.pop("content"), path + "content")
         blocks += content
     if annotations := rest.get("annotations"):
         del rest["annotations"]
         _annotate(blocks, items(annotations, path + "annotations"))
     if (refusal := take_str(rest, "refusal", path)) is not None:
         blocks.append(Refusal(refusal))
-    blocks += _made(rest)
-    for i, call in enumerate(take_list(rest, "tool_calls", path) or () if rest.get("tool_calls") else ()):
-        blocks.append(read_tool_call(call, f"{path}tool_calls[{i}]"))
-    if rest.get(FUNCTION):
-        blocks.append(read_call(rest.pop(FUNCTION), path + FUNCTION))
-    seal_message(rest, blocks)
-    return blocks, plain
+    if more:
+        blocks += _made(rest)
+    if rest.get("tool_calls"):
+        for i, call in enumerate(take_list(rest, "tool_calls", path) or ()):
+            blocks.append(plain.call(call) or read_tool_call(call, f"{path}tool_calls[{i}]"))
+    if more:
+        if rest.get(FUNCTION):
+            blocks.append(read_call(rest.pop(FUNCTION), path + FUNCTION))
+        seal_message(rest, blocks)
+    return blocks, bare
 
 
 def _made(rest: Extra) -> list[Block]:

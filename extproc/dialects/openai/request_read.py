@@ -51,7 +51,11 @@ def read_request(body: Extra) -> Conversation:
         model = need_str(rest, "model")
         messages = items(rest.pop("messages", None), "messages")
         conversation = Conversation(
-            dialect=NAME, words=WORDS, model=model, messages=[_message(value, i) for i, value in enumerate(messages)], extra=rest
+            dialect=NAME,
+            words=WORDS,
+            model=model,
+            messages=[plain.message(value) or plain.result(value) or _message(value, i) for i, value in enumerate(messages)],
+            extra=rest,
         )
         plain.take_settings(rest, conversation, _SETTINGS)
         _limits(conversation, rest)
@@ -61,8 +65,6 @@ def read_request(body: Extra) -> Conversation:
 
 
 def _message(value: Any, number: int) -> Message:
-    if (message := plain.message(value)) is not None:
-        return message
     rest = obj(value, f"messages[{number}]")
     path = f"messages[{number}]."
     role = need_str(rest, "role", path)
@@ -95,11 +97,12 @@ def _returned(rest: Extra, number: int, path: str) -> Message:
 
 def _limits(conversation: Conversation, rest: Extra) -> None:
     for field in ("max_completion_tokens", "max_tokens"):
-        limit = take_int(rest, field)
+        if (limit := take_int(rest, field)) is None:
+            continue
         if conversation.max_tokens is None:
             conversation.max_tokens, conversation.max_tokens_field = limit, field
-            conversation.words = LATER_WORDS if field == "max_completion_tokens" and limit is not None else WORDS
-        elif limit is not None:  # another limit than the one that counts is something that is lost
+            conversation.words = LATER_WORDS if field == "max_completion_tokens" else WORDS
+        else:  # another limit than the one that counts is something that is lost
             (conversation.local if limit == conversation.max_tokens else rest)[field] = limit
     take_stop(conversation, rest)
 

@@ -22,7 +22,7 @@ def read_tools(conversation: Conversation, rest: Extra) -> None:
     """Takes tools, and what is said about them, out of `rest`."""
     tools = take_list(rest, "tools")
     if tools is not None:
-        conversation.tools = [_read_tool(value, i) for i, value in enumerate(tools)]
+        conversation.tools = [plain.function(value) or _read_tool(value, i) for i, value in enumerate(tools)]
         if taking := texts.names(conversation.tools):
             conversation.asked = {**conversation.asked, texts.ASKED: taking}
     if functions.ASKED in rest or functions.FUNCTION in rest:
@@ -36,8 +36,6 @@ def read_tools(conversation: Conversation, rest: Extra) -> None:
 
 
 def _read_tool(value: Any, number: int) -> Tool:
-    if (tool := plain.function(value)) is not None:
-        return tool
     path = f"tools[{number}]"
     rest = obj(value, path)
     if (kind := need_str(rest, "type", path + ".")) != "function":
