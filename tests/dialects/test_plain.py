@@ -14,6 +14,7 @@ from extproc.dialects.anthropic import answer, blocks, request_read, tools
 from extproc.dialects.cohere import parts as cohere
 from extproc.dialects.hub import Answer, Block, Cache, Citation, Conversation, Image, Message, Seal, Text, ToolCall, ToolResult
 from extproc.dialects.ollama import parts as ollama
+from extproc.dialects.responses import usual
 from extproc.errors import Fault, Reject
 
 WORDS = st.sampled_from(["", " ", "Hello", "a\nb", "{}", "\u00a0"])
@@ -100,6 +101,8 @@ def slowly(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cohere, "usual_text", lambda _: None)
     patch.setattr(cohere, "usual_call", lambda _: None)
     patch.setattr(ollama, "usual_call", lambda _, position: None)
+    for name in ("call", "result", "tool"):
+        patch.setattr(usual, name, lambda _: None)
 
 
 def read(dialect: str, body: dict[str, Any]) -> Conversation | Fault:
@@ -131,6 +134,41 @@ def test_reading(
 
 EXTRAS: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {"odd": 1}])
 NOT_OR_SO = st.sampled_from([None, False, True])
+ID = st.sampled_from(["call_1", "", None, 1])
+BESIDE: dict[str, st.SearchStrategy[Any]] = {"id": WORDS, "status": st.just("completed"), "odd": st.just(1), "phase": st.just("final")}
+ITEMS = st.one_of(
+    st.fixed_dictionaries({"role": ROLES, "content": WORDS}),
+    st.fixed_dictionaries(
+        {"type": st.just("function_call"), "name": st.sampled_from(["look", None])},
+        optional={"call_id": ID, "arguments": st.sampled_from(["{}", "", None, {}]), **BESIDE},
+    ),
+    st.fixed_dictionaries(
+        {"type": st.just("function_call_output")},
+        optional={"call_id": ID, "output": st.one_of(WORDS, st.none(), st.just([])), "name": WORDS, **BESIDE},
+    ),
+    st.sampled_from([{"type": "item_reference", "id": "msg_1"}, {"id": "msg_1"}, {"type": "compaction"}, {"type": "other"}, {}, 1]),
+)
+TOOLS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"type": st.sampled_from(["function", "function", "web_search", None]), "name": st.sampled_from(["look", None])},
+    optional={
+        "description": st.sampled_from(["Looks.", "", None, 1]),
+        "parameters": st.sampled_from([{}, {"type": "object"}, None, 1]),
+        "strict": st.sampled_from([True, False, None, 1]),
+        "odd": st.just(1),
+    },
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(items=st.lists(ITEMS, max_size=4), tools=st.lists(TOOLS, max_size=2))
+def test_reading_items(items: list[Any], tools: list[dict[str, Any]]) -> None:
+    body = {"model": "m", "input": items, "tools": tools}
+    fast = read("responses", body)
+    with pytest.MonkeyPatch.context() as patch:
+        slowly(patch)
+        assert fast == read("responses", body)
+
+
 BLOCKS: st.SearchStrategy[Block] = st.one_of(
     st.builds(
         Text,

@@ -24,6 +24,7 @@ from extproc.dialects.hub import (
     Opaque,
     Reasoning,
     Refusal,
+    Seal,
     Text,
     ToolCall,
     ToolResult,
@@ -93,9 +94,10 @@ def write_request(conversation: Conversation, model: str, quirks: Quirks = NONE)
         return finished(_restore(conversation, body), quirks, conversation.drop_path)
     if able.refuses:
         finished(body, Quirks(refuses=able.refuses), lambda field: conversation.drop(NAMES.get(field, field)))
-    shared = {field: conversation.extra[field] for field in _SHARED if taste.able.developer and conversation.extra.get(field) is not None}
-    body |= shared
-    conversation.drop_extra({field: value for field, value in conversation.extra.items() if field not in shared})
+    if extra := conversation.extra:
+        shared = {field: extra[field] for field in _SHARED if able.developer and extra.get(field) is not None}
+        body |= shared
+        conversation.drop_extra({field: value for field, value in extra.items() if field not in shared})
     if conversation.cache:
         conversation.drop("cache")
     return finished(body, quirks, lambda field: conversation.drop(NAMES.get(field, field)))
@@ -112,9 +114,12 @@ def _restore(conversation: Conversation, body: Extra) -> Extra:
 def _messages(conversation: Conversation, taste: _Taste) -> list[Extra]:
     messages: list[Extra] = []
     if conversation.system and conversation.system.blocks:
-        conversation.place = "system[]"
-        messages += _plain_message(Message(role="system", blocks=conversation.system.blocks), conversation, taste)
-        conversation.place = "blocks[]"
+        if not taste.own and (text := plain.words(conversation.system.blocks)) is not None:
+            messages.append({"role": "system", "content": text})
+        else:
+            conversation.place = "system[]"
+            messages += _plain_message(Message(role="system", blocks=conversation.system.blocks), conversation, taste)
+            conversation.place = "blocks[]"
     for message in conversation.messages:
         if not taste.own and not message.extra and (text := plain.words(message.blocks)) is not None:
             messages.append({"role": _role(message, taste), "content": text})
@@ -155,15 +160,18 @@ def _foreign_assistant(message: Message, conversation: Conversation, taste: _Tas
     seals: Extra = {}
     parts: list[Extra] = []
     for block in message.blocks:
-        _leftover(block, conversation)
+        if block.cache or block.extra:
+            _leftover(block, conversation)
+        if type(block) is ToolCall:
+            call = _call(block, taste)
+            calls.append(call | _seal(block.seal, conversation, taste) if block.seal else call)
+            continue
         match block:
             case Text() | Refusal():
                 text += [block.text] if block.text else []
                 if type(block) is Text and block.citations:
                     conversation.drop("blocks[].citations")
-                seals |= _seal(block, conversation, taste)
-            case ToolCall():
-                calls.append(_call(block, taste) | _seal(block, conversation, taste))
+                seals |= _seal(block.seal, conversation, taste) if block.seal else {}
             case Reasoning() if taste.quirks.sdk == "mistral" and block.origin == MISTRAL and block.signature:
                 parts.append(write_thinking_part(block.text, block))
             case Reasoning():
@@ -200,12 +208,10 @@ def _thought(block: Reasoning, taste: _Taste, back: list[str], details: list[Ext
     return True
 
 
-def _seal(block: Block, conversation: Conversation, taste: _Taste) -> Extra:
+def _seal(seal: Seal, conversation: Conversation, taste: _Taste) -> Extra:
     """A signature, for the models of its maker."""
-    if block.seal is None:
-        return {}
-    if block.seal.origin == taste.able.signer == GOOGLE:
-        return write_seal(block.seal, maker=True)
+    if seal.origin == taste.able.signer == GOOGLE:
+        return write_seal(seal, maker=True)
     conversation.drop("blocks[].seal")
     return {}
 
@@ -242,6 +248,8 @@ def _tool_result(result: ToolResult, rest: list[Block], conversation: Conversati
         _leftover(result, conversation)
         if result.error:
             conversation.drop("blocks[].error")
+        if (text := plain.words(result.blocks)) is not None:
+            return {"role": "tool", "tool_call_id": taste.call_id(result.id), "content": text}
     seen = [block for block in result.blocks if own or _is_text(block) or type(block) is Opaque]
     for block in result.blocks:
         if not own and type(block) in (Image, Document, Audio) and not _is_text(block):

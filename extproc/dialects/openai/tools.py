@@ -127,10 +127,10 @@ def write_tools(conversation: Conversation, body: Extra, able: Abilities, quirks
     own = conversation.dialect == NAME
     if conversation.tools is not None:
         found = [tool for tool in conversation.tools if tool.server == "web_search"]
-        rest = [tool for tool in conversation.tools if tool.server != "web_search"]
+        rest = [tool for tool in conversation.tools if tool.server != "web_search"] if found else conversation.tools
         for tool in found:
             _write_search(tool, conversation, body, able)
-        tools = [tool for tool in (_tool(tool, conversation, able, quirks) for tool in rest) if tool]
+        tools = [written for tool in rest if (written := _tool(tool, conversation, able, quirks))]
         if tools or (own and not found):
             body["tools"] = tools
     has_tools = bool(body.get("tools"))
@@ -167,7 +167,8 @@ def _tool(tool: Tool, conversation: Conversation, able: Abilities, quirks: Quirk
             conversation.drop("tools[].strict")  # OpenAI's strict mode refuses optional properties
     if own:
         return {**tool.extra, "type": "function", "function": {**tool.extra.get("function", {}), **function}}
-    conversation.drop_extra(tool.extra, "tools[].")
+    if tool.extra:
+        conversation.drop_extra(tool.extra, "tools[].")
     if tool.cache:
         conversation.drop("tools[].cache")
     return {"type": "function", "function": function}

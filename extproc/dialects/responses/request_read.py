@@ -22,12 +22,15 @@ from extproc.dialects.fields import (
 )
 from extproc.dialects.hub import Block, Conversation, Extra, Format, Message, Opaque, Seal, Text, Thinking, ToolResult
 from extproc.dialects.quirks import EFFORTS
-from extproc.dialects.responses import kept
+from extproc.dialects.responses import kept, usual
 from extproc.dialects.responses.items import ITEM, kind_of_item, read_message, read_output
 from extproc.dialects.responses.parts import NAME, read_part
 from extproc.dialects.responses.tools import read_tool, read_tool_choice
 from extproc.dialects.responses.words import SAFE_WORDS, WORDS
 from extproc.errors import Fault
+
+_USERS = ("user", "safety_identifier")
+"""Who the end user is, by the first of them."""
 
 _OF_CLIENTS = ("mcp_approval_response", "compaction_trigger", "additional_tools", "configuration_update")
 """Items of the client's that no model makes, beside those whose names end in `_output`."""
@@ -55,6 +58,17 @@ _REPEATED = (
 )
 """What a response repeats of its request."""
 
+_SETTINGS: plain.Settings = {
+    "max_output_tokens": ("max_tokens", take_int),
+    "temperature": ("temperature", take_number),
+    "top_p": ("top_p", take_number),
+    "top_logprobs": ("top_logprobs", take_int),
+    "parallel_tool_calls": ("parallel_tool_calls", take_bool),
+    "stream": ("stream", take_bool),
+    "metadata": ("metadata", take_obj),
+    "service_tier": ("service_tier", take_str),
+}
+
 _NOTHING = {"truncation": "disabled"}
 """Fields that say no more than their absence does."""
 
@@ -63,13 +77,14 @@ def read_request(body: Extra) -> Conversation:
     """The request as a conversation. Raises `Reject` 400, naming the field of a wrong type."""
     with refusing():
         rest = obj(body, "$")
-        asked = {field: value for field in _REPEATED if (value := body.get(field)) is not None}
+        asked = {field: body[field] for field in filter(body.__contains__, _REPEATED) if body[field] is not None}
         conversation = Conversation(dialect=NAME, words=WORDS, model=need_str(rest, "model"), messages=[], extra=rest, asked=asked)
         conversation.needs = _needs(rest)
+        plain.take_settings(rest, conversation, _SETTINGS)
         _input(conversation, rest)
         if (instructions := take_str(rest, "instructions")) is not None:
             conversation.system = Message(role="system", blocks=[Text(instructions)], plain=True)
-        _sampling(conversation, rest)
+        _include(conversation, rest)
         _tools(conversation, rest)
         _output(conversation, rest)
         _account(conversation, rest)
@@ -77,8 +92,8 @@ def read_request(body: Extra) -> Conversation:
 
 
 def _needs(asked: Extra) -> Fault | None:
-    """See `Question.needs`: what a response, a conversation, a prompt or an item that only OpenAI's side knows stands for."""
-    previous, given = asked.get("previous_response_id"), asked.get("input")
+    """See `Question.needs`: what a response, a conversation or a prompt that only OpenAI's side knows stands for."""
+    previous = asked.get("previous_response_id")
     if previous:
         return kept.unknown_previous(str(previous)).fault
     if asked.get("conversation"):
@@ -88,17 +103,18 @@ def _needs(asked: Extra) -> Fault | None:
         # Its instructions are not here, and what came with them says little without: https://platform.openai.com/docs/guides/prompting
         message = "The provider that serves this model has no stored prompts. Send what it says in `instructions` and `input`."
         return Fault(400, "unsupported_parameter", message, "prompt")
-    for i, item in enumerate(given if type(given) is list else ()):
-        if type(item) is not dict:
-            continue
-        path = f"input[{i}]"
-        match item.get("type") or ("" if "role" in item else "item_reference"):
-            case "item_reference":
-                identifier = str(item.get("id"))[:200]
-                return Fault(400, "not_found", f"Item with id '{identifier}' not found. Send the item itself.", path)
-            case "compaction":
-                message = f"{path}: the provider that serves this model cannot read a compaction. Send what it stands for."
-                return Fault(400, "unsupported_parameter", message, path)
+    return None
+
+
+def _needed(item: Extra, kind: str, path: str) -> Fault | None:
+    """The same of an item."""
+    match kind:
+        case "item_reference":
+            identifier = str(item.get("id"))[:200]
+            return Fault(400, "not_found", f"Item with id '{identifier}' not found. Send the item itself.", path)
+        case "compaction":
+            message = f"{path}: the provider that serves this model cannot read a compaction. Send what it stands for."
+            return Fault(400, "unsupported_parameter", message, path)
     return None
 
 
@@ -114,18 +130,27 @@ def _input(conversation: Conversation, rest: Extra) -> None:
         return
     if not given:
         conversation.local["input"] = given
+    messages = conversation.messages
     for i, value in enumerate(items(given, "input")):
-        message = plain.message(value)
-        if message is None or message.role == "assistant":
-            _item(conversation.messages, value, f"input[{i}]")
+        if (message := plain.message(value) or usual.result(value)) is None:
+            if (call := usual.call(value)) is not None:
+                call.local = {ITEM: value}
+                _turn(messages, [call])
+            else:
+                _item(conversation, value, f"input[{i}]")
+        elif message.role == "assistant":
+            message.blocks[0].local = {ITEM: value}
+            _turn(messages, message.blocks)
         else:
             message.local = {ITEM: value}
-            conversation.messages.append(message)
+            messages.append(message)
 
 
-def _item(messages: list[Message], value: Any, path: str) -> None:
-    rest = obj(value, path)
+def _item(conversation: Conversation, value: Any, path: str) -> None:
+    messages, rest = conversation.messages, obj(value, path)
     kind = kind_of_item(rest, path)
+    if conversation.needs is None:
+        conversation.needs = _needed(rest, kind, path)
     if kind == "message" and (role := need_str(rest, "role", path + ".")) != "assistant":
         blocks, bare, unknown = read_message(rest, path)
         message = Message(role=role, blocks=blocks, plain=bare, extra=unknown)
@@ -162,11 +187,7 @@ def _result(rest: Extra, path: str) -> ToolResult:
     return ToolResult(identifier, [read_part(part, f"{path}[{i}]") for i, part in enumerate(items(given, path))], extra=unknown)
 
 
-def _sampling(conversation: Conversation, rest: Extra) -> None:
-    conversation.max_tokens = take_int(rest, "max_output_tokens")
-    conversation.temperature = take_number(rest, "temperature")
-    conversation.top_p = take_number(rest, "top_p")
-    conversation.top_logprobs = take_int(rest, "top_logprobs")
+def _include(conversation: Conversation, rest: Extra) -> None:
     if (include := take_list(rest, "include")) is not None:
         conversation.local["include"] = include
         conversation.logprobs = "message.output_text.logprobs" in include or None
@@ -177,8 +198,7 @@ def _sampling(conversation: Conversation, rest: Extra) -> None:
 def _tools(conversation: Conversation, rest: Extra) -> None:
     tools = take_list(rest, "tools")
     if tools is not None:
-        conversation.tools = [read_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
-    conversation.parallel_tool_calls = take_bool(rest, "parallel_tool_calls")
+        conversation.tools = [usual.tool(value) or read_tool(value, f"tools[{i}]") for i, value in enumerate(tools)]
     if rest.get("tool_choice") is not None:
         conversation.tool_choice = read_tool_choice(rest.pop("tool_choice"))
 
@@ -221,18 +241,20 @@ def _format(given: Extra) -> Format:
 
 
 def _account(conversation: Conversation, rest: Extra) -> None:
-    conversation.stream = take_bool(rest, "stream")
-    conversation.metadata = take_obj(rest, "metadata")
-    conversation.service_tier = take_str(rest, "service_tier")
-    users = {field: value for field in ("user", "safety_identifier") if (value := take_str(rest, field)) is not None}
+    if not rest.keys().isdisjoint(_USERS):
+        _user(conversation, rest)
+    if (options := take_obj(rest, "stream_options")) is not None:
+        conversation.local["stream_options"] = options  # `include_obfuscation`: a padding against whoever listens
+    for field, nothing in _NOTHING.items():
+        if rest.get(field) == nothing:
+            conversation.local[field] = rest.pop(field)
+
+
+def _user(conversation: Conversation, rest: Extra) -> None:
+    users = {field: value for field in _USERS if (value := take_str(rest, field)) is not None}
     conversation.user = next(iter(users.values()), None)
     conversation.local.update(users)
     if users.get("safety_identifier", conversation.user) != conversation.user:
         rest["safety_identifier"] = conversation.local.pop("safety_identifier")  # whom nobody else can tell from `user`
     elif "user" not in users and users:
         conversation.words = SAFE_WORDS
-    if (options := take_obj(rest, "stream_options")) is not None:
-        conversation.local["stream_options"] = options  # `include_obfuscation`: a padding against whoever listens
-    for field, nothing in _NOTHING.items():
-        if rest.get(field) == nothing:
-            conversation.local[field] = rest.pop(field)

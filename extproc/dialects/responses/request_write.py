@@ -94,7 +94,8 @@ class _Input:
                 role = message.role if message.role in _ROLES else "user"
                 written.append({"role": role, "content": text})
                 continue
-            self._conversation.drop_extra(message.extra, "messages[].")
+            if message.extra:
+                self._conversation.drop_extra(message.extra, "messages[].")
             written += self._turn(message) if message.role == "assistant" else self._others(message)
         if all(item.get("role") in INSTRUCTING for item in written):
             self._conversation.refuse_nothing()
@@ -129,7 +130,7 @@ class _Input:
     def _others(self, message: Message) -> list[Extra]:
         written = [self._result(block) for block in message.blocks if type(block) is ToolResult]
         rest = [block for block in message.blocks if type(block) is not ToolResult]
-        content = self._content(rest)
+        content = self._content(rest) if rest else ""
         if content:
             role = message.role if message.role in ("system", "developer") else "user"
             written.append({"role": role, "content": content})
@@ -141,7 +142,8 @@ class _Input:
             self._drop("blocks[].error")
         identifier = tool_id(block.id, _ID)
         kind = "custom_tool_call_output" if identifier in self._taking else "function_call_output"
-        return {"type": kind, "call_id": identifier, "output": self._content(block.blocks)}
+        said = plain.words(block.blocks)
+        return {"type": kind, "call_id": identifier, "output": self._content(block.blocks) if said is None else said}
 
     def _content(self, blocks: list[Block]) -> str | list[Extra]:
         """A content: a single text is written as a string, which everybody reads."""
@@ -166,7 +168,7 @@ class _Input:
             self._drop("blocks[].seal")
         if type(block) is Text and block.citations:
             self._drop("blocks[].citations")
-        if type(block) is not Reasoning:
+        if block.extra and type(block) is not Reasoning:
             self._conversation.drop_extra(block.extra, "blocks[].")
 
 
@@ -216,7 +218,7 @@ def _logprobs(conversation: Conversation, body: Extra, able: Abilities) -> None:
 
 
 def _tools(conversation: Conversation, body: Extra, able: Abilities) -> None:
-    tools = [tool for tool in (write_tool(tool, conversation, able) for tool in conversation.tools or ()) if tool]
+    tools = [written for tool in conversation.tools or () if (written := write_tool(tool, conversation, able))]
     if not tools:
         return
     body["tools"] = tools
@@ -272,9 +274,11 @@ def _thinking(thinking: Thinking, conversation: Conversation, body: Extra, able:
 
 def _account(conversation: Conversation, body: Extra) -> None:
     extra = conversation.extra
-    shared = {field: extra[field] for field in _SHARED if extra.get(field) is not None}
-    body.update({"store": False, **shared})
-    conversation.drop_extra({field: value for field, value in extra.items() if field not in (*shared, "stream_options")})
+    body["store"] = False
+    if extra:
+        shared = {field: extra[field] for field in _SHARED if extra.get(field) is not None}
+        body.update(shared)
+        conversation.drop_extra({field: value for field, value in extra.items() if field not in (*shared, "stream_options")})
     metadata = conversation.metadata or {}
     if metadata and all(type(value) is str for value in metadata.values()):
         body["metadata"] = metadata

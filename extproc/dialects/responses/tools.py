@@ -99,7 +99,8 @@ def write_tool(tool: Tool, conversation: Conversation, able: Abilities) -> Extra
         return written
     if tool.custom is not None and able.customs:
         return _write_custom(tool, tool.custom, conversation)
-    conversation.drop_extra(tool.extra, "tools[].")
+    if tool.extra:
+        conversation.drop_extra(tool.extra, "tools[].")
     if tool.cache:
         conversation.drop("tools[].cache")
     schema = tool.schema or {"type": "object", "properties": {}}
