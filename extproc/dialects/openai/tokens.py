@@ -29,6 +29,9 @@ class _Out(Struct):
     audio_tokens: int | None = None
 
 
+_NONE_IN, _NONE_OUT = _In(), _Out()
+
+
 class Tokens(Struct):
     """A `usage` object, of any endpoint."""
 
@@ -89,8 +92,8 @@ def has_usage(body: bytes) -> bool:
 
 def count(tokens: Tokens) -> Usage | None:
     """Counted as we count; None if nothing was counted."""
-    into = tokens.prompt_tokens_details or tokens.input_tokens_details or tokens.input_token_details or _In()
-    out = tokens.completion_tokens_details or tokens.output_tokens_details or tokens.output_token_details or _Out()
+    into = tokens.prompt_tokens_details or tokens.input_tokens_details or tokens.input_token_details or _NONE_IN
+    out = tokens.completion_tokens_details or tokens.output_tokens_details or tokens.output_token_details or _NONE_OUT
     given = tokens.prompt_tokens if tokens.prompt_tokens is not None else tokens.input_tokens
     made = tokens.completion_tokens if tokens.completion_tokens is not None else tokens.output_tokens
     if given is None and made is None:

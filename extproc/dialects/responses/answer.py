@@ -117,14 +117,34 @@ def write_status(reason: StopReason, *, refused: bool) -> Extra:
     return {"status": "completed", "incomplete_details": None}
 
 
+_UNSAID = dict.fromkeys(
+    ("error", "incomplete_details", "instructions", "max_output_tokens", "previous_response_id", "temperature", "top_p", "usage")
+)
+
+
 def frame(identifier: str, model: str, created: int, tier: str | None, asked: Extra) -> Extra:
     """A response that has only begun. `asked`: what it repeats of its request."""
-    body: Extra = {"id": identifier, "object": "response", "created_at": created or int(time.time()), "status": "in_progress"}
-    nothing = ("error", "incomplete_details", "instructions", "max_output_tokens", "previous_response_id", "temperature", "top_p", "usage")
-    body |= dict.fromkeys(nothing)
-    body |= {"model": model, "output": [], "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "metadata": {}}
-    body |= {"reasoning": {"effort": None, "summary": None}, "text": {"format": {"type": "text"}}, "truncation": "disabled", "store": False}
-    return body | asked | ({"service_tier": tier} if tier in _TIERS else {})
+    body: Extra = {
+        "id": identifier,
+        "object": "response",
+        "created_at": created or int(time.time()),
+        "status": "in_progress",
+        **_UNSAID,
+        "model": model,
+        "output": [],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "metadata": {},
+        "reasoning": {"effort": None, "summary": None},
+        "text": {"format": {"type": "text"}},
+        "truncation": "disabled",
+        "store": False,
+    }
+    body |= asked
+    if tier in _TIERS:
+        body["service_tier"] = tier
+    return body
 
 
 def write_answer(answer: Answer) -> Extra:
@@ -153,7 +173,7 @@ def _output(blocks: list[Block], ids: Ids, answer: Answer) -> list[Extra]:
     parts: list[Extra] = []
     taking = asked_texts(answer.asked)
     for block in blocks:
-        if isinstance(block, Text | Refusal):
+        if type(block) is Text or type(block) is Refusal:
             if not block.text:
                 continue
             if not parts:
@@ -179,10 +199,12 @@ def write_text(block: Text | Refusal, dropped: list[str]) -> Extra:
     """A part of a message."""
     if isinstance(block, Refusal):
         return {"type": "refusal", "refusal": block.text}
-    given = [write_annotation(citation, len(block.text)) for citation in block.citations]
-    annotations = [annotation for annotation in given if annotation]
-    if len(annotations) < len(given):
-        drop(dropped, ["annotations"], "output[].content[].")
+    annotations: list[Extra] = []
+    if block.citations:
+        given = [write_annotation(citation, len(block.text)) for citation in block.citations]
+        annotations = [annotation for annotation in given if annotation]
+        if len(annotations) < len(given):
+            drop(dropped, ["annotations"], "output[].content[].")
     return {"type": "output_text", "text": block.text, "annotations": annotations, "logprobs": write_logprobs(block.logprobs)}
 
 

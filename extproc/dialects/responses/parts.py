@@ -34,9 +34,11 @@ def read_part(value: Any, path: str) -> Block:
 
 def _text(rest: Extra, path: str) -> Block:
     text = need_str(rest, "text", path)
-    annotations = rest.pop("annotations", None)
+    annotations, logprobs = rest.pop("annotations", None), rest.pop("logprobs", None)
+    if not annotations and not logprobs:
+        return Text(text)
     citations = [read_annotation(one, text) for one in items(annotations, path + "annotations")] if annotations else []
-    return Text(text, citations, read_logprobs(rest.pop("logprobs", None)))
+    return Text(text, citations, read_logprobs(logprobs))
 
 
 def _refusal(rest: Extra, path: str) -> Block:

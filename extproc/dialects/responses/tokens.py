@@ -24,6 +24,9 @@ class _Out(Struct):
     audio_tokens: int | None = None
 
 
+_NONE_IN, _NONE_OUT = _In(), _Out()
+
+
 class Tokens(Struct):
     """A `usage` object."""
 
@@ -62,7 +65,7 @@ def count(tokens: Tokens) -> Usage | None:
     """Counted as we count; None if nothing was counted."""
     if tokens.input_tokens is None and tokens.output_tokens is None:
         return None
-    into, out = tokens.input_tokens_details or _In(), tokens.output_tokens_details or _Out()
+    into, out = tokens.input_tokens_details or _NONE_IN, tokens.output_tokens_details or _NONE_OUT
     given, made, reasoning = natural(tokens.input_tokens), natural(tokens.output_tokens), natural(out.reasoning_tokens)
     if reasoning and tokens.total_tokens == given + made + reasoning:
         made += reasoning  # xAI leaves reasoning out of the output, but not out of the total

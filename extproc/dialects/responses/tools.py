@@ -195,4 +195,4 @@ def _named(name: str, conversation: Conversation, able: Abilities) -> Extra:
 
 def asked_texts(asked: Extra) -> list[str]:
     """The client's tools that take a text, by what a response repeats of its request."""
-    return [tool["name"] for tool in asked.get("tools", ()) if tool["type"] == CUSTOM]
+    return [tool["name"] for tool in asked["tools"] if tool["type"] == CUSTOM] if "tools" in asked else []
