@@ -9,6 +9,8 @@ from extproc.dialects.hub import Block, Document
 
 CITED = {"enabled": True}
 """Anthropic's and Bedrock's `citations`, of a document that is to be cited."""
+_UNCITED = {"enabled": False}
+"""The same of one that is not. Nobody else cites unasked, so nobody else has to be told."""
 
 
 def words(block: Document) -> str | None:
@@ -39,6 +41,14 @@ def is_found(block: Document) -> bool:
 def pieces(block: Document) -> list[str]:
     """The texts that it consists of."""
     return block.pieces or [block.text or ""]
+
+
+def take_citing(block: Document, rest: dict[str, Any]) -> None:
+    """Reads `citations` of a document: what asks for something stays in `rest`, for its own dialect and for those that can cite."""
+    given = rest.get("citations")
+    block.cited = given == CITED
+    if given == _UNCITED:
+        block.local = {"citations": rest.pop("citations")}
 
 
 def says_cited(block: Block, value: Any, *, can: bool) -> bool:

@@ -149,6 +149,15 @@ def test_what_a_stranger_calls_his_page_does_not_end_the_tag() -> None:
 def test_what_is_not_to_be_cited_is_no_loss() -> None:
     source = {"type": "text", "media_type": "text/plain", "data": "Words."}
     document = {"type": "document", "source": source, "citations": {"enabled": False}}
-    asked = DIALECTS["anthropic"].read_request({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [document]}]})
-    DIALECTS["bedrock"].write_request(asked, CLAUDE)
-    assert asked.dropped == []
+    there = {"document": {"name": "a", "source": {"text": "Words."}, "citations": {"enabled": False}}}
+    pdf = {"document": {"name": "a", "format": "pdf", "source": {"bytes": "JVBERg=="}, "citations": {"enabled": False}}}
+    found = {"searchResult": {**THERE["searchResult"], "citations": {"enabled": False}}}
+    of_bedrock = {"messages": [{"role": "user", "content": [there, found, pdf]}]}
+    for source_dialect, body in (("anthropic", _anthropic(document, {**FOUND, "citations": {"enabled": False}})), ("bedrock", of_bedrock)):
+        for target, model in {**MODELS, "anthropic": "claude-sonnet-4-5"}.items():
+            written, dropped = _written(body, target, model, source_dialect)
+            assert [name for name in dropped if "citations" in name or name.endswith((".document", ".searchResult"))] == (
+                ["messages[].content[].document"] if source_dialect == "bedrock" and target in ("cohere", "ollama") else []
+            )
+            if target == source_dialect:
+                assert written["messages"] == body["messages"]

@@ -128,7 +128,7 @@ def _document(rest: Extra, path: str) -> Block | None:
             return None
     del rest["source"]
     document.name = take_str(rest, "title", path) or ""
-    document.cited = rest.get("citations") == documents.CITED
+    documents.take_citing(document, rest)
     return document
 
 
@@ -142,7 +142,7 @@ def _search_result(rest: Extra, path: str) -> Block | None:
     texts = [one["text"] for one in content]
     found = Document(text="\n\n".join(texts), name=need_str(rest, "title", path), url=need_str(rest, "source", path))
     found.pieces = texts if len(texts) > 1 else []
-    found.cited = rest.get("citations") == documents.CITED
+    documents.take_citing(found, rest)
     del rest["content"]
     return found
 
@@ -195,7 +195,7 @@ def write_block(block: Block, own: bool) -> Extra | None:
             return None
     if written is None or not own:
         return written
-    return {**block.extra, **written, **({"cache_control": block.cache.raw} if block.cache else {})}
+    return {**block.extra, **block.local, **written, **({"cache_control": block.cache.raw} if block.cache else {})}
 
 
 def _source(media_type: str, data: str, url: str) -> Extra:

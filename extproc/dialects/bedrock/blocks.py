@@ -140,7 +140,7 @@ def _document(rest: Extra, path: str) -> Block | None:
         document = Document(
             media_type=media_type(DOCUMENTS, known), text=need_str(where.copy(), "text", path + "document.source."), name=name
         )
-        document.cited = inner.get("citations") == documents.CITED
+        documents.take_citing(document, inner)
         del inner["source"]
         _leave(rest, "document", inner)
         return document
@@ -148,9 +148,12 @@ def _document(rest: Extra, path: str) -> Block | None:
     if (found := _media(outer, "document", path, DOCUMENTS)) is None:
         return None
     rest.pop("document")
+    document = Document(media_type=found[0], data=found[1], url=found[2], name=name)
+    if left := outer.get("document"):
+        documents.take_citing(document, left)
+        _leave(outer, "document", left)
     rest |= outer
-    cited = inner.get("citations") == documents.CITED
-    return Document(media_type=found[0], data=found[1], url=found[2], name=name, cited=cited)
+    return document
 
 
 def _media(rest: Extra, kind: str, path: str, formats: dict[str, str]) -> tuple[str, str, str] | None:
@@ -196,7 +199,7 @@ def _search_result(rest: Extra, path: str) -> Block | None:
     path += "searchResult."
     document = Document(text="\n\n".join(texts), name=need_str(inner, "title", path), url=need_str(inner, "source", path))
     document.pieces = texts if len(texts) > 1 else []
-    document.cited = inner.get("citations") == documents.CITED
+    documents.take_citing(document, inner)
     del inner["content"]
     rest["searchResult"] = inner
     return document

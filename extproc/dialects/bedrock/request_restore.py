@@ -178,10 +178,11 @@ def _own_media(block: Block, kind: str, name: str, data: str, url: str) -> Extra
 def _own_document(block: Document) -> Extra:
     if "searchResult" in block.extra:
         content = [{"text": piece} for piece in documents.pieces(block)]
-        found = {**block.extra["searchResult"], "content": content, "title": block.name, "source": block.url}
+        found = {**block.extra["searchResult"], **block.local, "content": content, "title": block.name, "source": block.url}
         return {**block.extra, "searchResult": found}
     written = _own_media(block, "document", format_of(DOCUMENTS, block.media_type), block.data, block.url)
     inner = written["document"]
+    inner |= block.local
     if block.text is not None:
         inner["source"] = {"text": block.text}
     if block.name:
