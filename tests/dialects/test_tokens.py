@@ -74,6 +74,11 @@ ANTHROPIC_COUNTED: list[tuple[str, Any, Usage | None]] = [
         },
         Usage(input=73, output=12),
     ),
+    (
+        "more compaction than anybody can have counted",
+        {"input_tokens": 3, "output_tokens": 5, "iterations": [{"type": "compaction", "input_tokens": 2**39, "output_tokens": 1}] * 3},
+        Usage(input=3, output=8),
+    ),
     ("none", {}, None),
 ]
 

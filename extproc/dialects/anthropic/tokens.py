@@ -59,13 +59,13 @@ def count(tokens: Tokens) -> Usage | None:
     if creation and tokens.cache_creation_input_tokens is None:
         written = natural(creation.ephemeral_5m_input_tokens) + hour
     fresh, made = natural(tokens.input_tokens), natural(tokens.output_tokens)
-    for iteration in tokens.iterations or ():
-        # https://docs.claude.com/en/docs/build-with-claude/compaction: the totals leave compaction out, the bill does not.
-        if iteration.type == "compaction":
-            fresh += natural(iteration.input_tokens)
-            made += natural(iteration.output_tokens)
-            read += natural(iteration.cache_read_input_tokens)
-            written += natural(iteration.cache_creation_input_tokens)
+    # https://docs.claude.com/en/docs/build-with-claude/compaction: the totals leave compaction out, the bill does not.
+    if tokens.iterations and (compactions := [one for one in tokens.iterations if one.type == "compaction"]):
+        # However many they are, together they are a count like any other.
+        fresh += natural(sum(natural(one.input_tokens) for one in compactions))
+        made += natural(sum(natural(one.output_tokens) for one in compactions))
+        read += natural(sum(natural(one.cache_read_input_tokens) for one in compactions))
+        written += natural(sum(natural(one.cache_creation_input_tokens) for one in compactions))
     return Usage(
         input=fresh + read + written,
         output=made,
