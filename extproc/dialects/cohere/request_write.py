@@ -260,8 +260,10 @@ def _sampling(conversation: Conversation, body: Extra) -> None:
             if body[name] != value:
                 conversation.drop(field)  # as much of it as there is, and named
     if conversation.top_p is not None:
-        # All of it, or next to nothing, is as near as can be; what is beyond either is for Cohere to refuse.
+        # All of it, or next to nothing, is as near as can be, and named; what is beyond either is for Cohere to refuse.
         body["p"] = min(max(conversation.top_p, _TOP_P[0]), _TOP_P[1]) if 0 <= conversation.top_p <= 1 else conversation.top_p
+        if body["p"] != conversation.top_p:
+            conversation.drop("top_p")
     if conversation.seed is not None:
         if conversation.seed >= 0:
             body["seed"] = conversation.seed
