@@ -23,6 +23,8 @@ _INPUT = "input"
 _SYNTAXES = {"lark": "lark grammar", "regex": "regular expression"}
 
 _BEGIN = re.compile(r'\s*\{\s*"input"\s*:\s*"')
+_SPELT = re.compile(r"\\u00[67]")
+"""What a name has instead of a letter, where that is told by its number: such a name may be that of the text, too."""
 _BEGUN_BY = 64
 """Pieces after which arguments are something else, if they have not begun so by then."""
 
@@ -68,8 +70,8 @@ def text(given: str) -> str:
     that it wrote.
     """
     begun = _BEGIN.match(given) is not None
-    # Of two members of one name a decoder would take the last. No text has its quotes like that.
-    if not begun or given.count(f'"{_INPUT}"') == 1:
+    # Of two members of one name a decoder would take the last. No text has its quotes like that, nor small letters by their numbers.
+    if not begun or (given.count(f'"{_INPUT}"') == 1 and not _SPELT.search(given)):
         try:
             value = msgspec.json.decode(given)
         except (msgspec.DecodeError, RecursionError, UnicodeError):
