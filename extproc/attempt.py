@@ -313,6 +313,8 @@ class Attempt:
             document |= {"model": call.model, "stream": call.stream}
         elif call.stream and type(document) is dict and document.get("stream") is None:
             document["stream"] = True  # the habit of a path
+        if call.betas and not self.same and type(document) is dict:
+            document[betas.MEMBER] = call.betas.split(",")
         question = self._client.operations[call.kind].read_request(document)
         if (needs := question.needs) is not None and not self.same:
             raise Reject(needs.status, needs.code, needs.message, param=needs.param)

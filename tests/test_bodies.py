@@ -122,7 +122,7 @@ def test_betas_of_the_body_become_a_header(model: str, headers: dict[str, str], 
     assert "anthropic_beta" not in sent(forward)
 
 
-def test_betas_go_to_anthropic_alone() -> None:
+def test_betas_go_to_anthropic_alone_and_are_named_elsewhere() -> None:
     _, forward = asked(f"{VERTEX}/gpt:rawPredict", BETAS)
     assert not [name for name in forward.outgoing.headers if "beta" in name]
     made, forward = asked(f"{VERTEX}/both:rawPredict", BETAS)
@@ -130,9 +130,17 @@ def test_betas_go_to_anthropic_alone() -> None:
     assert len(call.targets) == 2 and call.rules == {}
     seen: dict[str, str] = {**made.request.headers, **forward.outgoing.headers}
     for target in (*call.targets, *call.targets):
-        outgoing = Attempt(call, target, snapshot.upstreams[target.provider], 0).outgoing(seen, forward.outgoing.body or b"")
+        attempt = Attempt(call, target, snapshot.upstreams[target.provider], 0)
+        outgoing = attempt.outgoing(seen, made.request.body)
+        assert attempt.dropped == ([] if target.provider == "anthropic" else ["anthropic_beta"])
         seen = {name: value for name, value in seen.items() if name not in outgoing.remove} | outgoing.headers
         assert seen.get("anthropic-beta") == ("a-1,b-2" if target.provider == "anthropic" else None)
+
+
+def test_who_wants_nothing_lost_is_refused_with_betas_elsewhere() -> None:
+    with pytest.raises(Reject, match="anthropic_beta"):
+        asked(f"{VERTEX}/gpt:rawPredict", BETAS, x_headgate_strict="true")
+    asked(f"{VERTEX}/claude-9:rawPredict", BETAS, x_headgate_strict="true")
 
 
 def test_the_operator_has_the_last_word_on_betas() -> None:

@@ -166,6 +166,7 @@ def test_betas_in_a_body_for_vertex(gateway: Gateway, anthropic_provider: Demo, 
         url = f"{gateway.url}/v1/projects/p/locations/eu/publishers/anthropic/models/{model}:rawPredict"
         answer = httpx.post(url, json=body, headers={"authorization": f"Bearer {KEY}", "anthropic-beta": "some-1"}, verify=False)
         assert answer.status_code == 200
+        assert answer.headers.get("x-headgate-dropped") == ("anthropic_beta" if model == "gpt-demo" else None)
     assert [dict(request["headers"])["anthropic-beta"] for request in anthropic_provider.requests()] == ["some-1,other-2"] * 2
     (request,) = openai_provider.requests()
     assert not [name for name, _ in request["headers"] if "beta" in name]
