@@ -207,7 +207,7 @@ class AdapterSession:
         """What is wrong with an answer that would pass as it is, if there is another target to ask instead."""
         if self._call is None or self._number >= len(self._call.targets):
             return None
-        if type(answering) is WholeUntouched and answering.finished:
+        if isinstance(answering, WholeUntouched) and answering.finished:
             answering.verify()
         fault = answering.opening
         return fault if fault is not None and (fault.status >= _SERVER_ERRORS or fault.status in names.RETRIABLE) else None

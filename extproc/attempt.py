@@ -18,6 +18,7 @@ from extproc.deployments import MODEL_PARAMETERS
 from extproc.dialects import INVOKE_MESSAGES, betas, forms, heard, seals, splice, takes_messages
 from extproc.dialects.dialect import common, names_model
 from extproc.dialects.hub import Extra
+from extproc.dialects.openai.apart import has_fields
 from extproc.dialects.quirks import Refit, addressed, resized
 from extproc.errors import Fault, Reject
 from extproc.inference import may_ask, misplaced
@@ -161,11 +162,24 @@ class Attempt:
         """See `Question.headers`."""
         self._ahead: Rewritten | None = None
 
+    @property
+    def _is_apart(self) -> bool:
+        """The provider answers in the form of an SDK, in the client's dialect, and the client is another one."""
+        return self.upstream.quirks.sdk == "mistral" and self.same and self._kind == "chat" and self.call.sdk != "mistral"
+
+    def _is_read(self, body: bytes) -> bool:
+        """Whether a conversation in the provider's own dialect has something that is not for it (another maker's seals), or not in the form
+        that it takes. Its client cannot know; the dialect's writer leaves it out, or says it in that form.
+        """
+        if self.call.kind not in _CONVERSED:
+            return False
+        return seals.packed(body) or (self._is_apart and has_fields(body))
+
     def job(self, body: bytes) -> Rewrite | None:
         """What can be done aside before `outgoing`, and given to `take`; None if the body will stay as it is."""
         upstream, call = self.upstream, self.call
         named = self.target.model == call.model and not call.forces_usage and upstream.refit is None
-        stays = call.kind in _AS_IT_IS or (self.same and named and not seals.packed(body))
+        stays = call.kind in _AS_IT_IS or (self.same and named and not self._is_read(body))
         # Headers have nothing to do with it, and the gate's rules may set a credential.
         return None if stays else Rewrite(msgspec.structs.replace(call, headers={}, rules={}), self.target, portrait(upstream))
 
@@ -273,8 +287,7 @@ class Attempt:
             return None if self.target.model == call.model else forms.set_model(body, content_type, self.target.model)
         if call.named and self.target.model != call.model and names_model(self._client.operations.get(call.kind)):
             return self._translated(body)
-        # What another maker sealed must not reach this one. Its client cannot know; the dialect's writer leaves it out.
-        changed = self._translated(body) if call.kind in ("chat", "count") and seals.packed(body) else body
+        changed = self._translated(body) if self._is_read(body) else body
         try:
             if self.target.model != call.model and (self.upstream.quirks.model_in_body or not self._names_model()):
                 changed = splice.set_member(changed, "model", msgspec.json.encode(self.target.model))
@@ -362,6 +375,7 @@ class Attempt:
             id=call.says.get("id", ""),
             dropped=tuple(self.dropped),
             sdk=call.sdk,
+            apart=self._is_apart,
         )
 
     def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

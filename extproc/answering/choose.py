@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
+from extproc.answering.apart import StreamApart, WholeApart
 from extproc.answering.credential import REFUSING, UNKNOWN
 from extproc.answering.failure import Failure, no_answer
 from extproc.answering.terms import Terms
@@ -51,12 +52,14 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     if status >= 400:
         return Failure(status, terms, headers, json=form == "json")
     if form == "stream":
+        if terms.apart:
+            return StreamApart(status, terms)
         return StreamUntouched(status, terms) if terms.same else StreamTranslated(status, terms)
     if form == "json":
         size = length_of(headers)
         if size > terms.most:
             return no_answer(terms, f"sent an answer of {size} bytes, and at most {terms.most} are taken (limits.response_body)")
-        whole = WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, headers)
+        whole = _whole(status, headers, terms)
         if terms.provider.counts[0] in headers:
             whole.counted = _counted(headers, terms.provider.counts)
         return whole
@@ -69,6 +72,12 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
         untouched.opening = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} {why}.")
         untouched.error = untouched.opening.code
     return untouched
+
+
+def _whole(status: int, headers: Mapping[str, str], terms: Terms) -> WholeUntouched | WholeTranslated:
+    if terms.apart:
+        return WholeApart(status, terms, headers)
+    return WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, headers)
 
 
 def _counted(headers: Mapping[str, str], counts: tuple[str, str]) -> Usage:

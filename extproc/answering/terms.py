@@ -63,6 +63,8 @@ class Terms(Struct, frozen=True):
     """What the provider could not be asked."""
     sdk: str = ""
     """See `Endpoint.sdk`."""
+    apart: bool = False
+    """The provider may tell its content in parts, as an SDK wants it that is not the client's, and nothing else is translated."""
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""

@@ -100,7 +100,7 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """Takes `stream_options`. One that does not tells usage in streams anyway, or never."""
     sdk: Literal["", "mistral"] = ""
     """The SDK in whose form of OpenAI's dialect it answers. Nothing between the two is translated; what other providers say is, for
-    that SDK."""
+    that SDK, and for OpenAI's own clients a content in parts becomes a text with the thoughts beside it."""
     documents: Literal["file", "document_url"] = "file"
     """How it takes files, in OpenAI's dialect: as `file`, with what is in them, or as `document_url`, which may lead to that as well."""
     developer: bool | None = None

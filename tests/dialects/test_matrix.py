@@ -50,7 +50,9 @@ are from Opus 4.8 and Fable 5 on, at the end of the user's turn.
 Mistral's SDK, told by its `user-agent`, speaks openai in a form of its own: what the model thought is a part of the content, calls come
 whole, a refusal is text, and the end of every answer tells what was used. What providers of any dialect answer is translated into that
 form, and where a provider has counted nothing for a whole answer, the SDK, which insists on numbers, reads 0. Between it and a provider
-that speaks the same form (quirk `sdk`) nothing is translated.
+that speaks the same form (quirk `sdk`) nothing is translated. For other clients of openai, whose SDK takes the content for a text, what
+such a provider tells in parts is a text in `content`, and what was thought is `reasoning_content`; what they send back there becomes parts
+again.
 
 Vectors and orders of documents have [a page of their own](vectors.md), and so has what of [an answer](answers.md) reaches the client.
 """

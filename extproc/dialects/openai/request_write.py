@@ -32,6 +32,7 @@ from extproc.dialects.hub import (
     kind_of,
 )
 from extproc.dialects.models import Abilities, abilities
+from extproc.dialects.openai.apart import as_parts
 from extproc.dialects.openai.effort import write_thinking
 from extproc.dialects.openai.functions import FUNCTION
 from extproc.dialects.openai.parts import NAME, own_fields, write_custom_call, write_document_url, write_part, write_tool_call
@@ -137,18 +138,30 @@ def _messages(conversation: Conversation, taste: _Taste) -> list[Extra]:
 
 def _assistant(message: Message, conversation: Conversation, taste: _Taste) -> list[Extra]:
     if taste.own:
-        return [_own_assistant(message, conversation)]
+        return [_own_assistant(message, conversation, taste)]
     written = _foreign_assistant(message, conversation, taste)
     # Of a turn that cannot be said nothing is left, and several providers refuse a message without anything in it.
     return [written] if written["content"] or len(written) > 2 else []
 
 
-def _own_assistant(message: Message, conversation: Conversation) -> Extra:
+def _own_assistant(message: Message, conversation: Conversation, taste: _Taste) -> Extra:
+    if taste.quirks.sdk == "mistral":
+        message = _for_mistral(message, conversation)
     if not all(map(is_own, message.blocks)):
         conversation.drop("blocks[].seal")
     body: Extra = {"role": "assistant", **write_reasoning(message.blocks), **own_message_seal(message.blocks)}
     texts = [block for block in message.blocks if not own_fields(block, body)]
     return body | _own_content(texts, message.plain)
+
+
+def _for_mistral(message: Message, conversation: Conversation) -> Message:
+    blocks, lost = as_parts(message.blocks)
+    if lost:
+        conversation.drop("blocks[].reasoning")
+    if blocks is message.blocks:
+        return message
+    said = [block for block in blocks if type(block) is not Text or block.text]
+    return Message(role=message.role, blocks=said, plain=message.plain, extra=message.extra)
 
 
 def _foreign_assistant(message: Message, conversation: Conversation, taste: _Taste) -> Extra:
