@@ -116,13 +116,16 @@ NOTHING: dict[str, tuple[Any, ...]] = {
 }
 """What chat completions say that is no more than saying nothing."""
 
+CHANGED = {("cohere", "top_p"): ["top_p"]}
+"""Where it is something all the same: Cohere takes 0.99 at most, and 0.75 unless told."""
+
 
 @pytest.mark.parametrize(("field", "value"), _cases(NOTHING))
 def test_what_asks_for_nothing_is_no_loss(field: str, value: Any) -> None:
     for provider, model in _others("openai"):
         conversation = DIALECTS["openai"].read_request({"model": "m", "messages": [USER], field: value})
         DIALECTS[provider].write_request(conversation, model)
-        assert conversation.dropped == [], (provider, model)
+        assert conversation.dropped == CHANGED.get((provider, field), []), (provider, model)
 
 
 def test_who_does_not_reason_need_not_be_told_so() -> None:

@@ -24,6 +24,7 @@ from extproc.dialects.hub import (
 from extproc.dialects.openai.functions import FUNCTION, read_call
 from extproc.dialects.openai.reasoning import PART, read_reasoning, read_thinking_part
 from extproc.dialects.openai.signatures import own_seal, seal_message, take_seal
+from extproc.dialects.openai.sound import read_sound, write_sound
 
 NAME = "openai"
 
@@ -88,15 +89,6 @@ def _image(rest: Extra, path: str) -> Block:
     return Image(url=url, detail=detail or "")
 
 
-def _audio(rest: Extra, path: str) -> Block:
-    inner = obj(rest.pop("input_audio", None), path + "input_audio")
-    path += "input_audio."
-    audio = Audio(need_str(inner, "data", path), need_str(inner, "format", path))
-    if inner:
-        rest["input_audio"] = inner
-    return audio
-
-
 def _file(rest: Extra, path: str) -> Block | None:
     inner = rest.get("file")
     if type(inner) is not dict or inner.keys() - {"file_data", "filename"}:
@@ -148,7 +140,7 @@ def _thinking(rest: Extra, path: str) -> Block:
 _PARTS = {
     "text": _text,
     "image_url": _image,
-    "input_audio": _audio,
+    "input_audio": read_sound,
     "file": _file,
     "document_url": _document_url,
     "refusal": _refusal,
@@ -352,7 +344,7 @@ def _write_part(block: Block, own: bool) -> Extra | None:
         case Reasoning() if block.field == PART:
             return {"type": "thinking"}
         case Audio():
-            return {"type": "input_audio", "input_audio": {"data": block.data, "format": block.format}}
+            return write_sound(block, own=own)
         case Document() if own and "document_url" in block.local:
             return write_document_url(block)
         case Document():

@@ -38,6 +38,7 @@ from extproc.dialects.openai.functions import FUNCTION
 from extproc.dialects.openai.parts import NAME, own_fields, write_custom_call, write_document_url, write_part, write_tool_call
 from extproc.dialects.openai.reasoning import MISTRAL, write_details, write_reasoning, write_thinking_part
 from extproc.dialects.openai.signatures import GOOGLE, is_own, own_message_seal, write_seal
+from extproc.dialects.openai.sound import write_sound
 from extproc.dialects.openai.tools import write_tools
 from extproc.dialects.openai.words import NAMES
 from extproc.dialects.quirks import NONE, Quirks, finished
@@ -314,6 +315,8 @@ def _part(block: Block, taste: _Taste) -> Extra | None:
             return None
         if type(block) is Document and block.text is None and taste.quirks.documents == "document_url":
             return write_document_url(block)
+        if type(block) is Audio and taste.quirks.sdk == "mistral":
+            return write_sound(block, alone=True)
     return write_part(block, taste.own)
 
 
