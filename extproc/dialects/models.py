@@ -26,6 +26,8 @@ class Abilities(Struct, frozen=True, forbid_unknown_fields=True):
     """Takes tools that are called with a text."""
     verbosity: bool = False
     """Takes `verbosity`."""
+    uploads: bool = False
+    """Takes files by their ids (`Opaque.upload`)."""
     searches: bool = False
     """Searches the web, asked by `web_search_options`."""
     watches: bool = False

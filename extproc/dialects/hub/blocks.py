@@ -162,6 +162,8 @@ class Opaque(_Block):
     dialect: str
     kind: str
     value: Extra
+    upload: str = ""
+    """It is a file that was uploaded before, and this is its id: at OpenAI and at Azure that is the same in both APIs."""
 
 
 Block: TypeAlias = Text | Refusal | Image | Document | Audio | Video | Reasoning | ToolCall | ToolResult | Opaque

@@ -48,7 +48,7 @@ def read_part(value: Any, path: str) -> Block:
     reader = _PARTS.get(kind)
     block = reader(rest, path + ".") if reader else None
     if block is None:
-        return Opaque(NAME, kind, value)
+        return Opaque(NAME, kind, value, upload=_upload(rest) if kind == "file" else "")
     block.cache = _cache(rest)
     block.extra = rest
     return block
@@ -105,6 +105,18 @@ def _file(rest: Extra, path: str) -> Block | None:
         return None
     del rest["file"]
     return document
+
+
+def _upload(rest: Extra) -> str:
+    """The id of a file that was uploaded before; empty if there is more to it, or none."""
+    inner = rest.get("file")
+    identifier = inner.get("file_id") if type(inner) is dict and inner.keys() <= {"file_id", "filename"} else None
+    return identifier if type(identifier) is str and len(rest) == 1 else ""
+
+
+def write_upload(identifier: str) -> Extra:
+    """A file that was uploaded before, by its id."""
+    return {"type": "file", "file": {"file_id": identifier}}
 
 
 def _document_url(rest: Extra, path: str) -> Block:

@@ -35,7 +35,7 @@ from extproc.dialects.models import Abilities, abilities
 from extproc.dialects.openai.apart import as_parts
 from extproc.dialects.openai.effort import write_thinking
 from extproc.dialects.openai.functions import FUNCTION
-from extproc.dialects.openai.parts import NAME, own_fields, write_custom_call, write_document_url, write_part, write_tool_call
+from extproc.dialects.openai.parts import NAME, own_fields, write_custom_call, write_document_url, write_part, write_tool_call, write_upload
 from extproc.dialects.openai.reasoning import MISTRAL, write_details, write_reasoning, write_thinking_part
 from extproc.dialects.openai.signatures import GOOGLE, is_own, own_message_seal, write_seal
 from extproc.dialects.openai.sound import write_sound
@@ -264,14 +264,19 @@ def _tool_result(result: ToolResult, rest: list[Block], conversation: Conversati
             conversation.drop("blocks[].error")
         if (text := plain.words(result.blocks)) is not None:
             return {"role": "tool", "tool_call_id": taste.call_id(result.id), "content": text}
-    seen = [block for block in result.blocks if own or _is_text(block) or type(block) is Opaque]
+    seen = [block for block in result.blocks if own or _is_text(block) or (type(block) is Opaque and not _upload(block, taste))]
     for block in result.blocks:
-        if not own and type(block) in (Image, Document, Audio) and not _is_text(block):
+        if not own and (_upload(block, taste) or (type(block) in (Image, Document, Audio) and not _is_text(block))):
             rest += (Text(f"From the result of tool call {taste.call_id(result.id)}:"), block)
     content = _content(Message(role="tool", blocks=seen, plain=result.plain), conversation, taste)
     if content is None:
         content = "The result follows in the next message." if len(seen) < len(result.blocks) else ""
     return {"role": "tool", "tool_call_id": taste.call_id(result.id), "content": content}
+
+
+def _upload(block: Block, taste: _Taste) -> str:
+    """The id of a file that was uploaded to where the request goes; else empty."""
+    return block.upload if type(block) is Opaque and taste.able.uploads and not taste.own else ""
 
 
 def _is_text(block: Block) -> bool:
@@ -315,6 +320,8 @@ def _part(block: Block, taste: _Taste) -> Extra | None:
             return None
         if type(block) is Document and block.text is None and taste.quirks.documents == "document_url":
             return write_document_url(block)
+        if upload := _upload(block, taste):
+            return write_upload(upload)
         if type(block) is Audio and taste.quirks.sdk == "mistral":
             return write_sound(block, alone=True)
     return write_part(block, taste.own)

@@ -23,7 +23,7 @@ def read_part(value: Any, path: str) -> Block:
     reader = _PARTS.get(kind)
     block = reader(rest, path + ".") if reader else None
     if block is None:
-        return Opaque(NAME, kind, value)
+        return Opaque(NAME, kind, value, upload=_upload(rest) if kind == "input_file" else "")
     if type(marker := rest.get("prompt_cache_breakpoint")) is dict:
         del rest["prompt_cache_breakpoint"]
         ttl = marker.get("ttl")
@@ -65,6 +65,17 @@ def _file(rest: Extra, path: str) -> Block | None:
     if inline := data_url(data):
         return Document(media_type=inline[0], data=inline[1], name=name)
     return Document(media_type=_PDF, data=data, name=name) if name.lower().endswith(".pdf") else None
+
+
+def _upload(rest: Extra) -> str:
+    """The id of a file that was uploaded before; empty if there is more to it, or none."""
+    identifier = rest.get("file_id") if rest.keys() <= {"file_id", "filename"} else None
+    return identifier if type(identifier) is str else ""
+
+
+def write_upload(identifier: str) -> Extra:
+    """A file that was uploaded before, by its id."""
+    return {"type": "input_file", "file_id": identifier}
 
 
 def _audio(rest: Extra, path: str) -> Block:

@@ -16,6 +16,7 @@ from extproc.dialects.hub import (
     Extra,
     Format,
     Message,
+    Opaque,
     Reasoning,
     Refusal,
     Text,
@@ -27,7 +28,7 @@ from extproc.dialects.hub import (
 from extproc.dialects.models import Abilities, abilities
 from extproc.dialects.quirks import NONE, Quirks, finished, nearest_effort
 from extproc.dialects.responses import reasoning
-from extproc.dialects.responses.parts import NAME, write_part
+from extproc.dialects.responses.parts import NAME, write_part, write_upload
 from extproc.dialects.responses.request_restore import restore
 from extproc.dialects.responses.tools import write_tool, write_tool_choice
 from extproc.dialects.responses.words import NAMES
@@ -149,7 +150,8 @@ class _Input:
         """A content: a single text is written as a string, which everybody reads."""
         parts: list[Extra] = []
         for block in blocks:
-            part = write_part(block)
+            upload = block.upload if type(block) is Opaque and self._able.uploads else ""
+            part = write_upload(upload) if upload else write_part(block)
             if part is None:
                 self._drop(f"blocks[].{kind_of(block)}")
                 continue
