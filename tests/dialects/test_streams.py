@@ -291,6 +291,14 @@ ANTHROPIC_BROKEN = {
     "overloaded": events(BEGIN, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
     "a delta of no block": events(BEGIN, delta(7, "text_delta", text="x"), END),
     "a delta of a block that has ended": events(BEGIN, start(0, type="text", text=""), stop(0), delta(0, "text_delta", text="x"), END),
+    "arguments of a call that has ended": events(
+        BEGIN,
+        start(0, type="tool_use", id="a", name="f", input={}),
+        delta(0, "input_json_delta", partial_json='{"a":'),
+        stop(0),
+        delta(0, "input_json_delta", partial_json="1}"),
+        END,
+    ),
     "a delta of another type": events(BEGIN, start(0, type="text", text=""), delta(0, "input_json_delta", partial_json="{}"), END),
     "not an object": b"event: message_start\ndata: []\n\n",
 }

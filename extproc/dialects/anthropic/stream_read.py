@@ -60,7 +60,7 @@ class StreamReader(Reading):
             "error": self._error,
         }
         self._open: dict[int, type | None] = {}
-        """Blocks that have begun, by index, and of which type they are; None when no more of them may come. Of calls, more always may."""
+        """Blocks that have begun, by index, and of which type they are; None once they have ended."""
 
     def _read(self, event: RawEvent) -> list[StreamEvent]:
         value = decoded(event)
@@ -106,8 +106,7 @@ class StreamReader(Reading):
         index = _index(value)
         if self._open.get(index) is None:
             return []
-        if self._open[index] is not ToolCall:
-            self._open[index] = None
+        self._open[index] = None
         return [BlockStop(index)]
 
     def _delta(self, value: Extra) -> list[StreamEvent]:
