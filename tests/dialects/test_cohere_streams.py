@@ -32,6 +32,12 @@ BROKEN = {
     "wrong type": events(START, {**PIECE, "delta": {"message": {"content": {"text": 5}}}}),
     "no delta": events(START, {"type": "content-delta", "index": 0}),
     "a delta of no call": events(START, {"type": "tool-call-delta", "index": 3, "delta": {"message": {"tool_calls": {"function": {}}}}}),
+    "arguments of a call that has ended": events(
+        START,
+        {"type": "tool-call-start", "index": 0, "delta": {"message": {"tool_calls": {"id": "a", "function": {"name": "f"}}}}},
+        {"type": "tool-call-end", "index": 0},
+        {"type": "tool-call-delta", "index": 0, "delta": {"message": {"tool_calls": {"function": {"arguments": "{}"}}}}},
+    ),
     "an error": events(START, PIECE, {"type": "message-end", "delta": {"error": "boom", "finish_reason": "ERROR"}}),
     "an error without words": events(START, {"type": "message-end", "delta": {"finish_reason": "ERROR"}}),
     "an error instead": b'data: {"message":"boom"}\n\n',

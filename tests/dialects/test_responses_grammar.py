@@ -361,6 +361,13 @@ BROKEN: dict[str, tuple[bytes, int, str]] = {
     "not JSON": (b"data: {nope\n\n", 502, "bad_provider_event"),
     "a delta that is none": (sse(CREATED, at("output_text.delta", 0, delta=5)), 502, "bad_provider_event"),
     "arguments of nothing": (sse(CREATED, at("function_call_arguments.delta", 0, delta="{")), 502, "bad_provider_event"),
+    "arguments of a call that has ended": (
+        sse(
+            CREATED, at("output_item.added", 0, item=CALL), at("output_item.done", 0, item=CALL),
+            at("function_call_arguments.delta", 0, delta="{"),
+        ),
+        502, "bad_provider_event",
+    ),
     "text of a call": (
         sse(CREATED, at("output_item.added", 0, item=CALL), at("output_text.delta", 0, delta="x")),
         502, "bad_provider_event",

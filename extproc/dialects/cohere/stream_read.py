@@ -160,7 +160,7 @@ class StreamReader(Reading):
         return [ArgumentsDelta(index, text)]
 
     def _call_end(self, value: Extra) -> list[StreamEvent]:
-        index = self._calls.get(_index(value))
+        index = self._calls.pop(_index(value), None)
         return [] if index is None else [BlockStop(index)]
 
     def _citation(self, value: Extra) -> list[StreamEvent]:

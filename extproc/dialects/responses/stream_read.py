@@ -190,6 +190,7 @@ class StreamReader(Reading):
 
     def _arguments(self, value: Extra) -> list[StreamEvent]:
         part = self._items.call(value)
+        self._items.check_open(part)
         part.told = True
         return [ArgumentsDelta(part.index, need_str(value, "delta"))]
 
