@@ -47,6 +47,13 @@ they are a user's message in the same place, between `<system>` and `</system>`,
 front they would count for what was said before them, and nothing behind them would be found in a prompt cache. Claude takes them as they
 are from Opus 4.8 and Fable 5 on, at the end of the user's turn.
 
+Messages without any content say nothing, and most providers refuse them: they are left out. Where a provider's rules want a turn of the
+user's that is not there (in front of the model's first one, behind a model's last one that it cannot go on from, beside a document at
+Bedrock), the user says `.`. Nothing that the client has said is lost by that, so it is not named.
+
+A file that was uploaded to OpenAI or Azure is known by its id to chat completions and responses alike, and carried between them for models
+of OpenAI's by their own names (`gpt-5`, not `openai/gpt-5`); a picture by its id has no word in chat completions.
+
 Mistral's SDK, told by its `user-agent`, speaks openai in a form of its own: what the model thought is a part of the content, calls come
 whole, a refusal is text, and the end of every answer tells what was used. What providers of any dialect answer is translated into that
 form, and where a provider has counted nothing for a whole answer, the SDK, which insists on numbers, reads 0. Between it and a provider
