@@ -11,7 +11,8 @@ from extproc.dialects.gemini.answer import blocked, created, read_stop, read_tie
 from extproc.dialects.gemini.citations import read_citations
 from extproc.dialects.gemini.errors import read_object
 from extproc.dialects.gemini.logprobs import read_logprobs
-from extproc.dialects.gemini.parts import NAME, only_text, read_parts
+from extproc.dialects.gemini.partial import PartialCall, is_piece
+from extproc.dialects.gemini.parts import NAME, only_text, read_part, read_parts
 from extproc.dialects.gemini.tokens import count, read_tokens
 from extproc.dialects.hub import (
     Aside,
@@ -43,7 +44,7 @@ _TOLD = frozenset(("modelVersion", "responseId", "createTime", "usageMetadata"))
 class _Candidate:
     """The state of one candidate."""
 
-    __slots__ = ("called", "cited", "index", "kind", "stopped", "texts")
+    __slots__ = ("called", "cited", "index", "kind", "partial", "stopped", "texts")
 
     def __init__(self) -> None:
         self.index = -1
@@ -54,6 +55,8 @@ class _Candidate:
         self.called = False
         self.stopped = False
         self.cited: list[Citation] = []
+        self.partial: PartialCall | None = None
+        """A call of which more is to come."""
 
 
 class StreamReader(Reading):
@@ -138,6 +141,7 @@ class StreamReader(Reading):
         if rest:
             self._rest(rest, candidate, number, events)
         if word and not candidate.stopped:
+            self._complete(candidate, number, events)
             _close(candidate, events)
             candidate.stopped = True
             events.append(Stop(reason=read_stop(word, called=candidate.called), raw=word, choice=number, dialect=NAME))
@@ -151,8 +155,30 @@ class StreamReader(Reading):
         if len(items(parts, path)) == 1 and (text := only_text(parts[0])) is not None:
             self._words(text, candidate, number, events)  # most events
             return
+        if any(map(is_piece, parts)):
+            for part in parts:
+                self._piece(part, candidate, number, events)
+            return
         for block in read_parts(parts, path)[0]:
             self._part(block, candidate, number, events)
+
+    def _piece(self, part: Any, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
+        """A part, where one of them is a piece of a call."""
+        path = "candidates[].content.parts[]"
+        if not is_piece(part):
+            self._part(read_part(part, path), candidate, number, events)
+            return
+        if candidate.partial is not None and not candidate.partial.follows(part):
+            self._complete(candidate, number, events)
+        candidate.partial = candidate.partial or PartialCall()
+        if candidate.partial.add(part, path):
+            self._complete(candidate, number, events)
+
+    def _complete(self, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
+        """The call of which more was to come is told as it is."""
+        partial, candidate.partial = candidate.partial, None
+        if partial is not None and partial.begun:
+            self._part(read_part(partial.part(), "candidates[].content.parts[]"), candidate, number, events)
 
     def _part(self, block: Block, candidate: _Candidate, number: int, events: list[StreamEvent]) -> None:
         if type(block) is Text and not block.extra:
