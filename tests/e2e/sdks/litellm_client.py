@@ -45,5 +45,6 @@ async def connect(url: str) -> AsyncIterator[Sdk]:
         # Here, and by name: it takes ten seconds, which nobody else and no type checker is to wait.
         litellm: Any = importlib.import_module("litellm")
     litellm.telemetry = False
+    litellm.suppress_debug_info = True
     yield _Client(litellm, url)
     await litellm.close_litellm_async_clients()
