@@ -16,8 +16,10 @@ from typing import Any
 import httpx
 import pytest
 from aiohttp import web
+from openai.types import Completion
 
 from tests.e2e.books import collected, entry
+from tests.e2e.clients import openai_sdk
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.replay import Play, cuts, play_cut
@@ -302,6 +304,56 @@ def test_completions_of_old_tell_their_usage_too(gateway: Gateway, providers: di
     assert json.loads(providers["openai"].bodies[-1])["stream_options"] == {"include_usage": True}
     assert answer.content == pieces[0] + pieces[2]
     count(answer)
+
+
+COMPLETION = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "gpt-x-2026"}
+OF_OLD = {
+    "openai": {
+        **COMPLETION,
+        "choices": [{"index": 0, "text": "Hé😀", "logprobs": None, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+    },
+    "anthropic": answer_of("anthropic", "Hé😀"),
+}
+OF_OLD_STREAMED = {
+    "openai": [
+        *(
+            b"data: " + json.dumps({**COMPLETION, "choices": [{"index": 0, "text": text, "finish_reason": reason}]}).encode() + b"\n\n"
+            for text, reason in (("Hé", None), ("😀", None), ("", "stop"))
+        ),
+        b"data: " + json.dumps({**COMPLETION, "choices": [], "usage": OF_OLD["openai"]["usage"]}).encode() + b"\n\n",
+        b"data: [DONE]\n\n",
+    ],
+    "anthropic": STREAMS["anthropic"],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_completions_of_old_reach_the_sdk(gateway: Gateway, providers: dict[str, Scripted], dialect: str, way: str, count: Count) -> None:
+    """Whole and streamed, from a provider of OpenAI's dialect as it was told, and from one that has no such thing."""
+    provider = providers[dialect]
+    asked: dict[str, Any] = {"model": way + KEPT[dialect], "prompt": "Hi", "max_tokens": 9}
+    with openai_sdk(gateway.url) as sdk:
+        provider.handler = whole(json.dumps(OF_OLD[dialect]).encode())
+        raw = sdk.completions.with_raw_response.create(**asked)
+        answer = raw.parse()
+        provider.handler = play_cut(b"".join(OF_OLD_STREAMED[dialect]), [])
+        pieces = list(sdk.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
+    assert provider.paths[-2:] == [{"openai": "/v1/completions", "anthropic": "/v1/messages"}[dialect]] * 2
+    # The SDK's type is that of a whole one, also for pieces, which have no reason to end yet.
+    Completion.model_validate(answer.model_dump(exclude_unset=True))
+    assert {one.object for one in (answer, *pieces)} == {"text_completion"}
+    (choice,) = answer.choices
+    assert (choice.text, choice.finish_reason) == ("Hé😀", "stop")
+    *told, last = pieces
+    assert "".join(piece.choices[0].text for piece in told) == {"openai": "Hé😀", "anthropic": "éé😀"}[dialect]
+    assert [reason for piece in told if (reason := piece.choices[0].finish_reason)] == ["stop"]
+    assert len({piece.id for piece in pieces}) == 1
+    assert last.choices == []
+    for usage in (answer.usage, last.usage):
+        assert usage and (usage.prompt_tokens, usage.completion_tokens) == (7, 3)
+    count(raw.http_response)
 
 
 # Sizes.
