@@ -9,6 +9,7 @@ from extproc.control import amazon, google
 from extproc.control.startup import faults, no_compiler
 from extproc.control.trust import ca_file
 from extproc.filter import Filter
+from extproc.ledger.prices import PriceBook
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,7 +32,7 @@ def run(given: argparse.Namespace) -> int:
         print(f"{which.path}: error: {fault}", file=sys.stderr)
     if wrong:
         return 2
-    for what in amazon.lacking(config):
+    for what in (*amazon.lacking(config), *PriceBook(providers=config.providers).unknown()):
         print(f"{which.path}: warning: {what}", file=sys.stderr)
     if not given.no_envoy:
         if (missing := no_compiler()) is not None:

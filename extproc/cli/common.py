@@ -34,12 +34,15 @@ def load(which: Source) -> Loaded | None:
     return loaded if loaded.config is not None else None
 
 
-def state_folder(given: argparse.Namespace) -> tuple[Path, Config | None]:
+def state_folder(given: argparse.Namespace, *, reading: bool = False) -> tuple[Path, Config | None]:
     """The state folder that a command works on, and the configuration that goes with it.
 
-    Providers' secrets need not be there. With `--state` the command does without a configuration that is not there or not right. Raises
-    `SystemExit` where it cannot.
+    Providers' secrets need not be there. With `--state` the command does without a configuration that is not there or not right. `reading`:
+    it makes nothing, so that a folder which is named, but not there, is a mistake. Raises `SystemExit` where it cannot work.
     """
+    if reading and given.state is not None and not given.state.is_dir():
+        print(f"--state: there is no folder {given.state.absolute()}", file=sys.stderr)
+        raise SystemExit(2)
     which = source(given)
     loaded = which.outline()
     if loaded.config is not None:

@@ -92,7 +92,7 @@ def _read(lines: Iterable[str], places: "array[int]") -> Iterator[StoredKey]:
     reader = csv.reader(_unmarked(lines))
     try:
         for row in reader:
-            if row and not (reader.line_num == 1 and row[:2] == _HEADER):
+            if row and not (reader.line_num == 1 and [cell.strip().lower() for cell in row[:2]] == _HEADER):
                 places.append(reader.line_num)
                 yield _key(row, reader.line_num)
     except csv.Error as error:
@@ -120,7 +120,7 @@ def _is_name(text: str) -> bool:
 
 
 def _list(given: argparse.Namespace) -> int:
-    state, _ = state_folder(given)
+    state, _ = state_folder(given, reading=True)
     rows = [("NAME", "TENANT", "CREATED", "STATE")]
     rows += [(entry.name, entry.tenant, _time(entry.created), _state(entry)) for entry in KeyStore(state).list()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -130,7 +130,7 @@ def _list(given: argparse.Namespace) -> int:
 
 
 def _revoke(given: argparse.Namespace) -> int:
-    state, _ = state_folder(given)
+    state, _ = state_folder(given, reading=True)
     if not KeyStore(state).revoke(given.name):
         print(f"no key named {given.name!r} is in force in {state}; `headgate keys list` shows all of them", file=sys.stderr)
         return 1

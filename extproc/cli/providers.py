@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from extproc.config.catalogue import Known, catalogue
-from extproc.config.nearest import hint, nearest, quoted
+from extproc.config.catalogue import Known, catalogue, unlisted
+from extproc.config.nearest import quoted
 
 _SENT = {
     None: "as its dialect has it",
     "aws": "as a signature (Signature Version 4)",
     "bearer": "as `Authorization: Bearer`",
 }
+
+_ELSEWHERE: Mapping[str | None, str] = {"aws": "AWS's credentials", "google": "Google's credentials"}
+"""What stands in for a key."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,8 +34,7 @@ def run(given: argparse.Namespace) -> int:
         _list(known)
         return 0
     if given.name not in known:
-        near = hint(given.name, known, "") if nearest(given.name, known) else "; `headgate providers` lists it"
-        print(f"{quoted(given.name)} is not in the catalogue{near}", file=sys.stderr)
+        print(f"{quoted(given.name)} is not in the catalogue{unlisted(given.name)}", file=sys.stderr)
         return 2
     print("\n".join(_about(given.name, known[given.name])))
     return 0
@@ -40,7 +42,9 @@ def run(given: argparse.Namespace) -> int:
 
 def _list(known: Mapping[str, Known]) -> None:
     rows = [("NAME", "TITLE", "DIALECT", "KEY", "ENDPOINTS")]
-    rows += [(name, one.title, _dialect(one), one.env or "-", " ".join(one.endpoints)) for name, one in known.items()]
+    rows += [
+        (name, one.title, _dialect(one), one.env or _ELSEWHERE.get(one.auth, "-"), " ".join(one.endpoints)) for name, one in known.items()
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
@@ -76,6 +80,10 @@ def _facts(known: Known) -> Iterator[tuple[str, str]]:
         yield "setting", f"{name}: {setting.about}" + ("" if setting.default is None else f"; {setting.default} unless given")
     if known.auth == "google":
         yield "key", "access tokens, made of Google's credentials and renewed (`google`); or one of your own as `key`"
+    elif known.auth == "aws":
+        yield "key", "none: requests are signed with credentials of AWS (`aws`), which Envoy finds in AWS_ACCESS_KEY_ID and"
+        yield "", "AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), in a profile (AWS_PROFILE), or where a role gives them (EKS, ECS, EC2);"
+        yield "", "or one of your own as `key`, such as `key: env:AWS_BEARER_TOKEN_BEDROCK`"
     elif known.env is None:
         yield "key", "none is needed"
     else:

@@ -26,7 +26,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(given: argparse.Namespace) -> int:
     """Prints the report."""
-    state, config = state_folder(given)
+    state, config = state_folder(given, reading=True)
     by = [name.strip() for name in given.by.split(",") if name.strip()]
     prices = PriceBook(config.prices, config.providers) if config is not None else None
     clusters = {cluster_name(name): name for name in config.providers} if config is not None else None

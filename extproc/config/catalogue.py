@@ -14,6 +14,7 @@ import yaml
 from msgspec import Meta, Struct
 
 from extproc.config.model import Auth, HeaderName, HeaderValue, Name, Operation, Paths
+from extproc.config.nearest import hint, nearest, quoted
 from extproc.dialects import DIALECTS
 from extproc.dialects.quirks import Quirks
 
@@ -112,6 +113,15 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def catalogue() -> Mapping[str, Known]:
     """All providers by name, in the order of the file."""
     return read_catalogue(SHIPPED.read_text(encoding="utf-8"))
+
+
+def unlisted(name: str) -> str:
+    """The end of a sentence about a name that is not in the catalogue: `azure` is the beginning of several that are."""
+    known = catalogue()
+    begin = [quoted(other) for other in known if other.startswith(f"{name.lower()}-")]
+    if begin:
+        return f"; did you mean {' or '.join(begin)}?"
+    return hint(name, known, "") if nearest(name, known) else "; `headgate providers` lists it"
 
 
 def read_catalogue(text: str) -> Mapping[str, Known]:

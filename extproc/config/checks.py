@@ -9,7 +9,7 @@ from extproc.config.filters import Setting
 from extproc.config.model import Aws, Config, Google, Provider, Redis
 from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
-from extproc.config.urls import address_fault, is_host_name, is_loopback, parse_provider_url, redis_url_fault
+from extproc.config.urls import address_fault, endpoint_of, is_host_name, is_loopback, parse_provider_url, redis_url_fault
 from extproc.config.walk import INVALID, Place, sound
 
 # RFC 9110, section 5.5, without the space: no credential has one.
@@ -52,6 +52,10 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
         url = parse_provider_url(provider.base_url) if sound(provider.base_url) else None
     except ValueError as error:
         report.error(f"{path}.base_url", str(error))
+    if url is not None and (endpoint := endpoint_of(url)):
+        end = f"`{kept}`" if (kept := url.path.removesuffix(endpoint)) else "the host"
+        message = f"this is one endpoint's address; the gateway adds what `{endpoint}` is by itself: leave it off, so that {end} is the end"
+        report.warning(f"{path}.base_url", message)
     if provider.key is not None:
         if not _CREDENTIAL.fullmatch(provider.key):
             what = "is empty" if not provider.key.strip() else "holds spaces, line breaks or other characters that no key has"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from extproc.config.catalogue import MODEL, PLACEHOLDER, Known, catalogue
+from extproc.config.catalogue import MODEL, PLACEHOLDER, Known, catalogue, unlisted
 from extproc.config.document import Entry, Mapping, Node, Scalar, Sequence
 from extproc.config.model import Provider, SettingValue
 from extproc.config.nearest import hint, nearest, quoted
@@ -60,7 +60,7 @@ def _meant(key: Scalar, section: Mapping, path: str, references: References, pro
         if not isinstance(found, Resolved):
             return None
         if found.text not in catalogue():
-            problems.error(child(path, "catalogue"), named.mark, f"{quoted(found.text)} is not in the catalogue{_hint(found.text)}")
+            problems.error(child(path, "catalogue"), named.mark, f"{quoted(found.text)} is not in the catalogue{unlisted(found.text)}")
         return found.text
     given = {entry.key.text for entry in section.entries}
     if given >= _ADDRESS or _misspelt(given):
@@ -71,7 +71,7 @@ def _meant(key: Scalar, section: Mapping, path: str, references: References, pro
         problems.error(path, section.mark, f"the key {quoted(missing.pop())} is missing{advice}")
         return ""
     if key.text not in catalogue():
-        message = f"the keys `dialect` and `base_url` are missing, and {quoted(key.text)} is not in the catalogue{_hint(key.text)}"
+        message = f"the keys `dialect` and `base_url` are missing, and {quoted(key.text)} is not in the catalogue{unlisted(key.text)}"
         problems.error(path, key.mark, message)
     return key.text
 
@@ -80,10 +80,6 @@ def _misspelt(given: set[str]) -> bool:
     """Whether a key looks like one that is missing: it is told as a misspelt one."""
     unknown = given - {field.encode_name for field in msgspec.structs.fields(Provider)}
     return any(nearest(word, _ADDRESS | {"catalogue"}) for word in unknown)
-
-
-def _hint(name: str) -> str:
-    return hint(name, catalogue(), "") if nearest(name, catalogue()) else "; `headgate providers` lists it"
 
 
 def _with_address(section: Mapping) -> Mapping:

@@ -54,6 +54,14 @@ SettingValue = Annotated[
         description="a part of an address: letters, digits and `._~-`, the first and the last no sign",
     ),
 ]
+Folder = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        pattern=r"[^0-9]",
+        description="a folder's path, such as `.headgate`: for the journal, the ledger and the keys; relative to the configuration file",
+    ),
+]
 Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "x-portkey-api-key", "cf-aig-authorization", "google", "none"]
 Operation = Literal[
     "chat",
@@ -351,8 +359,8 @@ class Config(Section, frozen=True):
     Whoever runs the gateway must wait a little longer than that: Kubernetes does for 30 s unless told otherwise, `docker stop` for 10 s."""
     envoy_threads: Annotated[int, Meta(ge=1, le=256)] = 2
     """Envoy's worker threads (`--concurrency`)."""
-    state: Annotated[str, Meta(min_length=1)] = ".headgate"
-    """Folder for the journal, the ledger and the keys; relative to the configuration file."""
+    state: Folder = ".headgate"
+    """Where the journal, the ledger and the keys are."""
 
 
 DEFAULT_FILTERS: tuple[str, ...] = ("meter", "auth", "route", "conversations", "headers", "cache")

@@ -14,6 +14,12 @@ DEMO = "demo:"
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?")
 # RFC 3986, section 3.3: characters of a path.
 _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+# Of all dialects, since people mix them up. `/models` is none: Azure has its endpoints below it.
+_ENDPOINT = re.compile(
+    r"/(chat/completions|completions|responses|messages(/count_tokens)?|embeddings|rerank|moderations|images/(generations|edits)"
+    r"|audio/(speech|transcriptions|translations)|v[12]/(chat|embed)|api/(chat|generate|embed|embeddings|tags|version)"
+    r"|models/[^/:]*:[A-Za-z]+|model/[^/]+/(converse|converse-stream|invoke|invoke-with-response-stream))$"
+)
 _PORTS = {"http": 80, "https": 443, "demo": 0}
 
 
@@ -65,6 +71,12 @@ def parse_provider_url(text: str) -> ProviderUrl:
     if not _PATH.fullmatch(path) or "//" in path or {".", ".."} & set(path.split("/")):
         raise ValueError("the URL's path is not valid: letters, digits and `-._~` between single slashes, no `.` or `..`")
     return ProviderUrl(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, path or "/v1", path)
+
+
+def endpoint_of(url: ProviderUrl) -> str:
+    """The endpoint that a base URL ends with, such as `/chat/completions`: somebody took it from an example of a call. Empty if none."""
+    found = _ENDPOINT.search(url.path)
+    return found[0] if found else ""
 
 
 def redis_url_fault(text: str) -> str | None:

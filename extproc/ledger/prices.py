@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from extproc.config.model import Price, Provider
+from extproc.config.nearest import hint, quoted
 from extproc.errors import ConfigError
 from extproc.ledger.record import Record
 from extproc.ledger.tariff import Cost, Tariff, flat, listed
@@ -80,6 +81,20 @@ class PriceBook:
         # Exact names win over patterns, longer patterns over shorter ones, as with models.
         self._overrides = sorted(compiled, key=lambda override: (not override.exact, -len(override.pattern)))
         self._found: dict[tuple[str, str, str], _Override | _Listed | None] = {}
+
+    def unknown(self) -> list[str]:
+        """A line for each provider whose section names prices (`prices`) that are not in the list: what it answers will be unpriced."""
+        lines = []
+        for name, provider in self._providers.items():
+            try:
+                if provider.prices is not None:
+                    self._list.find_provider(None, provider.prices, None)
+            except LookupError:
+                near = hint(provider.prices or "", (vendor.id for vendor in self._list.providers), "it has")
+                lines.append(
+                    f"$.providers.{name}.prices: its requests will be unpriced: {quoted(provider.prices or '')} is not in the list{near}"
+                )
+        return lines
 
     def price(self, record: Record) -> Priced:
         """What the record's usage cost. Never raises for what a record may hold."""

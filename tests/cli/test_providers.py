@@ -52,10 +52,20 @@ def test_one_with_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  path       chat: /deployments/{model}/chat/completions?api-version={version}\n" in text
     assert "  header     x-github-api-version: 2022-11-28\n" in printed(capsys, "github-models")
     assert "  key        none is needed\n" in printed(capsys, "vllm")
+    assert "  key        none: requests are signed" in (signed := printed(capsys, "bedrock"))
+    for word in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK"):
+        assert word in signed
     assert printed(capsys, "databricks").endswith("providers:\n  databricks:\n    settings: {workspace: ...}\n")
 
 
-@pytest.mark.parametrize(("name", "advice"), [("grog", 'did you mean "groq"?'), ("q", "`headgate providers` lists it")])
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("grog", 'did you mean "groq"?'),
+        ("azure", 'did you mean "azure-anthropic" or "azure-deployments" or "azure-foundry" or "azure-openai"?'),
+        ("q", "`headgate providers` lists it"),
+    ],
+)
 def test_who_is_not_there(name: str, advice: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["providers", name]) == 2
     assert advice in capsys.readouterr().err

@@ -49,6 +49,7 @@ def _with(**changes: Any) -> str:
         (_with(prices="[{model: demo, input: '1', output: '1'}]"), "$.prices[0].model", "the model is missing"),
         (_with(prices="[{model: dmo/x, input: '1', output: '1'}]"), "$.prices[0].model", 'did you mean "demo"?'),
         (_with(prices="[&p {model: demo/x, input: '1', output: '1'}, *p]"), "$.prices[1].model", "for the same model"),
+        (_with(state="5"), "$.state", "is not a folder's path, such as `.headgate`"),
         (_with(wokers="1"), "$.wokers", 'did you mean "workers"?'),
         (BASE.replace("demo/demo", "dmeo/demo"), "$.models[0].targets[0]", 'there is no provider "dmeo"; did you mean "demo"?'),
         (BASE.replace("demo/demo", "demo/"), "$.models[0].targets[0]", "comes the name of a model"),
@@ -125,6 +126,8 @@ def test_all_at_once(load_text: Load) -> None:
         (BASE.replace('"env:OPENAI"', "sk-s3cret"), "$.providers.openai.key", "written here plainly"),
         (_with(redis="{url: 'redis://:s3cret@h'}"), "$.redis.url", "a password is written here plainly"),
         (_with(admin="{address: 0.0.0.0}"), "$.admin.address", "asks for no key"),
+        (BASE.replace("com/v1", "com/v1/chat/completions"), "$.providers.openai.base_url", "leave it off, so that `/v1` is the end"),
+        (BASE.replace("com/v1", "com/embeddings/"), "$.providers.openai.base_url", "so that the host is the end"),
         (BASE.replace('"demo:"', '"http://h", tls_server_name: "a"'), "$.providers.demo.tls_server_name", "no effect"),
     ],
 )

@@ -52,7 +52,7 @@ def _table(known: dict[str, Known]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for name, one in known.items():
         settings = ", ".join(f"`{setting}`" for setting in one.settings)
-        key = f"`{one.env}`" if one.env else "Google's credentials" if one.auth == "google" else ""
+        key = f"`{one.env}`" if one.env else {"google": "Google's credentials", "aws": "AWS's credentials"}.get(one.auth or "", "")
         yield f"| `{name}` | [{one.title}]({one.docs}) | {one.dialect} | {key} | {settings} | {', '.join(one.endpoints)} |"
 
 

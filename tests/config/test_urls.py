@@ -1,7 +1,7 @@
 import pytest
 
 from extproc.config.model import Provider
-from extproc.config.urls import ProviderUrl, address_fault, is_loopback, parse_provider_url, provider_url, redis_url_fault
+from extproc.config.urls import ProviderUrl, address_fault, endpoint_of, is_loopback, parse_provider_url, provider_url, redis_url_fault
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,29 @@ def test_wrong_provider_urls(text: str, part: str) -> None:
         parse_provider_url(text)
     assert part in str(caught.value)
     assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [
+        ("/v1/chat/completions", "/chat/completions"),
+        ("/v1/completions/", "/completions"),
+        ("/v1/responses", "/responses"),
+        ("/v1/messages/count_tokens", "/messages/count_tokens"),
+        ("/v1/images/edits", "/images/edits"),
+        ("/v2/chat", "/v2/chat"),
+        ("/api/generate", "/api/generate"),
+        ("/v1beta/models/gemini-3-pro:streamGenerateContent", "/models/gemini-3-pro:streamGenerateContent"),
+        ("/model/amazon.nova-pro-v1:0/converse", "/model/amazon.nova-pro-v1:0/converse"),
+        ("/v1", ""),
+        ("", ""),
+        ("/models", ""),
+        ("/openai/deployments/gpt-4o", ""),
+        ("/some/chat", ""),
+    ],
+)
+def test_a_base_url_that_is_an_endpoint(path: str, endpoint: str) -> None:
+    assert endpoint_of(parse_provider_url(f"https://h{path}")) == endpoint
 
 
 @pytest.mark.parametrize("text", ["redis://h", "redis://:pw@h:6379/0", "rediss://u:pw@h/12", "unix:///run/redis.sock", "redis://[::1]:1/"])

@@ -444,6 +444,15 @@ def test_usage_that_makes_no_sense(used: Gateway, arguments: list[str]) -> None:
 
 
 def test_usage_of_nothing(headgate: Headgate, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
     done = headgate("usage", "--state", str(tmp_path / "none"))
     assert (done.returncode, done.stdout.strip()) == (0, "no usage recorded")
+
+
+@pytest.mark.parametrize("command", [["usage"], ["keys", "list"], ["keys", "revoke", "somebody"]])
+def test_a_state_folder_that_is_not_there(headgate: Headgate, tmp_path: Path, command: list[str]) -> None:
+    """Whoever only reads makes none: its name is misspelt."""
+    done = headgate(*command, "--state", str(tmp_path / "none"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"there is no folder {tmp_path / 'none'}" in done.stderr
     assert not (tmp_path / "none").exists()

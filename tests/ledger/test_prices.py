@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extproc.config.catalogue import catalogue
 from extproc.config.model import Price, Provider
 from extproc.errors import ConfigError
 from extproc.ledger.prices import PriceBook
@@ -284,3 +285,18 @@ def test_a_price_for_the_demo_provider_counts() -> None:
     book = PriceBook((Price(model="demo/*", input="1", output="2"),), PROVIDERS)
     assert book.price(record("demo", "demo-1", Usage(input=1_000_000, output=1_000_000))).cost == Decimal(3)
     assert PriceBook((), PROVIDERS).price(record("demo", "gpt-4o", Usage(input=1_000_000))).cost == Decimal(0)
+
+
+def test_lists_that_there_are_not() -> None:
+    """Told before anything is unpriced."""
+    named = {name: Provider(dialect="openai", base_url="http://h/v1", prices=name) for name in ("openai", "aws", "opnai", "nobody")}
+    near, far = PriceBook(providers={**PROVIDERS, **named}).unknown()
+    assert near.startswith("$.providers.opnai.prices: its requests will be unpriced")
+    assert near.endswith('did you mean "openai"?')
+    assert far.startswith("$.providers.nobody.prices:")
+
+
+@pytest.mark.parametrize("name", [name for name, known in catalogue().items() if known.prices])
+def test_lists_of_the_catalogue(name: str) -> None:
+    known = Provider(dialect="openai", base_url="http://h/v1", prices=catalogue()[name].prices)
+    assert PriceBook(providers={name: known}).unknown() == []
