@@ -331,6 +331,8 @@ class Attempt:
         question = self._client.operations[call.kind].read_request(document)
         if (needs := question.needs) is not None and not self.same:
             raise Reject(needs.status, needs.code, needs.message, param=needs.param)
+        if not self.same:
+            question.check()
         upstream = self.upstream
         translated = upstream.dialect.operations[self._kind].write_request(question, self.target.model, upstream.quirks)
         if self._kind in _CONVERSED:

@@ -93,8 +93,10 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
         return Endpoint(FALLBACK, "misplaced")
     if plain and (meant := _ASKED.find(plain)) is not None:
         known = _ASKED.find(bare)
-        if known is None or known.kind != meant.kind or method != "POST" or "upgrade" in headers:
+        if known is None or known.kind != meant.kind or "upgrade" in headers:
             return Endpoint(meant.dialect, "misplaced")
+        if method != "POST":
+            return Endpoint(meant.dialect, "other_method")
         multipart = headers.get("content-type", "").lower().startswith("multipart/")
         if known.kind == "form":
             return known if multipart else _AS_JSON[bare]
@@ -169,6 +171,8 @@ def check_head(meant: Endpoint, path: str, headers: dict[str, str], most: int) -
     check_path(path)
     if meant.kind == "misplaced":
         raise misplaced()
+    if meant.kind == "other_method":
+        raise Reject(405, "method_not_allowed", "This endpoint takes a POST, not another method.", headers=(("allow", "POST"),))
     if not meant.buffered:
         return
     length = headers.get("content-length", "")

@@ -63,7 +63,7 @@ class Intake:
             try:
                 check_head(request.endpoint, request.path, request.headers, self._snapshot.config.limits.request_body)
             except Reject as reject:
-                return self._delivery.refuse(reject.fault)
+                return self._delivery.refuse(reject.fault, dict(reject.headers))
         return answered
 
     async def proceed(self, body: bytes) -> Response | None:

@@ -44,7 +44,7 @@ TABLE = [
     ("GET", "/download/v1beta/files/f-1:download?alt=media", {}, "gemini", "raw"),
     ("POST", "/v1/audio/transcriptions/", FORM, "openai", "misplaced"),
     ("POST", "/V1/Audio/Transcriptions", FORM, "openai", "misplaced"),
-    ("PUT", "/v1/audio/transcriptions", FORM, "openai", "misplaced"),
+    ("PUT", "/v1/audio/transcriptions", FORM, "openai", "other_method"),
     ("POST", "/v1/audio/transcriptions", {**FORM, "upgrade": "websocket"}, "openai", "misplaced"),
     # What a lenient provider might take for inference is not let through unread.
     ("POST", "/v1/images/generations", {"content-type": "multipart/form-data; boundary=x"}, "openai", "misplaced"),
@@ -56,8 +56,8 @@ TABLE = [
     ("POST", "/v1;x/chat/completions", JSON, "openai", "misplaced"),
     ("POST", "/v1/chat%2Fcompletions", JSON, "openai", "misplaced"),
     ("POST", "/v1/messages/", JSON, "anthropic", "misplaced"),
-    ("PUT", "/v1/responses", JSON, "responses", "misplaced"),
-    ("BREW", "/v1/embeddings", JSON, "openai", "misplaced"),
+    ("PUT", "/v1/responses", JSON, "responses", "other_method"),
+    ("BREW", "/v1/embeddings", JSON, "openai", "other_method"),
     ("GET", "/v1/chat/completions", {}, "openai", "raw"),
     ("GET", "/v1/models", {}, "openai", "models"),
     ("HEAD", "/v1/models", {}, "openai", "models"),
@@ -97,13 +97,13 @@ TABLE = [
     ("GET", "/v1/publishers/google/models/gemini-3", {}, "gemini", "models"),
     ("POST", "/v1/projects/p/locations/l/publishers/anthropic/models/claude-9@1:rawPredict", JSON, "anthropic", "chat"),
     ("POST", "/projects/p/locations/l/publishers/anthropic/models/claude-9:streamRawPredict", JSON, "anthropic", "chat"),
-    ("PUT", "/projects/p/locations/l/publishers/anthropic/models/claude-9:rawPredict", JSON, "anthropic", "misplaced"),
+    ("PUT", "/projects/p/locations/l/publishers/anthropic/models/claude-9:rawPredict", JSON, "anthropic", "other_method"),
     ("POST", "/projects/p/locations/l//publishers/anthropic/models/claude-9:rawPredict", JSON, "anthropic", "misplaced"),
     ("POST", "/projects/p/locations/l/publishers/other/models/x:rawPredict", JSON, "openai", "misplaced"),
     ("POST", "/v1beta/models/gemini-3%3AgenerateContent", JSON, "gemini", "misplaced"),
     ("POST", "/v1beta/models/gemini-3:generateContent/", JSON, "gemini", "misplaced"),
     ("POST", "/V1beta//models/gemini-3:generateContent", JSON, "gemini", "misplaced"),
-    ("PUT", "/v1beta/models/gemini-3:generateContent", JSON, "gemini", "misplaced"),
+    ("PUT", "/v1beta/models/gemini-3:generateContent", JSON, "gemini", "other_method"),
     ("GET", "/v1beta/models", {}, "gemini", "models"),
     ("GET", "/v1beta/models/gemini-3", {}, "gemini", "models"),
     ("GET", "/v1/models", {"x-goog-api-client": "google-genai-sdk/1"}, "gemini", "models"),
@@ -138,7 +138,7 @@ TABLE = [
 def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str, kind: str) -> None:
     found = endpoint(method, path, headers)
     assert (found.dialect, found.kind) == (dialect, kind)
-    assert found.buffered == (kind not in ("models", "fixed", "raw", "live", "misplaced"))
+    assert found.buffered == (kind not in ("models", "fixed", "raw", "live", "misplaced", "other_method"))
     assert found.json == (found.buffered and kind != "form")
     assert found.converses == (common(kind) == "chat")
 

@@ -163,6 +163,24 @@ def test_json_without_a_body() -> None:
     assert (reply.part, reply.status) == ("immediate_response", 400)
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/v1/chat/completions", "invalid_request_error"),
+        ("/v1/messages", "invalid_request_error"),
+        ("/v1beta/models/m:generateContent", "INVALID_ARGUMENT"),
+    ],
+)
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_another_method(path: str, kind: str, method: str) -> None:
+    _, session = gate()
+    reply = one(session, request_headers(head(path, method)))
+    assert (reply.part, reply.status, reply.headers["allow"]) == ("immediate_response", 405, "POST")
+    error = msgspec.json.decode(reply.body or b"")["error"]
+    assert error.get("status") or error["type"] == kind
+    assert "POST" in error["message"]
+
+
 @pytest.mark.parametrize(("path", "dialect"), [("/v1/chat/completions", "openai"), ("/v1/messages", "anthropic")])
 @pytest.mark.parametrize("body", [b"{", b"", b"[]", b'{"model": 7}', b'{"model": "nothing-like-it"}', b'{"messages": []}'])
 def test_a_refusal(path: str, dialect: str, body: bytes) -> None:

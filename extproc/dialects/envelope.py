@@ -12,6 +12,9 @@ from extproc.errors import Reject
 
 _T = TypeVar("_T")
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
+_TYPES = re.compile(r"Expected (\w+)(?: \| null)?, got (\w+)")
+"""How msgspec tells of a wrong type, in the words of Python and its own: https://jcristharif.com/msgspec/usage.html#typed-deserialization"""
+_NAMES = {"str": "a string", "object": "an object", "array": "a list", "bool": "a boolean", "int": "an integer", "float": "a number"}
 _BYTE = re.compile(r"\(byte (\d+)\)")
 
 
@@ -107,10 +110,13 @@ def _read(body: bytes, decode: Callable[[bytes], _T]) -> _T:
 
 def _wrong_type(message: str) -> Reject:
     at = _AT.search(message)
-    what = message[: at.start()] if at else message
+    what = (message[: at.start()] if at else message).replace("`", "")
+    if types := _TYPES.fullmatch(what):
+        wanted, given = (_NAMES.get(name, name) for name in types.groups())
+        what = f"expected {wanted}, got {given}"
     if not at:
         return Reject(400, "invalid_request", f"the request body must be a JSON object: {what}")
-    return Reject(400, "invalid_request", f"{at[1]}: {what.replace('`', '')}", param=at[1])
+    return Reject(400, "invalid_request", f"{at[1]}: {what}", param=at[1])
 
 
 def _malformed(body: bytes, message: str) -> Reject:

@@ -63,6 +63,25 @@ def test_a_wrong_type_names_its_field(body: bytes, param: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"stream":"yes"}', "stream: expected a boolean, got a string"),
+        (b'{"model":7}', "model: expected a string, got an integer"),
+        (b'{"temperature":"hot"}', "temperature: expected a number, got a string"),
+        (b'{"stream_options":{"include_usage":[]}}', "stream_options.include_usage: expected a boolean, got a list"),
+        (b'{"inferenceConfig":1.5}', "inferenceConfig: expected an object, got a number"),
+        (b"[]", "the request body must be a JSON object: expected an object, got a list"),
+        (b"null", "the request body must be a JSON object: expected an object, got null"),
+        (b'{"temperature":1e400}', "temperature: Number out of range"),
+    ],
+)
+def test_a_wrong_type_is_told_in_words_of_json(body: bytes, told: str) -> None:
+    with pytest.raises(Reject) as raised:
+        open_envelope(body)
+    assert raised.value.fault.message == told
+
+
+@pytest.mark.parametrize(
     ("body", "where"),
     [
         (b"", "empty"),

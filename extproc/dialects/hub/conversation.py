@@ -136,6 +136,14 @@ class Conversation(Question, kw_only=True):
     fields: dict[str, str] = field(default_factory=dict)
     """Where things of ours were read from, by their names, where a dialect has several places for them."""
 
+    def check(self) -> None:
+        """The tool that is to be called must be there. Of those that a provider runs, not every dialect tells the name."""
+        choice = self.tool_choice
+        if choice is None or choice.mode != "tool" or any(tool.name == choice.name or tool.opaque is not None for tool in self.tools or ()):
+            return
+        where = self.words.get("tool_choice", "tool_choice")
+        raise Reject(400, "invalid_request", f"{where}: no tool of the request is called {choice.name[:64]!r}", param=where)
+
     def refuse_nothing(self) -> None:
         """For a writer that nothing is left to but instructions, if they. Raises `Reject` 400 that tells what could not be said: nobody
         wants to pay for an answer to something else. Whoever sends instructions alone, or an empty text, has asked just that.
@@ -146,6 +154,10 @@ class Conversation(Question, kw_only=True):
             return
         lost = f" It cannot say: {', '.join(self.dropped)}." if self.dropped else ""
         param = self.words.get("blocks[]", "messages").partition("[")[0]
+        if not self.messages:
+            raise Reject(
+                400, "unsupported_input", f"{param}: there is nothing in it; the model's provider has to be asked something", param=param
+            )
         raise Reject(400, "unsupported_input", f"Nothing of the request would be left to ask the model's provider.{lost}", param=param)
 
     def drop_tool(self, tool: Tool) -> None:

@@ -48,6 +48,9 @@ class Question(Struct, kw_only=True):
         """`asked`, and what the answer is measured by whoever writes it."""
         return self.asked
 
+    def check(self) -> None:
+        """Raises `Reject` 400 where the request contradicts itself, so that no provider could do what it asks."""
+
     def drop(self, name: str) -> None:
         """What the hub calls `name` could not be expressed: it is told in the words of the client's dialect."""
         if self.place != _BLOCKS and name.startswith(_BLOCKS):
