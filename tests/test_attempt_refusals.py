@@ -25,12 +25,13 @@ TOOL: dict[str, dict[str, Any]] = {
 
 def choice(client: str, name: str) -> dict[str, Any]:
     """Only that tool is to be called."""
-    return {
+    choices: dict[str, dict[str, Any]] = {
         "openai": {"tool_choice": {"type": "function", "function": {"name": name}}},
         "anthropic": {"tool_choice": {"type": "tool", "name": name}},
         "responses": {"tool_choice": {"type": "function", "name": name}},
         "gemini": {"toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}},
-    }[client]
+    }
+    return choices[client]
 
 
 def ask(client: str, provider: str, **body: Any) -> None:
