@@ -2,17 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Conversation
+from extproc.errors import Reject
 from tests.dialects.features import FEATURES, GIVEN, Feature
 
 PAGE = Path(__file__).parents[2] / "docs" / "dialects.md"
 
 CARRIED, EMULATED, NAMED, REFUSED, UNSAID = "yes", "else", "named", "400", "-"
 """Marks of a cell."""
+SOME = "some"
+"""In place of `yes`, where not all of the provider's models have it."""
 
 MODELS = {
     "openai": ("gpt-5.1", "gpt-4.1", "command", "gemini-3-pro", "gpt-4o-search-preview"),
@@ -25,20 +29,35 @@ MODELS = {
 }
 """Models of each dialect that between them can do whatever it has words for: what one of them can counts as possible."""
 
+OTHERS = {
+    "openai": ("gpt-4.1", "gpt-5.1"),
+    "anthropic": ("claude-3-5-haiku-latest", "claude-sonnet-4-5"),
+    "responses": ("gpt-4.1", "gpt-5.1"),
+    "gemini": ("gemini-2.0-flash", "gemini-2.5-flash"),
+    "bedrock": ("anthropic.claude-3-haiku-20240307-v1:0", "amazon.nova-lite-v1:0", "meta.llama3-3-70b-instruct-v1:0"),
+    "cohere": ("command-r-08-2024",),
+    "ollama": ("llama3.1",),
+}
+"""Models that lack some of it: earlier ones, those that reason and those that do not, and other makers'."""
+
 _HEAD = """# Dialects
 
-What of a client's request reaches a provider that speaks another dialect. This page is written by the tests from the code
-(`tests/dialects/test_matrix.py --update`), for models that can do as much as any of their makers' others.
+What of a client's request reaches a provider that speaks another dialect: a table for each dialect of clients, a row for each thing that
+they may ask for, a column for each dialect of providers. A cell says what becomes of it.
 
 | mark | what becomes of it |
 |---|---|
 | yes | the provider is asked for the same in its own words |
+| some | as `yes` with models that have it, such as the newest ones, those that reason, or those that do not; with others it is what they \
+can be asked for instead, or named |
 | else | it is said in another way, because the provider has no word for it: a text, an image beside the result, a function with one \
 argument for a tool that takes a text (its call comes back as that tool's), or an instruction or a user's message in place of one, which \
 are no promise and therefore named as well |
 | named | it cannot be said. `x-headgate-dropped` in the answer names it; with `x-headgate-strict: true` the request is refused instead |
 | 400 | the request is refused: what it asks cannot be told without it |
-| - | the client's own dialect has no word for it |
+
+No row: clients of that dialect have no word for it. This page is written by the tests from the code (`tests/dialects/test_matrix.py
+--update`), from the names of models that between them can do all that their makers' models can.
 
 Between the same dialect nothing is translated, and every byte arrives. What becomes of answers is told in [recordings.md](recordings.md).
 
@@ -59,7 +78,12 @@ whole, a refusal is text, and the end of every answer tells what was used. What 
 form, and where a provider has counted nothing for a whole answer, the SDK, which insists on numbers, reads 0. Between it and a provider
 that speaks the same form (quirk `sdk`) nothing is translated. For other clients of openai, whose SDK takes the content for a text, what
 such a provider tells in parts is a text in `content`, and what was thought is `reasoning_content`; what they send back there becomes parts
-again.
+again. What it asks for is that of the clients that speak openai.
+
+Bedrock's InvokeModel and Vertex AI take Claude's bodies as Anthropic has them: what holds for clients that speak anthropic holds for those
+who ask so, too, and what their `anthropic_beta` names goes to Claude alone.
+
+What legacy completions are to echo (`echo`), the gateway puts before the answer itself. A list of several prompts is 400 elsewhere.
 
 Vectors and orders of documents have [a page of their own](vectors.md), and so has what of [an answer](answers.md) reaches the client.
 """
@@ -67,8 +91,11 @@ Vectors and orders of documents have [a page of their own](vectors.md), and so h
 
 def _said(feature: Feature, client: str) -> dict[str, object] | None:
     """The request as a client of that dialect would write it; None if it cannot."""
-    if body := GIVEN.get((feature.name, client)):
+    if body := (GIVEN | GIVEN_FORMS).get((feature.name, client)):
         return body
+    if client in FORMS:
+        written = _in_form(feature.make(FORMS[client]), client)
+        return written if written is not None and feature.found(_read(written, client)) else None
     for model in MODELS[client]:
         body = _written(feature.make(client), client, model)
         if feature.found(_read(body, client)):
@@ -81,8 +108,23 @@ def _written(conversation: Conversation, dialect: str, model: str) -> dict[str, 
     return body
 
 
-def _read(body: dict[str, object], dialect: str) -> Conversation:
-    return DIALECTS[dialect].read_request({"model": "m", **body})
+def _in_form(conversation: Conversation, form: str) -> Any:
+    """One turn of the user's; None if there are more."""
+    if [message.role for message in conversation.messages] != ["user"]:
+        return None
+    if form == "completions":
+        written = json.loads(json.dumps(COMPLETIONS.write_request(conversation, "m")))
+        return written if not conversation.system and not conversation.tools else None
+    body: Any = _written(conversation, FORMS[form], MODELS[FORMS[form]][0])
+    *instructions, user = body.pop("messages")
+    images = {"images": user["images"]} if "images" in user else {}
+    return {**body, "prompt": user["content"], **images, **({"system": instructions[0]["content"]} if instructions else {})}
+
+
+def _read(body: dict[str, object], client: str) -> Conversation:
+    operation = DIALECTS[FORMS[client]].operations[client] if client in FORMS else DIALECTS[client]
+    question: Conversation = operation.read_request({"model": "m", **body})
+    return question
 
 
 def cell(feature: Feature, client: str, provider: str) -> str:
@@ -90,10 +132,21 @@ def cell(feature: Feature, client: str, provider: str) -> str:
     body = _said(feature, client)
     if body is None:
         return UNSAID
-    if _read(body, client).needs is not None:
+    try:
+        if _read(body, client).needs is not None:
+            return REFUSED
+    except Reject:
         return REFUSED
     cells = {_carried(feature, _read(body, client), provider, model) for model in MODELS[provider]}
     return min(cells, key=(CARRIED, EMULATED, NAMED).index)
+
+
+def shown(feature: Feature, client: str, provider: str) -> str:
+    """The cell as it stands on the page."""
+    best, body = cell(feature, client, provider), _said(feature, client)
+    if best != CARRIED or body is None:
+        return best
+    return CARRIED if all(_carried(feature, _read(body, client), provider, model) == CARRIED for model in OTHERS[provider]) else SOME
 
 
 def _carried(feature: Feature, conversation: Conversation, provider: str, model: str) -> str:
@@ -105,6 +158,25 @@ def _carried(feature: Feature, conversation: Conversation, provider: str, model:
     return EMULATED
 
 
+FORMS = {"completions": "openai", "generate": "ollama"}
+"""Operations that are older forms of a conversation, and their dialects."""
+TITLES = {"completions": "Clients of legacy completions (`/v1/completions`)", "generate": "Clients of Ollama's `/api/generate`"}
+COMPLETIONS = DIALECTS["openai"].operations["completions"]
+ALONE = [
+    Feature(name, lambda client: Conversation(dialect="hub", model="m", messages=[]), lambda conversation: False)
+    for name in ("best_of", "text after the gap (`suffix`)", "no template (`raw`)", "a template", "a context")
+]
+"""What nobody has but who speaks that form."""
+GIVEN_FORMS: dict[tuple[str, str], dict[str, object]] = {
+    ("best_of", "completions"): {"prompt": "Hi", "best_of": 3},
+    ("text after the gap (`suffix`)", "completions"): {"prompt": "Hi", "suffix": "end"},
+    ("logit_bias", "completions"): {"prompt": "Hi", "logit_bias": {"50256": -100}},
+    ("text after the gap (`suffix`)", "generate"): {"prompt": "Hi", "suffix": "end"},
+    ("no template (`raw`)", "generate"): {"prompt": "Hi", "raw": True},
+    ("a template", "generate"): {"prompt": "Hi", "template": "{{ .Prompt }}"},
+    ("a context", "generate"): {"prompt": "Hi", "context": [1, 2]},
+}
+
 INSTRUCTED = ("JSON schema", "JSON object")
 INSTRUCTION = "one JSON object and nothing else"
 """Forms of an answer that a model may be asked for in words, and these words."""
@@ -115,10 +187,10 @@ IN_WORDS = {**dict.fromkeys(INSTRUCTED, INSTRUCTION), **dict.fromkeys(("late sys
 
 def table(client: str) -> str:
     """All features that clients of a dialect can ask for."""
-    providers = [name for name in DIALECTS if name != client]
+    providers = [name for name in DIALECTS if name != FORMS.get(client, client)]
     lines = [f"| | {' | '.join(providers)} |", "|---" * (len(providers) + 1) + "|"]
-    for feature in FEATURES:
-        cells = [cell(feature, client, provider) for provider in providers]
+    for feature in (*FEATURES, *(ALONE if client in FORMS else ())):
+        cells = [shown(feature, client, provider) for provider in providers]
         if UNSAID not in cells:
             lines.append(f"| {feature.name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -126,6 +198,7 @@ def table(client: str) -> str:
 
 def test_the_page(request: pytest.FixtureRequest) -> None:
     page = _HEAD + "".join(f"\n## Clients that speak {client}\n\n{table(client)}\n" for client in DIALECTS)
+    page += "".join(f"\n## {title}\n\n{table(form)}\n" for form, title in TITLES.items())
     if request.config.getoption("--update"):
         PAGE.write_text(page)
     assert page == PAGE.read_text(), "docs/dialects.md differs: look at it, then run pytest with --update"
