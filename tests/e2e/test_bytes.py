@@ -306,6 +306,16 @@ def test_completions_of_old_tell_their_usage_too(gateway: Gateway, providers: di
     count(answer)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stream_without_its_last_word_stays_so(gateway: Gateway, providers: dict[str, Scripted], way: str, count: Count) -> None:
+    """Some providers end without `[DONE]`. Nothing is added to what they say, and nothing is held against them."""
+    stream = b"".join(STREAMS["openai"][:-2])
+    providers["openai"].handler = play_cut(stream, [])
+    answer = post(gateway, "openai", json.dumps(ask("openai", way, stream=True, stream_options={"include_usage": True})).encode())
+    assert answer.content == stream
+    count(answer)
+
+
 COMPLETION = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "gpt-x-2026"}
 OF_OLD = {
     "openai": {

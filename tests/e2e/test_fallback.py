@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from tests.e2e.clients import anthropic_sdk, openai_sdk
@@ -48,6 +49,24 @@ def test_openai_fails_anthropic_answers(gateway: Gateway, openai_provider: Demo,
     assert answer.usage
     assert answer.usage.total_tokens > 0
     check_attempts(openai_provider, anthropic_provider, gateway, ("first-o", "second-a"))
+
+
+STRICT = {"x-headgate-strict": "true"}
+
+
+def test_a_strict_client_is_refused_by_the_target_whose_turn_it_is(
+    gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo
+) -> None:
+    """Each target is held to it when it is asked, and Envoy asks nobody after a refusal: docs/envoy.md."""
+    with openai_sdk(gateway.url) as client:
+        assert client.chat.completions.create(**chat("Hello", "o-then-a"), seed=4, extra_headers=STRICT).choices
+        assert '"seed":4' in only(openai_provider)["body"].replace(" ", "")
+        openai_provider.reset()
+        for text, model in (("Hello", "a-then-o"), ("Hello [demo@openai: status=503]", "o-then-a")):
+            with pytest.raises(openai.BadRequestError, match="cannot express: seed") as refused:
+                client.chat.completions.create(**chat(text, model), seed=4, extra_headers=STRICT)
+            assert refused.value.code == "unsupported_fields"
+    assert anthropic_provider.requests() == []
 
 
 @pytest.mark.parametrize("failure", FAILURES)
