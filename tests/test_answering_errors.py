@@ -210,6 +210,9 @@ def test_arguments_that_are_called_an_error_are_none() -> None:
     [
         ("openai", {"error": {"code": 429, "message": "x"}}, 429, "rate_limit_exceeded", "7"),
         ("openai", {"error": {"type": "rate_limit_error", "message": "x"}}, 429, "rate_limit_exceeded", "7"),
+        ("openai", {"error": {"type": "requests", "message": "x", "code": "rate_limit_exceeded"}}, 429, "rate_limit_exceeded", "7"),
+        ("openai", {"error": {"type": "tokens", "message": "x"}}, 429, "rate_limit_exceeded", "7"),
+        ("responses", {"error": {"type": None, "message": "x", "code": "rate_limit_exceeded"}}, 429, "rate_limit_exceeded", "7"),
         ("anthropic", {"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, 529, "overloaded", "7"),
         ("responses", {**RESPONSE, "status": "failed", "error": SLOW}, 429, SLOW["code"], "7"),
         ("gemini", [{"error": {"code": 503, "message": "x"}}], 503, "overloaded", "7"),

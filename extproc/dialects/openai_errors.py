@@ -29,8 +29,18 @@ _QUOTA = "insufficient_quota"
 _STREAM = 502
 """What an error of a stream has for a status."""
 
-_STATUSES = {"invalid_request_error": 400, "rate_limit_error": 429, "insufficient_quota": 402, "overloaded_error": 503}
-"""What an error of a stream would have had for a status. Who we are to a provider is no business of the client's."""
+_STATUSES = {
+    "invalid_request_error": 400,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "requests": 429,
+    "tokens": 429,
+    "insufficient_quota": 402,
+    "overloaded_error": 503,
+}
+"""What an error of a stream would have had for a status, by its type or code; `requests` and `tokens` are what a limit of OpenAI's is of.
+Who we are to a provider is no business of the client's.
+"""
 
 
 def read_error(status: int, body: bytes) -> Fault:
@@ -49,8 +59,8 @@ def read_object(value: Any, status: int) -> Fault:
     numbers = [number for number in (given, value.get("status_code")) if type(number) is int and 400 <= number < 600]
     if numbers:
         status = numbers[0]
-    elif status == _STREAM and type(kind) is str:
-        status = _STATUSES.get(kind, status)
+    elif status == _STREAM:
+        status = next((_STATUSES[word] for word in (given, kind) if type(word) is str and word in _STATUSES), status)
     message = _message(value)
     code = "content_filter" if _flagged(value) else _code(given, kind, status, message)
     # OpenAI's own status for it is that of a limit which is soon reset; this one is not.
