@@ -71,9 +71,20 @@ class Splitter:
 
 def parse(block: bytes) -> RawEvent | None:
     """One raw event read; None if it carries no data (a comment, a stray line)."""
-    line, _, blank = block.partition(b"\n")
-    if blank == b"\n" and (only := line.removeprefix(b"data: ")) is not line and not line.partition(b"\r")[1]:
-        return RawEvent("", only)
+    line, _, after = block.partition(b"\n")
+    # Nearly all events are one of two lines, and `removeprefix` gives the line itself where it has no such prefix.
+    if after == b"\n":
+        if (only := line.removeprefix(b"data: ")) is not line and not line.partition(b"\r")[1]:
+            return RawEvent("", only)
+    elif (named := line.removeprefix(b"event: ")) is not line:
+        line, _, after = after.partition(b"\n")
+        if after == b"\n" and (only := line.removeprefix(b"data: ")) is not line and not block.partition(b"\r")[1]:
+            return RawEvent(named.decode("utf-8", "replace"), only)
+    return parse_lines(block)
+
+
+def parse_lines(block: bytes) -> RawEvent | None:
+    """The same of an event of any lines."""
     event = b""
     data: list[bytes] = []
     for line in block.removeprefix(_BOM).splitlines():  # for bytes: LF, CRLF and CR, nothing else

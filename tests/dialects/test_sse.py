@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from extproc.dialects.framing import RawEvent
-from extproc.dialects.sse import SSE, Splitter, parse
+from extproc.dialects.sse import SSE, Splitter, parse, parse_lines
 from tests.dialects.framed import raw_events
 
 
@@ -60,6 +60,16 @@ def test_the_splitter_changes_no_byte(chunks: list[bytes]) -> None:
     blocks = [block for chunk in chunks for block in splitter.feed(chunk)]
     assert b"".join(blocks) + splitter.pending == b"".join(chunks)
     assert all(block for block in blocks)
+
+
+FIELDS = st.sampled_from(["event: ", "event:", "data: ", "data:", "\ufeffdata: ", ": ", "id: "])
+VALUES = st.sampled_from(["x", "", " x", "é", '{"a":1}', "data: x"])
+
+
+@given(lines=st.lists(st.tuples(FIELDS, VALUES, st.sampled_from(["\n", "\n", "\r\n", "\r"])), max_size=3), blank=ENDS)
+def test_an_event_at_a_glance_is_the_same(lines: list[tuple[str, str, str]], blank: str) -> None:
+    block = ("".join(map("".join, lines)) + blank).encode()
+    assert parse(block) == parse_lines(block)
 
 
 def test_whole_events_are_told_at_once() -> None:
