@@ -189,13 +189,17 @@ def _json(value: Any) -> str:
 def _account(conversation: Conversation, body: Extra) -> None:
     if conversation.user:
         conversation.drop("user")
-    metadata = conversation.metadata or {}
+    if conversation.metadata:
+        _metadata(conversation.metadata, conversation, body)
+    if conversation.service_tier in _TIERS:
+        body["serviceTier"] = {"type": conversation.service_tier}
+    elif conversation.service_tier not in (None, "auto"):
+        conversation.drop("service_tier")
+
+
+def _metadata(metadata: Extra, conversation: Conversation, body: Extra) -> None:
     kept = {key: value for key, value in metadata.items() if type(value) is str and _METADATA.fullmatch(value) and _METADATA.fullmatch(key)}
     kept = dict(list(kept.items())[:_MOST_METADATA])
     if kept:
         body["requestMetadata"] = kept
     conversation.drop_extra({key: value for key, value in metadata.items() if key not in kept}, "metadata.")
-    if conversation.service_tier in _TIERS:
-        body["serviceTier"] = {"type": conversation.service_tier}
-    elif conversation.service_tier not in (None, "auto"):
-        conversation.drop("service_tier")

@@ -139,8 +139,10 @@ class _Foreign:
 
     def _user(self, content: list[Extra]) -> list[Extra]:
         """A user's turn: results first, and what may not stand beside them in a turn of its own."""
-        results = [block for block in content if "toolResult" in block]
         rest = [block for block in content if "toolResult" not in block]
+        if not rest:
+            return [{"role": "user", "content": content}]
+        results = [block for block in content if "toolResult" in block]
         if any("document" in block for block in rest) and not any("text" in block for block in rest):
             rest.insert(0, {"text": _FILLER})
         kinds = {next(iter(block)) for block in rest} - {"cachePoint"}

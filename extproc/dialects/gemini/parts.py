@@ -219,6 +219,9 @@ def write_part(block: Block) -> Extra | None:
     match block:
         case Text():
             part: Extra | None = {"text": block.text}
+        case ToolCall():
+            call = {"name": block.name, "args": object_of(block.arguments)}
+            part = {"functionCall": {"id": block.id, **call} if block.id else call}
         case Reasoning():
             return _write_reasoning(block)
         case Image() | Video():
@@ -227,9 +230,6 @@ def write_part(block: Block) -> Extra | None:
             part = {"inlineData": {"mimeType": f"audio/{block.format}", "data": block.data}}
         case Document() if block.text is None:
             part = _write_media(block, "application/pdf")
-        case ToolCall():
-            call = {"name": block.name, "args": object_of(block.arguments)}
-            part = {"functionCall": {"id": block.id, **call} if block.id else call}
         case Opaque():
             return block.value if block.dialect == NAME else None
         case _:

@@ -50,6 +50,8 @@ _TIERS = ("flex", "priority")
 _ROLES = {"user": "user", "assistant": "model", "tool": "user"} | dict.fromkeys(INSTRUCTING, "user")
 """Who speaks for each of the hub's roles."""
 
+_MEDIA = (Image, Document, Audio, Video)
+
 _sampled = attrgetter(*FIELDS)
 
 
@@ -157,21 +159,21 @@ class _Foreign:
 
     def _part(self, block: Block) -> Extra | None:
         match block:
-            case Text() | Refusal():
-                if not block.text.strip():
-                    return None
-                if type(block) is Text and block.citations:
-                    self._drop("blocks[].citations")
-                part: Extra | None = {"text": block.text} if type(block) is Refusal else write_part(block)
-            case Reasoning():
-                return self._reasoning(block)
-            case Document() if block.text is not None:
-                return {"text": documents.tagged(block, block.text)}
             case ToolCall():
                 self._names[block.id] = block.name
                 part = write_part(block)
                 if part is not None and self._seal:
                     part, self._seal = {"thoughtSignature": self._seal, **part}, ""
+            case Text() | Refusal():
+                if not block.text.strip():
+                    return None
+                if type(block) is Text and block.citations:
+                    self._drop("blocks[].citations")
+                part = {"text": block.text} if type(block) is Refusal else write_part(block)
+            case Reasoning():
+                return self._reasoning(block)
+            case Document() if block.text is not None:
+                return {"text": documents.tagged(block, block.text)}
             case _:
                 part = write_part(block)
         if part is None:
@@ -195,8 +197,8 @@ class _Foreign:
         return None
 
     def _result(self, block: ToolResult) -> list[Extra]:
-        texts = "\n".join(text for one in block.blocks if (text := _words(one)) is not None)
-        media = [one for one in block.blocks if isinstance(one, Image | Document | Audio | Video) and _words(one) is None]
+        texts = "\n".join([text for one in block.blocks if (text := _words(one)) is not None])
+        media = [one for one in block.blocks if isinstance(one, _MEDIA) and _words(one) is None]
         for one in block.blocks:
             self._leftover(one)
             if type(one) is Opaque:
@@ -229,9 +231,9 @@ class _Foreign:
 
 def _words(block: Block) -> str | None:
     """What a block says in words; None if that is not all."""
-    if type(block) is Document and block.text is not None:
-        return documents.tagged(block, block.text)
-    return block.text if isinstance(block, Text | Refusal) else None
+    if type(block) is Text or type(block) is Refusal:
+        return block.text
+    return documents.tagged(block, block.text) if type(block) is Document and block.text is not None else None
 
 
 def _format(conversation: Conversation, config: Extra, system: list[Extra], able: Abilities, *, functions: bool, most: str) -> None:
