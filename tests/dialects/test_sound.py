@@ -32,7 +32,7 @@ ELSEWHERE = ["https://x.test/a.mp3", "no base64", "d29yZHMgYW5kIG1vcmU=", "é"]
 def asked(sound: Any, sdk: str = "mistral") -> tuple[dict[str, Any], Conversation]:
     part = {"type": "input_audio", "input_audio": sound}
     body = {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "Hear:"}, part]}]}
-    return body, heard("openai", "/v1/chat/completions", sdk).read_request(copy.deepcopy(body))
+    return body, heard("openai", "/v1/chat/completions", "chat", sdk).read_request(copy.deepcopy(body))
 
 
 @pytest.mark.parametrize(("head", "expected"), HEADS.items())
