@@ -247,7 +247,7 @@ def test_only_openais_models_know_developers() -> None:
     [
         ("llama-3.3-70b", Abilities()),
         ("openai/gpt-4o-mini", Abilities(max_tokens_field="max_completion_tokens", developer=True)),
-        ("gpt-5-chat-latest", Abilities(max_tokens_field="max_completion_tokens", developer=True)),
+        ("gpt-5-chat-latest", Abilities(max_tokens_field="max_completion_tokens", developer=True, uploads=True)),
         ("openai/gpt-oss-120b", Abilities(reasons=True)),
         ("Qwen/Qwen3-32B", Abilities(reasons=True, thinks=True)),
         ("zai-org/GLM-4.6", Abilities(thinks=True)),
