@@ -4,15 +4,30 @@ import difflib
 import re
 from bisect import bisect
 from collections.abc import Iterable
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from extproc.config.model import Model
-from extproc.values import Target
+from extproc.conditions import Conditions, conditions
+from extproc.config.lookup import STRATEGIES
+from extproc.config.model import Model, aim
+from extproc.globs import regex
+from extproc.strategy import Candidate, Order
+from extproc.values import Request, Target
 
 _GLOBS_REMEMBERED = 4096
 _NEAR_AMONG = 256
+
+
+class Placed(Candidate, frozen=True):
+    """A target of a model, in its place."""
+
+    tier: int = 1
+    conditions: Conditions | None = None
+    """Which requests it is for; None: all."""
 
 
 class Route(Struct, frozen=True):
@@ -20,17 +35,34 @@ class Route(Struct, frozen=True):
 
     name: str
     """Its configured name; a pattern, perhaps."""
-    targets: tuple[Target, ...]
-    """A target without a model keeps the name that was asked for."""
+    placed: tuple[Placed, ...]
+    """Its targets, tier after tier. One without a model keeps the name that was asked for."""
+    order: Order
+    """Of the targets of a tier."""
+    chooses: bool
+    """False: all requests try all targets as they stand; nobody need be asked."""
 
-    def resolve(self, asked: str) -> tuple[Target, ...]:
+    def resolve(self, asked: str) -> tuple[Placed, ...]:
         """The targets for the name that a caller used."""
-        return tuple(target if target.model else Target(target.provider, asked) for target in self.targets)
+        return tuple(one if one.target.model else replace(one, target=Target(one.target.provider, asked)) for one in self.placed)
+
+    def able(self, request: Request, placed: tuple[Placed, ...]) -> tuple[Placed, ...]:
+        """Those that are for this request."""
+        return tuple(one for one in placed if one.conditions is None or one.conditions.hold(request))
+
+    def arrange(self, request: Request, placed: tuple[Placed, ...]) -> tuple[Target, ...]:
+        """Their targets in the order in which they are to be tried."""
+        tiers = (list(tier) for _, tier in groupby(placed, key=attrgetter("tier")))
+        return tuple(one.target for tier in tiers for one in (self.order.arrange(request, tier) if len(tier) > 1 else tier))
 
 
-def _target(text: str) -> Target:
-    provider, _, model = text.partition("/")
-    return Target(provider, model)
+def _route(model: Model) -> Route:
+    aims = sorted(map(aim, model.targets), key=attrgetter("tier"))
+    placed = tuple(Placed(Target(one.provider, one.model), one.weight, one.tier, conditions(one.when)) for one in aims)
+    name, settings = model.ordering
+    strategy = msgspec.convert(settings, STRATEGIES.find(name))
+    chooses = name != "ordered" or any(one.conditions is not None for one in placed)
+    return Route(model.name, placed, strategy.open(), chooses)
 
 
 class _Globs:
@@ -40,11 +72,9 @@ class _Globs:
         self._heads: dict[str, list[_Glob]] = {}
         self._tails: dict[str, list[_Glob]] = {}
         for rank, (name, route) in enumerate(sorted(globs, key=lambda pair: -len(pair[0]))):
-            head, *inner, tail = name.split("*")
-            # What was passed over for a fixed part is not tried again (atomic groups): that would change nothing, and take for ever.
-            text = re.escape(head) + "".join(f"(?>.*?{re.escape(part)})" for part in inner) + ".*" + re.escape(tail)
+            head, tail = name.partition("*")[0], name.rpartition("*")[2]
             by, end = (self._heads, head) if len(head) >= len(tail) else (self._tails, tail)
-            by.setdefault(end, []).append((rank, re.compile(text, re.DOTALL), route))
+            by.setdefault(end, []).append((rank, re.compile(regex(name), re.DOTALL), route))
         self._head_lengths = sorted(set(map(len, self._heads)))
         self._tail_lengths = sorted(set(map(len, self._tails)))
 
@@ -70,7 +100,7 @@ class Routes:
         self._prefixes: dict[str, Route] = {}
         globs: list[tuple[str, Route]] = []
         for model in models:
-            route = Route(model.name, tuple(map(_target, model.targets)))
+            route = _route(model)
             if "*" not in model.name:
                 self._exact[model.name] = route
             elif model.name.index("*") == len(model.name) - 1:
@@ -79,7 +109,7 @@ class Routes:
                 globs.append((model.name, route))
             for alias in model.aliases:
                 # The alias asks for the model's own name, so a target that keeps the name gets that.
-                self._exact[alias] = Route(model.name, route.resolve(model.name)) if "*" not in model.name else route
+                self._exact[alias] = replace(route, placed=route.resolve(model.name)) if "*" not in model.name else route
         self._lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
         self._globs = _Globs(globs)
         self._known = sorted([*self._exact, *(f"{prefix}*" for prefix in self._prefixes)])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from extproc.config.lookup import filter_type
+from extproc.config.lookup import FILTERS
 from extproc.config.model import Config
 from extproc.environment import Environment
 from extproc.filter import Filter, Handler, Reader
@@ -70,4 +70,4 @@ def decode(data: bytes) -> tuple[str, Message]:
 def decode_settings(message: Message) -> tuple[Settings, list[Filter]]:
     """The settings of a message, and those of each of its filters."""
     settings = msgspec.msgpack.decode(message.settings, type=Settings)
-    return settings, [msgspec.msgpack.decode(raw, type=filter_type(name)) for name, raw in settings.filters]
+    return settings, [msgspec.msgpack.decode(raw, type=FILTERS.find(name)) for name, raw in settings.filters]

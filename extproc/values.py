@@ -118,8 +118,8 @@ class Request:
     """One request on its way in. Filters read it, attach to it what they found out, and may edit it."""
 
     __slots__ = (
-        "_envelope", "_json", "betas", "body", "bulky", "edited", "endpoint", "headers", "identity", "journalled", "method", "path",
-        "provider", "record", "says", "set_headers", "targets",
+        "_envelope", "_json", "betas", "body", "bulky", "configured", "edited", "endpoint", "headers", "identity", "journalled", "method",
+        "path", "provider", "record", "says", "set_headers", "targets",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record, provider: str = "") -> None:
@@ -142,6 +142,8 @@ class Request:
         self.identity = Identity()
         self.targets: tuple[Target, ...] = ()
         """Where it may go, in order; set by the filter that routes."""
+        self.configured: tuple[Target, ...] = ()
+        """The same as the configuration has them, where a strategy has put them into another order; else empty."""
         self.set_headers: dict[str, str | None] = {}
         """Changes to what the provider is sent: a value sets the header, None takes it off."""
         self.betas = ""

@@ -1,9 +1,10 @@
 """The exact cache: the same request, from the same tenant, to the same targets, is answered from memory.
 
-What is the same is decided by a SHA-256 of everything that shapes an answer: tenant, dialect, path, the resolved targets, the headers that
-change behaviour, and the body in canonical form. By default only requests that say `temperature: 0` (and embeddings, which have no
-temperature) are looked up. An answer is kept only when it is whole, a success, and of the first target: a fallback's answer must not
-outlive the trouble that it bridged. Of several callers that ask the same at once, one asks the provider (streams excepted).
+What is the same is decided by a SHA-256 of everything that shapes an answer: tenant, dialect, path, the targets (as they are configured,
+whichever of them a strategy puts first), the headers that change behaviour, and the body in canonical form. By default only requests that
+say `temperature: 0` (and embeddings, which have no temperature) are looked up. An answer is kept only when it is whole, a success, and of
+the first target: a fallback's answer must not outlive the trouble that it bridged. Of several callers that ask the same at once, one asks
+the provider (streams excepted).
 """
 
 import re
@@ -144,7 +145,7 @@ def _shape(request: Request) -> list[object]:
         request.identity.tenant,
         request.endpoint.dialect + request.endpoint.sdk,
         without_credential(request.path),
-        [(target.provider, target.model) for target in request.targets],
+        [(target.provider, target.model) for target in request.configured or request.targets if target in request.targets],
         [(name, headers[name]) for name in _shaping(tuple(headers))],
         sorted(request.set_headers.items()),
         request.betas,

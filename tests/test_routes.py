@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extproc.config.model import Model
-from extproc.routes import Routes
+from extproc.config.model import Model, aim
+from extproc.routes import Route, Routes
 from extproc.values import Target
 
 LETTERS = st.text("ab-", max_size=4)
@@ -45,8 +45,12 @@ def naive(models: list[Model], name: str) -> list[Model]:
 
 def expected(model: Model, name: str) -> tuple[Target, ...]:
     own = model.name if name in model.aliases and "*" not in model.name else name
-    parts = (target.partition("/") for target in model.targets)
-    return tuple(Target(provider, wanted or own) for provider, _, wanted in parts)
+    aims = map(aim, model.targets)
+    return tuple(Target(one.provider, one.model or own) for one in aims)
+
+
+def resolved(route: Route, name: str) -> tuple[Target, ...]:
+    return tuple(placed.target for placed in route.resolve(name))
 
 
 @given(MODELS, st.lists(LETTERS, min_size=1, max_size=8))
@@ -65,7 +69,7 @@ def test_find_agrees_with_a_naive_model(models: list[Model], asked: list[str]) -
         if found is None:
             assert not candidates
         else:
-            assert (found.name, found.resolve(name)) in [(model.name, expected(model, name)) for model in candidates]
+            assert (found.name, resolved(found, name)) in [(model.name, expected(model, name)) for model in candidates]
 
 
 def test_precedence() -> None:
@@ -80,7 +84,7 @@ def test_precedence() -> None:
         ]
     )
     found = {name: routes.find(name) for name in ("x", "gpt-3", "gpt-4o", "best", "gpt-4o-mini", "o-mini", "alias", "")}
-    assert {name: route.resolve(name) if route else None for name, route in found.items()} == {
+    assert {name: resolved(route, name) for name, route in found.items() if route} == {
         "x": (Target("all", "x"),),
         "gpt-3": (Target("some", "gpt-3"),),
         "gpt-4o": (Target("exact", "model"),),

@@ -17,13 +17,14 @@ from extproc.config.complete import complete_providers
 from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, read_document
 from extproc.config.filters import Setting, read_filters
-from extproc.config.lookup import FilterType, filter_type
+from extproc.config.lookup import FILTERS, FilterType
 from extproc.config.model import Config, Name, Provider
 from extproc.config.network import beside, check_ext_proc
 from extproc.config.optional import absent_providers, split_providers
 from extproc.config.problem import Mark, Problem, Problems, format_problems
 from extproc.config.references import References
-from extproc.config.targets import Absent, check_models, check_prices, present
+from extproc.config.strategies import check_strategies
+from extproc.config.targets import Absent, check_models, check_prices, check_weights, present
 from extproc.config.walk import Walker, child, sound
 
 _PROVIDERS = inspect.type_info(dict[Name, Provider])
@@ -51,7 +52,7 @@ def load(
     environ: Mapping[str, str],
     *,
     has_stored_keys: Callable[[Path], bool] = lambda folder: False,
-    find: FilterType = filter_type,
+    find: FilterType = FILTERS.find,
     secrets: bool = True,
 ) -> Loaded:
     """Reads the configuration at `path`. Never raises for what is in it. `has_stored_keys` is asked with the state folder, if need be.
@@ -85,6 +86,7 @@ class _Reading:
         gone: dict[str, Any] = {}
         if isinstance(root, MappingNode):
             filters = read_filters(root.get("filters"), self._walker, self.problems, self._find)
+            check_strategies(root.get("models"), self._walker, self.problems)
             root = complete_providers(root.without("filters"), self.references, self.problems)
             root, gone = self._leave_out(root)
         config = self._walker.struct(root, Config, "$")
@@ -113,6 +115,8 @@ class _Reading:
                     child("$.providers", name), replace(provider, key=None, aws=None, google=None) if name in gone else provider, report
                 )
         check_models(config, providers, report.error)
+        if not self.problems.errors:
+            check_weights(config, report.warning)
         check_prices(config, providers, report.error)
         if self.references.secrets:
             check_redis(config, filters, report)

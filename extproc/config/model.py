@@ -278,17 +278,69 @@ class Provider(Section, frozen=True):
     """Whose prices of the built-in list are its: an id of `genai-prices`. Found by `base_url` and by name unless given."""
 
 
+class When(Section, frozen=True):
+    """Which requests a target is for; all that is said must hold. In texts, `*` stands for anything."""
+
+    headers: dict[
+        Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$", description="a header's name in lower case")],
+        Annotated[str, Meta(min_length=1, max_length=1024)],
+    ] = {}
+    """Headers that the client sends, and what they say, such as `x-region: eu-*`. A credential is in none of them."""
+    tenants: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(max_length=1024)] = ()
+    """Whose keys: one of these."""
+
+
+class Aim(Section, frozen=True):
+    """A target with all that can be said of it."""
+
+    to: str
+    """`provider/model`, or `provider` alone to keep the name that was asked for."""
+    tier: Annotated[int, Meta(ge=1, le=8)] = 1
+    """Those of a higher tier are asked when all of the lower ones have failed."""
+    weight: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
+    """Its share of the requests beside the others of its tier, where the strategy goes by weights. With 0 it only steps in for them."""
+    when: When = When()
+    """The requests that it is for: all, unless given."""
+
+    @property
+    def provider(self) -> str:
+        """Whom it names."""
+        return self.to.partition("/")[0]
+
+    @property
+    def model(self) -> str:
+        """The name that the provider knows; empty if the target keeps the one that was asked for."""
+        return self.to.partition("/")[2]
+
+
 class Model(Section, frozen=True):
     """What callers may ask for, and who answers it."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     """Exact name, or a pattern with `*` such as `claude-*`. Exact names win over patterns, longer patterns over shorter ones."""
-    targets: Annotated[tuple[str, ...], Meta(min_length=1, max_length=8)]
-    """In order of preference: `provider/model`, or `provider` alone to keep the name that was asked for."""
+    targets: Annotated[tuple[str | Aim, ...], Meta(min_length=1, max_length=8)]
+    """Each is `provider/model`, or `provider` alone to keep the name that was asked for; or a section with that as `to`, and its tier,
+    weight and conditions. The strategy says which of a tier is asked first, and who steps in when that fails."""
+    strategy: str | dict[str, Any] = "ordered"
+    """In which order the targets of a tier are tried: `ordered` (as they are written), `weighted`, `round_robin`, `sticky`; or one of
+    these with its settings, as `{sticky: {by: caller}}`; or `package.module:Class` for somebody else's."""
     aliases: tuple[str, ...] = ()
     """Other exact names for the same model."""
-    otherwise: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
+    otherwise: Annotated[tuple[str | Aim, ...], Meta(max_length=8)] = ()
     """Targets used when none of `targets` is present (their optional providers have no key)."""
+
+    @property
+    def ordering(self) -> tuple[str, dict[str, Any]]:
+        """Name and settings of the strategy."""
+        if isinstance(self.strategy, str):
+            return self.strategy, {}
+        ((name, settings),) = self.strategy.items()
+        return name, settings or {}
+
+
+def aim(target: str | Aim) -> Aim:
+    """A target with all that can be said of it, whichever way it is written."""
+    return Aim(to=target) if isinstance(target, str) else target
 
 
 class Price(Section, frozen=True):

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from extproc.config.catalogue import catalogue
-from extproc.config.lookup import filter_names, filter_type
-from extproc.config.model import Config, Provider
+from extproc.config.lookup import FILTERS, STRATEGIES
+from extproc.config.model import Config, Model, Provider
 from extproc.config.references import PATTERN
 
 SHIPPED = Path(__file__).with_name("gateway.schema.json")
@@ -35,27 +35,22 @@ _SCALARS = ("string", "integer", "number", "boolean")
 
 def schema_text() -> str:
     """The shipped file: the schema with our own filters, as JSON."""
-    schema = config_schema({name: filter_type(name) for name in filter_names()})
+    schema = config_schema({name: FILTERS.find(name) for name in FILTERS.names()})
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
 
 
 def config_schema(filters: Mapping[str, type[Struct]]) -> dict[str, Any]:
     """The schema of a configuration whose `filters` may be these."""
-    classes = list(dict.fromkeys(_structs([Config, *filters.values()])))
+    strategies = {name: STRATEGIES.find(name) for name in STRATEGIES.names()}
+    classes = list(dict.fromkeys(_structs([Config, *filters.values(), *strategies.values()])))
     refs, definitions = msgspec.json.schema_components(classes, ref_template=_REF)
     names = {cls: ref["$ref"].rpartition("/")[2] for cls, ref in zip(classes, refs, strict=True)}
     for cls, name in names.items():
         definitions[name] = _section(cls, definitions[name])
     _offer_catalogue(definitions[names[Config]]["properties"]["providers"], _REF.format(name=names[Provider]))
-    entry = {name: {"$ref": _REF.format(name=names[cls])} for name, cls in filters.items()}
-    definitions[names[Config]]["properties"]["filters"]["items"] = {
-        "type": "object",
-        "properties": entry,
-        "patternProperties": {_THEIRS: {"description": "The settings of somebody else's filter."}},
-        "additionalProperties": False,
-        "minProperties": 1,
-        "maxProperties": 1,
-    }
+    refs_of = {cls: {"$ref": _REF.format(name=name)} for cls, name in names.items()}
+    definitions[names[Config]]["properties"]["filters"]["items"] = _one_of({name: refs_of[cls] for name, cls in filters.items()}, "filter")
+    _offer_strategies(definitions[names[Model]]["properties"]["strategy"], {name: refs_of[cls] for name, cls in strategies.items()})
     definitions["Reference"] = {
         "description": "`env:NAME`, `file:PATH`, or text with `${NAME}` or `${NAME:-default}` in it.",
         "type": "string",
@@ -68,6 +63,24 @@ def config_schema(filters: Mapping[str, type[Struct]]) -> dict[str, Any]:
         **{key: value for key, value in root.items() if key != "title"},
         "$defs": definitions,
     }
+
+
+def _one_of(settings: dict[str, Any], what: str) -> dict[str, Any]:
+    """A section with one key, that is a name, and says what its settings may be."""
+    return {
+        "type": "object",
+        "properties": settings,
+        "patternProperties": {_THEIRS: {"description": f"The settings of somebody else's {what}."}},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+
+
+def _offer_strategies(strategy: dict[str, Any], settings: dict[str, Any]) -> None:
+    """A name, or a name with its settings."""
+    names = [{"enum": [*settings]}, {"type": "string", "pattern": _THEIRS}]
+    strategy["anyOf"] = [*names, _one_of(settings, "strategy")]
 
 
 def _offer_catalogue(providers: dict[str, Any], ref: str) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extproc.config.model import Config, Model, Price
+from extproc.config.model import Aim, Config, Model, Price, aim
 from extproc.config.nearest import hint, quoted
 from extproc.config.walk import sound
 
@@ -17,6 +17,7 @@ Error = Callable[[str, str], None]
 # Letters, digits and the signs that providers use in names; whatever else a pattern language knows is not meant to be one here.
 _NAME = re.compile(r"[^\s?\[\]^$|(){}\\\"'`<>,;#\x00-\x1f\x7f]+")
 _MAX_NAME = 256
+_WEIGHTLESS = ("ordered", "round_robin")
 
 
 class Absent(Struct, frozen=True):
@@ -47,8 +48,19 @@ def check_models(config: Config, providers: Collection[str], error: Error) -> No
                 _check_alias(alias, f"{path}.aliases[{which}]", seen, error)
         for field, targets in (("targets", model.targets), ("otherwise", model.otherwise)):
             for which, target in enumerate(targets if sound(targets) else ()):
-                if isinstance(target, str):
-                    _check_target(target, f"{path}.{field}[{which}]", providers, error)
+                to = target.to if isinstance(target, Aim) else target
+                if isinstance(to, str):
+                    _check_target(to, f"{path}.{field}[{which}]" + (".to" if isinstance(target, Aim) else ""), providers, error)
+
+
+def check_weights(config: Config, warning: Error) -> None:
+    """Tells of weights that change nothing. The configuration has no errors."""
+    for at, model in enumerate(config.models):
+        strategy, _ = model.ordering
+        heavy = [which for which, target in enumerate(model.targets) if isinstance(target, Aim) and target.weight != Aim(to="").weight]
+        if heavy and strategy in _WEIGHTLESS:
+            tip = "`weighted` and `sticky` do"
+            warning(f"$.models[{at}].targets[{heavy[0]}].weight", f"the strategy `{strategy}` does not heed weights; {tip}")
 
 
 def check_prices(config: Config, providers: Collection[str], error: Error) -> None:
@@ -75,7 +87,7 @@ def present(config: Config, absent: list[Absent]) -> tuple[Config, list[Absent]]
         if targets:
             models.append(replace(model, targets=targets, otherwise=()))
             continue
-        named = {split_target(target)[0] for target in (*model.targets, *model.otherwise)}
+        named = {aim(target).provider for target in (*model.targets, *model.otherwise)}
         reasons = [provider.reason for provider in absent if provider.name in named]
         left_out.append(Absent("model", model.name, "no provider: " + "; ".join(reasons)))
     prices = tuple(price for price in config.prices if split_target(price.model)[0] in config.providers)
@@ -93,8 +105,8 @@ def _check_priced(model: str, path: str, seen: dict[str, str], providers: Collec
     seen.setdefault(model, path)
 
 
-def _present(targets: tuple[str, ...], config: Config) -> tuple[str, ...]:
-    return tuple(target for target in targets if split_target(target)[0] in config.providers)
+def _present(targets: tuple[str | Aim, ...], config: Config) -> tuple[str | Aim, ...]:
+    return tuple(target for target in targets if aim(target).provider in config.providers)
 
 
 def _check_name(name: str, path: str, seen: dict[str, str], error: Error) -> None:

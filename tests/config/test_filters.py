@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from extproc.config.lookup import filter_names, filter_type
+from extproc.config.lookup import FILTERS
 from extproc.config.model import DEFAULT_FILTERS
 from extproc.filter import Filter
 from tests.config.settings import Auth, Cache, Conversations, Headers, Key, Load, Meter, Route, told
@@ -75,8 +75,8 @@ def test_mistakes_in_filters(load_text: Load, filters: str, path: str, line: int
 
 @pytest.mark.parametrize("name", DEFAULT_FILTERS)
 def test_our_filters_are_found_by_name(name: str) -> None:
-    assert issubclass(filter_type(name), Filter)
-    assert name in filter_names()
+    assert issubclass(FILTERS.find(name), Filter)
+    assert name in FILTERS.names()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_our_filters_are_found_by_name(name: str) -> None:
 )
 def test_filters_that_are_not_there(name: str, part: str) -> None:
     with pytest.raises(LookupError) as caught:
-        filter_type(name)
+        FILTERS.find(name)
     assert part in str(caught.value)
 
 
@@ -106,8 +106,8 @@ def test_somebody_elses_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "acme_broken.py").write_text("raise NameError('oh')\n")
     monkeypatch.syspath_prepend(tmp_path)
     try:
-        assert filter_type("acme_pii:Redact").__struct_fields__ == ("words",)
+        assert FILTERS.find("acme_pii:Redact").__struct_fields__ == ("words",)
         with pytest.raises(LookupError, match="cannot be imported: NameError: oh"):
-            filter_type("acme_broken:X")
+            FILTERS.find("acme_broken:X")
     finally:
         sys.modules.pop("acme_pii", None)

@@ -132,3 +132,29 @@ def test_a_caller_names_no_cluster(gateway: Gateway, openai_provider: Demo, anth
     httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", model), headers=headers, verify=False).raise_for_status()
     assert "x-headgate-cluster" not in only(openai_provider)["headers"]
     assert anthropic_provider.requests() == []
+
+
+def test_targets_take_turns_and_step_in_for_one_another(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo) -> None:
+    with openai_sdk(gateway.url, "caller-secret") as client:
+        for _ in range(4):
+            assert client.chat.completions.create(**chat("Hello", "either")).choices[0].finish_reason == "stop"
+        assert (len(openai_provider.requests()), len(anthropic_provider.requests())) == (2, 2)
+        for _ in range(4):
+            client.chat.completions.create(**chat("Hello [demo@anthropic: status=503]", "either"))
+    # Whoever was first, the one that can has answered all; the other was asked only where it was its turn.
+    assert (len(openai_provider.requests()), len(anthropic_provider.requests())) == (2 + 4, 2 + 2)
+
+
+def test_tiers_and_conditions(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo) -> None:
+    def ask(text: str, **headers: str) -> str:
+        answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=chat(text, "staged"), headers=headers, verify=False)
+        assert answer.status_code == 200
+        asked = [name for name, demo in (("o", openai_provider), ("a", anthropic_provider)) if demo.requests()]
+        openai_provider.reset()
+        anthropic_provider.reset()
+        return "".join(asked)
+
+    assert ask("Hello", **{"x-region": "eu-west"}) == "o"
+    assert ask("Hello [demo@openai: status=500]", **{"x-region": "eu-west"}) == "oa"
+    assert ask("Hello", **{"x-region": "us-east"}) == "a"
+    assert ask("Hello") == "a"

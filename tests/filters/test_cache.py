@@ -277,6 +277,17 @@ def test_who_asks_whom_and_how_changes_it() -> None:
     assert key_of(ZERO, user_agent="mistral-client-python/3.7.0") not in keys
 
 
+def test_targets_that_a_strategy_has_put_into_another_order_are_the_same() -> None:
+    def key(targets: tuple[Target, ...], configured: tuple[Target, ...] = ()) -> bytes:
+        made = request(body=ZERO)
+        made.targets, made.configured = targets, configured
+        return _key(made)
+
+    assert key(TARGETS) == key(TARGETS, TARGETS) == key(TARGETS[::-1], TARGETS) != key(TARGETS[::-1])
+    # Another filter has left some only.
+    assert key(TARGETS[1:]) == key(TARGETS[1:], TARGETS) != key(TARGETS)
+
+
 def test_what_rules_set_changes_it() -> None:
     made = request(body=ZERO)
     keys = set()

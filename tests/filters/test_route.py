@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from extproc import Reject, Request, Response, Target
+from extproc import Handler, Reject, Request, Response, Target
+from extproc.config.model import Aim, Model, When
 from filters.route import Route
 from tests.scene import CHAT, CONFIG, environment, head, request, run
 
@@ -251,3 +252,45 @@ def test_what_passes_is_set() -> None:
     assert status("GET", "/v1/files/f") == status("POST", "/V1/Batches") == 200
     assert status("POST", "/v1/files") == status("POST", "/v1/batches/b/cancel") == status("GET", "/v1/uploads") == 403
     assert status("GET", "/v1/models") == 200
+
+
+def _choosing(strategy: Any, *targets: str | Aim) -> Handler:
+    model = Model(name="chosen", targets=targets, strategy=strategy, aliases=("alias",))
+    return Route().open(environment(msgspec.structs.replace(CONFIG, models=(model,))))
+
+
+def _asked(handler: Handler, model: str = "chosen", tenant: str = "", **headers: str) -> Request:
+    made = request(head(**headers), {**CHAT, "model": model}, tenant)
+    assert run(handler.request(made)) is None
+    return made
+
+
+def test_tiers_come_one_after_the_other_whatever_the_strategy() -> None:
+    far, near, also = Aim(to="openai/far", tier=2), Aim(to="openai/near", weight=2), "anthropic/also"
+    for strategy in ("round_robin", "weighted", {"sticky": {"by": "caller"}}):
+        handler = _choosing(strategy, far, near, also)
+        for _ in range(8):
+            made = _asked(handler)
+            assert {target.model for target in made.targets[:2]} == {"near", "also"}
+            assert [target.model for target in made.targets[2:]] == ["far"]
+            assert [target.model for target in made.configured] == ["near", "also", "far"]
+    assert [target.model for target in _asked(_choosing("ordered", far, near, also)).targets] == ["near", "also", "far"]
+
+
+def test_turns_are_taken_over_all_names_of_a_model() -> None:
+    handler = _choosing("round_robin", "openai", "anthropic")
+    first, second = _asked(handler), _asked(handler, "alias")
+    assert first.targets != second.targets
+    assert {target.model for target in (*first.targets, *second.targets)} == {"chosen"}
+
+
+def test_only_targets_that_are_for_the_request() -> None:
+    eu, red = Aim(to="openai/eu", when=When(headers={"x-region": "eu-*"})), Aim(to="anthropic/red", when=When(tenants=("red",)))
+    handler = _choosing("ordered", eu, red)
+    assert [target.model for target in _asked(handler, tenant="red", x_region="eu-1").targets] == ["eu", "red"]
+    assert [target.model for target in _asked(handler, tenant="red").targets] == ["red"]
+    assert [target.model for target in _asked(handler, x_region="eu-1").targets] == ["eu"]
+    with pytest.raises(Reject) as raised:
+        _asked(handler, x_region="us-1")
+    assert (raised.value.fault.status, raised.value.fault.code) == (404, "no_target")
+    assert "`when`" in raised.value.fault.message

@@ -1,0 +1,40 @@
+"""What a strategy is: the order in which the targets of a model are tried. One file in `strategies/` each.
+
+A model's targets stand in tiers. A strategy orders those of one tier, for one request; the tiers follow one another, so a later one is
+asked only when all of the earlier have failed. Whoever does not know a request's model, or has one target only, asks no strategy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from extproc.values import Request, Target
+
+
+class Candidate(Struct, frozen=True):
+    """A target that may be asked."""
+
+    target: Target
+    weight: float = 1.0
+    """Its share, beside the weights of the others in its tier. With 0 it is asked when the others have failed."""
+
+
+class Order(Protocol):
+    """A strategy made ready for one model of one snapshot."""
+
+    def arrange(self, request: Request, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The same candidates, at least two of one tier, in the order in which they are to be tried. Must not wait."""
+        ...
+
+
+class Strategy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A strategy's settings: its fields are what the configuration may say. Nothing of a request is kept on it."""
+
+    def open(self) -> Order:
+        """Makes it ready. What it has to remember between requests is kept on what this returns, for each model its own."""
+        raise NotImplementedError(f"{type(self).__name__}.open")

@@ -1,0 +1,117 @@
+"""Models whose targets have tiers, weights and conditions, and a strategy: what may be said, and what is wrong with the rest."""
+
+import re
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+import yaml
+
+from extproc.config.lookup import STRATEGIES
+from extproc.config.model import Aim, Model, When
+from extproc.config.schema import SHIPPED
+from extproc.strategy import Strategy
+from tests.config.settings import Load
+
+BASE = """
+providers:
+  a: {{dialect: openai, base_url: "https://a.example/v1"}}
+  b: {{dialect: openai, base_url: "https://b.example/v1"}}
+models:
+  - {{name: m, targets: {targets}, strategy: {strategy}}}
+"""
+
+
+def text(strategy: str = "ordered", targets: str = "[a/x, b]") -> str:
+    return BASE.format(strategy=strategy, targets=targets)
+
+
+@pytest.mark.parametrize("name", STRATEGIES.names())
+def test_each_by_its_name(load_text: Load, name: str) -> None:
+    for written in (name, f"{{{name}: }}", f"{{{name}: {{}}}}"):
+        loaded = load_text(text(written))
+        assert loaded.problems == []
+        assert loaded.config is not None
+        assert loaded.config.models[0].ordering == (name, {})
+    assert issubclass(STRATEGIES.find(name), Strategy)
+
+
+def test_settings_and_places(load_text: Load) -> None:
+    targets = "[a/x, {to: b/y, tier: 2, weight: 3, when: {headers: {x-region: 'eu-*'}, tenants: [red]}}]"
+    loaded = load_text(text("{sticky: {by: header, header: x-user}}", targets))
+    assert loaded.problems == []
+    assert loaded.config is not None
+    aim = Aim(to="b/y", tier=2, weight=3.0, when=When(headers={"x-region": "eu-*"}, tenants=("red",)))
+    (model,) = loaded.config.models
+    assert model == Model(name="m", targets=("a/x", aim), strategy={"sticky": {"by": "header", "header": "x-user"}})
+    assert (aim.provider, aim.model) == ("b", "y")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "targets", "path", "part"),
+    [
+        ("wieghted", "[a]", "$.models[0].strategy", 'there is no strategy "wieghted"; did you mean "weighted"?'),
+        ("{wieghted: {}}", "[a]", "$.models[0].strategy", 'did you mean "weighted"?'),
+        ("cheap", "[a]", "$.models[0].strategy", "the strategies are: ordered, round_robin, sticky, weighted"),
+        ("{sticky: {bye: caller}}", "[a]", "$.models[0].strategy.sticky.bye", 'did you mean "by"?'),
+        ("{sticky: {by: planet}}", "[a]", "$.models[0].strategy.sticky.by", "conversation"),
+        ("{sticky: {length: 1}}", "[a]", "$.models[0].strategy.sticky.length", "at least 64"),
+        ("{sticky: {}, weighted: {}}", "[a]", "$.models[0].strategy", "one strategy's name and its settings, got 2 keys"),
+        ("[sticky]", "[a]", "$.models[0].strategy", "got a list"),
+        ("acme.best:First", "[a]", "$.models[0].strategy", "the Python module acme is not installed"),
+        ("ordered", "[{to: c/x}]", "$.models[0].targets[0].to", 'there is no provider "c"'),
+        ("ordered", "[{weight: 1}]", "$.models[0].targets[0]", 'the key "to" is missing'),
+        ("weighted", "[{to: a, weight: -1}]", "$.models[0].targets[0].weight", "at least 0"),
+        ("weighted", "[{to: a, tier: 0}]", "$.models[0].targets[0].tier", "at least 1"),
+        ("weighted", "[{to: a, when: {headers: {X-Region: eu}}}]", "$.models[0].targets[0].when.headers.X-Region", "lower case"),
+        ("weighted", "[[a]]", "$.models[0].targets[0]", "got a list"),
+    ],
+)
+def test_what_is_wrong(load_text: Load, strategy: str, targets: str, path: str, part: str) -> None:
+    loaded = load_text(text(strategy, targets))
+    assert loaded.config is None
+    assert [problem.path for problem in loaded.problems] == [path]
+    assert part in loaded.problems[0].message
+
+
+@pytest.mark.parametrize("strategy", ["ordered", "round_robin"])
+def test_weights_that_change_nothing(load_text: Load, strategy: str) -> None:
+    loaded = load_text(text(strategy, "[a, {to: b, weight: 2}]"))
+    assert loaded.config is not None
+    (problem,) = loaded.problems
+    assert (problem.severity, problem.path) == ("warning", "$.models[0].targets[1].weight")
+    assert f"`{strategy}` does not heed weights" in problem.message
+
+
+PAGE = Path(__file__).parents[2] / "docs/routing.md"
+PROVIDERS = """
+providers:
+  openai: {key: k}
+  azure-openai: {key: k, settings: {resource: r}}
+  anthropic: {key: k}
+  groq: {key: k}
+  lab-eu: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}
+  lab-us: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}
+"""
+
+
+def test_the_page_is_right_and_names_all_strategies(load_text: Load) -> None:
+    page = PAGE.read_text()
+    (written,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    loaded = load_text(PROVIDERS + written)
+    assert [problem for problem in loaded.problems if problem.severity == "error"] == []
+    assert re.findall(r"^\| `(\w+)`", page, re.MULTILINE) == ["ordered", "round_robin", "weighted", "sticky"]
+    assert set(STRATEGIES.names()) == {"ordered", "round_robin", "weighted", "sticky"}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "right"),
+    [
+        ("weighted", True), ("acme.best:First", True), ("{weighted: {}}", True), ("{weighted: }", True), ("{sticky: {by: caller}}", True),
+        ("wieghted", False), ("{wieghted: {}}", False), ("{sticky: {by: planet}}", False), ("[weighted]", False), ("{}", False),
+    ],
+)  # fmt: skip
+def test_editors_are_told_the_same(strategy: str, right: bool) -> None:
+    validator = jsonschema.Draft202012Validator(msgspec.json.decode(SHIPPED.read_bytes()))
+    assert validator.is_valid(yaml.safe_load(text(strategy))) is right
