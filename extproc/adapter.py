@@ -37,6 +37,11 @@ _log = logging.getLogger(__name__)
 _decode_call = msgspec.json.Decoder(Call).decode
 
 
+def _as_error(fault: Fault) -> Fault:
+    """With the status of one."""
+    return fault if fault.status >= _ERRORS else msgspec.structs.replace(fault, status=502)
+
+
 class AdapterSession:
     """One attempt, from the request that Envoy is about to send to the end of its answer."""
 
@@ -177,8 +182,8 @@ class AdapterSession:
         if incoming.end:
             # No body can be given to a head alone here; the gate sees to that.
             self._answering.feed(b"", True)
-        if (fault := self._elsewhere(self._answering)) is not None:
-            self._answering = attempt.failed(fault)
+        if (failed := self._failed_whole(self._answering, bare=incoming.end)) is not None:
+            self._answering = failed
             if incoming.end:
                 self._answering.feed(b"", True)
         if incoming.end or self._answering.mode == BodyMode.NONE:
@@ -196,27 +201,32 @@ class AdapterSession:
         if answering.stream:
             fault = answering.opening or (_STILLBORN if incoming.end and not answering.begun else None)
             if fault is not None:
-                return self._fail(fault)
-        elif incoming.end and (fault := self._elsewhere(answering)) is not None:
-            return self._fail(fault)
+                return self._fail(self._attempt.failed(_as_error(fault)))
+        elif incoming.end and (failed := self._failed_whole(answering, bare=False)) is not None:
+            return self._fail(failed)
         if incoming.end or (answering.stream and answering.begun) or self._held > _UNANSWERED:
             return self._release(incoming.end)
         return []
 
-    def _elsewhere(self, answering: Answering) -> Fault | None:
-        """What is wrong with an answer that would pass as it is, if there is another target to ask instead."""
-        if self._call is None or self._number >= len(self._call.targets):
-            return None
-        if isinstance(answering, WholeUntouched) and answering.finished:
-            answering.verify()
+    def _failed_whole(self, answering: Answering, *, bare: bool) -> Answering | None:
+        """The error that an answer is which would pass as it is: one that came in its place, or, if there is another target to ask, one
+        that it tells itself, or what is of another kind. `bare`: there is nothing but the head.
+        """
+        if isinstance(answering, WholeUntouched):
+            if answering.finished:
+                answering.verify()
+            if (told := answering.failure()) is not None:
+                return told
         fault = answering.opening
-        return fault if fault is not None and (fault.status >= _SERVER_ERRORS or fault.status in names.RETRIABLE) else None
+        if fault is None:
+            return None
+        another = self._call is not None and self._number < len(self._call.targets)
+        worth = fault.status >= _SERVER_ERRORS or fault.status in names.RETRIABLE
+        return self._attempt.failed(_as_error(fault)) if bare or (another and worth) else None
 
-    def _fail(self, fault: Fault) -> Replies:
+    def _fail(self, answering: Answering) -> Replies:
         """What is no answer after all, told as the error that it is: Envoy asks the next target, or passes it on."""
-        attempt, before = self._attempt, self._answering
-        status = fault.status if fault.status >= _ERRORS else 502
-        self._answering = answering = attempt.failed(Fault(status, fault.code, fault.message, fault.param, fault.type))
+        before, self._answering = self._answering, answering
         answering.usage, answering.answered, answering.amount = before.usage, before.answered, before.amount
         self._out = answering.feed(b"", True)
         return self._release(True)

@@ -62,6 +62,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """See `Endpoint.sdk`."""
     betas: str = ""
     """See `Request.betas`. Empty where the gate's rules say what the header is."""
+    gives: str = ""
+    """See `Endpoint.gives`."""
     lane: str = ""
     """Whose turn bulky bodies wait for, see `Identity.lane`. Empty where the gate itself makes the only attempt."""
 
@@ -378,6 +380,7 @@ class Attempt:
             dropped=tuple(self.dropped),
             sdk=call.sdk,
             apart=self._is_apart,
+            gives=call.gives,
         )
 
     def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

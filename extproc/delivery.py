@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from extproc.answering import DROPPED, Answering, BrokenAnswer, Retell, Retold, WholeTranslated
+from extproc.answering import BUFFERED_AT_MOST, DROPPED, Answering, BrokenAnswer, Retell, Retold, WholeTranslated, WholeUntouched
 from extproc.attempt import Attempt, Call, taken_off
 from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
@@ -127,6 +127,9 @@ class Delivery:
                 response.headers[DROPPED] = lost
             length = headers.get("content-length", "")
             self._left = int(length) if length.isascii() and length.isdigit() else -1
+            if type(answering) is WholeUntouched and (end or 0 <= self._left <= BUFFERED_AT_MOST):
+                # The head waits for the body, which may be an error.
+                answering.mode = mode = BodyMode.BUFFERED
         if "request-id" not in headers or "request-id" in remove:
             self._name(response)
         response.attempts = attempts
@@ -134,7 +137,7 @@ class Delivery:
         response.target = self._target() if attempts or not local else None
         wanted_whole = self._follow(response)
         if self._answering is not None:
-            if wanted_whole and mode and not response.stream:
+            if wanted_whole and mode is BodyMode.STREAMED and not response.stream:
                 self._held = []
             if self._answering.rewrites or response.stream or self._held is not None:
                 remove += ("content-length",)
@@ -260,7 +263,10 @@ class Delivery:
 
     def fill(self) -> bytes:
         """Ends an answer that came without a body: the body that the client gets instead, since an error has the shape of its dialect."""
-        out, call, response = self.feed(b"", True), self.call, self.response
+        out, call, response, answering = self.feed(b"", True), self.call, self.response, self._answering
+        if answering is not None and answering.opening is not None and response is not None and response.status < 400:
+            # Of a kind that passes unread, and there is nothing of it.
+            response.status = answering.status = answering.opening.status
         self.close(whole=True)
         if out or self._answering is None or call is None or response is None or call.kind == "raw" or response.status < 400:
             return out

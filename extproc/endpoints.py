@@ -36,8 +36,9 @@ class _Row(NamedTuple):
     def endpoint(self, model: str = "", rest: str = "") -> Endpoint:
         place = self.place
         return Endpoint(
-            self.dialect, place.kind, model, place.stream, place.asks_usage, rest, place.body, place.spoken, reading=place.reading
-        )
+            self.dialect, place.kind, model, place.stream, place.asks_usage, rest, place.body, place.spoken,
+            gives=place.gives, reading=place.reading,
+        )  # fmt: skip
 
 
 class _Rows:

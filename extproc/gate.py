@@ -34,7 +34,7 @@ from extproc.wire.outgoing import GO_ON, Metadata, answer, aside, packed, reply
 # Which statuses are worth another target is the route's to say (`retriable_status_codes`).
 _RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
 
-_SERVER_ERRORS = 500
+_BAD_REQUEST, _SERVER_ERRORS = 400, 500
 
 _OURS = "ext_proc"
 """Begins `response.code_details` where Envoy could not get an answer from one of our own workers."""
@@ -317,7 +317,7 @@ class GateSession:
         if delivery.relayed:
             self._take_use(delivery, incoming)
         response = delivery.response
-        usage = response.usage if response is not None else None
+        usage, status = (response.usage, response.status) if response is not None else (None, 0)
         body = incoming.body
         if self._body_mode is BodyMode.BUFFERED_PARTIAL and not incoming.end:
             raise BrokenAnswer("the provider sent an error of more than a megabyte")
@@ -333,7 +333,9 @@ class GateSession:
         elif news or time.monotonic() - self._told > TELL_EVERY:
             metadata = self._record(delivery)
         unchanged = out is body or out == body
-        if self._body_mode >= BodyMode.BUFFERED:
+        # Of an error, what its body says decides headers, too; a translated answer is never what it was.
+        amended = not unchanged or status >= _BAD_REQUEST or (response is not None and response.status != status)
+        if amended and self._body_mode >= BodyMode.BUFFERED:
             headers = {**delivery.late, "content-length": str(len(out)), ":status": str(delivery.status)}
             return reply(incoming.part, headers=headers, body=None if unchanged else out, metadata=metadata)
         if unchanged and metadata is None:

@@ -209,6 +209,7 @@ class Intake:
             strict=given.get("x-headgate-strict", "").lower() in _YES,
             says=request.says,
             sdk=asked.sdk,
+            gives=asked.gives,
             betas="" if betas.HEADER in ruled else request.betas,
             lane="" if alone else request.identity.lane,
         )

@@ -60,6 +60,8 @@ class Endpoint(Struct, frozen=True):
     """See `Place.spoken`."""
     sdk: str = ""
     """`mistral`: the client is an SDK that reads the dialect in a form of its own."""
+    gives: str = ""
+    """See `Place.gives`."""
     reading: str = ""
     """See `Place.reading`."""
 

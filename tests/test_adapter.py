@@ -308,27 +308,70 @@ def test_a_web_page_of_the_clients_dialect_is_tried_elsewhere() -> None:
     assert b"text/html" in (replies[1].body or b"")
 
 
-@pytest.mark.parametrize("body", [b'{"id":"c"', OVERLOADED])
-def test_a_bad_answer_of_the_last_target_passes_as_it_is(body: bytes) -> None:
+def alone() -> Try:
+    """An attempt at the last target, which speaks the client's dialect."""
     scene = Scene()
     headers, question, metadata = gated(scene)
     call = msgspec.json.decode(metadata[names.NAMESPACE][names.CALL])
     call["targets"] = call["targets"][:1]
     metadata = {**metadata, names.NAMESPACE: {**metadata[names.NAMESPACE], names.CALL: msgspec.json.encode(call).decode()}}
-    made = Try(scene, (headers, question, metadata), 1, "provider_openai")
-    made.answer(JSON)
-    replies = made.piece(body, end=True)
-    assert ":status" not in replies[0].headers
-    assert replies[-1].body in (None, body)
-    assert not use_of(replies[0]).finished
+    return Try(scene, (headers, question, metadata), 1, "provider_openai")
 
 
-def test_what_is_the_requests_fault_is_not_tried_elsewhere() -> None:
-    """Envoy asks nobody else after a 400: it passes as it is."""
+FAILED_IN_PART = msgspec.json.encode({**ANSWER, "error": {"code": 502, "message": "dead"}})
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kept"),
+    [
+        (OVERLOADED, "502", True),
+        (OVERLOADED.replace(b'"overloaded"', b'"rate_limit_exceeded"'), "429", True),
+        (b'{"error":"busy"}', "502", False),
+        (b'{"id":"c"', "502", False),
+        (msgspec.json.encode(ANSWER)[:-1] + b",,", "502", False),
+        (b"", "502", False),
+        (b"<html>", "502", False),
+        (b'{"error":{"message":"Incorrect API key provided: sk-1","code":"invalid_api_key"}}', "502", False),
+        (FAILED_IN_PART, None, True),
+    ],
+)
+@pytest.mark.parametrize("length", [True, False])
+def test_a_bad_answer_of_the_last_target_is_the_error_that_it_is(body: bytes, status: str | None, kept: bool, length: bool) -> None:
+    made = alone()
+    made.answer({**JSON, "content-length": str(len(body)), "x-ratelimit-reset-requests": "7s"} if length else JSON)
+    replies = [*made.piece(body[:9]), *made.piece(body[9:], end=True)]
+    assert replies[0].headers.get(":status") == status
+    out = b"".join(reply.body or b"" for reply in replies[1:])
+    if kept:
+        assert out == body
+    else:
+        assert msgspec.json.decode(out)["error"]["message"]
+        assert b"sk-1" not in out
+    assert replies[0].headers.get("retry-after") == ("7" if status == "429" and length else None)
+    assert use_of(replies[0]).error
+
+
+def test_nothing_at_all_of_the_last_target_is_an_error() -> None:
+    for head_ in ({**JSON, "content-length": "0"}, {":status": "200", "content-length": "0"}):
+        (reply,) = alone().answer(head_, end=True)
+        assert reply.headers[":status"] == "502"
+        assert use_of(reply).error == "bad_provider_answer"
+
+
+def test_a_web_page_of_the_last_target_is_an_error() -> None:
+    made = alone()
+    made.answer({":status": "200", "content-type": "text/html; charset=utf-8"})
+    replies = made.piece(b"<html>Log in</html>", end=True)
+    assert replies[0].headers[":status"] == "502"
+    assert b"text/html" in (replies[1].body or b"")
+
+
+def test_what_is_the_requests_fault_is_told_as_that_and_not_tried_elsewhere() -> None:
+    """Envoy asks nobody else after a 400."""
     made = attempt()
     made.answer(JSON)
     replies = made.piece(TOO_LONG, end=True)
-    assert ":status" not in replies[0].headers
+    assert replies[0].headers[":status"] == "400"
     assert replies[-1].body in (None, TOO_LONG)
 
 

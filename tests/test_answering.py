@@ -139,7 +139,7 @@ def test_a_length_that_is_no_number() -> None:
 @settings(max_examples=40, deadline=None)
 def test_whole_untouched(cuts: list[int]) -> None:
     body = b" " + msgspec.json.encode(CHAT) + b"\n"
-    answering = WholeUntouched(200, terms())
+    answering = WholeUntouched(200, terms(), {})
     assert fed(answering, body, cuts) == body
     assert (answering.usage, answering.answered, answering.finished) == (Usage(input=5, output=2), "gpt-1", True)
 
@@ -152,7 +152,7 @@ def test_whole_untouched(cuts: list[int]) -> None:
     ],
 )  # fmt: skip
 def test_whole_untouched_without_usage(body: bytes, finished: bool) -> None:
-    answering = WholeUntouched(200, terms())
+    answering = WholeUntouched(200, terms(), {})
     assert fed(answering, body) == body
     assert (answering.usage, answering.finished) == (None, finished)
 
@@ -256,7 +256,7 @@ def test_a_translated_stream_without_its_last_line(last: int) -> None:
 @pytest.mark.parametrize(
     "answering",
     [
-        WholeUntouched(200, terms(most=100)), WholeTranslated(200, terms(provider="anthropic", most=100), {}),
+        WholeUntouched(200, terms(most=100), {}), WholeTranslated(200, terms(provider="anthropic", most=100), {}),
         Failure(500, terms(most=100), {}),
         StreamUntouched(200, terms(most=100)),
     ],

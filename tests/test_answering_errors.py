@@ -190,7 +190,7 @@ def test_a_stream_without_its_last_word(stream: list[bytes], finished: bool, wai
     ],
 )  # fmt: skip
 def test_an_error_with_the_status_of_an_answer_is_not_finished(dialect: str, body: Any, code: str) -> None:
-    way = WholeUntouched(200, terms(dialect, dialect))
+    way = WholeUntouched(200, terms(dialect, dialect), {})
     assert fed(way, msgspec.json.encode(body)) == msgspec.json.encode(body)
     assert (way.error, way.finished) == (code, False)
 
@@ -198,7 +198,7 @@ def test_an_error_with_the_status_of_an_answer_is_not_finished(dialect: str, bod
 def test_arguments_that_are_called_an_error_are_none() -> None:
     call = {"functionCall": {"name": "f", "args": {"error": {"code": 1}, "status": "failed"}}}
     body = msgspec.json.encode({"candidates": [{"content": {"parts": [call]}, "finishReason": "STOP"}]})
-    whole = WholeUntouched(200, terms("gemini", "gemini"))
+    whole = WholeUntouched(200, terms("gemini", "gemini"), {})
     fed(whole, body)
     stream = StreamUntouched(200, terms("gemini", "gemini"))
     fed(stream, b"data: " + body + b"\n\n")

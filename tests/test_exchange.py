@@ -249,8 +249,7 @@ def test_bodies_are_held_only_for_taps_that_want_them_whole() -> None:
         whole.seen.clear()
         parts.seen.clear()
         made = started(exchange(*taps))
-        head_ = made.delivery.answer({**JSON, "content-length": "7"} if whole in taps else JSON, local="", cluster="", attempts=1)
-        assert ("content-length" in head_.remove) == (whole in taps)
+        made.delivery.answer(JSON, local="", cluster="", attempts=1)
         out = [made.delivery.feed(piece, False) for piece in pieces] + [made.delivery.feed(b"", True)]
         assert b"".join(out) == b'{"a":1}'
         assert parts.seen == expected

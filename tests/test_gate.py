@@ -216,14 +216,67 @@ def test_an_answer_of_the_same_dialect() -> None:
     asked(session)
     body = msgspec.json.encode(ANSWER)
     reply = one(session, response_headers({**JSON, "content-length": str(len(body)), "set-cookie": "a=b"}))
-    assert (reply.mode, reply.headers, reply.remove) == ((BodyMode.NONE, BodyMode.STREAMED), {}, ["set-cookie"])
-    assert one(session, response_body(body[:20])) == PASSED
-    last = one(session, response_body(body[20:]))
-    assert last.body is None
+    assert (reply.mode, reply.headers, reply.remove) == ((BodyMode.NONE, BodyMode.BUFFERED), {}, ["set-cookie"])
+    last = one(session, response_body(body, end=True))
+    assert (last.body, last.headers) == (None, {})
     assert record_of(last).usage == Usage(input=5, output=2)
     # Both ends are normal, and either may come first.
     assert session.close() is None
     assert [(record.outcome, record.usage) for record in scene.books] == [("complete", Usage(input=5, output=2))]
+
+
+def test_an_answer_of_the_same_dialect_that_tells_no_length() -> None:
+    scene, session = gate()
+    asked(session)
+    body = msgspec.json.encode(ANSWER)
+    reply = one(session, response_headers(JSON))
+    assert (reply.mode, reply.headers, reply.remove) == ((BodyMode.NONE, BodyMode.STREAMED), {}, [])
+    assert one(session, response_body(body[:20])) == PASSED
+    assert record_of(one(session, response_body(body[20:], end=True))).usage == Usage(input=5, output=2)
+    session.close()
+    assert [(record.outcome, record.usage) for record in scene.books] == [("complete", Usage(input=5, output=2))]
+
+
+LIMITED = b'{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kept"),
+    [(LIMITED, 429, True), (b'{"error":"busy"}', 502, False), (b'{"id":"c"', 502, False), (b"null", 502, False)],
+)
+def test_an_error_in_place_of_a_small_answer_has_its_own_status(body: bytes, status: int, kept: bool) -> None:
+    scene, session = gate()
+    asked(session)
+    one(session, response_headers({**JSON, "content-length": str(len(body)), "x-ratelimit-reset-requests": "7s"}))
+    told = one(session, response_body(body, end=True))
+    out = body if told.body is None else told.body
+    assert (told.headers[":status"], told.headers["content-length"]) == (str(status), str(len(out)))
+    assert told.headers.get("retry-after") == ("7" if status == 429 else None)
+    assert (out == body) == kept
+    assert msgspec.json.decode(out)["error"]["message"]
+    session.close()
+    assert [(record.status, record.outcome) for record in scene.books] == [(status, "error")]
+
+
+def test_an_error_in_place_of_an_answer_that_tells_no_length_passes() -> None:
+    """Envoy has sent the head: what is known of it then is in the ledger."""
+    scene, session = gate()
+    asked(session)
+    one(session, response_headers(JSON))
+    assert one(session, response_body(LIMITED, end=True)).body is None
+    session.close()
+    assert [(record.status, record.outcome, record.error) for record in scene.books] == [(200, "provider_broke", "rate_limit_exceeded")]
+
+
+@pytest.mark.parametrize("head_", [{**JSON, "content-length": "0"}, JSON, {":status": "200", "content-length": "0"}])
+def test_nothing_at_all_is_an_error(head_: dict[str, str]) -> None:
+    scene, session = gate()
+    asked(session)
+    told = one(session, response_headers(head_, end=True))
+    assert told.status == 502
+    assert msgspec.json.decode(told.body or b"")["error"]["message"]
+    session.close()
+    assert [record.status for record in scene.books] == [502]
 
 
 @pytest.mark.parametrize("works", [True, False])

@@ -5,6 +5,7 @@ Only what has such a content is written anew; all else passes as it is.
 
 from collections.abc import Mapping
 
+from extproc.answering.failure import BAD_REQUEST
 from extproc.answering.terms import Terms, dropped
 from extproc.answering.untouched import StreamUntouched, WholeUntouched
 from extproc.answering.way import BUFFERED_AT_MOST, length_of
@@ -19,13 +20,15 @@ class WholeApart(WholeUntouched):
     rewrites = True
 
     def __init__(self, status: int, terms: Terms, headers: Mapping[str, str]) -> None:
-        super().__init__(status, terms)
+        super().__init__(status, terms, headers)
         self.mode = BodyMode.BUFFERED if 0 < length_of(headers) <= BUFFERED_AT_MOST else BodyMode.STREAMED
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
-        super().feed(chunk, end)
+        passed = super().feed(chunk, end)
         if not end:
             return []
+        if self.status >= BAD_REQUEST:
+            return passed  # it was no answer
         told = self._body.whole()
         if not is_in_parts(told):
             return [told]

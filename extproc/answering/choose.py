@@ -66,8 +66,12 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     why = f"answered with {told[:100]}, which is no answer; its base_url may be wrong"
     if not terms.same:
         return no_answer(terms, why)
+    if status != OK or terms.kind == "live":
+        return Untouched(status)
+    if form == "page":
+        return no_answer(terms, why)
     untouched = Untouched(status)
-    if status == OK and terms.kind in terms.client.operations:
+    if _is_other(told, terms.gives):
         terms.log(why)
         untouched.opening = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} {why}.")
         untouched.error = untouched.opening.code
@@ -77,7 +81,7 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
 def _whole(status: int, headers: Mapping[str, str], terms: Terms) -> WholeUntouched | WholeTranslated:
     if terms.apart:
         return WholeApart(status, terms, headers)
-    return WholeUntouched(status, terms) if terms.same else WholeTranslated(status, terms, headers)
+    return WholeUntouched(status, terms, headers) if terms.same else WholeTranslated(status, terms, headers)
 
 
 def _counted(headers: Mapping[str, str], counts: tuple[str, str]) -> Usage:
@@ -86,8 +90,22 @@ def _counted(headers: Mapping[str, str], counts: tuple[str, str]) -> Usage:
 
 
 @lru_cache(maxsize=256)
-def _form(content_type: str, stream: str) -> Literal["json", "stream", "other"]:
+def _form(content_type: str, stream: str) -> Literal["json", "stream", "page", "other"]:
     bare = content_type.partition(";")[0].strip().lower()
     if bare == stream:
         return "stream"
-    return "json" if bare.endswith("json") else "other"
+    if bare.endswith("json"):
+        return "json"
+    return "page" if bare in _PAGES else "other"
+
+
+_PAGES = ("text/html", "application/xhtml+xml")
+"""What no provider answers with. A captive portal does, or who stands in front of the provider."""
+
+
+def _is_other(content_type: str, gives: str) -> bool:
+    """Whether an answer, which is neither JSON nor a stream, is another thing than what is to be had there (`Place.gives`)."""
+    return gives == "" or (gives == "audio" and content_type.lower().startswith(_TEXTS))
+
+
+_TEXTS = ("text/", "application/xml")

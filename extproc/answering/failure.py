@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from extproc.answering.credential import OURS, UNKNOWN, complaint, is_ours, refused
 from extproc.answering.terms import Collected, Terms
 from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
 from extproc.dialects.failing import advised
 from extproc.errors import Fault
 from extproc.values import BodyMode
+
+BAD_REQUEST = 400
+"""The first status of an error."""
 
 
 class Failure(Answering):
@@ -55,16 +60,46 @@ class Told(Answering):
 
     rewrites = True
 
-    def __init__(self, terms: Terms, fault: Fault) -> None:
+    def __init__(self, terms: Terms, fault: Fault, body: bytes = b"") -> None:
+        """`body`: what tells it in the client's dialect already."""
         super().__init__(fault.status)
         self.headers = {"content-type": "application/json"}
         self.error = fault.code
-        self._body = [terms.error(fault)]
+        self._body = [body or terms.error(fault)]
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self.finished = end
         told, self._body = (self._body, []) if end else ([], self._body)
         return told
+
+
+_STATUS = 502
+"""Of an error that has none, or an answer's."""
+
+
+def instead(terms: Terms, fault: Fault, body: bytes, head: Mapping[str, str]) -> Told:
+    """The error that a whole answer of the client's own dialect is, with the status that it means. What tells it in that dialect's form
+    stays as it is.
+    """
+    if is_ours(fault.status, fault):
+        terms.log(complaint(fault.status, fault.message))
+        return Told(terms, refused(terms, fault.status, fault.message))
+    if fault.status < BAD_REQUEST:
+        fault = msgspec.structs.replace(fault, status=_STATUS)
+    fault, advice = advised(fault, head)
+    told = Told(terms, fault, body if _is_said(body, terms, fault) else b"")
+    told.headers |= advice
+    return told
+
+
+def _is_said(body: bytes, terms: Terms, fault: Fault) -> bool:
+    """Whether it has what an error has in the client's dialect, or more."""
+    try:
+        given = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    form = terms.client.write_error(fault, "")
+    return type(given) is dict and all(type(given.get(name)) is type(value) for name, value in form.items())
 
 
 def no_answer(terms: Terms, why: str, status: int = 502) -> Told:
@@ -73,4 +108,6 @@ def no_answer(terms: Terms, why: str, status: int = 502) -> Told:
     `status`: the provider's, which stands if it is that of an error.
     """
     terms.log(why)
-    return Told(terms, Fault(status if status >= 400 else 502, "bad_provider_answer", f"The provider {terms.provider_name} {why}."))
+    return Told(
+        terms, Fault(status if status >= BAD_REQUEST else _STATUS, "bad_provider_answer", f"The provider {terms.provider_name} {why}.")
+    )

@@ -1,10 +1,12 @@
 """Answers that pass as they are."""
 
 from collections import deque
+from collections.abc import Mapping
 
 import msgspec
 
 from extproc.amount import amount_of, searches_of
+from extproc.answering.failure import Told, instead
 from extproc.answering.terms import Collected, Terms, in_short, too_much
 from extproc.answering.way import Answering
 from extproc.aside import is_bulky
@@ -22,7 +24,7 @@ _TAIL = 4
 """Pieces of a stream that are kept to see whether it was complete: the last choice's, those behind it, and a few more."""
 
 
-_NOTHING = (b"", b"null", b"{}")
+_NOTHING = (b"", b"null", b"{}", b"[]")
 """JSON that says nothing, or none at all."""
 
 
@@ -37,11 +39,19 @@ class Untouched(Answering):
 
 
 class WholeUntouched(Answering):
-    """A JSON answer of the client's own dialect: its usage is read, not a byte of it changes."""
+    """A JSON answer of the client's own dialect: its usage is read, not a byte of it changes.
 
-    def __init__(self, status: int, terms: Terms) -> None:
+    What is no answer becomes the error that it is where the head can wait for the body: in the gate that is a body which says that it is
+    small, so that Envoy may hand it over whole (`mode`), in the adapter all that comes soon enough (`failure`).
+    """
+
+    _stands = False
+    """It is an answer all the same, which tells an error of its own."""
+
+    def __init__(self, status: int, terms: Terms, head: Mapping[str, str]) -> None:
         super().__init__(status)
         self._terms = terms
+        self._head = head
         self._dialect = terms.client
         self._generates = terms.kind in terms.client.operations
         self._ranks = common(terms.kind) == "rerank"
@@ -62,14 +72,33 @@ class WholeUntouched(Answering):
                 watch.feed(body)
                 self.text = watch.text
             self._end(body)
+            if self.opening is not None and self.mode is BodyMode.BUFFERED and body is chunk:
+                return self._own_up(chunk)
         return [chunk]
+
+    def _own_up(self, body: bytes) -> list[bytes]:
+        """The body that the client gets of what is no answer, whose head has not gone out."""
+        if (told := self.failure()) is None:
+            return [body]
+        self.status, self.error, self.headers, self.finished = told.status, told.error, told.headers, True
+        return told.feed(b"", True)
+
+    def failure(self) -> Told | None:
+        """The error that came in place of an answer; None for an answer, if only one that says itself that something has failed."""
+        if self.opening is None or self._stands:
+            return None
+        return instead(self._terms, self.opening, self._body.whole(), self._head)
 
     def _end(self, body: bytes) -> None:
         """Whether it is an answer. What announced no length ends like a whole body where it was cut off, too."""
         terms = self._terms
         suspect = trouble.is_suspect(body)
-        if suspect and (fault := trouble.in_answer(body, self._dialect)):
+        fault = trouble.in_answer(body, self._dialect) if suspect else None
+        if fault is None and not self._generates:
+            fault = trouble.instead(body, self._dialect)
+        if fault is not None:
             self.error, self.opening = fault.code, fault
+            self._stands = self._generates and self._is_answer(body)
             terms.log(f"answered with status {self.status}, and an error ({fault.code[:50]})")
             return
         # What counts tokens is an answer, unless it may have failed.
@@ -91,11 +120,16 @@ class WholeUntouched(Answering):
 
     def _is_answer(self, body: bytes) -> bool:
         """A small one is read, as if it were to be translated."""
-        kind = self._terms.kind
+        kind, gives = self._terms.kind, self._terms.gives
         if body.strip() in _NOTHING:
             return False
         try:
-            if not self._generates or kind == "count" or is_bulky(body):
+            if gives == "audio":
+                # Mistral's `audio_data`: https://docs.mistral.ai/studio/audio/text-to-speech/generate-speech
+                return any(name.startswith("audio") for name in msgspec.json.decode(body, type=dict[str, msgspec.Raw]))
+            if not self._generates and gives != "text":
+                msgspec.json.decode(body, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
+            elif not self._generates or kind == "count" or is_bulky(body):
                 msgspec.json.decode(body, type=msgspec.Raw)
             else:
                 self._dialect.operations[kind].read_answer(msgspec.json.decode(body))

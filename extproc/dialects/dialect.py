@@ -125,6 +125,8 @@ class Place(NamedTuple):
     """JSON that is all the answer, whoever asks."""
     spoken: bool = False
     """A text is to be spoken: the request's `input`, by whose length it is paid for."""
+    gives: str = ""
+    """What is answered there, where that is not JSON or a stream: `audio`; or `text`, which may be JSON as well."""
     reading: str = ""
     """How a client's body is to be looked at before anything else is: see `bodies.py`. Empty: the path says all."""
 

@@ -7,6 +7,8 @@ at first: what cannot be one is not decoded.
 import re
 from typing import Any
 
+import msgspec
+
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import Answer, Error, StopReason, Text
@@ -63,6 +65,26 @@ def in_answer(body: bytes, provider: Dialect) -> Fault | None:
     if bare.startswith(b"[") and bare.endswith(b"]"):
         bare = bare[1:-1]
     return read(RawEvent("", bare), provider) if bare.startswith(b"{") else None
+
+
+_SAYS = frozenset({"message", "Message", "__type", "detail", "msg", "error", "errors"})
+_SAID_BESIDE = frozenset({"code", "details", "param", "request_id", "requestId", "status", "timestamp", "type"})
+_SILENT = (b"", b"null", b"false", b'""', b"{}", b"[]")
+_NO_STATUS = 502
+
+
+def instead(body: bytes, provider: Dialect) -> Fault | None:
+    """The error that a whole JSON body is, where an answer was due that has no reader: it has an `error`, or nothing but what errors are
+    made of, as a gateway's `{"message": "..."}`. None if it is none.
+    """
+    try:
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    failed = bytes(members.get("error", b"")) not in _SILENT or bytes(members.get("type", b"")) == b'"error"'
+    if not failed and (_SAYS.isdisjoint(members) or not members.keys() <= _SAYS | _SAID_BESIDE):
+        return None
+    return provider.read_error(_NO_STATUS, body)
 
 
 def read(event: RawEvent, provider: Dialect) -> Fault | None:

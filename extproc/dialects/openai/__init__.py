@@ -28,10 +28,13 @@ _JSON = (
 )
 
 _FORMS = (
-    "/v1/audio/transcriptions",
-    "/v1/audio/translations",
     "/v1/images/edits",
     "/v1/images/variations",
+)
+
+_HEARD = (
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
 )
 
 _OPERATIONS: dict[str, Operation[Any, Any]] = {
@@ -59,8 +62,10 @@ class OpenAI(Usual):
         Place("score", "/v1/score"),
         Place("score", "/score"),
         *(Place("json", path) for path in _JSON),
-        Place("json", "/v1/audio/speech", spoken=True),
+        Place("json", "/v1/audio/speech", spoken=True, gives="audio"),
         *(Place("form", path) for path in _FORMS),
+        # `response_format` may be a text, or subtitles.
+        *(Place("form", path, gives="text") for path in _HEARD),
         # Google's service in this dialect, for clients that are turned to the gateway with its path.
         Place("chat", "/v1beta/openai/chat/completions", asks_usage=True),
         Place("embeddings", "/v1beta/openai/embeddings"),
