@@ -13,12 +13,11 @@ from extproc.hosts import is_loopback_name
 from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
 from extproc.listing import models_document
-from extproc.routes import Placed
 from extproc.routes import Route as ModelRoute
 from extproc.strategy import Candidate, Order, Strategy
 from extproc.turns.turn import Chain, Keep, Turn, Turns, TurnsDown
 from extproc.usage import Usage
-from extproc.values import Endpoint, Identity, Kind, Request, Response, Target
+from extproc.values import Endpoint, Identity, Request, Response, Target
 
 __all__ = [
     "CREDENTIALS",
@@ -40,11 +39,9 @@ __all__ = [
     "Job",
     "Keep",
     "KeyTable",
-    "Kind",
     "Lead",
     "ModelRoute",
     "Order",
-    "Placed",
     "Reject",
     "Request",
     "Response",

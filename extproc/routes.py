@@ -36,21 +36,25 @@ class Route(Struct, frozen=True):
     name: str
     """Its configured name; a pattern, perhaps."""
     placed: tuple[Placed, ...]
-    """Its targets, tier after tier. One without a model keeps the name that was asked for."""
+    """Its targets, tier after tier."""
+    targets: tuple[Target, ...]
+    """The same, without their places. A target without a model keeps the name that was asked for."""
     order: Order
     """Of the targets of a tier."""
     chooses: bool
     """False: all requests try all targets as they stand; nobody need be asked."""
 
-    def resolve(self, asked: str) -> tuple[Placed, ...]:
+    def resolve(self, asked: str) -> tuple[Target, ...]:
         """The targets for the name that a caller used."""
-        return tuple(one if one.target.model else replace(one, target=Target(one.target.provider, asked)) for one in self.placed)
+        return tuple(target if target.model else Target(target.provider, asked) for target in self.targets)
 
-    def able(self, request: Request, placed: tuple[Placed, ...]) -> tuple[Placed, ...]:
-        """Those that are for this request."""
-        return tuple(one for one in placed if one.conditions is None or one.conditions.hold(request))
+    def able(self, request: Request, targets: tuple[Target, ...]) -> list[Placed]:
+        """Of `targets`, which is what `resolve` gave or some of it, those that are for this request, each in its place."""
+        there = zip(self.placed, self.resolve(request.record.model), strict=True)
+        able = ((one, target) for one, target in there if target in targets and (one.conditions is None or one.conditions.hold(request)))
+        return [replace(one, target=target) for one, target in able]
 
-    def arrange(self, request: Request, placed: tuple[Placed, ...]) -> tuple[Target, ...]:
+    def arrange(self, request: Request, placed: list[Placed]) -> tuple[Target, ...]:
         """Their targets in the order in which they are to be tried."""
         tiers = (list(tier) for _, tier in groupby(placed, key=attrgetter("tier")))
         return tuple(one.target for tier in tiers for one in (self.order.arrange(request, tier) if len(tier) > 1 else tier))
@@ -62,7 +66,7 @@ def _route(model: Model) -> Route:
     name, settings = model.ordering
     strategy = msgspec.convert(settings, STRATEGIES.find(name))
     chooses = name != "ordered" or any(one.conditions is not None for one in placed)
-    return Route(model.name, placed, strategy.open(), chooses)
+    return Route(model.name, placed, tuple(one.target for one in placed), strategy.open(), chooses)
 
 
 class _Globs:
@@ -109,7 +113,7 @@ class Routes:
                 globs.append((model.name, route))
             for alias in model.aliases:
                 # The alias asks for the model's own name, so a target that keeps the name gets that.
-                self._exact[alias] = replace(route, placed=route.resolve(model.name)) if "*" not in model.name else route
+                self._exact[alias] = replace(route, targets=route.resolve(model.name)) if "*" not in model.name else route
         self._lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
         self._globs = _Globs(globs)
         self._known = sorted([*self._exact, *(f"{prefix}*" for prefix in self._prefixes)])

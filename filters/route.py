@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from extproc import Environment, Filter, Handler, Kind, ModelRoute, Placed, Reject, Request, Response, Target, models_document, plain_path
+from extproc import Environment, Filter, Handler, ModelRoute, Reject, Request, Response, Target, models_document, plain_path
 
 _LONGEST = 256
 """Characters of a model's name, as in the configuration. What is longer costs time to search, and room in every record."""
@@ -79,20 +79,20 @@ class _Route:
         if route is None:
             raise self._unknown(asked)
         request.record.route = route.name
-        placed = route.resolve(asked)
+        targets = route.resolve(asked)
         if named := self._named(request):
-            placed = tuple(one for one in placed if one.target.provider == named)
-            if not placed:
+            targets = tuple(target for target in targets if target.provider == named)
+            if not targets:
                 raise Reject(404, "model_not_found", f"The model {asked!r} is not asked of the provider {named!r} here.", param="model")
-        if not request.endpoint.converses or (self._mute and any(one.target.provider in self._mute for one in placed)):
-            placed = self._able(request, placed)
-        request.targets = tuple(one.target for one in placed)
-        if route.chooses and placed:
-            self._choose(request, route, placed)
+        if not request.endpoint.converses or (self._mute and any(target.provider in self._mute for target in targets)):
+            targets = self._able(request, targets)
+        request.targets = targets
+        if route.chooses and targets:
+            self._choose(request, route)
 
-    def _choose(self, request: Request, route: ModelRoute, placed: tuple[Placed, ...]) -> None:
+    def _choose(self, request: Request, route: ModelRoute) -> None:
         """Leaves the targets that are for this request, in the order that the model's strategy gives."""
-        able = route.able(request, placed)
+        able = route.able(request, request.targets)
         if not able:
             message = f"No provider of {request.record.model!r} is for this request: all have conditions (`when`) that it does not fulfil."
             raise Reject(404, "no_target", message, param="model")
@@ -112,11 +112,11 @@ class _Route:
             raise Reject(400, "missing_model", "The request names no model. Set `model` to one that GET /v1/models lists.", param="model")
         return request.model
 
-    def _able(self, request: Request, placed: tuple[Placed, ...]) -> tuple[Placed, ...]:
+    def _able(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
         """Those that can be asked for this at all: every dialect holds conversations, but not all do the rest, and nor do all providers."""
         wanted, kind, path = request.endpoint.dialect, request.endpoint.operation, request.path.partition("?")[0]
-        speaking = [one for one in placed if self._speaks(one.target.provider, wanted, kind)]
-        able = tuple(one for one in speaking if self._upstreams[one.target.provider].offers(kind, path))
+        speaking = [target for target in targets if wanted in self._dialects[target.provider] or kind in self._operations[target.provider]]
+        able = tuple(target for target in speaking if self._upstreams[target.provider].offers(kind, path))
         if kind == "count" and not able:
             return ()  # the engine has an estimate
         if speaking and not able:
@@ -131,9 +131,6 @@ class _Route:
             message = f"{path} {why}, and no provider of this model speaks {wanted!r}."
             raise Reject(404, "unsupported_endpoint", message, param="model")
         return able
-
-    def _speaks(self, provider: str, dialect: str, kind: Kind) -> bool:
-        return dialect in self._dialects[provider] or kind in self._operations[provider]
 
     def _check_passes(self, request: Request) -> None:
         path, method = plain_path(request.path.partition("?")[0]), request.method.lower()

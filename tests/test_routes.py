@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.config.model import Model, aim
-from extproc.routes import Route, Routes
+from extproc.routes import Routes
 from extproc.values import Target
 
 LETTERS = st.text("ab-", max_size=4)
@@ -49,10 +49,6 @@ def expected(model: Model, name: str) -> tuple[Target, ...]:
     return tuple(Target(one.provider, one.model or own) for one in aims)
 
 
-def resolved(route: Route, name: str) -> tuple[Target, ...]:
-    return tuple(placed.target for placed in route.resolve(name))
-
-
 @given(MODELS, st.lists(LETTERS, min_size=1, max_size=8))
 @settings(max_examples=300, deadline=None)
 def test_find_agrees_with_a_naive_model(models: list[Model], asked: list[str]) -> None:
@@ -69,7 +65,7 @@ def test_find_agrees_with_a_naive_model(models: list[Model], asked: list[str]) -
         if found is None:
             assert not candidates
         else:
-            assert (found.name, resolved(found, name)) in [(model.name, expected(model, name)) for model in candidates]
+            assert (found.name, found.resolve(name)) in [(model.name, expected(model, name)) for model in candidates]
 
 
 def test_precedence() -> None:
@@ -84,7 +80,7 @@ def test_precedence() -> None:
         ]
     )
     found = {name: routes.find(name) for name in ("x", "gpt-3", "gpt-4o", "best", "gpt-4o-mini", "o-mini", "alias", "")}
-    assert {name: resolved(route, name) for name, route in found.items() if route} == {
+    assert {name: route.resolve(name) for name, route in found.items() if route} == {
         "x": (Target("all", "x"),),
         "gpt-3": (Target("some", "gpt-3"),),
         "gpt-4o": (Target("exact", "model"),),

@@ -38,14 +38,6 @@ def config(openai_provider: Demo, anthropic_provider: Demo) -> dict[str, Any]:
             {"name": "claude-*", "targets": ["a"]},
             {"name": "o-then-a", "targets": ["o/first-o", "a/second-a"]},
             {"name": "a-then-o", "targets": ["a/first-a", "o/second-o"]},
-            {"name": "either", "targets": ["o/one-o", "a/one-a"], "strategy": "round_robin"},
-            {
-                "name": "staged",
-                "targets": [
-                    {"to": "a/last-a", "tier": 2},
-                    {"to": "o/mostly-o", "when": {"headers": {"x-region": "eu-*"}}},
-                ],
-            },
         ],
     }
 

@@ -76,7 +76,7 @@ LOSSES = [
     Loss("ollama generate", ("stop",), _PROMPT, due="tool", got="end"),
     Loss("litellm", ("text", "reasoning"), _THINK_TAGS, only=_TAGGED, got=ESTIMATED),
     Loss("litellm", ("text",), "LiteLLM has no field for a refusal", only=(_BLOCKED,)),
-    Loss("litellm", ("reasoning",), "LiteLLM reads no reasoning that is a part of the content", only=(_PARTS,)),
+    Loss("litellm", ("reasoning tokens",), "LiteLLM guesses them where the provider does not tell", only=(_PARTS,), got=ESTIMATED),
     Loss("litellm", ("input tokens", "output tokens", "reasoning tokens"), _GUESSED, only=(_GROQ,), got=ESTIMATED),
 ]
 """What no answer may tell a client, and why."""

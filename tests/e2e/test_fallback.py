@@ -16,6 +16,17 @@ FAILURES = [*_FAILURES, "malformed", "content-type=text/html", "break"]
 STREAM_FAILURES = [*_FAILURES, "break-before-first", "close=0", "error=0"]
 
 
+@pytest.fixture(scope="module")
+def config(config: dict[str, Any]) -> dict[str, Any]:
+    """With models whose targets a strategy orders, and such that are for some requests only."""
+    far, near = {"to": "a/last-a", "tier": 2}, {"to": "o/mostly-o", "when": {"headers": {"x-region": "eu-*"}}}
+    chosen = [
+        {"name": "either", "targets": ["o/one-o", "a/one-a"], "strategy": "round_robin"},
+        {"name": "staged", "targets": [far, near]},
+    ]
+    return {**config, "models": [*config["models"], *chosen]}
+
+
 def only(demo: Demo) -> dict[str, Any]:
     (request,) = demo.requests()
     request["headers"] = dict(request["headers"])
