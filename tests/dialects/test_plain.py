@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.dialogue import MODELS, request
+from bench.dialogue import answer as whole_answer
 from extproc.dialects import DIALECTS, plain
 from extproc.dialects.anthropic import answer, blocks, request_read, tools
 from extproc.dialects.cohere import parts as cohere
@@ -101,7 +102,7 @@ def slowly(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cohere, "usual_text", lambda _: None)
     patch.setattr(cohere, "usual_call", lambda _: None)
     patch.setattr(ollama, "usual_call", lambda _, position: None)
-    for name in ("call", "result", "tool"):
+    for name in ("call", "result", "said", "tool"):
         patch.setattr(usual, name, lambda _: None)
 
 
@@ -264,6 +265,35 @@ def test_reading_answers(content: Any, calls: list[dict[str, Any]], content_of_o
             assert fast == read_answer(dialect, body)
 
 
+SAID: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"type": st.sampled_from(["output_text", "output_text", "refusal", "other", None]), "text": st.one_of(WORDS, st.just(1))},
+    optional={
+        "annotations": st.sampled_from([[], None, {}, [{"type": "url_citation", "url": "https://a.example"}], 1]),
+        "logprobs": st.sampled_from([[], None, [{"token": "a", "logprob": -0.5}], 1]),
+        "prompt_cache_breakpoint": st.just({"ttl": "5m"}),
+        "odd": WORDS,
+    },
+)
+OUTPUT = st.one_of(
+    ITEMS,
+    st.fixed_dictionaries(
+        {"content": st.one_of(WORDS, st.none(), st.lists(SAID, max_size=2))},
+        optional={"type": st.sampled_from(["message", "message", None]), "role": st.just("assistant"), **BESIDE},
+    ),
+    st.just({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed"}),
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(output=st.lists(OUTPUT, max_size=3))
+def test_reading_output(output: list[Any]) -> None:
+    body = {"id": "resp_1", "model": "m", "status": "completed", "output": output}
+    fast = read_answer("responses", body)
+    with pytest.MonkeyPatch.context() as patch:
+        slowly(patch)
+        assert fast == read_answer("responses", body)
+
+
 def test_a_glance() -> None:
     assert plain.message({"role": "user", "content": "Hello"}) == Message(role="user", blocks=[Text("Hello")], plain=True)
     assert plain.words([Text("Hello")]) == "Hello"
@@ -272,3 +302,6 @@ def test_a_glance() -> None:
     assert [call.name for call in map(plain.call, body["messages"][-2]["tool_calls"]) if call] == ["look_up"]
     assert plain.result(body["messages"][-1])
     assert [tool.name for tool in map(plain.function, body["tools"]) if tool] == ["look_up", "send"]
+    words, call = msgspec.json.decode(whole_answer("responses"))["output"]
+    assert usual.said(words)
+    assert usual.call(call)

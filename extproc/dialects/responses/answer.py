@@ -22,7 +22,8 @@ from extproc.dialects.hub import (
     ToolCall,
     kind_of,
 )
-from extproc.dialects.responses.items import read_output, restored
+from extproc.dialects.responses import usual
+from extproc.dialects.responses.items import ITEM, read_output, restored
 from extproc.dialects.responses.parts import NAME, write_annotation, write_logprobs
 from extproc.dialects.responses.reasoning import write_reasoning, write_seal
 from extproc.dialects.responses.tokens import read_usage, write_usage
@@ -84,6 +85,10 @@ def read_blocks(output: Any, tools: Any) -> list[Block]:
     """Blocks of all items of an answer. `tools`: those that it repeats."""
     blocks: list[Block] = []
     for i, value in enumerate(items(output, "output")):
+        if (block := usual.said(value) or usual.call(value)) is not None:
+            block.local = {ITEM: value}
+            blocks.append(block)
+            continue
         found = read_output(value, f"output[{i}]", tools)
         if type(found) is list:
             blocks += found

@@ -1,4 +1,4 @@
-"""What most items and tools of a request are made of, known at a glance: see `plain`."""
+"""What most items and tools of requests and answers are made of, known at a glance: see `plain`."""
 
 from typing import Any
 
@@ -6,6 +6,20 @@ from extproc.dialects.hub import Message, Text, Tool, ToolCall, ToolResult
 
 _CALL = frozenset({"type", "id", "status", "call_id", "name", "arguments"})
 _RESULT = frozenset({"type", "id", "status", "call_id", "output"})
+_MESSAGE = frozenset({"type", "id", "status", "role", "phase", "content"})
+_PART = frozenset({"type", "text", "annotations", "logprobs"})
+
+
+def said(value: Any) -> Text | None:
+    """An item of an answer that is a message of one text, and nothing is told of that."""
+    if type(value) is not dict or value.get("type") != "message" or not value.keys() <= _MESSAGE:
+        return None
+    content = value.get("content")
+    part = content[0] if type(content) is list and len(content) == 1 else None
+    if type(part) is not dict or part.get("type") != "output_text" or not part.keys() <= _PART:
+        return None
+    text = part.get("text")
+    return Text(text) if type(text) is str and not part.get("annotations") and not part.get("logprobs") else None
 
 
 def call(value: Any) -> ToolCall | None:
