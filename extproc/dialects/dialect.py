@@ -185,7 +185,7 @@ class Dialect(Operation[Conversation, Answer], Protocol):
 
     @property
     def operations(self) -> Mapping[str, Operation[Any, Any]]:
-        """By kind: `chat` is the dialect itself."""
+        """By kind: `chat` is the dialect itself. Made once for each instance, as it is asked for several times a request."""
 
     def stream_reader(self) -> StreamReader: ...
 

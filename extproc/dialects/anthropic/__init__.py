@@ -1,6 +1,7 @@
 """Anthropic messages."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -48,7 +49,7 @@ class Anthropic(Usual):
     mark = "anthropic-version"
     id_header = "request-id"
 
-    @property
+    @cached_property
     def operations(self) -> dict[str, Operation[Any, Any]]:
         return {"chat": self, "count": _COUNTING}
 

@@ -1,6 +1,7 @@
 """Amazon Bedrock's Converse and ConverseStream."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from extproc.dialects import dialect
@@ -45,7 +46,7 @@ class Bedrock(Usual):
     id_header = "x-amzn-requestid"
     counts = ("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count")
 
-    @property
+    @cached_property
     def operations(self) -> dict[str, Operation[Any, Any]]:
         return {"chat": self, "count": _COUNTING, "embeddings": _EMBEDDINGS, "invoke": _EMBEDDINGS, "rerank": _RERANKING}
 

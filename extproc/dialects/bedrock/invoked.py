@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PayloadPart.
 
 import re
 from base64 import b64encode
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -43,7 +44,7 @@ class Invoked(Bedrock):
         """`maker`: the dialect of the model's maker, whose bodies they are."""
         self._maker = maker
 
-    @property
+    @cached_property
     def operations(self) -> dict[str, Operation[Any, Any]]:
         return {INVOKE_MESSAGES: self}
 

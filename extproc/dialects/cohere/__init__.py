@@ -1,6 +1,7 @@
 """Cohere's chat, version 2."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from extproc.dialects.cohere import answer, errors, request_read, request_write, watch
@@ -41,7 +42,7 @@ class Cohere(Usual):
     # Its SDKs are made by Fern, and say so; nobody else's here are.
     mark = "x-fern-sdk-name"
 
-    @property
+    @cached_property
     def operations(self) -> dict[str, Operation[Any, Any]]:
         return {"chat": self, **_VECTORS}
 

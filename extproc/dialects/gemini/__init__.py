@@ -1,6 +1,7 @@
 """Google's Generative Language API (Gemini), and the same at Vertex AI."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -86,7 +87,7 @@ class Gemini(Usual):
     beside: tuple[str, ...] = ("/v1/", *_BESIDE)
     mark = "x-goog-api-client"
 
-    @property
+    @cached_property
     def operations(self) -> dict[str, Operation[Any, Any]]:
         return {"chat": self, "count": _COUNTING, **_VECTORS}
 

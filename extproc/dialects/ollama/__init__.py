@@ -1,6 +1,7 @@
 """Ollama's own API: chat and generate."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -40,7 +41,7 @@ class Ollama(Usual):
     )
     prefixes: tuple[str, ...] = ("/api/",)
 
-    @property
+    @cached_property
     def operations(self) -> dict[str, Operation[Any, Any]]:
         return {"chat": self, "generate": _GENERATE, "embeddings": _EMBED, "embed_prompt": _EMBED_PROMPT}
 

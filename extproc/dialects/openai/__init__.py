@@ -1,6 +1,7 @@
 """OpenAI chat completions; usage also of completions, embeddings and what else OpenAI offers beside the Responses API."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -79,7 +80,7 @@ class OpenAI(Usual):
     )
     prefixes: tuple[str, ...] = ("/v1/", "/api/v1/")
 
-    @property
+    @cached_property
     def operations(self) -> dict[str, Operation[Any, Any]]:
         return {"chat": self, **_OPERATIONS}
 

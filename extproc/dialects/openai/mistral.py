@@ -8,6 +8,7 @@ provider has counted nothing says 0. A refusal, which has no field there, is tex
 
 import uuid
 from collections.abc import Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -65,7 +66,7 @@ _EMBEDDINGS = MistralEmbeddings()
 class Mistral(OpenAI):
     """OpenAI's dialect for Mistral's clients. A provider that answers so itself (`Quirks.sdk`) is not translated."""
 
-    @property
+    @cached_property
     def operations(self) -> dict[str, Operation[Any, Any]]:
         return {**super().operations, "chat": self, "embeddings": _EMBEDDINGS}
 

@@ -1,6 +1,7 @@
 """OpenAI's Responses API."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from extproc.dialects.dialect import Operation, Place, Usual
@@ -36,7 +37,7 @@ class Responses(Usual):
     )
     prefixes: tuple[str, ...] = ("/v1/responses", "/v1/conversations")
 
-    @property
+    @cached_property
     def operations(self) -> dict[str, Operation[Any, Any]]:
         return {"chat": self, "count": _COUNTING}
 
