@@ -39,13 +39,13 @@ def higher(one: Usage, other: Usage) -> Usage:
     return Usage(*map(max, astuple(one), astuple(other)))
 
 
-_MOST = 2**40
+MOST = 2**40
 """No answer has as many tokens; and a few such counts, added up, are still exact wherever they are stored."""
 
 
 def natural(value: int | None) -> int:
     """A count as a provider tells it: what is absent, less than nothing, or more than anybody can have counted, counts nothing."""
-    return value if value and 0 < value < _MOST else 0
+    return value if value and 0 < value < MOST else 0
 
 
 # A rule of thumb, for where a provider never told; what it gives is marked as estimated wherever it is used.

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import msgspec
 
-from extproc.dialects.fields import FieldError, obj
+from extproc.dialects.fields import FieldError
 from extproc.dialects.framing import RawEvent
 from extproc.dialects.hub import Aside, Error, Extra, Finish, Ping, Start, StreamEvent
 from extproc.errors import Fault
@@ -14,7 +14,10 @@ _decode = msgspec.json.Decoder().decode
 
 def decoded(event: RawEvent) -> Extra:
     """The JSON object of an event. Raises `FieldError` if it is something else, and what `Reading.feed` catches if it is no JSON."""
-    return obj(_decode(event.data), "$")
+    value = _decode(event.data)
+    if type(value) is not dict:
+        raise FieldError("$", "an object", value)
+    return value
 
 
 class Reading(ABC):

@@ -52,6 +52,20 @@ def part(value: Any) -> Block | None:
     return block
 
 
+def words(candidates: Any) -> tuple[int, str] | None:
+    """Of a chunk of a stream: the candidate, and more of its text, where there is one and says nothing beside."""
+    if type(candidates) is not list or len(candidates) != 1 or type(candidate := candidates[0]) is not dict:
+        return None
+    index, inner = candidate.get("index", 0), candidate.get("content")
+    if type(index) is not int or len(candidate) != (2 if "index" in candidate else 1) or type(inner) is not dict:
+        return None
+    parts = inner.get("parts")
+    if type(parts) is not list or len(parts) != 1 or type(parts[0]) is not dict or len(parts[0]) != 1:
+        return None
+    text = parts[0].get("text")
+    return (index, text) if type(text) is str and text else None
+
+
 def _only(value: dict[str, Any]) -> Block | None:
     """What stands in a part, signatures aside."""
     if type(text := value.get("text")) is str:

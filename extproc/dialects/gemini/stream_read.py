@@ -7,13 +7,13 @@ from typing import Any
 
 from extproc.dialects.fields import FieldError, items, obj, take_int, take_str
 from extproc.dialects.framing import RawEvent
+from extproc.dialects.gemini import glance, tokens
 from extproc.dialects.gemini.answer import blocked, created, read_stop, read_tier
 from extproc.dialects.gemini.citations import read_citations
 from extproc.dialects.gemini.errors import read_object
 from extproc.dialects.gemini.logprobs import read_logprobs
 from extproc.dialects.gemini.partial import PartialCall, is_piece
 from extproc.dialects.gemini.parts import NAME, only_text, read_part, read_parts
-from extproc.dialects.gemini.tokens import count, read_tokens
 from extproc.dialects.hub import (
     Aside,
     Block,
@@ -93,8 +93,12 @@ class StreamReader(Reading):
         if not self._started:
             events.append(self._start(chunk))
         given = chunk.pop("candidates", None)
-        for position, value in enumerate(items(given, "candidates") if given is not None else ()):
-            self._candidate(obj(value, "candidates[]"), position, events)
+        words = glance.words(given)
+        if words is not None and (candidate := self._candidates.get(words[0])) and candidate.kind is Text:
+            self._words(words[1], candidate, words[0], events)
+        else:
+            for position, value in enumerate(items(given, "candidates") if given is not None else ()):
+                self._candidate(obj(value, "candidates[]"), position, events)
         if not self._blocked and (refusal := blocked(chunk.get("promptFeedback"))):
             self._blocked = True
             events += (BlockStart(self._blocks, refusal), BlockStop(self._blocks), Stop(reason=StopReason.FILTER, dialect=NAME))
@@ -119,11 +123,13 @@ class StreamReader(Reading):
         if type(raw) is not dict:
             return
         told = self._told | (raw if None not in raw.values() else {key: value for key, value in raw.items() if value is not None})
-        tokens = read_tokens(told)
-        if tokens is None:
-            return
+        usage = tokens.glance(told)
+        if usage is None:
+            if (counted := tokens.read_tokens(told)) is None:
+                return
+            usage = tokens.count(counted)
         self._told = told
-        if usage := count(tokens):
+        if usage:
             events.append(Used(usage, raw, NAME))
         elif raw:
             events.append(Aside(NAME, {"usageMetadata": raw}))

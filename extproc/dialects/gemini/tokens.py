@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 
 from extproc.dialects import counts
 from extproc.dialects.hub import Extra
-from extproc.usage import Usage, natural
+from extproc.usage import MOST, Usage, natural
 
 
 class _Modality(Struct):
@@ -60,6 +60,28 @@ def count(tokens: Tokens) -> Usage | None:
         input_audio=_audio(tokens.promptTokensDetails) + _audio(tokens.toolUsePromptTokensDetails),
         output_audio=_audio(tokens.candidatesTokensDetails or tokens.responseTokensDetails),
     )
+
+
+_RARE = frozenset(
+    {"candidatesTokensDetails", "responseTokenCount", "responseTokensDetails", "toolUsePromptTokenCount", "toolUsePromptTokensDetails"}
+)
+
+
+def glance(told: Extra) -> Usage | None:
+    """What most chunks of a stream count, all of it words. None: there is more, or something is wrong, and `count` has to say what."""
+    prompt, made, total = told.get("promptTokenCount"), told.get("candidatesTokenCount"), told.get("totalTokenCount")
+    cached, thoughts = told.get("cachedContentTokenCount", 0), told.get("thoughtsTokenCount", 0)
+    if not type(prompt) is type(made) is type(total) is type(cached) is type(thoughts) is int or not _RARE.isdisjoint(told):
+        return None
+    if not (0 <= cached <= prompt <= total < MOST and 0 <= made <= total and 0 <= thoughts <= total):
+        return None
+    if (details := told.get("promptTokensDetails")) is not None:
+        detail = details[0] if type(details) is list and len(details) == 1 else None
+        if type(detail) is not dict or detail.get("modality") != "TEXT" or type(detail.get("tokenCount")) is not int:
+            return None
+    if thoughts and (made < thoughts or total != prompt + made):
+        made += thoughts
+    return Usage(input=prompt, output=made, cache_read=cached, reasoning=thoughts)
 
 
 def _audio(details: list[_Modality] | None) -> int:

@@ -27,6 +27,16 @@ from extproc.dialects.reading import Reading, decoded
 
 _EACH = ("model", "created_at", "done")
 """Said in every line."""
+_USUAL = frozenset({*_EACH, CHAT.message})
+
+
+def glance(rest: Extra) -> str | None:
+    """More of a text, out of a line that says nothing beside: see `plain`."""
+    message = rest.get(CHAT.message)
+    if type(message) is not dict or rest.get("done") or not rest.keys() <= _USUAL or len(message) != (2 if "role" in message else 1):
+        return None
+    text = message.get(CHAT.text)
+    return text if type(text) is str and text else None
 
 
 class StreamReader(Reading):
@@ -46,6 +56,8 @@ class StreamReader(Reading):
         return self._piece(rest)
 
     def _piece(self, rest: Extra) -> list[StreamEvent]:
+        if self._kind is Text and (text := glance(rest)) is not None:
+            return [TextDelta(self._blocks - 1, text)]
         events: list[StreamEvent] = []
         if not self._started:
             self._started = True

@@ -35,6 +35,7 @@ from extproc.dialects.hub import (
     ToolCall,
     Used,
 )
+from extproc.dialects.openai import glance
 from extproc.dialects.openai.answer import read_stop
 from extproc.dialects.openai.logprobs import read_logprobs
 from extproc.dialects.openai.parts import CUSTOM, NAME, is_picture, read_annotation, read_picture
@@ -124,6 +125,8 @@ class StreamReader(Reading):
         return events + super()._finish()
 
     def _chunk(self, chunk: Extra) -> list[StreamEvent]:
+        if (words := glance.words(chunk)) is not None and (choice := self._choices.get(words[0])) and choice.kind is Text and choice.told:
+            return [TextDelta(choice.index, words[1])]
         events: list[StreamEvent] = []
         choices = chunk.pop("choices", None)
         if not self._started and choices:
