@@ -101,7 +101,7 @@ def count(tokens: Tokens) -> Usage | None:
             return None
         given = tokens.total_tokens
     given, made = natural(given), natural(made)
-    reasoning = natural(out.reasoning_tokens)
+    reasoning = natural(out.reasoning_tokens) if out.reasoning_tokens else 0
     if reasoning and tokens.total_tokens == given + made + reasoning:
         made += reasoning
     read = min(natural(into.cached_tokens if into.cached_tokens is not None else tokens.prompt_cache_hit_tokens), given)
@@ -109,10 +109,11 @@ def count(tokens: Tokens) -> Usage | None:
         input=given,
         output=made,
         cache_read=read,
-        cache_write=min(natural(into.cache_write_tokens), given - read),  # more than all of the input has no price
+        # Most count none of these. More than all of the input has no price.
+        cache_write=min(natural(into.cache_write_tokens), given - read) if into.cache_write_tokens else 0,
         reasoning=reasoning,
-        input_audio=natural(into.audio_tokens),
-        output_audio=natural(out.audio_tokens),
+        input_audio=natural(into.audio_tokens) if into.audio_tokens else 0,
+        output_audio=natural(out.audio_tokens) if out.audio_tokens else 0,
     )
 
 

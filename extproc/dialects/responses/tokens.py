@@ -66,7 +66,8 @@ def count(tokens: Tokens) -> Usage | None:
     if tokens.input_tokens is None and tokens.output_tokens is None:
         return None
     into, out = tokens.input_tokens_details or _NONE_IN, tokens.output_tokens_details or _NONE_OUT
-    given, made, reasoning = natural(tokens.input_tokens), natural(tokens.output_tokens), natural(out.reasoning_tokens)
+    given, made = natural(tokens.input_tokens), natural(tokens.output_tokens)
+    reasoning = natural(out.reasoning_tokens) if out.reasoning_tokens else 0
     if reasoning and tokens.total_tokens == given + made + reasoning:
         made += reasoning  # xAI leaves reasoning out of the output, but not out of the total
     read = min(natural(into.cached_tokens), given)
@@ -74,10 +75,11 @@ def count(tokens: Tokens) -> Usage | None:
         input=given,
         output=made,
         cache_read=read,
-        cache_write=min(natural(into.cache_write_tokens), given - read),  # more than all of the input has no price
+        # Most count none of these. More than all of the input has no price.
+        cache_write=min(natural(into.cache_write_tokens), given - read) if into.cache_write_tokens else 0,
         reasoning=reasoning,
-        input_audio=natural(into.audio_tokens),
-        output_audio=natural(out.audio_tokens),
+        input_audio=natural(into.audio_tokens) if into.audio_tokens else 0,
+        output_audio=natural(out.audio_tokens) if out.audio_tokens else 0,
     )
 
 
