@@ -155,30 +155,31 @@ def _message(blocks: list[Block], answer: Answer) -> Extra:
     calls: list[Extra] = []
     pictures: list[Extra] = []
     seal: Seal | None = None
+    thinks = False
     for i, block in enumerate(blocks):
-        match block:
-            case Text():
-                begin = len(text)
-                text += block.text
-                seal = block.seal or seal
-                for citation in block.citations:
-                    if annotation := write_annotation(citation, begin, len(text)):
-                        annotations.append(annotation)
-                    else:
-                        answer.drop("blocks[].citations")
-            case Refusal():
-                refusals.append(block.text)
-            case ToolCall():
-                call = _call(block, call_id(block.id, answer.id, i), answer)
-                calls.append({**call, **write_seal(block.seal)} if block.seal else call)
-            case Image():
-                pictures.append(write_picture(block, len(pictures)))
-            case Reasoning():
-                pass
-            case _:
-                answer.drop(f"blocks[].{kind_of(block)}")
+        if type(block) is Text:
+            begin = len(text)
+            text += block.text
+            seal = block.seal or seal
+            for citation in block.citations:
+                if annotation := write_annotation(citation, begin, len(text)):
+                    annotations.append(annotation)
+                else:
+                    answer.drop("blocks[].citations")
+        elif type(block) is ToolCall:
+            call = _call(block, call_id(block.id, answer.id, i), answer)
+            calls.append({**call, **write_seal(block.seal)} if block.seal else call)
+        elif type(block) is Reasoning:
+            thinks = True
+        elif type(block) is Refusal:
+            refusals.append(block.text)
+        elif type(block) is Image:
+            pictures.append(write_picture(block, len(pictures)))
+        else:
+            answer.drop(f"blocks[].{kind_of(block)}")
     message: Extra = {"role": "assistant", "content": text or (None if calls or refusals else ""), "refusal": "".join(refusals) or None}
-    message |= write_reasoning(blocks)
+    if thinks:
+        message |= write_reasoning(blocks)
     if seal:
         message |= write_seal(seal)
     if annotations:
