@@ -15,6 +15,7 @@ from extproc.dialects.anthropic import answer, blocks, request_read, tools
 from extproc.dialects.cohere import parts as cohere
 from extproc.dialects.hub import Answer, Block, Cache, Citation, Conversation, Image, Message, Seal, Text, ToolCall, ToolResult
 from extproc.dialects.ollama import parts as ollama
+from extproc.dialects.openai import glance as openai
 from extproc.dialects.responses import usual
 from extproc.errors import Fault, Reject
 
@@ -55,6 +56,11 @@ MESSAGES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "tool_calls": st.lists(CALLS, max_size=2),
         "tool_call_id": st.sampled_from(["call_1", "", None, 1]),
     },
+)
+CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+CALLING: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"role": st.just("assistant"), "tool_calls": st.lists(st.one_of(st.just(CALL), CALLS), max_size=2)},
+    optional={"content": st.one_of(WORDS, st.none(), st.lists(PARTS, max_size=1)), "odd": WORDS},
 )
 FUNCTIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"type": st.sampled_from(["function", "custom", None])},
@@ -99,6 +105,7 @@ def slowly(patch: pytest.MonkeyPatch) -> None:
     for module, name in ((blocks, "usual_block"), (answer, "usual_block"), (request_read, "usual_block"), (request_read, "usual")):
         patch.setattr(module, name, lambda _: None)
     patch.setattr(tools, "usual", lambda _: None)
+    patch.setattr(openai, "calling", lambda _: None)
     patch.setattr(cohere, "usual_text", lambda _: None)
     patch.setattr(cohere, "usual_call", lambda _: None)
     patch.setattr(ollama, "usual_call", lambda _, position: None)
@@ -122,7 +129,7 @@ def write(dialect: str, conversation: Conversation) -> dict[str, Any] | Fault:
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic", "responses", "cohere", "ollama"])
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(messages=st.lists(st.one_of(MESSAGES, RESULTS), max_size=3), tools=st.lists(FUNCTIONS, max_size=2), more=SETTINGS)
+@given(messages=st.lists(st.one_of(MESSAGES, RESULTS, CALLING), max_size=3), tools=st.lists(FUNCTIONS, max_size=2), more=SETTINGS)
 def test_reading(
     dialect: str, messages: list[dict[str, Any]], tools: list[dict[str, Any]], more: dict[str, Any]
 ) -> None:  # fmt: skip
@@ -301,6 +308,7 @@ def test_a_glance() -> None:
     assert sum(plain.message(message) is not None for message in body["messages"]) == 8
     assert [call.name for call in map(plain.call, body["messages"][-2]["tool_calls"]) if call] == ["look_up"]
     assert plain.result(body["messages"][-1])
+    assert openai.calling(body["messages"][-2])
     assert [tool.name for tool in map(plain.function, body["tools"]) if tool] == ["look_up", "send"]
     words, call = msgspec.json.decode(whole_answer("responses"))["output"]
     assert usual.said(words)

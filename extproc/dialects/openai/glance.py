@@ -1,6 +1,24 @@
-"""What most chunks of a stream say, known at a glance: see `plain`."""
+"""What most turns with calls, and most chunks of a stream, are made of, known at a glance: see `plain`."""
 
-from extproc.dialects.hub import Extra
+from typing import Any
+
+from extproc.dialects import plain
+from extproc.dialects.hub import Block, Extra, Message, Text
+
+
+def calling(value: Any) -> Message | None:
+    """A message of the model's that calls functions, and perhaps says something before."""
+    if type(value) is not dict or len(value) != 3 or value.get("role") != "assistant" or "content" not in value:
+        return None
+    content, given = value["content"], value.get("tool_calls")
+    if type(given) is not list or not given or (content is not None and type(content) is not str):
+        return None
+    blocks: list[Block] = [] if content is None else [Text(content)]
+    for one in given:
+        if (call := plain.call(one)) is None:
+            return None
+        blocks.append(call)
+    return Message(role="assistant", blocks=blocks, plain=True, extra={"content": None} if content is None else {})
 
 
 def words(chunk: Extra) -> tuple[int, str] | None:

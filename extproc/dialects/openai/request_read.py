@@ -19,7 +19,7 @@ from extproc.dialects.fields import (
     take_strings,
 )
 from extproc.dialects.hub import Conversation, Extra, Format, Message, ToolCall, ToolResult
-from extproc.dialects.openai import functions
+from extproc.dialects.openai import functions, glance
 from extproc.dialects.openai.effort import read_thinking
 from extproc.dialects.openai.parts import NAME, read_assistant, read_content
 from extproc.dialects.openai.tools import read_tools
@@ -54,7 +54,10 @@ def read_request(body: Extra) -> Conversation:
             dialect=NAME,
             words=WORDS,
             model=model,
-            messages=[plain.message(value) or plain.result(value) or _message(value, i) for i, value in enumerate(messages)],
+            messages=[
+                plain.message(value) or plain.result(value) or glance.calling(value) or _message(value, i)
+                for i, value in enumerate(messages)
+            ],
             extra=rest,
         )
         plain.take_settings(rest, conversation, _SETTINGS)
