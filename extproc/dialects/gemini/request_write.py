@@ -197,13 +197,15 @@ class _Foreign:
         return None
 
     def _result(self, block: ToolResult) -> list[Extra]:
+        name = self._names.get(block.id)
+        if name is not None and (said := plain.words(block.blocks)) is not None:
+            return [_response(block, name, said)]  # most results
         texts = "\n".join([text for one in block.blocks if (text := _words(one)) is not None])
         media = [one for one in block.blocks if isinstance(one, _MEDIA) and _words(one) is None]
         for one in block.blocks:
             self._leftover(one)
             if type(one) is Opaque:
                 self._drop(f"blocks[].{one.kind}")
-        name = self._names.get(block.id)
         seen, after = self._shown(media)
         if after:
             after.insert(0, {"text": f"From the result of {name or 'a tool'}:"})
@@ -211,10 +213,10 @@ class _Foreign:
             return [{"text": f"The result of an earlier tool call: {texts}"}, *seen, *after]
         if not texts and after:
             texts = "The result follows."
-        response: Extra = {"id": block.id, "name": name, "response": {"error" if block.error else "output": texts}}
+        response = _response(block, name, texts)
         if seen:
-            response["parts"] = seen
-        return [{"functionResponse": response}, *after]
+            response["functionResponse"]["parts"] = seen
+        return [response, *after]
 
     def _shown(self, media: list[Image | Document | Audio | Video]) -> tuple[list[Extra], list[Extra]]:
         """What a function's response holds, and what has to follow it: models before 3 see nothing in a response."""
@@ -227,6 +229,10 @@ class _Foreign:
             inside = self._able.sees_results and type(one) in (Image, Document) and "inlineData" in part
             (seen if inside else after).append(part)
         return seen, after
+
+
+def _response(block: ToolResult, name: str, said: str) -> Extra:
+    return {"functionResponse": {"id": block.id, "name": name, "response": {"error" if block.error else "output": said}}}
 
 
 def _words(block: Block) -> str | None:
