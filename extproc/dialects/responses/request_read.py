@@ -38,23 +38,25 @@ _OF_CLIENTS = ("mcp_approval_response", "compaction_trigger", "additional_tools"
 _MET = ("reasoning.encrypted_content", "message.output_text.logprobs")
 """Of `include`, what every answer has if it can, and what the hub has a word for."""
 
-_REPEATED = (
-    "instructions",
-    "max_output_tokens",
-    "max_tool_calls",
-    "metadata",
-    "parallel_tool_calls",
-    "previous_response_id",
-    "reasoning",
-    "safety_identifier",
-    "temperature",
-    "text",
-    "tool_choice",
-    "tools",
-    "top_logprobs",
-    "top_p",
-    "truncation",
-    "user",
+_REPEATED = frozenset(
+    {
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "parallel_tool_calls",
+        "previous_response_id",
+        "reasoning",
+        "safety_identifier",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    }
 )
 """What a response repeats of its request."""
 
@@ -77,7 +79,7 @@ def read_request(body: Extra) -> Conversation:
     """The request as a conversation. Raises `Reject` 400, naming the field of a wrong type."""
     with refusing():
         rest = obj(body, "$")
-        asked = {field: body[field] for field in filter(body.__contains__, _REPEATED) if body[field] is not None}
+        asked = {field: value for field, value in body.items() if value is not None and field in _REPEATED}
         conversation = Conversation(dialect=NAME, words=WORDS, model=need_str(rest, "model"), messages=[], extra=rest, asked=asked)
         conversation.needs = _needs(rest)
         plain.take_settings(rest, conversation, _SETTINGS)
