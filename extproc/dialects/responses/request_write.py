@@ -108,8 +108,9 @@ class _Input:
         said: list[Text | Refusal] = []
         for block in message.blocks:
             self._leftover(block)
-            if isinstance(block, Text | Refusal):
-                said += [block] if block.text else []
+            if type(block) is Text or type(block) is Refusal:
+                if block.text:
+                    said.append(block)
                 continue
             if (item := self._item(block)) is not None:
                 written += [*_message(said), item]

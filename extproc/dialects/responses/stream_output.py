@@ -93,8 +93,10 @@ class Output:
         return self.event(kind, {"item_id": given.item.body.get("id", ""), "output_index": given.item.index, **value})
 
     def part_event(self, kind: str, given: Open, value: Extra) -> bytes:
-        """An event about a part of a message, or of reasoning that is no summary."""
-        return self.item_event(kind, given, {"content_index": given.number, **value})
+        """An event about a part of a message, or of reasoning that is no summary; empty while its item is not shown."""
+        if (item := given.item) is None:
+            return b""
+        return self.event(kind, {"item_id": item.body.get("id", ""), "output_index": item.index, "content_index": given.number, **value})
 
     def add(self, body: Extra) -> tuple[Item, bytes]:
         """A new item, as it begins."""

@@ -223,14 +223,18 @@ class StreamWriter:
 
     def _text(self, event: TextDelta) -> bytes:
         given = self._blocks.get(event.index)
-        if given is None or not event.text or not isinstance(block := given.block, Text | Refusal):
+        if given is None or not event.text:
+            return b""
+        block = given.block
+        if type(block) is not Text and type(block) is not Refusal:
             return b""
         shown = self._show_part(given, block) if given.item is None else b""
         given.pieces.append(event.text)
         if type(block) is Refusal:
             return shown + self._output.part_event("response.refusal.delta", given, {"delta": event.text})
-        given.logprobs += event.logprobs or ()
-        told = {"delta": event.text, "logprobs": write_logprobs(event.logprobs)}
+        told = {"delta": event.text, "logprobs": write_logprobs(event.logprobs) if event.logprobs else []}
+        if event.logprobs:
+            given.logprobs += event.logprobs
         return shown + self._output.part_event("response.output_text.delta", given, told)
 
     def _arguments(self, given: Open | None, text: str) -> bytes:
