@@ -10,9 +10,9 @@ from bench.callgrind import Kind
 from bench.translation import ALL, Both
 from extproc.dialects import DIALECTS
 
-PAIR, EVENT = 1_100, 125
+PAIR, EVENT = 780, 100
 """Thousands of instructions that the dearest may take: as measured, and a sixth more, as in `bench.counts`. An event of most takes
-57 to 80; one of Gemini's, which tells its usage each time, up to 105."""
+45 to 67; one of Gemini's, which tells its usage each time, up to 85."""
 
 
 def kinds() -> Iterator[Kind]:
