@@ -15,7 +15,7 @@ from msgspec import Struct
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose, dropped
 from extproc.deployments import MODEL_PARAMETERS
-from extproc.dialects import INVOKE_MESSAGES, betas, forms, heard, seals, splice, takes_messages
+from extproc.dialects import INVOKED, betas, forms, heard, seals, splice, takes_messages
 from extproc.dialects.dialect import common, names_model
 from extproc.dialects.hub import Extra
 from extproc.dialects.openai.apart import has_fields
@@ -146,7 +146,7 @@ class Attempt:
         self.target = target
         self.upstream = upstream = upstream.speaking(call.dialect, call.kind)
         self._most = most
-        own = call.sdk == upstream.quirks.sdk and (call.kind != INVOKE_MESSAGES or takes_messages(target.model))
+        own = call.sdk == upstream.quirks.sdk and (call.kind not in INVOKED or takes_messages(target.model))
         # What the provider speaks as well is one dialect to both of them, whatever its form.
         spoken = own and call.dialect == upstream.dialect.name
         self._client = heard(call.dialect, call.path, "" if spoken else call.kind, "" if spoken else call.sdk)

@@ -5,8 +5,11 @@
   https://docs.claude.com/en/api/claude-on-vertex-ai
 - `predict`: Vertex AI's method for models of all kinds; instances with a `content` want vectors.
   https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
-- `invoke`: Bedrock's InvokeModel takes whatever the model's maker does. With `anthropic_version` it is Anthropic's Messages.
+- `invoke`: Bedrock's InvokeModel takes whatever the model's maker does. With `anthropic_version` it is Anthropic's Messages; by their words
+  requests for vectors are known. The rest is for Bedrock alone.
   https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html
+- `count`: Bedrock's CountTokens takes what Converse does, or what InvokeModel does, in base64.
+  https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html
 """
 
 from typing import TypeVar
@@ -15,7 +18,8 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from extproc.dialects import INVOKE_MESSAGES, betas
+from extproc.aside import is_bulky
+from extproc.dialects import INVOKE_COUNT, INVOKE_MESSAGES, betas, inside
 from extproc.dialects.envelope import open_envelope
 from extproc.dialects.members import Name
 from extproc.dialects.splice import add_members, refit
@@ -42,6 +46,36 @@ class _Maker(Struct, frozen=True):
     anthropic_version: Raw = Raw()
 
 
+class _Invoked(Struct, frozen=True):
+    """What tells whose words they are: Titan's, Nova's and Cohere's for vectors, and Titan's for texts."""
+
+    anthropic_version: Raw = Raw()
+    inputText: Raw = Raw()  # noqa: N815 - as it is written there
+    inputImage: Raw = Raw()  # noqa: N815
+    textGenerationConfig: Raw = Raw()  # noqa: N815
+    singleEmbeddingParams: Raw = Raw()  # noqa: N815
+    texts: Raw = Raw()
+    images: Raw = Raw()
+    inputs: Raw = Raw()
+
+    @property
+    def wants_vectors(self) -> bool:
+        told = (self.inputText, self.inputImage, self.singleEmbeddingParams, self.texts, self.images, self.inputs)
+        return any(map(_is_said, told)) and not _is_said(self.textGenerationConfig)
+
+
+class _Whole(Struct, frozen=True):
+    body: str = ""
+
+
+class _Either(Struct, frozen=True):
+    invokeModel: _Whole = _Whole()  # noqa: N815
+
+
+class _Counted(Struct, frozen=True):
+    input: _Either = _Either()
+
+
 class _Instance(Struct, frozen=True):
     content: Raw = Raw()
 
@@ -65,8 +99,22 @@ def settle_meaning(request: Request) -> None:
             if _is_said(_read(request.body, _Instances()).instances.instance.content):
                 request.endpoint = replace(request.endpoint, kind="predict")
         case "invoke":
-            if _is_said(_read(request.body, _Maker()).anthropic_version):
+            _ = request.envelope  # tells what is wrong with it
+            said = _read(request.body, _Invoked())
+            if _is_said(said.anthropic_version):
                 request.endpoint = replace(request.endpoint, kind=INVOKE_MESSAGES)
+            elif not said.wants_vectors:
+                request.endpoint = replace(request.endpoint, kind="json")
+        case "count":
+            asked = invoked(request.body)
+            if _is_said(_read(asked, _Maker()).anthropic_version):
+                request.endpoint = replace(request.endpoint, kind=INVOKE_COUNT)
+                request.bulky = is_bulky(asked)
+
+
+def invoked(body: bytes) -> bytes:
+    """The body of InvokeModel's whose tokens are asked for; empty where there is none. Its objects are not to be seen from outside."""
+    return inside(_read(body, _Counted()).input.invokeModel.body)
 
 
 def _read(body: bytes, nothing: _T) -> _T:

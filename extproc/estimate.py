@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from extproc.dialects import DIALECTS
+from extproc.dialects import heard
 from extproc.dialects.envelope import open_document
 from extproc.dialects.fields import length
 from extproc.dialects.hub import Audio, Block, Conversation, Count, Document, Image, Opaque, Reasoning, ToolCall, ToolResult, Video
@@ -39,10 +39,12 @@ class Estimate(Struct, frozen=True, tag=True):
     dialect: str
     """The client's."""
     model: str
+    kind: str = "count"
+    """As the client's dialect calls it."""
 
     def work(self, body: bytes) -> Estimated:
         """Does it. Raises `Reject` 400 where the body is no conversation."""
-        operation = DIALECTS[self.dialect].operations["count"]
+        operation = heard(self.dialect, "", self.kind).operations[self.kind]
         question: Conversation = operation.read_request({**open_document(body)[0], "model": self.model, "stream": False})
         if (needs := question.needs) is not None:
             raise Reject(needs.status, needs.code, needs.message, param=needs.param)

@@ -83,7 +83,7 @@ class Intake:
         except Reject as reject:
             return self._delivery.refuse(reject.fault)
         answered = await self._run(self._snapshot.filters)
-        if answered is None and request.endpoint.kind == "count" and not request.targets:
+        if answered is None and not request.targets and request.endpoint.operation == "count":
             return await self._estimate()
         return answered
 
@@ -91,7 +91,7 @@ class Intake:
         """The tokens of a conversation, which no provider of its model counts."""
         request = self._request
         request.settle()
-        job = Estimate(request.endpoint.dialect, request.model)
+        job = Estimate(request.endpoint.dialect, request.model, request.endpoint.kind)
         try:
             if request.bulky:
                 made = await self._snapshot.environment.aside.work(job, request.body, request.identity.lane)

@@ -20,6 +20,13 @@ _ADMINISTRATION = (
 )  # fmt: skip
 
 
+_INVOKED = (
+    "InvokeModel takes the words of one model, and the provider of this model has other words: only Anthropic's conversations "
+    "(`anthropic_version`) and requests for vectors (Titan's, Nova's and Cohere's) are put into them. For conversations ask "
+    "/model/{model}/converse."
+)
+
+
 class Route(Filter, frozen=True, kw_only=True):
     """Resolves models to targets, in the order that their strategies give, as `models` in the configuration says."""
 
@@ -122,6 +129,8 @@ class _Route:
         if speaking and not able:
             message = f"No provider of this model offers what {path} asks for, as far as is known; `endpoints` in its section would say it."
             raise Reject(404, "unsupported_endpoint", message, param="model")
+        if not able and kind == "json" and request.endpoint.reading == "invoke":
+            raise Reject(400, "unsupported_endpoint", _INVOKED, param="body")
         if not able:
             why = (
                 "is not translated between dialects"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from extproc.attempt import Attempt
 from extproc.bodies import settle_meaning
 from extproc.config.model import Config, HeaderEdits, Model, Provider
-from extproc.dialects import DIALECTS, INVOKE_MESSAGES, heard, takes_messages
+from extproc.dialects import DIALECTS, INVOKE_COUNT, INVOKE_MESSAGES, heard, takes_messages
 from extproc.dialects.eventstream import EVENT_STREAM, event
 from extproc.dialects.framing import split
 from extproc.dialects.hub import (
@@ -318,8 +318,100 @@ def test_which_models_take_anthropics_bodies(model: str, takes: bool) -> None:
 def test_what_is_invoked_otherwise_is_as_it_was() -> None:
     assert asked("/model/gpt/invoke", {"inputText": "Hi"})[0].request.endpoint.kind == "invoke"
     assert asked("/model/gpt/invoke", {"inputText": "Hi", "anthropic_version": None})[0].request.endpoint.kind == "invoke"
-    made, forward = asked("/model/nova/invoke-with-response-stream", {"prompt": "Hi"})
-    assert (made.request.endpoint.kind, forward.outgoing.body) == ("json", None)
+    for end, body in (("invoke-with-response-stream", {"prompt": "Hi"}), ("invoke", {"inputText": "Hi", "textGenerationConfig": {}})):
+        made, forward = asked(f"/model/nova/{end}", body)
+        assert (made.request.endpoint.kind, forward.outgoing.body) == ("json", None)
+        assert forward.outgoing.headers[":path"].endswith(f"/{end}")
+
+
+def refused(path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    made = Scene(CLOUDS).exchange(head(path))
+    assert run(made.intake.begin()) is None
+    answered = run(made.intake.proceed(body))
+    assert answered is not None
+    return answered.status, msgspec.json.decode(answered.body)
+
+
+@pytest.mark.parametrize("model", ["gpt", "claude-9"])
+@pytest.mark.parametrize("end", ["invoke", "invoke-with-response-stream"])
+def test_what_is_wrong_with_an_invocation_is_told_in_amazons_form(model: str, end: str) -> None:
+    for wrong in (b"{nope", b"[]", b""):
+        status, told = refused(f"/model/{model}/{end}", wrong)
+        assert (status, told["__type"]) == (400, "ValidationException")
+        assert "JSON" in told["message"]
+    for other in (
+        {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]},
+        {"prompt": "Hi"},
+        {"inputText": "Hi", "textGenerationConfig": {}},
+    ):
+        status, told = refused(f"/model/{model}/{end}", msgspec.json.encode(other))
+        assert (status, told["__type"]) == (400, "ValidationException")
+        assert "embeddings" not in told["message"] and "converse" in told["message"]
+
+
+def counting(body: Any) -> dict[str, Any]:
+    raw = body if type(body) is bytes else msgspec.json.encode(body)
+    return {"input": {"invokeModel": {"body": b64encode(raw).decode()}}}
+
+
+@pytest.mark.parametrize(
+    ("model", "path"), [("claude-9", "/v1/messages/count_tokens"), ("nova", "/model/amazon.nova-pro-v1%3A0/count-tokens")]
+)
+def test_an_invocation_is_counted_by_others(model: str, path: str) -> None:
+    made, forward = asked(f"/model/{model}/count-tokens", counting({**INVOKED, "system": "Be kind."}))
+    assert (made.request.endpoint.operation, forward.outgoing.headers[":path"]) == ("count", path)
+    body = sent(forward)
+    given = body if model == "claude-9" else body["input"]["converse"]
+    assert "Be kind." in str(given["system"]) and "Hi" in str(given["messages"])
+    assert not {"anthropic_version", "max_tokens", "inferenceConfig"} & set(given)
+
+
+def test_an_invocation_that_is_bulky_is_so_in_base64() -> None:
+    many = {**INVOKED, "messages": [{"role": "user", "content": "Hi"}] * 2500}
+    made = Scene(CLOUDS).exchange(head("/model/claude-9/count-tokens"))
+    assert run(made.intake.begin()) is None and run(made.intake.proceed(msgspec.json.encode(counting(many)))) is None
+    assert made.request.bulky
+    assert not asked("/model/claude-9/count-tokens", counting(INVOKED))[0].request.bulky
+
+
+def test_an_invocation_is_estimated_where_nobody_counts() -> None:
+    whole = {"converse": {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}}
+    plain = refused("/model/gpt/count-tokens", msgspec.json.encode({"input": whole}))
+    told = refused("/model/gpt/count-tokens", msgspec.json.encode(counting(INVOKED)))
+    assert told == plain
+    assert told[0] == 200 and told[1]["inputTokens"] > 0
+
+
+def test_an_invocation_is_counted_as_it_is_at_bedrock() -> None:
+    for model, body in (("at-aws", INVOKED), ("at-aws", {"prompt": "Hi"}), ("nova", {"inputText": "Hi"})):
+        _, forward = asked(f"/model/{model}/count-tokens", counting(body))
+        assert forward.outgoing.body is None
+        assert forward.outgoing.headers[":path"].endswith("/count-tokens")
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (counting({"prompt": "Hi"}), "anthropic_version"),
+        ({"input": {"invokeModel": {"body": "%"}}}, "anthropic_version"),
+        ({"input": {"invokeModel": {}}}, "anthropic_version"),
+        ({"input": {}}, "input.converse"),
+        ({}, "input"),
+        (counting({**INVOKED, "messages": 5}), "messages"),
+        (counting(b'{"anthropic_version":"x","messages":[}'), "anthropic_version"),
+    ],
+)
+def test_what_is_no_count(body: dict[str, Any], says: str) -> None:
+    status, told = refused("/model/gpt/count-tokens", msgspec.json.encode(body))
+    assert (status, told["__type"]) == (400, "ValidationException")
+    assert says in told["message"]
+
+
+@pytest.mark.parametrize("given", [None, 5, "%", "", b64encode(b"[]").decode(), b64encode(b"{nope").decode()])
+def test_what_is_no_invocation_to_count(given: Any) -> None:
+    operation = heard("bedrock", "", INVOKE_COUNT).operations[INVOKE_COUNT]
+    with pytest.raises(Reject, match=r"input\.invokeModel\.body"):
+        operation.read_request({"model": "m", "input": {"invokeModel": {"body": given}}})
 
 
 TOLD: list[StreamEvent] = [

@@ -1,8 +1,9 @@
 """The dialects that clients and providers speak, a package each: the directory listing is the support matrix."""
 
 from extproc.dialects.anthropic import Anthropic
+from extproc.dialects.anthropic.count import COUNTED
 from extproc.dialects.bedrock import Bedrock
-from extproc.dialects.bedrock.invoked import INVOKE_MESSAGES, Invoked, takes_messages
+from extproc.dialects.bedrock.invoked import INVOKE_COUNT, INVOKE_MESSAGES, INVOKED, Invoked, inside, takes_messages
 from extproc.dialects.cohere import Cohere
 from extproc.dialects.dialect import Dialect
 from extproc.dialects.gemini import Gemini
@@ -25,10 +26,10 @@ DIALECTS: dict[str, Dialect] = {
 
 _ARRAY: Dialect = GeminiArray()
 _AT_VERTEX: Dialect = GeminiAtVertex()
-_INVOKED: Dialect = Invoked(DIALECTS["anthropic"])
+_INVOKED: Dialect = Invoked(DIALECTS["anthropic"], COUNTED)
 _OF_SDKS: dict[str, Dialect] = {"mistral": Mistral()}
 
-__all__ = ["DIALECTS", "INVOKE_MESSAGES", "heard", "lister", "takes_messages"]
+__all__ = ["DIALECTS", "INVOKED", "INVOKE_COUNT", "INVOKE_MESSAGES", "heard", "inside", "lister", "takes_messages"]
 
 
 def heard(name: str, path: str, kind: str, sdk: str = "") -> Dialect:
@@ -37,7 +38,7 @@ def heard(name: str, path: str, kind: str, sdk: str = "") -> Dialect:
     """
     if sdk:
         return _OF_SDKS[sdk]
-    if kind == INVOKE_MESSAGES:
+    if kind in INVOKED:
         return _INVOKED
     return _ARRAY if name == "gemini" and reads_array(path) else DIALECTS[name]
 

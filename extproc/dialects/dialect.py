@@ -89,6 +89,7 @@ FORMS: Mapping[str, str] = {
     "embed_prompt": "embeddings",
     "invoke": "embeddings",
     "invoke_messages": "chat",
+    "invoke_count": "count",
     "rerank_voyage": "rerank",
     "rerank_texts": "rerank",
     "score": "rerank",

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -147,6 +147,21 @@ def test_a_stream_of_bedrocks(gateway: Gateway, model: str) -> None:
     assert (events[0]["type"], events[-1]["type"]) == ("message_start", "message_stop")
     counted = events[-1]["amazon-bedrock-invocationMetrics"]
     assert counted["inputTokenCount"] > 0 and counted["outputTokenCount"] > 0
+
+
+@pytest.mark.parametrize(("model", "estimated"), [("claude-demo", None), ("gpt-demo", "tokens")])
+def test_an_invocation_is_counted(gateway: Gateway, model: str, estimated: str | None) -> None:
+    """As boto3's `count_tokens` asks for it with `input.invokeModel`."""
+    invoked = json.dumps({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 200, "messages": HELLO}).encode()
+    url, headers = f"{gateway.url}/model/{model}/count-tokens", {"authorization": f"Bearer {KEY}"}
+    asked = {"input": {"invokeModel": {"body": b64encode(invoked).decode()}}}
+    answer = httpx.post(url, json=asked, headers=headers, verify=False)
+    assert (answer.status_code, answer.headers.get("x-headgate-estimated")) == (200, estimated)
+    assert list(answer.json()) == ["inputTokens"] and answer.json()["inputTokens"] > 0
+    others = {"input": {"invokeModel": {"body": b64encode(b'{"prompt": "Hi"}').decode()}}}
+    refused = httpx.post(url, json=others, headers=headers, verify=False)
+    assert (refused.status_code, refused.json()["__type"]) == (400, "ValidationException")
+    assert "input.converse" in refused.json()["message"]
 
 
 def test_betas_that_the_sdk_for_bedrock_puts_in_the_body(gateway: Gateway, anthropic_provider: Demo) -> None:

@@ -9,7 +9,7 @@ from extproc.dialects.fields import obj, take_int
 from extproc.dialects.hub import Conversation, Count, Extra
 from extproc.dialects.quirks import NONE, Quirks
 
-_COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "mcp_servers", "cache_control")
+COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "mcp_servers", "cache_control")
 """What a count takes of a request; it answers 400 to the rest."""
 
 
@@ -21,7 +21,7 @@ class Counting:
 
     def write_request(self, question: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
         written = request_write.write_request(question, model, quirks)
-        return written if question.dialect == NAME else {key: written[key] for key in _COUNTED if key in written}
+        return written if question.dialect == NAME else {key: written[key] for key in COUNTED if key in written}
 
     def read_answer(self, body: Extra) -> Count:
         rest = obj(body, "$")

@@ -33,7 +33,7 @@ class Bedrock(Usual):
     places: tuple[Place, ...] = (
         Place("chat", "/model/{model}/converse", stream=False),
         Place("chat", "/model/{model}/converse-stream", stream=True),
-        Place("count", "/model/{model}/count-tokens", stream=False),
+        Place("count", "/model/{model}/count-tokens", stream=False, reading="count"),
         Place("invoke", "/model/{model}/invoke", stream=False, reading="invoke"),
         # Providers are asked for them there, too; what a client asks for is not to be seen in the path.
         Place("embeddings", "/model/{model}/invoke", stream=False),

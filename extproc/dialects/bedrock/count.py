@@ -8,9 +8,16 @@ from extproc.dialects.bedrock.blocks import NAME
 from extproc.dialects.fields import obj, refusing, take_int
 from extproc.dialects.hub import Conversation, Count, Extra
 from extproc.dialects.quirks import NONE, Quirks
+from extproc.errors import Reject
 
 _COUNTED = ("messages", "system", "toolConfig", "additionalModelRequestFields")
 """What a count takes of a request."""
+
+
+_OTHERS_WORDS = (
+    "`input.invokeModel` holds the words of one model, and the provider of this model has other words: only Anthropic's "
+    "(`anthropic_version`) are put into them. Send the conversation as `input.converse`."
+)
 
 
 class Counting:
@@ -18,7 +25,10 @@ class Counting:
 
     def read_request(self, body: Extra) -> Conversation:
         with refusing():
-            given = obj(obj(body.get("input"), "input").get("converse"), "input.converse")
+            either = obj(body.get("input"), "input")
+            if "converse" not in either and "invokeModel" in either:
+                raise Reject(400, "unsupported_input", _OTHERS_WORDS, param="input.invokeModel")
+            given = obj(either.get("converse"), "input.converse")
         return request_read.read_request({**given, "model": body.get("model")})
 
     def write_request(self, question: Conversation, model: str, quirks: Quirks = NONE) -> Extra:
