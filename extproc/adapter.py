@@ -12,10 +12,11 @@ from collections.abc import Coroutine
 
 import msgspec
 
-from extproc.answering import Answering, BrokenAnswer, Retell, WholeTranslated, WholeUntouched
-from extproc.aside import Undone, is_bulky, paid_for
+from extproc.answering import Answering, BrokenAnswer, Retell, Uncounted, WholeTranslated, WholeUntouched
+from extproc.aside import SMALL, Undone, is_bulky, paid_for
 from extproc.attempt import Attempt, Call, taken_off
-from extproc.dialects import DIALECTS
+from extproc.bodies import invoked
+from extproc.dialects import DIALECTS, INVOKE_COUNT
 from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
@@ -91,12 +92,16 @@ class AdapterSession:
 
     def _work(self, incoming: Incoming) -> Coroutine[None, None, None] | None:
         """What is to be done aside before this message is: with a bulky body, or the end of a bulky answer that is no stream."""
-        if incoming.part is Part.REQUEST_BODY and is_bulky(incoming.body):
+        if incoming.part is Part.REQUEST_BODY and (is_bulky(incoming.body) or self._hides(incoming.body)):
             return self._rewrite(incoming.body)
         if incoming.part is Part.RESPONSE_BODY and incoming.end and type(self._answering) is WholeTranslated:
             job = self._answering.job(incoming.body)
             return self._retell(self._answering, *job) if job is not None else None
         return None
+
+    def _hides(self, body: bytes) -> bool:
+        """Whether a body is bulky, though that is not to be seen from outside."""
+        return len(body) > SMALL and self._call is not None and self._call.kind == INVOKE_COUNT and is_bulky(invoked(body))
 
     async def _rewrite(self, body: bytes) -> None:
         if (job := self._attempt.job(body)) is not None:
@@ -180,8 +185,11 @@ class AdapterSession:
         self._headers = incoming.headers()
         self._answering = attempt.answering(int(self._headers.get(":status", "0")), self._headers)
         if incoming.end:
-            # No body can be given to a head alone here; the gate sees to that.
+            # No body can be given to a head alone here; the gate sees to that, with an error's.
             self._answering.feed(b"", True)
+            if type(self._answering) is Uncounted and self._answering.status < _ERRORS:
+                self._answering = attempt.failed(Fault(404, "not_found", "The provider counts no tokens."))
+                self._answering.feed(b"", True)
         if (failed := self._failed_whole(self._answering, bare=incoming.end)) is not None:
             self._answering = failed
             if incoming.end:

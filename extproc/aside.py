@@ -27,6 +27,11 @@ def is_bulky(body: bytes) -> bool:
     return size > SMALL and (size > _BULKY or _has_many(body, b"{") or _has_many(body, b"["))
 
 
+def is_bearable(body: bytes) -> bool:
+    """Whether a body's work may be done in the loop, where there is no other place for it."""
+    return len(body) <= _BEARABLE and body.count(b"{") <= _BEARABLE_ITEMS
+
+
 def _has_many(body: bytes, opening: bytes) -> bool:
     # To find one byte takes a fraction of what it takes to count them all (memchr; CPython 3.11 counts byte by byte).
     at = -1
@@ -72,7 +77,7 @@ async def paid_for(aside: Aside, job: Job[T], body: bytes, lane: str = "") -> T:
     try:
         return await aside.work(job, body, lane)
     except Undone:
-        if len(body) > _BEARABLE or body.count(b"{") > _BEARABLE_ITEMS:
+        if not is_bearable(body):
             raise
         return job.work(body)
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose, dropped
 from extproc.deployments import MODEL_PARAMETERS
-from extproc.dialects import INVOKED, betas, forms, heard, seals, splice, takes_messages
+from extproc.dialects import INVOKE_COUNT, INVOKED, betas, forms, heard, seals, splice, takes_messages
 from extproc.dialects.dialect import common, names_model
 from extproc.dialects.hub import Extra
 from extproc.dialects.openai.apart import has_fields
@@ -133,12 +133,14 @@ _CUTS = 512
 """Cuts that are remembered; then all of them are forgotten, and soon made again."""
 _CONVERSED = ("chat", "count")
 """What is asked for with the body of a conversation."""
+_COUNTED = ("count", INVOKE_COUNT)
+"""What is asked for to have tokens counted."""
 
 
 class Attempt:
     """One attempt at one target."""
 
-    __slots__ = ("_ahead", "_client", "_kind", "_most", "asked", "call", "dropped", "same", "target", "upstream", "wanted")
+    __slots__ = ("_ahead", "_client", "_kind", "_most", "_question", "asked", "call", "dropped", "same", "target", "upstream", "wanted")
 
     def __init__(self, call: Call, target: Target, upstream: Upstream, most: int) -> None:
         """`most`: bytes of the largest answer that is taken."""
@@ -163,6 +165,8 @@ class Attempt:
         self.wanted: dict[str, str] = {}
         """See `Question.headers`."""
         self._ahead: Rewritten | None = None
+        self._question = b""
+        """The body, where its tokens are to be counted: who cannot do that says so in its answer."""
 
     @property
     def _is_apart(self) -> bool:
@@ -197,6 +201,8 @@ class Attempt:
         Raises `Reject` when the client's body cannot be read, or loses something that a strict client wants kept.
         """
         call = self.call
+        if call.kind in _COUNTED:
+            self._question = body
         new_body = self.rewrite(body, seen.get("content-type", "")) if call.kind not in _BODILESS else None
         if call.betas and self.same and betas.HEADER not in self.upstream.request.remove:
             self.wanted = {**self.wanted, betas.HEADER: call.betas}
@@ -381,6 +387,7 @@ class Attempt:
             sdk=call.sdk,
             apart=self._is_apart,
             gives=call.gives,
+            question=self._question,
         )
 
     def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -1,15 +1,18 @@
 """The adapter's promises to Envoy: a playbook of messages in, replies out."""
 
-from typing import Any
+from base64 import b64encode
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from extproc.adapter import AdapterSession
 from extproc.answering import BrokenAnswer
-from extproc.config.model import Limits
+from extproc.aside import Here, Job
+from extproc.config.model import Limits, Model
 from extproc.envoy import names
 from extproc.gate import GateSession
 from extproc.usage import Usage
@@ -410,6 +413,37 @@ def test_a_bug_afterwards_breaks_it_off(caplog: pytest.LogCaptureFixture) -> Non
         made.piece(DONE)
     made.session.close()
     assert "r-1" in caplog.text
+
+
+T = TypeVar("T")
+
+
+class Beside(Here):
+    """Writes down what is done aside."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    async def work(self, job: Job[T], body: bytes, lane: str = "") -> T:
+        self.done.append(type(job).__name__)
+        return await super().work(job, body, lane)
+
+
+@pytest.mark.parametrize(("many", "done"), [(2500, ["Rewrite"]), (2, [])])
+def test_what_is_bulky_in_base64_is_rewritten_aside(many: int, done: list[str]) -> None:
+    models = (Model(name="two", targets=("anthropic/claude-1", "anthropic/claude-2")),)
+    scene = Scene(replace(CONFIG, models=models))
+    scene.engine.aside = beside = Beside()
+    said = {"anthropic_version": "x", "messages": [{"role": "user", "content": "x" * 80}] * many, "max_tokens": 9}
+    body = msgspec.json.encode({"input": {"invokeModel": {"body": b64encode(msgspec.json.encode(said)).decode()}}})
+    session, sent = GateSession(scene.engine), head("/model/two/count-tokens")
+    one(session, request_headers(sent))
+    reply = one(session, request_body(body))
+    held = {name: value for name, value in sent.items() if name not in reply.remove} | reply.headers
+    made = Try(scene, (held, body, reply.metadata), 1, "provider_anthropic")
+    headers, asked = made.sent()
+    assert (headers[":path"], len(asked["messages"]), "max_tokens" in asked) == ("/v1/messages/count_tokens", many, False)
+    assert beside.done == done
 
 
 @given(st.lists(st.integers(0, 400), max_size=25), st.booleans())

@@ -10,11 +10,12 @@ from extproc.answering.failure import Failure, Told
 from extproc.answering.retold import Retell, Retold
 from extproc.answering.terms import DROPPED, BrokenAnswer, Terms, dropped
 from extproc.answering.translated import StreamTranslated, WholeTranslated
+from extproc.answering.uncounted import Uncounted
 from extproc.answering.unpacked import Unpacked
 from extproc.answering.untouched import StreamUntouched, Untouched, WholeUntouched
 from extproc.answering.way import BUFFERED_AT_MOST, Answering
 
 __all__ = [
     "BUFFERED_AT_MOST", "DROPPED", "Answering", "BrokenAnswer", "Failure", "Retell", "Retold", "StreamTranslated", "StreamUntouched",
-    "Terms", "Told", "Unpacked", "Untouched", "WholeTranslated", "WholeUntouched", "choose", "dropped",
+    "Terms", "Told", "Uncounted", "Unpacked", "Untouched", "WholeTranslated", "WholeUntouched", "choose", "dropped",
 ]  # fmt: skip

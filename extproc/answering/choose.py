@@ -9,9 +9,11 @@ from extproc.answering.credential import REFUSING, UNKNOWN
 from extproc.answering.failure import Failure, no_answer
 from extproc.answering.terms import Terms
 from extproc.answering.translated import StreamTranslated, WholeTranslated
+from extproc.answering.uncounted import Uncounted
 from extproc.answering.unpacked import PACKED, Unpacked
 from extproc.answering.untouched import StreamUntouched, Untouched, WholeUntouched
 from extproc.answering.way import Answering, length_of
+from extproc.dialects.dialect import common
 from extproc.errors import Fault
 from extproc.usage import Usage
 from extproc.values import BodyMode
@@ -50,7 +52,7 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     told = headers.get("content-type", "no content type")
     form = _form(told, terms.provider.framing.media_type)
     if status >= 400:
-        return Failure(status, terms, headers, json=form == "json")
+        return (Uncounted if common(terms.kind) == "count" else Failure)(status, terms, headers, json=form == "json")
     if form == "stream":
         if terms.apart:
             return StreamApart(status, terms)

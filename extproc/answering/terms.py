@@ -67,6 +67,8 @@ class Terms(Struct, frozen=True):
     """The provider may tell its content in parts, as an SDK wants it that is not the client's, and nothing else is translated."""
     gives: str = ""
     """See `Endpoint.gives`."""
+    question: bytes = b""
+    """The client's body, where its tokens are to be counted."""
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""

@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import httpx
 import pytest
 from aiohttp import web
 
+from tests.e2e.clients import anthropic_sdk
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway
 from tests.e2e.upstream import Scripted
@@ -50,6 +52,8 @@ def provider() -> Iterator[Scripted]:
 
     async def answer(request: web.Request) -> web.StreamResponse:
         said = await request.json()
+        if request.path.endswith("/count_tokens"):
+            return _nobody_counts(said["model"])
         model = request.path.split("/")[2] if request.path.startswith("/model/") else said["model"]
         name, _, form = model.rpartition(".")[2].partition("-")
         good = next(answer for path, _, answer in ENDPOINTS.values() if path.rpartition("/")[2] == request.path.rpartition("/")[2])
@@ -67,12 +71,21 @@ def provider() -> Iterator[Scripted]:
         yield running
 
 
+def _nobody_counts(model: str) -> web.Response:
+    if model == "gone":
+        missing = {"type": "error", "error": {"type": "not_found_error", "message": "model: gone"}}
+        return web.json_response(missing, status=404)
+    return web.Response(status=404) if model == "bare" else web.json_response({"detail": "Not Found"}, status=404)
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Scripted) -> Iterator[Gateway]:
     config = {
         "providers": {
             "o": {"dialect": "openai", "base_url": f"{provider.url}/v1", "key": "sk-o"},
             "p": {"dialect": "openai", "base_url": f"{provider.url}/v1", "key": "sk-p"},
+            "a": {"dialect": "anthropic", "base_url": f"{provider.url}/v1", "key": "sk-a"},
+            "z": {"dialect": "anthropic", "base_url": f"{provider.url}/v1", "key": "sk-z"},
             "b": {"dialect": "bedrock", "base_url": provider.url, "key": "b"},
             "c": {"dialect": "bedrock", "base_url": provider.url, "key": "c"},
         },
@@ -81,6 +94,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Scripted) -> Ite
             *({"name": f"b-{name}", "targets": [f"b/anthropic.{name}", "c/anthropic.good"]} for name in BAD),
             *({"name": f"last-{name}", "targets": ["o/error", f"p/{name}-pieces"]} for name in BAD),
             *({"name": f"only-{name}", "targets": [f"o/{name}"]} for name in BAD),
+            *({"name": f"count-{name}", "targets": [f"a/{name}"]} for name in ("good", "bare", "gone")),
+            {"name": "count-both", "targets": ["a/good", "z/good"]},
             {"name": "only-pieces", "targets": ["o/error-pieces"]},
             *({"name": f"only-b-{name}", "targets": [f"b/anthropic.{name}"]} for name in BAD),
         ],
@@ -134,3 +149,19 @@ def test_an_error_whose_head_has_gone_passes(gateway: Gateway) -> None:
     """What announces no length is passed on as it comes, where there is nobody else to ask."""
     answer = ask(gateway, "chat", "only-pieces")
     assert (answer.status_code, answer.json()) == (200, LIMITED)
+
+
+@pytest.mark.parametrize("model", ["good", "bare", "both"])
+def test_where_the_provider_says_that_nobody_counts_the_answer_is_an_estimate(gateway: Gateway, model: str) -> None:
+    asked: Any = {"messages": [{"role": "user", "content": "x" * 400}]}
+    with anthropic_sdk(gateway.url) as sdk:
+        told = sdk.messages.with_raw_response.count_tokens(model=f"count-{model}", **asked)
+    assert (told.parse().input_tokens, told.headers["x-headgate-estimated"]) == (104, "tokens")
+    google = {"contents": [{"role": "user", "parts": [{"text": "x" * 400}]}]}
+    answer = httpx.post(f"{gateway.url}/v1beta/models/count-{model}:countTokens", json=google, verify=False)
+    assert (answer.status_code, answer.json(), answer.headers["x-headgate-estimated"]) == (200, {"totalTokens": 104}, "tokens")
+
+
+def test_a_model_that_is_not_there_is_not_counted(gateway: Gateway) -> None:
+    with anthropic_sdk(gateway.url) as sdk, pytest.raises(anthropic.NotFoundError, match="model: gone"):
+        sdk.messages.count_tokens(model="count-gone", messages=[{"role": "user", "content": "Hi"}])
