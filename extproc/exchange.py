@@ -32,7 +32,7 @@ class Exchange:
         if path.startswith(deployments.ROOT):
             path, deployment = deployments.at_openai(path)
         kind = endpoint(method, path, headers)
-        if deployment and not kind.buffered:
+        if deployment and not kind.buffered and kind.kind != "other_method":
             kind = Endpoint(kind.dialect, "misplaced")
         bare = path.partition("?")[0]
         record = Record(id=headers.get("x-request-id") or str(uuid.uuid4()), time=time.time(), dialect=kind.dialect, path=bare)

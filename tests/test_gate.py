@@ -168,6 +168,7 @@ def test_json_without_a_body() -> None:
     [
         ("/v1/chat/completions", "invalid_request_error"),
         ("/v1/messages", "invalid_request_error"),
+        ("/openai/deployments/gpt/chat/completions?api-version=2024-10-21", "invalid_request_error"),
         ("/v1beta/models/m:generateContent", "INVALID_ARGUMENT"),
     ],
 )
