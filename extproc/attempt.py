@@ -150,8 +150,10 @@ class Attempt:
         self._most = most
         own = call.sdk == upstream.quirks.sdk and (call.kind not in INVOKED or takes_messages(target.model))
         # What the provider speaks as well is one dialect to both of them, whatever its form.
-        spoken = own and call.dialect == upstream.dialect.name
-        self._client = heard(call.dialect, call.path, "" if spoken else call.kind, "" if spoken else call.sdk)
+        if own and call.dialect == upstream.dialect.name:
+            self._client = heard(call.dialect, call.path, "")
+        else:
+            self._client = heard(call.dialect, call.path, call.kind, call.sdk)
         form = upstream.form(call.kind, target.model) if upstream.quirks.forms else None
         other = self._client is not upstream.dialect or form not in (None, call.kind)
         self.same = not (other and call.kind in self._client.operations)

@@ -146,16 +146,17 @@ class Intake:
 
     def forward(self) -> Forward:
         """Where the request goes. Raises `Reject` where it cannot be made into what the provider needs."""
-        request, upstreams = self._request, self._snapshot.upstreams
+        request = self._request
         request.settle()
         # What Envoy holds is sent back only where a filter has changed it.
         edited = request.body if request.body is not self._given else None
-        if not request.targets:
-            raise _nobody(request)
-        if len(request.targets) > 1:
-            # One that nothing can be sent to is passed over while there are others: Envoy would take our refusal for an answer.
-            request.targets = tuple(one for one in request.targets if upstreams[one.provider].ready) or request.targets
         alone = len(request.targets) == 1
+        if not alone:
+            if not request.targets:
+                raise _nobody(request)
+            # One that nothing can be sent to is passed over while there are others: Envoy would take our refusal for an answer.
+            request.targets = tuple(one for one in request.targets if self._snapshot.upstreams[one.provider].ready) or request.targets
+            alone = len(request.targets) == 1
         prepared = self._attempt
         call = prepared.call if prepared is not None else self._call(request, alone=alone)
         request.record.stream = call.stream

@@ -26,6 +26,7 @@ else; the body is not looked at. `misplaced`: a model in the body, but not asked
 method than POST."""
 
 _UNREAD = frozenset({"models", "fixed", "raw", "misplaced", "other_method", "live"})
+_NO_JSON = _UNREAD | {"form"}
 
 
 class BodyMode(IntEnum):
@@ -83,7 +84,7 @@ class Endpoint(Struct, frozen=True):
     @property
     def json(self) -> bool:
         """True where that body is JSON, so that `Request.json` may be asked for."""
-        return self.kind not in _UNREAD and self.kind != "form"
+        return self.kind not in _NO_JSON
 
 
 @lru_cache(maxsize=1024)
