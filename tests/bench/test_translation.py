@@ -71,3 +71,11 @@ def test_counts(what: str, limit: int) -> None:
     assert not good
     (line,) = [line for line in text.splitlines() if "TOO MUCH" in line]
     assert line.startswith("gemini ")
+
+
+def test_of_the_round_that_was_least_disturbed() -> None:
+    rounds = {
+        str(both): [(PAIR_US * 2.0, EVENT_US * 2.0), (PAIR_US - 1.0, EVENT_US - 1.0), (PAIR_US * 3.0, EVENT_US * 3.0)] for both in ALL
+    }
+    assert all("(!)" in cell for _, rows in translation.tables(rounds) for row in rows for cell in row[1:] if cell != "-")
+    assert not any("(!)" in cell for _, rows in translation.tables(rounds, 0) for row in rows for cell in row)
