@@ -23,7 +23,7 @@ from extproc.config.network import beside, check_ext_proc
 from extproc.config.optional import absent_providers, split_providers
 from extproc.config.problem import Mark, Problem, Problems, format_problems
 from extproc.config.references import References
-from extproc.config.strategies import check_strategies
+from extproc.config.strategies import Chosen, read_strategies, with_strategies
 from extproc.config.targets import Absent, check_models, check_prices, check_weights, present
 from extproc.config.walk import Walker, child, sound
 
@@ -84,14 +84,16 @@ class _Reading:
         """The effective configuration and its filters; None if too much is wrong. All mistakes are in `problems`."""
         filters: list[Setting] = []
         gone: dict[str, Any] = {}
+        chosen: Chosen = {}
         if isinstance(root, MappingNode):
             filters = read_filters(root.get("filters"), self._walker, self.problems, self._find)
-            check_strategies(root.get("models"), self._walker, self.problems)
-            root = complete_providers(root.without("filters"), self.references, self.problems)
+            root, chosen = read_strategies(root.without("filters"), self._walker, self.problems)
+            root = complete_providers(root, self.references, self.problems)
             root, gone = self._leave_out(root)
         config = self._walker.struct(root, Config, "$")
         if not isinstance(config, Config) or not (sound(config.providers) and sound(config.models)):
             return None
+        config = with_strategies(config, chosen)
         self._check(config, gone, filters, has_stored_keys)
         return None if self.problems.errors else self._settled(config, filters)
 

@@ -79,7 +79,7 @@ def _one_of(settings: dict[str, Any], what: str) -> dict[str, Any]:
 
 def _offer_strategies(strategy: dict[str, Any], settings: dict[str, Any]) -> None:
     """A name, or a name with its settings."""
-    names = [{"enum": [*settings]}, {"type": "string", "pattern": _THEIRS}]
+    names = [{"enum": [*settings]}, {"type": "string", "pattern": _THEIRS}, _REFERENCE]
     strategy["anyOf"] = [*names, _one_of(settings, "strategy")]
 
 

@@ -11,6 +11,8 @@ import yaml
 from extproc.config.lookup import STRATEGIES
 from extproc.config.model import Aim, Model, When
 from extproc.config.schema import SHIPPED
+from extproc.routes import Routes
+from extproc.strategies.sticky import Sticky
 from extproc.strategy import Strategy
 from tests.config.settings import Load
 
@@ -33,7 +35,7 @@ def test_each_by_its_name(load_text: Load, name: str) -> None:
         loaded = load_text(text(written))
         assert loaded.problems == []
         assert loaded.config is not None
-        assert loaded.config.models[0].ordering == (name, {})
+        assert loaded.config.models[0].ordering == (name, msgspec.to_builtins(STRATEGIES.find(name)()))
     assert issubclass(STRATEGIES.find(name), Strategy)
 
 
@@ -44,7 +46,7 @@ def test_settings_and_places(load_text: Load) -> None:
     assert loaded.config is not None
     aim = Aim(to="b/y", tier=2, weight=3.0, when=When(headers={"x-region": "eu-*"}, tenants=("red",)))
     (model,) = loaded.config.models
-    assert model == Model(name="m", targets=("a/x", aim), strategy={"sticky": {"by": "header", "header": "x-user"}})
+    assert model == Model(name="m", targets=("a/x", aim), strategy={"sticky": {"by": "header", "header": "x-user", "length": 4096}})
     assert (aim.provider, aim.model) == ("b", "y")
 
 
@@ -58,6 +60,10 @@ def test_settings_and_places(load_text: Load) -> None:
         ("{sticky: {by: planet}}", "[a]", "$.models[0].strategy.sticky.by", "conversation"),
         ("{sticky: {length: 1}}", "[a]", "$.models[0].strategy.sticky.length", "at least 64"),
         ("{sticky: {}, weighted: {}}", "[a]", "$.models[0].strategy", "one strategy's name and its settings, got 2 keys"),
+        ("{sticky: {}, sticky: {}}", "[a]", "$.models[0].strategy", "here twice"),
+        ("", "[a]", "$.models[0].strategy", "got nothing"),
+        ("true", "[a]", "$.models[0].strategy", "put it in quotes"),
+        ("{sticky: {length: '${L:-many}'}}", "[a]", "$.models[0].strategy.sticky.length", "expected a whole number"),
         ("[sticky]", "[a]", "$.models[0].strategy", "got a list"),
         ("acme.best:First", "[a]", "$.models[0].strategy", "the Python module acme is not installed"),
         ("ordered", "[{to: c/x}]", "$.models[0].targets[0].to", 'there is no provider "c"'),
@@ -73,6 +79,26 @@ def test_what_is_wrong(load_text: Load, strategy: str, targets: str, path: str, 
     assert loaded.config is None
     assert [problem.path for problem in loaded.problems] == [path]
     assert part in loaded.problems[0].message
+
+
+@pytest.mark.parametrize("strategy", ["env:S", '"${S}"', "{sticky: {by: '${BY}', length: '${L}'}}", '{sticky: {length: "${L}"}}'])
+def test_references(load_text: Load, strategy: str) -> None:
+    """What is read is what workers make the strategy of, whichever way a number is written."""
+    loaded = load_text(text(strategy), {"S": "sticky", "BY": "prefix", "L": "512"})
+    assert loaded.problems == []
+    assert loaded.config is not None
+    name, settings = loaded.config.models[0].ordering
+    made = msgspec.convert(settings, Sticky)
+    assert (name, made.length) == ("sticky", 512 if "L" in strategy else 4096)
+    assert (route := Routes(loaded.config.models).find("m")) is not None and route.chooses
+
+
+def test_what_a_reference_gives_is_not_told(load_text: Load) -> None:
+    loaded = load_text(text("env:KEY"), {"KEY": "sk-secret"})
+    (problem,) = loaded.problems
+    assert problem.message == "this refers to no strategy; they are: ordered, round_robin, sticky, weighted"
+    (problem,) = load_text(text("env:NONE")).problems
+    assert "the environment variable NONE is not set" in problem.message
 
 
 @pytest.mark.parametrize("strategy", ["ordered", "round_robin"])
@@ -109,6 +135,7 @@ def test_the_page_is_right_and_names_all_strategies(load_text: Load) -> None:
     ("strategy", "right"),
     [
         ("weighted", True), ("acme.best:First", True), ("{weighted: {}}", True), ("{weighted: }", True), ("{sticky: {by: caller}}", True),
+        ('"${S}"', True), ("env:S", True), ("{sticky: {length: '${L}'}}", True),
         ("wieghted", False), ("{wieghted: {}}", False), ("{sticky: {by: planet}}", False), ("[weighted]", False), ("{}", False),
     ],
 )  # fmt: skip
