@@ -15,11 +15,13 @@ from extproc.conditions import Conditions, conditions
 from extproc.config.lookup import STRATEGIES
 from extproc.config.model import Model, aim
 from extproc.globs import regex
+from extproc.strategies.sticky import Sticky
 from extproc.strategy import Candidate, Order
 from extproc.values import Request, Target
 
 _GLOBS_REMEMBERED = 4096
 _NEAR_AMONG = 256
+_BY_CALLER = Sticky(by="caller").open()
 
 
 class Placed(Candidate, frozen=True):
@@ -43,6 +45,8 @@ class Route(Struct, frozen=True):
     """Of the targets of a tier."""
     chooses: bool
     """False: all requests try all targets as they stand; nobody need be asked."""
+    steady: Order
+    """The same order of a tier for all requests of one caller."""
 
     def resolve(self, asked: str) -> tuple[Target, ...]:
         """The targets for the name that a caller used."""
@@ -54,10 +58,11 @@ class Route(Struct, frozen=True):
         able = ((one, target) for one, target in there if target in targets and (one.conditions is None or one.conditions.hold(request)))
         return [replace(one, target=target) for one, target in able]
 
-    def arrange(self, request: Request, placed: list[Placed]) -> tuple[Target, ...]:
-        """Their targets in the order in which they are to be tried."""
+    def arrange(self, request: Request, placed: list[Placed], *, by_caller: bool = False) -> tuple[Target, ...]:
+        """Their targets in the order in which they are to be tried; `by_caller`: in one that is the same for all requests of a caller."""
+        order = self.steady if by_caller else self.order
         tiers = (list(tier) for _, tier in groupby(placed, key=attrgetter("tier")))
-        return tuple(one.target for tier in tiers for one in (self.order.arrange(request, tier) if len(tier) > 1 else tier))
+        return tuple(one.target for tier in tiers for one in (order.arrange(request, tier) if len(tier) > 1 else tier))
 
 
 def _route(model: Model) -> Route:
@@ -66,7 +71,9 @@ def _route(model: Model) -> Route:
     name, settings = model.ordering
     strategy = msgspec.convert(settings, STRATEGIES.find(name))
     chooses = name != "ordered" or any(one.conditions is not None for one in placed)
-    return Route(model.name, placed, tuple(one.target for one in placed), strategy.open(), chooses)
+    order = strategy.open()
+    steady = order if name == "ordered" else _BY_CALLER
+    return Route(model.name, placed, tuple(one.target for one in placed), order, chooses, steady)
 
 
 class _Globs:

@@ -85,6 +85,11 @@ class Upstream(Struct, frozen=True):
     also: dict[str, "Upstream"] = {}
     """The same provider as it is asked in each other dialect that it speaks, by the dialect's name."""
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it keeps the responses that it gives in the Responses API, so that a client can go on from them there, and only there."""
+        return self.quirks.memory and any(dialect.name == "responses" for dialect in self.dialects)
+
     def offers(self, kind: str, path: str) -> bool:
         """Whether it has what a client asks for at `path`, as far as is known: what nobody has said it lacks, it has."""
         if not self.endpoints:

@@ -72,7 +72,7 @@ class _Conversations:
         self._most = environment.config.limits.request_body
         upstreams = environment.upstreams
         speaking = {name for name, upstream in upstreams.items() if any(one.name == _DIALECT for one in upstream.dialects)}
-        self._remembering = frozenset(name for name in speaking if upstreams[name].quirks.memory)
+        self._remembering = frozenset(name for name in speaking if upstreams[name].remembers)
         # Which of them has made a response its id does not tell: each is asked in turn, and those that did not say 404.
         self._asked = tuple(Target(name, "") for name in upstreams if name in self._remembering)
         # Answers of the others have their own ids, which do not tell that we keep them.

@@ -55,6 +55,7 @@ class _Route:
         self._dialects = {name: tuple(dialect.name for dialect in dialects) for name, dialects in spoken.items()}
         self._operations = {name: frozenset(kind for one in dialects for kind in one.operations) for name, dialects in spoken.items()}
         self._upstreams = environment.upstreams
+        self._remembering = {name for name, upstream in environment.upstreams.items() if upstream.remembers}
         self._mute = {name for name, upstream in environment.upstreams.items() if not upstream.offers("chat", "")}
         # The first provider that speaks a dialect, for requests that name neither a model nor a provider.
         self._first = {dialect: name for name, dialects in reversed(self._dialects.items()) for dialect in dialects}
@@ -104,7 +105,9 @@ class _Route:
             message = f"No provider of {request.record.model!r} is for this request: all have conditions (`when`) that it does not fulfil."
             raise Reject(404, "no_target", message, param="model")
         request.configured = tuple(one.target for one in able)
-        request.targets = route.arrange(request, able)
+        # What one provider remembers, another does not know: whoever goes on has to find the one that he began with.
+        remembered = request.endpoint.dialect == "responses" and len({one.target.provider for one in able} & self._remembering) > 1
+        request.targets = route.arrange(request, able, by_caller=remembered)
 
     def _live(self, request: Request) -> None:
         """A WebSocket is connected once: to the first target."""

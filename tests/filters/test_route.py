@@ -7,6 +7,7 @@ import pytest
 
 from extproc import Handler, Reject, Request, Response, Target
 from extproc.config.model import Aim, Model, When
+from extproc.dialects.quirks import Quirks
 from filters.route import Route
 from tests.scene import CHAT, CONFIG, environment, head, request, run
 
@@ -294,3 +295,43 @@ def test_only_targets_that_are_for_the_request() -> None:
         _asked(handler, x_region="us-1")
     assert (raised.value.fault.status, raised.value.fault.code) == (404, "no_target")
     assert "`when`" in raised.value.fault.message
+
+
+def _remembering(strategy: Any, *targets: str | Aim) -> Handler:
+    """Both providers keep the responses that they give; `lab` keeps none."""
+    speaking = {name: msgspec.structs.replace(one, also=("responses",)) for name, one in CONFIG.providers.items()}
+    lab = msgspec.structs.replace(speaking["openai"], quirks=Quirks(memory=False))
+    model = Model(name="chosen", targets=targets, strategy=strategy)
+    return Route().open(environment(msgspec.structs.replace(CONFIG, providers={**speaking, "lab": lab}, models=(model,))))
+
+
+def _begins(handler: Handler, path: str, tenant: str, turn: int) -> str:
+    made = request(head(path), {"model": "chosen", "input": f"{turn}", "previous_response_id": f"resp_{turn}"}, tenant)
+    assert run(handler.request(made)) is None
+    return made.targets[0].provider
+
+
+@pytest.mark.parametrize("strategy", ["weighted", "round_robin", "sticky", {"sticky": {"by": "prefix"}}])
+def test_who_goes_on_finds_the_provider_that_remembers(strategy: Any) -> None:
+    handler = _remembering(strategy, "openai/a", Aim(to="anthropic/b", weight=3), Aim(to="lab/c", weight=0))
+    first = {tenant: {_begins(handler, "/v1/responses", tenant, turn) for turn in range(8)} for tenant in map(str, range(200))}
+    assert all(len(providers) == 1 for providers in first.values())
+    seen = [provider for providers in first.values() for provider in providers]
+    # Of 200 callers, 150 are expected at the one of thrice the weight: within five standard deviations.
+    assert set(seen) == {"openai", "anthropic"}
+    assert abs(seen.count("anthropic") - 150) < 5 * (200 * 0.75 * 0.25) ** 0.5
+    # The other APIs say the whole conversation each time, and go where the strategy says.
+    assert len({_begins(handler, "/v1/chat/completions", "0", turn) for turn in range(64)}) > 1
+
+
+@pytest.mark.parametrize("targets", [("openai/a", "lab/b"), ("openai/a", "openai/b"), ("lab/a", "lab/b")])
+def test_one_that_remembers_is_found_whatever_the_strategy(targets: tuple[str, ...]) -> None:
+    handler = _remembering("round_robin", *targets)
+    made = [request(head("/v1/responses"), {"model": "chosen", "input": "Hi"}) for _ in range(2)]
+    assert all(run(handler.request(one)) is None for one in made)
+    assert made[0].targets != made[1].targets
+
+
+def test_as_written_stays_as_written() -> None:
+    handler = _remembering("ordered", Aim(to="openai/a", when=When(tenants=("*",))), "anthropic/b")
+    assert {_begins(handler, "/v1/responses", tenant, 1) for tenant in map(str, range(1, 40))} == {"openai"}
