@@ -97,7 +97,7 @@ def opening(body: bytes) -> bytes:
         told = [bytes(part) for part in (question.system, question.instructions, question.system_instruction) if part is not UNSET]
         turns = list(map(bytes, question.messages or question.contents or _turns(question)))
         return b"\0".join([*told, *turns[: _first(turns) + 1]]) if turns else b""
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return b""
 
 

@@ -151,7 +151,14 @@ def test_what_a_conversation_begins_with(body: bytes, found: int) -> None:
     assert all(part in body for part in opening(body).split(b"\0"))
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"messages":[]}', b'{"messages":7}', b'{"messages":[3, {"role":"system"}]', b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"[]", b'{"messages":[]}', b'{"messages":7}', b'{"messages":[3, {"role":"system"}]', b"\xff",
+        b'{"messages":[{"role":"\xff"}]}', b'{"messages":[{"role":"\\ud800"}]}', b'{"messages":' + b"[" * 60_000,
+        b'{"messages":[{"role":' + b"[" * 60_000 + b"]" * 60_000 + b"}]}",
+    ],
+)  # fmt: skip
 def test_no_conversation(body: bytes) -> None:
     assert opening(body) == b""
     assert Sticky().open().arrange(request(body=body), candidates(1, 1))
