@@ -11,13 +11,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from extproc.aside import is_bulky
 from extproc.strategies.weighted import drawn
 from extproc.strategy import Candidate, Order, Strategy
 from extproc.values import Request
 
 _LOTS = 1 << 64
-_OPENING_AT_MOST = 256 * 1024
-"""Bytes of a body that is looked into for how a conversation begins; a longer one is known by its first bytes."""
+_UNSEEN = 64 * 1024
+"""Bytes by which a body is known that is too bulky to be looked into, or of no conversation. A bulky one has more, so they stay what they
+are when more is said."""
 
 
 class Sticky(Strategy, frozen=True, kw_only=True):
@@ -26,7 +28,8 @@ class Sticky(Strategy, frozen=True, kw_only=True):
     """
 
     by: Literal["conversation", "prefix", "caller", "header"] = "conversation"
-    """What requests that belong together have in common. `conversation`: the system prompt and the first message. `prefix`: the body's
+    """What requests that belong together have in common. `conversation`: the system prompt and the first message; of a body of more than a
+    MiB, or of thousands of items, its first 64 KiB. `prefix`: the body's
     first bytes. `caller`: the key that they come with. `header`: a header's value; requests without it go by `conversation`."""
     length: Annotated[int, Meta(ge=64, le=1 << 20)] = 4096
     """Bytes of that, where `by` is `prefix`. Prompt caches mostly begin at 1,024 tokens, which is about 4 KiB."""
@@ -55,7 +58,7 @@ class _Sticky:
                 return request.headers[settings.header].encode("utf-8", "surrogatepass")
             case "prefix":
                 return request.body[: settings.length]
-        return opening(request.body) or request.body[: settings.length]
+        return opening(request.body) or request.body[:_UNSEEN]
 
 
 def _lot(key: bytes, candidate: Candidate) -> float:
@@ -78,6 +81,8 @@ class _Question(Struct):
     system: Raw | UnsetType = UNSET
     instructions: Raw | UnsetType = UNSET
     system_instruction: Raw | UnsetType = msgspec.field(default=UNSET, name="systemInstruction")
+    # The same; proto JSON has both spellings.
+    system_instruction_too: Raw | UnsetType = msgspec.field(default=UNSET, name="system_instruction")
 
 
 _decode = msgspec.json.Decoder(_Question).decode
@@ -88,13 +93,14 @@ _INSTRUCTING = ("system", "developer")
 
 def opening(body: bytes) -> bytes:
     """What all requests of a conversation begin with: what the model is told about it, and the first message. Empty where that cannot be
-    seen: the body is none of a conversation, or too long to be looked into.
+    seen: the body is none of a conversation, or looking into it would hold others up.
     """
-    if len(body) > _OPENING_AT_MOST:
+    if is_bulky(body):
         return b""
     try:
         question = _decode(body)
-        told = [bytes(part) for part in (question.system, question.instructions, question.system_instruction) if part is not UNSET]
+        systems = (question.system, question.instructions, question.system_instruction, question.system_instruction_too)
+        told = [bytes(part) for part in systems if part is not UNSET]
         turns = list(map(bytes, question.messages or question.contents or _turns(question)))
         return b"\0".join([*told, *turns[: _first(turns) + 1]]) if turns else b""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

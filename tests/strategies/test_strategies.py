@@ -1,9 +1,12 @@
 """Strategies: none loses or doubles a target, and each keeps what it promises, over many requests."""
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from itertools import permutations
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,6 +144,7 @@ def test_sticky_by_prefix() -> None:
         (b'{"messages":[{"role":"developer","content":"s"}]}', 1),
         (b'{"system":"s","messages":[{"role":"user","content":"u"},{"role":"assistant"}]}', 2),
         (b'{"systemInstruction":{},"contents":[{"parts":[]},{"role":"model"}]}', 2),
+        (b'{"system_instruction":{},"contents":[{"parts":[]},{"role":"model"}]}', 2),
         (b'{"instructions":"s","input":[{"role":"user"},{"type":"reasoning"}]}', 2),
         (b'{"input":"hello"}', 1),
         (b'{"prompt":"hello"}', 1),
@@ -164,8 +168,28 @@ def test_no_conversation(body: bytes) -> None:
     assert Sticky().open().arrange(request(body=body), candidates(1, 1))
 
 
-def test_too_long_to_look_into() -> None:
-    assert opening(b'{"messages":[{"content":"%s"}]}' % (b"x" * (1 << 19))) == b""
+def conversation(user: str, more: int, size: int = 100) -> bytes:
+    """One that has gone on for `more` messages."""
+    messages = [{"role": "system", "content": "s" * 20_000}, {"role": "user", "content": user}]
+    return msgspec.json.encode({"messages": messages + [{"role": "assistant", "content": "a" * size}] * more})
+
+
+def test_a_long_conversation_is_known_by_how_it_begins() -> None:
+    short, long = conversation("u", 1), conversation("u", 1000, 900)
+    assert len(long) > 900_000
+    assert opening(long) == opening(short) != opening(conversation("v", 1000, 900))
+
+
+@pytest.mark.parametrize("bulky", [partial(conversation, more=3000), partial(conversation, more=20, size=100_000)])
+def test_one_too_bulky_to_look_into_is_known_by_its_first_bytes(bulky: Callable[[str], bytes]) -> None:
+    """Those that begin with the same system prompt are told apart all the same, and one that goes on stays."""
+    assert opening(bulky("u")) == b""
+    order, among = Sticky().open(), candidates(1, 1, 1, 1)
+    first = {user: order.arrange(request(body=bulky(user)), among) for user in map(str, range(20))}
+    assert len({told[0].target for told in first.values()}) > 1
+    for user, told in first.items():
+        longer = bulky(user)[:-2] + b',{"role":"user","content":"more"}]}'
+        assert order.arrange(request(body=longer), among) == told
 
 
 def test_chat_of_the_scene() -> None:
