@@ -298,7 +298,8 @@ class Aim(Section, frozen=True):
     tier: Annotated[int, Meta(ge=1, le=8)] = 1
     """Those of a higher tier are asked when all of the lower ones have failed."""
     weight: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
-    """Its share of the requests beside the others of its tier, where the strategy goes by weights. With 0 it only steps in for them."""
+    """Its share of the requests beside the others of its tier, where the strategy goes by weights. With 0 it only steps in for them,
+    unless the strategy is `ordered`."""
     when: When = When()
     """The requests that it is for: all, unless given."""
 

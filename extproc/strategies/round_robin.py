@@ -8,7 +8,7 @@ from extproc.values import Request
 
 
 class RoundRobin(Strategy, frozen=True, kw_only=True):
-    """Begins with each target in turn, whatever its weight. Each worker takes turns by itself."""
+    """Begins with each target in turn, whatever its weight; one of weight 0 has no turn. Each worker takes turns by itself."""
 
     def open(self) -> Order:
         """See `Strategy.open`."""
@@ -25,6 +25,8 @@ class Turns:
 
     def arrange(self, request: Request, candidates: Sequence[Candidate]) -> list[Candidate]:
         """See `Order.arrange`."""
-        count = len(candidates)
+        turning = [candidate for candidate in candidates if candidate.weight] or candidates
+        count = len(turning)
         self._turn = at = (self._turn + 1) % count if self._turn >= 0 else self._begin(count)
-        return [*candidates[at:], *candidates[:at]]
+        waiting = [candidate for candidate in candidates if not candidate.weight] if count < len(candidates) else ()
+        return [*turning[at:], *turning[:at], *waiting]

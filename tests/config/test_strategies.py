@@ -108,6 +108,7 @@ def test_weights_that_change_nothing(load_text: Load, strategy: str) -> None:
     (problem,) = loaded.problems
     assert (problem.severity, problem.path) == ("warning", "$.models[0].targets[1].weight")
     assert f"`{strategy}` does not heed weights" in problem.message
+    assert bool(load_text(text(strategy, "[a, {to: b, weight: 0}]")).problems) == (strategy == "ordered")
 
 
 PAGE = Path(__file__).parents[2] / "docs/routing.md"

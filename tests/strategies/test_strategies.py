@@ -67,6 +67,13 @@ def test_round_robin_where_there_are_fewer_than_before() -> None:
     assert turns.arrange(request(), among[:2])[0] is among[1]
 
 
+def test_round_robin_heeds_no_weight_but_nought() -> None:
+    among, turns = candidates(0, 5, 1, 0), Turns(lambda _: 0)
+    told = [[among.index(one) for one in turns.arrange(request(), among)] for _ in range(3)]
+    assert told == [[1, 2, 0, 3], [2, 1, 0, 3], [1, 2, 0, 3]]
+    assert turns.arrange(request(), among[:1] * 2) == among[:1] * 2
+
+
 def test_weighted_draws_by_weight() -> None:
     """Each order comes up as often as by drawing without putting back: within five standard deviations."""
     weights, count = (1.0, 2.0, 5.0), 20_000
