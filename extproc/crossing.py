@@ -8,7 +8,13 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import filterfalse
+from typing import Annotated
 from urllib.parse import unquote_plus
+
+from msgspec import Meta
+
+ClientHeader = Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$", description="a header's name in lower case")]
+"""The name of a header that a client sends, as the configuration has it (RFC 9110, section 5.1)."""
 
 CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-openai-key", "x-anthropic-key", "x-litellm-api-key")
 """Where clients put keys, in the order in which they are looked at."""

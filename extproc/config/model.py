@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from extproc.crossing import ClientHeader
 from extproc.dialects.quirks import Quirks
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
@@ -278,14 +279,18 @@ class Provider(Section, frozen=True):
     """Whose prices of the built-in list are its: an id of `genai-prices`. Found by `base_url` and by name unless given."""
 
 
+def split_target(target: str) -> tuple[str, str]:
+    """Provider and model of `provider/model`; the model is empty if the target keeps the name that was asked for."""
+    provider, _, model = target.partition("/")
+    return provider, model
+
+
 class When(Section, frozen=True):
     """Which requests a target is for; all that is said must hold. In texts, `*` stands for anything."""
 
-    headers: dict[
-        Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$", description="a header's name in lower case")],
-        Annotated[str, Meta(min_length=1, max_length=1024)],
-    ] = {}
-    """Headers that the client sends, and what they say, such as `x-region: eu-*`. A credential is in none of them."""
+    headers: dict[ClientHeader, Annotated[str, Meta(min_length=1, max_length=1024)]] = {}
+    """Headers that the client sends, and what they say, such as `x-region: eu-*`; case matters in what they say. A credential is in none of
+    them."""
     tenants: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(max_length=1024)] = ()
     """Whose keys: one of these."""
 
@@ -306,12 +311,12 @@ class Aim(Section, frozen=True):
     @property
     def provider(self) -> str:
         """Whom it names."""
-        return self.to.partition("/")[0]
+        return split_target(self.to)[0]
 
     @property
     def model(self) -> str:
         """The name that the provider knows; empty if the target keeps the one that was asked for."""
-        return self.to.partition("/")[2]
+        return split_target(self.to)[1]
 
 
 class Model(Section, frozen=True):

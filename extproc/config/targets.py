@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extproc.config.model import Aim, Config, Model, Price, aim
+from extproc.config.model import Aim, Config, Model, Price, aim, split_target
 from extproc.config.nearest import hint, quoted
 from extproc.config.walk import sound
 
@@ -27,12 +27,6 @@ class Absent(Struct, frozen=True):
     kind: Literal["provider", "model"]
     name: str
     reason: str
-
-
-def split_target(target: str) -> tuple[str, str]:
-    """Provider and model of `provider/model`; the model is empty if the target keeps the name that was asked for."""
-    provider, _, model = target.partition("/")
-    return provider, model
 
 
 def check_models(config: Config, providers: Collection[str], error: Error) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from extproc.aside import is_bulky
+from extproc.crossing import ClientHeader
 from extproc.strategies.weighted import drawn
 from extproc.strategy import Candidate, Order, Strategy
 from extproc.values import Request
@@ -33,7 +34,7 @@ class Sticky(Strategy, frozen=True, kw_only=True):
     first bytes. `caller`: the key that they come with. `header`: a header's value; requests without it go by `conversation`."""
     length: Annotated[int, Meta(ge=64, le=1 << 20)] = 4096
     """Bytes of that, where `by` is `prefix`. Prompt caches mostly begin at 1,024 tokens, which is about 4 KiB."""
-    header: Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$", description="a header's name in lower case")] = "x-session-id"
+    header: ClientHeader = "x-session-id"
     """Which, where `by` is `header`."""
 
     def open(self) -> Order:
