@@ -23,8 +23,8 @@ from extproc.config.network import beside, check_ext_proc
 from extproc.config.optional import absent_providers, split_providers
 from extproc.config.problem import Mark, Problem, Problems, format_problems
 from extproc.config.references import References
-from extproc.config.strategies import Chosen, read_strategies, with_strategies
-from extproc.config.targets import Absent, check_models, check_prices, check_weights, present
+from extproc.config.strategies import Chosen, check_choices, read_strategies, with_strategies
+from extproc.config.targets import Absent, check_models, check_prices, present
 from extproc.config.walk import Walker, child, sound
 
 _PROVIDERS = inspect.type_info(dict[Name, Provider])
@@ -118,7 +118,7 @@ class _Reading:
                 )
         check_models(config, providers, report.error)
         if not self.problems.errors:
-            check_weights(config, report.warning)
+            check_choices(config, report.warning)
         check_prices(config, providers, report.error)
         if self.references.secrets:
             check_redis(config, filters, report)

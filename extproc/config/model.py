@@ -289,8 +289,8 @@ class When(Section, frozen=True):
     """Which requests a target is for; all that is said must hold. In texts, `*` stands for anything."""
 
     headers: dict[ClientHeader, Annotated[str, Meta(min_length=1, max_length=1024)]] = {}
-    """Headers that the client sends, and what they say, such as `x-region: eu-*`; case matters in what they say. A credential is in none of
-    them."""
+    """Headers that the client sends, and what they say, such as `x-region: eu-*`; case matters in what they say. No credentials: say
+    `tenants` in their place."""
     tenants: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(max_length=1024)] = ()
     """Whose keys: one of these."""
 

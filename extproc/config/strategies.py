@@ -4,6 +4,7 @@ A strategy is a name, or one name with its settings. They are read as what the s
 has, so that whoever makes the strategy of it (`routes.py`) finds nothing that was not found here.
 """
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -12,11 +13,16 @@ from msgspec.structs import replace
 
 from extproc.config.document import Entry, Mapping, Node, Scalar, Sequence
 from extproc.config.lookup import STRATEGIES
-from extproc.config.model import Config, Model
+from extproc.config.model import Aim, Config, Model, aim
 from extproc.config.problem import Problems
 from extproc.config.scalars import is_nothing
+from extproc.config.targets import Error
 from extproc.config.walk import Place, Walker, child, sound
+from extproc.crossing import CREDENTIALS
+from extproc.strategies.sticky import Sticky
 
+_HEEDED: dict[str, tuple[float, ...]] = {"ordered": (1,), "round_robin": (0, 1)}
+"""Weights that mean what they say, where not all do."""
 _TEXT = inspect.type_info(str)
 
 Chosen = dict[int, dict[str, Any]]
@@ -46,6 +52,59 @@ def with_strategies(config: Config, chosen: Chosen) -> Config:
     """The configuration whose models have the strategies that were read."""
     models = (replace(one, strategy=chosen[at]) if at in chosen and isinstance(one, Model) else one for at, one in enumerate(config.models))
     return replace(config, models=tuple(models))
+
+
+def check_choices(config: Config, warning: Error) -> None:
+    """Tells of what is said of models' targets and changes nothing, or not what is meant. The configuration has no errors."""
+    for at, model in enumerate(config.models):
+        path = f"$.models[{at}]"
+        name, settings = model.ordering
+        for field, targets in (("targets", model.targets), ("otherwise", model.otherwise)):
+            aims = list(map(aim, targets))
+            _check_weights(aims, name, f"{path}.{field}", warning)
+            _check_headers(aims, f"{path}.{field}", warning)
+        _check_alone(model, name, f"{path}.strategy", warning)
+        if name == "sticky":
+            _check_sticky(settings, child(f"{path}.strategy", name), warning)
+
+
+def _check_weights(aims: list[Aim], strategy: str, path: str, warning: Error) -> None:
+    heeded = _HEEDED.get(strategy)
+    heavy = [which for which, one in enumerate(aims) if heeded and one.weight not in heeded]
+    if heavy:
+        tip = "`weighted` and `sticky` do"
+        warning(f"{path}[{heavy[0]}].weight", f"the strategy `{strategy}` does not heed weights; {tip}")
+        return
+    for tier in sorted({one.tier for one in aims}):
+        weights = [one.weight for one in aims if one.tier == tier]
+        if len(weights) > 1 and not any(weights):
+            first = next(which for which, one in enumerate(aims) if one.tier == tier)
+            warning(f"{path}[{first}].weight", f"all targets of tier {tier} have the weight 0, so none steps in for another")
+
+
+def _check_headers(aims: list[Aim], path: str, warning: Error) -> None:
+    for which, one in enumerate(aims):
+        for name in one.when.headers:
+            if name in CREDENTIALS:
+                message = f"`{name}` carries callers' keys, which do not belong into conditions; `tenants` says whose they are"
+                warning(child(f"{path}[{which}].when.headers", name), message)
+
+
+def _check_alone(model: Model, strategy: str, path: str, warning: Error) -> None:
+    shared = any(count > 1 for targets in (model.targets, model.otherwise) for count in Counter(aim(one).tier for one in targets).values())
+    if strategy != "ordered" and not shared:
+        warning(path, f"the strategy `{strategy}` has nothing to choose from: no tier of this model has two targets")
+
+
+def _check_sticky(settings: dict[str, Any], path: str, warning: Error) -> None:
+    if settings["by"] != "header" and settings["header"] != Sticky().header:
+        warning(f"{path}.header", "`header` counts with `by: header` alone")
+    if settings["by"] != "prefix" and settings["length"] != Sticky().length:
+        warning(f"{path}.length", "`length` counts with `by: prefix` alone")
+    if settings["by"] == "header" and settings["header"] in CREDENTIALS:
+        warning(
+            f"{path}.header", f"`{settings['header']}` carries callers' keys; `by: caller` does what is meant, whichever way they are sent"
+        )
 
 
 def _read(said: Scalar | Mapping, path: str, walker: Walker, problems: Problems) -> dict[str, Any] | None:

@@ -17,8 +17,6 @@ Error = Callable[[str, str], None]
 # Letters, digits and the signs that providers use in names; whatever else a pattern language knows is not meant to be one here.
 _NAME = re.compile(r"[^\s?\[\]^$|(){}\\\"'`<>,;#\x00-\x1f\x7f]+")
 _MAX_NAME = 256
-_HEEDED: dict[str, tuple[float, ...]] = {"ordered": (1,), "round_robin": (0, 1)}
-"""Weights that mean what they say, where not all do."""
 
 
 class Absent(Struct, frozen=True):
@@ -46,17 +44,6 @@ def check_models(config: Config, providers: Collection[str], error: Error) -> No
                 to = target.to if isinstance(target, Aim) else target
                 if isinstance(to, str):
                     _check_target(to, f"{path}.{field}[{which}]" + (".to" if isinstance(target, Aim) else ""), providers, error)
-
-
-def check_weights(config: Config, warning: Error) -> None:
-    """Tells of weights that change nothing. The configuration has no errors."""
-    for at, model in enumerate(config.models):
-        strategy, _ = model.ordering
-        heeded = _HEEDED.get(strategy)
-        heavy = [which for which, target in enumerate(model.targets) if heeded and isinstance(target, Aim) and target.weight not in heeded]
-        if heavy:
-            tip = "`weighted` and `sticky` do"
-            warning(f"$.models[{at}].targets[{heavy[0]}].weight", f"the strategy `{strategy}` does not heed weights; {tip}")
 
 
 def check_prices(config: Config, providers: Collection[str], error: Error) -> None:

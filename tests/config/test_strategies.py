@@ -40,13 +40,13 @@ def test_each_by_its_name(load_text: Load, name: str) -> None:
 
 
 def test_settings_and_places(load_text: Load) -> None:
-    targets = "[a/x, {to: b/y, tier: 2, weight: 3, when: {headers: {x-region: 'eu-*'}, tenants: [red]}}]"
+    targets = "[a/x, b/x, {to: b/y, tier: 2, weight: 3, when: {headers: {x-region: 'eu-*'}, tenants: [red]}}]"
     loaded = load_text(text("{sticky: {by: header, header: x-user}}", targets))
     assert loaded.problems == []
     assert loaded.config is not None
     aim = Aim(to="b/y", tier=2, weight=3.0, when=When(headers={"x-region": "eu-*"}, tenants=("red",)))
     (model,) = loaded.config.models
-    assert model == Model(name="m", targets=("a/x", aim), strategy={"sticky": {"by": "header", "header": "x-user", "length": 4096}})
+    assert model == Model(name="m", targets=("a/x", "b/x", aim), strategy={"sticky": {"by": "header", "header": "x-user", "length": 4096}})
     assert (aim.provider, aim.model) == ("b", "y")
 
 
@@ -81,7 +81,9 @@ def test_what_is_wrong(load_text: Load, strategy: str, targets: str, path: str, 
     assert part in loaded.problems[0].message
 
 
-@pytest.mark.parametrize("strategy", ["env:S", '"${S}"', "{sticky: {by: '${BY}', length: '${L}'}}", '{sticky: {length: "${L}"}}'])
+@pytest.mark.parametrize(
+    "strategy", ["env:S", '"${S}"', "{sticky: {by: '${BY}', length: '${L}'}}", '{sticky: {by: prefix, length: "${L}"}}']
+)
 def test_references(load_text: Load, strategy: str) -> None:
     """What is read is what workers make the strategy of, whichever way a number is written."""
     loaded = load_text(text(strategy), {"S": "sticky", "BY": "prefix", "L": "512"})
@@ -109,6 +111,47 @@ def test_weights_that_change_nothing(load_text: Load, strategy: str) -> None:
     assert (problem.severity, problem.path) == ("warning", "$.models[0].targets[1].weight")
     assert f"`{strategy}` does not heed weights" in problem.message
     assert bool(load_text(text(strategy, "[a, {to: b, weight: 0}]")).problems) == (strategy == "ordered")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "targets", "path", "part"),
+    [
+        (
+            "ordered",
+            "[a, {to: b, when: {headers: {authorization: '*'}}}]",
+            ".targets[1].when.headers.authorization",
+            "`tenants` says whose",
+        ),
+        ("ordered", "[a, {to: b, when: {headers: {x-api-key: 'k*'}}}]", ".targets[1].when.headers.x-api-key", "callers' keys"),
+        ("{sticky: {by: header, header: x-api-key}}", "[a, b]", ".strategy.sticky.header", "`by: caller`"),
+        ("{sticky: {header: x-user}}", "[a, b]", ".strategy.sticky.header", "with `by: header` alone"),
+        ("{sticky: {by: header, length: 64}}", "[a, b]", ".strategy.sticky.length", "with `by: prefix` alone"),
+        ("weighted", "[{to: a, weight: 0}, {to: b, weight: 0}]", ".targets[0].weight", "all targets of tier 1 have the weight 0"),
+        ("weighted", "[a, b, {to: a/x, tier: 2, weight: 0}, {to: b/x, tier: 2, weight: 0}]", ".targets[2].weight", "of tier 2"),
+        ("weighted", "[a]", ".strategy", "no tier of this model has two targets"),
+        ("{sticky: {by: caller}}", "[a, {to: b, tier: 2}]", ".strategy", "`sticky` has nothing to choose from"),
+    ],
+)
+def test_what_changes_nothing(load_text: Load, strategy: str, targets: str, path: str, part: str) -> None:
+    loaded = load_text(text(strategy, targets))
+    assert loaded.config is not None
+    (problem,) = loaded.problems
+    assert (problem.severity, problem.path) == ("warning", f"$.models[0]{path}")
+    assert part in problem.message
+    assert problem.line == 6
+
+
+@pytest.mark.parametrize(
+    ("strategy", "targets"),
+    [
+        ("weighted", "[a, {to: b, weight: 0}]"),
+        ("weighted", "[{to: a, weight: 0}, {to: b, tier: 2}, {to: b/x, tier: 2}]"),
+        ("{sticky: {by: header, header: x-user}}", "[a, b]"),
+        ("{sticky: {by: prefix, length: 64}}", "[a, b]"),
+    ],
+)
+def test_what_changes_something(load_text: Load, strategy: str, targets: str) -> None:
+    assert load_text(text(strategy, targets)).problems == []
 
 
 PAGE = Path(__file__).parents[2] / "docs/routing.md"
