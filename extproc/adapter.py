@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 import msgspec
 
 from extproc.answering import Answering, BrokenAnswer, Retell, Uncounted, WholeTranslated, WholeUntouched
+from extproc.answering.way import length_of
 from extproc.aside import SMALL, Undone, is_bulky, paid_for
 from extproc.attempt import Attempt, Call, taken_off
 from extproc.bodies import invoked
@@ -54,6 +55,7 @@ class AdapterSession:
         "_engine",
         "_headers",
         "_held",
+        "_left",
         "_number",
         "_out",
         "_owed",
@@ -75,6 +77,8 @@ class AdapterSession:
         """Body messages that wait for a reply."""
         self._held = 0
         """Their bytes."""
+        self._left = -1
+        """Bytes to come of a body that passes unread and has its length told; -1: nobody knows."""
         self._out: list[bytes] = []
         self._released = False
         self._told: Use | None = None
@@ -194,13 +198,18 @@ class AdapterSession:
             self._answering = failed
             if incoming.end:
                 self._answering.feed(b"", True)
-        if incoming.end or self._answering.mode == BodyMode.NONE:
+        if self._answering.mode == BodyMode.NONE:
+            self._left = length_of(self._headers) or -1
             return self._release(incoming.end)
-        return []
+        return self._release(True) if incoming.end else []
 
     def _response_body(self, incoming: Incoming) -> Replies:
-        answering = self._answering
-        events = answering.feed(incoming.body, incoming.end)
+        answering, end = self._answering, incoming.end
+        if self._left >= 0:
+            # As in the gate (`Delivery.feed`): the last byte is the end, and the empty message behind it may come too late to be told.
+            self._left = max(self._left - len(incoming.body), 0)
+            end = end or not self._left
+        events = answering.feed(incoming.body, end)
         if self._released:
             return [self._pass(incoming.body, events, incoming.end)]
         self._out += events

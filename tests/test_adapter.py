@@ -18,7 +18,7 @@ from extproc.gate import GateSession
 from extproc.usage import Usage
 from extproc.use import USE_KEY, Use
 from tests.playbook import Reply, one, request_body, request_headers, response_body, response_headers, say, trailers
-from tests.scene import CHAT, CONFIG, Scene, head
+from tests.scene import CHAT, CONFIG, OPENAI, Scene, head
 from tests.test_answering import CHAT as ANSWER
 from tests.test_answering import DONE, MESSAGE, MESSAGE_STREAM, STREAM, delta
 
@@ -27,12 +27,13 @@ SSE = {":status": "200", "content-type": "text/event-stream"}
 CLEARED = Reply("response_body", body=b"")
 PASSED = Reply("response_body")
 KIB = 1024
+PATH = "/v1/chat/completions"
 
 
-def gated(scene: Scene, body: Any = CHAT, **headers: str) -> tuple[dict[str, str], bytes, dict[str, Any]]:
+def gated(scene: Scene, body: Any = CHAT, path: str = PATH, **headers: str) -> tuple[dict[str, str], bytes, dict[str, Any]]:
     """What the gate makes of a request for two targets: its headers, its body, its metadata."""
     session = GateSession(scene.engine)
-    sent = head(authorization="Bearer hg-callers", **headers)
+    sent = head(path, authorization="Bearer hg-callers", **headers)
     one(session, request_headers(sent))
     reply = one(
         session,
@@ -66,9 +67,9 @@ class Try:
         return say(self.session, response_body(body, end=end))
 
 
-def attempt(body: Any = CHAT, scene: Scene | None = None, *, second: bool = False, **headers: str) -> Try:
+def attempt(body: Any = CHAT, scene: Scene | None = None, *, second: bool = False, path: str = PATH, **headers: str) -> Try:
     scene = scene or Scene()
-    return Try(scene, gated(scene, body, **headers), 2 if second else 1, "provider_anthropic" if second else "provider_openai")
+    return Try(scene, gated(scene, body, path, **headers), 2 if second else 1, "provider_anthropic" if second else "provider_openai")
 
 
 def use_of(reply: Reply) -> Use:
@@ -309,6 +310,33 @@ def test_a_web_page_of_the_clients_dialect_is_tried_elsewhere() -> None:
     replies = made.piece(b"<html>Log in</html>", end=True)
     assert replies[0].headers[":status"] == "502"
     assert b"text/html" in (replies[1].body or b"")
+
+
+def spoken() -> Try:
+    """An attempt at the first of two targets that speak."""
+    models = (Model(name="both", targets=("openai/tts", "spare/tts")),)
+    config = msgspec.structs.replace(CONFIG, providers={"openai": OPENAI, "spare": OPENAI}, models=models)
+    return attempt({"model": "both", "input": "Hi", "voice": "alloy"}, Scene(config), path="/v1/audio/speech")
+
+
+def test_the_announced_length_is_the_end_of_what_passes_unread() -> None:
+    made = spoken()
+    (began,) = made.answer({":status": "200", "content-type": "audio/mpeg", "content-length": "7"})
+    assert (use_of(began).finished, made.piece(b"ID3")) == (False, [PASSED])
+    (last,) = made.piece(b"fake")
+    # The gate takes it for the end, too: told with the empty message behind it, this would come too late.
+    assert (last.body, use_of(last).finished, use_of(last).error) == (None, True, "")
+    assert made.piece(b"", end=True) == [PASSED]
+
+
+def test_what_passes_unread_and_is_cut_off_is_not_finished() -> None:
+    made = spoken()
+    made.answer({":status": "200", "content-type": "audio/mpeg", "content-length": "7"})
+    assert made.piece(b"ID3fak") == [PASSED]
+    made = spoken()
+    made.answer({":status": "200", "content-type": "audio/mpeg"})
+    assert made.piece(b"ID3fake") == [PASSED]
+    assert use_of(made.piece(b"", end=True)[0]).finished
 
 
 def alone() -> Try:
