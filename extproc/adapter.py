@@ -292,7 +292,7 @@ class AdapterSession:
         """What the gate is to know of this answer, if there is news."""
         answering, attempt = self._answering, self._attempt
         told = self._told
-        news = told is None or told.usage != answering.usage or told.finished != answering.finished
+        news = told is None or (told.usage, told.finished, told.error) != (answering.usage, answering.finished, answering.error)
         if not news and time.monotonic() - self._told_at < TELL_EVERY:
             return None
         target = attempt.target

@@ -331,7 +331,8 @@ class Delivery:
         answering = self._answering
         if answering is not None and answering.mode != BodyMode.NONE:
             response.finished = answering.finished
-            if not whole and not response.finished:
+            # A client hangs up on the error that a provider's stream tells, and it is the provider's all the same.
+            if not whole and not response.finished and not (response.stream and answering.error):
                 response.ended = "client_closed"
             else:
                 response.ended = "complete" if response.finished else "provider_broke"

@@ -339,6 +339,14 @@ def test_what_passes_unread_and_is_cut_off_is_not_finished() -> None:
     assert use_of(made.piece(b"", end=True)[0]).finished
 
 
+def test_an_error_in_a_stream_is_told_at_once() -> None:
+    made = attempt()
+    made.answer(SSE)
+    assert not use_of(made.piece(delta("Hel"))[0]).error
+    (told,) = made.piece(b'data: {"error":{"message":"died","type":"server_error"}}\n\n')
+    assert use_of(told).error
+
+
 def alone() -> Try:
     """An attempt at the last target, which speaks the client's dialect."""
     scene = Scene()

@@ -23,6 +23,8 @@ BODY = msgspec.json.encode(CHAT)
 JSON = {":status": "200", "content-type": "application/json"}
 SSE = {":status": "200", "content-type": "text/event-stream"}
 
+DIED = b'data: {"error":{"message":"died","type":"server_error"}}\n\n'
+
 T = TypeVar("T")
 
 
@@ -277,6 +279,8 @@ def test_the_announced_length_is_the_end() -> None:
         ([delta("Hello!!!!")], True, "provider_broke"),
         ([delta("Hello!!!!")], False, "client_closed"),
         ([], False, "client_closed"),
+        ([delta("Hello!!!!"), DIED], True, "provider_broke"),
+        ([delta("Hello!!!!"), DIED], False, "provider_broke"),
     ],
 )
 def test_how_a_stream_ends(pieces: list[bytes], whole: bool, outcome: str) -> None:

@@ -4,9 +4,11 @@ The demo provider counts by a rule that does not depend on the dialect; asked di
 costs. Money is compared as exact decimals.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import itertools
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -205,6 +207,37 @@ def test_a_provider_that_breaks_off_in_its_stream(gateway: Gateway) -> None:
             # Events before the first word: one of OpenAI's, three of Anthropic's; each word has five letters or six.
             assert 6 <= found["output"] <= 11, way
             assert (found["provider"], found["attempts"]) == (MODELS[way[1]], 1), way
+
+
+@pytest.mark.parametrize("model", ["s-only", "s-then-o"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_client_that_hangs_up_on_an_error_has_nothing_to_do_with_it(
+    gateway: Gateway, scripted: Scripted, dialect: str, model: str
+) -> None:
+    async def die(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        choice = {"index": 0, "delta": {"role": "assistant", "content": "Hel"}, "finish_reason": None}
+        events = (
+            {"id": "c", "object": "chat.completion.chunk", "choices": [choice]},
+            {"error": {"message": "died", "type": "server_error"}},
+        )
+        for event in events:
+            await response.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+        # It would go on, as official SDKs do not.
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(0.05)
+                await response.write(b": waiting\n\n")
+        return response
+
+    scripted.handler = die
+    document = body(dialect, model, "Go on.", stream=True)
+    with CLIENT.stream("POST", gateway.url + PATHS[dialect], json=document, headers=HEADERS) as answer:
+        assert any("died" in line for line in answer.iter_lines())
+    found = entry(gateway, answer.headers["x-request-id"])
+    assert (found["outcome"], found["partial"], found["status"], found["provider"]) == ("provider_broke", 1, 200, "s")
+    assert found["error"]
 
 
 def test_a_provider_that_breaks_off_in_a_whole_body(gateway: Gateway) -> None:
