@@ -101,8 +101,8 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
         multipart = headers.get("content-type", "").lower().startswith("multipart/")
         if known.kind == "form":
             return known if multipart else _AS_JSON[bare]
-        if known.asks_usage and "mistral" in (agent := headers.get("user-agent", "")) and known.kind == "chat" and _MISTRAL.search(agent):
-            known = replace(known, sdk="mistral")
+        if (known.asks_usage or known.kind == "embeddings") and "mistral" in (agent := headers.get("user-agent", "")):
+            known = _heard(known, agent)
         return Endpoint(meant.dialect, "misplaced") if multipart else known
     if plain and (may_name_deployment(plain) or infers(plain)):
         return Endpoint(FALLBACK, "misplaced")
@@ -111,6 +111,12 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
     dialect = _speaker(bare, headers)
     listed = _LISTED[dialect].find(bare.rstrip("/")) if method in ("GET", "HEAD") else None
     return _told(listed, headers) if listed and listed.kind != "live" else _RAW[dialect]
+
+
+def _heard(known: Endpoint, agent: str) -> Endpoint:
+    """What is asked for by POST, in the form that the client reads."""
+    own = known.dialect == FALLBACK and known.kind in ("chat", "embeddings") and _MISTRAL.search(agent)
+    return replace(known, sdk="mistral") if own else known
 
 
 def _told(listed: Endpoint, headers: dict[str, str]) -> Endpoint:

@@ -46,6 +46,11 @@ def _packed(text: str) -> list[float]:
 
 
 _OLLAMA = {"model": "nomic-embed-text", "embeddings": [[0.25, -0.5]], "total_duration": 1, "load_duration": 1, "prompt_eval_count": 3}
+_PLAIN = {
+    "object": "list", "model": "m", "data": [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5]}],
+    "usage": {"prompt_tokens": 3, "total_tokens": 3},
+}  # fmt: skip
+"""OpenAI's numbers, which have no id: Mistral's SDK wants one."""
 _SAID = {
     "openai": recorded("TestOpenAI.test_query"),
     "voyage": recorded("TestVoyageAI.test_query_voyage_4"),
@@ -96,6 +101,7 @@ PLAYED = {
         4,
     ),
     "ollama": Played("/ollama/api/embed", _OLLAMA, {}, [0.25, -0.5], 3),
+    "plain": Played("/plain/v1/embeddings", _PLAIN, {}, [0.25, -0.5], 3),
 }
 TARGETS = {
     "titan": "aws/amazon.titan-embed-text-v2:0",
@@ -135,6 +141,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Scripted) -> Ite
     config = {
         "providers": {
             "openai": {"dialect": "openai", "base_url": f"{provider.url}/openai/v1", "key": "k"},
+            "plain": {"dialect": "openai", "base_url": f"{provider.url}/plain/v1", "key": "k"},
             "voyage": {"catalogue": "voyage", "base_url": f"{provider.url}/voyage/v1", "key": "k"},
             "cohere": {"catalogue": "cohere", "base_url": f"{provider.url}/cohere", "key": "k"},
             "google": {"catalogue": "google", "base_url": f"{provider.url}/google/v1beta", "key": "k"},
