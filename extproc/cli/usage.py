@@ -7,7 +7,7 @@ import sys
 from extproc.cli.common import add_source, state_folder
 from extproc.envoy.names import cluster_name
 from extproc.ledger.prices import PriceBook
-from extproc.ledger.usage_report import moment, usage
+from extproc.ledger.usage_report import has_ledger, moment, usage
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,6 +27,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def run(given: argparse.Namespace) -> int:
     """Prints the report."""
     state, config = state_folder(given, reading=True)
+    if not has_ledger(state):
+        # A report makes nothing: the folder may be anybody's.
+        print(f"there is no ledger in {state}: it is no state folder that a gateway has run with (--state)", file=sys.stderr)
+        return 2
     by = [name.strip() for name in given.by.split(",") if name.strip()]
     prices = PriceBook(config.prices, config.providers) if config is not None else None
     clusters = {cluster_name(name): name for name in config.providers} if config is not None else None

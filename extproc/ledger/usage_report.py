@@ -77,6 +77,12 @@ def usage(
     return _table(by, rows, total)
 
 
+def has_ledger(state: Path) -> bool:
+    """Whether a gateway has had this state folder: there is a ledger, or what is to be collected into one."""
+    where = places(state)
+    return where.database.exists() or where.access_log.exists() or any(where.journal.glob("*.jsonl"))
+
+
 def moment(text: str, now: datetime | None = None) -> datetime:
     """Read a point in time: `2026-11-01`, an RFC 3339 time, `now`, or how long ago: `30m`, `24h`, `7d`, `2w`. UTC unless it says otherwise.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from extproc.cli import main
+from extproc.ledger.store import Store
 
 CONFIG = """
 providers:
@@ -36,7 +37,7 @@ def test_keys(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / ".headgate").mkdir()
+    Store(folder / ".headgate" / "ledger.sqlite3").close()
     assert main(["usage"]) == 0
     assert "NOT_SET" not in capsys.readouterr().err
 

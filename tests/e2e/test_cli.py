@@ -24,6 +24,7 @@ from msgspec import Struct
 from extproc.cli import main
 from extproc.control.ports import is_free
 from extproc.envoy.binary import validate
+from extproc.ledger.store import Store
 from tests.e2e.gateway import Gateway, chat
 from tests.e2e.upstream import Demo
 
@@ -443,9 +444,23 @@ def test_usage_that_makes_no_sense(used: Gateway, arguments: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_usage_of_nothing(headgate: Headgate, tmp_path: Path) -> None:
+def test_usage_where_no_gateway_has_run(headgate: Headgate, tmp_path: Path) -> None:
+    """Whoever reports makes nothing, and says where it has looked."""
     (tmp_path / "none").mkdir()
     done = headgate("usage", "--state", str(tmp_path / "none"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"there is no ledger in {tmp_path / 'none'}" in done.stderr
+    assert list((tmp_path / "none").iterdir()) == []
+    before = sorted(tmp_path.iterdir())
+    done = headgate("usage")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no ledger in /" in done.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_usage_of_nothing(headgate: Headgate, tmp_path: Path) -> None:
+    Store(tmp_path / "state" / "ledger.sqlite3").close()
+    done = headgate("usage", "--state", str(tmp_path / "state"))
     assert (done.returncode, done.stdout.strip()) == (0, "no usage recorded")
 
 
