@@ -68,6 +68,7 @@ def _expression(path: str) -> str:
 
 _ASKED = _Rows(("POST",), DIALECTS)
 _LISTED = {name: _Rows(("GET",), [name]) for name in DIALECTS}
+_CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 
 # Where forms are taken, some providers take the same as JSON, with files named by URL.
 _AS_JSON = {path: replace(known, kind="json") for path, known in _ASKED.exact.items() if known.kind == "form"}
@@ -109,8 +110,16 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
     if "upgrade" in headers:
         return _live(path, headers)
     dialect = _speaker(bare, headers)
+    if method in _CHANGING and _is_list(dialect, bare):
+        return Endpoint(dialect, "other_method")
     listed = _LISTED[dialect].find(bare.rstrip("/")) if method in ("GET", "HEAD") else None
     return _told(listed, headers) if listed and listed.kind != "live" else _RAW[dialect]
+
+
+def _is_list(dialect: str, path: str) -> bool:
+    """Whether the list of models, which is ours, is to be had there. One of them may be a provider's to delete (fine-tuned ones)."""
+    listed = _LISTED[dialect].exact.get(path.rstrip("/"))
+    return listed is not None and listed.kind == "models"
 
 
 def _heard(known: Endpoint, agent: str) -> Endpoint:
@@ -179,7 +188,8 @@ def check_head(meant: Endpoint, path: str, headers: dict[str, str], most: int) -
     if meant.kind == "misplaced":
         raise misplaced()
     if meant.kind == "other_method":
-        raise Reject(405, "method_not_allowed", "This endpoint takes a POST, not another method.", headers=(("allow", "POST"),))
+        allow = "GET" if _is_list(meant.dialect, path.partition("?")[0]) else "POST"
+        raise Reject(405, "method_not_allowed", f"This endpoint takes a {allow}, not another method.", headers=(("allow", allow),))
     if not meant.buffered:
         return
     length = headers.get("content-length", "")

@@ -182,6 +182,15 @@ def test_another_method(path: str, kind: str, method: str) -> None:
     assert "POST" in error["message"]
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/?a=b"])
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+def test_a_list_is_asked_for_in_one_way(path: str, method: str) -> None:
+    _, session = gate()
+    reply = one(session, request_headers(head(path, method)))
+    assert (reply.part, reply.status, reply.headers["allow"]) == ("immediate_response", 405, "GET")
+    assert b"takes a GET" in (reply.body or b"")
+
+
 @pytest.mark.parametrize(("path", "dialect"), [("/v1/chat/completions", "openai"), ("/v1/messages", "anthropic")])
 @pytest.mark.parametrize("body", [b"{", b"", b"[]", b'{"model": 7}', b'{"model": "nothing-like-it"}', b'{"messages": []}'])
 def test_a_refusal(path: str, dialect: str, body: bytes) -> None:
