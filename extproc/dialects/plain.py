@@ -11,11 +11,13 @@ from extproc.dialects.hub import Block, Extra, Message, Text, Tool, ToolCall, To
 
 
 def message(value: Any) -> Message | None:
-    """A message of words: `{"role": "user", "content": "..."}`. One of a tool is more than that in every dialect."""
+    """A message of words: `{"role": "user", "content": "..."}`. One of a tool, or of a function, is more than that in every
+    dialect.
+    """
     if type(value) is not dict or len(value) != 2:
         return None
     role, content = value.get("role"), value.get("content")
-    if type(role) is not str or type(content) is not str or not content or role == "tool":
+    if type(role) is not str or type(content) is not str or not content or role in ("tool", "function"):
         return None
     return Message(role=role, blocks=[Text(content)], plain=True)
 

@@ -20,7 +20,7 @@ from extproc.dialects.responses import usual
 from extproc.errors import Fault, Reject
 
 WORDS = st.sampled_from(["", " ", "Hello", "a\nb", "{}", "\u00a0"])
-ROLES = st.sampled_from(["user", "assistant", "system", "developer", "tool", "critic", "", 1, None])
+ROLES = st.sampled_from(["user", "assistant", "system", "developer", "tool", "function", "critic", "", 1, None])
 PARTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "text", "other", None]), "text": st.one_of(WORDS, st.just(1))},
     optional={"cache_control": st.just({"type": "ephemeral"})},
@@ -138,6 +138,20 @@ def test_reading(
     with pytest.MonkeyPatch.context() as patch:
         slowly(patch)
         assert fast == read(dialect, body)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_result_of_a_function_without_its_name(dialect: str) -> None:
+    called = {"role": "assistant", "content": None, "function_call": {"name": "look", "arguments": "{}"}}
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}, called, {"role": "function", "content": "42"}]}
+    fast = read("openai", body)
+    with pytest.MonkeyPatch.context() as patch:
+        slowly(patch)
+        slow = read("openai", body)
+    assert isinstance(fast, Conversation)
+    assert isinstance(slow, Conversation)
+    assert type(fast.messages[-1].blocks[0]) is ToolResult
+    assert write(dialect, fast) == write(dialect, slow)
 
 
 EXTRAS: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {"odd": 1}])
