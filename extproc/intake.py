@@ -129,7 +129,10 @@ class Intake:
     async def prepare(self) -> None:
         """Before `forward`: has the body that the only provider gets made aside, where it is bulky. Raises `Reject`."""
         request = self._request
-        if not request.bulky or request.edited or len(request.targets) != 1:
+        if not request.bulky or request.edited:
+            return
+        self._pass_over()
+        if len(request.targets) != 1:
             return
         self._attempt = attempt = self._sole(self._call(request, alone=True))
         if (job := attempt.job(request.body)) is not None:
@@ -154,8 +157,7 @@ class Intake:
         if not alone:
             if not request.targets:
                 raise _nobody(request)
-            # One that nothing can be sent to is passed over while there are others: Envoy would take our refusal for an answer.
-            request.targets = tuple(one for one in request.targets if self._snapshot.upstreams[one.provider].ready) or request.targets
+            self._pass_over()
             alone = len(request.targets) == 1
         prepared = self._attempt
         call = prepared.call if prepared is not None else self._call(request, alone=alone)
@@ -164,6 +166,12 @@ class Intake:
             request.record.unit, request.record.amount = amount.unit, amount.count
         request.rest()
         return self._to_one(call, edited) if alone else self._to_several(call, edited)
+
+    def _pass_over(self) -> None:
+        """A target that nothing can be sent to is left out while there are others: Envoy would take our refusal for an answer."""
+        request, upstreams = self._request, self._snapshot.upstreams
+        if len(request.targets) > 1:
+            request.targets = tuple(one for one in request.targets if upstreams[one.provider].ready) or request.targets
 
     def _to_one(self, call: Call, edited: bytes | None) -> Forward:
         request, attempt = self._request, self._attempt or self._sole(call)

@@ -8,7 +8,7 @@ import pytest
 from extproc import Identity, Reject, Request, Response, StoredKey, Tap
 from extproc.answering import BrokenAnswer
 from extproc.aside import Here, Job
-from extproc.config.model import Limits
+from extproc.config.model import Google, Limits, Model, Provider
 from extproc.engine import Engine
 from extproc.exchange import Exchange
 from extproc.keys import digest
@@ -216,6 +216,26 @@ def test_bulky_bodies_wait_in_their_tenants_lane(path: str, model: str) -> None:
         lanes.seen += [made.intake.forward().call.lane] * (model == "both")
     assert lanes.seen
     assert set(lanes.seen) == {Identity("acme").lane}
+
+
+def test_a_bulky_body_waits_for_whom_it_can_be_sent_to() -> None:
+    """Of two targets one has no access token yet: the other one's body is made aside, as an only one's is."""
+    vertex = Provider(dialect="openai", base_url="https://vertex.test/v1", google=Google())
+    half = Model(name="half", targets=("vertex/gpt", "anthropic/claude"))
+    config = msgspec.structs.replace(CONFIG, providers={**CONFIG.providers, "vertex": vertex}, models=(half,))
+    shelf, lanes = Shelf(), Lanes()
+    engine = Engine(Books(), shelf, lambda _: shelf, lanes)
+    engine.load(message(config))
+    made = Exchange(engine.current, head())
+    assert run(made.intake.begin()) is None
+    body = {"model": "half", "messages": [{"role": "user", "content": "x" * 1_200_000}]}
+    assert run(made.intake.proceed(msgspec.json.encode(body))) is None
+    run(made.intake.prepare())
+    assert len(lanes.seen) == 1
+    forward = made.intake.forward()
+    assert forward.clusters == ("provider_anthropic",)
+    assert forward.outgoing.body is not None
+    assert msgspec.json.decode(forward.outgoing.body)["model"] == "claude"
 
 
 def test_several_targets_are_the_adapters_business() -> None:
