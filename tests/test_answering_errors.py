@@ -19,6 +19,7 @@ from extproc.dialects import DIALECTS
 from extproc.dialects.eventstream import event as message
 from extproc.dialects.eventstream import exception
 from extproc.usage import Usage
+from extproc.values import BodyMode
 from tests.test_answering import CHAT, CUTS, DONE, JSON, MESSAGE, SSE, STREAM, USAGE_ONLY, chunk, delta, event, fed, terms
 
 
@@ -193,6 +194,28 @@ def test_an_error_with_the_status_of_an_answer_is_not_finished(dialect: str, bod
     way = WholeUntouched(200, terms(dialect, dialect), {})
     assert fed(way, msgspec.json.encode(body)) == msgspec.json.encode(body)
     assert (way.error, way.finished) == (code, False)
+
+
+COUNTED: dict[str, dict[str, Any]] = {
+    "anthropic": {"input_tokens": 5},
+    "responses": {"object": "response.input_tokens", "input_tokens": 5},
+    "gemini": {"totalTokens": 5},
+    "bedrock": {"inputTokens": 5},
+}
+
+
+@pytest.mark.parametrize("dialect", COUNTED)
+def test_what_counts_no_tokens_is_no_count(dialect: str) -> None:
+    """There is an answer, and what is none, of each of the dialects that count."""
+    told = terms(dialect, dialect, kind="count")
+    error: dict[str, Any] = {"type": "error", "error": {"type": "overloaded_error", "code": 503, "message": "busy"}}
+    for said, good in ((COUNTED[dialect], True), (error, False), ({"message": "nope"}, False), ({}, False), ("x", False), (5, False)):
+        body = msgspec.json.encode(said)
+        way = WholeUntouched(200, told, {})
+        way.mode = BodyMode.BUFFERED
+        out = b"".join(way.feed(body, True))
+        assert (said, way.status < 400, bool(way.error)) == (said, good, not good)
+        assert out == body if good else way.status >= 500
 
 
 def test_arguments_that_are_called_an_error_are_none() -> None:

@@ -129,7 +129,7 @@ class WholeUntouched(Answering):
                 return any(name.startswith("audio") for name in msgspec.json.decode(body, type=dict[str, msgspec.Raw]))
             if not self._generates and gives != "text":
                 msgspec.json.decode(body, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
-            elif not self._generates or kind == "count" or is_bulky(body):
+            elif not self._generates or is_bulky(body):
                 msgspec.json.decode(body, type=msgspec.Raw)
             else:
                 self._dialect.operations[kind].read_answer(msgspec.json.decode(body))
