@@ -194,10 +194,9 @@ class AdapterSession:
             if type(self._answering) is Uncounted and self._answering.status < _ERRORS:
                 self._answering = attempt.failed(Fault(404, "not_found", "The provider counts no tokens."))
                 self._answering.feed(b"", True)
-        if (failed := self._failed_whole(self._answering, bare=incoming.end)) is not None:
-            self._answering = failed
-            if incoming.end:
-                self._answering.feed(b"", True)
+            if (failed := self._failed_whole(self._answering)) is not None:
+                self._answering = failed
+                failed.feed(b"", True)
         if self._answering.mode == BodyMode.NONE:
             self._left = length_of(self._headers) or -1
             return self._release(incoming.end)
@@ -219,15 +218,15 @@ class AdapterSession:
             fault = answering.opening or (_STILLBORN if incoming.end and not answering.begun else None)
             if fault is not None:
                 return self._fail(self._attempt.failed(_as_error(fault)))
-        elif incoming.end and (failed := self._failed_whole(answering, bare=False)) is not None:
+        elif incoming.end and (failed := self._failed_whole(answering)) is not None:
             return self._fail(failed)
         if incoming.end or (answering.stream and answering.begun) or self._held > _UNANSWERED:
             return self._release(incoming.end)
         return []
 
-    def _failed_whole(self, answering: Answering, *, bare: bool) -> Answering | None:
+    def _failed_whole(self, answering: Answering) -> Answering | None:
         """The error that an answer is which would pass as it is: one that came in its place, or, if there is another target to ask, one
-        that it tells itself, or what is of another kind. `bare`: there is nothing but the head.
+        that it tells itself.
         """
         if isinstance(answering, WholeUntouched):
             if answering.finished:
@@ -239,7 +238,7 @@ class AdapterSession:
             return None
         another = self._call is not None and self._number < len(self._call.targets)
         worth = fault.status >= _SERVER_ERRORS or fault.status in names.RETRIABLE
-        return self._attempt.failed(_as_error(fault)) if bare or (another and worth) else None
+        return self._attempt.failed(_as_error(fault)) if another and worth else None
 
     def _fail(self, answering: Answering) -> Replies:
         """What is no answer after all, told as the error that it is: Envoy asks the next target, or passes it on."""

@@ -263,10 +263,7 @@ class Delivery:
 
     def fill(self) -> bytes:
         """Ends an answer that came without a body: the body that the client gets instead, since an error has the shape of its dialect."""
-        out, call, response, answering = self.feed(b"", True), self.call, self.response, self._answering
-        if answering is not None and answering.opening is not None and response is not None and response.status < 400:
-            # Of a kind that passes unread, and there is nothing of it.
-            response.status = answering.status = answering.opening.status
+        out, call, response = self.feed(b"", True), self.call, self.response
         self.close(whole=True)
         if out or self._answering is None or call is None or response is None or call.kind == "raw" or response.status < 400:
             return out

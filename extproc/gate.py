@@ -320,7 +320,7 @@ class GateSession:
         usage, status = (response.usage, response.status) if response is not None else (None, 0)
         body = incoming.body
         if self._body_mode is BodyMode.BUFFERED_PARTIAL and not incoming.end:
-            raise BrokenAnswer("the provider sent an error of more than a megabyte")
+            raise BrokenAnswer("the provider sent an error, or JSON under another name, of more than a megabyte")
         out = delivery.feed(body, incoming.end)
         if incoming.end:
             delivery.close(whole=True)

@@ -116,8 +116,14 @@ CUTS = st.lists(st.integers(0, 50), max_size=30)
         (200, JSON, {"provider": "anthropic"}, WholeTranslated),
         (200, SSE, {}, StreamUntouched),
         (200, {"content-type": "text/event-stream; charset=utf-8"}, {"provider": "anthropic"}, StreamTranslated),
-        (200, {"content-type": "audio/mpeg"}, {}, Untouched),
-        (200, {}, {}, Untouched),
+        (200, {"content-type": "audio/mpeg"}, {"kind": "json", "gives": "audio"}, Untouched),
+        (200, {}, {"kind": "json", "gives": "audio"}, Untouched),
+        (200, {"content-type": "text/plain"}, {"kind": "json", "gives": "audio"}, WholeUntouched),
+        (200, {"content-type": "text/plain"}, {"kind": "form", "gives": "text"}, Untouched),
+        (200, {"content-type": "text/html"}, {"kind": "form", "gives": "text"}, Told),
+        (200, {"content-type": "audio/mpeg"}, {}, WholeUntouched),
+        (200, {}, {}, WholeUntouched),
+        (201, {"content-type": "text/plain"}, {}, Untouched),
         (200, {"content-type": "text/html"}, {"provider": "anthropic"}, Told),
         (200, {}, {"provider": "anthropic"}, Told),
         (200, {**JSON, "content-length": "1048577"}, {}, Told),
@@ -129,6 +135,23 @@ CUTS = st.lists(st.integers(0, 50), max_size=30)
 )
 def test_choice(status: int, headers: dict[str, str], changes: dict[str, Any], kind: type[Answering]) -> None:
     assert type(choose(status, headers, terms(**changes))) is kind
+
+
+@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize("name", ["text/plain", "text/plain; charset=utf-8", "application/xml", "application/octet-stream", ""])
+def test_json_under_another_name_is_an_answer_and_nothing_else_is(name: str, length: bool) -> None:
+    for body, good in (
+        (msgspec.json.encode(CHAT), True),
+        (b"upstream unavailable!", False),
+        (b'{"message":"no"}', False),
+        (b"<a/>", False),
+    ):
+        headers = {"content-type": name} if name else {}
+        way = choose(200, headers | ({"content-length": str(len(body))} if length else {}), terms())
+        assert way.mode is (BodyMode.BUFFERED if length else BodyMode.BUFFERED_PARTIAL)
+        out = b"".join(way.feed(body, True))
+        assert (way.status, bool(way.error), way.finished) == ((200, False, True) if good else (502, True, True))
+        assert out == body if good else b'"bad_provider_answer"' in out
 
 
 def test_a_length_that_is_no_number() -> None:

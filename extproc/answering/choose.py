@@ -12,9 +12,8 @@ from extproc.answering.translated import StreamTranslated, WholeTranslated
 from extproc.answering.uncounted import Uncounted
 from extproc.answering.unpacked import PACKED, Unpacked
 from extproc.answering.untouched import StreamUntouched, Untouched, WholeUntouched
-from extproc.answering.way import Answering, length_of
+from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
 from extproc.dialects.dialect import common
-from extproc.errors import Fault
 from extproc.usage import Usage
 from extproc.values import BodyMode
 
@@ -65,19 +64,23 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
         if terms.provider.counts[0] in headers:
             whole.counted = _counted(headers, terms.provider.counts)
         return whole
-    why = f"answered with {told[:100]}, which is no answer; its base_url may be wrong"
-    if not terms.same:
-        return no_answer(terms, why)
-    if status != OK or terms.kind == "live":
+    if terms.same and (status != OK or terms.kind == "live" or (form == "other" and _is_due(told, terms.gives))):
         return Untouched(status)
-    if form == "page":
-        return no_answer(terms, why)
-    untouched = Untouched(status)
-    if _is_other(told, terms.gives):
-        terms.log(why)
-        untouched.opening = Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} {why}.")
-        untouched.error = untouched.opening.code
-    return untouched
+    if form == "page" or not terms.same:
+        return no_answer(terms, f"answered with {told[:100]}, which is no answer; its base_url may be wrong")
+    return _misnamed(status, headers, terms)
+
+
+def _misnamed(status: int, headers: Mapping[str, str], terms: Terms) -> WholeUntouched | WholeTranslated:
+    """JSON under another name, or none, as some small servers and proxies send it, is an answer to the clients of its own dialect, which do
+    not look at that. All else is an error as a page is (a stream too: what sends one says so). The head waits for the body to tell that.
+    """
+    whole, size = _whole(status, headers, terms), length_of(headers)
+    if not size:
+        whole.mode = BodyMode.BUFFERED_PARTIAL
+    elif size <= BUFFERED_AT_MOST:
+        whole.mode = BodyMode.BUFFERED
+    return whole
 
 
 def _whole(status: int, headers: Mapping[str, str], terms: Terms) -> WholeUntouched | WholeTranslated:
@@ -105,9 +108,9 @@ _PAGES = ("text/html", "application/xhtml+xml")
 """What no provider answers with. A captive portal does, or who stands in front of the provider."""
 
 
-def _is_other(content_type: str, gives: str) -> bool:
-    """Whether an answer, which is neither JSON nor a stream, is another thing than what is to be had there (`Place.gives`)."""
-    return gives == "" or (gives == "audio" and content_type.lower().startswith(_TEXTS))
+def _is_due(content_type: str, gives: str) -> bool:
+    """Whether what is neither JSON nor a stream is what is to be had there (`Place.gives`)."""
+    return gives == "text" or (gives == "audio" and not content_type.lower().startswith(_TEXTS))
 
 
 _TEXTS = ("text/", "application/xml")

@@ -34,7 +34,7 @@ class Untouched(Answering):
     mode = BodyMode.NONE
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
-        self.finished = end and self.opening is None
+        self.finished = end
         return [chunk]
 
 
@@ -72,7 +72,7 @@ class WholeUntouched(Answering):
                 watch.feed(body)
                 self.text = watch.text
             self._end(body)
-            if self.opening is not None and self.mode is BodyMode.BUFFERED and body is chunk:
+            if self.opening is not None and self.mode >= BodyMode.BUFFERED and body is chunk:
                 return self._own_up(chunk)
         return [chunk]
 

@@ -39,12 +39,14 @@ ENDPOINTS: dict[str, tuple[str, dict[str, Any], Any]] = {
 """What is asked where, and what is a good answer."""
 
 LIMITED = {"error": {"message": "slow down", "type": "requests", "param": None, "code": "rate_limit_exceeded"}}
+MISNAMED = ("text/plain", json.dumps(COMPLETION).encode())
 BAD: dict[str, tuple[str, bytes]] = {
     "error": ("application/json", json.dumps(LIMITED).encode()),
     "message": ("application/json", b'{"message":"no healthy upstream"}'),
     "page": ("text/html", b"<html><title>Log in</title></html>"),
     "cut": ("application/json", b'{"id":"c","data":['),
     "none": ("application/json", b""),
+    "text": ("text/plain", b"upstream unavailable"),
 }
 
 
@@ -61,7 +63,10 @@ def provider() -> Iterator[Scripted]:
         model = request.path.split("/")[2] if request.path.startswith("/model/") else said["model"]
         name, _, form = model.rpartition(".")[2].partition("-")
         good = next(answer for path, _, answer in ENDPOINTS.values() if path.rpartition("/")[2] == request.path.rpartition("/")[2])
-        kind, body = BAD.get(name) or (("audio/mpeg", good) if isinstance(good, bytes) else ("application/json", json.dumps(good).encode()))
+        known = {**BAD, "misnamed": MISNAMED}
+        kind, body = known.get(name) or (
+            ("audio/mpeg", good) if isinstance(good, bytes) else ("application/json", json.dumps(good).encode())
+        )
         if form not in ("pieces", "halves"):
             return web.Response(body=body, content_type=kind)
         response = web.StreamResponse(headers={"content-type": kind})
@@ -112,6 +117,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Scripted) -> Ite
             {"name": "both-good", "targets": ["o/good-halves", "p/good"]},
             {"name": "both-b-good", "targets": ["b/anthropic.good-halves", "c/anthropic.good"]},
             {"name": "only-pieces", "targets": ["o/error-pieces"]},
+            *({"name": f"misnamed{form}", "targets": [f"o/misnamed{form}"]} for form in ("", "-pieces")),
+            {"name": "only-text-pieces", "targets": ["o/text-pieces"]},
             *({"name": f"only-b-{name}", "targets": [f"b/anthropic.{name}"]} for name in BAD),
         ],
     }
@@ -166,6 +173,17 @@ def test_the_only_target_is_not_either(gateway: Gateway, name: str) -> None:
     answer = ask(gateway, "invoke", f"only-b-{name}")
     assert answer.status_code in (429, 502)
     assert answer.json()["message"]
+
+
+def test_json_under_another_name_is_an_answer(gateway: Gateway) -> None:
+    for model in ("misnamed", "misnamed-pieces"):
+        answer = ask(gateway, "chat", model)
+        assert (answer.status_code, answer.json(), answer.headers["content-type"].partition(";")[0]) == (200, COMPLETION, "text/plain")
+
+
+def test_a_text_of_any_length_is_none(gateway: Gateway) -> None:
+    answer = ask(gateway, "chat", "only-text-pieces")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "bad_provider_answer")
 
 
 def test_an_error_whose_head_has_gone_passes(gateway: Gateway) -> None:
