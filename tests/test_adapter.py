@@ -277,7 +277,10 @@ OVERLOADED = b'{"error":{"message":"The server is overloaded","type":"server_err
 TOO_LONG = b'{"error":{"message":"Too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}'
 
 
-@pytest.mark.parametrize("body", [b"<html>", b'{"id":"c"', b'"Hello"', OVERLOADED, msgspec.json.encode(ANSWER)[:-1] + b",,"])
+SILENT = b'{"choices":[{"error":{"code":502,"message":"dead"},"message":{"role":"assistant","content":""},"finish_reason":"error"}]}'
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"id":"c"', b'"Hello"', OVERLOADED, SILENT, msgspec.json.encode(ANSWER)[:-1] + b",,"])
 def test_a_bad_answer_of_the_clients_dialect_is_tried_elsewhere(body: bytes) -> None:
     made = attempt()
     assert made.answer({**JSON, "content-length": str(len(body))}) == []

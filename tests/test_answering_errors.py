@@ -218,6 +218,37 @@ def test_what_counts_no_tokens_is_no_count(dialect: str) -> None:
         assert out == body if good else way.status >= 500
 
 
+FAILED: dict[str, Any] = {"id": "resp_1", "object": "response", "model": "m", "status": "failed", "error": None, "output": []}
+SILENT = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "error"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        ("responses", FAILED),
+        ("responses", {**FAILED, "usage": {"input_tokens": 3, "output_tokens": 0}}),
+        ("openai", {"choices": [{**SILENT, "error": {"code": 502, "message": "dead"}}]}),
+        ("openai", {**CHAT, "choices": [SILENT]}),
+    ],
+)
+@pytest.mark.parametrize("client", ["same", "anthropic"])
+def test_a_model_that_failed_and_said_nothing_has_not_answered(dialect: str, body: dict[str, Any], client: str) -> None:
+    told = msgspec.json.encode(body)
+    way = choose(200, {**JSON, "content-length": str(len(told))}, terms(dialect if client == "same" else client, dialect))
+    way.mode = BodyMode.BUFFERED
+    out = b"".join(way.feed(told, True))
+    assert way.status == 502
+    assert way.error in ("bad_provider_answer", "server_error")
+    assert msgspec.json.decode(out)["error"]["message"]
+
+
+def test_a_model_that_failed_after_some_words_has_answered_its_own_client() -> None:
+    body = msgspec.json.encode({**CHAT, "choices": [{**SILENT, "message": {"role": "assistant", "content": "Hel"}}]})
+    way = WholeUntouched(200, terms(), {})
+    assert fed(way, body) == body
+    assert (way.status, way.error, way.finished) == (200, "", True)
+
+
 def test_arguments_that_are_called_an_error_are_none() -> None:
     call = {"functionCall": {"name": "f", "args": {"error": {"code": 1}, "status": "failed"}}}
     body = msgspec.json.encode({"candidates": [{"content": {"parts": [call]}, "finishReason": "STOP"}]})

@@ -7,16 +7,14 @@ import msgspec
 
 from extproc.amount import amount_of, searches_of
 from extproc.answering.failure import Told, instead
+from extproc.answering.retold import EmptyAnswer
 from extproc.answering.terms import Collected, Terms, in_short, too_much
 from extproc.answering.way import Answering
 from extproc.aside import is_bulky
 from extproc.dialects import trouble
 from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.framing import Splitter, split
-from extproc.dialects.hub import (
-    Error,
-    Finish,
-)
+from extproc.dialects.hub import Answer, Error, Finish
 from extproc.errors import Fault
 from extproc.values import BodyMode
 
@@ -45,6 +43,10 @@ class WholeUntouched(Answering):
     small, so that Envoy may hand it over whole (`mode`), in the adapter all that comes soon enough (`failure`).
     """
 
+    _suspect = False
+    """Something in it may be an error."""
+    _wrong = ""
+    """Why it is no answer, where that is known."""
     _stands = False
     """It is an answer all the same, which tells an error of its own."""
 
@@ -92,7 +94,7 @@ class WholeUntouched(Answering):
     def _end(self, body: bytes) -> None:
         """Whether it is an answer. What announced no length ends like a whole body where it was cut off, too."""
         terms = self._terms
-        suspect = trouble.is_suspect(body)
+        self._suspect = suspect = trouble.is_suspect(body)
         fault = trouble.in_answer(body, self._dialect) if suspect else None
         if fault is None and not self._generates:
             fault = trouble.instead(body, self._dialect)
@@ -107,7 +109,8 @@ class WholeUntouched(Answering):
             self._is_none()
 
     def _is_none(self) -> None:
-        self.opening = Fault(502, "bad_provider_answer", f"The provider {self._terms.provider_name} sent an answer that is none.")
+        why = f": {self._wrong}" if self._wrong else ""
+        self.opening = Fault(502, "bad_provider_answer", f"The provider {self._terms.provider_name} sent an answer that is none{why}.")
         self._terms.log("sent an answer that is none")
 
     def verify(self) -> None:
@@ -132,7 +135,10 @@ class WholeUntouched(Answering):
             elif not self._generates or is_bulky(body):
                 msgspec.json.decode(body, type=msgspec.Raw)
             else:
-                self._dialect.operations[kind].read_answer(msgspec.json.decode(body))
+                answer = self._dialect.operations[kind].read_answer(msgspec.json.decode(body))
+                if self._suspect and type(answer) is Answer and (word := trouble.failed(answer)) is not None:
+                    self._wrong = f"{EmptyAnswer(word)}"
+                    return False
         except (ValueError, msgspec.DecodeError, RecursionError):
             return False
         return True

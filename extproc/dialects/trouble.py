@@ -18,7 +18,8 @@ UNREADABLE = ("bad_provider_event", "stream_interrupted")
 """Codes of faults that a stream's reader finds; their messages hold nothing of what was said."""
 
 _ERRORS = re.compile(
-    rb'"error"\s*:\s*[{"\[]|"type"\s*:\s*"error"|"status"\s*:\s*"failed"|"finish_reason"\s*:\s*"ERROR"|^event:\s*error|:exception-type',
+    rb'"error"\s*:\s*[{"\[]|"type"\s*:\s*"error"|"status"\s*:\s*"failed"|"finish_reason"\s*:\s*"(?:ERROR|error)"'
+    rb"|^event:\s*error|:exception-type",
     re.MULTILINE,
 )
 
@@ -99,17 +100,28 @@ _UNDER_WAY = ("queued", "in_progress")
 
 def empty(answer: Answer) -> str | None:
     """The provider's word for why nothing was said, where the model failed and nothing was; None: there is something, or need not be."""
-    for choice in answer.choices:
-        for block in choice.blocks:
-            if type(block) is not Text or block.text:
-                return None
+    if _says_something(answer):
+        return None
     if answer.extra.get("status") in _UNDER_WAY and all(choice.stop is None for choice in answer.choices):
         return str(answer.extra["status"])
-    failed = next((choice for choice in answer.choices if choice.stop is StopReason.ERROR), None)
-    if failed is None:
+    return _failure(answer)
+
+
+def failed(answer: Answer) -> str | None:
+    """As `empty`, to a client who knows what is under way."""
+    return None if _says_something(answer) else _failure(answer)
+
+
+def _says_something(answer: Answer) -> bool:
+    return any(type(block) is not Text or block.text for choice in answer.choices for block in choice.blocks)
+
+
+def _failure(answer: Answer) -> str | None:
+    choice = next((choice for choice in answer.choices if choice.stop is StopReason.ERROR), None)
+    if choice is None:
         return None
-    word = failed.stop_raw or "error"
-    why = failed.extra.get("finishMessage") or failed.extra.get("error")
+    word = choice.stop_raw or "error"
+    why = choice.extra.get("finishMessage") or choice.extra.get("error")
     if isinstance(why, dict):
         why = why.get("message")
     return f"{word}: {why}" if isinstance(why, str) else word

@@ -62,8 +62,10 @@ class Ids:
 def read_answer(body: Extra) -> Answer:
     """A response. Raises `ValueError` if it is none, or one that failed."""
     rest = obj(body, "$")
-    if type(error := rest.get("error")) is dict and rest.get("status") == "failed":
-        raise ValueError(f"the response failed: {str(error.get('message'))[:500]}")
+    if rest.get("status") == "failed":
+        error = rest.get("error")
+        why = error.get("message") if type(error) is dict else error
+        raise ValueError(f"the response failed: {str(why or 'it says not why')[:500]}")
     blocks = read_blocks(rest.pop("output", None), rest.get("tools"))
     usage = read_usage(rest.get("usage"))
     created, tier = rest.get("created_at"), rest.get("service_tier")
