@@ -218,6 +218,18 @@ def test_what_counts_no_tokens_is_no_count(dialect: str) -> None:
         assert out == body if good else way.status >= 500
 
 
+@pytest.mark.parametrize(("number", "status"), [(429, 429), (402, 402), (7, 402), ("insufficient_quota", 402)])
+def test_an_error_in_place_of_an_answer_keeps_the_status_that_it_gives_itself(number: Any, status: int) -> None:
+    error = {"message": "You exceeded your current quota", "type": "insufficient_quota", "param": None, "code": number}
+    body = msgspec.json.encode({"error": error})
+    for provider, own in (("openai", True), ("anthropic", False)):
+        way = choose(200, {**JSON, "content-length": str(len(body))}, terms(provider, "openai"))
+        way.mode = BodyMode.BUFFERED
+        out = b"".join(way.feed(body, True))
+        assert (way.status, way.error, way.headers["x-should-retry"]) == (status if own else 402, "insufficient_quota", "false")
+        assert (out == body) == own
+
+
 FAILED: dict[str, Any] = {"id": "resp_1", "object": "response", "model": "m", "status": "failed", "error": None, "output": []}
 SILENT = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "error"}
 

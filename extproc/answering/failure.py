@@ -7,7 +7,7 @@ import msgspec
 from extproc.answering.credential import OURS, UNKNOWN, complaint, is_ours, refused
 from extproc.answering.terms import Collected, Terms
 from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
-from extproc.dialects.failing import advised
+from extproc.dialects.failing import advised, decoded, inside
 from extproc.errors import Fault
 from extproc.values import BodyMode
 
@@ -88,8 +88,17 @@ def instead(terms: Terms, fault: Fault, body: bytes, head: Mapping[str, str]) ->
         fault = msgspec.structs.replace(fault, status=_STATUS)
     fault, advice = advised(fault, head)
     told = Told(terms, fault, body if _is_said(body, terms, fault) else b"")
+    # A client of the provider's own dialect knows its status for what it is: OpenAI's for money that has run out is 429.
+    told.status = _number(body) or told.status
     told.headers |= advice
     return told
+
+
+def _number(body: bytes) -> int:
+    """The status that an error gives itself as its `code`; 0 if it gives none."""
+    error = inside(decoded(body))
+    number = error.get("code") if type(error) is dict else 0
+    return number if type(number) is int and BAD_REQUEST <= number < 600 else 0
 
 
 def _is_said(body: bytes, terms: Terms, fault: Fault) -> bool:
