@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 
 import msgspec
 
-from extproc.answering import Answering, BrokenAnswer, Retell, Uncounted, WholeTranslated, WholeUntouched
+from extproc.answering import STILLBORN, Answering, BrokenAnswer, Retell, Uncounted, WholeTranslated, WholeUntouched
 from extproc.answering.way import length_of
 from extproc.aside import SMALL, Undone, is_bulky, paid_for
 from extproc.attempt import Attempt, Call, taken_off
@@ -31,7 +31,6 @@ from extproc.wire.outgoing import GO_ON, Metadata, answer, reply
 _UNANSWERED = 256 * 1024
 
 _ERRORS, _SERVER_ERRORS = 400, 500
-_STILLBORN = Fault(502, "empty_stream", "The provider ended its stream before the first event.")
 
 _CLEARED = reply(Part.RESPONSE_BODY, body=b"")
 
@@ -215,7 +214,7 @@ class AdapterSession:
         self._owed += 1
         self._held += len(incoming.body)
         if answering.stream:
-            fault = answering.opening or (_STILLBORN if incoming.end and not answering.begun else None)
+            fault = answering.opening or (STILLBORN if incoming.end and not answering.begun else None)
             if fault is not None:
                 return self._fail(self._attempt.failed(_as_error(fault)))
         elif incoming.end and (failed := self._failed_whole(answering)) is not None:

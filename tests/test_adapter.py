@@ -408,6 +408,38 @@ def test_a_web_page_of_the_last_target_is_an_error() -> None:
     assert b"text/html" in (replies[1].body or b"")
 
 
+NO_CHOICES = b'data: {"id":"c","object":"chat.completion.chunk","model":"gpt-1","choices":[],"prompt_filter_results":[{}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"data: <html>\n\n"],
+        [b"data: [DONE]\n\n"],
+        [NO_CHOICES, b"data: " + OVERLOADED + b"\n\n"],
+        [NO_CHOICES + b"data: " + OVERLOADED + b"\n\n"],
+        [NO_CHOICES, b"data: [DONE]\n\n"],
+    ],
+)
+def test_a_stream_that_begins_with_no_answer_is_tried_elsewhere(pieces: list[bytes]) -> None:
+    made = attempt({**CHAT, "model": "both", "stream": True})
+    made.answer(SSE)
+    replies = [reply for piece in pieces for reply in made.piece(piece)]
+    assert replies[0].headers[":status"] == "502"
+    assert use_of(replies[0]).error
+    assert b'"error"' in (replies[-1].body or b"")
+
+
+def test_a_chunk_without_choices_waits_for_the_next() -> None:
+    """Azure's first one, which tells what its filters think of the prompt."""
+    made = attempt({**CHAT, "model": "both", "stream": True})
+    made.answer(SSE)
+    assert made.piece(NO_CHOICES) == []
+    replies = made.piece(delta("Hello"))
+    assert ":status" not in replies[0].headers
+    assert b"".join(reply.body or b"" for reply in replies[1:]) == NO_CHOICES + delta("Hello")
+
+
 def test_what_is_the_requests_fault_is_told_as_that_and_not_tried_elsewhere() -> None:
     """Envoy asks nobody else after a 400."""
     made = attempt()

@@ -12,10 +12,10 @@ from extproc.answering.terms import DROPPED, BrokenAnswer, Terms, dropped
 from extproc.answering.translated import StreamTranslated, WholeTranslated
 from extproc.answering.uncounted import Uncounted
 from extproc.answering.unpacked import Unpacked
-from extproc.answering.untouched import StreamUntouched, Untouched, WholeUntouched
+from extproc.answering.untouched import STILLBORN, StreamUntouched, Untouched, WholeUntouched
 from extproc.answering.way import BUFFERED_AT_MOST, Answering
 
 __all__ = [
-    "BUFFERED_AT_MOST", "DROPPED", "Answering", "BrokenAnswer", "Failure", "Retell", "Retold", "StreamTranslated", "StreamUntouched",
-    "Terms", "Told", "Uncounted", "Unpacked", "Untouched", "WholeTranslated", "WholeUntouched", "choose", "dropped",
+    "BUFFERED_AT_MOST", "DROPPED", "STILLBORN", "Answering", "BrokenAnswer", "Failure", "Retell", "Retold", "StreamTranslated",
+    "StreamUntouched", "Terms", "Told", "Uncounted", "Unpacked", "Untouched", "WholeTranslated", "WholeUntouched", "choose", "dropped",
 ]  # fmt: skip

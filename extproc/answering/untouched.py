@@ -1,5 +1,6 @@
 """Answers that pass as they are."""
 
+import re
 from collections import deque
 from collections.abc import Mapping
 
@@ -24,6 +25,11 @@ _TAIL = 4
 
 _NOTHING = (b"", b"null", b"{}", b"[]")
 """JSON that says nothing, or none at all."""
+
+
+STILLBORN = Fault(502, "empty_stream", "The provider ended its stream before the first event.")
+_DONE = b"[DONE]"
+_EMPTY = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
 
 class Untouched(Answering):
@@ -214,14 +220,28 @@ class StreamUntouched(Answering):
 
 
 def look_at_first(answering: Answering, events: list[bytes], provider: Dialect) -> None:
-    """Looks at the first events of a stream: it may be an error that comes with status 200."""
-    first = next((event for event in map(provider.framing.parse, events) if event is not None), None)
-    if first is None:
+    """Looks at the first events of a stream: it may be an error that comes with status 200, or none at all. One that says nothing leaves
+    that to the next one.
+    """
+    for event in map(provider.framing.parse, events):
+        if event is None or (_EMPTY.search(event.data) and _has_no_choices(event.data)):
+            continue
+        answering.begun = True
+        if event.data.strip() == _DONE:
+            answering.opening = STILLBORN
+        elif event.data[:1] != b"{" or b'"error"' in event.data or event.event.startswith("error"):
+            said = provider.stream_reader().feed(event)
+            answering.opening = next((one.fault for one in said if isinstance(one, Error)), None)
         return
-    answering.begun = True
-    if b'"error"' in first.data or first.event.startswith("error"):
-        said = provider.stream_reader().feed(first)
-        answering.opening = next((one.fault for one in said if isinstance(one, Error)), None)
+
+
+def _has_no_choices(data: bytes) -> bool:
+    """Whether it is a chunk of OpenAI's with nothing in it: Azure begins so, and so do some that fail right after."""
+    try:
+        members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return bytes(members.get("choices", b"")).strip(b"[] \n\r\t") == b"" and "choices" in members and "error" not in members
 
 
 def completed(split: Splitter, chunk: bytes, end: bool, terms: Terms) -> list[bytes]:
