@@ -381,6 +381,15 @@ def test_what_is_no_question_for_a_count(body: dict[str, Any]) -> None:
         COUNT.read_answer(body)
 
 
+@pytest.mark.parametrize("member", ["json", "guardContent", "citationsContent", "searchResult"])
+@pytest.mark.parametrize("block", [{"text": "x"}, {"document": {"name": "n", "format": "txt", "source": {"text": "t"}}}])
+def test_a_field_of_a_client_is_not_taken_for_another_kind_of_block(block: dict[str, Any], member: str) -> None:
+    content = [{**block, member: "model"}, {"toolResult": {"toolUseId": "t", "content": [{"text": "x", member: "model"}]}}]
+    body = {"model": CLAUDE, "messages": [{"role": "user", "content": content}]}
+    conversation = BEDROCK.read_request(body)
+    assert BEDROCK.write_request(conversation, CLAUDE)["messages"] == body["messages"]
+
+
 def test_a_marker_within_a_tools_result_stands_behind_it() -> None:
     inside = {"type": "text", "text": "Sunny.", "cache_control": {"type": "ephemeral"}}
     messages = [

@@ -2,8 +2,8 @@
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html
 
-What the hub has no word for stays in a block's `extra`, under the member that it stood in; an empty one there only tells how a block is
-to be written back.
+What the hub has no word for stays in a block's `extra`, under the member that it stood in. Where two kinds of blocks become the same one
+in the hub, its `local` tells which member it was (`MEMBER`), so that a field of the same name that stood beside it is not taken for that.
 """
 
 from collections.abc import Callable
@@ -22,6 +22,9 @@ from extproc.dialects.hub import Audio, Block, Cache, Document, Extra, Image, Op
 NAME = "bedrock"
 
 SERVER_CALL = "server_tool_use"
+
+MEMBER = "member"
+"""In the `local` of a text, or a document: the member that it was, where that is not the usual one."""
 
 _encode = msgspec.json.encode
 
@@ -66,9 +69,7 @@ def _text(rest: Extra, path: str) -> Block:
 
 
 def _json(rest: Extra, path: str) -> Block:
-    text = _encode(rest["json"]).decode()
-    rest["json"] = None
-    return Text(text)
+    return Text(_encode(rest.pop("json")).decode(), local={MEMBER: "json"})
 
 
 def _tool_use(rest: Extra, path: str) -> Block | None:
@@ -188,7 +189,7 @@ def _citations_content(rest: Extra, path: str) -> Block | None:
     if len(texts) == 1:
         del inner["content"]
     rest["citationsContent"] = inner
-    return Text("".join(texts), citations)
+    return Text("".join(texts), citations, local={MEMBER: "citationsContent"})
 
 
 def _search_result(rest: Extra, path: str) -> Block | None:
@@ -200,6 +201,7 @@ def _search_result(rest: Extra, path: str) -> Block | None:
     document = Document(text="\n\n".join(texts), name=need_str(inner, "title", path), url=need_str(inner, "source", path))
     document.pieces = texts if len(texts) > 1 else []
     documents.take_citing(document, inner)
+    document.local = {**document.local, MEMBER: "searchResult"}
     del inner["content"]
     rest["searchResult"] = inner
     return document
@@ -211,7 +213,7 @@ def _guard_content(rest: Extra, path: str) -> Block | None:
     if inner.keys() != {"text"} or type(words) is not dict:
         return None
     words = words.copy()
-    text = Text(need_str(words, "text", path + "guardContent.text."))
+    text = Text(need_str(words, "text", path + "guardContent.text."), local={MEMBER: "guardContent"})
     rest["guardContent"] = words
     return text
 

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from extproc.dialects import documents
+from extproc.dialects.bedrock.blocks import MEMBER
 from extproc.dialects.bedrock.media import DOCUMENTS, IMAGES, VIDEOS, format_of
 from extproc.dialects.bedrock.reasoning import foreign, write_reasoning
 from extproc.dialects.fields import object_of
@@ -147,15 +148,15 @@ def _within(block: Block, kind: str, written: Extra) -> Extra:
 
 
 def _own_text(block: Text) -> Extra:
-    extra = block.extra
-    if "citationsContent" in extra:
+    extra, member = block.extra, block.local.get(MEMBER)
+    if member == "citationsContent":
         cited: Extra = {"content": [{"text": block.text}], **extra["citationsContent"]}
         if block.citations:
             cited["citations"] = [citation.raw for citation in block.citations]
         return {**extra, "citationsContent": cited}
-    if "guardContent" in extra:
+    if member == "guardContent":
         return {**extra, "guardContent": {"text": {**extra["guardContent"], "text": block.text}}}
-    if "json" in extra:
+    if member == "json":
         return {**extra, "json": msgspec.json.decode(block.text)}
     return {**extra, "text": block.text}
 
@@ -176,13 +177,14 @@ def _own_media(block: Block, kind: str, name: str, data: str, url: str) -> Extra
 
 
 def _own_document(block: Document) -> Extra:
-    if "searchResult" in block.extra:
+    local = {name: value for name, value in block.local.items() if name != MEMBER}
+    if MEMBER in block.local:
         content = [{"text": piece} for piece in documents.pieces(block)]
-        found = {**block.extra["searchResult"], **block.local, "content": content, "title": block.name, "source": block.url}
+        found = {**block.extra["searchResult"], **local, "content": content, "title": block.name, "source": block.url}
         return {**block.extra, "searchResult": found}
     written = _own_media(block, "document", format_of(DOCUMENTS, block.media_type), block.data, block.url)
     inner = written["document"]
-    inner |= block.local
+    inner |= local
     if block.text is not None:
         inner["source"] = {"text": block.text}
     if block.name:
