@@ -15,10 +15,9 @@ from msgspec import Struct
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose, dropped
 from extproc.deployments import MODEL_PARAMETERS
-from extproc.dialects import INVOKE_COUNT, INVOKED, betas, forms, heard, seals, splice, takes_messages
-from extproc.dialects.dialect import common, names_model
+from extproc.dialects import INVOKE_COUNT, INVOKED, betas, forms, heard, seals, splice, takes_messages, told_apart
+from extproc.dialects.dialect import Apart, common, names_model
 from extproc.dialects.hub import Extra
-from extproc.dialects.openai.apart import has_fields
 from extproc.dialects.quirks import Refit, addressed, resized
 from extproc.errors import Fault, Reject
 from extproc.inference import may_ask, misplaced
@@ -171,9 +170,10 @@ class Attempt:
         """The body, where its tokens are to be counted: who cannot do that says so in its answer."""
 
     @property
-    def _is_apart(self) -> bool:
-        """The provider answers in the form of an SDK, in the client's dialect, and the client is another one."""
-        return self.upstream.quirks.sdk == "mistral" and self.same and self._kind == "chat" and self.call.sdk != "mistral"
+    def _apart(self) -> Apart | None:
+        """How the form of an SDK that the provider answers in is told to the client: the dialect is the same, and the SDK another."""
+        sdk = self.upstream.quirks.sdk
+        return told_apart(sdk) if sdk and self.same and self._kind == "chat" and self.call.sdk != sdk else None
 
     def _is_read(self, body: bytes) -> bool:
         """Whether a conversation in the provider's own dialect has something that is not for it (another maker's seals), or not in the form
@@ -181,7 +181,7 @@ class Attempt:
         """
         if self.call.kind not in _CONVERSED:
             return False
-        return seals.packed(body) or (self._is_apart and has_fields(body))
+        return seals.packed(body) or ((apart := self._apart) is not None and apart.is_asked(body))
 
     def job(self, body: bytes) -> Rewrite | None:
         """What can be done aside before `outgoing`, and given to `take`; None if the body will stay as it is."""
@@ -387,7 +387,7 @@ class Attempt:
             id=call.says.get("id", ""),
             dropped=tuple(self.dropped),
             sdk=call.sdk,
-            apart=self._is_apart,
+            apart=self._apart,
             gives=call.gives,
             question=self._question,
         )

@@ -11,6 +11,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from extproc.answering import Answering, Unpacked, choose
 from extproc.answering.terms import DROPPED
 from extproc.attempt import Attempt
+from extproc.dialects import told_apart
 from extproc.dialects.openai.reasoning import thought_in
 from extproc.dialects.sse import SSE
 from extproc.usage import Usage
@@ -27,6 +28,7 @@ def thinking(text: str, **fields: str) -> dict[str, Any]:
     return {"type": "thinking", "thinking": [{"type": "text", "text": text}], **fields}
 
 
+APART = told_apart("mistral")
 TEXT = {"type": "text", "text": "Hi"}
 
 
@@ -39,7 +41,7 @@ def answered(**message: Any) -> bytes:
 
 
 def whole(body: bytes) -> tuple[dict[str, Any], Answering]:
-    way = choose(200, JSON, terms(apart=True))
+    way = choose(200, JSON, terms(apart=APART))
     told = msgspec.json.decode(fed(way, body))
     ChatCompletion.model_validate(told)
     message: dict[str, Any] = told["choices"][0]["message"]
@@ -74,6 +76,24 @@ def test_other_parts_are_named() -> None:
     assert way.headers == {DROPPED: "answer.choices[].message.content[].reference, answer.choices[].message.content[].part"}
 
 
+def test_what_parts_say_beside_their_text_is_named() -> None:
+    thought = {**thinking("Hm", closed="true", of_tomorrow="x"), "thinking": ["x", {"type": "reference", "reference_ids": [1]}]}
+    message, way = whole(answered(content=[{**TEXT, "citations": [1], "annotations": None, "a\r\nb": 1}, thought, {"type": "a\r\nb"}]))
+    assert message["content"] == "Hi"
+    where = "answer.choices[].message.content[]."
+    names = ["citations", "of_tomorrow", "thinking[].part", "thinking[].reference", "part"]
+    assert way.headers == {DROPPED: ", ".join(where + name for name in names)}
+
+
+def test_a_delta_of_nothing_but_references_is_one_without_words() -> None:
+    delta = {"content": [{"type": "reference", "reference_ids": [1, 2]}]}
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "delta": delta}]}
+    (told,) = choose(200, STREAM, terms(apart=APART)).feed(b"data: " + msgspec.json.encode(chunk) + b"\n\n", False)
+    (read,) = data(told)
+    ChatCompletionChunk.model_validate(read | {"choices": [read["choices"][0] | {"finish_reason": None}]})
+    assert read["choices"][0]["delta"] == {"content": ""}
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -87,13 +107,13 @@ def test_other_parts_are_named() -> None:
     ],
 )
 def test_anything_else_passes_to_the_byte(body: bytes) -> None:
-    assert fed(choose(200, JSON, terms(apart=True)), body) == body
+    assert fed(choose(200, JSON, terms(apart=APART)), body) == body
 
 
 @settings(max_examples=20)
 @given(CUTS)
 def test_a_recorded_stream(cuts: list[int]) -> None:
-    way = choose(200, STREAM, terms(apart=True))
+    way = choose(200, STREAM, terms(apart=APART))
     told = fed(way, RECORDED, cuts)
     assert way.finished and told.endswith(b"data: [DONE]\n\n")
     given = [CompletionChunk.model_validate(chunk).choices[0].delta.content for chunk in data(RECORDED)]
@@ -109,7 +129,7 @@ def test_a_recorded_stream(cuts: list[int]) -> None:
 
 
 def test_what_of_a_stream_is_in_no_parts_passes_as_it_is() -> None:
-    way, as_it_is = choose(200, STREAM, terms(apart=True)), choose(200, STREAM, terms())
+    way, as_it_is = choose(200, STREAM, terms(apart=APART)), choose(200, STREAM, terms())
     for event in SSE.splitter().feed(RECORDED):
         (told,) = way.feed(event, False)
         assert as_it_is.feed(event, False) == [event]

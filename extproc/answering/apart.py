@@ -9,8 +9,7 @@ from extproc.answering.failure import BAD_REQUEST
 from extproc.answering.terms import Terms, dropped
 from extproc.answering.untouched import StreamUntouched, WholeUntouched
 from extproc.answering.way import BUFFERED_AT_MOST, length_of
-from extproc.dialects.openai.apart import is_in_parts, told_apart
-from extproc.dialects.sse import parse
+from extproc.dialects.dialect import Apart
 from extproc.values import BodyMode
 
 
@@ -19,8 +18,9 @@ class WholeApart(WholeUntouched):
 
     rewrites = True
 
-    def __init__(self, status: int, terms: Terms, headers: Mapping[str, str]) -> None:
+    def __init__(self, status: int, terms: Terms, headers: Mapping[str, str], apart: Apart) -> None:
         super().__init__(status, terms, headers)
+        self._apart = apart
         self.mode = BodyMode.BUFFERED if 0 < length_of(headers) <= BUFFERED_AT_MOST else BodyMode.STREAMED
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
@@ -30,28 +30,24 @@ class WholeApart(WholeUntouched):
         if self.status >= BAD_REQUEST:
             return passed  # it was no answer
         told = self._body.whole()
-        if not is_in_parts(told):
+        if not self._apart.is_told(told):
             return [told]
-        told, lost = told_apart(told)
+        told, lost = self._apart.answer(told)
         if lost:
-            names = dict.fromkeys(f"answer.choices[].message.content[].{kind}" for kind in lost)
-            self.headers = {**self.headers, **dropped([*self._terms.dropped, *names])}
+            self.headers = {**self.headers, **dropped([*self._terms.dropped, *lost])}
         return [told]
 
 
 class StreamApart(StreamUntouched):
-    """A stream."""
+    """A stream. What is lost of it is not named: its head has gone out."""
+
+    def __init__(self, status: int, terms: Terms, apart: Apart) -> None:
+        super().__init__(status, terms)
+        self._apart = apart
 
     def may_wait(self, chunk: bytes) -> bool:
-        return not is_in_parts(chunk) and super().may_wait(chunk)
+        return not self._apart.is_told(chunk) and super().may_wait(chunk)
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
-        return [_event(event) if is_in_parts(event) else event for event in super().feed(chunk, end)]
-
-
-def _event(event: bytes) -> bytes:
-    read = parse(event)
-    if read is None:
-        return event
-    told, _ = told_apart(read.data)
-    return event if told is read.data else b"data: " + told + b"\n\n"
+        apart = self._apart
+        return [apart.event(event) if apart.is_told(event) else event for event in super().feed(chunk, end)]

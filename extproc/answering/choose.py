@@ -53,8 +53,8 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     if status >= 400:
         return (Uncounted if common(terms.kind) == "count" else Failure)(status, terms, headers, json=form == "json")
     if form == "stream":
-        if terms.apart:
-            return StreamApart(status, terms)
+        if terms.apart is not None:
+            return StreamApart(status, terms, terms.apart)
         return StreamUntouched(status, terms) if terms.same else StreamTranslated(status, terms)
     if form == "json":
         size = length_of(headers)
@@ -84,8 +84,8 @@ def _misnamed(status: int, headers: Mapping[str, str], terms: Terms) -> WholeUnt
 
 
 def _whole(status: int, headers: Mapping[str, str], terms: Terms) -> WholeUntouched | WholeTranslated:
-    if terms.apart:
-        return WholeApart(status, terms, headers)
+    if terms.apart is not None:
+        return WholeApart(status, terms, headers, terms.apart)
     return WholeUntouched(status, terms, headers) if terms.same else WholeTranslated(status, terms, headers)
 
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.dialects import trouble
-from extproc.dialects.dialect import Dialect
+from extproc.dialects.dialect import Apart, Dialect
 from extproc.dialects.hub import (
     Answer,
     Embedded,
@@ -63,8 +63,8 @@ class Terms(Struct, frozen=True):
     """What the provider could not be asked."""
     sdk: str = ""
     """See `Endpoint.sdk`."""
-    apart: bool = False
-    """The provider may tell its content in parts, as an SDK wants it that is not the client's, and nothing else is translated."""
+    apart: Apart | None = None
+    """The provider may answer in the form of an SDK that is not the client's, and nothing else is translated."""
     gives: str = ""
     """See `Endpoint.gives`."""
     question: bytes = b""

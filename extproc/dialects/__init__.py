@@ -5,12 +5,13 @@ from extproc.dialects.anthropic.count import COUNTED
 from extproc.dialects.bedrock import Bedrock
 from extproc.dialects.bedrock.invoked import INVOKE_COUNT, INVOKE_MESSAGES, INVOKED, Invoked, inside, takes_messages
 from extproc.dialects.cohere import Cohere
-from extproc.dialects.dialect import Dialect
+from extproc.dialects.dialect import Apart, Dialect
 from extproc.dialects.gemini import Gemini
 from extproc.dialects.gemini.arrays import GeminiArray, reads_array
 from extproc.dialects.gemini.vertex import GeminiAtVertex, lists_publishers
 from extproc.dialects.ollama import Ollama
 from extproc.dialects.openai import OpenAI
+from extproc.dialects.openai.apart import MistralApart
 from extproc.dialects.openai.mistral import Mistral
 from extproc.dialects.responses import Responses
 
@@ -28,8 +29,9 @@ _ARRAY: Dialect = GeminiArray()
 _AT_VERTEX: Dialect = GeminiAtVertex()
 _INVOKED: Dialect = Invoked(DIALECTS["anthropic"], COUNTED)
 _OF_SDKS: dict[str, Dialect] = {"mistral": Mistral()}
+_APART: dict[str, Apart] = {"mistral": MistralApart()}
 
-__all__ = ["DIALECTS", "INVOKED", "INVOKE_COUNT", "INVOKE_MESSAGES", "heard", "inside", "lister", "takes_messages"]
+__all__ = ["DIALECTS", "INVOKED", "INVOKE_COUNT", "INVOKE_MESSAGES", "heard", "inside", "lister", "takes_messages", "told_apart"]
 
 
 def heard(name: str, path: str, kind: str, sdk: str = "") -> Dialect:
@@ -46,3 +48,8 @@ def heard(name: str, path: str, kind: str, sdk: str = "") -> Dialect:
 def lister(name: str, path: str, sdk: str = "") -> Dialect:
     """The dialect `name` as a client hears it that asks for a list of models at `path`. `sdk`: see `Endpoint.sdk`."""
     return _AT_VERTEX if name == "gemini" and lists_publishers(path) else heard(name, "", "models", sdk)
+
+
+def told_apart(sdk: str) -> Apart:
+    """What makes of a provider's answers in the form of this SDK (`Quirks.sdk`) those that other clients of the same dialect read."""
+    return _APART[sdk]

@@ -140,6 +140,22 @@ Question = TypeVar("Question")
 Reply = TypeVar("Reply")
 
 
+class Apart(Protocol):
+    """What tells answers of a dialect in the form of an SDK to the dialect's other clients. Must be cheap to ask."""
+
+    def is_asked(self, asked: bytes) -> bool:
+        """Whether a request may have what is said in another way in that form."""
+
+    def is_told(self, told: bytes) -> bool:
+        """Whether an answer, or a raw event, may have it."""
+
+    def answer(self, told: bytes) -> tuple[bytes, list[str]]:
+        """A whole answer as the other clients read it, and what is lost of it. What is no such answer comes back itself."""
+
+    def event(self, event: bytes) -> bytes:
+        """The same of one raw event of a stream."""
+
+
 class Operation(Protocol, Generic[Question, Reply]):
     """One thing that can be asked, in the words of one dialect. Bodies are JSON objects, decoded."""
 

@@ -78,7 +78,8 @@ whole, a refusal is text, and the end of every answer tells what was used. What 
 form, and where a provider has counted nothing for a whole answer, the SDK, which insists on numbers, reads 0. Between it and a provider
 that speaks the same form (quirk `sdk`) nothing is translated. For other clients of openai, whose SDK takes the content for a text, what
 such a provider tells in parts is a text in `content`, and what was thought is `reasoning_content`; what they send back there becomes parts
-again. What it asks for is that of the clients that speak openai.
+again. Beside them other parts of the content (`reference`) and other fields of a text are lost: of a whole answer they are named, of a
+stream they are not, for its head has gone out by then. What it asks for is that of the clients that speak openai.
 
 Bedrock's InvokeModel and Vertex AI take Claude's bodies as Anthropic has them: what holds for clients that speak anthropic holds for those
 who ask so, too, and what their `anthropic_beta` names goes to Claude alone.

@@ -12,32 +12,47 @@ from typing import Any
 import msgspec
 
 from extproc.dialects.hub import Block, Extra, Reasoning
-from extproc.dialects.openai.reasoning import MISTRAL, PART, read_thinking_part, write_reasoning, write_thinking_part
+from extproc.dialects.openai.reasoning import MISTRAL, PART, read_thinking_part, untold, write_reasoning, write_thinking_part
+from extproc.dialects.sse import parse
 
 _PARTS = re.compile(rb'"content"\s*:\s*\[')
 _FIELDS = re.compile(rb'"(?:reasoning(?:_content|_details)?|thinking_blocks)"\s*:')
 _PLACES = ("message", "delta")
+_TEXT = frozenset(("type", "text"))
+_THINKING = frozenset(("type", "thinking", "signature", "closed"))
+"""`closed` says no more than that all of it is there."""
+_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
-def is_in_parts(told: bytes) -> bool:
-    """Whether an answer, or an event, may have a content in parts."""
-    return _PARTS.search(told) is not None
+class MistralApart:
+    """See `dialect.Apart`."""
+
+    def is_told(self, told: bytes) -> bool:
+        return _PARTS.search(told) is not None
+
+    def is_asked(self, asked: bytes) -> bool:
+        return _FIELDS.search(asked) is not None
+
+    def answer(self, told: bytes) -> tuple[bytes, list[str]]:
+        lost: list[str] = []
+        return _apart(told, lost), [f"answer.choices[].message.content[].{name}" for name in dict.fromkeys(lost)]
+
+    def event(self, event: bytes) -> bytes:
+        read = parse(event)
+        if read is None:
+            return event
+        told = _apart(read.data, [])
+        return event if told is read.data else b"data: " + told + b"\n\n"
 
 
-def has_fields(asked: bytes) -> bool:
-    """Whether a request may have thoughts in fields."""
-    return _FIELDS.search(asked) is not None
-
-
-def told_apart(told: bytes) -> tuple[bytes, list[str]]:
-    """An answer, or a chunk of a stream, as OpenAI's clients read it, and which kinds of parts are lost with that. What is no JSON, or has
-    no such content, stays as it was.
+def _apart(told: bytes, lost: list[str]) -> bytes:
+    """An answer, or a chunk of a stream, as OpenAI's clients read it. `lost` learns which parts of the content, and which fields of them,
+    are not in it. What is no JSON, or has no such content, stays as it was.
     """
-    lost: list[str] = []
     try:
         document: Any = msgspec.json.decode(told)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return told, lost
+        return told
     choices = document.get("choices") if type(document) is dict else None
     changed = False
     for choice in choices if type(choices) is list else ():
@@ -46,7 +61,7 @@ def told_apart(told: bytes) -> tuple[bytes, list[str]]:
             if type(message) is dict and type(message.get("content")) is list:
                 choice[place] = _message(message, lost, whole=place == "message")
                 changed = True
-    return (msgspec.json.encode(document) if changed else told), lost
+    return msgspec.json.encode(document) if changed else told
 
 
 def _message(message: Extra, lost: list[str], *, whole: bool) -> Extra:
@@ -57,13 +72,27 @@ def _message(message: Extra, lost: list[str], *, whole: bool) -> Extra:
         kind = part.get("type") if type(part) is dict else None
         if kind == "text" and type(part.get("text")) is str:
             texts.append(part["text"])
+            lost += _left(part, _TEXT)
         elif kind == "thinking":
             thoughts.append(_thought(part))
+            lost += _left(part, _THINKING)
+            lost += [f"thinking[].{_kind(one)}" for one in untold(part.get("thinking"))]
         else:
-            lost.append(kind if type(kind) is str else "part")
+            lost.append(_kind(part))
     rest = {name: value for name, value in message.items() if name != "content"}
-    content = {"content": "".join(texts)} if texts or whole else {}
+    content = {"content": "".join(texts)} if texts or whole or not thoughts else {}
     return {**rest, **content, **write_reasoning(thoughts)}
+
+
+def _left(part: Extra, known: frozenset[str]) -> list[str]:
+    """The fields of a part that say something beside what is known of it, as they may be named in a header."""
+    return [name for name, value in part.items() if name not in known and value and _NAME.fullmatch(name)]
+
+
+def _kind(part: Any) -> str:
+    """What a part that is lost is called."""
+    kind = part.get("type") if type(part) is dict else None
+    return kind if type(kind) is str and _NAME.fullmatch(kind) else "part"
 
 
 def _thought(part: Extra) -> Reasoning:

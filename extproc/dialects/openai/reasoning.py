@@ -63,6 +63,12 @@ def thought_in(given: Any) -> str:
     return "".join(text for text in texts if type(text) is str)
 
 
+def untold(given: Any) -> list[Any]:
+    """What is not in `thought_in`: parts that are no texts, such as references."""
+    parts = given if type(given) is list else []
+    return [part for part in parts if type(part) is not dict or type(part.get("text")) is not str]
+
+
 def read_reasoning(rest: Extra, path: str) -> list[Reasoning]:
     """What the fields of an assistant's message say, taken out of it."""
     text, field = take_thought(rest, path)
