@@ -6,10 +6,19 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from extproc.config.filters import Setting
-from extproc.config.model import Aws, Config, Google, Provider, Redis
+from extproc.config.model import Aws, Config, Google, Paths, Provider, Redis
 from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
-from extproc.config.urls import address_fault, endpoint_of, is_host_name, is_loopback, parse_provider_url, redis_url_fault
+from extproc.config.urls import (
+    ProviderUrl,
+    address_fault,
+    endpoint_of,
+    is_host_name,
+    is_loopback,
+    parse_provider_url,
+    redis_url_fault,
+    stem_of,
+)
 from extproc.config.walk import INVALID, Place, sound
 
 # RFC 9110, section 5.5, without the space: no credential has one.
@@ -52,10 +61,8 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
         url = parse_provider_url(provider.base_url) if sound(provider.base_url) else None
     except ValueError as error:
         report.error(f"{path}.base_url", str(error))
-    if url is not None and (endpoint := endpoint_of(url)):
-        end = f"`{kept}`" if (kept := url.path.removesuffix(endpoint)) else "the host"
-        message = f"this is one endpoint's address; the gateway adds what `{endpoint}` is by itself: leave it off, so that {end} is the end"
-        report.warning(f"{path}.base_url", message)
+    if url is not None and sound(provider.dialect):
+        _check_end(f"{path}.base_url", provider, url, report)
     if provider.key is not None:
         if not _CREDENTIAL.fullmatch(provider.key):
             what = "is empty" if not provider.key.strip() else "holds spaces, line breaks or other characters that no key has"
@@ -77,6 +84,19 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
             report.error(f"{path}.tls_server_name", f"{quoted(name)} is not the name of a host")
         if url is not None and url.scheme != "https":
             report.warning(f"{path}.tls_server_name", "this has no effect: `base_url` is not https")
+
+
+def _check_end(path: str, provider: Provider, url: ProviderUrl, report: Report) -> None:
+    """A base URL that goes on to an endpoint. Where `paths` say where the endpoints are, it may be right."""
+    spoken = [dialect for dialect in (provider.dialect, *provider.also) if sound(dialect)]
+    whole = endpoint_of(url, spoken)
+    end = whole or stem_of(url, provider.dialect)
+    if not end:
+        return
+    kept = f"`{kept}`" if (kept := url.path.removesuffix(end)) else "the host"
+    message = f"`{end}` belongs to an endpoint's own path, which the gateway adds by itself: leave it off, so that {kept} is the end"
+    say = report.error if whole and provider.paths == Paths() else report.warning
+    say(path, message)
 
 
 def _check_paths(path: str, provider: Provider, report: Report) -> None:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
@@ -14,12 +15,25 @@ DEMO = "demo:"
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?")
 # RFC 3986, section 3.3: characters of a path.
 _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
-# Of all dialects, since people mix them up. `/models` is none: Azure has its endpoints below it.
-_ENDPOINT = re.compile(
-    r"/(chat/completions|completions|responses|messages(/count_tokens)?|embeddings|rerank|moderations|images/(generations|edits)"
-    r"|audio/(speech|transcriptions|translations)|v[12]/(chat|embed)|api/(chat|generate|embed|embeddings|tags|version)"
-    r"|models/[^/:]*:[A-Za-z]+|model/[^/]+/(converse|converse-stream|invoke|invoke-with-response-stream))$"
-)
+# `/models` is none: Azure has its endpoints below it.
+_ENDPOINTS = {
+    "openai": r"(chat/completions|completions|embeddings|rerank|moderations|images/(generations|edits)"
+    r"|audio/(speech|transcriptions|translations))",
+    "responses": r"responses",
+    "anthropic": r"messages(/count_tokens)?",
+    "cohere": r"v[12]/(chat|embed|rerank)",
+    "ollama": r"api/(chat|generate|embed|embeddings|tags|version)",
+    "gemini": r"models/[^/:]*:[A-Za-z]+",
+    "bedrock": r"model/[^/]+/(converse|converse-stream|invoke|invoke-with-response-stream)",
+}
+_STEMS = {
+    "openai": r"(chat|images|audio)",
+    "cohere": r"v[12]",
+    "ollama": r"(api|v1)",
+    "gemini": r"models",
+    "bedrock": r"model",
+}
+"""What paths of a dialect's endpoints begin with behind a `base_url`, or have in their middle."""
 _PORTS = {"http": 80, "https": 443, "demo": 0}
 
 
@@ -73,9 +87,22 @@ def parse_provider_url(text: str) -> ProviderUrl:
     return ProviderUrl(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, path or "/v1", path)
 
 
-def endpoint_of(url: ProviderUrl) -> str:
-    """The endpoint that a base URL ends with, such as `/chat/completions`: somebody took it from an example of a call. Empty if none."""
-    found = _ENDPOINT.search(url.path)
+def endpoint_of(url: ProviderUrl, dialects: Iterable[str]) -> str:
+    """The endpoint of one of these dialects that a base URL ends with, such as `/chat/completions`: somebody took it from an example of a
+    call. Empty if none.
+    """
+    return next((found for dialect in dialects if (found := _end(url, _ENDPOINTS[dialect]))), "")
+
+
+def stem_of(url: ProviderUrl, dialect: str) -> str:
+    """What a base URL ends with that each endpoint of the dialect has by itself, such as `/v2` of Cohere's, or that is an endpoint of
+    another dialect: people mix them up. Empty if nothing.
+    """
+    return _end(url, _STEMS.get(dialect, "")) or endpoint_of(url, _ENDPOINTS)
+
+
+def _end(url: ProviderUrl, pattern: str) -> str:
+    found = re.search(f"/{pattern}$", url.path) if pattern else None
     return found[0] if found else ""
 
 

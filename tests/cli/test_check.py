@@ -7,7 +7,7 @@ import pytest
 from extproc.cli import main
 
 CONFIG = """
-providers: {one: {dialect: openai, base_url: "http://one.test/v1/chat/completions", prices: opnai}}
+providers: {one: {dialect: openai, base_url: "http://one.test/v1/chat", prices: opnai}}
 models: [{name: m, targets: [one]}]
 """
 
@@ -19,7 +19,7 @@ def test_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr()
     address, prices = told.err.splitlines()
     assert "warning" in address
-    assert "$.providers.one.base_url: this is one endpoint's address" in address
+    assert "$.providers.one.base_url: `/chat` belongs to an endpoint's own path" in address
     assert "warning" in prices
     assert "$.providers.one.prices: its requests will be unpriced" in prices
     assert told.out.startswith(f"{path}: good;")

@@ -126,8 +126,6 @@ def test_all_at_once(load_text: Load) -> None:
         (BASE.replace('"env:OPENAI"', "sk-s3cret"), "$.providers.openai.key", "written here plainly"),
         (_with(redis="{url: 'redis://:s3cret@h'}"), "$.redis.url", "a password is written here plainly"),
         (_with(admin="{address: 0.0.0.0}"), "$.admin.address", "asks for no key"),
-        (BASE.replace("com/v1", "com/v1/chat/completions"), "$.providers.openai.base_url", "leave it off, so that `/v1` is the end"),
-        (BASE.replace("com/v1", "com/embeddings/"), "$.providers.openai.base_url", "so that the host is the end"),
         (BASE.replace('"demo:"', '"http://h", tls_server_name: "a"'), "$.providers.demo.tls_server_name", "no effect"),
     ],
 )
@@ -136,6 +134,55 @@ def test_warnings(load_text: Load, text: str, path: str, part: str) -> None:
     assert loaded.config is not None
     assert [(problem[0], part in problem[2]) for problem in told(loaded, "warning")] == [(path, True)]
     assert "s3cret" not in loaded.problems[0].message
+
+
+def _at(dialect: str, path: str) -> str:
+    provider = f"{{dialect: {dialect}, base_url: 'https://h{path}', key: 'env:OPENAI'}}"
+    return f"providers: {{p: {provider}}}\nmodels: [{{name: m, targets: [p]}}]"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "severity", "part"),
+    [
+        ("openai", "/v1/chat/completions", "error", "`/chat/completions` belongs to an endpoint's own path"),
+        ("openai", "/v1/chat/completions/", "error", "leave it off, so that `/v1` is the end"),
+        ("openai", "/embeddings", "error", "so that the host is the end"),
+        (
+            "openai",
+            "/v1/chat",
+            "warning",
+            "`/chat` belongs to an endpoint's own path, which the gateway adds by itself: leave it off, so that `/v1` is the end",
+        ),
+        ("openai", "/v1/messages", "warning", "so that `/v1` is the end"),
+        ("anthropic", "/v1/messages", "error", "so that `/v1` is the end"),
+        ("responses", "/v1/responses", "error", "so that `/v1` is the end"),
+        ("cohere", "/v2/chat", "error", "so that the host is the end"),
+        ("cohere", "/v2", "warning", "so that the host is the end"),
+        ("ollama", "/api/chat", "error", "so that the host is the end"),
+        ("ollama", "/api", "warning", "so that the host is the end"),
+        ("ollama", "/v1", "warning", "so that the host is the end"),
+        ("gemini", "/v1beta/models/gemini-2.5-flash:generateContent", "error", "so that `/v1beta` is the end"),
+        ("gemini", "/v1beta/models", "warning", "so that `/v1beta` is the end"),
+        ("bedrock", "/model/m/converse", "error", "so that the host is the end"),
+        ("openai, also: [responses]", "/v1/responses", "error", "so that `/v1` is the end"),
+        ("openai, paths: {chat: /x}", "/v1/chat/completions", "warning", "so that `/v1` is the end"),
+    ],
+)
+def test_a_base_url_that_says_what_the_gateway_adds(load_text: Load, dialect: str, path: str, severity: str, part: str) -> None:
+    loaded = load_text(
+        _at(dialect, path),
+        ENVIRON,
+    )
+    (problem,) = loaded.problems
+    assert (problem.severity, problem.path) == (severity, "$.providers.p.base_url") and part in problem.message
+
+
+@pytest.mark.parametrize(("dialect", "path"), [("openai", "/models"), ("gemini", "/v1beta"), ("openai", "/api/v1"), ("cohere", "")])
+def test_a_base_url_as_it_should_be(load_text: Load, dialect: str, path: str) -> None:
+    assert not load_text(
+        _at(dialect, path),
+        ENVIRON,
+    ).problems
 
 
 DIGEST = "sha256:" + "0" * 64

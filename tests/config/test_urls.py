@@ -2,6 +2,7 @@ import pytest
 
 from extproc.config.model import Provider
 from extproc.config.urls import ProviderUrl, address_fault, endpoint_of, is_loopback, parse_provider_url, provider_url, redis_url_fault
+from extproc.dialects import DIALECTS
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_wrong_provider_urls(text: str, part: str) -> None:
     ],
 )
 def test_a_base_url_that_is_an_endpoint(path: str, endpoint: str) -> None:
-    assert endpoint_of(parse_provider_url(f"https://h{path}")) == endpoint
+    assert endpoint_of(parse_provider_url(f"https://h{path}"), DIALECTS) == endpoint
 
 
 @pytest.mark.parametrize("text", ["redis://h", "redis://:pw@h:6379/0", "rediss://u:pw@h/12", "unix:///run/redis.sock", "redis://[::1]:1/"])
