@@ -254,7 +254,7 @@ class AdapterSession:
             self._out += events
             events, self._out = (self._out, []) if end else ([], self._out)
             if answering.status != int(self._headers[":status"]) and end:
-                raise BrokenAnswer("the provider sent an answer that is none")
+                raise BrokenAnswer("the provider sent no answer")
         out = b"".join(events)
         metadata = self._use()
         if out == chunk:

@@ -258,7 +258,7 @@ class Delivery:
         """What the body says is not what the head said: possible where the head has not gone out."""
         if answering.mode < BodyMode.BUFFERED and not self._bare:
             response.finished, response.ended = False, "provider_broke"
-            raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent an answer that is none")
+            raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent no answer")
         response.status = answering.status
 
     def fill(self) -> bytes:

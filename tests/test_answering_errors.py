@@ -340,3 +340,39 @@ def test_a_refused_credential_is_logged_for_the_operator(caplog: pytest.LogCaptu
     answering.feed(b'{"error": {"message": "Incorrect API key provided: sk-ab***yz"}}', True)
     assert answering.status == 502
     assert [record.getMessage() for record in caplog.records] == ["request r-1: the provider p refused the gateway's credential (401)"]
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "the body is empty"),
+        (b" \n", "the body is empty"),
+        (b"{}", "there is nothing in it"),
+        (b'{"choices": [', "the body is cut short"),
+        (b"oops", "the body is not JSON"),
+        (b"[" * 5000, "the body is nested too deeply"),
+        (b'{"id": "\xff"}', "the body is not UTF-8"),
+        (b'{"id": "c", "model": "m"}', "choices: expected a list, got null"),
+    ],
+)
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+def test_what_is_no_answer_is_told_with_the_reason(client: str, body: bytes, why: str, caplog: pytest.LogCaptureFixture) -> None:
+    way = choose(200, JSON, terms(client, model="good"))
+    way.mode = BodyMode.BUFFERED
+    told = msgspec.json.decode(b"".join(way.feed(body, True)))["error"]["message"]
+    if client == "anthropic" and why == "there is nothing in it":
+        why = "choices: expected a list, got null"
+    assert (way.status, told) == (502, f"The provider p sent no answer: {why}.")
+    assert caplog.messages == [f"request r-1: the provider p sent no answer of the model good: {why}"]
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+def test_an_error_beside_its_object_keeps_its_words(client: str) -> None:
+    body = b'{"object":"error","message":"too long by far","type":"BadRequestError","param":null,"code":400}'
+    way = choose(200, JSON, terms(client))
+    way.mode = BodyMode.BUFFERED
+    told = msgspec.json.decode(b"".join(way.feed(body, True)))["error"]["message"]
+    assert (way.status, told) == (400, "too long by far")
+    stream = choose(200, {"content-type": "text/event-stream"}, terms(client))
+    out = fed(stream, b"data: " + body + b"\n\n")
+    assert b"too long by far" in out and stream.error and not stream.finished

@@ -82,16 +82,21 @@ def retell(body: bytes, status: int, terms: Terms, counted: Usage | None = None)
             answer.usage = counted
         written = terms.client.operations[terms.kind].write_answer(answer)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
-        fault = unusable(terms, error)
-        return failed_whole(body, fault, terms, in_plain_words(error), counted)
+        fault = unusable(terms, in_full(error, body))
+        return failed_whole(body, fault, terms, in_plain_words(error, body), counted)
     usage = getattr(answer, "usage", None)
     text = size_of(answer) if usage is None and type(answer) is Answer else 0
     return Retold(msgspec.json.encode(written), status, "", usage, told, text=text, dropped=getattr(answer, "dropped", []))
 
 
-def unusable(terms: Terms, error: Exception) -> Fault:
+def unusable(terms: Terms, why: str) -> Fault:
     """What cannot be read as an answer."""
-    return Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent an answer that is none: {error}.")
+    return Fault(502, "bad_provider_answer", f"The provider {terms.provider_name} sent no answer{why and f': {why}'}.")
+
+
+def unusable_in_log(terms: Terms, why: str) -> str:
+    """The same for the log, with the model that was asked."""
+    return f"sent no answer{terms.model and f' of the model {terms.model}'}{why and f': {why}'}"
 
 
 class EmptyAnswer(ValueError):
@@ -121,7 +126,20 @@ def said(block: Block) -> int:
     return length(block.arguments) if isinstance(block, ToolCall) else 0
 
 
-def in_plain_words(error: Exception) -> str:
-    """What is wrong, without the words of a provider that tells a failure of its own: they may repeat a caller's."""
-    words = str(error)
+def in_full(error: Exception, body: bytes) -> str:
+    """What is wrong with a whole answer."""
+    if not body.strip():
+        return "the body is empty"
+    if isinstance(error, RecursionError):
+        return "the body is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "the body is not UTF-8"
+    if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
+        return "the body is cut short" if "truncated" in str(error) else "the body is not JSON"
+    return str(error)
+
+
+def in_plain_words(error: Exception, body: bytes) -> str:
+    """The same without the words of a provider that tells a failure of its own: they may repeat a caller's."""
+    words = in_full(error, body)
     return words if isinstance(error, FieldError | msgspec.DecodeError | RecursionError) else words.partition(":")[0]

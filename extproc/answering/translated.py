@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from extproc.amount import searches_of
-from extproc.answering.retold import EmptyAnswer, Retell, Retold, retell, said
+from extproc.answering.retold import EmptyAnswer, Retell, Retold, retell, said, unusable, unusable_in_log
 from extproc.answering.terms import BrokenAnswer, Collected, Terms, dropped, in_short
 from extproc.answering.untouched import completed, look_at_first
 from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
@@ -84,7 +84,7 @@ class WholeTranslated(Answering):
         if told.error:
             self.headers = {**self.headers, **advised(Fault(told.status, told.error, "", retry_after=told.retry_after), self._head)[1]}
         if told.wrong:
-            self._terms.log(f"sent an answer that is none: {told.wrong}")
+            self._terms.log(unusable_in_log(self._terms, told.wrong))
         if told.dropped:
             self.headers = {**self.headers, **dropped([*self._terms.dropped, *(f"answer.{name}" for name in told.dropped)])}
         return [told.body]
@@ -190,9 +190,7 @@ class StreamTranslated(Answering):
             case Finish():
                 self._ended = True
             case Stop() if part.reason is StopReason.ERROR and not self._said:
-                empty = EmptyAnswer(part.raw or "error")
-                told = f"The provider {self._terms.provider_name} sent an answer that is none: {empty}."
-                return self._learn(Error(Fault(502, "bad_provider_answer", told)))
+                return self._learn(Error(unusable(self._terms, str(EmptyAnswer(part.raw or "error")))))
             case Stop():
                 self._stopped = True
             case Error() if not self.error:

@@ -8,7 +8,7 @@ import msgspec
 
 from extproc.amount import amount_of, searches_of
 from extproc.answering.failure import Told, instead
-from extproc.answering.retold import EmptyAnswer
+from extproc.answering.retold import EmptyAnswer, in_full, in_plain_words, unusable, unusable_in_log
 from extproc.answering.terms import Collected, Terms, in_short, too_much
 from extproc.answering.way import Answering
 from extproc.aside import is_bulky
@@ -53,6 +53,8 @@ class WholeUntouched(Answering):
     """Something in it may be an error."""
     _wrong = ""
     """Why it is no answer, where that is known."""
+    _logged = ""
+    """The same in words that may be logged."""
     _stands = False
     """It is an answer all the same, which tells an error of its own."""
 
@@ -115,22 +117,27 @@ class WholeUntouched(Answering):
             self._is_none()
 
     def _is_none(self) -> None:
-        why = f": {self._wrong}" if self._wrong else ""
-        self.opening = Fault(502, "bad_provider_answer", f"The provider {self._terms.provider_name} sent an answer that is none{why}.")
-        self._terms.log("sent an answer that is none")
+        self.opening = unusable(self._terms, self._wrong)
+        self._terms.log(unusable_in_log(self._terms, self._logged))
+
+    def _is_wrong(self, error: Exception) -> None:
+        body = self._body.whole()
+        self._wrong, self._logged = in_full(error, body), in_plain_words(error, body)
 
     def verify(self) -> None:
         """Whether what was taken for an answer, since it counts tokens, is JSON to its end: for who can still ask somebody else."""
         try:
             msgspec.json.decode(self._body.whole(), type=msgspec.Raw)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError) as error:
             self.finished = False
+            self._is_wrong(error)
             self._is_none()
 
     def _is_answer(self, body: bytes) -> bool:
         """A small one is read, as if it were to be translated."""
         kind, gives = self._terms.kind, self._terms.gives
         if body.strip() in _NOTHING:
+            self._is_wrong(ValueError("there is nothing in it"))
             return False
         try:
             if gives == "audio":
@@ -143,9 +150,10 @@ class WholeUntouched(Answering):
             else:
                 answer = self._dialect.operations[kind].read_answer(msgspec.json.decode(body))
                 if self._suspect and type(answer) is Answer and (word := trouble.failed(answer)) is not None:
-                    self._wrong = f"{EmptyAnswer(word)}"
+                    self._is_wrong(EmptyAnswer(word))
                     return False
-        except (ValueError, msgspec.DecodeError, RecursionError):
+        except (ValueError, msgspec.DecodeError, RecursionError) as error:
+            self._is_wrong(error)
             return False
         return True
 

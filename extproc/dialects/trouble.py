@@ -18,7 +18,7 @@ UNREADABLE = ("bad_provider_event", "stream_interrupted")
 """Codes of faults that a stream's reader finds; their messages hold nothing of what was said."""
 
 _ERRORS = re.compile(
-    rb'"error"\s*:\s*[{"\[]|"type"\s*:\s*"error"|"status"\s*:\s*"failed"|"finish_reason"\s*:\s*"(?:ERROR|error)"'
+    rb'"error"\s*:\s*[{"\[]|"(?:type|object)"\s*:\s*"error"|"status"\s*:\s*"failed"|"finish_reason"\s*:\s*"(?:ERROR|error)"'
     rb"|^event:\s*error|:exception-type",
     re.MULTILINE,
 )

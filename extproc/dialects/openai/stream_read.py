@@ -110,8 +110,8 @@ class StreamReader(Reading):
         if event.data.strip() == b"[DONE]":
             return self._finish()
         chunk = decoded(event)
-        if (error := chunk.get("error")) or event.event == "error":
-            return self._fail(read_object(error or chunk, 502))
+        if (error := chunk.get("error")) or event.event == "error" or ("choices" not in chunk and chunk.get("object") == "error"):
+            return self._fail(read_object(error or chunk, 502))  # beside `object` with vLLM
         return self._chunk(chunk)
 
     def _is_complete(self) -> bool:
