@@ -115,11 +115,16 @@ def catalogue() -> Mapping[str, Known]:
     return read_catalogue(SHIPPED.read_text(encoding="utf-8"))
 
 
+_BEGINS = 3
+"""Letters that may be the beginning of a name."""
+_FEW = 8
+
+
 def unlisted(name: str) -> str:
-    """The end of a sentence about a name that is not in the catalogue: `azure` is the beginning of several that are."""
+    """The end of a sentence about a name that is not in the catalogue: `azure` is the beginning of several that are, and `azur` is, too."""
     known = catalogue()
-    begin = [quoted(other) for other in known if other.startswith(f"{name.lower()}-")]
-    if begin:
+    begin = [quoted(other) for other in known if other.startswith(name.lower())] if len(name) >= _BEGINS else []
+    if 0 < len(begin) <= _FEW:
         return f"; did you mean {' or '.join(begin)}?"
     return hint(name, known, "") if nearest(name, known) else "; `headgate providers` lists it"
 

@@ -63,6 +63,7 @@ def test_one_with_everything(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("grog", 'did you mean "groq"?'),
         ("azure", 'did you mean "azure-anthropic" or "azure-deployments" or "azure-foundry" or "azure-openai"?'),
+        ("azur", 'did you mean "azure-anthropic" or "azure-deployments" or "azure-foundry" or "azure-openai"?'),
         ("q", "`headgate providers` lists it"),
     ],
 )

@@ -43,23 +43,28 @@ OTHERS = {
 _HEAD = """# Dialects
 
 What of a client's request reaches a provider that speaks another dialect: a table for each dialect of clients, a row for each thing that
-they may ask for, a column for each dialect of providers. A cell says what becomes of it.
+they may ask for, a column for each dialect of providers. Start with the table of your client's dialect, and look down the column of your
+provider's. A cell says what becomes of it.
 
 | mark | what becomes of it |
 |---|---|
 | yes | the provider is asked for the same in its own words |
 | some | as `yes` with models that have it, such as the newest ones, those that reason, or those that do not; with others it is what they \
 can be asked for instead, or named |
-| else | it is said in another way, because the provider has no word for it: a text, an image beside the result, a function with one \
-argument for a tool that takes a text (its call comes back as that tool's), or an instruction or a user's message in place of one, which \
-are no promise and therefore named as well |
+| else | it is said in another way, because the provider has no word for it, see below |
 | named | it cannot be said. `x-headgate-dropped` in the answer names it; with `x-headgate-strict: true` the request is refused instead |
 | 400 | the request is refused: what it asks cannot be told without it |
+
+Another way (`else`) is a text, an image beside the result, or a function with one argument for a tool that takes a text: its call comes
+back as that tool's. It may also be an instruction, or a user's message in place of one. Those are no promise, and therefore named as well.
+
+An answer that says `x-headgate-dropped: messages[].content[].video_url, seed` came from a provider that was told neither of the video
+nor of the seed, and of all else.
 
 No row: clients of that dialect have no word for it. This page is written by the tests from the code (`tests/dialects/test_matrix.py
 --update`), from the names of models that between them can do all that their makers' models can.
 
-Between the same dialect nothing is translated, and every byte arrives. What becomes of answers is told in [recordings.md](recordings.md).
+Between the same dialect nothing is translated, and every byte arrives. What becomes of answers is told in [answers.md](answers.md).
 
 Instructions that come late, after the first turn, stay where they are: with providers that have one place for instructions, at the front,
 they are a user's message in the same place, between `<system>` and `</system>`, and are named (`messages[].role.system`). Moved to the
@@ -86,7 +91,7 @@ who ask so, too, and what their `anthropic_beta` names goes to Claude alone.
 
 What legacy completions are to echo (`echo`), the gateway puts before the answer itself. A list of several prompts is 400 elsewhere.
 
-Vectors and orders of documents have [a page of their own](vectors.md), and so has what of [an answer](answers.md) reaches the client.
+Vectors and orders of documents have [a page of their own](vectors.md).
 """
 
 

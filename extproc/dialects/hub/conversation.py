@@ -152,13 +152,14 @@ class Conversation(Question, kw_only=True):
         said = [message for message in self.messages if message.role in known and all(type(block) is Text for block in message.blocks)]
         if (self.messages or self.system) and len(said) == len(self.messages):
             return
-        lost = f" It cannot say: {', '.join(self.dropped)}." if self.dropped else ""
+        lost = f"; what it cannot be told: {', '.join(self.dropped)}" if self.dropped else ""
         param = self.words.get("blocks[]", "messages").partition("[")[0]
         if not self.messages:
             raise Reject(
                 400, "unsupported_input", f"{param}: there is nothing in it; the model's provider has to be asked something", param=param
             )
-        raise Reject(400, "unsupported_input", f"Nothing of the request would be left to ask the model's provider.{lost}", param=param)
+        message = f"{param}: nothing is left of the request that the model's provider could be asked{lost}"
+        raise Reject(400, "unsupported_input", message, param=param)
 
     def drop_tool(self, tool: Tool) -> None:
         """The provider cannot run that tool: it is called what its dialect calls it."""
