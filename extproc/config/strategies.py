@@ -25,8 +25,8 @@ _HEEDED: dict[str, tuple[float, ...]] = {"ordered": (1,), "round_robin": (0, 1)}
 """Weights that mean what they say, where not all do."""
 _TEXT = inspect.type_info(str)
 
-Chosen = dict[int, dict[str, Any]]
-"""Each strategy's name and its settings, whole and as builtins, by the place of its model in the list."""
+Chosen = dict[int, str | dict[str, Any]]
+"""Each strategy's name, with its settings whole and as builtins where it has any, by the place of its model in the list."""
 
 
 def read_strategies(root: Mapping, walker: Walker, problems: Problems) -> tuple[Mapping, Chosen]:
@@ -107,7 +107,7 @@ def _check_sticky(settings: dict[str, Any], path: str, warning: Error) -> None:
         )
 
 
-def _read(said: Scalar | Mapping, path: str, walker: Walker, problems: Problems) -> dict[str, Any] | None:
+def _read(said: Scalar | Mapping, path: str, walker: Walker, problems: Problems) -> str | dict[str, Any] | None:
     name, settings = _named(said, path, walker, problems)
     if not name:
         return None
@@ -120,7 +120,10 @@ def _read(said: Scalar | Mapping, path: str, walker: Walker, problems: Problems)
         return None
     before = problems.errors
     read = walker.struct(settings, type_, child(path, name))
-    return {name: msgspec.to_builtins(read)} if problems.errors == before else None
+    if problems.errors != before:
+        return None
+    whole = msgspec.to_builtins(read)
+    return {name: whole} if whole else name
 
 
 def _named(said: Scalar | Mapping, path: str, walker: Walker, problems: Problems) -> tuple[str, Node]:
