@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from extproc.answering.failure import BAD_REQUEST
 from extproc.answering.terms import Terms, dropped
 from extproc.answering.untouched import StreamUntouched, WholeUntouched
-from extproc.answering.way import BUFFERED_AT_MOST, length_of
+from extproc.answering.way import held
 from extproc.dialects.dialect import Apart
 from extproc.values import BodyMode
 
@@ -21,7 +21,7 @@ class WholeApart(WholeUntouched):
     def __init__(self, status: int, terms: Terms, headers: Mapping[str, str], apart: Apart) -> None:
         super().__init__(status, terms, headers)
         self._apart = apart
-        self.mode = BodyMode.BUFFERED if 0 < length_of(headers) <= BUFFERED_AT_MOST else BodyMode.STREAMED
+        self.mode = held(headers, BodyMode.STREAMED)
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         passed = super().feed(chunk, end)

@@ -6,7 +6,7 @@ import msgspec
 
 from extproc.answering.credential import OURS, UNKNOWN, complaint, is_ours, refused
 from extproc.answering.terms import Collected, Terms
-from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
+from extproc.answering.way import Answering, held
 from extproc.dialects.failing import advised, decoded, inside
 from extproc.errors import Fault
 from extproc.values import BodyMode
@@ -24,7 +24,7 @@ class Failure(Answering):
     def __init__(self, status: int, terms: Terms, headers: Mapping[str, str], *, json: bool = True) -> None:
         """`json`: False for a load balancer's page, which no client's dialect knows."""
         super().__init__(502 if status == UNKNOWN or (status in OURS and not terms.raw) else status)
-        self.mode = BodyMode.BUFFERED if 0 < length_of(headers) <= BUFFERED_AT_MOST else BodyMode.BUFFERED_PARTIAL
+        self.mode = held(headers, BodyMode.BUFFERED_PARTIAL)
         self.rewrites = not terms.same or status == UNKNOWN or not json
         if self.rewrites:
             self.headers = {"content-type": "application/json"}

@@ -6,7 +6,7 @@ from extproc.amount import searches_of
 from extproc.answering.retold import EmptyAnswer, Retell, Retold, retell, said, unusable, unusable_in_log
 from extproc.answering.terms import BrokenAnswer, Collected, Terms, dropped, in_short
 from extproc.answering.untouched import completed, look_at_first
-from extproc.answering.way import BUFFERED_AT_MOST, Answering, length_of
+from extproc.answering.way import Answering, held
 from extproc.aside import SMALL, is_bulky
 from extproc.dialects.dialect import StreamUsage, common
 from extproc.dialects.failing import advised
@@ -40,7 +40,7 @@ class WholeTranslated(Answering):
 
     def __init__(self, status: int, terms: Terms, headers: Mapping[str, str]) -> None:
         super().__init__(status)
-        self.mode = BodyMode.BUFFERED if 0 < length_of(headers) <= BUFFERED_AT_MOST else BodyMode.STREAMED
+        self.mode = held(headers, BodyMode.STREAMED)
         self._head = headers
         self._terms = terms
         self._body = Collected(terms)

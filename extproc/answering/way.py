@@ -67,6 +67,11 @@ class Answering(ABC):
         """Chunks that were passed on and waited, before anything else is fed: learns what they tell. `usage` does not change."""
 
 
+def held(headers: Mapping[str, str], otherwise: BodyMode) -> BodyMode:
+    """How a body is to come that is read whole: all of it at once where it announces to be small, else as `otherwise`."""
+    return BodyMode.BUFFERED if 0 < length_of(headers) <= BUFFERED_AT_MOST else otherwise
+
+
 def length_of(headers: Mapping[str, str]) -> int:
     """What a body announces to have; 0 if it does not."""
     length = headers.get("content-length", "")

@@ -35,6 +35,16 @@ def function(value: Any) -> Tool | None:
     return Tool(name=name, description=description, schema=schema)
 
 
+def declared(value: Any, fields: frozenset[str], schema: str) -> Tool | None:
+    """A tool whose name, perhaps a description, and schema stand side by side: `fields` are the names of these, `schema` the last one's."""
+    if type(value) is not dict or not value.keys() <= fields:
+        return None
+    name, description, given = value.get("name"), value.get("description", ""), value.get(schema)
+    if type(name) is not str or type(description) is not str or type(given) is not dict:
+        return None
+    return Tool(name=name, description=description if "description" in value else None, schema=given)
+
+
 def call(value: Any) -> ToolCall | None:
     """A call of such a tool: `{"id": "...", "type": "function", "function": {"name": "...", "arguments": "{}"}}`."""
     if type(value) is not dict or len(value) != 3 or value.get("type") != "function":

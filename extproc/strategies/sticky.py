@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from extproc.aside import is_bulky
 from extproc.crossing import ClientHeader
+from extproc.dialects.hub import INSTRUCTING
 from extproc.strategies.weighted import drawn
 from extproc.strategy import Candidate, Order, Strategy
 from extproc.values import Request
@@ -89,7 +90,6 @@ class _Question(Struct):
 _decode = msgspec.json.Decoder(_Question).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_said = msgspec.json.Decoder(_Said).decode
-_INSTRUCTING = ("system", "developer")
 
 
 def opening(body: bytes) -> bytes:
@@ -119,6 +119,6 @@ def _turns(question: _Question) -> list[Raw]:
 def _first(turns: list[bytes]) -> int:
     """Where the first message is that is no instruction."""
     for at, turn in enumerate(turns):
-        if not turn.startswith(b"{") or _decode_said(turn).role not in _INSTRUCTING:
+        if not turn.startswith(b"{") or _decode_said(turn).role not in INSTRUCTING:
             return at
     return len(turns)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from extproc.dialects import plain
 from extproc.dialects.anthropic import mcp
 from extproc.dialects.anthropic.blocks import take_cache
 from extproc.dialects.anthropic.models import Abilities
@@ -45,12 +46,7 @@ def read_tools(conversation: Conversation, rest: Extra) -> None:
 
 def usual(value: Any) -> Tool | None:
     """A tool that is a name, perhaps a description, and a schema, as most are; None: it is more than that, or wrong."""
-    if type(value) is not dict or not value.keys() <= _USUAL:
-        return None
-    name, description, schema = value.get("name"), value.get("description", ""), value.get("input_schema")
-    if type(name) is not str or type(description) is not str or type(schema) is not dict:
-        return None
-    return Tool(name=name, description=description if "description" in value else None, schema=schema)
+    return plain.declared(value, _USUAL, "input_schema")
 
 
 def _read_tool(value: Any, path: str) -> Tool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects import plain
 from extproc.dialects.fields import data_url, items, need_str, obj, take_list, take_str
 from extproc.dialects.hub import Block, Citation, Document, Extra, Image, Logprob, Opaque, Reasoning, Text, ToolCall
 
@@ -157,15 +158,8 @@ NO_ARGUMENTS = "null"
 
 def usual_call(value: Any) -> ToolCall | None:
     """A call that says no more than most do; None: `read_call` reads it, or says what is wrong with it."""
-    if type(value) is not dict or len(value) != 3 or value.get("type") != "function":
-        return None
-    identifier, function = value.get("id"), value.get("function")
-    if type(identifier) is not str or type(function) is not dict or len(function) != 2:
-        return None
-    name, text = function.get("name"), function.get("arguments")
-    if type(name) is not str or type(text) is not str or text == NO_ARGUMENTS:
-        return None
-    return ToolCall(identifier, name, text)
+    call = plain.call(value)
+    return None if call is None or call.arguments == NO_ARGUMENTS else call
 
 
 def read_call(value: Any, path: str) -> Block:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from extproc.dialects import plain
 from extproc.dialects.gemini.signatures import sign
 from extproc.dialects.hub import Block, Message, Text, Tool, ToolCall, ToolResult
 
@@ -98,16 +99,7 @@ def functions(entry: Any) -> list[Tool] | None:
         return None
     tools: list[Tool] = []
     for value in given:
-        if (tool := _function(value)) is None:
+        if (tool := plain.declared(value, _FUNCTION, "parametersJsonSchema")) is None:
             return None
         tools.append(tool)
     return tools or None
-
-
-def _function(value: Any) -> Tool | None:
-    if type(value) is not dict or not value.keys() <= _FUNCTION:
-        return None
-    name, description, schema = value.get("name"), value.get("description", ""), value.get("parametersJsonSchema")
-    if type(name) is not str or type(description) is not str or type(schema) is not dict:
-        return None
-    return Tool(name=name, description=description if "description" in value else None, schema=schema)
