@@ -18,11 +18,13 @@ from extproc.aside import SMALL, Undone, is_bulky, paid_for
 from extproc.attempt import Attempt, Call, taken_off
 from extproc.bodies import invoked
 from extproc.dialects import DIALECTS, INVOKE_COUNT
+from extproc.dialects.failing import code_for
 from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
 from extproc.transport.seam import Replies
+from extproc.tried import BROKEN_OFF, Tried, encode, metadata_key
 from extproc.use import TELL_EVERY, USE_KEY, Use
 from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part
@@ -49,6 +51,7 @@ class AdapterSession:
     __slots__ = (
         "_answering",
         "_attempt",
+        "_began",
         "_call",
         "_cluster",
         "_engine",
@@ -61,6 +64,7 @@ class AdapterSession:
         "_released",
         "_told",
         "_told_at",
+        "_tried",
     )  # fmt: skip
 
     def __init__(self, engine: Engine) -> None:
@@ -82,6 +86,9 @@ class AdapterSession:
         self._released = False
         self._told: Use | None = None
         self._told_at = 0.0
+        self._began = time.monotonic()
+        self._tried: Tried | None = None
+        """What came of it, as far as it has been told."""
 
     def receive(self, message: bytes) -> Replies | Waiting[Replies]:
         """One message from Envoy."""
@@ -255,8 +262,11 @@ class AdapterSession:
             events, self._out = (self._out, []) if end else ([], self._out)
             if answering.status != int(self._headers[":status"]) and end:
                 raise BrokenAnswer("the provider sent no answer")
+        if end:
+            self._ended()
         out = b"".join(events)
-        metadata = self._use()
+        use = self._use()
+        metadata: Metadata | None = {names.USE_NAMESPACE: use} if use else None
         if out == chunk:
             return reply(Part.RESPONSE_BODY, metadata=metadata) if metadata else GO_ON[Part.RESPONSE_BODY]
         return reply(Part.RESPONSE_BODY, body=out, metadata=metadata)
@@ -275,10 +285,11 @@ class AdapterSession:
             headers["content-length"] = str(len(out))
         elif answering.mode != BodyMode.NONE:
             remove += ("content-length",)
+        told = self._tell(whole=end)
         headers[":status"] = str(answering.status)
         headers = {name: value for name, value in headers.items() if self._headers.get(name) != value}
         remove = taken_off(tuple(self._headers), remove, tuple(headers))
-        replies = [reply(Part.RESPONSE_HEADERS, headers=headers, remove=remove, metadata=self._use())]
+        replies = [reply(Part.RESPONSE_HEADERS, headers=headers, remove=remove, metadata={names.USE_NAMESPACE: told | self._use()})]
         replies += [_CLEARED] * (self._owed - 1)
         if self._owed:
             replies.append(reply(Part.RESPONSE_BODY, body=out))
@@ -286,17 +297,39 @@ class AdapterSession:
         self._released, self._owed = True, 0
         return replies
 
-    def _use(self) -> Metadata | None:
+    def _tell(self, *, whole: bool) -> dict[str, str | bytes]:
+        """The head goes out, so it is known what came of the attempt. `whole`: it is over, too. Returns what the gate is to know of it."""
+        answering, target, took = self._answering, self._attempt.target, time.monotonic() - self._began
+        status = int(self._headers[":status"])
+        reason = answering.error or (code_for(answering.status) if answering.status >= _ERRORS else "")
+        wait = answering.headers.get("retry-after") or self._headers.get("retry-after", "")
+        resets = float(wait) if wait.isascii() and wait.isdigit() else 0.0
+        self._tried = tried = Tried(
+            target.provider, target.model, status, reason, first=round(took, 4), whole=round(took, 4) if whole else 0.0, resets=resets
+        )  # fmt: skip
+        self._engine.hear(tried)
+        return {metadata_key(self._number): encode(tried)}
+
+    def _ended(self) -> None:
+        """An answer whose head had gone is over."""
+        answering, tried = self._answering, self._tried
+        if tried is None or tried.whole or tried.failed:
+            return
+        reason = answering.error or ("" if answering.finished or answering.mode is BodyMode.NONE else BROKEN_OFF)
+        self._tried = msgspec.structs.replace(tried, reason=reason, whole=time.monotonic() - self._began)
+        self._engine.hear(self._tried)
+
+    def _use(self) -> dict[str, str | bytes]:
         """What the gate is to know of this answer, if there is news."""
         answering, attempt = self._answering, self._attempt
         told = self._told
         news = told is None or (told.usage, told.finished, told.error) != (answering.usage, answering.finished, answering.error)
         if not news and time.monotonic() - self._told_at < TELL_EVERY:
-            return None
+            return {}
         target = attempt.target
         self._told_at = time.monotonic()
         self._told = use = Use(
             self._cluster, self._number, target.provider, target.model, answering.answered, answering.usage, answering.text,
             answering.finished, answering.error, answering.amount,
         )  # fmt: skip
-        return {names.USE_NAMESPACE: {USE_KEY: use.encode()}}
+        return {USE_KEY: use.encode()}

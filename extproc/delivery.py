@@ -23,6 +23,7 @@ from extproc.filter import Tap
 from extproc.ledger.record import Record
 from extproc.relayed import Relayed
 from extproc.tally import forecast, tally
+from extproc.tried import ATTEMPTS, BROKEN_OFF, Tried, header
 from extproc.uploads import UPLOAD_URLS, through_us
 from extproc.upstream import Upstream
 from extproc.use import Use
@@ -46,8 +47,8 @@ class Delivery:
     """One answer, whoever gives it, from its head to its last byte."""
 
     __slots__ = (
-        "_answering", "_attempt", "_bare", "_following", "_held", "_kept", "_left", "_started", "_upstreams", "attempts", "call", "cluster",
-        "keeps", "over", "relayed", "request", "response", "taps", "whole",
+        "_answering", "_asked", "_attempt", "_bare", "_first", "_following", "_held", "_kept", "_left", "_started", "_status",
+        "_upstreams", "attempts", "call", "cluster", "keeps", "over", "relayed", "request", "response", "taps", "whole",
     )  # fmt: skip
 
     def __init__(self, request: Request, upstreams: Mapping[str, Upstream], started: float) -> None:
@@ -60,6 +61,12 @@ class Delivery:
         """What those are told who are to answer; None until somebody is."""
         self._attempt: Attempt | None = None
         self._answering: Answering | None = None
+        self._asked = 0.0
+        """When the request went on, by `time.perf_counter`."""
+        self._first = 0.0
+        """Seconds from then to the answer's head."""
+        self._status = 0
+        """What the answer's head said."""
         self.taps: list[Tap] = []
         """In the order of their filters."""
         self._following: list[Tap] = []
@@ -102,13 +109,17 @@ class Delivery:
     def expect(self, call: Call, attempt: Attempt | None) -> None:
         """The request goes on. `attempt`: the only one; None where the adapter makes them."""
         self.call, self._attempt = call, attempt
+        self._asked = time.perf_counter()
 
-    def answer(self, headers: Mapping[str, str], *, local: str, cluster: str, attempts: int, end: bool = False) -> Head:
+    def answer(
+        self, headers: Mapping[str, str], *, local: str, cluster: str, attempts: int, end: bool = False, tried: tuple[Tried, ...] = ()
+    ) -> Head:
         """The head of an answer. `local` is Envoy's reason where the answer is one of its own, and empty for a provider's. `end`: there
-        is nothing but the head, see `fill`.
+        is nothing but the head, see `fill`. `tried`: all attempts, where there were several targets.
         """
         self._bare = end
-        status = int(headers.get(":status", "0"))
+        self._status = status = int(headers.get(":status", "0"))
+        self._first = time.perf_counter() - self._asked
         self.cluster, self.attempts = cluster, attempts
         set_headers: dict[str, str] = {}
         remove: tuple[str, ...] = ()
@@ -130,6 +141,10 @@ class Delivery:
             if type(answering) is WholeUntouched and (end or 0 <= self._left <= BUFFERED_AT_MOST):
                 # The head waits for the body, which may be an error.
                 answering.mode = mode = BodyMode.BUFFERED
+        if tried:
+            response.headers[ATTEMPTS] = header(tried)
+            if len(tried) > 1 or tried[0].failed:
+                self.request.record.tried = tried
         if "request-id" not in headers or "request-id" in remove:
             self._name(response)
         response.attempts = attempts
@@ -174,6 +189,20 @@ class Delivery:
             return None
         upstream = self._upstreams[targets[index].provider]
         return targets[index] if not self.cluster or upstream.cluster == self.cluster else None
+
+    def tried(self) -> Tried | None:
+        """What came of the only attempt, now that it is over; None where there was none, or the client gave up before that was known."""
+        attempt, response = self._attempt, self.response
+        if attempt is None or response is None:
+            return None
+        target, ended = attempt.target, response.ended
+        reason = self.request.record.error or (BROKEN_OFF if ended == "provider_broke" else "")
+        if ended == "client_closed" and not reason and not (self._first and response.stream):
+            return None
+        whole = time.perf_counter() - self._asked
+        return Tried(
+            target.provider, target.model, self._status if response.origin == "provider" else 0, reason, first=self._first, whole=whole
+        )  # fmt: skip
 
     def tell(self, use: Use) -> None:
         """What the adapter says of the answer, aside."""

@@ -12,6 +12,7 @@ from extproc.keys import StoredKeys
 from extproc.routes import Routes
 from extproc.snapshot import Message, Snapshot, decode, decode_settings
 from extproc.tokens import Purse
+from extproc.tried import Tried
 from extproc.turns.turn import Turns
 from extproc.upstream import compile_upstream
 
@@ -33,6 +34,8 @@ class Engine:
         """Of the bodies that have come through it."""
         self.purse = Purse()
         """Access tokens of providers."""
+        self.ears: list[Callable[[Tried], None]] = []
+        """Who is told of each attempt of this worker: quick, and never failing."""
         self._journal = journal
         self._memory = memory
         self._open_redis = open_redis
@@ -50,6 +53,11 @@ class Engine:
         if self._current is None:
             raise RuntimeError("no snapshot was loaded")
         return self._current
+
+    def hear(self, tried: Tried) -> None:
+        """An attempt is told of."""
+        for ear in self.ears:
+            ear(tried)
 
     def find(self, generation: str) -> Snapshot:
         """The snapshot that a request began with; the one in force if that is forgotten."""

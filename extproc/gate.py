@@ -25,6 +25,7 @@ from extproc.errors import INTERNAL, Fault, Reject
 from extproc.exchange import Exchange
 from extproc.intake import Forward
 from extproc.transport.seam import Replies
+from extproc.tried import Tried, attempts_told
 from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
 from extproc.wire.encode import entry, fields, space
@@ -106,10 +107,13 @@ def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str
     return _Way(headers, fields(own), others)
 
 
-@lru_cache(maxsize=512)
 def _head(headers: tuple[tuple[str, str], ...], remove: tuple[str, ...], mode: BodyMode) -> bytes:
-    """The reply to an answer's head, of which nearly always the same is changed as of the one before."""
+    """The reply to an answer's head."""
     return reply(_RESPONSE_HEADERS, headers=dict(headers), remove=remove, response_body=mode, response_headers=mode is not BodyMode.NONE)
+
+
+_usual_head = lru_cache(maxsize=512)(_head)
+"""The same for one target: nearly always the same is changed as of the answer before."""
 
 
 def _reason(details: str) -> str:
@@ -172,6 +176,8 @@ class GateSession:
         if delivery.response is None or not delivery.response.ended or delivery.over:
             return
         rest = begin(delivery.end())
+        if self._engine.ears and (tried := delivery.tried()) is not None:
+            self._engine.hear(tried)
         record = delivery.request.record
         # A stream's events come and go one by one.
         self._engine.leftovers.passed(record.bytes_in if record.stream else record.bytes_in + record.bytes_out)
@@ -290,7 +296,10 @@ class GateSession:
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
         local = "" if details == names.VIA_UPSTREAM else _reason(details)
         seen = incoming.headers()
-        head = delivery.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end)
+        tried: tuple[Tried, ...] = ()
+        if delivery.call is not None and len(delivery.call.targets) > 1:
+            tried = attempts_told(incoming.metadata_of(names.USE_NAMESPACE), delivery.call.targets, attempts, local)
+        head = delivery.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end, tried=tried)
         self._body_mode = head.mode
         if local and delivery.call is not None and delivery.response is not None and delivery.response.status >= _SERVER_ERRORS:
             _log.warning("request %s: %s", delivery.request.record.id, _told_of_failure(delivery, local, details))
@@ -298,7 +307,7 @@ class GateSession:
             self._take_use(delivery, incoming)
         if incoming.end and (body := delivery.fill()):
             return self._instead(delivery, seen, head, body)
-        told = _head(tuple(head.headers.items()), head.remove, head.mode)
+        told = (_head if tried else _usual_head)(tuple(head.headers.items()), head.remove, head.mode)
         if delivery.relayed:
             return told + aside(self._record(delivery))
         # Of a single target Envoy has known from the start who answers, and the head says nothing else that it does not see itself.

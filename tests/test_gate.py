@@ -383,7 +383,7 @@ def test_an_error_without_a_body_gets_one(model: str, cluster: str) -> None:
     headers = {":status": "503", "retry-after": "7", "set-cookie": "a=b", "content-length": "0"}
     reply = one(session, response_headers(headers, cluster=cluster, end=True))
     # Of several targets, the adapter has seen to what may cross.
-    crossed = {"set-cookie": "a=b"} if model == "both" else {}
+    crossed = {"set-cookie": "a=b", "x-headgate-attempts": 'openai/gpt;reason="no_answer"'} if model == "both" else {}
     assert (reply.part, reply.status) == ("immediate_response", 503)
     assert reply.headers == {"content-type": "application/json", "retry-after": "7", **crossed}
     assert msgspec.json.decode(reply.body or b"")["error"]["request_id"] == "r-1"

@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from extproc.amount import Unit
+from extproc.tried import Tried
 from extproc.usage import Usage
 
 Outcome = Literal["complete", "rejected", "error", "client_closed", "provider_broke", "killed"]
@@ -45,6 +46,8 @@ class Record(Struct, kw_only=True, omit_defaults=True):
     """Model name in the provider's answer, often a dated version of `target`; what is priced."""
     attempts: int = 0
     """Attempts at providers; 0 for a cache hit."""
+    tried: tuple[Tried, ...] = ()
+    """Each of them, where there was more than one, or several targets and no answer."""
     stream: bool = False
     cache: Cache = ""
     status: int = 0

@@ -27,7 +27,7 @@ _HEAD = (
 )  # fmt: skip
 _TAIL = ("unit", "amount", "partial", "estimated", "metered", "duration", "first_byte", "bytes_in", "bytes_out", "witness")
 _COLUMNS = (
-    *_HEAD, *_USAGE, "saved_input", "saved_output", *_TAIL, "priced", "cost", "cost_parts", "price_source", "price_version",
+    *_HEAD, *_USAGE, "saved_input", "saved_output", *_TAIL, "tried", "priced", "cost", "cost_parts", "price_source", "price_version",
 )  # fmt: skip
 _PUT = f"INSERT OR REPLACE INTO entries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _SETTLE = "INSERT OR REPLACE INTO settled (id, seen, witness) VALUES (?, ?, ?)"
@@ -195,4 +195,5 @@ def _row(record: Record, priced: Priced) -> tuple[object, ...]:
     counts = (*_BOUGHT_NOTHING, usage.input, usage.output) if hit else (*_usage(usage), 0, 0)
     parts = msgspec.json.encode({kind: plain(amount) for kind, amount in priced.parts.items()}).decode()
     money = (cost is not None, None if cost is None else plain(cost), parts, priced.source, priced.version)
-    return (*_head(record), *counts, *_tail(record), *money)
+    tried = msgspec.json.encode(record.tried).decode() if record.tried else ""
+    return (*_head(record), *counts, *_tail(record), tried, *money)

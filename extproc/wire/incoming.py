@@ -185,7 +185,11 @@ class Incoming:
 
     def metadata(self, namespace: str, key: str) -> str:
         """A string of dynamic metadata, or an empty one."""
-        return self._aside.metadata.get(namespace, {}).get(key, "")
+        return self.metadata_of(namespace).get(key, "")
+
+    def metadata_of(self, namespace: str) -> dict[str, str]:
+        """The strings of a namespace of dynamic metadata."""
+        return self._aside.metadata.get(namespace, {})
 
 
 def _joined(pairs: list[scan.Pair]) -> dict[str, str]:

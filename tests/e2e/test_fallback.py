@@ -1,12 +1,14 @@
 """Several targets: the next one answers where one fails, each attempt with its own path, host, key and body, and nobody else's."""
 
 import json
+import re
 from typing import Any
 
 import httpx
 import openai
 import pytest
 
+from tests.e2e.books import collected
 from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo
@@ -135,6 +137,24 @@ def test_a_line_for_each_failed_attempt_and_none_for_others(gateway: Gateway) ->
     gateway.until(lambda: [line for line in lines() if line["request_id"] == reset], "the last attempt's line is there")
     told = [(line["request_id"], line["cluster"], line["status"]) for line in lines() if line["request_id"] in (good, refused, reset)]
     assert told == [(refused, "provider_o", 429), (reset, "provider_o", 0)]
+
+
+def test_each_attempt_is_told_to_the_client_and_to_the_ledger(gateway: Gateway) -> None:
+    def ask(text: str) -> httpx.Response:
+        return httpx.post(f"{gateway.url}/v1/chat/completions", json=chat(text, "o-then-a"), verify=False)
+
+    answers = [ask(text) for text in ("Hello", "Hello [demo@openai: status=429 retry-after=7]", "Hello [demo@openai: reset]")]
+    good, limited, reset = (re.sub(r";ms=\d+", "", answer.headers["x-headgate-attempts"]) for answer in answers)
+    assert good == "o/first-o;status=200"
+    assert limited == 'o/first-o;status=429;reason="rate_limit_exceeded", a/second-a;status=200'
+    assert reset == 'o/first-o;reason="no_answer", a/second-a;status=200'
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    books = collected(gateway, ids)
+    tried = [json.loads(books[id]["tried"] or "[]") for id in ids]
+    assert [[(one["provider"], one.get("status", 0)) for one in each] for each in tried] == [
+        [], [("o", 429), ("a", 200)], [("o", 0), ("a", 200)],
+    ]  # fmt: skip
+    assert tried[1][0]["resets"] == 7
 
 
 @pytest.mark.parametrize("model", ["demo", "o-then-a"])

@@ -1,0 +1,106 @@
+"""What came of one attempt at a provider: told to whoever wants to know it, kept in the record, and named in the answer's head.
+
+An attempt is told once, in the worker where it ran, when it is known whether it answers; one that answers by a stream is told again at
+its end. The adapter tells attempts that had a head, and leaves what it told in dynamic metadata, where the gate finds it when the answer
+comes. What never had a head among several is told by Envoy's `upstream_log` alone: Python never sees it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from extproc.values import Target
+
+ATTEMPTS = "x-headgate-attempts"
+"""The response header that names the attempts, in their order: a list of RFC 8941, as
+`openai/gpt-5;status=429;reason="rate_limit_exceeded";ms=120, groq/llama-3.3;status=200;ms=310`. Only where there were several targets.
+`ms`: until the provider's answer began."""
+
+NO_ANSWER = "no_answer"
+"""The reason of an attempt that had no head: refused, reset, or out of time. Envoy's log of attempts knows which."""
+BROKEN_OFF = "broken_off"
+"""The reason of one whose answer ended before it was whole."""
+
+_TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+.^_`|~:/0-9A-Za-z-]*")
+_UNSAID = re.compile(r'[^ -~]|["\\]')
+
+
+class Tried(Struct, frozen=True, omit_defaults=True):
+    """One attempt."""
+
+    provider: str
+    model: str
+    """As the provider knows it."""
+    status: int = 0
+    """The provider's own; 0: no answer came."""
+    reason: str = ""
+    """Empty: it answered. Else the fault's code, such as `rate_limit_exceeded`, or Envoy's word for why no answer came."""
+    key: str = ""
+    """Name of the provider's key, where it has several."""
+    first: float = 0.0
+    """Seconds from its beginning until it was known to answer, or to fail: to the head, or a stream's first event."""
+    whole: float = 0.0
+    """Seconds to its end; 0 while it lasts."""
+    resets: float = 0.0
+    """Seconds after which the provider may be asked again, as it says itself; 0: it does not."""
+
+    @property
+    def failed(self) -> bool:
+        """It gave no answer, or half of one."""
+        return bool(self.reason)
+
+
+def metadata_key(number: int) -> str:
+    """Where the adapter leaves what came of attempt `number`, in `headgate.use`."""
+    return f"tried-{number}"
+
+
+def encode(tried: Tried) -> str:
+    """As metadata carries it."""
+    return msgspec.json.encode(tried).decode()
+
+
+_decode = msgspec.json.Decoder(Tried).decode
+
+
+def attempts_told(told: Mapping[str, str], targets: Sequence[Target], count: int, reason: str = "") -> tuple[Tried, ...]:
+    """All attempts, in their order. `told`: what the adapter left in metadata; `targets`: of each attempt; `count`: how many there were;
+    `reason`: Envoy's word where the last one had no answer.
+    """
+    found: list[Tried] = []
+    for number, target in enumerate(targets[:count], 1):
+        if text := told.get(metadata_key(number), ""):
+            found.append(_decode(text))
+        else:
+            last = reason if number == count else ""
+            found.append(Tried(target.provider, target.model, reason=last or NO_ANSWER))
+    return tuple(found)
+
+
+def header(tried: Iterable[Tried]) -> str:
+    """Value of `x-headgate-attempts`."""
+    return ", ".join(map(_item, tried))
+
+
+def _item(one: Tried) -> str:
+    name = f"{one.provider}/{one.model}" if one.model else one.provider
+    parts = [name if _TOKEN.fullmatch(name) else _quoted(name)]
+    if one.status:
+        parts.append(f"status={one.status}")
+    if one.reason:
+        parts.append(f"reason={_quoted(one.reason)}")
+    if one.first:
+        parts.append(f"ms={math.ceil(one.first * 1000)}")
+    return ";".join(parts)
+
+
+def _quoted(text: str) -> str:
+    return f'"{_UNSAID.sub("?", text)}"'
