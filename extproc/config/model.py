@@ -7,14 +7,13 @@ or `${NAME:-default}`; references are resolved while loading.
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
+from extproc.config.retries import Retries
+from extproc.config.section import Bytes, Port, Seconds, Section
 from extproc.crossing import ClientHeader
 from extproc.dialects.quirks import Quirks
 
-Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-Bytes = Annotated[int, Meta(ge=1)]
-Port = Annotated[int, Meta(ge=1, le=65_535)]
 Transport = Literal["native", "grpcio"]
 Name = Annotated[
     str,
@@ -82,10 +81,6 @@ Operation = Literal[
 
 
 DialectName = Literal["openai", "responses", "anthropic", "gemini", "cohere", "ollama", "bedrock"]
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every section of the configuration. Each repeats `frozen=True`: type checkers do not inherit it."""
 
 
 class Listener(Section, frozen=True):
@@ -295,6 +290,9 @@ class When(Section, frozen=True):
     """Whose keys: one of these."""
 
 
+TargetName = Annotated[str, Meta(min_length=1, max_length=512)]
+
+
 class Aim(Section, frozen=True):
     """A target with all that can be said of it."""
 
@@ -334,6 +332,12 @@ class Model(Section, frozen=True):
     """Other exact names for the same model."""
     otherwise: Annotated[tuple[str | Aim, ...], Meta(max_length=8)] = ()
     """Targets used when none of `targets` is present (their optional providers have no key)."""
+    retries: Retries | None = None
+    """What is worth another attempt, and how many there are; as `retries` of all unless given."""
+    on_context_length: Annotated[tuple[TargetName, ...], Meta(max_length=4)] = ()
+    """Targets (`provider/model`) that are asked when a target refuses a request because it is too long for it."""
+    on_content_policy: Annotated[tuple[TargetName, ...], Meta(max_length=4)] = ()
+    """Targets that are asked when a target refuses a request for what it says (its content policy)."""
 
     @property
     def ordering(self) -> tuple[str, dict[str, Any]]:
@@ -404,6 +408,8 @@ class Config(Section, frozen=True):
     """Sizes and counts that are refused."""
     prices: tuple[Price, ...] = ()
     """Own prices."""
+    retries: Retries = Retries()
+    """What is worth another attempt, and how many there are, unless a model says otherwise."""
     redis: Redis | None = None
     """State shared by several machines."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1

@@ -1,0 +1,29 @@
+"""What `gateway.yaml` says of attempts: what is worth another one, and how many there are."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from extproc.config.section import Seconds, Section
+
+Status = Annotated[int, Meta(ge=400, le=499)]
+
+
+class Retries(Section, frozen=True):
+    """What happens when an attempt fails. A provider that gives no answer at all (it refuses the connection, resets it, is out of time) or
+    a server's error (5xx) is always worth another attempt; what it refuses may be.
+    """
+
+    on: tuple[Status, ...] = (401, 402, 403, 404, 408, 409, 425, 429)
+    """Statuses from 400 to 499 after which the next target is asked: it may have a key, a quota, a model that this one has not."""
+    again: Annotated[int, Meta(ge=0, le=4)] = 0
+    """How often a target is asked again before the next one is."""
+    pause: Annotated[float, Meta(ge=0.01, le=60)] = 0.25
+    """Seconds before a target is asked again, doubled each time; what is waited is drawn from the half of it to the whole."""
+    longest: Annotated[float, Meta(ge=0.01, le=60)] = 5.0
+    """The longest such pause. A provider that wants to be left alone for longer (`Retry-After`) is not asked again; the next one is."""
+    within: Seconds | None = None
+    """Seconds from the request's beginning in which an attempt may begin; after it, the last failure is the answer."""
+    budget: Annotated[float, Meta(ge=0, le=1)] = 0.2
+    """How many requests may ask a target again, as a share of all that ask it: so much extra load at most is put on a provider that is
+    in trouble. Each worker counts for itself, and allows ten beside."""
