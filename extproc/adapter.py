@@ -23,12 +23,13 @@ from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
+from extproc.retrying import AGAIN, STOP, Failed, Next, Retrying, after
 from extproc.transport.seam import Replies
-from extproc.tried import BROKEN_OFF, Tried, encode, metadata_key
+from extproc.tried import BROKEN_OFF, PLAN, Tried, encode, encode_plan, metadata_key
 from extproc.use import TELL_EVERY, USE_KEY, Use
-from extproc.values import BodyMode
+from extproc.values import BodyMode, Target
 from extproc.wire.incoming import Incoming, Part
-from extproc.wire.outgoing import GO_ON, Metadata, answer, reply
+from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply
 
 _UNANSWERED = 256 * 1024
 
@@ -61,6 +62,7 @@ class AdapterSession:
         "_number",
         "_out",
         "_owed",
+        "_pause",
         "_released",
         "_told",
         "_told_at",
@@ -87,6 +89,8 @@ class AdapterSession:
         self._told: Use | None = None
         self._told_at = 0.0
         self._began = time.monotonic()
+        self._pause = 0.0
+        """Seconds that what is to be said now has to wait."""
         self._tried: Tried | None = None
         """What came of it, as far as it has been told."""
 
@@ -96,7 +100,8 @@ class AdapterSession:
         try:
             if (work := self._work(incoming)) is not None:
                 return begin(self._after(work, incoming))
-            return self._step(incoming)
+            replies = self._step(incoming)
+            return begin(self._later(replies)) if self._pause else replies
         except Exception as error:  # noqa: BLE001 - see `_failed`
             return self._failed(error, incoming.part)
 
@@ -120,10 +125,15 @@ class AdapterSession:
     async def _retell(self, answering: WholeTranslated, job: Retell, whole: bytes) -> None:
         answering.take(await paid_for(self._engine.aside, job, whole, self._attempt.call.lane))
 
+    async def _later(self, replies: Replies) -> Replies:
+        pause, self._pause = self._pause, 0.0
+        await self._engine.pause(pause)
+        return replies
+
     async def _after(self, work: Coroutine[None, None, None], incoming: Incoming) -> Replies:
         try:
             await work
-            return self._step(incoming)
+            return await self._later(self._step(incoming))
         except Exception as error:  # noqa: BLE001 - see `_failed`
             return self._failed(error, incoming.part)
 
@@ -179,6 +189,8 @@ class AdapterSession:
         upstream = snapshot.upstreams.get(target.provider)
         if upstream is None or upstream.cluster != self._cluster:
             raise LookupError(f"attempt {self._number} went to {self._cluster!r}, where {target.provider!r} was due")
+        if (retrying := call.retrying) is not None:
+            self._mind(retrying, call.targets)
         self._attempt = Attempt(call, target, upstream, snapshot.config.limits.response_body)
         return [self._request(incoming.part, b"")] if incoming.end else [GO_ON[incoming.part]]
 
@@ -286,14 +298,23 @@ class AdapterSession:
         elif answering.mode != BodyMode.NONE:
             remove += ("content-length",)
         told = self._tell(whole=end)
-        headers[":status"] = str(answering.status)
+        following = self._following()
+        status, more = answering.status, b""
+        if following is not None and following.goes_on:
+            self._pause, status = following.pause, AGAIN
+            if following.targets is not None:
+                told[PLAN], more = encode_plan(following.targets), self._replanned(following.targets)
+        elif following is not None:
+            headers[STOP] = "true"
+        headers[":status"] = str(status)
         headers = {name: value for name, value in headers.items() if self._headers.get(name) != value}
         remove = taken_off(tuple(self._headers), remove, tuple(headers))
-        replies = [reply(Part.RESPONSE_HEADERS, headers=headers, remove=remove, metadata={names.USE_NAMESPACE: told | self._use()})]
+        metadata = {names.USE_NAMESPACE: told | self._use()}
+        replies = [reply(Part.RESPONSE_HEADERS, headers=headers, remove=remove, metadata=metadata, more=more)]
         replies += [_CLEARED] * (self._owed - 1)
         if self._owed:
             replies.append(reply(Part.RESPONSE_BODY, body=out))
-        self._headers[":status"] = str(answering.status)
+        self._headers[":status"] = str(status)
         self._released, self._owed = True, 0
         return replies
 
@@ -309,6 +330,30 @@ class AdapterSession:
         )  # fmt: skip
         self._engine.hear(tried)
         return {metadata_key(self._number): encode(tried)}
+
+    def _mind(self, retrying: Retrying, targets: tuple[Target, ...]) -> None:
+        """Before an attempt. Raises `Reject` where it is too late for another one, and Envoy made it by itself."""
+        if self._number > 1 and 0 < retrying.until < time.time():
+            raise Reject(504, "deadline_exceeded", f"No answer within {retrying.retries.within:g} seconds (`retries.within`).")
+        target = targets[min(self._number, len(targets)) - 1]
+        if target not in targets[: self._number - 1]:
+            self._engine.budgets.asked(target, retrying.retries.budget)
+
+    def _following(self) -> Next | None:
+        """What comes after an attempt that failed; None where it has not, or Envoy knows by itself."""
+        call, tried = self._attempt.call, self._tried
+        if call.retrying is None or tried is None or not tried.failed:
+            return None
+        failed = Failed(self._number, self._answering.status, tried.reason, tried.resets)
+        return after(call.retrying, call.targets, failed, time.time(), self._engine.budgets.take)
+
+    def _replanned(self, targets: tuple[Target, ...]) -> bytes:
+        """Metadata by which Envoy, and the next attempts, know of other targets than the gate had said."""
+        call = self._attempt.call
+        upstreams = self._engine.find(call.generation).upstreams
+        clusters = [upstreams[target.provider].cluster for target in targets]
+        changed = msgspec.json.encode(msgspec.structs.replace(call, targets=targets)).decode()
+        return packed({names.TARGETS_NAMESPACE: names.targets(clusters), names.NAMESPACE: {names.CALL: changed}})
 
     def _ended(self) -> None:
         """An answer whose head had gone is over."""

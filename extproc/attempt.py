@@ -22,6 +22,7 @@ from extproc.dialects.quirks import Refit, addressed, resized
 from extproc.errors import Fault, Reject
 from extproc.inference import may_ask, misplaced
 from extproc.live import Live
+from extproc.retrying import Retrying
 from extproc.upstream import Portrait, Upstream, asked_with, portrait
 from extproc.values import Kind, Target
 
@@ -40,6 +41,7 @@ class Call(Struct, frozen=True, omit_defaults=True):
     headers: dict[str, str]
     """The client's; only those that may cross to a provider at all. Empty where the gate itself makes the only attempt."""
     targets: tuple[Target, ...]
+    """Of each attempt, in their order."""
     rules: dict[str, str] = {}
     """What the gate's rules set: it crosses whatever its name, to providers of any dialect."""
     model: str = ""
@@ -63,6 +65,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """See `Request.betas`. Empty where the gate's rules say what the header is."""
     gives: str = ""
     """See `Endpoint.gives`."""
+    retrying: Retrying | None = None
+    """See `Request.retrying`."""
     lane: str = ""
     """Whose turn bulky bodies wait for, see `Identity.lane`. Empty where the gate itself makes the only attempt."""
 

@@ -8,7 +8,7 @@ A request may wait, a token may not: of what is done here only the end waits.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -22,6 +22,7 @@ from extproc.errors import Fault
 from extproc.filter import Tap
 from extproc.ledger.record import Record
 from extproc.relayed import Relayed
+from extproc.retrying import STOP
 from extproc.tally import forecast, tally
 from extproc.tried import ATTEMPTS, BROKEN_OFF, Tried, header
 from extproc.uploads import UPLOAD_URLS, through_us
@@ -149,7 +150,7 @@ class Delivery:
             self._name(response)
         response.attempts = attempts
         # Envoy may have refused it before anybody was asked.
-        response.target = self._target() if attempts or not local else None
+        response.target = self._target(tried) if attempts or not local else None
         wanted_whole = self._follow(response)
         if self._answering is not None:
             if wanted_whole and mode is BodyMode.STREAMED and not response.stream:
@@ -170,7 +171,7 @@ class Delivery:
         attempt = self._attempt
         if attempt is None:
             self.relayed = True
-            return Relayed(status, headers, DIALECTS[call.dialect], raw=call.kind == "raw"), {}, ()
+            return Relayed(status, headers, DIALECTS[call.dialect], raw=call.kind == "raw"), {}, (STOP,) if STOP in headers else ()
         answering = attempt.answering(status, headers)
         set_headers, remove = attempt.response_headers(headers)
         if answering.rewrites:
@@ -181,14 +182,23 @@ class Delivery:
         set_headers.update(answering.headers)
         return answering, set_headers, remove
 
-    def _target(self) -> Target | None:
-        """Who answered: attempts go down the list of targets, one each."""
-        targets = self.request.targets
-        index = max(self.attempts, 1) - 1
-        if not targets or index >= len(targets):
-            return None
-        upstream = self._upstreams[targets[index].provider]
-        return targets[index] if not self.cluster or upstream.cluster == self.cluster else None
+    def _target(self, tried: Sequence[Tried] = ()) -> Target | None:
+        """Who answered: the last of the attempts that are told of, or else the first of those that were to be asked."""
+        target = Target(tried[-1].provider, tried[-1].model) if tried else next(iter(self.planned), None)
+        if target is None or not self.cluster:
+            return target
+        upstream = self._upstreams.get(target.provider)
+        return target if upstream is not None and upstream.cluster == self.cluster else None
+
+    @property
+    def planned(self) -> tuple[Target, ...]:
+        """Who was to be asked, in their order."""
+        return self.call.targets if self.call is not None else ()
+
+    @property
+    def several(self) -> bool:
+        """The adapter makes the attempts."""
+        return self.call is not None and self._attempt is None
 
     def tried(self) -> Tried | None:
         """What came of the only attempt, now that it is over; None where there was none, or the client gave up before that was known."""

@@ -1,7 +1,7 @@
 """The snapshots of a worker: the one in force, and those before it that requests under way began with."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from extproc.aside import Aside, Here
 from extproc.cachestore.entry import Store
@@ -9,6 +9,7 @@ from extproc.config.model import Redis
 from extproc.environment import Environment, Journal
 from extproc.heap import Leftovers
 from extproc.keys import StoredKeys
+from extproc.retrying import Budgets
 from extproc.routes import Routes
 from extproc.snapshot import Message, Snapshot, decode, decode_settings
 from extproc.tokens import Purse
@@ -20,14 +21,24 @@ from extproc.upstream import compile_upstream
 _KEPT = 8
 
 
+async def _at_once(_: float) -> None:
+    pass
+
+
 class Engine:
     """Holds the snapshot in force. Loading another is one assignment; requests under way keep theirs."""
 
     def __init__(
         self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None,
         turns: Turns | None = None, open_redis_turns: Callable[[Redis], Turns] | None = None,
+        pause: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
-        """`turns`: where conversations are kept; nowhere unless given. `open_redis_turns`: where instead, if there is a Redis."""
+        """`turns`: where conversations are kept; nowhere unless given. `open_redis_turns`: where instead, if there is a Redis. `pause`:
+        waits so many seconds; not at all unless given.
+        """
+        self.pause = pause or _at_once
+        """Before a target is asked again."""
+        self.budgets = Budgets()
         self.aside: Aside = aside or Here()
         """Where the work on bulky bodies is done."""
         self.leftovers = Leftovers()
@@ -80,7 +91,7 @@ class Engine:
         config = settings.config
         environment = Environment(
             config=config,
-            routes=Routes(config.models),
+            routes=Routes(config.models, config.retries),
             upstreams={
                 name: compile_upstream(name, provider, settings.clusters.get(name, name), self.purse)
                 for name, provider in config.providers.items()

@@ -72,7 +72,7 @@ class _Way(NamedTuple):
     own: bytes
     """Metadata of our own, ready: the client's dialect, the longest silence of the targets, which is the route that has it."""
     others: bytes
-    """Metadata of others, `packed`: who the targets are, where there are several."""
+    """Metadata of others, `packed`: who the targets are, where the adapter makes the attempts."""
 
 
 T = TypeVar("T")
@@ -89,12 +89,12 @@ _RESPONSE_HEADERS, _RESPONSE_BODY = Part.RESPONSE_HEADERS, Part.RESPONSE_BODY
 
 
 @lru_cache(maxsize=1024)
-def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, *, upgrade: bool) -> _Way:
+def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, more: int | None, *, upgrade: bool) -> _Way:
     own = {names.DIALECT: dialect, names.IDLE: names.UPGRADED if upgrade else names.idle_key(timeouts)}
     headers: dict[str, str] = {}
-    if len(clusters) > 1:
+    if more is not None:
         own[names.ADAPTER] = names.ADAPTER_ON
-        headers["x-envoy-max-retries"] = str(len(clusters) - 1)
+        headers["x-envoy-max-retries"] = str(len(clusters) - 1 + more)
         headers["x-envoy-retry-on"] = _RETRY_ON
     else:
         headers[names.CLUSTER_HEADER] = clusters[0]
@@ -103,7 +103,7 @@ def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str
     # (UpstreamRequest::onPerTryTimeout), even in mid-answer. So it is wound only where it is the shorter one.
     if not upgrade and first_byte < max(map(names.silence, timeouts)):
         headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(int(first_byte * 1000))
-    others = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if len(clusters) > 1 else b""
+    others = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if more is not None else b""
     return _Way(headers, fields(own), others)
 
 
@@ -125,7 +125,8 @@ def _told_of_failure(delivery: Delivery, reason: str, details: str) -> str:
     """Who gave no answer, and why: of several targets only those that were asked."""
     if details.startswith(_OURS):
         return f"a worker of ours ended or failed while it was under way; the providers have nothing to do with that ({details})"
-    asked = [target.provider for target in delivery.request.targets[: max(1, delivery.attempts)]]
+    tried = delivery.request.record.tried
+    asked = [one.provider for one in tried or delivery.planned[: max(1, delivery.attempts)]]
     before = f" (before that: {', '.join(asked[:-1])})" if asked[1:] else ""
     return f"no answer from {asked[-1] if asked else 'anybody'}: {_REASONS.get(reason, details)}{before}"
 
@@ -226,9 +227,9 @@ class GateSession:
     def _forward(self, delivery: Delivery, part: Part, forward: Forward) -> bytes:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
         call, outgoing = forward.call, forward.outgoing
-        way = _way(forward.clusters, forward.timeouts, call.dialect, upgrade="upgrade" in delivery.request.headers)
+        way = _way(forward.clusters, forward.timeouts, call.dialect, forward.more, upgrade="upgrade" in delivery.request.headers)
         own = way.own + entry(names.RECORD, _encode(delivery.settle()))
-        if len(forward.clusters) > 1:
+        if forward.more is not None:
             own += entry(names.CALL, _encode(call))
         self._told = time.monotonic()
         return reply(
@@ -297,8 +298,8 @@ class GateSession:
         local = "" if details == names.VIA_UPSTREAM else _reason(details)
         seen = incoming.headers()
         tried: tuple[Tried, ...] = ()
-        if delivery.call is not None and len(delivery.call.targets) > 1:
-            tried = attempts_told(incoming.metadata_of(names.USE_NAMESPACE), delivery.call.targets, attempts, local)
+        if delivery.several:
+            tried = attempts_told(incoming.metadata_of(names.USE_NAMESPACE), delivery.planned, attempts, local)
         head = delivery.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end, tried=tried)
         self._body_mode = head.mode
         if local and delivery.call is not None and delivery.response is not None and delivery.response.status >= _SERVER_ERRORS:

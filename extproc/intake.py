@@ -23,6 +23,7 @@ from extproc.endpoints import check_head, check_size
 from extproc.errors import Reject
 from extproc.estimate import ESTIMATED, Estimate
 from extproc.filter import Handler, Tap
+from extproc.retrying import planned
 from extproc.snapshot import Snapshot
 from extproc.values import Request, Response
 
@@ -37,6 +38,8 @@ class Forward(Struct, frozen=True):
     clusters: tuple[str, ...]
     timeouts: tuple[Timeouts, ...]
     """Of each target, in the same order."""
+    more: int | None = None
+    """Attempts that there may be beside those, where the adapter makes them all; None: the gate has made the only one."""
 
 
 class Intake:
@@ -132,7 +135,7 @@ class Intake:
         if not request.bulky or request.edited:
             return
         self._pass_over()
-        if len(request.targets) != 1:
+        if not self._alone:
             return
         self._attempt = attempt = self._sole(self._call(request, alone=True))
         if (job := attempt.job(request.body)) is not None:
@@ -141,6 +144,12 @@ class Intake:
             except Undone as undone:
                 fault = undone.fault
                 raise Reject(fault.status, fault.code, fault.message, headers=(("retry-after", "1"),)) from None
+
+    @property
+    def _alone(self) -> bool:
+        """There is one attempt, and the gate makes it."""
+        request = self._request
+        return len(request.targets) == 1 and (request.retrying is None or not request.retrying.watches)
 
     def _sole(self, call: Call) -> Attempt:
         """The attempt at the only target."""
@@ -153,12 +162,11 @@ class Intake:
         request.settle()
         # What Envoy holds is sent back only where a filter has changed it.
         edited = request.body if request.body is not self._given else None
-        alone = len(request.targets) == 1
-        if not alone:
+        if len(request.targets) != 1:
             if not request.targets:
                 raise _nobody(request)
             self._pass_over()
-            alone = len(request.targets) == 1
+        alone = self._alone
         prepared = self._attempt
         call = prepared.call if prepared is not None else self._call(request, alone=alone)
         request.record.stream = call.stream
@@ -192,14 +200,19 @@ class Intake:
             tuple(name for name in given if name not in kept and may_remove(name)),
             edited,
         )
-        upstreams = [self._snapshot.upstreams[target.provider] for target in request.targets]
-        return Forward(call, outgoing, tuple(one.cluster for one in upstreams), tuple(one.timeouts for one in upstreams))
+        upstreams = [self._snapshot.upstreams[target.provider] for target in call.targets]
+        more = call.retrying.refusals.most if call.retrying is not None else 0
+        return Forward(call, outgoing, tuple(one.cluster for one in upstreams), tuple(one.timeouts for one in upstreams), more)
 
     def _call(self, request: Request, *, alone: bool) -> Call:
         """What attempts are told of the request. `alone`: there is one only, of ours, which has the headers before it."""
         asked, given, ruled = request.endpoint, request.headers, request.set_headers
         envelope = request.envelope if asked.buffered else None
         crossing = () if alone else those(tuple(given), to_provider)
+        retrying, targets = request.retrying, request.targets
+        if retrying is not None and not alone:
+            targets, within = planned(targets, retrying), retrying.retries.within
+            retrying = msgspec.structs.replace(retrying, until=request.record.time + within) if within else retrying
         return Call(
             id=request.record.id,
             generation=self._snapshot.generation,
@@ -207,7 +220,7 @@ class Intake:
             kind=asked.kind,
             path=without_credential(request.path),
             headers={name: given[name] for name in crossing if name not in ruled} if crossing else {},
-            targets=request.targets,
+            targets=targets,
             rules={name: value for name, value in ruled.items() if value is not None} if ruled else {},
             model=request.record.model,
             stream=envelope is not None and request.stream,
@@ -220,6 +233,7 @@ class Intake:
             sdk=asked.sdk,
             gives=asked.gives,
             betas="" if betas.HEADER in ruled else request.betas,
+            retrying=None if alone else retrying,
             lane="" if alone else request.identity.lane,
         )
 

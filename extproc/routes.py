@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from extproc.conditions import Conditions, conditions
 from extproc.config.lookup import STRATEGIES
 from extproc.config.model import Model, aim
+from extproc.config.retries import Retries
 from extproc.globs import regex
+from extproc.retrying import USUAL, Retrying, retrying_of
 from extproc.strategies.sticky import Sticky
 from extproc.strategy import Candidate, Order
 from extproc.values import Request, Target
@@ -47,6 +49,8 @@ class Route(Struct, frozen=True):
     """False: all requests try all targets as they stand; nobody need be asked."""
     steady: Order
     """The same order of a tier for all requests of one caller."""
+    retrying: Retrying | None = None
+    """What follows failed attempts, where Envoy does not do it by itself."""
 
     def resolve(self, asked: str) -> tuple[Target, ...]:
         """The targets for the name that a caller used."""
@@ -65,7 +69,7 @@ class Route(Struct, frozen=True):
         return tuple(one.target for tier in tiers for one in (order.arrange(request, tier) if len(tier) > 1 else tier))
 
 
-def _route(model: Model) -> Route:
+def _route(model: Model, retries: Retries) -> Route:
     aims = sorted(map(aim, model.targets), key=attrgetter("tier"))
     placed = tuple(Placed(Target(one.provider, one.model), one.weight, one.tier, conditions(one.when)) for one in aims)
     name, settings = model.ordering
@@ -73,7 +77,7 @@ def _route(model: Model) -> Route:
     chooses = name != "ordered" or any(one.conditions is not None for one in placed)
     order = strategy.open()
     steady = order if name == "ordered" else _BY_CALLER
-    return Route(model.name, placed, tuple(one.target for one in placed), order, chooses, steady)
+    return Route(model.name, placed, tuple(one.target for one in placed), order, chooses, steady, retrying_of(model, retries))
 
 
 class _Globs:
@@ -106,12 +110,12 @@ _Glob = tuple[int, re.Pattern[str], Route]
 class Routes:
     """All configured models. Exact names and aliases win over patterns, longer patterns over shorter ones."""
 
-    def __init__(self, models: Iterable[Model]) -> None:
+    def __init__(self, models: Iterable[Model], retries: Retries = USUAL) -> None:
         self._exact: dict[str, Route] = {}
         self._prefixes: dict[str, Route] = {}
         globs: list[tuple[str, Route]] = []
         for model in models:
-            route = _route(model)
+            route = _route(model, retries)
             if "*" not in model.name:
                 self._exact[model.name] = route
             elif model.name.index("*") == len(model.name) - 1:

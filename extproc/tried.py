@@ -63,25 +63,38 @@ def metadata_key(number: int) -> str:
     return f"tried-{number}"
 
 
+PLAN = "targets"
+"""Where the adapter leaves all attempts, where a failed one has made them others than the gate had said."""
+
+
+def encode_plan(targets: Sequence[Target]) -> str:
+    """As metadata carries it."""
+    return msgspec.json.encode([(target.provider, target.model) for target in targets]).decode()
+
+
 def encode(tried: Tried) -> str:
     """As metadata carries it."""
     return msgspec.json.encode(tried).decode()
 
 
 _decode = msgspec.json.Decoder(Tried).decode
+_decode_plan = msgspec.json.Decoder(list[tuple[str, str]]).decode
 
 
 def attempts_told(told: Mapping[str, str], targets: Sequence[Target], count: int, reason: str = "") -> tuple[Tried, ...]:
     """All attempts, in their order. `told`: what the adapter left in metadata; `targets`: of each attempt; `count`: how many there were;
     `reason`: Envoy's word where the last one had no answer.
     """
+    plan = _decode_plan(told[PLAN]) if PLAN in told else [(target.provider, target.model) for target in targets]
+    # Envoy asks the last one once more where the list has ended and it has retries left.
+    plan += plan[-1:] * (count - len(plan))
     found: list[Tried] = []
-    for number, target in enumerate(targets[:count], 1):
+    for number, (provider, model) in enumerate(plan[:count], 1):
         if text := told.get(metadata_key(number), ""):
             found.append(_decode(text))
         else:
             last = reason if number == count else ""
-            found.append(Tried(target.provider, target.model, reason=last or NO_ANSWER))
+            found.append(Tried(provider, model, reason=last or NO_ANSWER))
     return tuple(found)
 
 

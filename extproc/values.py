@@ -3,7 +3,7 @@
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +15,9 @@ from extproc.dialects.forms import open_form, set_model
 from extproc.dialects.splice import set_member
 from extproc.ledger.record import Record
 from extproc.usage import Usage
+
+if TYPE_CHECKING:
+    from extproc.retrying import Retrying
 
 PROVIDER_HEADER = "x-headgate-provider"
 """Names the provider that is to be asked: for requests that name no model, above all (files, batches, unknown paths)."""
@@ -122,7 +125,7 @@ class Request:
 
     __slots__ = (
         "_envelope", "_json", "betas", "body", "bulky", "configured", "edited", "endpoint", "headers", "identity", "journalled", "method",
-        "path", "provider", "record", "says", "set_headers", "targets",
+        "path", "provider", "record", "retrying", "says", "set_headers", "targets",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record, provider: str = "") -> None:
@@ -147,6 +150,8 @@ class Request:
         """Where it may go, in order; set by the filter that routes."""
         self.configured: tuple[Target, ...] = ()
         """The same as the configuration has them, where a strategy has put them into another order; else empty."""
+        self.retrying: Retrying | None = None
+        """What follows failed attempts; None: Envoy asks the next target, and that is all."""
         self.set_headers: dict[str, str | None] = {}
         """Changes to what the provider is sent: a value sets the header, None takes it off."""
         self.betas = ""

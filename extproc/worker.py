@@ -138,7 +138,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
     link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew})
     beside = Beside()
     memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))
-    engine = Engine(journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns)
+    engine = Engine(journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns, asyncio.sleep)
     link.start()
     await _first(end.asked, loaded)
     if not end.asked.is_set():

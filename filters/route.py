@@ -95,6 +95,7 @@ class _Route:
         if not request.endpoint.converses or (self._mute and any(target.provider in self._mute for target in targets)):
             targets = self._able(request, targets)
         request.targets = targets
+        request.retrying = route.retrying if request.endpoint.converses else None
         if route.chooses and targets:
             self._choose(request, route)
 

@@ -12,6 +12,7 @@ from extproc.config.model import Google, Limits, Model, Provider
 from extproc.engine import Engine
 from extproc.exchange import Exchange
 from extproc.keys import digest
+from extproc.tried import attempts_told
 from extproc.usage import Usage
 from extproc.use import Use
 from extproc.values import BodyMode, Target
@@ -425,7 +426,8 @@ def relayed(attempts: int, cluster: str, headers: dict[str, str] = SSE) -> Excha
     made = exchange()
     made.request.targets = (Target("openai", "gpt"), Target("anthropic", "claude"))
     started(made)
-    made.delivery.answer(headers, local="", cluster=cluster, attempts=attempts)
+    tried = attempts_told({}, made.delivery.planned, attempts)
+    made.delivery.answer(headers, local="", cluster=cluster, attempts=attempts, tried=tried)
     return made
 
 
@@ -441,7 +443,7 @@ def test_what_the_adapter_tells() -> None:
     assert (record.usage, record.estimated, record.outcome) == (Usage(input=9, output=4, cache_read=3), False, "complete")
 
 
-@pytest.mark.parametrize(("attempts", "cluster"), [(3, "provider_anthropic"), (1, "provider_anthropic"), (2, "provider_openai")])
+@pytest.mark.parametrize(("attempts", "cluster"), [(3, "provider_openai"), (1, "provider_anthropic"), (2, "provider_openai")])
 def test_a_target_that_does_not_fit_is_not_named(attempts: int, cluster: str) -> None:
     made = relayed(attempts, cluster)
     assert made.delivery.response is not None and made.delivery.response.target is None

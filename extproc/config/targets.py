@@ -19,6 +19,10 @@ _NAME = re.compile(r"[^\s?\[\]^$|(){}\\\"'`<>,;#\x00-\x1f\x7f]+")
 _MAX_NAME = 256
 
 
+_TARGETS = ("targets", "otherwise", "on_context_length", "on_content_policy")
+"""Fields of a model that name targets."""
+
+
 class Absent(Struct, frozen=True):
     """A provider or model that the configuration has, but that is left out for now."""
 
@@ -39,7 +43,8 @@ def check_models(config: Config, providers: Collection[str], error: Error) -> No
         for which, alias in enumerate(model.aliases):
             if isinstance(alias, str):
                 _check_alias(alias, f"{path}.aliases[{which}]", seen, error)
-        for field, targets in (("targets", model.targets), ("otherwise", model.otherwise)):
+        for field in _TARGETS:
+            targets = getattr(model, field)
             for which, target in enumerate(targets if sound(targets) else ()):
                 to = target.to if isinstance(target, Aim) else target
                 if isinstance(to, str):
@@ -68,10 +73,11 @@ def present(config: Config, absent: list[Absent]) -> tuple[Config, list[Absent]]
     for model in config.models:
         targets = _present(model.targets, config) or _present(model.otherwise, config)
         if targets:
-            models.append(replace(model, targets=targets, otherwise=()))
+            named = {field: _present(getattr(model, field), config) for field in ("on_context_length", "on_content_policy")}
+            models.append(replace(model, targets=targets, otherwise=(), **named))
             continue
-        named = {aim(target).provider for target in (*model.targets, *model.otherwise)}
-        reasons = [provider.reason for provider in absent if provider.name in named]
+        providers = {aim(target).provider for target in (*model.targets, *model.otherwise)}
+        reasons = [provider.reason for provider in absent if provider.name in providers]
         left_out.append(Absent("model", model.name, "no provider: " + "; ".join(reasons)))
     prices = tuple(price for price in config.prices if split_target(price.model)[0] in config.providers)
     return replace(config, models=tuple(models), prices=prices), left_out

@@ -104,7 +104,8 @@ def adapter() -> Plain:
         message_timeout=ADAPTER_PATIENCE,
         mutation_rules=_RULES,
         request_attributes=[names.CLUSTER_ATTRIBUTE, names.ATTEMPT_ATTRIBUTE],
-        metadata_options=_metadata(forwarded=[names.NAMESPACE], received=[names.USE_NAMESPACE]),
+        # What follows a failed attempt may be others than the gate had said.
+        metadata_options=_metadata(forwarded=[names.NAMESPACE], received=[names.USE_NAMESPACE, names.NAMESPACE, names.TARGETS_NAMESPACE]),
         # Headers that are withheld until the first event can still become an error, and be retried.
         send_body_without_waiting_for_header_response=True,
         allow_content_length_header=True,

@@ -50,6 +50,8 @@ _OPENAIS = "|".join(path.removeprefix("/v1/") for path in FORM_PATHS)
 # With a provider's name before it, or as Azure's clients ask (`deployments.py`).
 _FORMS = f"(?:/providers/[^/]+)?/(?:v1/|openai/(?:v1/|deployments/[^/]+/)?)(?:{_OPENAIS})"
 
+_UNSEEN = "connect-failure,refused-stream,reset-before-request"
+"""What happens before a provider has seen anything of a request."""
 _NOWHERE = {"cluster": names.NO_TARGET_CLUSTER}
 
 _QUIET = timedelta(hours=1)
@@ -111,14 +113,17 @@ def _said(key: str, value: ValueMatcher) -> MetadataMatcher:
 def _route(
     name: str, match: RouteMatch, way: Plain, silence: timedelta | None = None, idle: timedelta | None = None, **more: Plain
 ) -> Plain:
-    # Without retries unless the gate's x-envoy-retry-on says so. No pause: the next attempt goes to somebody else.
+    # For several targets the gate's x-envoy-retry-on says what is retried. No pause: the next attempt goes to somebody else. The only target
+    # is asked once more if it cannot have seen the request.
+    several, one = "inline_cluster_specifier_plugin" in way, "cluster_header" in way
     retries = RetryPolicy(
-        num_retries=0,
+        retry_on=_UNSEEN if one else "",
+        num_retries=int(one),
         per_try_idle_timeout=silence,
         retriable_status_codes=names.RETRIABLE,
         retry_back_off=RetryPolicyRetryBackOff(base_interval=timedelta(milliseconds=1), max_interval=timedelta(milliseconds=10)),
         # The next of the targets. A single one is named by a header, which is gone by then.
-        refresh_cluster_on_retry="inline_cluster_specifier_plugin" in way,
+        refresh_cluster_on_retry=several,
     )
     action = plain(RouteAction(timeout=timedelta(0), idle_timeout=idle, retry_policy=retries), **way)
     return {**plain(Route(name=name, match=match)), "route": action, **more}

@@ -1,0 +1,142 @@
+"""What comes after an attempt that failed: the same target again, the next one, one that is named for such a refusal, or nobody.
+
+Envoy walks a list of targets, one an attempt, and goes on after whatever has no answer. What has one is judged here, in the adapter, before
+Envoy sees its head: it may be made one that Envoy tries again, or one that it does not, and the rest of the list may be another one.
+"""
+
+from collections.abc import Callable, Sequence
+from random import random
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from extproc.config.model import Model, split_target
+from extproc.config.retries import Retries
+from extproc.values import Target
+
+USUAL = Retries()
+STOP = "x-envoy-ratelimited"
+"""The header of an answer after which Envoy asks nobody else, whatever its status (RetryStateImpl::wouldRetryFromHeaders)."""
+AGAIN = 503
+"""A status after which it does."""
+_SERVER_ERRORS = 500
+_MOST = 16
+"""Attempts of one request, whatever is configured."""
+_BESIDE = 10.0
+"""Requests that may ask again whatever share that is."""
+CONTEXT_LENGTH, CONTENT_POLICY = "context_length_exceeded", "content_filter"
+
+
+class Refusals(Struct, frozen=True, omit_defaults=True):
+    """Targets that are asked when one refuses a request for what it is."""
+
+    length: tuple[Target, ...] = ()
+    """It is too long."""
+    policy: tuple[Target, ...] = ()
+    """It says what is not to be said."""
+
+    def after(self, reason: str) -> tuple[Target, ...]:
+        """Those that are named for a refusal with this code."""
+        return self.length if reason == CONTEXT_LENGTH else self.policy if reason == CONTENT_POLICY else ()
+
+    @property
+    def most(self) -> int:
+        """How many there may be."""
+        return max(len(self.length), len(self.policy))
+
+
+class Retrying(Struct, frozen=True, omit_defaults=True):
+    """What is to be done after a request's failed attempts, where that is not what Envoy does by itself."""
+
+    retries: Retries = USUAL
+    refusals: Refusals = Refusals()
+    until: float = 0.0
+    """When the last attempt may begin, in seconds since the epoch; 0: whenever."""
+
+    @property
+    def watches(self) -> bool:
+        """The adapter is needed even where there is one target: it may be asked again, or another one in its place."""
+        return self.retries.again > 0 or self.refusals.most > 0
+
+
+class Next(NamedTuple):
+    """What follows an attempt that failed with an answer."""
+
+    goes_on: bool
+    """There is another one."""
+    pause: float = 0.0
+    """Seconds until it begins."""
+    targets: tuple[Target, ...] | None = None
+    """All attempts, those before it as well, where the list is another one from now on."""
+
+
+def retrying_of(model: Model, retries: Retries) -> Retrying | None:
+    """What a model's requests follow; None where that is what Envoy does by itself. `retries`: those of all models."""
+    own = model.retries or retries
+    refusals = Refusals(
+        *(tuple(Target(*split_target(name)) for name in names) for names in (model.on_context_length, model.on_content_policy))
+    )
+    return None if own == USUAL and not refusals.most else Retrying(own, refusals)
+
+
+def planned(targets: Sequence[Target], retrying: Retrying) -> tuple[Target, ...]:
+    """A target for each attempt: each as often as it may be asked."""
+    return tuple(target for target in targets for _ in range(1 + retrying.retries.again))[:_MOST]
+
+
+class Failed(NamedTuple):
+    """An attempt that failed with an answer."""
+
+    number: int
+    """Of the attempt, from 1 on."""
+    status: int
+    """What it means, whatever the provider gave it."""
+    reason: str
+    """The fault's code."""
+    resets: float = 0.0
+    """Seconds after which the provider wants to be asked again; 0: it does not say."""
+
+
+def after(retrying: Retrying, targets: tuple[Target, ...], failed: Failed, now: float, spare: Callable[[Target], bool]) -> Next:
+    """What follows an attempt of `targets` that failed. `now`: seconds since the epoch; `spare`: whether a target may be asked again."""
+    retries, so_far, rest = retrying.retries, targets[: failed.number], targets[failed.number :]
+    if 0 < retrying.until < now:
+        return Next(False)
+    if named := tuple(one for one in retrying.refusals.after(failed.reason) if one not in so_far):
+        return Next(True, targets=so_far + named)
+    if not rest or (failed.status < _SERVER_ERRORS and failed.status not in retries.on):
+        return Next(False)
+    here = so_far[-1]
+    if rest[0] != here:
+        return Next(True)
+    pause = max(_pause(retries, so_far), failed.resets)
+    if pause <= retries.longest and not 0 < retrying.until < now + pause and spare(here):
+        return Next(True, pause)
+    others = tuple(one for one in rest if one != here)
+    return Next(True, targets=so_far + others) if others else Next(False)
+
+
+def _pause(retries: Retries, so_far: Sequence[Target]) -> float:
+    """How long to wait before the last target is asked again: longer each time, and never all requests at once."""
+    times = next((at for at, one in enumerate(reversed(so_far)) if one != so_far[-1]), len(so_far))
+    most = min(retries.longest, retries.pause * 2.0 ** (times - 1))
+    return most * (1 + random()) / 2  # noqa: S311 - jitter
+
+
+class Budgets:
+    """How often targets may still be asked again by this worker: each request adds its share, each repetition takes one."""
+
+    def __init__(self) -> None:
+        self._left: dict[Target, float] = {}
+
+    def asked(self, target: Target, share: float) -> None:
+        """A request asks the target for the first time."""
+        self._left[target] = min(self._left.get(target, _BESIDE) + share, _BESIDE)
+
+    def take(self, target: Target) -> bool:
+        """Whether it may be asked again; then it counts."""
+        left = self._left.get(target, _BESIDE)
+        if left < 1:
+            return False
+        self._left[target] = left - 1
+        return True

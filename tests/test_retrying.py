@@ -1,0 +1,88 @@
+"""What follows a failed attempt."""
+
+from hypothesis import given
+from hypothesis import strategies as some
+
+from extproc.config.model import Model
+from extproc.config.retries import Retries
+from extproc.retrying import Budgets, Failed, Refusals, Retrying, after, planned, retrying_of
+from extproc.values import Target
+
+A, B, LONG, FREE = (Target("p", name) for name in ("a", "b", "long", "free"))
+REFUSALS = Refusals((LONG,), (FREE,))
+
+
+def always(_: Target) -> bool:
+    return True
+
+
+def never(_: Target) -> bool:
+    return False
+
+
+def test_only_what_envoy_does_not_do_is_told() -> None:
+    usual = Retries()
+    assert retrying_of(Model(name="m", targets=("p/a",)), usual) is None
+    assert retrying_of(Model(name="m", targets=("p/a",), retries=Retries(again=1)), usual) == Retrying(Retries(again=1))
+    named = retrying_of(Model(name="m", targets=("p/a",), on_context_length=("p/long",)), usual)
+    assert named is not None
+    assert (named.refusals, named.watches) == (Refusals((LONG,)), True)
+    assert not Retrying(Retries(within=3)).watches
+
+
+def test_each_target_has_its_attempts() -> None:
+    assert planned((A, B), Retrying(Retries(again=2))) == (A, A, A, B, B, B)
+    assert len(planned((A,) * 8, Retrying(Retries(again=4)))) == 16
+
+
+def test_a_pause_doubles_up_to_the_longest_and_heeds_the_provider() -> None:
+    retrying, plan = Retrying(Retries(again=4, pause=1, longest=3)), (A,) * 5
+    pauses = [after(retrying, plan, Failed(number, 503, "overloaded"), 0, always).pause for number in (1, 2, 3, 4)]
+    for pause, most in zip(pauses, (1, 2, 3, 3), strict=True):
+        assert most / 2 <= pause <= most
+    assert after(retrying, plan, Failed(1, 429, "", resets=2.5), 0, always).pause == 2.5
+    assert after(retrying, plan, Failed(1, 429, "", resets=4), 0, always) == (False, 0, None)
+    assert after(retrying, (A, A, B), Failed(1, 429, "", resets=4), 0, always) == (True, 0, (A, B))
+
+
+_STATUSES = some.sampled_from([200, 400, 401, 404, 422, 429, 500, 503, 529])
+_REASONS = some.sampled_from(["", "overloaded", "context_length_exceeded", "content_filter"])
+
+
+@given(
+    targets=some.lists(some.sampled_from([A, B, LONG]), min_size=1, max_size=4, unique=True),
+    again=some.integers(0, 3), status=_STATUSES, reason=_REASONS, resets=some.floats(0, 20), data=some.data(),
+    until=some.sampled_from([0.0, 5.0, 50.0]), spare=some.sampled_from([always, never]),
+)  # fmt: skip
+def test_whatever_fails_the_rest_makes_sense(
+    targets: list[Target], again: int, status: int, reason: str, resets: float, data: some.DataObject, until: float, spare: object
+) -> None:
+    retries = Retries(again=again, longest=10)
+    retrying = Retrying(retries, REFUSALS, until)
+    plan = planned(targets, retrying)
+    number = data.draw(some.integers(1, len(plan)))
+    following = after(retrying, plan, Failed(number, status, reason, resets), 10.0, spare)  # type: ignore[arg-type]
+    rest = plan if following.targets is None else following.targets
+    assert rest[:number] == plan[:number]
+    if not following.goes_on:
+        assert (following.pause, following.targets) == (0, None)
+        return
+    assert until != 5
+    assert len(rest) > number
+    again_here = rest[number] == rest[number - 1]
+    assert (following.pause > 0) == again_here
+    assert not again_here or (spare is always and resets <= following.pause <= retries.longest)
+    if not retrying.refusals.after(reason):
+        assert status >= 500 or status in retries.on
+        assert set(rest[number:]) <= set(plan[number:])
+
+
+@given(some.lists(some.booleans(), max_size=300), some.sampled_from([0.0, 0.1, 0.2, 1.0]))
+def test_repetitions_are_a_share_of_the_requests(asked: list[bool], share: float) -> None:
+    budgets, taken = Budgets(), 0
+    for first in asked:
+        if first:
+            budgets.asked(A, share)
+        else:
+            taken += budgets.take(A)
+    assert taken <= 10 + share * sum(asked) + 1e-6
