@@ -113,7 +113,7 @@ def _said(key: str, value: ValueMatcher) -> MetadataMatcher:
 def _route(
     name: str, match: RouteMatch, way: Plain, silence: timedelta | None = None, idle: timedelta | None = None, **more: Plain
 ) -> Plain:
-    # For several targets the gate's x-envoy-retry-on says what is retried. No pause: the next attempt goes to somebody else. The only target
+    # For several targets x-envoy-retry-on says what is retried. No pause: the next attempt goes to somebody else. The only target
     # is asked once more if it cannot have seen the request.
     several, one = "inline_cluster_specifier_plugin" in way, "cluster_header" in way
     retries = RetryPolicy(

@@ -161,6 +161,8 @@ providers:
   azure-openai: {key: k, settings: {resource: r}}
   anthropic: {key: k}
   groq: {key: k}
+  google: {key: k}
+  mistral: {key: k}
   lab-eu: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}
   lab-us: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}
 """
@@ -168,9 +170,9 @@ providers:
 
 def test_the_page_is_right_and_names_all_strategies(load_text: Load) -> None:
     page = PAGE.read_text()
-    (written,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    loaded = load_text(PROVIDERS + written)
-    assert [problem for problem in loaded.problems if problem.severity == "error"] == []
+    for written in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        loaded = load_text(PROVIDERS + written)
+        assert [problem for problem in loaded.problems if problem.severity == "error"] == []
     assert re.findall(r"^\| `(\w+)`", page, re.MULTILINE) == ["ordered", "round_robin", "weighted", "sticky"]
     assert set(STRATEGIES.names()) == {"ordered", "round_robin", "weighted", "sticky"}
 
