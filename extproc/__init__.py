@@ -14,6 +14,9 @@ from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
 from extproc.listing import models_document
 from extproc.routes import Route as ModelRoute
+from extproc.standing.refusal import unavailable
+from extproc.standing.told import Lease as ProbeLease
+from extproc.standing.view import View
 from extproc.strategy import Candidate, Order, Strategy
 from extproc.turns.turn import Chain, Keep, Turn, Turns, TurnsDown
 from extproc.usage import Usage
@@ -42,6 +45,7 @@ __all__ = [
     "Lead",
     "ModelRoute",
     "Order",
+    "ProbeLease",
     "Reject",
     "Request",
     "Response",
@@ -55,6 +59,7 @@ __all__ = [
     "TurnsDown",
     "Undone",
     "Usage",
+    "View",
     "fingerprint",
     "is_bulky",
     "is_loopback_name",
@@ -62,5 +67,6 @@ __all__ = [
     "models_document",
     "plain_path",
     "to_provider",
+    "unavailable",
     "without_credential",
 ]

@@ -12,6 +12,7 @@ from extproc.keys import StoredKeys
 from extproc.retrying import Budgets
 from extproc.routes import Routes
 from extproc.snapshot import Message, Snapshot, decode, decode_settings
+from extproc.standing.view import View
 from extproc.tokens import Purse
 from extproc.tried import Tried
 from extproc.turns.turn import Turns
@@ -31,7 +32,7 @@ class Engine:
     def __init__(
         self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None,
         turns: Turns | None = None, open_redis_turns: Callable[[Redis], Turns] | None = None,
-        pause: Callable[[float], Awaitable[None]] | None = None,
+        pause: Callable[[float], Awaitable[None]] | None = None, standing: View | None = None,
     ) -> None:  # fmt: skip
         """`turns`: where conversations are kept; nowhere unless given. `open_redis_turns`: where instead, if there is a Redis. `pause`:
         waits so many seconds; not at all unless given.
@@ -45,6 +46,8 @@ class Engine:
         """Of the bodies that have come through it."""
         self.purse = Purse()
         """Access tokens of providers."""
+        self.standing = standing or View()
+        """Which targets are left alone for now."""
         self.ears: list[Callable[[Tried], None]] = []
         """Who is told of each attempt of this worker: quick, and never failing."""
         self._journal = journal
@@ -104,6 +107,7 @@ class Engine:
             aside=self.aside,
             turns=self._turns,
             redis_turns=self._turns_in_redis(config.redis),
+            standing=self.standing,
         )
         return Snapshot(generation, environment, filters)
 

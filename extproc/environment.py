@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from extproc.aside import Aside, Here
 from extproc.config.model import Config
 from extproc.keys import StoredKeys
 from extproc.ledger.record import Record
 from extproc.routes import Routes
+from extproc.standing.view import View
 from extproc.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -47,3 +48,5 @@ class Environment(Struct, frozen=True):
     """Where conversations are kept that providers do not remember; None: nowhere."""
     redis_turns: Turns | None = None
     """Where the fleet keeps them, where a Redis is configured."""
+    standing: View = field(default_factory=View)
+    """Which targets are left alone for now."""

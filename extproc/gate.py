@@ -300,6 +300,10 @@ class GateSession:
         tried: tuple[Tried, ...] = ()
         if delivery.several:
             tried = attempts_told(incoming.metadata_of(names.USE_NAMESPACE), delivery.planned, attempts, local)
+            for one in tried:
+                # The adapter has seen nothing of it.
+                if not one.status:
+                    self._engine.hear(msgspec.structs.replace(one, request=delivery.request.record.id))
         head = delivery.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end, tried=tried)
         self._body_mode = head.mode
         if local and delivery.call is not None and delivery.response is not None and delivery.response.status >= _SERVER_ERRORS:

@@ -164,7 +164,7 @@ class Intake:
         edited = request.body if request.body is not self._given else None
         if len(request.targets) != 1:
             if not request.targets:
-                raise _nobody(request)
+                raise request.unavailable or _nobody(request)
             self._pass_over()
         alone = self._alone
         prepared = self._attempt

@@ -51,6 +51,8 @@ class Tried(Struct, frozen=True, omit_defaults=True):
     """Seconds to its end; 0 while it lasts."""
     resets: float = 0.0
     """Seconds after which the provider may be asked again, as it says itself; 0: it does not."""
+    request: str = ""
+    """The request's id, of an attempt that the gate tells though it had no head: by it Envoy's log of attempts is found to say why."""
 
     @property
     def failed(self) -> bool:

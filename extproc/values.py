@@ -13,6 +13,7 @@ from extproc.dialects.dialect import common
 from extproc.dialects.envelope import Envelope, open_document, open_envelope
 from extproc.dialects.forms import open_form, set_model
 from extproc.dialects.splice import set_member
+from extproc.errors import Reject
 from extproc.ledger.record import Record
 from extproc.usage import Usage
 
@@ -125,7 +126,7 @@ class Request:
 
     __slots__ = (
         "_envelope", "_json", "betas", "body", "bulky", "configured", "edited", "endpoint", "headers", "identity", "journalled", "method",
-        "path", "provider", "record", "retrying", "says", "set_headers", "targets",
+        "passed", "path", "provider", "record", "retrying", "says", "set_headers", "targets", "unavailable",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record, provider: str = "") -> None:
@@ -152,6 +153,10 @@ class Request:
         """The same as the configuration has them, where a strategy has put them into another order; else empty."""
         self.retrying: Retrying | None = None
         """What follows failed attempts; None: Envoy asks the next target, and that is all."""
+        self.passed: tuple[Target, ...] = ()
+        """Those that are passed over for now, because they fail or have asked to be left alone."""
+        self.unavailable: Reject | None = None
+        """What it is refused with if nobody answers it here: all its targets are passed over."""
         self.set_headers: dict[str, str | None] = {}
         """Changes to what the provider is sent: a value sets the header, None takes it off."""
         self.betas = ""

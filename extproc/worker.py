@@ -33,6 +33,10 @@ from extproc.ledger.places import places
 from extproc.link.client import Link
 from extproc.listening import Setup, listen
 from extproc.loops import forever
+from extproc.standing.ear import SUMS_EVERY, Ear
+from extproc.standing.line import LinkLine
+from extproc.standing.told import STANDING
+from extproc.standing.view import View
 from extproc.tokens import TOKENS
 from extproc.transport.health import CHECK, Health
 from extproc.transport.seam import Methods, Server
@@ -135,10 +139,16 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         )
         link.notify(NOTICE, msgspec.msgpack.encode(notice))
 
-    link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew})
+    def heed(data: bytes) -> None:
+        engine.standing.take(data)
+
+    link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew, STANDING: heed})
+    line = LinkLine(link)
     beside = Beside()
     memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))
-    engine = Engine(journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns, asyncio.sleep)
+    engine = Engine(journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns, asyncio.sleep, View(line))
+    ear = Ear(engine.standing, line)
+    engine.ears.append(ear.hear)
     link.start()
     await _first(end.asked, loaded)
     if not end.asked.is_set():
@@ -151,6 +161,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
             await server.start()
         regular = [
             asyncio.ensure_future(forever("telling how we fare", NOTICE_EVERY, tell)),
+            asyncio.ensure_future(forever("telling what was heard", SUMS_EVERY, ear.flush)),
             asyncio.ensure_future(forever("giving memory back", _GIVE_BACK_EVERY, engine.leftovers.give_back)),
         ]
         await end.asked.wait()
@@ -160,6 +171,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         await _stop(servers, setup.drain, end)
         for each in regular:
             each.cancel()
+        ear.flush()
     await beside.close()
     await link.close()
     journal.close()

@@ -145,7 +145,7 @@ def _shape(request: Request) -> list[object]:
         request.identity.tenant,
         request.endpoint.dialect + request.endpoint.sdk,
         without_credential(request.path),
-        [(target.provider, target.model) for target in request.configured or request.targets if target in request.targets],
+        [(one.provider, one.model) for one in request.configured or request.targets if one in request.targets or one in request.passed],
         [(name, headers[name]) for name in _shaping(tuple(headers))],
         sorted(request.set_headers.items()),
         request.betas,
@@ -166,7 +166,8 @@ def _replay(request: Request, entry: Entry, age: int) -> Response:
     headers: dict[str, str | None] = {**dict(entry.headers), HEADER: "hit", "age": str(age)}
     response = Response(entry.status, headers, entry.body, origin="cache", stream=entry.stream)
     response.usage, response.answered = entry.usage, entry.answered
-    response.target = next((one for one in request.targets if (one.provider, one.model) == (entry.provider, entry.target)), None)
+    known = (*request.targets, *request.passed)
+    response.target = next((one for one in known if (one.provider, one.model) == (entry.provider, entry.target)), None)
     request.record.cache = "hit"
     return response
 

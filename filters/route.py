@@ -4,7 +4,22 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from extproc import Environment, Filter, Handler, ModelRoute, Reject, Request, Response, Target, models_document, plain_path
+from extproc import (
+    Environment,
+    Filter,
+    Handler,
+    ModelRoute,
+    ProbeLease,
+    Reject,
+    Request,
+    Response,
+    Tap,
+    Target,
+    View,
+    models_document,
+    plain_path,
+    unavailable,
+)
 
 _LONGEST = 256
 """Characters of a model's name, as in the configuration. What is longer costs time to search, and room in every record."""
@@ -47,6 +62,23 @@ def _fits(method: str, path: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(f"{method} {path}" if " " in pattern else path, pattern) for pattern in patterns)
 
 
+class _Probe(Tap):
+    """Of a request that tries whether its first target answers again: if somebody else answers it, another request may try."""
+
+    passes = True
+
+    def __init__(self, standing: View, lease: ProbeLease) -> None:
+        self._standing, self._lease = standing, lease
+
+    async def end(self, response: Response) -> None:
+        if not response.attempts and response.origin != "provider":
+            self._standing.give_back(self._lease)
+
+
+def _one_key(provider: str) -> tuple[str, ...]:
+    return ()
+
+
 class _Route:
     def __init__(self, environment: Environment, passes: tuple[str, ...], refuses: tuple[str, ...]) -> None:
         self._passes, self._refuses = (tuple(pattern.lower() for pattern in patterns) for patterns in (passes, refuses))
@@ -55,12 +87,15 @@ class _Route:
         self._dialects = {name: tuple(dialect.name for dialect in dialects) for name, dialects in spoken.items()}
         self._operations = {name: frozenset(kind for one in dialects for kind in one.operations) for name, dialects in spoken.items()}
         self._upstreams = environment.upstreams
+        self._standing = environment.standing
+        breaker = environment.config.breaker
+        self._ask_all = breaker != "off" and breaker.when_all_open == "ask"
         self._remembering = {name for name, upstream in environment.upstreams.items() if upstream.remembers}
         self._mute = {name for name, upstream in environment.upstreams.items() if not upstream.offers("chat", "")}
         # The first provider that speaks a dialect, for requests that name neither a model nor a provider.
         self._first = {dialect: name for name, dialects in reversed(self._dialects.items()) for dialect in dialects}
 
-    async def request(self, request: Request) -> Response | None:
+    async def request(self, request: Request) -> Response | Tap | None:
         match request.endpoint.kind:
             case "models":
                 return self._models(request, request.endpoint.model)
@@ -71,10 +106,15 @@ class _Route:
             case "raw":
                 self._check_passes(request)
                 self._by_provider(request)
-            case "live":
-                self._live(request)
+            case "live" if not request.endpoint.model:
+                self._by_provider(request)
             case _:
                 self._by_model(request)
+                tap = await self._heed(request) if self._standing.troubled else None
+                if request.endpoint.kind == "live":
+                    # A WebSocket is connected once.
+                    request.targets = request.targets[:1]
+                return tap
         return None
 
     def _by_model(self, request: Request) -> None:
@@ -110,13 +150,19 @@ class _Route:
         remembered = request.endpoint.dialect == "responses" and len({one.target.provider for one in able} & self._remembering) > 1
         request.targets = route.arrange(request, able, by_caller=remembered)
 
-    def _live(self, request: Request) -> None:
-        """A WebSocket is connected once: to the first target."""
-        if request.endpoint.model:
-            self._by_model(request)
-            request.targets = request.targets[:1]
-        else:
-            self._by_provider(request)
+    async def _heed(self, request: Request) -> Tap | None:
+        """Passes over targets that fail, or that have asked to be left alone. A tap where this request tries whether one answers again."""
+        chosen = await self._standing.choose(request.targets, _one_key)
+        if not chosen.targets and (not chosen.why or self._ask_all):
+            return None
+        request.configured, request.targets, request.passed = request.configured or request.targets, chosen.targets, chosen.passed
+        if not chosen.targets:
+            request.unavailable = unavailable(request.record.model, chosen.why)
+            if request.endpoint.dialect == "responses" or request.endpoint.kind == "live":
+                # Who asks for what was said before must not be told that nobody knows it.
+                raise request.unavailable
+            # The cache may have it.
+        return _Probe(self._standing, chosen.lease) if chosen.lease is not None else None
 
     def _asked(self, request: Request) -> str:
         if not request.model:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from extproc.config.breaker import Breaker, Breakers
 from extproc.config.retries import Retries
 from extproc.config.section import Bytes, Port, Seconds, Section
 from extproc.crossing import ClientHeader
@@ -147,7 +148,7 @@ class Timeouts(Section, frozen=True):
 class HeaderEdits(Section, frozen=True):
     """What to change in a message's headers. Removed first, then set."""
 
-    set: dict[HeaderName, HeaderValue] = {}
+    set: dict[HeaderName, HeaderValue] = field(default_factory=dict)
     """Headers to set, by name; what was there is replaced."""
     remove: tuple[HeaderName, ...] = ()
     """Headers to take off."""
@@ -241,7 +242,7 @@ class Provider(Section, frozen=True):
     """The entry of the catalogue that completes this section: `headgate providers` lists them. A section that gives neither `dialect` nor
     `base_url` is completed by its own name, too: `groq:` alone says all about Groq. What stands in the section goes before what the
     catalogue says, key by key."""
-    settings: dict[Name, SettingValue] = {}
+    settings: dict[Name, SettingValue] = field(default_factory=dict)
     """What the catalogue's entry leaves open, such as `region` or `resource`: `headgate providers NAME` tells."""
     key: str | None = None
     """Its credential, best as `env:NAME` or `file:PATH`. The catalogue's is the environment variable that the entry names."""
@@ -272,6 +273,8 @@ class Provider(Section, frozen=True):
     """Where it departs from its dialect. Looked at when a request is translated for it."""
     prices: str | None = None
     """Whose prices of the built-in list are its: an id of `genai-prices`. Found by `base_url` and by name unless given."""
+    breaker: Breaker | Literal["off"] | None = None
+    """When its targets are left alone, in place of what the section `breaker` says as a whole; or `off`: never."""
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -283,7 +286,7 @@ def split_target(target: str) -> tuple[str, str]:
 class When(Section, frozen=True):
     """Which requests a target is for; all that is said must hold. In texts, `*` stands for anything."""
 
-    headers: dict[ClientHeader, Annotated[str, Meta(min_length=1, max_length=1024)]] = {}
+    headers: dict[ClientHeader, Annotated[str, Meta(min_length=1, max_length=1024)]] = field(default_factory=dict)
     """Headers that the client sends, and what they say, such as `x-region: eu-*`; case matters in what they say. No credentials: say
     `tenants` in their place."""
     tenants: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(max_length=1024)] = ()
@@ -410,6 +413,8 @@ class Config(Section, frozen=True):
     """Own prices."""
     retries: Retries = Retries()
     """What is worth another attempt, and how many there are, unless a model says otherwise."""
+    breaker: Breakers | Literal["off"] = Breakers()
+    """When targets that fail are left alone; `off`: never, unless their provider says otherwise."""
     redis: Redis | None = None
     """State shared by several machines."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
@@ -425,6 +430,12 @@ class Config(Section, frozen=True):
     """Envoy's worker threads (`--concurrency`)."""
     state: Folder = ".headgate"
     """Where the journal, the ledger and the keys are."""
+
+    def breaker_of(self, provider: str) -> Breaker | None:
+        """When the targets of a provider are left alone; None: never."""
+        own = self.providers[provider].breaker if provider in self.providers else None
+        told = self.breaker if own is None else own
+        return None if told == "off" else told
 
 
 DEFAULT_FILTERS: tuple[str, ...] = ("meter", "auth", "route", "conversations", "headers", "cache")

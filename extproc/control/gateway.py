@@ -30,6 +30,7 @@ from extproc.control.google import Tokens
 from extproc.control.keystore import KeyStore
 from extproc.control.run_dir import sockets_folder
 from extproc.control.source import Source, fingerprint
+from extproc.control.standing import Standing
 from extproc.control.startup import faults
 from extproc.control.trust import ca_file
 from extproc.control.workers import PATIENCE, Workers
@@ -41,6 +42,7 @@ from extproc.ledger.places import places as ledger_places
 from extproc.link.server import LinkServer, Peer
 from extproc.listening import setup_of
 from extproc.loops import forever
+from extproc.standing.told import STANDING
 from extproc.tokens import TOKENS
 from extproc.turns.service import TurnService
 from extproc.version import VERSION
@@ -85,14 +87,17 @@ class Gateway:
         self._seen = self._last = self._look()
         self._own_run_dir = run_dir is None
         self._metrics = Metrics(VERSION)
+        self._with_envoy = with_envoy
         self._cache = CacheService(Shelf(*_cache_size(loaded)))
         self._turns = TurnService(self.state)
-        handlers = {**self._cache.handlers, **self._turns.handlers, NOTICE: self._heard}
+        self.standing = Standing(
+            lambda message: self._link.push(STANDING, message), self._metrics.standing, Path(self._places().attempts_log)
+        )  # fmt: skip
+        handlers = {**self._cache.handlers, **self._turns.handlers, **self.standing.handlers, NOTICE: self._heard}
         self._tokens = Tokens(lambda message: self._link.push(TOKENS, message), self._metrics)
         self._link = LinkServer(
             str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._cache.disconnected
         )  # fmt: skip
-        self._with_envoy = with_envoy
         setup = msgspec.json.encode(setup_of(config, _cache_size(loaded))).decode()
         self.workers = Workers(self.run_dir, self.state, setup, many=config.workers, drain=config.drain, patience=patience)
         self._envoy = Envoy(self._places(), self.state / "envoy.log") if with_envoy else None
@@ -131,6 +136,7 @@ class Gateway:
         self._warn(self.config)
         await self._link.start()
         await self._tokens.follow(self.config)
+        await self.standing.follow(self.config)
         await self.workers.start()
         await self._serve_origin()
         if self._envoy is not None:
@@ -140,6 +146,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(forever("looking for changes", _LOOK_EVERY, self._watch)),
+            loop.create_task(forever("seeing how targets stand", _LOOK_EVERY, self.standing.step)),
             loop.create_task(forever("housekeeping", _HOUSEKEEPING_EVERY, self._housekeeping)),
         ]
         self._started = True
@@ -197,6 +204,7 @@ class Gateway:
         for runner in self._runners:
             await runner.cleanup()
         await self._tokens.close()
+        await self.standing.close()
         await self._link.close()
         await self._turns.close()
         if self._books is not None:
@@ -213,6 +221,7 @@ class Gateway:
     def _connected(self, peer: Peer) -> None:
         # A request that comes at once has its token.
         peer.push(TOKENS, self._tokens.message())
+        peer.push(STANDING, self.standing.message())
         peer.push(SNAPSHOT, self._message)
 
     def _heard(self, peer: Peer, payload: bytes) -> bytes:
@@ -287,6 +296,7 @@ class Gateway:
         elif self._envoy is None and config.providers != old.providers:
             _log.warning("providers have changed: give your Envoy what `headgate compile attach` prints now")
         self.config, self._message = config, message
+        await self.standing.follow(config)
         self._warn(config)
         taken = await self._link.push(SNAPSHOT, message)
         if self._books is not None:
@@ -338,7 +348,8 @@ class Gateway:
             self._metrics.under_way(await self._envoy.active())
             self._metrics.websockets(await self._envoy.websockets())
             for provider, is_open in (await self._envoy.open_breakers()).items():
-                self._metrics.breaker(provider, "open" if is_open else "closed")
+                self._metrics.full(provider, is_open)
+        self.standing.show()
         self._metrics.conversations(self._turns.counts, self._turns.count, self._turns.size)
         return self._metrics.render()
 

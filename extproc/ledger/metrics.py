@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from extproc.ledger.collector import Collected, Entry
 from extproc.ledger.money import add
 from extproc.ledger.record import Record
+from extproc.ledger.standings import StandingMetrics
 from extproc.usage import Usage
 
 Reload = Literal["accepted", "refused", "unchanged"]
@@ -29,7 +30,6 @@ _tokens = attrgetter(*_TOKENS)
 _labels = attrgetter(
     "provider", "route", "dialect", "status", "outcome", "stream", "cache", "witness", "metered", "partial", "estimated"
 )  # fmt: skip
-_STATES = {"closed": 0, "open": 1, "half_open": 2}
 
 
 class Metrics:
@@ -84,9 +84,11 @@ class Metrics:
             "ai_proxy_tls_handshakes_failed", "TLS handshakes with Envoys that failed, since the worker began.", ("worker",),
             registry=registry,
         )  # fmt: skip
-        self._breaker = Gauge(
-            "ai_proxy_circuit_breaker_state", "0 closed, 1 open, 2 half open.", ("provider",), registry=registry
-        )  # fmt: skip
+        self.standing = StandingMetrics(registry)
+        """How targets and keys stand."""
+        self._full = Gauge(
+            "ai_proxy_provider_full", "1: Envoy refuses requests to it, because too many are under way.", ("provider",), registry=registry
+        )
         self._token = Gauge(
             "ai_proxy_provider_token_expires_timestamp_seconds", "When a provider's access token ends.", ("provider",), registry=registry
         )
@@ -169,9 +171,9 @@ class Metrics:
             self._websockets = Gauge("ai_proxy_websockets_open", "WebSockets that are open.", registry=self.registry)
         self._websockets.set(connections)
 
-    def breaker(self, provider: str, state: Literal["closed", "open", "half_open"]) -> None:
-        """Tell a provider's circuit breaker's state, from Envoy's statistics."""
-        self._breaker.labels(provider).set(_STATES[state])
+    def full(self, provider: str, is_full: bool) -> None:
+        """Tell whether Envoy refuses requests to a provider, from its statistics."""
+        self._full.labels(provider).set(is_full)
 
     def journal(self, worker: str, failures: int, lost: int, waiting: int) -> None:
         """Tell how a worker's journal fares: `Journal.failures`, `.lost`, `.waiting`."""
@@ -189,7 +191,7 @@ class Metrics:
                 gauge.remove_by_labels({"worker": worker})
             self._handshakes.remove_by_labels({"worker": worker})
         if provider:
-            self._breaker.remove_by_labels({"provider": provider})
+            self._full.remove_by_labels({"provider": provider})
 
     def render(self) -> bytes:
         """The text format, to be served as `CONTENT_TYPE`."""

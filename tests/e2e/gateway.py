@@ -52,8 +52,9 @@ class Gateway:
         """Writes the configuration, with this gateway's ports. A running gateway reloads it."""
         listener = {**config.get("listener", {}), "port": self.port}
         admin = {**config.get("admin", {}), "port": self.operator_port}
-        # Most tests leave streams behind that nobody waits for.
-        text = yaml.safe_dump({"state": "state", "drain": 1, **config, "listener": listener, "admin": admin}, sort_keys=False)
+        # Most tests leave streams behind that nobody waits for, and have providers that fail again and again.
+        usual = {"state": "state", "drain": 1, "breaker": "off"}
+        text = yaml.safe_dump({**usual, **config, "listener": listener, "admin": admin}, sort_keys=False)
         fresh = self.path.with_suffix(".new")
         fresh.write_text(text)
         fresh.replace(self.path)

@@ -381,8 +381,7 @@ def test_metrics_and_reports_agree_and_survive_a_restart(tmp_path_factory: pytes
         assert total(gateway, "ai_proxy_tokens_used_total", 'type="output"') == 3 * made
         assert total(gateway, "ai_proxy_tokens_used_total", 'type="cache_read"') == 3 * cached
         assert total(gateway, "ai_proxy_cost_total") == pytest.approx(float(3 * each))
-        assert total(gateway, "ai_proxy_circuit_breaker_state", 'provider="o"') == 0
-        assert 'ai_proxy_circuit_breaker_state{provider="o"}' in gateway.metrics()
+        assert 'ai_proxy_provider_full{provider="o"}' in gateway.metrics()
         running = gateway.ledger("key,model,provider", requests=6)
     assert gateway.ledger("key,model,provider") == running
     (row,) = running

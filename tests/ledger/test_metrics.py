@@ -111,11 +111,11 @@ def test_restarts_and_what_is_under_way() -> None:
 
 def test_gauges_are_set_and_forgotten() -> None:
     metrics = Metrics("1")
-    metrics.breaker("openai", "open")
+    metrics.full("openai", True)
     metrics.journal("w0", failures=2, lost=1, waiting=7)
     metrics.handshakes("w0", 3)
     found = samples(metrics)
-    assert found["ai_proxy_circuit_breaker_state", "openai"] == 1
+    assert found["ai_proxy_provider_full", "openai"] == 1
     assert found["ai_proxy_journal_waiting", "w0"] == 7
     assert found["ai_proxy_tls_handshakes_failed", "w0"] == 3
     metrics.forget(worker="w0", provider="openai")

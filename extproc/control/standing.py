@@ -1,0 +1,205 @@
+"""How targets and keys stand, for all workers of this machine: they tell what they heard, and are told what has changed.
+
+With Redis, the machines of a fleet tell one another (`fleet.py`); without it, or while it is gone, each goes by itself.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from extproc.cachestore.pump import RedisDown
+from extproc.config.model import Config, Redis, aim
+from extproc.control.attempts import AttemptsLog
+from extproc.control.fleet import Fleet
+from extproc.ledger.standings import StandingMetrics
+from extproc.link.server import Handler, Peer
+from extproc.standing.board import Board, Change
+from extproc.standing.cooling import Name
+from extproc.standing.told import BACK, HEARD, PROBE, Heard, Stand, decode_heard, decode_lease, decode_name, encode
+from extproc.standing.verdict import meaning
+from extproc.tried import NO_ANSWER
+
+_WAITS = 0.6
+"""Seconds for which what had no answer waits for Envoy's log to say why: Envoy writes four times a second."""
+_MOST = 1024
+"""Targets that are shown as closed from the start."""
+
+_log = logging.getLogger(__name__)
+Push = Callable[[bytes], Awaitable[object]]
+
+
+class Standing:
+    """All of them. Times are those of `time.monotonic`."""
+
+    def __init__(self, push: Push, metrics: StandingMetrics, attempts_log: Path) -> None:
+        """`push` tells all workers."""
+        self._push = push
+        self._metrics = metrics
+        self._attempts = AttemptsLog(attempts_log)
+        self._board = Board(lambda _: None)
+        self._waiting: list[tuple[float, Heard]] = []
+        """What waits for Envoy's log, since when."""
+        self._redis: Redis | None = None
+        self._fleet: Fleet | None = None
+        self._pushed: list[Stand] = []
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.handlers: dict[str, Handler] = {HEARD: self._heard, PROBE: self._probe, BACK: self._back}
+
+    async def follow(self, config: Config) -> None:
+        """The configuration that is in force now."""
+        self._board.follow(config.breaker_of)
+        targets = (Name(one.provider, one.model) for model in config.models for one in map(aim, model.targets) if one.model)
+        named = list(dict.fromkeys(name for name in targets if config.breaker_of(name.provider) is not None))
+        self._metrics.follow(named[:_MOST])
+        if config.redis != self._redis:
+            before, self._redis = self._fleet, config.redis
+            self._fleet = Fleet(config.redis.url, config.redis.timeout) if config.redis is not None else None
+            if before is not None:
+                await before.close()
+        self._tell_workers()
+
+    async def close(self) -> None:
+        """The end."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._fleet is not None:
+            await self._fleet.close()
+
+    def message(self) -> bytes:
+        """How all stand, as workers are told."""
+        return encode(self._board.stands(time.monotonic()))
+
+    def stands(self) -> list[Stand]:
+        """All who do not stand well."""
+        return self._board.stands(time.monotonic())
+
+    def show(self) -> None:
+        """Brings the metrics up to date."""
+        now = time.monotonic()
+        self._metrics.show(self._board.states(now), self._board.stands(now))
+
+    # The workers.
+
+    def _heard(self, peer: Peer, payload: bytes) -> bytes:
+        now = time.monotonic()
+        for heard in decode_heard(payload):
+            if heard.request and heard.reason == NO_ANSWER and not self._told(heard):
+                self._waiting.append((now, heard))
+            else:
+                self._hear(heard, now)
+        self._changed()
+        return b""
+
+    def _told(self, heard: Heard) -> bool:
+        """Whether Envoy's log has said why there was no answer; then `heard` says it, too."""
+        found = self._attempts.find(heard.request, heard.provider)
+        if found is None:
+            return False
+        heard.reason = found.reason
+        if found.began:
+            heard.took = max(0.0, time.time() - found.began)
+        return True
+
+    def _hear(self, heard: Heard, now: float) -> None:
+        means = meaning(heard.status, heard.reason)
+        if means not in (None, "nothing"):
+            self._metrics.failed(heard.provider, str(means), heard.times)
+        self._board.hear(heard, now)
+
+    def _probe(self, peer: Peer, payload: bytes) -> bytes | Awaitable[bytes]:
+        name = decode_name(payload)
+        number = self._board.lease(name, time.monotonic())
+        if number > 0 and self._fleet is not None:
+            return self._with_fleet(self._fleet, name, number)
+        return self._granted(name, number)
+
+    async def _with_fleet(self, fleet: Fleet, name: Name, number: int) -> bytes:
+        try:
+            granted = await fleet.lease(name, self._board.open_for(name))
+        except RedisDown:
+            granted = True  # each machine by itself
+        if not granted:
+            self._board.give_back(name, number)
+        return self._granted(name, number if granted else 0)
+
+    def _granted(self, name: Name, number: int) -> bytes:
+        if number > 0:
+            self._metrics.probed(name.provider)
+        return b"%d" % number
+
+    def _back(self, peer: Peer, payload: bytes) -> bytes:
+        lease = decode_lease(payload)
+        self._board.give_back(lease.name, lease.number)
+        return b""
+
+    # What changes.
+
+    async def step(self) -> None:
+        """A few times a second: Envoy's log, the fleet's news, what is over."""
+        self._attempts.read()
+        now, waiting, self._waiting = time.monotonic(), self._waiting, []
+        for since, heard in waiting:
+            if self._told(heard) or now - since >= _WAITS:
+                heard.took = max(heard.took, now - since)
+                self._hear(heard, now)
+            else:
+                self._waiting.append((since, heard))
+        self._changed()
+        if self._fleet is not None:
+            for change in await self._fleet.news():
+                self._board.adopt(change, time.monotonic())
+        self._tell_workers()
+
+    def _changed(self) -> None:
+        changes = self._board.changes()
+        if not changes:
+            return
+        self._metrics.changed(changes)
+        for change in changes:
+            _say(change)
+        if self._fleet is not None:
+            self._fleet.tell(changes)
+        self._tell_workers()
+
+    def _tell_workers(self) -> None:
+        stands = self._board.stands(time.monotonic())
+        if _kinds(stands) != _kinds(self._pushed):
+            self._pushed = stands
+            self._begin(self._push(encode(stands)))
+
+    def _begin(self, work: Awaitable[object]) -> None:
+        task: asyncio.Task[object] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _kinds(stands: list[Stand]) -> list[tuple[object, ...]]:
+    """What is news to workers: who stands how, since when and until when. That something open is half open now, they know."""
+    now = time.monotonic()
+    return sorted(
+        (
+            one.name,
+            one.state if one.state in ("cooling", "limited") else "open",
+            round(now - one.ago, 1),
+            round(now + one.left, 1),
+            one.reason,
+        )
+        for one in stands
+    )
+
+
+def _say(change: Change) -> None:
+    name = change.name
+    who = f"{name.provider}/{name.model}" if name.model else f"{name.provider}, key {name.key},"
+    match change.state:
+        case "open":
+            _log.warning("%s is left alone for %.3g s: %s", who, change.left, change.why)
+        case "half_open":
+            _log.info("%s is tried again", who)
+        case "closed":
+            _log.info("%s answers again", who)
+        case _ if change.told:
+            _log.warning("%s is left alone for %.3g s, as it has asked to be%s", who, change.left, f" (key {name.key})" if name.key else "")

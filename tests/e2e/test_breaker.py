@@ -1,0 +1,159 @@
+"""A target that fails is left alone, by all workers at once, until one request finds it well again; who says when to come again is heeded."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from aiohttp import web
+
+from tests.e2e.conftest import folder
+from tests.e2e.gateway import Gateway, chat
+from tests.e2e.ports import free_port
+from tests.e2e.upstream import Scripted
+
+OPEN = 1.5
+ANSWER = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+
+
+class Provider(Scripted):
+    """Answers each model as it is told to, and counts."""
+
+    def __init__(self) -> None:
+        super().__init__(self._say)
+        self.statuses: dict[str, int] = {}
+        self.headers_told: dict[str, str] = {}
+        self.asked: Counter[str] = Counter()
+        self.slow = 0.0
+        self._lock = threading.Lock()
+
+    async def _say(self, request: web.Request) -> web.StreamResponse:
+        model = (await request.json())["model"]
+        with self._lock:
+            self.asked[model] += 1
+        await asyncio.sleep(self.slow)
+        status = self.statuses.get(model, 200)
+        body = ANSWER if status == 200 else {"error": {"message": "no", "type": "x", "code": None}}
+        return web.json_response(body, status=status, headers=self.headers_told if status == 429 else None)
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with Provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
+    own = {"dialect": "openai", "base_url": f"{provider.url}/v1", "key": "sk-1"}
+    config: dict[str, Any] = {
+        "workers": 2,
+        "breaker": {"failures": 5, "open": OPEN},
+        "providers": {
+            "p": own,
+            "q": own,
+            "dead": {**own, "base_url": f"http://127.0.0.1:{free_port()}/v1"},
+            "never": {**own, "breaker": "off"},
+        },
+        "models": [
+            {"name": "one", "targets": ["p/one"]},
+            {"name": "two", "targets": ["p/first", "q/second"]},
+            {"name": "limited", "targets": ["p/limited"]},
+            {"name": "beside", "targets": ["p/beside"]},
+            {"name": "dead", "targets": ["dead/x", "q/after-dead"]},
+            {"name": "never", "targets": ["never/never"]},
+        ],
+    }
+    with Gateway(folder(tmp_path_factory), config) as running:
+        yield running
+
+
+def ask(gateway: Gateway, model: str) -> httpx.Response:
+    return httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", model), verify=False, timeout=20)
+
+
+def metric(gateway: Gateway, name: str, **labels: str) -> float:
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    return sum(value for series, value in gateway.metrics().items() if series.startswith(name) and all(part in series for part in wanted))
+
+
+def is_open(gateway: Gateway, provider: str, model: str) -> bool:
+    return metric(gateway, "ai_proxy_circuit_breaker_state", provider=provider, model=model) == 1
+
+
+def test_it_opens_and_is_tried_by_one_and_closes(gateway: Gateway, provider: Provider) -> None:
+    provider.statuses["one"] = 500
+    assert [ask(gateway, "one").status_code for _ in range(5)] == [500] * 5
+    gateway.until(lambda: is_open(gateway, "p", "one"), "it is open")
+    opened = time.monotonic()
+    refused = [ask(gateway, "one") for _ in range(6)]
+    assert {one.status_code for one in refused} == {503}
+    error = refused[0].json()["error"]
+    assert error["code"] == "no_target_available"
+    assert "p/one fails and is left alone since" in error["message"]
+    assert "5 failures in a row, the last: 500 " in error["message"]
+    assert 1 <= int(refused[0].headers["retry-after"]) <= 2
+    assert provider.asked["one"] == 5
+    # The probe fails, and it is open again; a second one answers.
+    time.sleep(max(0.0, opened + OPEN - time.monotonic()) + 0.1)
+    provider.slow = 0.3
+    for status, asked in ((500, 6), (200, 7)):
+        provider.statuses["one"] = status
+        with ThreadPoolExecutor(12) as pool:
+            seen = Counter(answer.status_code for answer in pool.map(lambda _: ask(gateway, "one"), range(12)))
+        assert seen == {status: 1, 503: 11}
+        assert provider.asked["one"] == asked
+        if status == 500:
+            time.sleep(OPEN + 0.2)
+    provider.slow = 0.0
+    gateway.until(lambda: ask(gateway, "one").status_code == 200, "it is closed")
+    assert [ask(gateway, "one").status_code for _ in range(4)] == [200] * 4
+    assert metric(gateway, "ai_proxy_circuit_breaker_changes_total", provider="p", model="one", state="open") == 2
+    assert metric(gateway, "ai_proxy_circuit_breaker_probes_total", provider="p") == 2
+    assert metric(gateway, "ai_proxy_attempt_failures_total", provider="p", reason="server_error") == 6
+
+
+def test_others_step_in_and_it_is_asked_no_more(gateway: Gateway, provider: Provider) -> None:
+    provider.statuses["first"] = 503
+    for _ in range(5):
+        assert ask(gateway, "two").headers["x-headgate-attempts"].startswith("p/first;status=503")
+    gateway.until(lambda: is_open(gateway, "p", "first"), "it is open")
+    for _ in range(6):
+        assert ask(gateway, "two").status_code == 200
+    assert (provider.asked["first"], provider.asked["second"]) == (5, 11)
+    provider.statuses["never"] = 503
+    assert [ask(gateway, "never").status_code for _ in range(7)] == [503] * 7
+    assert provider.asked["never"] == 7
+
+
+def test_what_envoy_alone_has_seen_counts(gateway: Gateway, provider: Provider) -> None:
+    for _ in range(5):
+        assert ask(gateway, "dead").headers["x-headgate-attempts"].startswith("dead/x;reason=")
+    gateway.until(lambda: is_open(gateway, "dead", "x"), "it is open")
+    assert "x-headgate-attempts" not in ask(gateway, "dead").headers
+    assert metric(gateway, "ai_proxy_attempt_failures_total", provider="dead", reason="connect") == 5
+
+
+def test_too_many_requests(gateway: Gateway, provider: Provider) -> None:
+    provider.statuses["limited"], provider.headers_told = 429, {"retry-after": "2"}
+    assert ask(gateway, "limited").status_code == 429
+    gateway.until(lambda: metric(gateway, "ai_proxy_cooling", provider="p", model="limited") == 1, "it cools down")
+    refused = ask(gateway, "limited")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert refused.headers["retry-after"] in ("1", "2")
+    assert provider.asked["limited"] == 1
+    assert ask(gateway, "beside").status_code == 200, "the provider's other models are asked"
+    provider.statuses["limited"] = 200
+    gateway.until(lambda: ask(gateway, "limited").status_code == 200, "its time is over")
