@@ -35,6 +35,8 @@ _INBOUND = re.compile(
     r"|cf-|cdn-|sec-fetch-|sec-ch-|proxy-|traceparent$|tracestate$|baggage$|b3$|forwarded$|via$|origin$|referer$|dnt$"
     # The account of whoever called, which is not the account of the key that we send.
     r"|openai-organization$|openai-project$|x-goog-user-project$"
+    # For a gateway, and read here (`conditions.py`).
+    r"|x-litellm-tags$"
     # Another method than the one that was judged.
     r"|x-http-method(-override)?$|x-method-override$"
     # What Envoy and the attempt set themselves; the last one may hold a key.

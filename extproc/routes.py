@@ -3,7 +3,7 @@
 import difflib
 import re
 from bisect import bisect
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
@@ -11,10 +11,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extproc.conditions import Conditions, conditions
+from extproc.conditions import Conditions, Facts, conditions
 from extproc.config.lookup import STRATEGIES
 from extproc.config.model import Model, aim
 from extproc.config.retries import Retries
+from extproc.errors import Reject
 from extproc.globs import regex
 from extproc.retrying import USUAL, Retrying, retrying_of
 from extproc.strategies.sticky import Sticky
@@ -51,16 +52,31 @@ class Route(Struct, frozen=True):
     """The same order of a tier for all requests of one caller."""
     retrying: Retrying | None = None
     """What follows failed attempts, where Envoy does not do it by itself."""
+    wanted: frozenset[str] = frozenset()
+    """Needs that conditions of its targets ask for."""
 
     def resolve(self, asked: str) -> tuple[Target, ...]:
         """The targets for the name that a caller used."""
         return tuple(target if target.model else Target(target.provider, asked) for target in self.targets)
 
     def able(self, request: Request, targets: tuple[Target, ...]) -> list[Placed]:
-        """Of `targets`, which is what `resolve` gave or some of it, those that are for this request, each in its place."""
+        """Of `targets`, which is what `resolve` gave or some of it, those that are for this request, each in its place. Raises `Reject`
+        404 where there is none.
+        """
         there = zip(self.placed, self.resolve(request.record.model), strict=True)
-        able = ((one, target) for one, target in there if target in targets and (one.conditions is None or one.conditions.hold(request)))
-        return [replace(one, target=target) for one, target in able]
+        facts = Facts(request, self.wanted)
+        able: list[Placed] = []
+        failed: dict[str, None] = {}
+        for one, target in there:
+            if target not in targets:
+                continue
+            if one.conditions is not None and (why := one.conditions.fails(facts)):
+                failed[why] = None
+            else:
+                able.append(replace(one, target=target))
+        if not able:
+            raise _nobody(request.record.model, failed, facts)
+        return able
 
     def arrange(self, request: Request, placed: list[Placed], *, by_caller: bool = False) -> tuple[Target, ...]:
         """Their targets in the order in which they are to be tried; `by_caller`: in one that is the same for all requests of a caller."""
@@ -69,15 +85,25 @@ class Route(Struct, frozen=True):
         return tuple(one.target for tier in tiers for one in (order.arrange(request, tier) if len(tier) > 1 else tier))
 
 
+def _nobody(model: str, failed: Collection[str], facts: Facts) -> Reject:
+    """Whose targets and what they are for is not the caller's to know, but what of his request they are not for is."""
+    lacking = f"`lacks` (it needs {', '.join(sorted(facts.needs))})" if "lacks" in failed else ""
+    named = [lacking if name == "lacks" else f"`{name}`" for name in failed]
+    message = f"No provider of {model!r} is for this request: there are conditions that it does not fulfil: {', '.join(named)}."
+    return Reject(404, "no_target", message, param="model")
+
+
 def _route(model: Model, retries: Retries) -> Route:
     aims = sorted(map(aim, model.targets), key=attrgetter("tier"))
-    placed = tuple(Placed(Target(one.provider, one.model), one.weight, one.tier, conditions(one.when)) for one in aims)
+    placed = tuple(Placed(Target(one.provider, one.model), one.weight, one.tier, conditions(one)) for one in aims)
     name, settings = model.ordering
     strategy = msgspec.convert(settings, STRATEGIES.find(name))
     chooses = name != "ordered" or any(one.conditions is not None for one in placed)
     order = strategy.open()
     steady = order if name == "ordered" else _BY_CALLER
-    return Route(model.name, placed, tuple(one.target for one in placed), order, chooses, steady, retrying_of(model, retries))
+    wanted = frozenset(need for one in placed if one.conditions is not None for need in one.conditions.wanted)
+    retrying = retrying_of(model, retries)
+    return Route(model.name, placed, tuple(one.target for one in placed), order, chooses, steady, retrying, wanted)
 
 
 class _Globs:

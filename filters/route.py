@@ -142,9 +142,6 @@ class _Route:
     def _choose(self, request: Request, route: ModelRoute) -> None:
         """Leaves the targets that are for this request, in the order that the model's strategy gives."""
         able = route.able(request, request.targets)
-        if not able:
-            message = f"No provider of {request.record.model!r} is for this request: all have conditions (`when`) that it does not fulfil."
-            raise Reject(404, "no_target", message, param="model")
         request.configured = tuple(one.target for one in able)
         # What one provider remembers, another does not know: whoever goes on has to find the one that he began with.
         remembered = request.endpoint.dialect == "responses" and len({one.target.provider for one in able} & self._remembering) > 1

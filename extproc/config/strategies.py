@@ -63,6 +63,7 @@ def check_choices(config: Config, warning: Error) -> None:
             aims = list(map(aim, targets))
             _check_weights(aims, name, f"{path}.{field}", warning)
             _check_headers(aims, f"{path}.{field}", warning)
+            _check_conditions(aims, f"{path}.{field}", warning)
         _check_alone(model, name, f"{path}.strategy", warning)
         if name == "sticky":
             _check_sticky(settings, child(f"{path}.strategy", name), warning)
@@ -88,6 +89,19 @@ def _check_headers(aims: list[Aim], path: str, warning: Error) -> None:
             if name in CREDENTIALS:
                 message = f"`{name}` carries callers' keys, which do not belong into conditions; `tenants` says whose they are"
                 warning(child(f"{path}[{which}].when.headers", name), message)
+
+
+def _check_conditions(aims: list[Aim], path: str, warning: Error) -> None:
+    for which, one in enumerate(aims):
+        when, at_most = one.when, one.when.input.at_most
+        if when.needs and set(when.needs) <= set(one.lacks):
+            warning(f"{path}[{which}].lacks", "the target is for no request at all: it lacks whatever its `needs` name")
+        if at_most is not None and when.input.at_least > at_most:
+            warning(f"{path}[{which}].when.input.at_least", f"the target is for no request at all: `at_most` is {at_most}")
+    placed = [bool(one.when.regions) for one in aims]
+    if any(placed) and not all(placed):
+        message = "other targets of this model have `regions`: requests of any region may come to this one, which has none"
+        warning(f"{path}[{placed.index(False)}]", message)
 
 
 def _check_alone(model: Model, strategy: str, path: str, warning: Error) -> None:

@@ -11,6 +11,7 @@ import yaml
 from extproc.config.lookup import STRATEGIES
 from extproc.config.model import Aim, Model, When
 from extproc.config.schema import SHIPPED
+from extproc.needs import NEEDS
 from extproc.routes import Routes
 from extproc.strategies.sticky import Sticky
 from extproc.strategy import Strategy
@@ -70,6 +71,9 @@ def test_settings_and_places(load_text: Load) -> None:
         ("ordered", "[{weight: 1}]", "$.models[0].targets[0]", 'the key "to" is missing'),
         ("weighted", "[{to: a, weight: -1}]", "$.models[0].targets[0].weight", "at least 0"),
         ("weighted", "[{to: a, tier: 0}]", "$.models[0].targets[0].tier", "at least 1"),
+        ("weighted", "[{to: a, when: {needs: [wings]}}]", "$.models[0].targets[0].when.needs[0]", "tools"),
+        ("weighted", "[{to: a, lacks: [image]}]", "$.models[0].targets[0].lacks[0]", 'did you mean "images"?'),
+        ("weighted", "[{to: a, when: {input: {at_least: -1}}}]", "$.models[0].targets[0].when.input.at_least", "at least 0"),
         ("weighted", "[{to: a, when: {headers: {X-Region: eu}}}]", "$.models[0].targets[0].when.headers.X-Region", "lower case"),
         ("weighted", "[[a]]", "$.models[0].targets[0]", "got a list"),
     ],
@@ -126,6 +130,9 @@ def test_weights_that_change_nothing(load_text: Load, strategy: str) -> None:
         ("{sticky: {by: header, header: x-api-key}}", "[a, b]", ".strategy.sticky.header", "`by: caller`"),
         ("{sticky: {header: x-user}}", "[a, b]", ".strategy.sticky.header", "with `by: header` alone"),
         ("{sticky: {by: header, length: 64}}", "[a, b]", ".strategy.sticky.length", "with `by: prefix` alone"),
+        ("ordered", "[a, {to: b, when: {needs: [tools]}, lacks: [tools, images]}]", ".targets[1].lacks", "for no request at all"),
+        ("ordered", "[a, {to: b, when: {input: {at_least: 9, at_most: 8}}}]", ".targets[1].when.input.at_least", "`at_most` is 8"),
+        ("ordered", "[{to: a, when: {regions: [eu]}}, b]", ".targets[1]", "requests of any region may come to this one"),
         ("weighted", "[{to: a, weight: 0}, {to: b, weight: 0}]", ".targets[0].weight", "all targets of tier 1 have the weight 0"),
         ("weighted", "[a, b, {to: a/x, tier: 2, weight: 0}, {to: b/x, tier: 2, weight: 0}]", ".targets[2].weight", "of tier 2"),
         ("weighted", "[a]", ".strategy", "no tier of this model has two targets"),
@@ -148,6 +155,8 @@ def test_what_changes_nothing(load_text: Load, strategy: str, targets: str, path
         ("weighted", "[{to: a, weight: 0}, {to: b, tier: 2}, {to: b/x, tier: 2}]"),
         ("{sticky: {by: header, header: x-user}}", "[a, b]"),
         ("{sticky: {by: prefix, length: 64}}", "[a, b]"),
+        ("ordered", "[{to: a, when: {needs: [tools, images], input: {at_most: 8}}, lacks: [tools]}, b]"),
+        ("ordered", "[{to: a, when: {regions: [eu], tags: [x]}}, {to: b, when: {regions: [us-*]}}]"),
     ],
 )
 def test_what_changes_something(load_text: Load, strategy: str, targets: str) -> None:
@@ -163,6 +172,7 @@ providers:
   groq: {key: k}
   google: {key: k}
   mistral: {key: k}
+  lab: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}
   lab-eu: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}
   lab-us: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}
 """
@@ -173,8 +183,12 @@ def test_the_page_is_right_and_names_all_strategies(load_text: Load) -> None:
     for written in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
         loaded = load_text(PROVIDERS + written)
         assert [problem for problem in loaded.problems if problem.severity == "error"] == []
-    assert re.findall(r"^\| `(\w+)`", page, re.MULTILINE) == ["ordered", "round_robin", "weighted", "sticky"]
-    assert set(STRATEGIES.names()) == {"ordered", "round_robin", "weighted", "sticky"}
+    strategies, conditions = (
+        re.findall(r"^\| `(\w+)`", page[page.index(heading) :].partition("\n## ")[2].partition("\n## ")[0], re.MULTILINE)
+        for heading in ("\n## Strategies", "\n## Conditions")
+    )
+    assert sorted(strategies) == STRATEGIES.names()
+    assert set(conditions) == {*When.__struct_fields__, "lacks", *NEEDS}
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,19 @@ def test_only_targets_that_are_for_the_request() -> None:
     with pytest.raises(Reject) as raised:
         _asked(handler, x_region="us-1")
     assert (raised.value.fault.status, raised.value.fault.code) == (404, "no_target")
-    assert "`when`" in raised.value.fault.message
+    assert raised.value.fault.message.endswith("there are conditions that it does not fulfil: `headers`, `tenants`.")
+
+
+def test_what_a_request_needs_is_told_where_nobody_has_it() -> None:
+    handler = _choosing("ordered", Aim(to="openai/blind", lacks=("images", "tools")), Aim(to="anthropic/b", when=When(tags=("x",))))
+    assert [target.model for target in _asked(handler).targets] == ["blind"]
+    calling = {**CHAT, "model": "chosen", "tools": [{"type": "function", "function": {"name": "f"}}]}
+    with pytest.raises(Reject) as raised:
+        run(handler.request(request(body=calling)))
+    assert raised.value.fault.message.endswith("fulfil: `lacks` (it needs tools), `tags`.")
+    made = request(head(x_headgate_tags="x"), calling)
+    run(handler.request(made))
+    assert made.targets == (Target("anthropic", "b"),)
 
 
 def _remembering(strategy: Any, *targets: str | Aim) -> Handler:
