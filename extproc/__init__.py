@@ -8,11 +8,13 @@ from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provid
 from extproc.dialects.responses import kept
 from extproc.environment import Environment
 from extproc.errors import ConfigError, Fault, Reject
-from extproc.filter import Filter, Handler, Tap
+from extproc.felt import Felt
+from extproc.filter import Filter, Handler, Tap, together
 from extproc.hosts import is_loopback_name
 from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
 from extproc.listing import models_document
+from extproc.pulse import Pulse
 from extproc.routes import Route as ModelRoute
 from extproc.standing.refusal import unavailable
 from extproc.standing.told import Lease as ProbeLease
@@ -34,6 +36,7 @@ __all__ = [
     "Entry",
     "Environment",
     "Fault",
+    "Felt",
     "Filter",
     "Fingerprint",
     "Handler",
@@ -46,6 +49,7 @@ __all__ = [
     "ModelRoute",
     "Order",
     "ProbeLease",
+    "Pulse",
     "Reject",
     "Request",
     "Response",
@@ -67,6 +71,7 @@ __all__ = [
     "models_document",
     "plain_path",
     "to_provider",
+    "together",
     "unavailable",
     "without_credential",
 ]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import Raw, Struct
 
-from extproc.config.model import Aim, When
+from extproc.config.model import Aim
+from extproc.config.when import When
 from extproc.globs import regex
 from extproc.needs import needs
 from extproc.size import input_tokens

@@ -148,7 +148,7 @@ class Delivery:
                 self.request.record.tried = tried
         if "request-id" not in headers or "request-id" in remove:
             self._name(response)
-        response.attempts = attempts
+        response.attempts, response.tried = attempts, tried
         # Envoy may have refused it before anybody was asked.
         response.target = self._target(tried) if attempts or not local else None
         wanted_whole = self._follow(response)

@@ -9,6 +9,7 @@ from extproc.config.model import Redis
 from extproc.environment import Environment, Journal
 from extproc.heap import Leftovers
 from extproc.keys import StoredKeys
+from extproc.pulse import Pulses
 from extproc.retrying import Budgets
 from extproc.routes import Routes
 from extproc.snapshot import Message, Snapshot, decode, decode_settings
@@ -46,6 +47,8 @@ class Engine:
         """Of the bodies that have come through it."""
         self.purse = Purse()
         """Access tokens of providers."""
+        self.pulses = Pulses()
+        """What this worker has felt of targets."""
         self.standing = standing or View()
         """Which targets are left alone for now."""
         self.ears: list[Callable[[Tried], None]] = []
@@ -94,7 +97,7 @@ class Engine:
         config = settings.config
         environment = Environment(
             config=config,
-            routes=Routes(config.models, config.retries),
+            routes=Routes(config.models, config.retries, settings.prices, self.pulses),
             upstreams={
                 name: compile_upstream(name, provider, settings.clusters.get(name, name), self.purse)
                 for name, provider in config.providers.items()

@@ -38,6 +38,29 @@ class Tap:
         """After the last byte, or when the client or the provider broke off (`response.ended`). May wait: the client does not."""
 
 
+class _Together(Tap):
+    """Taps that only watch, as one."""
+
+    passes = True
+
+    def __init__(self, taps: list[Tap]) -> None:
+        self._taps = taps
+
+    def start(self, response: Response) -> None:
+        for tap in self._taps:
+            tap.start(response)
+
+    async def end(self, response: Response) -> None:
+        for tap in self._taps:
+            await tap.end(response)
+
+
+def together(*taps: Tap | None) -> Tap | None:
+    """One tap for all of these, which only watch (`Tap.passes`); None where there are none."""
+    there = [tap for tap in taps if tap is not None]
+    return _Together(there) if len(there) > 1 else next(iter(there), None)
+
+
 class Handler(Protocol):
     """A filter made ready for one snapshot of the configuration."""
 

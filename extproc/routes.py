@@ -3,7 +3,7 @@
 import difflib
 import re
 from bisect import bisect
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
@@ -13,10 +13,12 @@ from msgspec.structs import replace
 
 from extproc.conditions import Conditions, Facts, conditions
 from extproc.config.lookup import STRATEGIES
-from extproc.config.model import Model, aim
+from extproc.config.model import Model, aim, priced_as
 from extproc.config.retries import Retries
 from extproc.errors import Reject
 from extproc.globs import regex
+from extproc.price import Price
+from extproc.pulse import Pulses
 from extproc.retrying import USUAL, Retrying, retrying_of
 from extproc.strategies.sticky import Sticky
 from extproc.strategy import Candidate, Order
@@ -25,6 +27,7 @@ from extproc.values import Request, Target
 _GLOBS_REMEMBERED = 4096
 _NEAR_AMONG = 256
 _BY_CALLER = Sticky(by="caller").open()
+_NONE: Mapping[str, Price] = {}
 
 
 class Placed(Candidate, frozen=True):
@@ -54,6 +57,8 @@ class Route(Struct, frozen=True):
     """What follows failed attempts, where Envoy does not do it by itself."""
     wanted: frozenset[str] = frozenset()
     """Needs that conditions of its targets ask for."""
+    pulses: Pulses | None = None
+    """Of its targets, where the strategy wants them."""
 
     def resolve(self, asked: str) -> tuple[Target, ...]:
         """The targets for the name that a caller used."""
@@ -73,7 +78,7 @@ class Route(Struct, frozen=True):
             if one.conditions is not None and (why := one.conditions.fails(facts)):
                 failed[why] = None
             else:
-                able.append(replace(one, target=target))
+                able.append(replace(one, target=target, pulse=None if self.pulses is None else self.pulses.of(target)))
         if not able:
             raise _nobody(request.record.model, failed, facts)
         return able
@@ -93,17 +98,28 @@ def _nobody(model: str, failed: Collection[str], facts: Facts) -> Reject:
     return Reject(404, "no_target", message, param="model")
 
 
-def _route(model: Model, retries: Retries) -> Route:
+def _route(model: Model, retries: Retries, prices: Mapping[str, Price], pulses: Pulses) -> Route:
     aims = sorted(map(aim, model.targets), key=attrgetter("tier"))
-    placed = tuple(Placed(Target(one.provider, one.model), one.weight, one.tier, conditions(one)) for one in aims)
     name, settings = model.ordering
     strategy = msgspec.convert(settings, STRATEGIES.find(name))
+    charged = prices if strategy.needs_price else _NONE
+    placed = tuple(
+        Placed(
+            Target(one.provider, one.model),
+            one.weight,
+            price=charged.get(priced_as(one, model.name)),
+            tier=one.tier,
+            conditions=conditions(one),
+        )
+        for one in aims
+    )
     chooses = name != "ordered" or any(one.conditions is not None for one in placed)
     order = strategy.open()
     steady = order if name == "ordered" else _BY_CALLER
     wanted = frozenset(need for one in placed if one.conditions is not None for need in one.conditions.wanted)
+    felt = pulses if strategy.needs_pulse else None
     retrying = retrying_of(model, retries)
-    return Route(model.name, placed, tuple(one.target for one in placed), order, chooses, steady, retrying, wanted)
+    return Route(model.name, placed, tuple(one.target for one in placed), order, chooses, steady, retrying, wanted, felt)
 
 
 class _Globs:
@@ -136,12 +152,16 @@ _Glob = tuple[int, re.Pattern[str], Route]
 class Routes:
     """All configured models. Exact names and aliases win over patterns, longer patterns over shorter ones."""
 
-    def __init__(self, models: Iterable[Model], retries: Retries = USUAL) -> None:
+    def __init__(
+        self, models: Iterable[Model], retries: Retries = USUAL, prices: Mapping[str, Price] = _NONE, pulses: Pulses | None = None
+    ) -> None:
+        """`retries`: of models that say nothing of them. `prices`: see `Settings.prices`. `pulses`: of the worker."""
+        pulses = pulses or Pulses()
         self._exact: dict[str, Route] = {}
         self._prefixes: dict[str, Route] = {}
         globs: list[tuple[str, Route]] = []
         for model in models:
-            route = _route(model, retries)
+            route = _route(model, retries, prices, pulses)
             if "*" not in model.name:
                 self._exact[model.name] = route
             elif model.name.index("*") == len(model.name) - 1:

@@ -16,6 +16,7 @@ from extproc.config.model import Config
 from extproc.environment import Environment
 from extproc.filter import Filter, Handler, Reader
 from extproc.keys import KeyState
+from extproc.price import Price
 
 
 class Settings(Struct, frozen=True):
@@ -28,6 +29,8 @@ class Settings(Struct, frozen=True):
     """By provider: its name in Envoy, where that is not its own (`control.addresses`)."""
     private: bool = True
     """Only this machine can reach the Envoy that asks, if `listener` says so: not known of somebody else's Envoy."""
+    prices: dict[str, Price] = {}
+    """By `provider/model`: what targets charge, where a strategy asks for it."""
 
 
 class Message(Struct, frozen=True):

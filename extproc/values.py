@@ -15,6 +15,7 @@ from extproc.dialects.forms import open_form, set_model
 from extproc.dialects.splice import set_member
 from extproc.errors import Reject
 from extproc.ledger.record import Record
+from extproc.tried import Tried
 from extproc.usage import Usage
 
 if TYPE_CHECKING:
@@ -233,7 +234,8 @@ class Response:
     """One response on its way out: its head, and what is known of it. The body passes by as events."""
 
     __slots__ = (
-        "answered", "attempts", "body", "ended", "estimated", "finished", "headers", "origin", "status", "stream", "target", "usage",
+        "answered", "attempts", "body", "ended", "estimated", "finished", "headers", "origin", "status", "stream", "target", "tried",
+        "usage",
     )  # fmt: skip
 
     def __init__(
@@ -253,6 +255,8 @@ class Response:
         """Who answered."""
         self.attempts = 0
         """Attempts that it took."""
+        self.tried: tuple[Tried, ...] = ()
+        """Each of them, where there were several targets."""
         self.usage: Usage | None = None
         """Tokens, as far as they are known by now."""
         self.answered = ""

@@ -1,15 +1,18 @@
 """Where a request goes: the model that it names becomes an ordered list of targets. The list of models is answered here, too."""
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 import msgspec
 
 from extproc import (
     Environment,
+    Felt,
     Filter,
     Handler,
     ModelRoute,
     ProbeLease,
+    Pulse,
     Reject,
     Request,
     Response,
@@ -18,6 +21,7 @@ from extproc import (
     View,
     models_document,
     plain_path,
+    together,
     unavailable,
 )
 
@@ -109,15 +113,22 @@ class _Route:
             case "live" if not request.endpoint.model:
                 self._by_provider(request)
             case _:
-                self._by_model(request)
-                tap = await self._heed(request) if self._standing.troubled else None
-                if request.endpoint.kind == "live":
-                    # A WebSocket is connected once.
-                    request.targets = request.targets[:1]
-                return tap
+                pulses = self._by_model(request)
+                if pulses or self._standing.troubled or request.endpoint.kind == "live":
+                    return await self._narrowed(request, pulses)
         return None
 
-    def _by_model(self, request: Request) -> None:
+    async def _narrowed(self, request: Request, pulses: Mapping[Target, Pulse]) -> Tap | None:
+        """Leaves out targets that cannot be asked now; what follows the request, where somebody wants to know what becomes of it."""
+        probe = await self._heed(request) if self._standing.troubled else None
+        if request.endpoint.kind == "live":
+            # A WebSocket is connected once.
+            request.targets = request.targets[:1]
+        felt = Felt(request, pulses) if pulses and request.targets else None
+        return together(probe, felt)
+
+    def _by_model(self, request: Request) -> Mapping[Target, Pulse]:
+        """Sets the request's targets. Returns what has been felt of them, where the model's strategy wants to know."""
         asked = self._asked(request)
         if len(asked) > _LONGEST:
             message = f"The name of the model has {len(asked)} characters; at most {_LONGEST} are taken."
@@ -136,16 +147,16 @@ class _Route:
             targets = self._able(request, targets)
         request.targets = targets
         request.retrying = route.retrying if request.endpoint.converses else None
-        if route.chooses and targets:
-            self._choose(request, route)
+        return self._choose(request, route) if route.chooses and targets else {}
 
-    def _choose(self, request: Request, route: ModelRoute) -> None:
+    def _choose(self, request: Request, route: ModelRoute) -> Mapping[Target, Pulse]:
         """Leaves the targets that are for this request, in the order that the model's strategy gives."""
         able = route.able(request, request.targets)
         request.configured = tuple(one.target for one in able)
         # What one provider remembers, another does not know: whoever goes on has to find the one that he began with.
         remembered = request.endpoint.dialect == "responses" and len({one.target.provider for one in able} & self._remembering) > 1
         request.targets = route.arrange(request, able, by_caller=remembered)
+        return {} if route.pulses is None else {one.target: one.pulse for one in able if one.pulse is not None}
 
     async def _heed(self, request: Request) -> Tap | None:
         """Passes over targets that fail, or that have asked to be left alone. A tap where this request tries whether one answers again."""

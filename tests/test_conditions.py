@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from extproc.conditions import Conditions, Facts, conditions
-from extproc.config.model import Aim, Size, When
+from extproc.config.model import Aim
+from extproc.config.when import Size, When
 from extproc.values import Request
 from tests.scene import CHAT, head, request
 

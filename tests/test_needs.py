@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extproc.config.model import Need
+from extproc.config.when import Need
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Audio, Block, Conversation, Document, Image, Opaque, ToolCall, ToolResult, Video
 from extproc.needs import NEEDS, TABLE, hinting, needs, said

@@ -6,6 +6,7 @@ import tempfile
 
 from extproc.cli.common import add_source, load, source
 from extproc.control import amazon, google
+from extproc.control.pricing import unpriced
 from extproc.control.startup import faults, no_compiler
 from extproc.control.trust import ca_file
 from extproc.filter import Filter
@@ -32,7 +33,7 @@ def run(given: argparse.Namespace) -> int:
         print(f"{which.path}: error: {fault}", file=sys.stderr)
     if wrong:
         return 2
-    for what in (*amazon.lacking(config), *PriceBook(providers=config.providers).unknown()):
+    for what in (*amazon.lacking(config), *PriceBook(providers=config.providers).unknown(), *unpriced(config)):
         print(f"{which.path}: warning: {what}", file=sys.stderr)
     if not given.no_envoy:
         if (missing := no_compiler()) is not None:

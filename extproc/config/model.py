@@ -12,7 +12,7 @@ from msgspec import Meta, field
 from extproc.config.breaker import Breaker, Breakers
 from extproc.config.retries import Retries
 from extproc.config.section import Bytes, Port, Seconds, Section
-from extproc.crossing import ClientHeader
+from extproc.config.when import Need, When
 from extproc.dialects.quirks import Quirks
 
 Transport = Literal["native", "grpcio"]
@@ -283,39 +283,6 @@ def split_target(target: str) -> tuple[str, str]:
     return provider, model
 
 
-Need = Literal["tools", "images", "audio", "video", "documents", "structured_output", "reasoning", "stream"]
-"""What a request may need of the model that answers it. See `needs.py`."""
-Glob = Annotated[str, Meta(min_length=1, max_length=256)]
-
-
-class Size(Section, frozen=True):
-    """How large a request is, in tokens of input, estimated from its bytes: four are a token, of base64 256 are."""
-
-    at_least: Annotated[int, Meta(ge=0, le=100_000_000)] = 0
-    """Tokens."""
-    at_most: Annotated[int, Meta(ge=0, le=100_000_000)] | None = None
-    """Tokens; no bound unless given."""
-
-
-class When(Section, frozen=True):
-    """Which requests a target is for; all that is said must hold. In texts, `*` stands for anything."""
-
-    headers: dict[ClientHeader, Annotated[str, Meta(min_length=1, max_length=1024)]] = field(default_factory=dict)
-    """Headers that the client sends, and what they say, such as `x-region: eu-*`; case matters in what they say. No credentials: say
-    `tenants` in their place."""
-    tenants: Annotated[tuple[Glob, ...], Meta(max_length=1024)] = ()
-    """Whose keys: one of these."""
-    tags: Annotated[tuple[Glob, ...], Meta(max_length=64)] = ()
-    """Tags of the request, one of which is one of these. Clients give them in the header `x-headgate-tags`, with commas between them, or
-    as LiteLLM's do, in `x-litellm-tags` or as `metadata.tags` in the body."""
-    regions: Annotated[tuple[Glob, ...], Meta(max_length=64)] = ()
-    """The region that the header `x-headgate-region` names: one of these. Let an edge or a mesh set it; clients say what they like."""
-    needs: tuple[Need, ...] = ()
-    """What the request needs: one of these at least. A target that cannot do something says `lacks`."""
-    input: Size = Size()
-    """How large it is."""
-
-
 TargetName = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
@@ -354,8 +321,9 @@ class Model(Section, frozen=True):
     """Each is `provider/model`, or `provider` alone to keep the name that was asked for; or a section with that as `to`, and its tier,
     weight and conditions. The strategy says which of a tier is asked first, and who steps in when that fails."""
     strategy: str | dict[str, Any] = "ordered"
-    """In which order the targets of a tier are tried: `ordered` (as they are written), `weighted`, `round_robin`, `sticky`; or one of
-    these with its settings, as `{sticky: {by: caller}}`; or `package.module:Class` for somebody else's."""
+    """In which order the targets of a tier are tried: `ordered` (as they are written), `weighted`, `round_robin`, `sticky`,
+    `least_busy`, `least_latency`, `cheapest`; or one of these with its settings, as `{sticky: {by: caller}}`; or `package.module:Class`
+    for somebody else's."""
     aliases: tuple[str, ...] = ()
     """Other exact names for the same model."""
     otherwise: Annotated[tuple[str | Aim, ...], Meta(max_length=8)] = ()
@@ -379,6 +347,11 @@ class Model(Section, frozen=True):
 def aim(target: str | Aim) -> Aim:
     """A target with all that can be said of it, whichever way it is written."""
     return Aim(to=target) if isinstance(target, str) else target
+
+
+def priced_as(one: Aim, name: str) -> str:
+    """What the price of a target of the model `name` is looked up by: `provider/model`. One that keeps the name has that of the model."""
+    return f"{one.provider}/{one.model or name}"
 
 
 class Price(Section, frozen=True):

@@ -21,8 +21,6 @@ from extproc.config.walk import Place, Walker, child, sound
 from extproc.crossing import CREDENTIALS
 from extproc.strategies.sticky import Sticky
 
-_HEEDED: dict[str, tuple[float, ...]] = {"ordered": (1,), "round_robin": (0, 1)}
-"""Weights that mean what they say, where not all do."""
 _TEXT = inspect.type_info(str)
 
 Chosen = dict[int, str | dict[str, Any]]
@@ -70,10 +68,10 @@ def check_choices(config: Config, warning: Error) -> None:
 
 
 def _check_weights(aims: list[Aim], strategy: str, path: str, warning: Error) -> None:
-    heeded = _HEEDED.get(strategy)
+    heeded = STRATEGIES.find(strategy).heeds
     heavy = [which for which, one in enumerate(aims) if heeded and one.weight not in heeded]
     if heavy:
-        tip = "`weighted` and `sticky` do"
+        tip = "`weighted`, `sticky`, `least_busy` and `cheapest` do"
         warning(f"{path}[{heavy[0]}].weight", f"the strategy `{strategy}` does not heed weights; {tip}")
         return
     for tier in sorted({one.tier for one in aims}):

@@ -11,6 +11,7 @@ from extproc.config.load import Loaded, load
 from extproc.config.model import Config, Provider
 from extproc.control.keyfiles import key_state
 from extproc.control.keystore import KeyStore
+from extproc.control.pricing import quotes
 from extproc.snapshot import Settings, encode
 from extproc.tokens import veiled
 
@@ -65,7 +66,8 @@ class Source(Struct, frozen=True):
         config = msgspec.structs.replace(config, filters=(), providers=_without_credentials(config.providers))
         filters = tuple(zip(names, settings, strict=True))
         keys = key_state(state, fold=fold)
-        return encode(Settings(config, filters, dict(clusters or {}), self.private), keys, keys_exist=KeyStore(state).exist())
+        whole = Settings(config, filters, dict(clusters or {}), self.private, quotes(config))
+        return encode(whole, keys, keys_exist=KeyStore(state).exist())
 
 
 def _without_credentials(providers: Mapping[str, Provider]) -> dict[str, Provider]:

@@ -22,8 +22,11 @@ from msgspec import Struct
 from extproc.config.model import Price, Provider
 from extproc.config.nearest import hint, quoted
 from extproc.errors import ConfigError
+from extproc.ledger.money import EXACT
 from extproc.ledger.record import Record
 from extproc.ledger.tariff import Cost, Tariff, flat, listed
+from extproc.price import Price as Quote
+from extproc.price import Step
 from extproc.usage import Usage
 
 if TYPE_CHECKING:
@@ -49,6 +52,9 @@ class Priced(Struct, frozen=True):
 _REMEMBERED = 10_000
 _HIT, _DEMO, _NOTHING = (Priced(Decimal(0), source=source) for source in ("cache", "demo", "nothing"))
 _UNMETERED, _UNPRICED = Priced(source="unmetered"), Priced()
+
+
+_FREE = Quote((Step(-1, Decimal(0), Decimal(0)),))
 
 
 class _Override(Struct, frozen=True):
@@ -111,6 +117,21 @@ class PriceBook:
         if found is None:
             return _UNPRICED
         return found.price(record.usage) if isinstance(found, _Override) else self._by_list(record, found)
+
+    def quote(self, provider: str, model: str, when: float) -> Quote | None:
+        """What a provider charges for a model's tokens at a time (seconds since 1970). None: nobody knows, or it charges for more."""
+        asked = self._providers.get(provider)
+        found = self._find(provider, "", model)
+        if isinstance(found, _Override):
+            return _compiled(found.tariff)
+        if asked is not None and asked.base_url.startswith("demo:"):
+            return _FREE
+        if found is None:
+            return None
+        if found.model.id.endswith(":free"):
+            return _FREE
+        tariff = listed(found.model.get_prices(datetime.fromtimestamp(when, UTC)))
+        return None if tariff is None else _compiled(tariff)
 
     def _demo(self, record: Record) -> Priced:
         """Nothing, unless the configuration says otherwise: prices can be tried as well."""
@@ -193,6 +214,16 @@ class PriceBook:
         if rest:
             parts["request"] = rest
         return Priced(price["total_price"], parts, found.source, self._version)
+
+
+def _compiled(tariff: Tariff) -> Quote:
+    exponent = tariff.exponent
+    return Quote(
+        tuple(
+            Step(step.above, Decimal(step.input).scaleb(exponent, EXACT), Decimal(step.output).scaleb(exponent, EXACT))
+            for step in tariff.steps
+        )
+    )
 
 
 def _priced(cost: Cost, source: str, version: str) -> Priced:

@@ -1,6 +1,7 @@
 """As they are written: the first target gets everything, the others what it fails at."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from extproc.strategy import Candidate, Order, Strategy
 from extproc.values import Request
@@ -8,6 +9,8 @@ from extproc.values import Request
 
 class Ordered(Strategy, frozen=True, kw_only=True):
     """Tries targets in the order of the configuration."""
+
+    heeds: ClassVar[tuple[float, ...] | None] = (1,)
 
     def open(self) -> Order:
         """See `Strategy.open`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from random import randrange
+from typing import ClassVar
 
 from extproc.strategy import Candidate, Order, Strategy
 from extproc.values import Request
@@ -9,6 +10,8 @@ from extproc.values import Request
 
 class RoundRobin(Strategy, frozen=True, kw_only=True):
     """Begins with each target in turn, whatever its weight; one of weight 0 has no turn. Each worker takes turns by itself."""
+
+    heeds: ClassVar[tuple[float, ...] | None] = (0, 1)
 
     def open(self) -> Order:
         """See `Strategy.open`."""

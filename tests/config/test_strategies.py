@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from extproc.config.lookup import STRATEGIES
-from extproc.config.model import Aim, Model, When
+from extproc.config.model import Aim, Model
 from extproc.config.schema import SHIPPED
+from extproc.config.when import When
 from extproc.needs import NEEDS
 from extproc.routes import Routes
 from extproc.strategies.sticky import Sticky
@@ -56,7 +57,7 @@ def test_settings_and_places(load_text: Load) -> None:
     [
         ("wieghted", "[a]", "$.models[0].strategy", 'there is no strategy "wieghted"; did you mean "weighted"?'),
         ("{wieghted: {}}", "[a]", "$.models[0].strategy", 'did you mean "weighted"?'),
-        ("cheap", "[a]", "$.models[0].strategy", "the strategies are: ordered, round_robin, sticky, weighted"),
+        ("fair", "[a]", "$.models[0].strategy", f"the strategies are: {', '.join(STRATEGIES.names())}"),
         ("{sticky: {bye: caller}}", "[a]", "$.models[0].strategy.sticky.bye", 'did you mean "by"?'),
         ("{sticky: {by: planet}}", "[a]", "$.models[0].strategy.sticky.by", "conversation"),
         ("{sticky: {length: 1}}", "[a]", "$.models[0].strategy.sticky.length", "at least 64"),
@@ -102,12 +103,12 @@ def test_references(load_text: Load, strategy: str) -> None:
 def test_what_a_reference_gives_is_not_told(load_text: Load) -> None:
     loaded = load_text(text("env:KEY"), {"KEY": "sk-secret"})
     (problem,) = loaded.problems
-    assert problem.message == "this refers to no strategy; they are: ordered, round_robin, sticky, weighted"
+    assert problem.message == f"this refers to no strategy; they are: {', '.join(STRATEGIES.names())}"
     (problem,) = load_text(text("env:NONE")).problems
     assert "the environment variable NONE is not set" in problem.message
 
 
-@pytest.mark.parametrize("strategy", ["ordered", "round_robin"])
+@pytest.mark.parametrize("strategy", ["ordered", "round_robin", "least_latency"])
 def test_weights_that_change_nothing(load_text: Load, strategy: str) -> None:
     loaded = load_text(text(strategy, "[a, {to: b, weight: 2}]"))
     assert loaded.config is not None

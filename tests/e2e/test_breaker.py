@@ -1,4 +1,4 @@
-"""A target that fails is left alone, by all workers at once, until one request finds it well again; who says when to come again is heeded."""
+"""A target that fails is left alone, by all workers, until one request finds it well again; who says when to come again is heeded."""
 
 import asyncio
 import threading

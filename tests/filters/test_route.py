@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from extproc import Handler, Reject, Request, Response, Target
-from extproc.config.model import Aim, Model, When
+from extproc.config.model import Aim, Model
+from extproc.config.when import When
 from extproc.dialects.quirks import Quirks
 from filters.route import Route
 from tests.scene import CHAT, CONFIG, environment, head, request, run

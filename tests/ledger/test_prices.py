@@ -36,6 +36,9 @@ PROVIDERS = {
 }
 
 
+BOOK = PriceBook(providers=PROVIDERS)
+
+
 def record(provider: str, model: str, usage: Usage | None = None, **more: object) -> Record:
     """A served request."""
     values = {"id": "a", "time": NOVEMBER_2026.timestamp(), "provider": provider, "target": model, "attempts": 1, **more}
@@ -300,3 +303,25 @@ def test_lists_that_there_are_not() -> None:
 def test_lists_of_the_catalogue(name: str) -> None:
     known = Provider(dialect="openai", base_url="http://h/v1", prices=catalogue()[name].prices)
     assert PriceBook(providers={name: known}).unknown() == []
+
+
+@given(st.sampled_from(["gpt-4o", "gpt-5", "o3", "gpt-4.1-mini"]), st.integers(0, 10**6), st.integers(0, 10**5))
+@settings(max_examples=30)
+def test_what_is_quoted_beforehand_is_what_is_charged(model: str, given_: int, made: int) -> None:
+    quoted = BOOK.quote("one", model, NOVEMBER_2026.timestamp())
+    assert quoted is not None
+    charged = BOOK.price(record("one", model, Usage(input=given_, output=made))).cost
+    assert given_ + made == 0 or quoted.cost(given_, made) == charged
+
+
+def test_quotes_of_long_prompts_own_prices_and_nothing() -> None:
+    long = BOOK.quote("two", "claude-sonnet-4-5", NOVEMBER_2026.timestamp())
+    assert long is not None
+    assert long.cost(300_000, 0) == BOOK.price(record("two", "claude-sonnet-4-5", Usage(input=300_000))).cost
+    own = PriceBook([Price(model="one/gpt-*", input="1", output="2.5")], PROVIDERS)
+    quoted = own.quote("one", "gpt-4o", 0.0)
+    assert quoted is not None and quoted.cost(1_000_000, 2) == Decimal("1.000005")
+    assert own.quote("inside", "nobody-knows", 0.0) is None
+    assert own.quote("one", "whisper-1", 0.0) is None
+    free = own.quote("demo", "anything", 0.0)
+    assert free is not None and free.cost(5, 5) == 0

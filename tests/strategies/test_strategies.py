@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from extproc import Candidate, Order, Target
 from extproc.config.lookup import STRATEGIES
+from extproc.strategies.cheapest import Cheapest
+from extproc.strategies.least_busy import LeastBusy
+from extproc.strategies.least_latency import LeastLatency
 from extproc.strategies.ordered import Ordered
 from extproc.strategies.round_robin import RoundRobin, Turns
 from extproc.strategies.sticky import Sticky, opening
@@ -20,7 +23,10 @@ from extproc.strategies.weighted import Lots, Weighted
 from tests.scene import CHAT, head, request
 
 WEIGHTS = st.lists(st.one_of(st.just(0.0), st.floats(0.001, 1000.0)), min_size=2, max_size=8)
-ALL = (Ordered(), RoundRobin(), Weighted(), *(Sticky(by=by) for by in ("conversation", "prefix", "caller", "header")))
+ALL = (
+    Ordered(), RoundRobin(), Weighted(), LeastBusy(), LeastLatency(), LeastLatency(of="whole"), Cheapest(),
+    *(Sticky(by=by) for by in ("conversation", "prefix", "caller", "header")),
+)  # fmt: skip
 
 
 def candidates(*weights: float) -> list[Candidate]:
