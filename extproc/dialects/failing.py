@@ -7,12 +7,12 @@ or nothing. And one status means several things: who calls which ones how is in 
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from extproc.errors import Fault
+from extproc.resets import reset_of_limits
 
 LONGEST = 2000
 """Characters of a provider's message that are passed on."""
@@ -166,46 +166,9 @@ def meant(code: str, message: str) -> str:
 
 # How long to wait, as providers say it beside `retry-after`.
 
-_RESETS = ("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
-_ANTHROPIC = re.compile(r"anthropic-ratelimit-([a-z-]+)-reset")
-_MOST = 86_400.0
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
 _RESET = (429, 503, 529)
 """Statuses of what is over after a while."""
-
-
-def seconds(text: str) -> float | None:
-    """A duration such as `6m0s`, `1.5s`, `120ms`; None if it is none, or longer than a day."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None or not any(found.groups()):
-        return None
-    hours, minutes, whole, small = (float(part or 0) for part in found.groups())
-    wait = hours * 3600 + minutes * 60 + whole + small / 1000
-    return wait if wait <= _MOST else None
-
-
-def wait_of(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds until a limit is reset, from the headers of OpenAI's and Anthropic's that tell it; None if they do not.
-
-    Of several limits, the ones count that are used up.
-    """
-    waits = {name.removeprefix("x-ratelimit-reset-"): seconds(headers[name]) for name in _RESETS if name in headers}
-    known = [(wait, headers.get(f"x-ratelimit-remaining-{limit}") == "0") for limit, wait in waits.items() if wait is not None]
-    for name in headers:
-        if (limit := _ANTHROPIC.fullmatch(name)) is not None and (until := _time(headers[name])) is not None:
-            wait = max(0.0, (until - (now or datetime.now(UTC))).total_seconds())
-            known.append((wait, headers.get(f"anthropic-ratelimit-{limit[1]}-remaining") == "0"))
-    used_up = [wait for wait, none_left in known if none_left]
-    return max(used_up) if used_up else min((wait for wait, _ in known), default=None)
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        until = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return until if until.tzinfo is not None else None
 
 
 def advised(fault: Fault, headers: Mapping[str, str]) -> tuple[Fault, dict[str, str]]:
@@ -222,7 +185,7 @@ def advised(fault: Fault, headers: Mapping[str, str]) -> tuple[Fault, dict[str, 
         return msgspec.structs.replace(fault, retry_after=wait), {}
     if own:
         return fault, {}  # a date, which crosses as it is
-    wait_told = fault.retry_after if fault.retry_after is not None else wait_of(headers)
+    wait_told = fault.retry_after if fault.retry_after is not None else reset_of_limits(headers)
     if wait_told is None:
         return fault, {}
     return msgspec.structs.replace(fault, retry_after=wait_told), {"retry-after": str(max(1, math.ceil(wait_told)))}

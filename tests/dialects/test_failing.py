@@ -1,6 +1,5 @@
 """What all dialects do alike with errors."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -9,39 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
-from extproc.dialects.failing import LONGEST, advised, decoded, seconds, wait_of
+from extproc.dialects.failing import LONGEST, advised, decoded
 from extproc.errors import Fault
-
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1s", 1), ("6m0s", 360), ("120ms", 0.12), ("2m59.56s", 179.56), ("1h2m3s", 3723), ("26.4s", 26.4), ("7.66s", 7.66),
-        ("", None), ("soon", None), ("-1s", None), ("7", None), ("99999h", None), ("1s1s", None),
-    ],
-)  # fmt: skip
-def test_durations(text: str, expected: float | None) -> None:
-    assert seconds(text) == (pytest.approx(expected) if expected is not None else None)
-
-
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ({}, None),
-        ({"x-ratelimit-reset-tokens": "2s"}, 2),
-        ({"x-ratelimit-reset-tokens": "9s", "x-ratelimit-reset-requests": "2s"}, 2),
-        ({"x-ratelimit-reset-tokens": "9s", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-requests": "2s"}, 9),
-        ({"x-ratelimit-reset-tokens": "1760000000"}, None),
-        ({"anthropic-ratelimit-requests-reset": "2026-11-21T12:00:05Z"}, 5),
-        ({"anthropic-ratelimit-input-tokens-reset": "2026-11-21T11:59:00Z"}, 0),
-        ({"anthropic-ratelimit-requests-reset": "2026-11-21T12:00:05"}, None),
-        ({"anthropic-ratelimit-requests-reset": "tomorrow"}, None),
-    ],
-)
-def test_limits_that_headers_tell(headers: dict[str, str], expected: float | None) -> None:
-    assert wait_of(headers, NOW) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from extproc.dialects.failing import decoded, inside, meant, seconds, told
+from extproc.dialects.failing import decoded, inside, meant, told
 from extproc.dialects.hub import Extra
 from extproc.errors import Fault
+from extproc.resets import seconds
 
 # google.rpc.Code by name, with the HTTP status of each (googleapis/google/rpc/code.proto) and our word for it.
 _KINDS = {
