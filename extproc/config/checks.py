@@ -64,11 +64,7 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
     if url is not None and sound(provider.dialect):
         _check_end(f"{path}.base_url", provider, url, report)
     if provider.key is not None:
-        if not _CREDENTIAL.fullmatch(provider.key):
-            what = "is empty" if not provider.key.strip() else "holds spaces, line breaks or other characters that no key has"
-            report.error(f"{path}.key", f"the key {what}")
-        if not report.referred(f"{path}.key"):
-            report.warning(f"{path}.key", "the key is written here plainly; keep it out of the file with `env:NAME` or `file:PATH`")
+        check_credential(f"{path}.key", provider.key, report)
         if provider.auth == "none":
             report.warning(f"{path}.key", "this has no effect: `auth: none` sends no key")
     _check_paths(path, provider, report)
@@ -84,6 +80,15 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
             report.error(f"{path}.tls_server_name", f"{quoted(name)} is not the name of a host")
         if url is not None and url.scheme != "https":
             report.warning(f"{path}.tls_server_name", "this has no effect: `base_url` is not https")
+
+
+def check_credential(path: str, key: str, report: Report) -> None:
+    """That a key may be one, and stands elsewhere."""
+    if not _CREDENTIAL.fullmatch(key):
+        what = "is empty" if not key.strip() else "holds spaces, line breaks or other characters that no key has"
+        report.error(path, f"the key {what}")
+    if not report.referred(path):
+        report.warning(path, "the key is written here plainly; keep it out of the file with `env:NAME` or `file:PATH`")
 
 
 def _check_end(path: str, provider: Provider, url: ProviderUrl, report: Report) -> None:

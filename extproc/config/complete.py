@@ -101,6 +101,7 @@ class _Completion:
     def whole(self) -> Mapping:
         """The section with all that the entry adds to it."""
         base = self._known.section()
+        self._leave_out_credentials(base)
         self._check_spoken(base)
         self._leave_out_removed(base)
         used = self._used(base)
@@ -118,16 +119,21 @@ class _Completion:
         """An entry may be ahead of us: whoever gives the dialect himself knows what he does."""
         known = self._known
         if known.spoken or self._section.get("dialect") is not None:
-            if self._section.get("key") is not None:
-                # A request is signed, gets a token, or has a key.
-                base.pop("aws", None)
-                base.pop("google", None)
             return
         self._problems.error(self._path, self._section.mark, f"{quoted(self._name)} speaks `{known.dialect}`, which is not supported yet")
         base["dialect"] = "openai"
         base.pop("auth", None)
         base.pop("aws", None)
         base.pop("google", None)
+
+    def _leave_out_credentials(self, base: dict[str, Any]) -> None:
+        """A request is signed, gets a token, or has a key of one kind."""
+        keys = self._section.get("keys")
+        several = keys is not None and not (isinstance(keys, Sequence) and not keys.items)
+        if not several and self._section.get("key") is None and self._section.get("envoy_key_file") is None:
+            return
+        for name in ("key", "aws", "google"):
+            base.pop(name, None)
 
     def _leave_out_removed(self, base: dict[str, Any]) -> None:
         """A header that the section removes is not set: removing comes before setting."""

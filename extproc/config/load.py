@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from extproc.config.checks import Report, check_listeners, check_provider, check_redis
 from extproc.config.complete import complete_providers
+from extproc.config.credentials import Keys, check_keys, prepare_keys, settled
 from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, read_document
 from extproc.config.filters import Setting, read_filters
@@ -77,6 +78,7 @@ class _Reading:
         self.folder = path.parent
         self.references = references
         self.absent: list[Absent] = []
+        self._keys: dict[str, Keys] = {}
         self._find = find
         self._walker = Walker(self.problems, self.references)
 
@@ -90,6 +92,7 @@ class _Reading:
             root, chosen = read_strategies(root.without("filters"), self._walker, self.problems)
             root = complete_providers(root, self.references, self.problems)
             root, gone = self._leave_out(root)
+            root, self._keys = prepare_keys(root, self.references, self.problems)
         config = self._walker.struct(root, Config, "$")
         if not isinstance(config, Config) or not (sound(config.providers) and sound(config.models)):
             return None
@@ -112,10 +115,11 @@ class _Reading:
         providers = config.providers | gone
         for name, provider in providers.items():
             if isinstance(provider, Provider) and self.references.secrets:
+                path = child("$.providers", name)
                 # That an absent one has no key is what makes it absent.
-                check_provider(
-                    child("$.providers", name), replace(provider, key=None, aws=None, google=None) if name in gone else provider, report
-                )
+                there = replace(provider, key=None, keys=(), aws=None, google=None) if name in gone else provider
+                check_provider(path, there, report)
+                check_keys(path, there, self._keys.get(name, Keys()), report)
         check_models(config, providers, report.error)
         if not self.problems.errors:
             check_choices(config, report.warning)
@@ -126,16 +130,17 @@ class _Reading:
         check_ext_proc(config, report)
 
     def _settled(self, config: Config, filters: list[Setting]) -> tuple[Config, tuple[Struct, ...]] | None:
-        config, models = present(config, self.absent)
+        providers = {name: settled(one, self._keys.get(name, Keys()), self.folder) for name, one in config.providers.items()}
+        config, models = present(replace(config, providers=providers), self.absent)
         if not config.models:
             reasons = "; ".join(dict.fromkeys(absent.reason for absent in self.absent))
             self.problems.error("$.models", self._walker.places["$.models"].mark, f"no model has a provider: {reasons}")
             return None
         self.absent += models
         named = tuple({setting.name: msgspec.to_builtins(setting.settings)} for setting in filters)
-        settled = replace(config, filters=named, ext_proc=beside(config.ext_proc, self.folder))
+        whole = replace(config, filters=named, ext_proc=beside(config.ext_proc, self.folder))
         try:
-            config = msgspec.convert(msgspec.to_builtins(settled), Config)
+            config = msgspec.convert(msgspec.to_builtins(whole), Config)
         except msgspec.ValidationError as error:
             # The walker reads the same types, so this is for what it does not know yet.
             self.problems.error("$", Mark(), str(error))

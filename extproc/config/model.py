@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from extproc.config.breaker import Breaker, Breakers
+from extproc.config.pool import Choice, ProviderKey
 from extproc.config.retries import Retries
 from extproc.config.section import Bytes, Port, Seconds, Section
 from extproc.config.when import Need, When
@@ -246,6 +247,15 @@ class Provider(Section, frozen=True):
     """What the catalogue's entry leaves open, such as `region` or `resource`: `headgate providers NAME` tells."""
     key: str | None = None
     """Its credential, best as `env:NAME` or `file:PATH`. The catalogue's is the environment variable that the entry names."""
+    keys: Annotated[tuple[str | ProviderKey, ...], Meta(max_length=64)] = ()
+    """Several credentials, in place of `key`: each attempt takes one, and a request that is refused with one is tried with another. Each
+    is as `key`, or a section with that and a name, a weight and limits of its own. Of an optional provider some may be absent."""
+    pool: Choice = "round_robin"
+    """Which of several keys is taken, as long as it is not refused, at its limits or told to wait: each in its turn, or the one with the
+    fewest requests under way and lately."""
+    envoy_key_file: str | None = None
+    """In place of `key`: the path of a file that holds it and that Envoy alone reads, anew whenever it is replaced, so that the key never
+    passes through Headgate's own processes. Relative to the configuration file."""
     auth: Auth | None = None
     """How the key is sent: as `Authorization: Bearer` (`bearer`, and `google`, whose key is an OAuth access token), in the header of that
     name, or not at all (`none`). As the dialect has it unless given."""

@@ -2,8 +2,9 @@
 
 from msgspec.structs import replace
 
-from extproc.config.document import Entry, Mapping, Node, Scalar, boolean
-from extproc.config.references import References, Resolved, Unresolved
+from extproc.config.credentials import is_optional, missing, written
+from extproc.config.document import Entry, Mapping, Node, Scalar, Sequence
+from extproc.config.references import References
 
 
 def absent_providers(root: Node, references: References) -> dict[str, str]:
@@ -29,18 +30,18 @@ def split_providers(root: Mapping, absent: dict[str, str]) -> tuple[Mapping, Map
 def _missing_key(provider: Node, references: References) -> str | None:
     if not isinstance(provider, Mapping):
         return None
-    optional, key, aws = provider.get("optional"), provider.get("key"), provider.get("aws")
-    google = provider.get("google")
+    if not is_optional(provider, references):
+        return None
+    key, keys, aws, google = (provider.get(name) for name in ("key", "keys", "aws", "google"))
     if isinstance(aws, Mapping):
         key = aws.get("access_key") or key
     elif isinstance(google, Mapping):
         key = google.get("credentials") or key
-    if not isinstance(optional, Scalar) or not isinstance(key, Scalar):
+    if isinstance(key, Scalar):
+        return missing(key, references)
+    if not isinstance(keys, Sequence) or not keys.items:
         return None
-    said = references.resolve(optional.text, secret=True)
-    if not isinstance(said, Resolved) or boolean(said.text) is not True:
+    reasons = [missing(text, references) for _, text in written(keys)]
+    if len(reasons) < len(keys.items):
         return None
-    found = references.resolve(key.text, secret=True)
-    if isinstance(found, Unresolved):
-        return found.message if found.missing else None
-    return f"{key.text} is empty" if found.referred and not found.text.strip() else None
+    return None if None in reasons else "; ".join(filter(None, reasons))
