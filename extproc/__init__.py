@@ -14,6 +14,7 @@ from extproc.hosts import is_loopback_name
 from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
 from extproc.listing import models_document
+from extproc.pool import key_names
 from extproc.pulse import Pulse
 from extproc.routes import Route as ModelRoute
 from extproc.standing.refusal import unavailable
@@ -68,6 +69,7 @@ __all__ = [
     "is_bulky",
     "is_loopback_name",
     "kept",
+    "key_names",
     "models_document",
     "plain_path",
     "to_provider",

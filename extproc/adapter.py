@@ -23,7 +23,7 @@ from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
-from extproc.retrying import AGAIN, STOP, Failed, Next, Retrying, after
+from extproc.retrying import AGAIN, STOP, Failed, Next, Retrying, Turn, after
 from extproc.transport.seam import Replies
 from extproc.tried import BROKEN_OFF, PLAN, Tried, encode, encode_plan, metadata_key
 from extproc.use import TELL_EVERY, USE_KEY, Use
@@ -168,6 +168,8 @@ class AdapterSession:
 
     def close(self) -> None:
         """Envoy has closed the stream, at the end or because the attempt failed: nothing is kept."""
+        if (attempt := getattr(self, "_attempt", None)) is not None:
+            attempt.end()
 
     def _refuse(self, fault: Fault) -> Replies:
         dialect = DIALECTS[self._call.dialect if self._call else "openai"]
@@ -191,7 +193,7 @@ class AdapterSession:
             raise LookupError(f"attempt {self._number} went to {self._cluster!r}, where {target.provider!r} was due")
         if (retrying := call.retrying) is not None:
             self._mind(retrying, call.targets)
-        self._attempt = Attempt(call, target, upstream, snapshot.config.limits.response_body)
+        self._attempt = Attempt(call, target, upstream, snapshot.config.limits.response_body, self._number)
         return [self._request(incoming.part, b"")] if incoming.end else [GO_ON[incoming.part]]
 
     def _request(self, part: Part, body: bytes) -> bytes:
@@ -302,8 +304,8 @@ class AdapterSession:
         status, more = answering.status, b""
         if following is not None and following.goes_on:
             self._pause, status = following.pause, AGAIN
-            if following.targets is not None:
-                told[PLAN], more = encode_plan(following.targets), self._replanned(following.targets)
+            if following.turns is not None:
+                told[PLAN], more = self._replanned(following.turns)
         elif following is not None:
             headers[STOP] = "true"
         headers[":status"] = str(status)
@@ -323,10 +325,9 @@ class AdapterSession:
         answering, target, took = self._answering, self._attempt.target, time.monotonic() - self._began
         status = int(self._headers[":status"])
         reason = answering.error or (code_for(answering.status) if answering.status >= _ERRORS else "")
-        wait = answering.headers.get("retry-after") or self._headers.get("retry-after", "")
-        resets = float(wait) if wait.isascii() and wait.isdigit() else 0.0
         self._tried = tried = Tried(
-            target.provider, target.model, status, reason, first=round(took, 4), whole=round(took, 4) if whole else 0.0, resets=resets
+            target.provider, target.model, status, reason, self._attempt.key, round(took, 4), round(took, 4) if whole else 0.0,
+            answering.resets,
         )  # fmt: skip
         self._engine.hear(tried)
         return {metadata_key(self._number): encode(tried)}
@@ -345,15 +346,17 @@ class AdapterSession:
         if call.retrying is None or tried is None or not tried.failed:
             return None
         failed = Failed(self._number, self._answering.status, tried.reason, tried.resets)
-        return after(call.retrying, call.targets, failed, time.time(), self._engine.budgets.take)
+        keys = call.keys or ("",) * len(call.targets)
+        return after(call.retrying, tuple(map(Turn, call.targets, keys)), failed, time.time(), self._engine.budgets.take)
 
-    def _replanned(self, targets: tuple[Target, ...]) -> bytes:
-        """Metadata by which Envoy, and the next attempts, know of other targets than the gate had said."""
-        call = self._attempt.call
+    def _replanned(self, turns: tuple[Turn, ...]) -> tuple[str, bytes]:
+        """How the gate, and how Envoy and the next attempts know of other ones than the gate had said: two pieces of metadata."""
+        call, targets = self._attempt.call, tuple(turn.target for turn in turns)
         upstreams = self._engine.find(call.generation).upstreams
-        clusters = [upstreams[target.provider].cluster for target in targets]
-        changed = msgspec.json.encode(msgspec.structs.replace(call, targets=targets)).decode()
-        return packed({names.TARGETS_NAMESPACE: names.targets(clusters), names.NAMESPACE: {names.CALL: changed}})
+        keys = tuple(turn.key for turn in turns) if call.keys else ()
+        changed = msgspec.json.encode(msgspec.structs.replace(call, targets=targets, keys=keys)).decode()
+        groups = names.targets(upstreams[target.provider].cluster for target in targets)
+        return encode_plan(targets), packed({names.TARGETS_NAMESPACE: groups, names.NAMESPACE: {names.CALL: changed}})
 
     def _ended(self) -> None:
         """An answer whose head had gone is over."""

@@ -22,6 +22,7 @@ from extproc.dialects.quirks import Refit, addressed, resized
 from extproc.errors import Fault, Reject
 from extproc.inference import may_ask, misplaced
 from extproc.live import Live
+from extproc.pool import Lease, Pool
 from extproc.retrying import Retrying
 from extproc.upstream import Portrait, Upstream, asked_with, portrait
 from extproc.values import Kind, Target
@@ -67,6 +68,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """See `Endpoint.gives`."""
     retrying: Retrying | None = None
     """See `Request.retrying`."""
+    keys: tuple[str, ...] = ()
+    """Names of the keys that the attempts are to take, see `pool.plan`. Empty where no provider has several."""
     lane: str = ""
     """Whose turn bulky bodies wait for, see `Identity.lane`. Empty where the gate itself makes the only attempt."""
 
@@ -143,14 +146,20 @@ _COUNTED = ("count", INVOKE_COUNT)
 class Attempt:
     """One attempt at one target."""
 
-    __slots__ = ("_ahead", "_client", "_kind", "_most", "_question", "asked", "call", "dropped", "same", "target", "upstream", "wanted")
+    __slots__ = (
+        "_ahead", "_client", "_kind", "_most", "_number", "_question", "asked", "call", "dropped", "lease", "same", "target", "upstream",
+        "wanted",
+    )  # fmt: skip
 
-    def __init__(self, call: Call, target: Target, upstream: Upstream, most: int) -> None:
-        """`most`: bytes of the largest answer that is taken."""
+    def __init__(self, call: Call, target: Target, upstream: Upstream, most: int, number: int = 1) -> None:
+        """`most`: bytes of the largest answer that is taken. `number`: of the attempt."""
         self.call = call
         self.target = target
         self.upstream = upstream = upstream.speaking(call.dialect, call.kind)
         self._most = most
+        self._number = number
+        self.lease: Lease | None = None
+        """The key in use, where the provider has several. Whoever makes the attempt ends it."""
         own = call.sdk == upstream.quirks.sdk and (call.kind not in INVOKED or takes_messages(target.model))
         # What the provider speaks as well is one dialect to both of them, whatever its form.
         if own and call.dialect == upstream.dialect.name:
@@ -250,7 +259,29 @@ class Attempt:
         base = {**dict(self.upstream.headers), **self.call.rules, "x-request-id": self.call.id}
         if (purse := self.upstream.purse) is not None:
             base["authorization"] = purse.bearer(self.upstream.token, self.upstream.name)
+        elif (pool := self.upstream.pool) is not None:
+            base[pool.header] = self._leased(pool).credential
         return base
+
+    def _leased(self, pool: Pool) -> Lease:
+        """The key of this attempt: another one than the provider had in those before it."""
+        if self.lease is None:
+            call, before, provider = self.call, self._number - 1, self.target.provider
+            keys = call.keys[:before]
+            had = [key for key, target in zip(keys, call.targets, strict=False) if target.provider == provider]
+            wanted = call.keys[before] if before < len(call.keys) else ""
+            self.lease = pool.lease(self.target.model, wanted, had, alone=len(call.targets) == 1)
+        return self.lease
+
+    @property
+    def key(self) -> str:
+        """The name of its key, where the provider has several."""
+        return self.lease.name if self.lease is not None else ""
+
+    def end(self) -> None:
+        """The attempt is over, whatever came of it."""
+        if self.lease is not None:
+            self.lease.end()
 
     def _own(self, without: Iterable[str], seen: Mapping[str, str], body: bytes, new_body: bytes | None) -> dict[str, str]:
         """The headers that we set, whatever the client's say, but for those of an upgrade."""

@@ -144,6 +144,7 @@ class Delivery:
                 answering.mode = mode = BodyMode.BUFFERED
         if tried:
             response.headers[ATTEMPTS] = header(tried)
+            self.request.record.provider_key = tried[-1].key
             if len(tried) > 1 or tried[0].failed:
                 self.request.record.tried = tried
         if "request-id" not in headers or "request-id" in remove:
@@ -209,10 +210,9 @@ class Delivery:
         reason = self.request.record.error or (BROKEN_OFF if ended == "provider_broke" else "")
         if ended == "client_closed" and not reason and not (self._first and response.stream):
             return None
-        whole = time.perf_counter() - self._asked
-        return Tried(
-            target.provider, target.model, self._status if response.origin == "provider" else 0, reason, first=self._first, whole=whole
-        )  # fmt: skip
+        whole, resets = time.perf_counter() - self._asked, self._answering.resets if self._answering is not None else 0.0
+        status = self._status if response.origin == "provider" else 0
+        return Tried(target.provider, target.model, status, reason, attempt.key, self._first, whole, resets)
 
     def tell(self, use: Use) -> None:
         """What the adapter says of the answer, aside."""

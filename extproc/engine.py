@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 
 from extproc.aside import Aside, Here
 from extproc.cachestore.entry import Store
-from extproc.config.model import Redis
+from extproc.config.model import Config, Redis
 from extproc.environment import Environment, Journal
 from extproc.heap import Leftovers
 from extproc.keys import StoredKeys
+from extproc.pool import Pool, Pools
 from extproc.pulse import Pulses
 from extproc.retrying import Budgets
 from extproc.routes import Routes
@@ -17,7 +18,7 @@ from extproc.standing.view import View
 from extproc.tokens import Purse
 from extproc.tried import Tried
 from extproc.turns.turn import Turns
-from extproc.upstream import compile_upstream
+from extproc.upstream import compile_upstream, credential_header
 
 # Snapshots that are kept for requests that began with them: an adapter asks for one by name, long after it was replaced perhaps.
 _KEPT = 8
@@ -51,6 +52,9 @@ class Engine:
         """What this worker has felt of targets."""
         self.standing = standing or View()
         """Which targets are left alone for now."""
+        self.pools = Pools()
+        """Keys of those that have several."""
+        self.pools.able = self.standing.able
         self.ears: list[Callable[[Tried], None]] = []
         """Who is told of each attempt of this worker: quick, and never failing."""
         self._journal = journal
@@ -95,11 +99,12 @@ class Engine:
     def _compile(self, generation: str, message: Message) -> Snapshot:
         settings, filters = decode_settings(message)
         config = settings.config
+        pools = self._open_pools(config)
         environment = Environment(
             config=config,
             routes=Routes(config.models, config.retries, settings.prices, self.pulses),
             upstreams={
-                name: compile_upstream(name, provider, settings.clusters.get(name, name), self.purse)
+                name: compile_upstream(name, provider, settings.clusters.get(name, name), self.purse, pools.get(name))
                 for name, provider in config.providers.items()
             },
             stored_keys=self._keys,
@@ -113,6 +118,13 @@ class Engine:
             standing=self.standing,
         )
         return Snapshot(generation, environment, filters)
+
+    def _open_pools(self, config: Config) -> dict[str, Pool]:
+        opened = {name: self.pools.open(name, one, credential_header(one), config.workers) for name, one in config.providers.items()}
+        pools = {name: pool for name, pool in opened.items() if pool is not None}
+        if pools and self.pools.hear not in self.ears:
+            self.ears.append(self.pools.hear)
+        return pools
 
     def _redis_store(self, settings: Redis | None) -> Store | None:
         if settings is None:

@@ -23,6 +23,8 @@ from extproc.endpoints import check_head, check_size
 from extproc.errors import Reject
 from extproc.estimate import ESTIMATED, Estimate
 from extproc.filter import Handler, Tap
+from extproc.ledger.record import Record
+from extproc.pool import plan
 from extproc.retrying import planned
 from extproc.snapshot import Snapshot
 from extproc.values import Request, Response
@@ -40,6 +42,23 @@ class Forward(Struct, frozen=True):
     """Of each target, in the same order."""
     more: int | None = None
     """Attempts that there may be beside those, where the adapter makes them all; None: the gate has made the only one."""
+
+
+class _Use(Tap):
+    """The only attempt has a key of several, until its end."""
+
+    passes = True
+
+    def __init__(self, attempt: Attempt, record: Record) -> None:
+        self._attempt = attempt
+        self._record = record
+
+    def start(self, response: Response) -> None:
+        self._record.provider_key = self._attempt.key
+
+    async def end(self, response: Response) -> None:
+        self._record.provider_key = self._attempt.key
+        self._attempt.end()
 
 
 class Intake:
@@ -134,6 +153,7 @@ class Intake:
         request = self._request
         if not request.bulky or request.edited:
             return
+        self._multiply()
         self._pass_over()
         if not self._alone:
             return
@@ -162,6 +182,8 @@ class Intake:
         request.settle()
         # What Envoy holds is sent back only where a filter has changed it.
         edited = request.body if request.body is not self._given else None
+        if self._snapshot.pools:
+            self._multiply()
         if len(request.targets) != 1:
             if not request.targets:
                 raise request.unavailable or _nobody(request)
@@ -175,6 +197,15 @@ class Intake:
         request.rest()
         return self._to_one(call, edited) if alone else self._to_several(call, edited)
 
+    def _multiply(self) -> None:
+        """The only target stands for as many attempts as it has keys to offer: one that is refused is not the others' fault."""
+        request = self._request
+        if len(request.targets) != 1 or self._attempt is not None or not request.endpoint.buffered:
+            return
+        (target,) = request.targets
+        if (pool := self._snapshot.pools.get(target.provider)) is not None:
+            request.targets = (target,) * max(1, pool.worth(target.model))
+
     def _pass_over(self) -> None:
         """A target that nothing can be sent to is left out while there are others: Envoy would take our refusal for an answer."""
         request, upstreams = self._request, self._snapshot.upstreams
@@ -184,6 +215,8 @@ class Intake:
     def _to_one(self, call: Call, edited: bytes | None) -> Forward:
         request, attempt = self._request, self._attempt or self._sole(call)
         self._delivery.expect(call, attempt)
+        if attempt.upstream.pool is not None:
+            self._delivery.taps.append(_Use(attempt, request.record))
         outgoing = attempt.outgoing(request.headers, request.body, ruled=tuple(request.set_headers))
         if outgoing.body is None and edited is not None:
             outgoing = msgspec.structs.replace(outgoing, body=edited)
@@ -193,6 +226,9 @@ class Intake:
     def _to_several(self, call: Call, edited: bytes | None) -> Forward:
         """The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there."""
         request, given = self._request, self._request.headers
+        if self._snapshot.pools:
+            keys = plan([(target.provider, target.model) for target in call.targets], self._snapshot.pools)
+            call = msgspec.structs.replace(call, keys=keys)
         self._delivery.expect(call, None)
         kept = {**call.headers, **call.rules, "content-length": str(len(request.body)), "x-request-id": call.id}
         outgoing = Outgoing(

@@ -59,6 +59,14 @@ class Retrying(Struct, frozen=True, omit_defaults=True):
         return self.retries.again > 0 or self.refusals.most > 0
 
 
+class Turn(NamedTuple):
+    """Whom an attempt asks."""
+
+    target: Target
+    key: str = ""
+    """Name of the provider's key, where it has several."""
+
+
 class Next(NamedTuple):
     """What follows an attempt that failed with an answer."""
 
@@ -66,7 +74,7 @@ class Next(NamedTuple):
     """There is another one."""
     pause: float = 0.0
     """Seconds until it begins."""
-    targets: tuple[Target, ...] | None = None
+    turns: tuple[Turn, ...] | None = None
     """All attempts, those before it as well, where the list is another one from now on."""
 
 
@@ -97,28 +105,29 @@ class Failed(NamedTuple):
     """Seconds after which the provider wants to be asked again; 0: it does not say."""
 
 
-def after(retrying: Retrying, targets: tuple[Target, ...], failed: Failed, now: float, spare: Callable[[Target], bool]) -> Next:
-    """What follows an attempt of `targets` that failed. `now`: seconds since the epoch; `spare`: whether a target may be asked again."""
-    retries, so_far, rest = retrying.retries, targets[: failed.number], targets[failed.number :]
+def after(retrying: Retrying, turns: tuple[Turn, ...], failed: Failed, now: float, spare: Callable[[Target], bool]) -> Next:
+    """What follows one of these attempts that failed. `now`: seconds since the epoch; `spare`: whether a target may be asked again."""
+    retries, so_far, rest = retrying.retries, turns[: failed.number], turns[failed.number :]
     if 0 < retrying.until < now:
         return Next(False)
-    if named := tuple(one for one in retrying.refusals.after(failed.reason) if one not in so_far):
-        return Next(True, targets=so_far + named)
+    asked = {turn.target for turn in so_far}
+    if named := tuple(Turn(one) for one in retrying.refusals.after(failed.reason) if one not in asked):
+        return Next(True, turns=so_far + named)
     if not rest or (failed.status < _SERVER_ERRORS and failed.status not in retries.on):
         return Next(False)
     here = so_far[-1]
     if rest[0] != here:
         return Next(True)
     pause = max(_pause(retries, so_far), failed.resets)
-    if pause <= retries.longest and not 0 < retrying.until < now + pause and spare(here):
+    if pause <= retries.longest and not 0 < retrying.until < now + pause and spare(here.target):
         return Next(True, pause)
     others = tuple(one for one in rest if one != here)
-    return Next(True, targets=so_far + others) if others else Next(False)
+    return Next(True, turns=so_far + others) if others else Next(False)
 
 
-def _pause(retries: Retries, so_far: Sequence[Target]) -> float:
-    """How long to wait before the last target is asked again: longer each time, and never all requests at once."""
-    times = next((at for at, one in enumerate(reversed(so_far)) if one != so_far[-1]), len(so_far))
+def _pause(retries: Retries, so_far: Sequence[Turn]) -> float:
+    """How long to wait before the last one is asked again: longer each time, and never all requests at once."""
+    times = so_far.count(so_far[-1])
     most = min(retries.longest, retries.pause * 2.0 ** (times - 1))
     return most * (1 + random()) / 2  # noqa: S311 - jitter
 

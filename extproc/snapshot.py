@@ -16,6 +16,7 @@ from extproc.config.model import Config
 from extproc.environment import Environment
 from extproc.filter import Filter, Handler, Reader
 from extproc.keys import KeyState
+from extproc.pool import Pool
 from extproc.price import Price
 
 
@@ -46,13 +47,15 @@ class Message(Struct, frozen=True):
 class Snapshot:
     """A configuration, ready for traffic."""
 
-    __slots__ = ("config", "early", "environment", "filters", "generation", "readers", "upstreams")
+    __slots__ = ("config", "early", "environment", "filters", "generation", "pools", "readers", "upstreams")
 
     def __init__(self, generation: str, environment: Environment, filters: Sequence[Filter]) -> None:
         self.generation = generation
         self.config = environment.config
         self.environment = environment
         self.upstreams = environment.upstreams
+        self.pools: dict[str, Pool] = {name: one.pool for name, one in environment.upstreams.items() if one.pool is not None}
+        """Of the providers that have several keys."""
         handlers = [(settings.early, settings.open(environment)) for settings in filters]
         self.early: tuple[Handler, ...] = tuple(handler for early, handler in handlers if early)
         self.filters: tuple[Handler, ...] = tuple(handler for early, handler in handlers if not early)

@@ -15,6 +15,7 @@ from extproc.dialects.dialect import Dialect, common
 from extproc.dialects.quirks import NONE, Quirks, Refit, refit
 from extproc.envoy.names import cluster_name
 from extproc.inference import among, infers, plain, whole
+from extproc.pool import Pool
 from extproc.tokens import Purse, purpose_of
 
 _AUTH = {
@@ -80,6 +81,8 @@ class Upstream(Struct, frozen=True):
     """Where its access token is, if it wants one."""
     token: str = ""
     """What that token is for, see `tokens.purpose`."""
+    pool: Pool | None = None
+    """Its keys, if it has several."""
     own: frozenset[tuple[str, str]] = frozenset()
     """Where it is asked for inference in any of its dialects, see `inference.whole`."""
     also: dict[str, "Upstream"] = {}
@@ -103,8 +106,8 @@ class Upstream(Struct, frozen=True):
 
     @property
     def ready(self) -> bool:
-        """It can be asked at all: where it wants an access token, there is one."""
-        return self.purse is None or self.purse.has(self.token)
+        """It can be asked at all: where it wants an access token, there is one; where it has several keys, not all are at their limits."""
+        return (self.purse is None or self.purse.has(self.token)) and (self.pool is None or self.pool.ready)
 
     @property
     def dialects(self) -> tuple[Dialect, ...]:
@@ -219,12 +222,14 @@ def _paths(dialect: Dialect, prefix: str, own: Mapping[str, str]) -> dict[tuple[
     return {place: path for place, path in usual.items() if path is not None} | paths
 
 
-def compile_upstream(name: str, provider: Provider, alias: str = "", purse: Purse | None = None) -> Upstream:
+def compile_upstream(
+    name: str, provider: Provider, alias: str = "", purse: Purse | None = None, pool: Pool | None = None
+) -> Upstream:  # fmt: skip
     """The provider `name`, ready for traffic. The configuration is known to be good. `alias`: its name in Envoy, if that is another;
-    `purse`: where access tokens are.
+    `purse`: where access tokens are; `pool`: its keys, if it has several.
     """
     spoken = dict.fromkeys((provider.dialect, *provider.also))
-    made = {dialect: _compile(name, provider, alias, purse, dialect) for dialect in spoken}
+    made = {dialect: msgspec.structs.replace(_compile(name, provider, alias, purse, dialect), pool=pool) for dialect in spoken}
     own = whole(path for one in made.values() for path in (*one.paths.values(), *_asked_elsewhere(one)))
     first, *others = (msgspec.structs.replace(one, own=own) for one in made.values())
     return msgspec.structs.replace(first, also={other.dialect.name: other for other in others})
@@ -240,7 +245,7 @@ def _compile(name: str, provider: Provider, alias: str, purse: Purse | None, spo
     url = provider_url(provider)
     prefix = url.path or dialect.root  # not every dialect has all of its paths below one
     headers = _headers(dialect, provider)
-    tokens = provider.google is not None
+    changing = _changing(provider)
     own = _own_paths(url.path, provider, spoken)
     if spoken == "responses" and own.get("chat", "").endswith("/responses"):
         prefix = own["chat"].removesuffix("/responses")  # all else of that API is beside it
@@ -255,13 +260,13 @@ def _compile(name: str, provider: Provider, alias: str, purse: Purse | None, spo
         request=edits,
         response=provider.headers.response,
         timeouts=provider.timeouts,
-        names=(tuple(name for name, _ in headers) + ("authorization",) * tokens, tuple(edits.set), tuple(edits.remove)),
+        names=(tuple(name for name, _ in headers) + changing, tuple(edits.set), tuple(edits.remove)),
         paths=_paths(dialect, prefix, own),
         elsewhere={place: own[operation] for place, operation in _ELSEWHERE.items() if operation in own},
         quirks=provider.quirks,
         refit=refit(provider.quirks) if spoken == provider.dialect else None,
         endpoints=frozenset(provider.endpoints),
-        purse=(purse or Purse()) if tokens else None,
+        purse=(purse or Purse()) if provider.google is not None else None,
         token=purpose_of(name, provider),
     )
 
@@ -276,14 +281,25 @@ def _own_paths(base: str, provider: Provider, spoken: str) -> dict[str, str]:
     return own
 
 
-def _headers(dialect: Dialect, provider: Provider) -> tuple[tuple[str, str], ...]:
-    """What each request gets: the key where there is one, in the way of the provider's first dialect or in its own; and the version of the
-    dialect that is spoken.
+def _changing(provider: Provider) -> tuple[str, ...]:
+    """The names of headers that it always gets, and that do not always say the same."""
+    if provider.google is not None:
+        return ("authorization",)
+    carrier = credential_header(provider) if provider.keys else None
+    return (carrier[0],) if carrier is not None else ()
+
+
+def credential_header(provider: Provider) -> tuple[str, str] | None:
+    """The header that carries its keys, and what stands before one there: in its own way, or in that of its first dialect. None where
+    keys are not sent.
     """
+    if provider.auth is not None:
+        return _AUTH.get(provider.auth)
+    return next(((name, text[:-1]) for name, text in DIALECTS[provider.dialect].credential("?") if name in CREDENTIALS), None)
+
+
+def _headers(dialect: Dialect, provider: Provider) -> tuple[tuple[str, str], ...]:
+    """What each request gets: the key where there is a single one, and the version of the dialect that is spoken."""
     versions = tuple(pair for pair in dialect.credential("") if pair[0] not in CREDENTIALS)
-    if not provider.key or provider.auth == "none":
-        return versions
-    if provider.auth is None:
-        return (*(pair for pair in DIALECTS[provider.dialect].credential(provider.key) if pair[0] in CREDENTIALS), *versions)
-    name, before = _AUTH[provider.auth]
-    return ((name, before + provider.key), *versions)
+    carrier = credential_header(provider) if provider.key else None
+    return versions if carrier is None else ((carrier[0], f"{carrier[1]}{provider.key}"), *versions)

@@ -19,6 +19,7 @@ from extproc import (
     Tap,
     Target,
     View,
+    key_names,
     models_document,
     plain_path,
     together,
@@ -79,10 +80,6 @@ class _Probe(Tap):
             self._standing.give_back(self._lease)
 
 
-def _one_key(provider: str) -> tuple[str, ...]:
-    return ()
-
-
 class _Route:
     def __init__(self, environment: Environment, passes: tuple[str, ...], refuses: tuple[str, ...]) -> None:
         self._passes, self._refuses = (tuple(pattern.lower() for pattern in patterns) for patterns in (passes, refuses))
@@ -92,6 +89,7 @@ class _Route:
         self._operations = {name: frozenset(kind for one in dialects for kind in one.operations) for name, dialects in spoken.items()}
         self._upstreams = environment.upstreams
         self._standing = environment.standing
+        self._keys = {name: key_names(provider) for name, provider in environment.config.providers.items()}
         breaker = environment.config.breaker
         self._ask_all = breaker != "off" and breaker.when_all_open == "ask"
         self._remembering = {name for name, upstream in environment.upstreams.items() if upstream.remembers}
@@ -160,7 +158,7 @@ class _Route:
 
     async def _heed(self, request: Request) -> Tap | None:
         """Passes over targets that fail, or that have asked to be left alone. A tap where this request tries whether one answers again."""
-        chosen = await self._standing.choose(request.targets, _one_key)
+        chosen = await self._standing.choose(request.targets, self._keys.__getitem__)
         if not chosen.targets and (not chosen.why or self._ask_all):
             return None
         request.configured, request.targets, request.passed = request.configured or request.targets, chosen.targets, chosen.passed

@@ -1,11 +1,13 @@
 """What follows a failed attempt."""
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as some
 
 from extproc.config.model import Model
 from extproc.config.retries import Retries
-from extproc.retrying import Budgets, Failed, Refusals, Retrying, after, planned, retrying_of
+from extproc.retrying import Budgets, Failed, Refusals, Retrying, Turn, after, planned, retrying_of
 from extproc.values import Target
 
 A, B, LONG, FREE = (Target("p", name) for name in ("a", "b", "long", "free"))
@@ -36,13 +38,16 @@ def test_each_target_has_its_attempts() -> None:
 
 
 def test_a_pause_doubles_up_to_the_longest_and_heeds_the_provider() -> None:
-    retrying, plan = Retrying(Retries(again=4, pause=1, longest=3)), (A,) * 5
+    retrying, plan = Retrying(Retries(again=4, pause=1, longest=3)), (Turn(A),) * 5
     pauses = [after(retrying, plan, Failed(number, 503, "overloaded"), 0, always).pause for number in (1, 2, 3, 4)]
     for pause, most in zip(pauses, (1, 2, 3, 3), strict=True):
         assert most / 2 <= pause <= most
     assert after(retrying, plan, Failed(1, 429, "", resets=2.5), 0, always).pause == 2.5
     assert after(retrying, plan, Failed(1, 429, "", resets=4), 0, always) == (False, 0, None)
-    assert after(retrying, (A, A, B), Failed(1, 429, "", resets=4), 0, always) == (True, 0, (A, B))
+    turns = Turn(A), Turn(A), Turn(B)
+    assert after(retrying, turns, Failed(1, 429, "", resets=4), 0, always) == (True, 0, (Turn(A), Turn(B)))
+    # Another key is somebody else.
+    assert after(retrying, (Turn(A, "one"), Turn(A, "two")), Failed(1, 429, "", resets=4), 0, never) == (True, 0, None)
 
 
 _STATUSES = some.sampled_from([200, 400, 401, 404, 422, 429, 500, 503, 529])
@@ -55,17 +60,24 @@ _REASONS = some.sampled_from(["", "overloaded", "context_length_exceeded", "cont
     until=some.sampled_from([0.0, 5.0, 50.0]), spare=some.sampled_from([always, never]),
 )  # fmt: skip
 def test_whatever_fails_the_rest_makes_sense(
-    targets: list[Target], again: int, status: int, reason: str, resets: float, data: some.DataObject, until: float, spare: object
+    targets: list[Target],
+    again: int,
+    status: int,
+    reason: str,
+    resets: float,
+    data: some.DataObject,
+    until: float,
+    spare: Callable[[Target], bool],
 ) -> None:
     retries = Retries(again=again, longest=10)
     retrying = Retrying(retries, REFUSALS, until)
-    plan = planned(targets, retrying)
+    plan = tuple(map(Turn, planned(targets, retrying)))
     number = data.draw(some.integers(1, len(plan)))
-    following = after(retrying, plan, Failed(number, status, reason, resets), 10.0, spare)  # type: ignore[arg-type]
-    rest = plan if following.targets is None else following.targets
+    following = after(retrying, plan, Failed(number, status, reason, resets), 10.0, spare)
+    rest = plan if following.turns is None else following.turns
     assert rest[:number] == plan[:number]
     if not following.goes_on:
-        assert (following.pause, following.targets) == (0, None)
+        assert (following.pause, following.turns) == (0, None)
         return
     assert until != 5
     assert len(rest) > number

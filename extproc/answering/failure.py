@@ -9,10 +9,13 @@ from extproc.answering.terms import Collected, Terms
 from extproc.answering.way import Answering, held
 from extproc.dialects.failing import advised, decoded, inside
 from extproc.errors import Fault
+from extproc.resets import resets
 from extproc.values import BodyMode
 
 BAD_REQUEST = 400
 """The first status of an error."""
+LIMITING = (429, 503, 529)
+"""Statuses of what is over after a while, which may be told."""
 
 
 class Failure(Answering):
@@ -52,6 +55,8 @@ class Failure(Answering):
         self.status = fault.status if self.rewrites else self._told
         self.headers = {**self.headers, **advice}
         self.error, self.finished = fault.code, True
+        if self._told in LIMITING:
+            self.resets = resets(self._head, body)
         return [terms.error(fault)] if self.rewrites else [body]
 
 
@@ -90,6 +95,8 @@ def instead(terms: Terms, fault: Fault, body: bytes, head: Mapping[str, str]) ->
     told = Told(terms, fault, body if _is_said(body, terms, fault) else b"")
     # A client of the provider's own dialect knows its status for what it is: OpenAI's for money that has run out is 429.
     told.status = _number(body) or told.status
+    if told.status in LIMITING:
+        told.resets = resets(head, body)
     told.headers |= advice
     return told
 

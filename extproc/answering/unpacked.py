@@ -26,7 +26,7 @@ class Unpacked(Answering):
         events = inner.feed(self._unpack(chunk), end)
         self.status, self.error, self.finished, self.headers = inner.status, inner.error, inner.finished, inner.headers
         self.usage, self.answered, self.text, self.amount = inner.usage, inner.answered, inner.text, inner.amount
-        self.begun, self.opening = inner.begun, inner.opening
+        self.begun, self.opening, self.resets = inner.begun, inner.opening, inner.resets
         return events
 
     def _unpack(self, chunk: bytes) -> bytes:

@@ -42,6 +42,8 @@ class Record(Struct, kw_only=True, omit_defaults=True):
     """Who answered; empty if nobody was reached."""
     target: str = ""
     """Model name sent to the provider."""
+    provider_key: str = ""
+    """Name of the provider's key that it was asked with, where it has several."""
     answered: str = ""
     """Model name in the provider's answer, often a dated version of `target`; what is priced."""
     attempts: int = 0
