@@ -1,0 +1,98 @@
+"""The slots of a gateway with several workers, as one of them sees it: the control process hands them out, over the link.
+
+While the control process is away, or does not answer, each worker goes by itself, with its share of the slots. What it holds by then, and
+gets meanwhile, it tells when the link is there again.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from extproc.link.client import Link, LinkDown, LinkFailed
+from extproc.slots import messages
+from extproc.slots.local import LocalSlots
+from extproc.slots.slot import NO_LINE, Choice, Full, Line, Taken, Want, kind
+
+TIMEOUT = 0.5
+"""Seconds that the control process may take to answer, beyond those that were asked to wait."""
+_SILENT = 1.0
+"""Seconds in which one that did not answer is not asked."""
+
+_log = logging.getLogger(__name__)
+
+
+class RemoteSlots(LocalSlots):
+    """`Slots` over the link. What is held by this worker stands in its own table as well: its share is what it may hold by itself."""
+
+    def __init__(
+        self, link: Link, workers: Callable[[], int], *, timeout: float = TIMEOUT, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`workers`: how many share the slots. `told` has to be called when the link is up."""
+        super().__init__(clock)
+        self._link = link
+        self._workers = workers
+        self._timeout = timeout
+        self._prefix = os.urandom(8)
+        self._silent_until = float("-inf")
+
+    def told(self) -> None:
+        """The link is up: the control process is told what is held."""
+        for ticket, choice in self._held.items():
+            self._link.notify(messages.HOLD, messages.encode(messages.Hold(ticket, choice)))
+
+    async def take(self, choices: tuple[Choice, ...], line: Line = NO_LINE) -> Taken | Full:
+        """See `Slots`."""
+        if not self._link.up or self.clock() < self._silent_until:
+            return await self._by_itself(choices, line)
+        ticket = self._ticket()
+        waits = kind(next((want.scope for choice in choices for want in choice), ""))
+        timed = line.wait > 0 and line.most > 0
+        self._waiting[waits] += timed
+        try:
+            wish = messages.encode(messages.Take(ticket, choices, line))
+            told = messages.read_told(await self._link.call(messages.TAKE, wish, timeout=line.wait * timed + self._timeout))
+        except (LinkDown, LinkFailed, msgspec.DecodeError) as error:
+            self._give_up(ticket, error)
+            return await self._by_itself(choices, NO_LINE)
+        except BaseException:  # the caller was cancelled, or closed: nobody is left to use a slot that may be on its way
+            self._link.notify(messages.LEAVE, ticket)
+            raise
+        finally:
+            self._waiting[waits] -= timed
+        if told.choice < 0:
+            return Full(told.scope, told.again, told.waited)
+        self.table.hold(ticket, self, self._share(choices[told.choice]), self.clock())
+        return self.keep(ticket, choices, told.choice)
+
+    async def _by_itself(self, choices: tuple[Choice, ...], line: Line) -> Taken | Full:
+        taken = await super().take(tuple(map(self._share, choices)), line)
+        if isinstance(taken, Taken):
+            self._held[taken.ticket] = choices[taken.choice]
+        return taken
+
+    def _share(self, choice: Choice) -> Choice:
+        workers = max(1, self._workers())
+        return tuple(Want(want.scope, max(1, want.most // workers), want.adapt) for want in choice)
+
+    def _give_up(self, ticket: bytes, error: Exception) -> None:
+        if self._link.notify(messages.LEAVE, ticket):
+            # It is there, and says nothing of use.
+            self._silent_until = self.clock() + _SILENT
+        _log.warning("slots are handed out by this worker alone, for now: %s", error)
+
+    def release(self, ticket: bytes) -> None:
+        """See `Slots`."""
+        if ticket in self._held:
+            super().release(ticket)
+            self._link.notify(messages.RELEASE, ticket)
+
+    def overloaded(self, scope: str) -> None:
+        """See `Slots`."""
+        super().overloaded(scope)
+        self._link.notify(messages.OVERLOADED, scope.encode())
+
+    def _ticket(self) -> bytes:
+        return self._prefix + super()._ticket()

@@ -1,0 +1,218 @@
+"""Waiting for a slot: in the only worker, and in several over the link; and what becomes of slots when somebody is gone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
+import pytest
+import pytest_asyncio
+
+from extproc.control.slots import SlotService
+from extproc.link.client import Link
+from extproc.link.server import LinkServer
+from extproc.slots import messages
+from extproc.slots.atonce import AtOnce
+from extproc.slots.local import LocalSlots
+from extproc.slots.remote import RemoteSlots
+from extproc.slots.slot import Choice, Count, Full, Line, Slots, Taken, Want
+
+pytestmark = pytest.mark.asyncio
+
+RED: tuple[Choice, ...] = ((Want("tenant:red", 2),),)
+PATIENT, BRIEF = Line(9, 30.0), Line(9, 0.02)
+
+
+class Scene:
+    """A control process and two workers."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.workers: list[RemoteSlots] = []
+        self.links: list[Link] = []
+
+    async def start(self) -> None:
+        await self.start_control()
+        for _ in range(2):
+            at = len(self.workers)
+            link = await Link.connect(self.path, on_up=partial(self.up, at))
+            self.links.append(link)
+            self.workers.append(RemoteSlots(link, lambda: 2, timeout=0.2))
+
+    def up(self, at: int) -> None:
+        # The first time there is nobody yet to hold anything.
+        for worker in self.workers[at : at + 1]:
+            worker.told()
+
+    async def start_control(self) -> None:
+        self.service = SlotService()
+        self.server = LinkServer(self.path, self.service.handlers, on_disconnect=self.service.disconnected)
+        await self.server.start()
+
+    async def stop(self) -> None:
+        for link in self.links:
+            await link.close()
+        await self.server.close()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not true():
+                await asyncio.sleep(0.005)
+
+
+@pytest_asyncio.fixture
+async def scene(socket_path: str) -> AsyncIterator[Scene]:
+    made = Scene(socket_path)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def taken(slots: Slots, choices: tuple[Choice, ...] = RED, line: Line = BRIEF) -> bytes:
+    found = await slots.take(choices, line)
+    assert isinstance(found, Taken), found
+    return found.ticket
+
+
+async def serves_in_order(one: Slots, other: Slots) -> None:
+    first = await taken(one)
+    second = await taken(other)
+    found = await one.take(RED, BRIEF)
+    assert isinstance(found, Full) and found.waited and found.scope == "tenant:red" and found.again >= 1
+    waiting = asyncio.create_task(taken(other, line=PATIENT))
+    await asyncio.sleep(0.02)
+    assert other.counts()["tenant"].waiting == 1
+    late = asyncio.create_task(taken(one, line=PATIENT))
+    await asyncio.sleep(0.02)
+    one.release(first)
+    third = await waiting
+    assert not late.done()
+    other.release(second)
+    fourth = await late
+    assert one.counts()["tenant"] == Count(2 if one is other else 1, 0)
+    for slots, ticket in ((other, third), (one, fourth), (one, fourth)):
+        slots.release(ticket)
+    assert not await full(one)
+
+
+async def gives_up(one: Slots, other: Slots) -> None:
+    held = [await taken(one), await taken(one)]
+    waiting = asyncio.create_task(taken(other, line=PATIENT))
+    await asyncio.sleep(0.02)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    # Given up in the very moment in which it is served: what it would have had is free.
+    unlucky = asyncio.create_task(taken(other, line=PATIENT))
+    await asyncio.sleep(0.02)
+    one.release(held.pop())
+    unlucky.cancel()
+    await asyncio.gather(unlucky, return_exceptions=True)
+    one.release(held.pop())
+    await asyncio.sleep(0.02)
+    assert not await full(one)
+
+
+async def nobody_waits_without_a_line(one: Slots, other: Slots) -> None:
+    held = [await taken(one), await taken(other)]
+    for line in (Line(), Line(0, 5.0), Line(5, 0.0)):
+        found = await one.take(RED, line)
+        assert isinstance(found, Full) and not found.waited
+    one.release(held[0])
+    other.release(held[1])
+
+
+async def full(slots: Slots) -> bool:
+    """Whether not all slots are to be had."""
+    tickets = [await taken(slots) for _ in range(2)]
+    more = await slots.take(RED, Line())
+    for ticket in tickets:
+        slots.release(ticket)
+    return not isinstance(more, Full)
+
+
+RULES = [serves_in_order, gives_up, nobody_waits_without_a_line]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+async def test_in_one_worker(rule: Callable[[Slots, Slots], "asyncio.Future[None]"]) -> None:
+    slots = LocalSlots()
+    await rule(slots, slots)
+    assert slots.table.scopes == 0
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+async def test_in_two_workers(scene: Scene, rule: Callable[[Slots, Slots], "asyncio.Future[None]"]) -> None:
+    await rule(*scene.workers)
+    await scene.until(lambda: scene.service.table.scopes == 0)
+    assert all(worker.table.scopes == 0 for worker in scene.workers)
+
+
+async def test_without_a_loop_nobody_waits() -> None:
+    slots = AtOnce()
+    await nobody_waits_without_a_line(slots, slots)
+    assert slots.counts() == {}
+
+
+async def test_a_worker_that_dies_gives_back(scene: Scene) -> None:
+    one, other = scene.workers
+    await taken(one)
+    await taken(one)
+    waiting = asyncio.create_task(taken(other, line=PATIENT))
+    await asyncio.sleep(0.02)
+    await scene.links[0].close()
+    async with asyncio.timeout(2):
+        await waiting
+
+
+async def test_a_control_process_that_comes_back_is_told_what_is_held(scene: Scene) -> None:
+    one, other = scene.workers
+    first = await taken(one)
+    await scene.server.close()
+    await scene.until(lambda: not one._link.up and not other._link.up)
+    # By itself, each has its share: half of two, and what it holds already counts.
+    assert isinstance(await one.take(RED, Line()), Full)
+    second = await taken(other)
+    assert isinstance(await other.take(RED, Line()), Full)
+    await scene.start_control()
+    await scene.until(lambda: scene.service.table.held("tenant:red") == 2)
+    assert isinstance(await one.take(RED, Line()), Full)
+    one.release(first)
+    other.release(second)
+    await scene.until(lambda: scene.service.table.scopes == 0)
+
+
+async def test_a_control_process_that_hangs_is_not_asked_again_at_once(socket_path: str) -> None:
+    asked = []
+
+    async def hangs(peer: object, payload: bytes) -> bytes:
+        asked.append(payload)
+        await asyncio.sleep(60)
+        return b""
+
+    left: list[bytes] = []
+
+    def leave(peer: object, payload: bytes) -> bytes:
+        left.append(payload)
+        return b""
+
+    server = LinkServer(socket_path, {messages.TAKE: hangs, messages.LEAVE: leave, messages.RELEASE: leave})
+    await server.start()
+    link = await Link.connect(socket_path)
+    slots = RemoteSlots(link, lambda: 2, timeout=0.05)
+    await taken(slots)
+    assert isinstance(await slots.take(RED, Line()), Full)
+    await asyncio.sleep(0.02)
+    assert len(asked) == 1
+    assert left == [messages.read_take(asked[0]).ticket]
+    await link.close()
+    await server.close()
+
+
+async def test_overload_is_told_to_all(scene: Scene) -> None:
+    one, other = scene.workers
+    wish: tuple[Choice, ...] = ((Want("target:a", 10, adapt=True),),)
+    ticket = await taken(one, wish)
+    one.overloaded("target:a")
+    await scene.until(lambda: scene.service.table.limit("target:a") == pytest.approx(3.5))
+    assert [await taken(other, wish) for _ in range(2)]
+    assert isinstance(await other.take(wish, Line()), Full)
+    one.release(ticket)
