@@ -9,10 +9,15 @@ from extproc.config.model import Config, Redis
 from extproc.environment import Environment, Journal
 from extproc.heap import Leftovers
 from extproc.keys import StoredKeys
+from extproc.memory import bodies, bound
 from extproc.pool import Pool, Pools
+from extproc.pressure import Pressure
 from extproc.pulse import Pulses
 from extproc.retrying import Budgets
+from extproc.room import Room
 from extproc.routes import Routes
+from extproc.slots.atonce import AtOnce
+from extproc.slots.slot import Slots
 from extproc.snapshot import Message, Snapshot, decode, decode_settings
 from extproc.standing.view import View
 from extproc.tokens import Purse
@@ -34,10 +39,10 @@ class Engine:
     def __init__(
         self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None,
         turns: Turns | None = None, open_redis_turns: Callable[[Redis], Turns] | None = None,
-        pause: Callable[[float], Awaitable[None]] | None = None, standing: View | None = None,
+        pause: Callable[[float], Awaitable[None]] | None = None, standing: View | None = None, slots: Slots | None = None,
     ) -> None:  # fmt: skip
         """`turns`: where conversations are kept; nowhere unless given. `open_redis_turns`: where instead, if there is a Redis. `pause`:
-        waits so many seconds; not at all unless given.
+        waits so many seconds; not at all unless given. `slots`: who hands them out; this engine itself unless given, and then nobody waits.
         """
         self.pause = pause or _at_once
         """Before a target is asked again."""
@@ -55,6 +60,11 @@ class Engine:
         self.pools = Pools()
         """Keys of those that have several."""
         self.pools.able = self.standing.able
+        self.pressure = Pressure()
+        """Whether this worker keeps up."""
+        self.room = Room()
+        """For bodies."""
+        self.slots: Slots = slots or AtOnce()
         self.ears: list[Callable[[Tried], None]] = []
         """Who is told of each attempt of this worker: quick, and never failing."""
         self._journal = journal
@@ -93,8 +103,15 @@ class Engine:
         self._snapshots.move_to_end(generation)
         while len(self._snapshots) > _KEPT:
             self._snapshots.popitem(last=False)
+        self._follow(snapshot.config)
         self._current = snapshot
         return generation
+
+    def _follow(self, config: Config) -> None:
+        shedding = config.shedding
+        memory = bound(shedding.memory, config.workers)
+        self.pressure.follow(enabled=shedding.enabled, lag=shedding.lag, memory=memory)
+        self.room.whole = bodies(shedding.bodies, memory) if shedding.enabled else 0
 
     def _compile(self, generation: str, message: Message) -> Snapshot:
         settings, filters = decode_settings(message)
@@ -116,6 +133,8 @@ class Engine:
             turns=self._turns,
             redis_turns=self._turns_in_redis(config.redis),
             standing=self.standing,
+            slots=self.slots,
+            room=self.room,
         )
         return Snapshot(generation, environment, filters)
 

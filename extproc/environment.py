@@ -11,7 +11,10 @@ from extproc.aside import Aside, Here
 from extproc.config.model import Config
 from extproc.keys import StoredKeys
 from extproc.ledger.record import Record
+from extproc.room import Room
 from extproc.routes import Routes
+from extproc.slots.atonce import AtOnce
+from extproc.slots.slot import Slots
 from extproc.standing.view import View
 from extproc.upstream import Upstream
 
@@ -50,3 +53,7 @@ class Environment(Struct, frozen=True):
     """Where the fleet keeps them, where a Redis is configured."""
     standing: View = field(default_factory=View)
     """Which targets are left alone for now."""
+    slots: Slots = field(default_factory=AtOnce)
+    """Who hands out the slots of tenants, targets and providers."""
+    room: Room = field(default_factory=Room)
+    """For the bodies of requests."""

@@ -24,6 +24,7 @@ from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
 from extproc.exchange import Exchange
 from extproc.intake import Forward
+from extproc.pressure import BUSY
 from extproc.transport.seam import Replies
 from extproc.tried import Tried, attempts_told
 from extproc.use import TELL_EVERY, USE_KEY, read_use
@@ -167,10 +168,22 @@ class GateSession:
     def close(self) -> Waiting[None] | None:
         """Envoy has closed the stream."""
         if self._exchange is not None:
+            pressure = self._engine.pressure
+            pressure.guests.discard(self)
+            if pressure.limit and self._exchange.delivery.call is not None:
+                pressure.left(self._exchange.request.identity.tenant)
             delivery = self._exchange.delivery
             delivery.close(whole=False)
             self._end(delivery)
         return self._ending
+
+    @property
+    def caller(self) -> str | None:
+        """See `pressure.Guest`."""
+        exchange = self._exchange
+        if exchange is None or ((response := exchange.delivery.response) is not None and response.ended):
+            return None
+        return exchange.request.identity.tenant
 
     def _end(self, delivery: Delivery) -> None:
         """The end comes before the client has the last byte, so that what it asks next finds the answer kept and the usage written."""
@@ -204,7 +217,11 @@ class GateSession:
 
     async def _request_headers(self, incoming: Incoming) -> Replies:
         self._exchange = exchange = Exchange(self._engine.current, incoming.headers())
+        pressure = self._engine.pressure
+        pressure.guests.add(self)
         refused = await exchange.intake.begin()
+        if refused is None and pressure.limit and not pressure.admits(exchange.request.identity.tenant):
+            refused = exchange.delivery.refuse(BUSY, {"retry-after": str(pressure.again())})
         if refused is not None:
             return self._answer(exchange.delivery, refused)
         if incoming.end or not exchange.request.endpoint.buffered:

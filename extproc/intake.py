@@ -26,9 +26,12 @@ from extproc.filter import Handler, Tap
 from extproc.ledger.record import Record
 from extproc.pool import plan
 from extproc.retrying import planned
+from extproc.room import DIGITS, NO_ROOM, Held
 from extproc.snapshot import Snapshot
 from extproc.values import Request, Response
 
+_UNSAID = " " * DIGITS
+"""In place of a content-length that is not there."""
 _YES = frozenset({"true", "1", "yes", "on"})
 
 
@@ -64,7 +67,7 @@ class _Use(Tap):
 class Intake:
     """One request, from its headers to where it goes."""
 
-    __slots__ = ("_attempt", "_delivery", "_deployment", "_given", "_request", "_snapshot")
+    __slots__ = ("_attempt", "_delivery", "_deployment", "_given", "_held", "_request", "_snapshot")
 
     def __init__(self, snapshot: Snapshot, request: Request, delivery: Delivery, deployment: str = "") -> None:
         """`deployment`: the one of Azure's that the path named, which is the model."""
@@ -76,6 +79,8 @@ class Intake:
         """The body as Envoy holds it."""
         self._attempt: Attempt | None = None
         """The only one, where it has been made ahead."""
+        self._held: Held | None = None
+        """The room that a large body takes."""
 
     async def begin(self) -> Response | None:
         """The filters that need no body."""
@@ -86,13 +91,25 @@ class Intake:
                 check_head(request.endpoint, request.path, request.headers, self._snapshot.config.limits.request_body)
             except Reject as reject:
                 return self._delivery.refuse(reject.fault, dict(reject.headers))
+            if request.endpoint.buffered and len(length := request.headers.get("content-length", _UNSAID)) >= DIGITS:
+                return self._enter(length.strip())
         return answered
+
+    def _enter(self, length: str) -> Response | None:
+        """Room for a body that is large, or may be, before it is read."""
+        self._held = self._snapshot.environment.room.enter(self._request.identity.tenant, length)
+        if self._held is None:
+            return self._delivery.refuse(NO_ROOM, {"retry-after": "1"})
+        self._delivery.taps.append(self._held)
+        return None
 
     async def proceed(self, body: bytes) -> Response | None:
         """The filters that may look at the body."""
         request = self._request
         request.body = self._given = body
         request.record.bytes_in = len(body)
+        if self._held is not None:
+            self._held.settle(len(body))
         try:
             # Envoy's own limit is never below 1 MiB.
             check_size(len(body), self._snapshot.config.limits.request_body)

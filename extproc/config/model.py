@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from extproc.config.breaker import Breaker, Breakers
+from extproc.config.concurrency import Concurrency, Many, Queue
 from extproc.config.pool import Choice, ProviderKey
 from extproc.config.retries import Retries
 from extproc.config.section import Bytes, Port, Seconds, Section
+from extproc.config.shedding import Shedding
 from extproc.config.when import Need, When
 from extproc.dialects.quirks import Quirks
 
@@ -285,6 +287,8 @@ class Provider(Section, frozen=True):
     """Whose prices of the built-in list are its: an id of `genai-prices`. Found by `base_url` and by name unless given."""
     breaker: Breaker | Literal["off"] | None = None
     """When its targets are left alone, in place of what the section `breaker` says as a whole; or `off`: never."""
+    concurrency: Many | Concurrency | None = None
+    """Requests that it may have under way at once, over all its models; no bound unless given."""
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -310,6 +314,9 @@ class Aim(Section, frozen=True):
     """The requests that it is for: all, unless given."""
     lacks: tuple[Need, ...] = ()
     """What it cannot do: it is not for requests that need one of these, such as `images` for a model that reads texts alone."""
+    concurrency: Many | Concurrency | None = None
+    """Requests that it may have under way at once, whichever model they name; no bound unless given. One that is full is passed over while
+    there are others."""
 
     @property
     def provider(self) -> str:
@@ -344,6 +351,8 @@ class Model(Section, frozen=True):
     """Targets (`provider/model`) that are asked when a target refuses a request because it is too long for it."""
     on_content_policy: Annotated[tuple[TargetName, ...], Meta(max_length=4)] = ()
     """Targets that are asked when a target refuses a request for what it says (its content policy)."""
+    queue: Queue | None = None
+    """Where requests wait while all targets are full (`concurrency`); unless given they are refused at once."""
 
     @property
     def ordering(self) -> tuple[str, dict[str, Any]]:
@@ -417,6 +426,8 @@ class Config(Section, frozen=True):
     """Where the operator looks in."""
     limits: Limits = Limits()
     """Sizes and counts that are refused."""
+    shedding: Shedding = Shedding()
+    """When workers refuse requests because they cannot keep up."""
     prices: tuple[Price, ...] = ()
     """Own prices."""
     retries: Retries = Retries()

@@ -37,16 +37,20 @@ class RemoteSlots(LocalSlots):
         self._timeout = timeout
         self._prefix = os.urandom(8)
         self._silent_until = float("-inf")
+        self._untold = False
+        """The control process does not know yet what is held."""
 
     def told(self) -> None:
         """The link is up: the control process is told what is held."""
-        for ticket, choice in self._held.items():
-            self._link.notify(messages.HOLD, messages.encode(messages.Hold(ticket, choice)))
+        told = [self._link.notify(messages.HOLD, messages.encode(messages.Hold(*held))) for held in self._held.items()]
+        self._untold = not all(told)
 
     async def take(self, choices: tuple[Choice, ...], line: Line = NO_LINE) -> Taken | Full:
         """See `Slots`."""
         if not self._link.up or self.clock() < self._silent_until:
             return await self._by_itself(choices, line)
+        if self._untold:
+            self.told()
         ticket = self._ticket()
         waits = kind(next((want.scope for choice in choices for want in choice), ""))
         timed = line.wait > 0 and line.most > 0
