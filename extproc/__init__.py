@@ -3,6 +3,7 @@
 from extproc.aside import Aside, Job, Undone, is_bulky
 from extproc.cachestore.entry import Entry, Lead, Store
 from extproc.canonical import Fingerprint, fingerprint
+from extproc.config.concurrency import Queue
 from extproc.config.model import HeaderEdits
 from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provider, without_credential
 from extproc.dialects.responses import kept
@@ -10,6 +11,7 @@ from extproc.environment import Environment
 from extproc.errors import ConfigError, Fault, Reject
 from extproc.felt import Felt
 from extproc.filter import Filter, Handler, Tap, together
+from extproc.globs import regex as glob_pattern
 from extproc.hosts import is_loopback_name
 from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
@@ -17,6 +19,8 @@ from extproc.listing import models_document
 from extproc.pool import key_names
 from extproc.pulse import Pulse
 from extproc.routes import Route as ModelRoute
+from extproc.slots.holding import Holding
+from extproc.slots.slot import Choice, Full, Line, Slots, Taken, Want
 from extproc.standing.refusal import unavailable
 from extproc.standing.told import Lease as ProbeLease
 from extproc.standing.view import View
@@ -32,6 +36,7 @@ __all__ = [
     "Aside",
     "Candidate",
     "Chain",
+    "Choice",
     "ConfigError",
     "Endpoint",
     "Entry",
@@ -40,23 +45,29 @@ __all__ = [
     "Felt",
     "Filter",
     "Fingerprint",
+    "Full",
     "Handler",
     "HeaderEdits",
+    "Holding",
     "Identity",
     "Job",
     "Keep",
     "KeyTable",
     "Lead",
+    "Line",
     "ModelRoute",
     "Order",
     "ProbeLease",
     "Pulse",
+    "Queue",
     "Reject",
     "Request",
     "Response",
+    "Slots",
     "Store",
     "StoredKey",
     "Strategy",
+    "Taken",
     "Tap",
     "Target",
     "Turn",
@@ -65,7 +76,9 @@ __all__ = [
     "Undone",
     "Usage",
     "View",
+    "Want",
     "fingerprint",
+    "glob_pattern",
     "is_bulky",
     "is_loopback_name",
     "kept",

@@ -38,7 +38,7 @@ class Engine:
 
     def __init__(
         self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None,
-        turns: Turns | None = None, open_redis_turns: Callable[[Redis], Turns] | None = None,
+        turns: Turns | None = None, open_redis_turns: Callable[[Redis], Turns] | None = None, *,
         pause: Callable[[float], Awaitable[None]] | None = None, standing: View | None = None, slots: Slots | None = None,
     ) -> None:  # fmt: skip
         """`turns`: where conversations are kept; nowhere unless given. `open_redis_turns`: where instead, if there is a Redis. `pause`:

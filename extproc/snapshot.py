@@ -18,6 +18,7 @@ from extproc.filter import Filter, Handler, Reader
 from extproc.keys import KeyState
 from extproc.pool import Pool
 from extproc.price import Price
+from extproc.quotas import Quotas
 
 
 class Settings(Struct, frozen=True):
@@ -56,7 +57,9 @@ class Snapshot:
         self.upstreams = environment.upstreams
         self.pools: dict[str, Pool] = {name: one.pool for name, one in environment.upstreams.items() if one.pool is not None}
         """Of the providers that have several keys."""
-        handlers = [(settings.early, settings.open(environment)) for settings in filters]
+        handlers: list[tuple[bool, Handler]] = [(settings.early, settings.open(environment)) for settings in filters]
+        if quotas := Quotas(self.config, environment.slots):
+            handlers.append((False, quotas))
         self.early: tuple[Handler, ...] = tuple(handler for early, handler in handlers if early)
         self.filters: tuple[Handler, ...] = tuple(handler for early, handler in handlers if not early)
         self.readers = tuple(handler for handler in self.filters if isinstance(handler, Reader))

@@ -146,7 +146,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
     line = LinkLine(link)
     beside = Beside()
     memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))
-    engine = Engine(journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns, asyncio.sleep, View(line))
+    engine = Engine(journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns, pause=asyncio.sleep, standing=View(line))
     ear = Ear(engine.standing, line)
     engine.ears.append(ear.hear)
     link.start()

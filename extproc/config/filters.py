@@ -15,7 +15,7 @@ from extproc.config.problem import Mark, Problems
 from extproc.config.walk import INVALID, Walker, child
 
 _ORDER = (
-    ("auth", ("route", "conversations", "headers", "cache")),
+    ("auth", ("load", "route", "conversations", "headers", "cache")),
     ("route", ("conversations", "headers", "cache")),
     ("conversations", ("cache",)),
 )

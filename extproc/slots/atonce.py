@@ -19,6 +19,7 @@ class AtOnce:
         self._tickets = itertools.count(1)
         self._held: dict[bytes, Choice] = {}
         self._waiting: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
 
     async def take(self, choices: tuple[Choice, ...], line: Line = NO_LINE) -> Taken | Full:
         """See `Slots`."""
@@ -38,6 +39,7 @@ class AtOnce:
     def refused(self, choices: tuple[Choice, ...], *, waited: bool) -> Full:
         """There was none."""
         scope = self.table.full(choices)
+        self._refused[kind(scope)] += 1
         return Full(scope, self.table.after(scope), waited)
 
     def release(self, ticket: bytes) -> None:
@@ -53,6 +55,10 @@ class AtOnce:
         """See `Slots`."""
         held = Counter(kind(want.scope) for choice in self._held.values() for want in choice)
         return {name: Count(held[name], self._waiting[name]) for name in held.keys() | self._waiting.keys()}
+
+    def refusals(self) -> Mapping[str, int]:
+        """See `Slots`."""
+        return dict(self._refused)
 
     def _ticket(self) -> bytes:
         return b"%d" % next(self._tickets)

@@ -67,6 +67,7 @@ class RemoteSlots(LocalSlots):
         finally:
             self._waiting[waits] -= timed
         if told.choice < 0:
+            self._refused[kind(told.scope)] += 1
             return Full(told.scope, told.again, told.waited)
         self.table.hold(ticket, self, self._share(choices[told.choice]), self.clock())
         return self.keep(ticket, choices, told.choice)

@@ -76,6 +76,9 @@ class Slots(Protocol):
     def counts(self) -> Mapping[str, Count]:
         """What this process holds and waits for, by the kind of scope."""
 
+    def refusals(self) -> Mapping[str, int]:
+        """How often there was no slot, since the process began, by the kind of scope."""
+
 
 def kind(scope: str) -> str:
     """The kind of a scope."""

@@ -90,7 +90,7 @@ class Place(Scene):
 
     def begin(self, body: Any, path: str = "/v1/responses") -> tuple[Exchange, Any]:
         """As far as the provider: what it would get; or our own answer as (status, body)."""
-        made = Exchange(self.engine.current, head(path))
+        made = Exchange(self.engine.current, head(path, content_length="2"))
         assert run(made.intake.begin()) is None
         made.request.identity = Identity(self.tenant, self.tenant)
         refused = run(made.intake.proceed(msgspec.json.encode(body)))
@@ -393,7 +393,7 @@ def test_tokens_are_counted_of_the_whole_conversation(place: Place) -> None:
 
 def test_a_cached_answer_can_be_gone_on_from(place: Place) -> None:
     first = place.turn("one", temperature=0)[1]
-    made = Exchange(place.engine.current, head("/v1/responses"))
+    made = Exchange(place.engine.current, head("/v1/responses", content_length="2"))
     run(made.intake.begin())
     hit = run(made.intake.proceed(msgspec.json.encode({"model": "gpt", "input": "one", "temperature": 0})))
     run(made.delivery.end())
@@ -410,7 +410,7 @@ def test_other_dialects_are_none_of_its_business(place: Place) -> None:
 
 def test_without_a_store_nothing_is_kept() -> None:
     scene = Scene(CONFIG, (("auth", Auth()), ("route", Route()), ("conversations", Conversations())))
-    made = Exchange(scene.engine.current, head("/v1/responses"))
+    made = Exchange(scene.engine.current, head("/v1/responses", content_length="2"))
     run(made.intake.begin())
     assert run(made.intake.proceed(b'{"model":"gpt","input":"one"}')) is None
     assert made.request.says == {}
@@ -565,7 +565,7 @@ def test_whatever_is_asked_and_answered_is_kept_or_refused(
         made, _ = place.begin({"model": "own", "input": [{"type": "reasoning", "id": "rs_1"}, {"role": "user", "content": "x"}]})
         answer(made, msgspec.json.encode({"id": "resp_1", "status": "completed", "output": [said]}))
         fields = {**fields, "previous_response_id": "resp_1"}
-    made = Exchange(place.engine.current, head("/v1/responses"))
+    made = Exchange(place.engine.current, head("/v1/responses", content_length="2"))
     run(made.intake.begin())
     refused = run(made.intake.proceed(msgspec.json.encode({"model": model, **fields})))
     assert refused is None or refused.status in (400, 404)

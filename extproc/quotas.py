@@ -1,0 +1,104 @@
+"""The slots of targets and providers: the last filter of a configuration that bounds them, so that what the cache answers takes none.
+
+A target that is full is passed over while another has room; where all are full, the request waits, if its model has a queue, or is refused.
+The slot is that of the target which is asked first: it is held to the end of the answer, also when another one gives it.
+"""
+
+import math
+from collections.abc import Iterator
+
+from extproc.config.concurrency import concurrency
+from extproc.config.model import Config, aim
+from extproc.errors import Reject
+from extproc.slots.holding import Holding
+from extproc.slots.slot import NO_LINE, Choice, Full, Line, Slots, Want
+from extproc.tried import Tried
+from extproc.values import Request, Response, Target
+
+_TOO_MUCH = frozenset({429, 503, 504, 529})
+"""Statuses by which a provider says that it has too much to do."""
+_WORDS = frozenset({"overloaded", "rate_limit_exceeded"})
+"""Ours for the same, where the status does not say it."""
+
+
+class Quotas:
+    """Takes a slot for each request that goes to a bounded target."""
+
+    def __init__(self, config: Config, slots: Slots) -> None:
+        self.slots = slots
+        self._providers = {
+            name: Want(f"provider:{name}", limit.most, limit.adapt)
+            for name, provider in config.providers.items()
+            if (limit := concurrency(provider.concurrency)) is not None
+        }
+        self._targets = {
+            (one.provider, one.model): Want(f"target:{one.to}", limit.most, limit.adapt)
+            for model in config.models
+            for one in map(aim, model.targets)
+            if (limit := concurrency(one.concurrency)) is not None
+        }
+        self._lines = {model.name: Line(model.queue.most, model.queue.wait) for model in config.models if model.queue is not None}
+
+    def __bool__(self) -> bool:
+        return bool(self._providers or self._targets)
+
+    async def request(self, request: Request) -> Holding | None:
+        """See `Handler`."""
+        choices = tuple(self._choices(request.targets))
+        if not choices or not choices[0]:
+            return None
+        line = self._lines.get(request.record.route, NO_LINE)
+        taken = await self.slots.take(choices, line)
+        if isinstance(taken, Full):
+            raise _busy(request, taken, line)
+        if taken.choice:
+            request.targets = request.targets[taken.choice :]
+        held = choices[taken.choice]
+        return _Watching(self, taken.ticket, request) if any(want.adapt for want in held) else Holding(self.slots, taken.ticket)
+
+    def _choices(self, targets: tuple[Target, ...]) -> Iterator[Choice]:
+        """What each target needs, as far as the first that needs nothing."""
+        for target in targets:
+            wants = self.wants(target.provider, target.model)
+            yield wants
+            if not wants:
+                return
+
+    def wants(self, provider: str, model: str) -> Choice:
+        """The slots of a target. One that keeps the name which was asked for has them for all names together."""
+        own = self._targets.get((provider, model)) or self._targets.get((provider, ""))
+        whole = self._providers.get(provider)
+        return tuple(want for want in (own, whole) if want is not None)
+
+
+class _Watching(Holding):
+    """Tells of targets that say that they have too much to do."""
+
+    def __init__(self, quotas: Quotas, ticket: bytes, request: Request) -> None:
+        super().__init__(quotas.slots, ticket)
+        self._quotas = quotas
+        self._request = request
+
+    async def end(self, response: Response) -> None:
+        """See `Tap`."""
+        for tried in self._request.record.tried or _only(self._request, response):
+            if tried.status in _TOO_MUCH or tried.reason in _WORDS or "timeout" in tried.reason:
+                for want in self._quotas.wants(tried.provider, tried.model):
+                    if want.adapt:
+                        self.slots.overloaded(want.scope)
+        await super().end(response)
+
+
+def _only(request: Request, response: Response) -> tuple[Tried, ...]:
+    """What came of the only attempt. Envoy's own answers have a status that says less than its word for why."""
+    target = request.targets[0]
+    status = response.status if response.origin == "provider" else 0
+    return (Tried(target.provider, target.model, status, request.record.error),)
+
+
+def _busy(request: Request, full: Full, line: Line) -> Reject:
+    what, _, name = full.scope.partition(":")
+    asked = f" {request.record.model!r} has no other that is free." if request.record.model else ""
+    waited = f" It waited {line.wait:g} s for one of them to end." if full.waited else ""
+    message = f"The {what} {name!r} has as many requests under way as it may have (`concurrency`).{asked}{waited} Try again."
+    return Reject(503, "concurrency_limit", message, headers=(("retry-after", str(math.ceil(full.again))),))

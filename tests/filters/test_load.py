@@ -1,0 +1,64 @@
+"""How many requests of one tenant may be under way: whose bound is which, what the refusal says, and that slots come back."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from extproc import Holding, Queue, Reject, Response
+from filters.load import Load
+from tests.scene import environment, request, run
+
+
+def handler(**settings: Any) -> Any:
+    return Load(**settings).open(environment())
+
+
+def test_it_needs_no_body() -> None:
+    assert Load.early
+
+
+def test_beyond_its_bound_a_tenant_is_refused() -> None:
+    load = handler(concurrency=2)
+    held = [run(load.request(request(tenant="red"))) for _ in range(2)]
+    assert isinstance(run(load.request(request(tenant="blue"))), Holding)
+    with pytest.raises(Reject, match=r"You have 2 requests under way.*`load`\)\. Try again") as refused:
+        run(load.request(request(tenant="red")))
+    assert (refused.value.fault.status, refused.value.fault.code) == (429, "concurrency_limit")
+    assert refused.value.headers == (("retry-after", "1"),)
+    run(held[0].end(Response(200, {})))
+    again = run(load.request(request(tenant="red")))
+    assert isinstance(again, Holding) and again.passes
+
+
+@pytest.mark.parametrize(
+    ("tenant", "most"),
+    [("red", 1), ("team-a", 2), ("team-blue-1", 3), ("other", 4), ("", 4), ("xred", 4), ("a.c", 5), ("abc", 4)],
+)
+def test_whose_bound_is_which(tenant: str, most: int) -> None:
+    load = handler(concurrency=4, tenants={"team-*": 2, "red": 1, "team-blue-*": 3, "a.c": 5})
+    for _ in range(most):
+        assert isinstance(run(load.request(request(tenant=tenant))), Holding)
+    with pytest.raises(Reject, match=f"You have {most} "):
+        run(load.request(request(tenant=tenant)))
+
+
+def test_who_has_no_bound_is_not_counted() -> None:
+    load = handler(tenants={"red": 1})
+    assert run(load.request(request(tenant="blue"))) is None
+    assert isinstance(run(load.request(request(tenant="red"))), Holding)
+
+
+def test_who_waited_is_told() -> None:
+    load = handler(concurrency=1, queue=Queue(wait=2.5))
+    run(load.request(request(tenant="red")))
+    with pytest.raises(Reject) as refused:
+        # Without a loop nobody can wait, and is told of none.
+        run(load.request(request(tenant="red")))
+    assert "waited" not in str(refused.value)
+
+
+def test_settings_are_checked() -> None:
+    for wrong in ({"concurrency": 0}, {"tenants": {"a": 0}}, {"queue": {"wait": 16}}, {"queue": {"most": 0}}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(wrong, Load)
