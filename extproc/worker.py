@@ -32,7 +32,11 @@ from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
 from extproc.link.client import Link
 from extproc.listening import Setup, listen
+from extproc.lookout import Load, Lookout
 from extproc.loops import forever
+from extproc.pressure import LOOK_EVERY
+from extproc.slots.local import LocalSlots
+from extproc.slots.remote import RemoteSlots
 from extproc.standing.ear import SUMS_EVERY, Ear
 from extproc.standing.line import LinkLine
 from extproc.standing.told import STANDING
@@ -65,6 +69,8 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     waiting: int
     handshakes: int
     """TLS handshakes with it that failed."""
+    load: Load = Load()
+    """Slots, and whether it keeps up."""
 
 
 _GIVE_BACK_EVERY = 10.0
@@ -136,18 +142,27 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
             journal.lost,
             journal.waiting,
             sum(each.handshakes_failed for each in servers),
+            lookout.load(),
         )
         link.notify(NOTICE, msgspec.msgpack.encode(notice))
 
     def heed(data: bytes) -> None:
         engine.standing.take(data)
 
-    link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew, STANDING: heed})
+    def up() -> None:
+        if isinstance(slots, RemoteSlots):
+            slots.told()
+
+    link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew, STANDING: heed}, up)
     line = LinkLine(link)
     beside = Beside()
     memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))
-    engine = Engine(journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns, pause=asyncio.sleep, standing=View(line))
-    ear = Ear(engine.standing, line)
+    # As for the cache: the only worker needs to ask nobody.
+    slots = RemoteSlots(link, lambda: engine.current.config.workers) if setup.cache is None else LocalSlots()
+    engine = Engine(
+        journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns, pause=asyncio.sleep, standing=View(line), slots=slots
+    )
+    ear, lookout = Ear(engine.standing, line), Lookout(engine)
     engine.ears.append(ear.hear)
     link.start()
     await _first(end.asked, loaded)
@@ -163,6 +178,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
             asyncio.ensure_future(forever("telling how we fare", NOTICE_EVERY, tell)),
             asyncio.ensure_future(forever("telling what was heard", SUMS_EVERY, ear.flush)),
             asyncio.ensure_future(forever("giving memory back", _GIVE_BACK_EVERY, engine.leftovers.give_back)),
+            asyncio.ensure_future(forever("seeing whether we keep up", LOOK_EVERY, lookout.step)),
         ]
         await end.asked.wait()
         health.serving = False

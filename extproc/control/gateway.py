@@ -29,6 +29,7 @@ from extproc.control.envoy import Envoy
 from extproc.control.google import Tokens
 from extproc.control.keystore import KeyStore
 from extproc.control.run_dir import sockets_folder
+from extproc.control.slots import SlotService
 from extproc.control.source import Source, fingerprint
 from extproc.control.standing import Standing
 from extproc.control.startup import faults
@@ -93,10 +94,12 @@ class Gateway:
         self.standing = Standing(
             lambda message: self._link.push(STANDING, message), self._metrics.standing, Path(self._places().attempts_log)
         )  # fmt: skip
-        handlers = {**self._cache.handlers, **self._turns.handlers, **self.standing.handlers, NOTICE: self._heard}
+        self._slots = SlotService()
+        services = (self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers)
+        handlers = {name: handler for each in services for name, handler in each.items()} | {NOTICE: self._heard}
         self._tokens = Tokens(lambda message: self._link.push(TOKENS, message), self._metrics)
         self._link = LinkServer(
-            str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._cache.disconnected
+            str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._disconnected
         )  # fmt: skip
         setup = msgspec.json.encode(setup_of(config, _cache_size(loaded))).decode()
         self.workers = Workers(self.run_dir, self.state, setup, many=config.workers, drain=config.drain, patience=patience)
@@ -224,11 +227,18 @@ class Gateway:
         peer.push(STANDING, self.standing.message())
         peer.push(SNAPSHOT, self._message)
 
+    def _disconnected(self, peer: Peer) -> None:
+        self._cache.disconnected(peer)
+        self._slots.disconnected(peer)
+
     def _heard(self, peer: Peer, payload: bytes) -> bytes:
         notice = msgspec.msgpack.decode(payload, type=Notice)
         if self.workers.heard(notice):
             self._metrics.journal(notice.worker, notice.failures, notice.lost, notice.waiting)
             self._metrics.handshakes(notice.worker, notice.handshakes)
+            load = notice.load
+            slots = {kind: (count.held, count.waiting) for kind, count in load.slots.items()}
+            self._metrics.load.tell(notice.worker, slots, load.refused, limit=load.limit, bodies=load.bodies)
         return b""
 
     # Reload.

@@ -13,6 +13,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from extproc.ledger.collector import Collected, Entry
+from extproc.ledger.loads import LoadMetrics
 from extproc.ledger.money import add
 from extproc.ledger.record import Record
 from extproc.ledger.standings import StandingMetrics
@@ -114,6 +115,8 @@ class Metrics:
         self._turned: dict[str, int] = {}
         self._turns_kept = Gauge("ai_proxy_conversation_turns_kept", "Turns that are kept now.", registry=registry)
         self._turns_bytes = Gauge("ai_proxy_conversation_bytes_kept", "Bytes of them.", registry=registry)
+        self.load = LoadMetrics(registry)
+        """Of the workers."""
         self._under_way: Gauge | None = None
         self._websockets: Gauge | None = None
         Gauge("ai_proxy_build_info", "Version of Headgate.", ("version",), registry=registry).labels(version).set(1)
@@ -190,6 +193,7 @@ class Metrics:
             for gauge in self._journal.values():
                 gauge.remove_by_labels({"worker": worker})
             self._handshakes.remove_by_labels({"worker": worker})
+            self.load.forget(worker)
         if provider:
             self._full.remove_by_labels({"provider": provider})
 

@@ -1,0 +1,56 @@
+"""Metrics of the workers' load: slots in use, who waits for one, who was refused, and whether a worker keeps up."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+KINDS = ("tenant", "target", "provider")
+"""What slots are of."""
+REASONS = (*KINDS, "pressure", "bodies")
+"""Why a request is refused."""
+
+
+class LoadMetrics:
+    """In a registry of others'."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str, labels: tuple[str, ...]) -> Gauge:
+            return Gauge(f"ai_proxy_{name}", text, labels, registry=registry)
+
+        self._held = gauge("slots_in_use", "Slots that requests under way hold, by what they are slots of.", ("worker", "kind"))
+        self._waiting = gauge("slots_waiting", "Requests that wait in line for a slot.", ("worker", "kind"))
+        self._limit = gauge(
+            "shedding_limit", "Requests that a worker lets be under way while it does not keep up. 0: it keeps up.", ("worker",)
+        )
+        self._bodies = gauge("bodies_held_bytes", "Bytes of large request bodies that a worker holds.", ("worker",))
+        self._refused = Counter(
+            "ai_proxy_load_refused_total",
+            "Requests refused: no slot of their tenant, target or provider; the worker did not keep up; no room for the body.",
+            ("reason",), registry=registry,
+        )  # fmt: skip
+        for reason in REASONS:
+            self._refused.labels(reason)
+        self._seen: dict[str, Mapping[str, int]] = {}
+
+    def tell(
+        self, worker: str, slots: Mapping[str, tuple[int, int]], refused: Mapping[str, int], *, limit: int, bodies: int
+    ) -> None:  # fmt: skip
+        """Tell how a worker fares. `slots`: held and waiting, by kind; `refused`: since it began, by reason."""
+        for kind in KINDS:
+            held, waiting = slots.get(kind, (0, 0))
+            self._held.labels(worker, kind).set(held)
+            self._waiting.labels(worker, kind).set(waiting)
+        self._limit.labels(worker).set(limit)
+        self._bodies.labels(worker).set(bodies)
+        seen = self._seen.get(worker, {})
+        for reason in REASONS:
+            now, before = refused.get(reason, 0), seen.get(reason, 0)
+            # One that was started again begins at none.
+            self._refused.labels(reason).inc(now - before if now >= before else now)
+        self._seen[worker] = dict(refused)
+
+    def forget(self, worker: str) -> None:
+        """Drop the series of a worker that is no more."""
+        for gauge in (self._held, self._waiting, self._limit, self._bodies):
+            gauge.remove_by_labels({"worker": worker})
+        self._seen.pop(worker, None)
