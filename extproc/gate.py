@@ -15,7 +15,7 @@ import msgspec
 
 from extproc.answering import BrokenAnswer, Retell
 from extproc.aside import Undone, paid_for
-from extproc.config.model import Timeouts
+from extproc.config.timeouts import Timeouts
 from extproc.delivery import TOGETHER, Delivery, Head
 from extproc.dialects import DIALECTS
 from extproc.drive import Waiting, begin
@@ -36,6 +36,8 @@ from extproc.wire.outgoing import GO_ON, Metadata, answer, aside, packed, reply
 # Which statuses are worth another target is the route's to say (`retriable_status_codes`).
 _RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
 
+_WHOLE = "x-envoy-upstream-rq-timeout-ms"
+
 _BAD_REQUEST, _SERVER_ERRORS = 400, 500
 
 _OURS = "ext_proc"
@@ -49,8 +51,10 @@ _REASONS = {
     _NO_ADDRESS: "its name cannot be resolved",
     "no_healthy_upstream": "it has no address (no_healthy_upstream)",
     "cluster_not_found": "Envoy does not know it (cluster_not_found)",
+    "response_timeout": "the whole took too long (timeouts.total)",
     "upstream_per_try_timeout": "it did not begin to answer in time (timeouts.first_byte)",
     "upstream_per_try_idle_timeout": "it fell silent (timeouts.idle)",
+    "stream_idle_timeout": "it fell silent (timeouts.idle)",
 }
 
 
@@ -89,6 +93,11 @@ _REQUEST_HEADERS, _REQUEST_BODY = Part.REQUEST_HEADERS, Part.REQUEST_BODY
 _RESPONSE_HEADERS, _RESPONSE_BODY = Part.RESPONSE_HEADERS, Part.RESPONSE_BODY
 
 
+def _milliseconds(seconds: float) -> str:
+    """For Envoy, to which 0 is for ever."""
+    return str(max(1, int(seconds * 1000)))
+
+
 @lru_cache(maxsize=1024)
 def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, more: int | None, *, upgrade: bool) -> _Way:
     own = {names.DIALECT: dialect, names.IDLE: names.UPGRADED if upgrade else names.idle_key(timeouts)}
@@ -103,7 +112,10 @@ def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str
     # Envoy's clock for silence runs before the first byte, too; and when this one runs out, Envoy stops that one for good
     # (UpstreamRequest::onPerTryTimeout), even in mid-answer. So it is wound only where it is the shorter one.
     if not upgrade and first_byte < max(map(names.silence, timeouts)):
-        headers["x-envoy-upstream-rq-per-try-timeout-ms"] = str(int(first_byte * 1000))
+        headers["x-envoy-upstream-rq-per-try-timeout-ms"] = _milliseconds(first_byte)
+    totals = [one.total for one in timeouts if one.total is not None]
+    if not upgrade and len(totals) == len(timeouts):
+        headers[_WHOLE] = _milliseconds(max(totals))
     others = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if more is not None else b""
     return _Way(headers, fields(own), others)
 
@@ -244,14 +256,19 @@ class GateSession:
     def _forward(self, delivery: Delivery, part: Part, forward: Forward) -> bytes:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
         call, outgoing = forward.call, forward.outgoing
-        way = _way(forward.clusters, forward.timeouts, call.dialect, forward.more, upgrade="upgrade" in delivery.request.headers)
+        upgrade = "upgrade" in delivery.request.headers
+        way = _way(forward.clusters, forward.timeouts, call.dialect, forward.more, upgrade=upgrade)
+        headers = outgoing.headers | way.headers
+        if forward.whole and not upgrade:
+            # Not a part of the way, of which there would be as many as clients have numbers.
+            headers[_WHOLE] = _milliseconds(forward.whole)
         own = way.own + entry(names.RECORD, _encode(delivery.settle()))
         if forward.more is not None:
             own += entry(names.CALL, _encode(call))
         self._told = time.monotonic()
         return reply(
             part,
-            headers=outgoing.headers | way.headers,
+            headers=headers,
             remove=outgoing.remove,
             body=outgoing.body if part is _REQUEST_BODY else None,
             more=space(names.NAMESPACE, own) + way.others,

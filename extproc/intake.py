@@ -6,6 +6,7 @@
 What is told of the answer before there is one, its `Delivery` gets: the taps of the filters, and who is asked.
 """
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -15,7 +16,7 @@ from extproc.amount import spoken
 from extproc.aside import Undone, is_bulky
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.bodies import settle_meaning
-from extproc.config.model import Timeouts
+from extproc.config.timeouts import Timeouts, patient
 from extproc.crossing import those, to_provider, without_credential
 from extproc.delivery import Delivery
 from extproc.dialects import betas
@@ -28,7 +29,12 @@ from extproc.pool import plan
 from extproc.retrying import planned
 from extproc.room import DIGITS, NO_ROOM, Held
 from extproc.snapshot import Snapshot
-from extproc.values import Request, Response
+from extproc.values import Request, Response, Target
+
+TIMEOUT = "x-headgate-timeout"
+"""The header by which a client says how many seconds the whole may last. What SDKs say of their own patience (`x-stainless-timeout`,
+`x-stainless-read-timeout`) is not heeded: when that is over they hang up, which ends the provider's request as well."""
+_SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
 
 _UNSAID = " " * DIGITS
 """In place of a content-length that is not there."""
@@ -45,6 +51,8 @@ class Forward(Struct, frozen=True):
     """Of each target, in the same order."""
     more: int | None = None
     """Attempts that there may be beside those, where the adapter makes them all; None: the gate has made the only one."""
+    whole: float = 0.0
+    """Seconds that the client gives to the whole; 0: it does not say."""
 
 
 class _Use(Tap):
@@ -237,8 +245,7 @@ class Intake:
         outgoing = attempt.outgoing(request.headers, request.body, ruled=tuple(request.set_headers))
         if outgoing.body is None and edited is not None:
             outgoing = msgspec.structs.replace(outgoing, body=edited)
-        upstream = attempt.upstream
-        return Forward(call, outgoing, (upstream.cluster,), (upstream.timeouts,))
+        return Forward(call, outgoing, (attempt.upstream.cluster,), self._timeouts(request.targets), whole=self._whole())
 
     def _to_several(self, call: Call, edited: bytes | None) -> Forward:
         """The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there."""
@@ -253,9 +260,22 @@ class Intake:
             tuple(name for name in given if name not in kept and may_remove(name)),
             edited,
         )
-        upstreams = [self._snapshot.upstreams[target.provider] for target in call.targets]
+        clusters = tuple(self._snapshot.upstreams[target.provider].cluster for target in call.targets)
         more = call.retrying.refusals.most if call.retrying is not None else 0
-        return Forward(call, outgoing, tuple(one.cluster for one in upstreams), tuple(one.timeouts for one in upstreams), more)
+        return Forward(call, outgoing, clusters, self._timeouts(call.targets), more, self._whole())
+
+    def _timeouts(self, targets: Sequence[Target]) -> tuple[Timeouts, ...]:
+        """Of each target."""
+        said, upstreams = self._request.patience, self._snapshot.upstreams
+        usual = tuple(upstreams[target.provider].timeouts for target in targets)
+        if not said:
+            return usual
+        return tuple(patient(own, said[target]) if target in said else own for target, own in zip(targets, usual, strict=True))
+
+    def _whole(self) -> float:
+        """What the client says of the whole, in seconds. Raises `Reject` 400 where that is none."""
+        said = self._request.headers.get(TIMEOUT)
+        return min(_seconds(said), self._snapshot.config.timeouts.most) if said is not None else 0.0
 
     def _call(self, request: Request, *, alone: bool) -> Call:
         """What attempts are told of the request. `alone`: there is one only, of ours, which has the headers before it."""
@@ -289,6 +309,13 @@ class Intake:
             retrying=None if alone else retrying,
             lane="" if alone else request.identity.lane,
         )
+
+
+def _seconds(text: str) -> float:
+    if not _SECONDS.fullmatch(text) or not (seconds := float(text)):
+        message = f"{TIMEOUT} is {text[:64]!r}; it takes the seconds that the whole may last, such as 30 or 2.5."
+        raise Reject(400, "invalid_timeout", message)
+    return seconds
 
 
 def _nobody(request: Request) -> Reject:

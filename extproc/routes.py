@@ -15,6 +15,7 @@ from extproc.conditions import Conditions, Facts, conditions
 from extproc.config.lookup import STRATEGIES
 from extproc.config.model import Model, aim, priced_as
 from extproc.config.retries import Retries
+from extproc.config.timeouts import NONE_SAID, Patience, joined
 from extproc.errors import Reject
 from extproc.globs import regex
 from extproc.price import Price
@@ -36,6 +37,8 @@ class Placed(Candidate, frozen=True):
     tier: int = 1
     conditions: Conditions | None = None
     """Which requests it is for; None: all."""
+    patience: Patience = NONE_SAID
+    """How long it and its model say to wait for it."""
 
 
 class Route(Struct, frozen=True):
@@ -59,10 +62,16 @@ class Route(Struct, frozen=True):
     """Needs that conditions of its targets ask for."""
     pulses: Pulses | None = None
     """Of its targets, where the strategy wants them."""
+    patient: bool = False
+    """Some target is to be waited for as long as it, or the model, says; the others as long as their providers say."""
 
     def resolve(self, asked: str) -> tuple[Target, ...]:
         """The targets for the name that a caller used."""
         return tuple(target if target.model else Target(target.provider, asked) for target in self.targets)
+
+    def patience(self, targets: tuple[Target, ...]) -> dict[Target, Patience]:
+        """How long to wait for each of `targets`, which is what `resolve` gave."""
+        return {target: one.patience for one, target in zip(self.placed, targets, strict=True) if one.patience != NONE_SAID}
 
     def able(self, request: Request, targets: tuple[Target, ...]) -> list[Placed]:
         """Of `targets`, which is what `resolve` gave or some of it, those that are for this request, each in its place. Raises `Reject`
@@ -110,16 +119,25 @@ def _route(model: Model, retries: Retries, prices: Mapping[str, Price], pulses: 
             price=charged.get(priced_as(one, model.name)),
             tier=one.tier,
             conditions=conditions(one),
+            patience=joined(model.timeouts, one.timeouts),
         )
         for one in aims
     )
     chooses = name != "ordered" or any(one.conditions is not None for one in placed)
     order = strategy.open()
     steady = order if name == "ordered" else _BY_CALLER
-    wanted = frozenset(need for one in placed if one.conditions is not None for need in one.conditions.wanted)
-    felt = pulses if strategy.needs_pulse else None
-    retrying = retrying_of(model, retries)
-    return Route(model.name, placed, tuple(one.target for one in placed), order, chooses, steady, retrying, wanted, felt)
+    return Route(
+        name=model.name,
+        placed=placed,
+        targets=tuple(one.target for one in placed),
+        order=order,
+        chooses=chooses,
+        steady=steady,
+        retrying=retrying_of(model, retries),
+        wanted=frozenset(need for one in placed if one.conditions is not None for need in one.conditions.wanted),
+        pulses=pulses if strategy.needs_pulse else None,
+        patient=any(one.patience != NONE_SAID for one in placed),
+    )
 
 
 class _Globs:

@@ -7,7 +7,8 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from extproc.config.model import HeaderEdits, Provider, Timeouts
+from extproc.config.model import HeaderEdits, Provider
+from extproc.config.timeouts import Timeouts
 from extproc.config.urls import provider_url
 from extproc.crossing import CREDENTIALS
 from extproc.dialects import DIALECTS

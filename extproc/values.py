@@ -1,5 +1,7 @@
 """The plain values that filters see: a request, who sent it, where it may go, and what came back. Nothing here knows Envoy or gRPC."""
 
+from __future__ import annotations
+
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
@@ -19,6 +21,9 @@ from extproc.tried import Tried
 from extproc.usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from extproc.config.timeouts import Patience
     from extproc.retrying import Retrying
 
 PROVIDER_HEADER = "x-headgate-provider"
@@ -122,12 +127,15 @@ class Target(Struct, frozen=True):
     """Empty where the request names no model (`raw`)."""
 
 
+_NONE: Mapping[Target, Patience] = {}
+
+
 class Request:
     """One request on its way in. Filters read it, attach to it what they found out, and may edit it."""
 
     __slots__ = (
         "_envelope", "_json", "betas", "body", "bulky", "configured", "edited", "endpoint", "headers", "identity", "journalled", "method",
-        "passed", "path", "provider", "record", "retrying", "says", "set_headers", "targets", "unavailable",
+        "passed", "path", "patience", "provider", "record", "retrying", "says", "set_headers", "targets", "unavailable",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record, provider: str = "") -> None:
@@ -158,6 +166,8 @@ class Request:
         """Those that are passed over for now, because they fail or have asked to be left alone."""
         self.unavailable: Reject | None = None
         """What it is refused with if nobody answers it here: all its targets are passed over."""
+        self.patience: Mapping[Target, Patience] = _NONE
+        """How long to wait for some of the targets, where their model says so."""
         self.set_headers: dict[str, str | None] = {}
         """Changes to what the provider is sent: a value sets the header, None takes it off."""
         self.betas = ""

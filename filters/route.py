@@ -137,6 +137,8 @@ class _Route:
             raise self._unknown(asked)
         request.record.route = route.name
         targets = route.resolve(asked)
+        if route.patient:
+            request.patience = route.patience(targets)
         if named := self._named(request):
             targets = tuple(target for target in targets if target.provider == named)
             if not targets:

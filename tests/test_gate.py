@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from extproc.config.model import Timeouts
+from extproc.config.timeouts import Timeouts
 from extproc.envoy import names
 from extproc.gate import GateSession
 from extproc.ledger.journal import Journal

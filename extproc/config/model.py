@@ -15,6 +15,7 @@ from extproc.config.pool import Choice, ProviderKey
 from extproc.config.retries import Retries
 from extproc.config.section import Bytes, Port, Seconds, Section
 from extproc.config.shedding import Shedding
+from extproc.config.timeouts import Patience, Timeouts, Waiting
 from extproc.config.when import Need, When
 from extproc.dialects.quirks import Quirks
 
@@ -135,17 +136,6 @@ class ExtProc(Section, frozen=True):
     """Address to bind for it; `address` unless given."""
     tls: ExtProcTls | None = None
     """Certificates."""
-
-
-class Timeouts(Section, frozen=True):
-    """How long to wait for a provider."""
-
-    connect: Seconds = 5.0
-    """To connect, TLS included."""
-    first_byte: Seconds = 120.0
-    """From the request to the response headers (or a stream's first event, where there are several targets)."""
-    idle: Seconds = 120.0
-    """Silence in the middle of a response."""
 
 
 class HeaderEdits(Section, frozen=True):
@@ -317,6 +307,8 @@ class Aim(Section, frozen=True):
     concurrency: Many | Concurrency | None = None
     """Requests that it may have under way at once, whichever model they name; no bound unless given. One that is full is passed over while
     there are others."""
+    timeouts: Patience = Patience()
+    """How long to wait for it, in place of what its model and its provider say."""
 
     @property
     def provider(self) -> str:
@@ -343,6 +335,8 @@ class Model(Section, frozen=True):
     for somebody else's."""
     aliases: tuple[str, ...] = ()
     """Other exact names for the same model."""
+    timeouts: Patience = Patience()
+    """How long to wait for its targets, in place of what their providers say."""
     otherwise: Annotated[tuple[str | Aim, ...], Meta(max_length=8)] = ()
     """Targets used when none of `targets` is present (their optional providers have no key)."""
     retries: Retries | None = None
@@ -428,6 +422,8 @@ class Config(Section, frozen=True):
     """Sizes and counts that are refused."""
     shedding: Shedding = Shedding()
     """When workers refuse requests because they cannot keep up."""
+    timeouts: Waiting = Waiting()
+    """How long clients may want to wait."""
     prices: tuple[Price, ...] = ()
     """Own prices."""
     retries: Retries = Retries()

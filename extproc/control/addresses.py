@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from extproc.config.model import Config, Provider
+from extproc.envoy.names import BEHIND
 
-SEPARATOR = "~"
+SEPARATOR = BEHIND
 """Between a provider's name, which cannot hold it, and what tells its later addresses from its first."""
 
 

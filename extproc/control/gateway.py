@@ -38,6 +38,7 @@ from extproc.control.workers import PATIENCE, Workers
 from extproc.demo.app import build_app as build_demo
 from extproc.envoy import names
 from extproc.envoy.places import Places, below
+from extproc.envoy.silences import silences
 from extproc.ledger.metrics import Metrics
 from extproc.ledger.places import places as ledger_places
 from extproc.link.server import LinkServer, Peer
@@ -298,13 +299,13 @@ class Gateway:
         if message == self._message:
             return
         old = self.config
-        if self._envoy is not None and (config.providers, config.limits) != (old.providers, old.limits):
+        if self._envoy is not None and _known_to_envoy(config) != _known_to_envoy(old):
             # Envoy has to know a provider before a worker sends a request there, and to keep one until none is sent there any more.
             await self._envoy.follow(self._addresses.seen_by_envoy(old, config))
             loop = asyncio.get_running_loop()
             self._tasks.append(loop.create_task(self._prune(config)))
-        elif self._envoy is None and config.providers != old.providers:
-            _log.warning("providers have changed: give your Envoy what `headgate compile attach` prints now")
+        elif self._envoy is None and (config.providers, silences(config)) != (old.providers, silences(old)):
+            _log.warning("providers or timeouts have changed: give your Envoy what `headgate compile attach` prints now")
         self.config, self._message = config, message
         await self.standing.follow(config)
         self._warn(config)
@@ -387,6 +388,11 @@ def _cache_size(loaded: Loaded) -> tuple[int, int]:
         if isinstance(most, int) and isinstance(entry, int):
             return most, entry
     return 1, 1
+
+
+def _known_to_envoy(config: Config) -> object:
+    """What its watched files say of a configuration: whatever else changes is the workers' business alone."""
+    return config.providers, config.limits, silences(config)
 
 
 def _needs_restart(old: Config, new: Config) -> list[str]:

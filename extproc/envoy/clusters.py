@@ -62,12 +62,20 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
         # A cluster's own filters stand in place of the router's.
         filters = upstream_filters(provider.aws) if adapter or provider.aws else []
         if discovery is ClusterDiscoveryType.STATIC:
-            found.append(_provider(cluster, provider, address, discovery, config, places, filters))
+            found.append(_owned(name, _provider(cluster, provider, address, discovery, config, places, filters)))
             continue
         named, resolved = True, names.resolved_name(cluster)
         # Of an aggregate's filters only its own run.
-        found += [_named(cluster, resolved, config, filters), _provider(resolved, provider, address, discovery, config, places, [])]
+        found += [
+            _owned(name, _named(cluster, resolved, config, filters)),
+            _provider(resolved, provider, address, discovery, config, places, []),
+        ]
     return [*found, _no_address(config, places)] if named else found
+
+
+def _owned(name: str, cluster: Plain) -> Plain:
+    """A cluster that says whose it is: Envoy's replies name that. An address that came later is still the same provider's."""
+    return {**cluster, "metadata": {"filter_metadata": {names.NAMESPACE: {names.PROVIDER: name.partition(names.BEHIND)[0]}}}}
 
 
 def _provider(

@@ -26,6 +26,8 @@ class Reply(Struct, frozen=True):
     code: str
     message: str
     """What happened and what to do; Envoy's command operators work."""
+    instead: bool = False
+    """The client gets that status, in place of Envoy's own."""
 
 
 def _status(*codes: int) -> str:
@@ -75,6 +77,43 @@ def _refusals(limits: Limits) -> tuple[Reply, ...]:
     )
 
 
+_PROVIDER = f"The provider %METADATA(CLUSTER:{names.NAMESPACE}:{names.PROVIDER})%"
+_WHERE = "of the provider, the model or the target"
+
+
+def _timeouts() -> tuple[Reply, ...]:
+    """Which time has run out, at whom, and where there is more to be had."""
+    code = "provider_timeout"
+    return (
+        Reply(
+            _status(504) + " && " + _details("upstream_per_try_timeout"),
+            504,
+            code,
+            f"{_PROVIDER} did not begin to answer in time. Try again, or allow it more with timeouts.first_byte {_WHERE}.",
+        ),
+        Reply(
+            _status(504) + " && " + _details("upstream_per_try_idle_timeout", "stream_idle_timeout"),
+            504,
+            code,
+            f"{_PROVIDER} was silent for too long. Try again, or allow it more with timeouts.first_byte and timeouts.idle {_WHERE}.",
+        ),
+        Reply(
+            _status(504),
+            504,
+            code,
+            f"{_PROVIDER} did not answer within the time for the whole request. Try again, or allow more with the header "
+            f"x-headgate-timeout, or timeouts.total {_WHERE}.",
+        ),
+        Reply(
+            _status(503, 504) + ' && response.code_details.contains("connection_timeout")',
+            504,
+            code,
+            f"{_PROVIDER} could not be connected to in time. Try again, or allow it more with timeouts.connect of the provider.",
+            instead=True,
+        ),
+    )
+
+
 def _failures() -> tuple[Reply, ...]:
     """What is wrong here, or at a provider."""
     return (
@@ -84,12 +123,7 @@ def _failures() -> tuple[Reply, ...]:
             "gateway_timeout",
             "The gateway took too long to decide about this request. Try again.",
         ),
-        Reply(
-            _status(504),
-            504,
-            "provider_timeout",
-            "The provider did not answer in time. Try again, or allow it more with timeouts.first_byte and timeouts.idle.",
-        ),
+        *_timeouts(),
         Reply(
             _details("ext_proc", "spurious", "mismatch_between_content_length"),
             500,
@@ -141,7 +175,9 @@ def local_reply_config(config: Config, *, only: str = "") -> Plain:
     unlike = [dialect for dialect in DIALECTS.values() if any(_body(dialect, reply) != _body(last, reply) for reply in replies)]
     for dialect in (*unlike, last):
         condition = first if dialect.name == FALLBACK else f"{first} && {_speaks(dialect)}"
-        mappers += [_mapper(f"{condition} && ({reply.when})", _body(dialect, reply)) for reply in replies]
+        mappers += [
+            _mapper(f"{condition} && ({reply.when})", _body(dialect, reply), reply.status if reply.instead else None) for reply in replies
+        ]
     return {"mappers": mappers}
 
 
@@ -163,9 +199,10 @@ def _speaks(dialect: Dialect) -> str:
     return f"({_SAID} ? {said} : ({' || '.join(looks)}))"
 
 
-def _mapper(expression: str, body: Plain) -> Plain:
+def _mapper(expression: str, body: Plain, status: int | None) -> Plain:
     condition = extension("envoy.access_loggers.extension_filters.cel", ExpressionFilter(expression=expression))
-    return {"filter": {"extension_filter": condition}, "body_format_override": {"json_format": body}}
+    told = {"status_code": status} if status else {}
+    return {"filter": {"extension_filter": condition}, **told, "body_format_override": {"json_format": body}}
 
 
 def _body(dialect: Dialect, reply: Reply) -> Plain:

@@ -15,13 +15,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from extproc.config.model import Timeouts
+    from extproc.config.timeouts import Timeouts
 
 GATE_FILTER = "headgate.gate"
 ADAPTER_FILTER = "headgate.adapter"
 PATH_STATE = "headgate.path"
 """Filter state that keeps the client's own path, without its query: attempts rewrite `:path`, and queries may hold keys."""
 
+PROVIDER = "provider"
+"""Key of a cluster's own metadata, in `headgate`: the name of the provider, for Envoy's replies to name."""
 NAMESPACE = "headgate"
 USE_NAMESPACE = "headgate.use"
 TARGETS_NAMESPACE = "headgate.targets"
@@ -64,6 +66,10 @@ PROCESS = f"/{SERVICE}/Process"
 """Its only method."""
 
 
+BEHIND = "~"
+"""Stands in a cluster's name behind the provider's, which cannot hold it."""
+
+
 def cluster_name(provider: str) -> str:
     """The provider's cluster."""
     return f"provider_{provider}"
@@ -71,7 +77,7 @@ def cluster_name(provider: str) -> str:
 
 def resolved_name(cluster: str) -> str:
     """The cluster behind a provider's, with the addresses that its host's name has. No provider's own: none may hold a `~`."""
-    return f"{cluster}~dns"
+    return f"{cluster}{BEHIND}dns"
 
 
 def targets(clusters: Iterable[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ The routes without the adapter do not read the metadata, and those with it not t
 no provider untranslated.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from envoy_data_plane.envoy.config.route.v3 import (
@@ -35,6 +36,7 @@ from extproc.endpoints import FORM_PATHS
 from extproc.envoy import names
 from extproc.envoy.filters import adapted, unbuffered
 from extproc.envoy.message import Plain, plain, untyped
+from extproc.envoy.silences import Silence, silences
 
 INTERNAL_HEADERS = [
     "x-forwarded-for",
@@ -67,15 +69,12 @@ def virtual_host(config: Config) -> Plain:
     """All routes: those for requests that the gate has judged, and before that by whether the body is JSON, or a form that names a model,
     which the gate reads.
     """
-    silences = {names.idle_key([provider.timeouts]): names.silence(provider.timeouts) for provider in config.providers.values()}
-    # Envoy's clock for the whole stream goes on over all attempts, so it has to leave each of them its time.
-    attempts = max((len(model.targets) for model in config.models), default=1)
     upgrade = HeaderMatcher(name="upgrade", present_match=True)
     json = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/json", ignore_case=True))
     form = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix=MEDIA_TYPE, ignore_case=True))
     routes = [
-        *(route for key, seconds in sorted(silences.items(), key=lambda item: item[1]) for route in _silence(key, seconds, attempts)),
-        *_judged("websocket", StringMatcher(exact=names.UPGRADED), idle=_QUIET),
+        *(route for key, silence in silences(config).items() for route in _silence(key, silence)),
+        *_judged("websocket", StringMatcher(exact=names.UPGRADED), idle=(_QUIET, _QUIET)),
         # A silence of which Envoy has not heard yet, or no more: the configuration changes at this moment.
         *_judged("judged", None),
         _route("upgrade", RouteMatch(prefix="/", headers=[upgrade]), _NOWHERE, idle=_QUIET, typed_per_filter_config=unbuffered()),
@@ -89,20 +88,23 @@ def virtual_host(config: Config) -> Plain:
     return plain(host, request_headers_to_remove=INTERNAL_HEADERS, routes=routes)
 
 
-def _silence(key: str, seconds: float, attempts: int) -> list[Plain]:
-    silence = timedelta(seconds=seconds)
-    # Envoy's clock for the whole stream runs behind the provider's, which names who was silent.
-    return _judged(f"silence-{key}", StringMatcher(exact=key), silence, attempts * silence + timedelta(minutes=1))
+def _silence(key: str, silence: Silence) -> list[Plain]:
+    attempt, *whole = (timedelta(seconds=seconds) for seconds in (silence.attempt, silence.several, silence.one))
+    return _judged(f"silence-{key}", StringMatcher(exact=key), attempt, whole)
 
 
-def _judged(name: str, key: StringMatcher | None, silence: timedelta | None = None, idle: timedelta | None = None) -> list[Plain]:
-    """The two routes for what the gate sends on with this `idle`, or with any (None): for several targets, and for one."""
+def _judged(
+    name: str, key: StringMatcher | None, silence: timedelta | None = None, idle: Sequence[timedelta | None] = (None, None)
+) -> list[Plain]:
+    """The two routes for what the gate sends on with this `idle`, or with any (None): for several targets, and for one. `idle`: of each,
+    how long the whole may be silent.
+    """
     said = _said(names.IDLE, ValueMatcher(present_match=True) if key is None else ValueMatcher(string_match=key))
     adapter = _said(names.ADAPTER, ValueMatcher(string_match=StringMatcher(exact=names.ADAPTER_ON)))
     several, one = RouteMatch(prefix="/", dynamic_metadata=[said, adapter]), RouteMatch(prefix="/", dynamic_metadata=[said])
     return [
-        _route(f"{name}-adapter", several, _targets(), silence, idle, typed_per_filter_config=adapted()),
-        _route(name, one, {"cluster_header": names.CLUSTER_HEADER}, silence, idle),
+        _route(f"{name}-adapter", several, _targets(), silence, idle[0], typed_per_filter_config=adapted()),
+        _route(name, one, {"cluster_header": names.CLUSTER_HEADER}, silence, idle[1]),
     ]
 
 

@@ -47,6 +47,8 @@ _ANSWERED = f'"details":"{VIA_UPSTREAM}"'.encode()
 _ENDED = "downstream_local_disconnect"
 """Begins the details where Envoy closed the client's connection: it was ended. A client that hangs up is `downstream_remote_disconnect`."""
 _CUT = f'"{_ENDED}'.encode()
+_LATE = ("response_timeout", "stream_idle_timeout", "upstream_per_try_idle_timeout")
+"""The details where an answer was cut because its time, or the silence in it, was over."""
 
 
 class Line(Struct):
@@ -131,13 +133,15 @@ def verdict(text: bytes) -> Verdict | None:
     Envoy, which closes all connections when it is ended.
     """
     # A provider's whole answer is what most lines tell of, and says so early on.
-    if _ANSWERED in text or not (b'"upstream_' in text or b'"ext_proc_' in text or _CUT in text):
+    if _ANSWERED in text or not (b'"upstream_' in text or b'_timeout"' in text or b'"ext_proc_' in text or _CUT in text):
         return None
     try:
         line = _LINE.decode(text)
         details, status = _text(line, "details"), _number(line, "status")
     except (ValueError, RecursionError):
         return None
+    if details in _LATE:
+        return Verdict("provider_broke", status, details)
     if details.startswith("upstream_"):
         return Verdict("provider_broke", status)
     if details.startswith(_ENDED):

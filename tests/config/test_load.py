@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extproc.config.load import Absent, load
-from extproc.config.model import Config, HeaderEdits, HeaderRules, Limits, Listener, Model, Price, Provider, Redis, Timeouts
+from extproc.config.model import Config, HeaderEdits, HeaderRules, Limits, Listener, Model, Price, Provider, Redis
+from extproc.config.timeouts import Timeouts
 from tests.config.settings import Load, find, told
 
 BASE = """

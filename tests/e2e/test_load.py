@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -250,5 +249,4 @@ async def test_a_flood_of_large_bodies_takes_no_memory_and_nothing_from_others(
     told = Counter(end.status_code if isinstance(end, httpx.Response) else 0 for end in ends)
     # Who still sends when he is refused may find his connection closed before he reads why.
     assert told[200] == held and told.keys() <= {200, 503, 0}, told
-    print(f"held {held} of 40 bodies of 2 MB; the workers' memory grew by {grown / MB:.0f} MB")
     assert grown < 100 * MB

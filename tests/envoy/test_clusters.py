@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from extproc.config.model import Config, Model, Provider, Timeouts
+from extproc.config.model import Config, Model, Provider
+from extproc.config.timeouts import Timeouts
 from extproc.envoy.clusters import provider_clusters
 from extproc.envoy.places import Places
 

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from extproc.config.model import Timeouts
+from extproc.config.timeouts import Timeouts
 from extproc.envoy import names
 
 

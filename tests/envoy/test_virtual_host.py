@@ -1,7 +1,8 @@
 import re
 from typing import Any
 
-from extproc.config.model import Config, Limits, Model, Provider, Timeouts
+from extproc.config.model import Config, Limits, Model, Provider
+from extproc.config.timeouts import Timeouts
 from extproc.envoy import names
 from extproc.envoy.routes import virtual_host
 
@@ -93,7 +94,7 @@ def test_only_what_names_a_model_is_held_for_the_gate() -> None:
 
 def test_a_websocket_may_be_silent_for_long() -> None:
     idle = {name: route["route"].get("idle_timeout") for name, route in routes(Timeouts(idle=120)).items()}
-    of_both = {"silence-120": "180s", "websocket": "3600s", "judged": None}
+    of_both = {"silence-120": "121s", "websocket": "3600s", "judged": None}
     assert idle == of_both | {f"{name}-adapter": of for name, of in of_both.items()} | {
         "upgrade": "3600s",
         "json": None,

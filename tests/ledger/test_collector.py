@@ -53,6 +53,8 @@ def ids(collected: Collected) -> list[str]:
         ("upstream_reset_after_response_started{connection_termination}", 200, "provider_broke"),
         ("upstream_reset_after_response_started{protocol_error}", 502, "provider_broke"),
         ("upstream_per_try_idle_timeout", 200, "provider_broke"),
+        ("response_timeout", 200, "provider_broke"),
+        ("stream_idle_timeout", 200, "provider_broke"),
         ("ext_proc_error_gRPC_error_14{}", 200, "killed"),
         ("downstream_local_disconnect(purging_socket)", 200, "killed"),
         ("downstream_local_disconnect(purging_socket)", 0, "killed"),
@@ -73,7 +75,7 @@ def test_envoy_knows_who_broke_off(tmp_path: Path, make: Make, details: str, sta
         counted += collector.collect(1000).entries
     (found,) = counted
     assert (found.record.outcome, found.record.status, found.in_ledger) == (outcome, status, True)
-    error = "downstream_local_disconnect" if "local" in details else ""
+    error = "downstream_local_disconnect" if "local" in details else details if details.endswith("_timeout") else ""
     assert found.record.error == error
     assert collector.store.db.execute("SELECT outcome, status, partial, error FROM entries").fetchall() == [(outcome, status, 1, error)]
     assert collector.collect(2000).entries == []

@@ -1,0 +1,165 @@
+"""Each of the times that may run out: whose it was, what the client is told of it, and what the ledger says and charges."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from tests.e2e.books import entry
+from tests.e2e.gateway import Gateway, chat, message
+from tests.e2e.ports import free_port
+from tests.e2e.upstream import Demo
+
+HANGS, SILENT, SLOW = "[demo: hang]", "[demo: silent=3]", "[demo: tokens=100 gap=0.1]"
+UNCONNECTED = "upstream_reset_before_response_started"
+# One for all: each of its own would read the machine's certificates first.
+CLIENT = httpx.Client(verify=False, timeout=20, limits=httpx.Limits(max_keepalive_connections=0))
+
+
+@contextlib.contextmanager
+def nobody_accepts() -> Iterator[int]:
+    """A port where connections are neither taken nor refused: its queue is full."""
+    with contextlib.ExitStack() as stack:
+        port = free_port()
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", port))
+        listening.listen(0)
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+@pytest.fixture(scope="module")
+def config(openai_provider: Demo) -> Iterator[dict[str, Any]]:
+    url = f"{openai_provider.url}/v1"
+    with nobody_accepts() as port:
+        yield {
+            "providers": {
+                "o": {"dialect": "openai", "base_url": url},
+                "named": {
+                    "dialect": "openai",
+                    "base_url": url.replace("127.0.0.1", "localhost"),
+                    "timeouts": {"first_byte": 0.4, "idle": 9},
+                },
+                "far": {"dialect": "openai", "base_url": f"http://127.0.0.1:{port}/v1", "timeouts": {"connect": 0.3}},
+            },
+            "models": [
+                {"name": "late", "targets": ["named/m"]},
+                {"name": "late+late", "targets": ["named/m", "named/n"]},
+                {"name": "far", "targets": ["far/m"]},
+                {"name": "far+o", "targets": ["far/m", "o/m"]},
+                {"name": "quiet", "targets": ["o/m"], "timeouts": {"first_byte": 0.5, "idle": 0.5}},
+                {"name": "quick+quiet", "targets": [{"to": "o/m", "timeouts": {"first_byte": 0.3, "idle": 0.6}}]},
+                {"name": "short", "targets": ["o/m"], "timeouts": {"total": 0.6}},
+                {"name": "short+short", "targets": ["o/m", "o/n"], "timeouts": {"total": 0.6, "first_byte": 0.4}},
+            ],
+            "timeouts": {"most": 1},
+            "prices": [{"model": "o/m", "input": "1000000", "output": "2000000"}],
+        }
+
+
+class Case(NamedTuple):
+    model: str
+    asked: str
+    status: int
+    says: str
+    """Of the answer."""
+    error: str
+    """The ledger's."""
+    least: float
+    """Seconds that it takes."""
+    header: str = ""
+
+
+BEFORE = (
+    Case("late", HANGS, 504, "provider named did not begin to answer in time. .* timeouts.first_byte", "upstream_per_try_timeout", 0.4),
+    Case("late+late", HANGS, 504, "provider named did not begin", "upstream_per_try_timeout", 0.8),
+    Case("far", "Hello", 504, "provider far could not be connected to in time", UNCONNECTED, 0.3),
+    Case("far+o", "Hello", 200, "Hello", "", 0.3),
+    Case("quiet", HANGS, 504, "provider o was silent for too long. .* timeouts.idle", "upstream_per_try_idle_timeout", 0.5),
+    Case("short", HANGS, 504, "provider o did not answer within the time for the whole .* timeouts.total", "response_timeout", 0.6),
+    Case("short+short", HANGS, 504, "provider o did not answer within the time for the whole", "response_timeout", 0.6),
+    Case("quiet", "Hi [demo: delay=0.4]", 504, "x-headgate-timeout", "response_timeout", 0.2, "0.2"),
+    Case("short", "Hi [demo: delay=0.8]", 200, "Hi", "", 0.8, "5"),
+    Case("short", HANGS, 504, "provider o did not", "response_timeout", 1.0, "5"),
+)  # fmt: skip
+AFTER = (
+    Case("quiet", SILENT, 200, "", "upstream_per_try_idle_timeout", 0.5),
+    # The clock for the first byte, which came in time, has stopped the other.
+    Case("quick+quiet", SILENT, 200, "", "stream_idle_timeout", 0.6),
+    Case("short", SLOW, 200, "", "response_timeout", 0.6),
+    Case("short", SLOW, 200, "", "response_timeout", 0.3, "0.3"),
+)
+
+
+class Got(NamedTuple):
+    id: str
+    status: int
+    text: str
+    whole: bool
+    took: float
+
+
+def ask(gateway: Gateway, case: Case, dialect: str, *, stream: bool) -> Got:
+    path, make = {"openai": ("/v1/chat/completions", chat), "anthropic": ("/v1/messages", message)}[dialect]
+    headers = {"x-headgate-timeout": case.header} if case.header else {}
+    began, text, whole = time.monotonic(), "", False
+    with CLIENT.stream("POST", gateway.url + path, json=make(case.asked, case.model, stream=stream), headers=headers) as answer:
+        with contextlib.suppress(httpx.RemoteProtocolError):
+            for piece in answer.iter_text():
+                text += piece
+            whole = True
+        return Got(answer.headers["x-request-id"], answer.status_code, text, whole, time.monotonic() - began)
+
+
+def asked(gateway: Gateway, cases: tuple[Case, ...], dialect: str, *, stream: bool) -> list[tuple[Case, Got]]:
+    with ThreadPoolExecutor(len(cases)) as threads:
+        return list(zip(cases, threads.map(lambda case: ask(gateway, case, dialect, stream=stream), cases), strict=True))
+
+
+def outcome_is_another(gateway: Gateway, id: str, outcome: str) -> bool:
+    return bool(entry(gateway, id)["outcome"] != outcome)
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_before_the_head(gateway: Gateway, dialect: str) -> None:
+    for case, got in asked(gateway, BEFORE, dialect, stream=False):
+        assert (got.status, got.whole) == (case.status, True), (case, got)
+        assert case.least <= got.took < case.least + 5
+        told = " ".join(got.text.split())
+        assert all(part in told for part in case.says.split(" .* ")), (case, got)
+        if got.status == 504:
+            assert ('"provider_timeout"' in told) is (dialect == "openai"), got
+            assert ('"timeout_error"' in told) is (dialect == "anthropic"), got
+        found = entry(gateway, got.id)
+        if got.status == 200:
+            assert (found["outcome"], found["output"] > 0) == ("complete", True)
+            continue
+        assert (found["outcome"], found["error"], found["status"]) == ("error", case.error, 504)
+        # Nothing was delivered, and nothing is charged.
+        assert (found["input"], found["output"], found["partial"], found["cost"] or "0") == (0, 0, 0, "0")
+
+
+def test_in_mid_stream(gateway: Gateway) -> None:
+    """The client gets no more than a broken stream; what was delivered is charged."""
+    for case, got in asked(gateway, AFTER, "openai", stream=True):
+        assert (got.status, got.whole) == (200, False), (case, got)
+        assert "[DONE]" not in got.text
+        # Envoy waits for a second more for the client to close the connection.
+        assert case.least <= got.took < case.least + 6
+        # The worker sees no more than that its stream ends; Envoy's log knows why.
+        entry(gateway, got.id)
+        gateway.until(partial(outcome_is_another, gateway, got.id, "client_closed"), "Envoy's word is there")
+        found = entry(gateway, got.id)
+        assert (found["outcome"], found["error"], found["partial"], found["estimated"]) == ("provider_broke", case.error, 1, 1)
+        pieces = got.text.count('"content":"') - got.text.count('"content":""')
+        assert 0 < found["output"] <= 2 * pieces
+        assert float(found["cost"]) == found["input"] + 2 * found["output"]
