@@ -23,6 +23,7 @@ from extproc.cachestore.entry import Store
 from extproc.cachestore.local import LocalStore
 from extproc.cachestore.shared import RemoteStore
 from extproc.cachestore.shelf import Shelf
+from extproc.checked import HEALTH, decode_ill
 from extproc.config.model import Redis
 from extproc.engine import Engine
 from extproc.envoy import names
@@ -131,6 +132,9 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
     def renew(data: bytes) -> None:
         engine.purse.take(data)
 
+    def check(data: bytes) -> None:
+        engine.standing.ill(decode_ill(data))
+
     def tell() -> None:
         # Records that a full disk refused are tried again, also when no request comes along.
         journal.flush()
@@ -153,7 +157,7 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         if isinstance(slots, RemoteSlots):
             slots.told()
 
-    link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew, STANDING: heed}, up)
+    link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew, STANDING: heed, HEALTH: check}, up)
     line = LinkLine(link)
     beside = Beside()
     memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))

@@ -74,6 +74,10 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
             report.error(f"{path}.key", "a request is signed (`aws`) or sent with a key; take one of them out")
     if isinstance(provider.google, Google):
         _check_google(f"{path}.google", provider, provider.google, report)
+    if provider.health is not None and provider.aws is not None:
+        report.error(
+            f"{path}.health", "requests to this provider are signed by Envoy (`aws`), and a check would not be; take one of them out"
+        )
     name = provider.tls_server_name
     if name is not None:
         if not is_host_name(name):

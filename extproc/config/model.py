@@ -11,6 +11,7 @@ from msgspec import Meta, field
 
 from extproc.config.breaker import Breaker, Breakers
 from extproc.config.concurrency import Concurrency, Many, Queue
+from extproc.config.health import Health
 from extproc.config.pool import Choice, ProviderKey
 from extproc.config.retries import Retries
 from extproc.config.section import Bytes, Port, Seconds, Section
@@ -262,6 +263,8 @@ class Provider(Section, frozen=True):
     """True: without its key (the environment variable is not set) the provider is left out instead of being an error."""
     timeouts: Timeouts = Timeouts()
     """How long to wait for it."""
+    health: Health | None = None
+    """A check that is made again and again; without it, a provider's health shows in the answers that it gives."""
     tls_server_name: str | None = None
     """Name to ask for and to check in its certificate; the host of `base_url` unless given."""
     headers: HeaderRules = HeaderRules()

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from extproc.cachestore.shared import CacheService
 from extproc.cachestore.shelf import Shelf
+from extproc.checked import HEALTH
 from extproc.config.load import Loaded, format_problems
 from extproc.config.model import Config
 from extproc.config.urls import is_loopback
@@ -27,6 +28,7 @@ from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.envoy import Envoy
 from extproc.control.google import Tokens
+from extproc.control.health import Checks
 from extproc.control.keystore import KeyStore
 from extproc.control.run_dir import sockets_folder
 from extproc.control.slots import SlotService
@@ -99,6 +101,9 @@ class Gateway:
         services = (self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers)
         handlers = {name: handler for each in services for name, handler in each.items()} | {NOTICE: self._heard}
         self._tokens = Tokens(lambda message: self._link.push(TOKENS, message), self._metrics)
+        self.checks = Checks(
+            lambda message: self._link.push(HEALTH, message), self._metrics, self._tokens.bearer, run_dir=str(self.run_dir), ca_file=ca_file
+        )
         self._link = LinkServer(
             str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._disconnected
         )  # fmt: skip
@@ -146,6 +151,7 @@ class Gateway:
         if self._envoy is not None:
             await self._envoy.start(self.config)
         self._books.start()
+        await self.checks.follow(self.config)
         await self._until_ready()
         loop = asyncio.get_running_loop()
         self._tasks = [
@@ -207,6 +213,7 @@ class Gateway:
         await self.workers.stop(max(0.0, until - loop.time()), self._hurry)
         for runner in self._runners:
             await runner.cleanup()
+        await self.checks.close()
         await self._tokens.close()
         await self.standing.close()
         await self._link.close()
@@ -226,6 +233,7 @@ class Gateway:
         # A request that comes at once has its token.
         peer.push(TOKENS, self._tokens.message())
         peer.push(STANDING, self.standing.message())
+        peer.push(HEALTH, self.checks.message())
         peer.push(SNAPSHOT, self._message)
 
     def _disconnected(self, peer: Peer) -> None:
@@ -309,6 +317,7 @@ class Gateway:
         self.config, self._message = config, message
         await self.standing.follow(config)
         self._warn(config)
+        await self.checks.follow(config)
         taken = await self._link.push(SNAPSHOT, message)
         if self._books is not None:
             self._books.follow(config, self._aliases(config))

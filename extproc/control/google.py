@@ -95,6 +95,12 @@ class Tokens:
                 each.cancel()
             await self._tell()
 
+    def bearer(self, google: Google) -> str:
+        """The token of those credentials; empty where there is none that counts."""
+        keeper = self._keepers.get(google)
+        token = keeper.token if keeper is not None else None
+        return token.text if token is not None and token.until > time.time() else ""
+
     def message(self) -> bytes:
         """All of them, for a worker that has none yet."""
         return encode_tokens({each: keeper.token for keeper in self._keepers.values() if keeper.token for each in keeper.purposes.values()})

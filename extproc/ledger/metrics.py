@@ -94,6 +94,10 @@ class Metrics:
             "ai_proxy_provider_token_expires_timestamp_seconds", "When a provider's access token ends.", ("provider",), registry=registry
         )
         self._token_failures = counter("provider_token_failures_total", "Times that no access token was to be had.", ("provider",))
+        self._healthy = Gauge(
+            "ai_proxy_provider_healthy", "1: a provider's health checks succeed. 0: they fail.", ("provider",), registry=registry
+        )
+        self._checks = counter("provider_health_checks_total", "Health checks of providers, by what came of them.", ("provider", "result"))
         self._reloads = counter("config_reloads_total", "Times that the configuration was read again, by what came of it.", ("result",))
         self._in_force = Gauge(
             "ai_proxy_config_in_force", "1: the files say what is in force. 0: what they say is refused.", registry=registry
@@ -148,6 +152,16 @@ class Metrics:
     def token_failed(self, provider: str) -> None:
         """Tell that a provider's access token could not be renewed."""
         self._token_failures.labels(provider).inc()
+
+    def checked(self, provider: str, *, healthy: bool | None, failed: bool) -> None:
+        """Tell what came of a provider's health check, and whether it is healthy now, where that is known."""
+        self._checks.labels(provider, "failed" if failed else "succeeded").inc()
+        if healthy is not None:
+            self._healthy.labels(provider).set(healthy)
+
+    def forget_health(self, provider: str) -> None:
+        """Drop the gauge of a provider that is not checked any more."""
+        self._healthy.remove_by_labels({"provider": provider})
 
     def restarts(self, process: str, times: int) -> None:
         """Tell how often a process has been started again, in all."""

@@ -5,13 +5,12 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
-from tests.e2e.books import entry
+from tests.e2e.books import Entry, entry, when
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.ports import free_port
 from tests.e2e.upstream import Demo
@@ -125,10 +124,6 @@ def asked(gateway: Gateway, cases: tuple[Case, ...], dialect: str, *, stream: bo
         return list(zip(cases, threads.map(lambda case: ask(gateway, case, dialect, stream=stream), cases), strict=True))
 
 
-def outcome_is_another(gateway: Gateway, id: str, outcome: str) -> bool:
-    return bool(entry(gateway, id)["outcome"] != outcome)
-
-
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 def test_before_the_head(gateway: Gateway, dialect: str) -> None:
     for case, got in asked(gateway, BEFORE, dialect, stream=False):
@@ -148,6 +143,11 @@ def test_before_the_head(gateway: Gateway, dialect: str) -> None:
         assert (found["input"], found["output"], found["partial"], found["cost"] or "0") == (0, 0, 0, "0")
 
 
+def settled(gateway: Gateway, id: str) -> Entry:
+    """A request's entry. The worker sees no more than that its stream ends; Envoy's log knows why."""
+    return when(gateway, lambda now: id in now and now[id]["outcome"] != "client_closed", "Envoy's word is in the ledger")[id]
+
+
 def test_in_mid_stream(gateway: Gateway) -> None:
     """The client gets no more than a broken stream; what was delivered is charged."""
     for case, got in asked(gateway, AFTER, "openai", stream=True):
@@ -155,10 +155,7 @@ def test_in_mid_stream(gateway: Gateway) -> None:
         assert "[DONE]" not in got.text
         # Envoy waits for a second more for the client to close the connection.
         assert case.least <= got.took < case.least + 6
-        # The worker sees no more than that its stream ends; Envoy's log knows why.
-        entry(gateway, got.id)
-        gateway.until(partial(outcome_is_another, gateway, got.id, "client_closed"), "Envoy's word is there")
-        found = entry(gateway, got.id)
+        found = settled(gateway, got.id)
         assert (found["outcome"], found["error"], found["partial"], found["estimated"]) == ("provider_broke", case.error, 1, 1)
         pieces = got.text.count('"content":"') - got.text.count('"content":""')
         assert 0 < found["output"] <= 2 * pieces
