@@ -187,9 +187,13 @@ class AdapterSession:
         self._call = call = _decode_call(incoming.metadata(names.NAMESPACE, names.CALL))
         snapshot = self._engine.find(call.generation)
         # Attempts go down the list of targets, one each; the cluster says whether Envoy and we agree on that.
-        target = call.targets[min(max(self._number, 1), len(call.targets)) - 1]
+        number, chained = self._number, self._cluster.startswith(names.CHAIN)
+        if chained:
+            # Envoy chooses among them by itself, and one that has no address is not among them.
+            number = int(incoming.attribute(names.AT_ATTRIBUTE) or 0) + 1
+        target = call.targets[min(max(number, 1), len(call.targets)) - 1]
         upstream = snapshot.upstreams.get(target.provider)
-        if upstream is None or upstream.cluster != self._cluster:
+        if upstream is None or (upstream.cluster != self._cluster and not chained):
             raise LookupError(f"attempt {self._number} went to {self._cluster!r}, where {target.provider!r} was due")
         if (retrying := call.retrying) is not None:
             self._mind(retrying, call.targets)

@@ -18,6 +18,7 @@ from extproc.answering import BUFFERED_AT_MOST, DROPPED, Answering, BrokenAnswer
 from extproc.attempt import Attempt, Call, taken_off
 from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
+from extproc.envoy import names
 from extproc.errors import Fault
 from extproc.filter import Tap
 from extproc.ledger.record import Record
@@ -186,7 +187,7 @@ class Delivery:
     def _target(self, tried: Sequence[Tried] = ()) -> Target | None:
         """Who answered: the last of the attempts that are told of, or else the first of those that were to be asked."""
         target = Target(tried[-1].provider, tried[-1].model) if tried else next(iter(self.planned), None)
-        if target is None or not self.cluster:
+        if target is None or not self.cluster or self.cluster.startswith(names.CHAIN):
             return target
         upstream = self._upstreams.get(target.provider)
         return target if upstream is not None and upstream.cluster == self.cluster else None

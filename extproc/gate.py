@@ -99,15 +99,17 @@ def _milliseconds(seconds: float) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, more: int | None, *, upgrade: bool) -> _Way:
+def _way(
+    clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, more: int | None, chain: str = "", *, upgrade: bool
+) -> _Way:
     own = {names.DIALECT: dialect, names.IDLE: names.UPGRADED if upgrade else names.idle_key(timeouts)}
     headers: dict[str, str] = {}
     if more is not None:
         own[names.ADAPTER] = names.ADAPTER_ON
         headers["x-envoy-max-retries"] = str(len(clusters) - 1 + more)
         headers["x-envoy-retry-on"] = _RETRY_ON
-    else:
-        headers[names.CLUSTER_HEADER] = clusters[0]
+    if more is None or chain:
+        headers[names.CLUSTER_HEADER] = chain or clusters[0]
     first_byte = max(one.first_byte for one in timeouts)
     # Envoy's clock for silence runs before the first byte, too; and when this one runs out, Envoy stops that one for good
     # (UpstreamRequest::onPerTryTimeout), even in mid-answer. So it is wound only where it is the shorter one.
@@ -116,7 +118,7 @@ def _way(clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str
     totals = [one.total for one in timeouts if one.total is not None]
     if not upgrade and len(totals) == len(timeouts):
         headers[_WHOLE] = _milliseconds(max(totals))
-    others = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if more is not None else b""
+    others = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if more is not None and not chain else b""
     return _Way(headers, fields(own), others)
 
 
@@ -257,7 +259,7 @@ class GateSession:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
         call, outgoing = forward.call, forward.outgoing
         upgrade = "upgrade" in delivery.request.headers
-        way = _way(forward.clusters, forward.timeouts, call.dialect, forward.more, upgrade=upgrade)
+        way = _way(forward.clusters, forward.timeouts, call.dialect, forward.more, forward.chain, upgrade=upgrade)
         headers = outgoing.headers | way.headers
         if forward.whole and not upgrade:
             # Not a part of the way, of which there would be as many as clients have numbers.

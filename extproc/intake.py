@@ -21,6 +21,7 @@ from extproc.crossing import those, to_provider, without_credential
 from extproc.delivery import Delivery
 from extproc.dialects import betas
 from extproc.endpoints import check_head, check_size
+from extproc.envoy import names
 from extproc.errors import Reject
 from extproc.estimate import ESTIMATED, Estimate
 from extproc.filter import Handler, Tap
@@ -51,6 +52,8 @@ class Forward(Struct, frozen=True):
     """Of each target, in the same order."""
     more: int | None = None
     """Attempts that there may be beside those, where the adapter makes them all; None: the gate has made the only one."""
+    chain: str = ""
+    """The cluster that holds all targets, where Envoy cannot be told of them."""
     whole: float = 0.0
     """Seconds that the client gives to the whole; 0: it does not say."""
 
@@ -213,6 +216,8 @@ class Intake:
             if not request.targets:
                 raise request.unavailable or _nobody(request)
             self._pass_over()
+        if self._snapshot.chains is not None:
+            self._keep_to(self._snapshot.chains)
         alone = self._alone
         prepared = self._attempt
         call = prepared.call if prepared is not None else self._call(request, alone=alone)
@@ -236,6 +241,13 @@ class Intake:
         request, upstreams = self._request, self._snapshot.upstreams
         if len(request.targets) > 1:
             request.targets = tuple(one for one in request.targets if upstreams[one.provider].ready) or request.targets
+
+    def _keep_to(self, chains: frozenset[str]) -> None:
+        """An older Envoy takes orders that it was compiled for, and no others: then the first target is the only one."""
+        request, upstreams = self._request, self._snapshot.upstreams
+        request.retrying = None
+        if len(request.targets) > 1 and names.chain_name(upstreams[one.provider].cluster for one in request.targets) not in chains:
+            request.targets = request.targets[:1]
 
     def _to_one(self, call: Call, edited: bytes | None) -> Forward:
         request, attempt = self._request, self._attempt or self._sole(call)
@@ -262,7 +274,8 @@ class Intake:
         )
         clusters = tuple(self._snapshot.upstreams[target.provider].cluster for target in call.targets)
         more = call.retrying.refusals.most if call.retrying is not None else 0
-        return Forward(call, outgoing, clusters, self._timeouts(call.targets), more, self._whole())
+        chain = names.chain_name(clusters) if self._snapshot.chains is not None else ""
+        return Forward(call, outgoing, clusters, self._timeouts(call.targets), more, chain, self._whole())
 
     def _timeouts(self, targets: Sequence[Target]) -> tuple[Timeouts, ...]:
         """Of each target."""

@@ -14,6 +14,8 @@ from msgspec import Struct
 from extproc.config.lookup import FILTERS
 from extproc.config.model import Config
 from extproc.environment import Environment
+from extproc.envoy import names
+from extproc.envoy.chains import compiled_in, orders
 from extproc.filter import Filter, Handler, Reader
 from extproc.keys import KeyState
 from extproc.pool import Pool
@@ -48,15 +50,19 @@ class Message(Struct, frozen=True):
 class Snapshot:
     """A configuration, ready for traffic."""
 
-    __slots__ = ("config", "early", "environment", "filters", "generation", "pools", "readers", "upstreams")
+    __slots__ = ("chains", "config", "early", "environment", "filters", "generation", "pools", "readers", "upstreams")
 
     def __init__(self, generation: str, environment: Environment, filters: Sequence[Filter]) -> None:
         self.generation = generation
         self.config = environment.config
         self.environment = environment
-        self.upstreams = environment.upstreams
-        self.pools: dict[str, Pool] = {name: one.pool for name, one in environment.upstreams.items() if one.pool is not None}
+        self.upstreams = upstreams = environment.upstreams
+        self.pools: dict[str, Pool] = {name: one.pool for name, one in upstreams.items() if one.pool is not None}
         """Of the providers that have several keys."""
+        self.chains: frozenset[str] | None = None
+        """Clusters in which several targets can be tried, where Envoy does not take any list of them."""
+        if compiled_in(self.config):
+            self.chains = frozenset(names.chain_name(upstreams[one].cluster for one in order) for order in orders(self.config))
         handlers: list[tuple[bool, Handler]] = [(settings.early, settings.open(environment)) for settings in filters]
         if quotas := Quotas(self.config, environment.slots):
             handlers.append((False, quotas))

@@ -39,13 +39,14 @@ def run(given: argparse.Namespace) -> int:
         if (missing := no_compiler()) is not None:
             print(f"headgate: {missing}; or `--no-envoy`, to check the file alone", file=sys.stderr)
             return 2
-        from extproc.envoy.binary import validate  # noqa: PLC0415 - heavy
+        from extproc.envoy.binary import usable_envoy, validate  # noqa: PLC0415 - heavy
+        from extproc.envoy.chains import version  # noqa: PLC0415
         from extproc.envoy.compile import compile_edge  # noqa: PLC0415
         from extproc.envoy.places import below  # noqa: PLC0415
 
         try:
             with tempfile.TemporaryDirectory(prefix="headgate-") as folder:
-                errors = validate(compile_edge(config, below(folder, ca_file())))
+                errors = validate(compile_edge(config, below(folder, ca_file())), binary=usable_envoy(version(config)))
         except FileNotFoundError as gone:
             print(f"headgate: {gone}", file=sys.stderr)
             return 2

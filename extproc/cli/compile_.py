@@ -4,7 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+import msgspec
+
 from extproc.cli.common import add_source, load, source
+from extproc.config.model import Config
 from extproc.control.startup import no_compiler
 
 FORMS = ("edge", "sidecar", "attach")
@@ -17,6 +20,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "form", choices=FORMS, help="edge: a gateway of its own; sidecar: beside one application; attach: parts for an Envoy of yours"
     )
     add_source(parser)
+    parser.add_argument("--envoy", metavar="VERSION", help="the Envoy that it is for, such as 1.38, in place of `envoy_version`")
     parser.add_argument("--run-dir", type=Path, default=Path("/run/headgate"), help="folder of the workers' sockets, as Envoy sees it")
     parser.set_defaults(run=run)
 
@@ -26,11 +30,19 @@ def run(given: argparse.Namespace) -> int:
     loaded = load(source(given))
     if loaded is None or loaded.config is None:
         return 2
+    config = loaded.config
+    if given.envoy is not None and given.envoy != config.envoy_version:
+        try:
+            config = msgspec.convert({**msgspec.to_builtins(config), "envoy_version": given.envoy}, Config)
+        except msgspec.ValidationError:
+            print(f"--envoy: {given.envoy} is no version of Envoy that is known; 1.36 is the oldest", file=sys.stderr)
+            return 2
+        print(f'headgate: say `envoy_version: "{given.envoy}"` in the configuration, too: the workers have to know it', file=sys.stderr)
     if (missing := no_compiler()) is not None:
         print(f"headgate: {missing}", file=sys.stderr)
         return 2
     from extproc.envoy.forms import render  # noqa: PLC0415 - heavy
     from extproc.envoy.places import below  # noqa: PLC0415
 
-    print(render(given.form, loaded.config, below(str(given.run_dir))), end="")
+    print(render(given.form, config, below(str(given.run_dir))), end="")
     return 0

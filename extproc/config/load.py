@@ -21,6 +21,7 @@ from extproc.config.filters import Setting, read_filters
 from extproc.config.lookup import FILTERS, FilterType
 from extproc.config.model import Config, Name, Provider
 from extproc.config.network import beside, check_ext_proc
+from extproc.config.older import check_older
 from extproc.config.optional import absent_providers, split_providers
 from extproc.config.problem import Mark, Problem, Problems, format_problems
 from extproc.config.references import References
@@ -123,6 +124,7 @@ class _Reading:
         check_models(config, providers, report.error)
         if not self.problems.errors:
             check_choices(config, report.warning)
+            check_older(config, report.warning)
         check_prices(config, providers, report.error)
         if self.references.secrets:
             check_redis(config, filters, report)

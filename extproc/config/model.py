@@ -444,6 +444,11 @@ class Config(Section, frozen=True):
     drain: Annotated[float, Meta(ge=0, le=86_400)] = 25.0
     """Seconds that requests under way are given when the gateway, or one worker, is asked to end (SIGTERM); a second signal ends them.
     Whoever runs the gateway must wait a little longer than that: Kubernetes does for 30 s unless told otherwise, `docker stop` for 10 s."""
+    envoy_version: Annotated[
+        str, Meta(pattern=r"^1\.(3[6-9]|[4-9][0-9])$", description="a version of Envoy, such as `1.38`; 1.36 is the oldest")
+    ] = "1.40"
+    """The Envoy that is told. Before 1.40, the orders in which a model's targets are tried are compiled in (docs/envoy.md, "Older Envoys"),
+    and `headgate check` says what that costs. `headgate up` starts none that is older than this."""
     envoy_threads: Annotated[int, Meta(ge=1, le=256)] = 2
     """Envoy's worker threads (`--concurrency`)."""
     state: Folder = ".headgate"

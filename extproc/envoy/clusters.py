@@ -42,12 +42,15 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from extproc.config.model import Config, Provider
 from extproc.config.urls import ProviderUrl, provider_url
 from extproc.envoy import names
+from extproc.envoy.chains import orders, version
 from extproc.envoy.filters import upstream_filters
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
 
 PROTOCOL = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 """Key of a cluster's HTTP options."""
+_WHOSE = "provider"
+"""Key of the metadata by which the providers of a chain have each its own TLS."""
 _IDLE = timedelta(seconds=30)
 """Unused connections are closed before providers close them, which would break the next request."""
 
@@ -60,7 +63,7 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
         cluster, url = names.cluster_name(name), provider_url(provider)
         discovery, address = _address(url, places)
         # A cluster's own filters stand in place of the router's.
-        filters = upstream_filters(provider.aws) if adapter or provider.aws else []
+        filters = upstream_filters(provider.aws, version(config)) if adapter or provider.aws else []
         if discovery is ClusterDiscoveryType.STATIC:
             found.append(_owned(name, _provider(cluster, provider, address, discovery, config, places, filters)))
             continue
@@ -70,6 +73,7 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
             _owned(name, _named(cluster, resolved, config, filters)),
             _provider(resolved, provider, address, discovery, config, places, []),
         ]
+    found += [_chain(order, config, places, upstream_filters(version=version(config)) if adapter else []) for order in orders(config)]
     return [*found, _no_address(config, places)] if named else found
 
 
@@ -101,8 +105,42 @@ def _provider(
         message.dns_lookup_family = ClusterDnsLookupFamily.ALL
     document = plain(message, typed_extension_protocol_options={PROTOCOL: _protocol(secure, filters)})
     if secure:
-        document["transport_socket"] = _tls(provider.tls_server_name or url.host.rstrip("."), places)
+        document["transport_socket"] = _tls(_server_name(provider, url), places)
     return document
+
+
+def _chain(order: tuple[str, ...], config: Config, places: Places, filters: list[Plain]) -> Plain:
+    """Several providers, one a priority: the next is asked when one has failed."""
+    name = names.chain_name(map(names.cluster_name, order))
+    urls = [provider_url(config.providers[one]) for one in order]
+    static = all(is_ip(url.host) for url in urls)
+    message = Cluster(
+        name=name,
+        type=ClusterDiscoveryType.STATIC if static else ClusterDiscoveryType.STRICT_DNS,
+        connect_timeout=timedelta(seconds=max(config.providers[one].timeouts.connect for one in order)),
+        circuit_breakers=breakers(config),
+    )
+    if not static:
+        # Each address is a host of its own here: where only one family is served, half of all attempts would fail.
+        message.dns_lookup_family = ClusterDnsLookupFamily.V4_PREFERRED
+    # One protocol for all of them: what may be HTTP/2 is not the whole chain's, so it is HTTP/1.1.
+    document = plain(message, typed_extension_protocol_options={PROTOCOL: _protocol(False, filters)})
+    groups = [_link(at, one, url) for at, (one, url) in enumerate(zip(order, urls, strict=True))]
+    document["load_assignment"] = {"cluster_name": name, "endpoints": groups}
+    document["transport_socket_matches"] = [
+        {"name": one, "match": {_WHOSE: one}, "transport_socket": _tls(_server_name(config.providers[one], url), places)}
+        for one, url in dict(zip(order, urls, strict=True)).items()
+        if url.scheme == "https"
+    ]
+    return _owned(" or ".join(dict.fromkeys(one.partition(names.BEHIND)[0] for one in order)), document)
+
+
+def _link(at: int, provider: str, url: ProviderUrl) -> Plain:
+    """One provider of a chain. The adapter is told by the host's metadata which it is."""
+    address = Address(socket_address=SocketAddress(address=url.host, port_value=url.port))
+    member = plain(LbEndpoint(endpoint=Endpoint(address=address)))
+    member["metadata"] = {"filter_metadata": {names.NAMESPACE: {names.AT: str(at)}, "envoy.transport_socket_match": {_WHOSE: provider}}}
+    return {"priority": at, "lb_endpoints": [member]}
 
 
 def _named(cluster: str, resolved: str, config: Config, filters: list[Plain]) -> Plain:
@@ -142,6 +180,11 @@ def _protocol(secure: bool, filters: list[Plain]) -> Plain:
     else:
         options.explicit_http_config = HttpProtocolOptionsExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())
     return typed(options, **({"http_filters": filters} if filters else {}))
+
+
+def _server_name(provider: Provider, url: ProviderUrl) -> str:
+    """The name that is asked for, and that its certificate has to be for."""
+    return provider.tls_server_name or url.host.rstrip(".")
 
 
 def _tls(server_name: str, places: Places) -> Plain:

@@ -33,7 +33,7 @@ def compile_attach(config: Config, places: Places) -> Plain:
     """What an Envoy that is already there needs: a runtime layer, fields of its HTTP connection manager, a virtual host, and clusters."""
     ours = worker_clusters(config, places) if config.ext_proc is None else network_clusters(config, config.ext_proc, places)
     return {
-        "layered_runtime": runtime(),
+        "layered_runtime": runtime(config),
         "http_connection_manager": shared_manager_parts(config, places),
         "virtual_host": shared_virtual_host(config),
         "validate_clusters": False,

@@ -19,6 +19,7 @@ from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import Ups
 
 from extproc.config.model import Aws
 from extproc.envoy import names
+from extproc.envoy.chains import FULL
 from extproc.envoy.message import Plain, extension, typed
 from extproc.envoy.signing import signer
 
@@ -36,6 +37,8 @@ _RETRY = RetryPolicy(
     num_retries=40,
     retry_on="connect-failure,refused-stream,unavailable,reset",
 )
+_LENGTH_ALLOWED = (1, 38)
+"""The version that has `allow_content_length_header`."""
 _RULES = HeaderMutationRules(allow_all_routing=True, allow_envoy=True)
 
 
@@ -88,8 +91,8 @@ def unbuffered() -> Plain:
     return {names.GATE_FILTER: typed(ExtProcPerRoute(overrides=ExtProcOverrides(processing_mode=_mode(NONE))))}
 
 
-def adapter() -> Plain:
-    """The adapter, an upstream HTTP filter. Off, but where a route switches it on (`adapted`)."""
+def adapter(version: tuple[int, int] = FULL) -> Plain:
+    """The adapter, an upstream HTTP filter. Off, but where a route switches it on (`adapted`). `version`: of Envoy."""
     processor = ExternalProcessor(
         grpc_service=_service(names.ADAPTER_CLUSTER),
         stat_prefix="adapter",
@@ -103,12 +106,13 @@ def adapter() -> Plain:
         ),
         message_timeout=ADAPTER_PATIENCE,
         mutation_rules=_RULES,
-        request_attributes=[names.CLUSTER_ATTRIBUTE, names.ATTEMPT_ATTRIBUTE],
+        request_attributes=[names.CLUSTER_ATTRIBUTE, names.ATTEMPT_ATTRIBUTE, *([names.AT_ATTRIBUTE] if version < FULL else [])],
         # What follows a failed attempt may be others than the gate had said.
         metadata_options=_metadata(forwarded=[names.NAMESPACE], received=[names.USE_NAMESPACE, names.NAMESPACE, names.TARGETS_NAMESPACE]),
         # Headers that are withheld until the first event can still become an error, and be retried.
         send_body_without_waiting_for_header_response=True,
-        allow_content_length_header=True,
+        # Where it is not known, a whole answer of several targets has no content-length.
+        allow_content_length_header=version >= _LENGTH_ALLOWED,
     )
     # A filter that is off is never made; one that is there and skipped costs each request as much as a small filter does.
     return {**extension(names.ADAPTER_FILTER, processor), "disabled": True}
@@ -119,6 +123,6 @@ def adapted() -> Plain:
     return {names.ADAPTER_FILTER: typed(FilterConfig(), config={})}
 
 
-def upstream_filters(aws: Aws | None = None) -> list[Plain]:
+def upstream_filters(aws: Aws | None = None, version: tuple[int, int] = FULL) -> list[Plain]:
     """The upstream filter chain; its last filter is always the codec. What is signed is what the attempt has made of the request."""
-    return [adapter(), *([signer(aws)] if aws else []), extension("envoy.filters.http.upstream_codec", UpstreamCodec())]
+    return [adapter(version), *([signer(aws)] if aws else []), extension("envoy.filters.http.upstream_codec", UpstreamCodec())]

@@ -36,6 +36,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from extproc.config.model import Config
 from extproc.envoy import names
 from extproc.envoy.access_log import ATTEMPT, REQUEST, access_log, failed
+from extproc.envoy.chains import version
 from extproc.envoy.filters import gate, upstream_filters
 from extproc.envoy.local_reply import local_reply_config
 from extproc.envoy.message import Plain, extension, plain, typed
@@ -100,7 +101,7 @@ def _manager(config: Config, places: Places, files: bool) -> Plain:
         scheme_header_transformation=SchemeHeaderTransformation(match_upstream=True),
     )
     document = typed(message, **connection_manager_parts(config, places))
-    document["http_filters"] = [*document["http_filters"], _router(places)]
+    document["http_filters"] = [*document["http_filters"], _router(config, places)]
     if files:
         document["rds"] = {"route_config_name": names.ROUTES, "config_source": watched(names.routes_file(places.run_dir), places)}
     else:
@@ -132,11 +133,11 @@ def _path() -> Plain:
     return extension("envoy.filters.http.set_filter_state", SetFilterState(on_request_headers=[value]))
 
 
-def _router(places: Places) -> Plain:
+def _router(config: Config, places: Places) -> Plain:
     router = Router(suppress_envoy_headers=True)
     return extension(
         "envoy.filters.http.router",
         router,
         upstream_log=[{**access_log(places.attempts_log, ATTEMPT), "filter": failed()}],
-        upstream_http_filters=upstream_filters(),
+        upstream_http_filters=upstream_filters(version=version(config)),
     )

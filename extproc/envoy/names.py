@@ -66,6 +66,18 @@ PROCESS = f"/{SERVICE}/Process"
 """Its only method."""
 
 
+CHAIN = "chain_"
+"""Begins the name of a cluster that holds several providers, for an Envoy that cannot be told which to try (`chains.py`)."""
+AT_ATTRIBUTE = "xds.upstream_host_metadata.filter_metadata['headgate']['at']"
+"""Of an attempt in such a cluster: which of its providers has been chosen, from 0 on."""
+AT = "at"
+
+
+def chain_name(clusters: Iterable[str]) -> str:
+    """The cluster that holds the providers of all these."""
+    return CHAIN + "+".join(cluster.removeprefix(cluster_name("")) for cluster in clusters)
+
+
 BEHIND = "~"
 """Stands in a cluster's name behind the provider's, which cannot hold it."""
 

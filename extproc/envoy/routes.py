@@ -34,6 +34,7 @@ from extproc.config.model import Config
 from extproc.dialects.forms import MEDIA_TYPE
 from extproc.endpoints import FORM_PATHS
 from extproc.envoy import names
+from extproc.envoy.chains import compiled_in
 from extproc.envoy.filters import adapted, unbuffered
 from extproc.envoy.message import Plain, plain, untyped
 from extproc.envoy.silences import Silence, silences
@@ -54,6 +55,9 @@ _FORMS = f"(?:/providers/[^/]+)?/(?:v1/|openai/(?:v1/|deployments/[^/]+/)?)(?:{_
 
 _UNSEEN = "connect-failure,refused-stream,reset-before-request"
 """What happens before a provider has seen anything of a request."""
+_CHAIN: Plain = {"cluster_header": names.CLUSTER_HEADER}
+"""Of several targets: a cluster that holds them all, for an Envoy before 1.40."""
+_NEXT = "previous_priorities"
 _NOWHERE = {"cluster": names.NO_TARGET_CLUSTER}
 
 _QUIET = timedelta(hours=1)
@@ -72,11 +76,12 @@ def virtual_host(config: Config) -> Plain:
     upgrade = HeaderMatcher(name="upgrade", present_match=True)
     json = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/json", ignore_case=True))
     form = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix=MEDIA_TYPE, ignore_case=True))
+    several = _CHAIN if compiled_in(config) else _targets()
     routes = [
-        *(route for key, silence in silences(config).items() for route in _silence(key, silence)),
-        *_judged("websocket", StringMatcher(exact=names.UPGRADED), idle=(_QUIET, _QUIET)),
+        *(route for key, silence in silences(config).items() for route in _silence(key, silence, several)),
+        *_judged("websocket", StringMatcher(exact=names.UPGRADED), several, idle=(_QUIET, _QUIET)),
         # A silence of which Envoy has not heard yet, or no more: the configuration changes at this moment.
-        *_judged("judged", None),
+        *_judged("judged", None, several),
         _route("upgrade", RouteMatch(prefix="/", headers=[upgrade]), _NOWHERE, idle=_QUIET, typed_per_filter_config=unbuffered()),
         _route("json", RouteMatch(prefix="/", headers=[json]), _NOWHERE),
         _route("form", RouteMatch(safe_regex=RegexMatcher(regex=_FORMS), headers=[form]), _NOWHERE),
@@ -88,22 +93,22 @@ def virtual_host(config: Config) -> Plain:
     return plain(host, request_headers_to_remove=INTERNAL_HEADERS, routes=routes)
 
 
-def _silence(key: str, silence: Silence) -> list[Plain]:
+def _silence(key: str, silence: Silence, several: Plain) -> list[Plain]:
     attempt, *whole = (timedelta(seconds=seconds) for seconds in (silence.attempt, silence.several, silence.one))
-    return _judged(f"silence-{key}", StringMatcher(exact=key), attempt, whole)
+    return _judged(f"silence-{key}", StringMatcher(exact=key), several, attempt, whole)
 
 
 def _judged(
-    name: str, key: StringMatcher | None, silence: timedelta | None = None, idle: Sequence[timedelta | None] = (None, None)
+    name: str, key: StringMatcher | None, way: Plain, silence: timedelta | None = None, idle: Sequence[timedelta | None] = (None, None)
 ) -> list[Plain]:
-    """The two routes for what the gate sends on with this `idle`, or with any (None): for several targets, and for one. `idle`: of each,
-    how long the whole may be silent.
+    """The two routes for what the gate sends on with this `idle`, or with any (None): for several targets, which go `way`, and for one.
+    `idle`: of each, how long the whole may be silent.
     """
     said = _said(names.IDLE, ValueMatcher(present_match=True) if key is None else ValueMatcher(string_match=key))
     adapter = _said(names.ADAPTER, ValueMatcher(string_match=StringMatcher(exact=names.ADAPTER_ON)))
     several, one = RouteMatch(prefix="/", dynamic_metadata=[said, adapter]), RouteMatch(prefix="/", dynamic_metadata=[said])
     return [
-        _route(f"{name}-adapter", several, _targets(), silence, idle[0], typed_per_filter_config=adapted()),
+        _route(f"{name}-adapter", several, way, silence, idle[0], typed_per_filter_config=adapted()),
         _route(name, one, {"cluster_header": names.CLUSTER_HEADER}, silence, idle[1]),
     ]
 
@@ -128,6 +133,11 @@ def _route(
         refresh_cluster_on_retry=several,
     )
     action = plain(RouteAction(timeout=timedelta(0), idle_timeout=idle, retry_policy=retries), **way)
+    if way is _CHAIN:
+        # The next of the chain.
+        following = untyped(f"envoy.retry_priorities.{_NEXT}", f"envoy.extensions.retry.priority.{_NEXT}.v3.PreviousPrioritiesConfig")
+        following["typed_config"]["update_frequency"] = 1
+        action["retry_policy"]["retry_priority"] = following
     return {**plain(Route(name=name, match=match)), "route": action, **more}
 
 

@@ -1,0 +1,39 @@
+"""What an Envoy before 1.40 cannot do, told where the configuration wants it (`headgate check`). docs/envoy.md, "Older Envoys"."""
+
+from collections.abc import Callable
+
+from extproc.config.model import Config, Model, aim
+from extproc.config.retries import Retries
+from extproc.envoy.chains import compiled_in, in_order, may_be_one
+
+Warn = Callable[[str, str], None]
+"""Takes a path and a message."""
+_BY_FIRST = "the strategy says who is asked first, and the others follow as they are written"
+
+
+def check_older(config: Config, warning: Warn) -> None:
+    """Tells of what does not work as it is said. The configuration has no errors."""
+    if not compiled_in(config):
+        return
+    old = f"on Envoy {config.envoy_version}"
+    for at, model in enumerate(config.models):
+        path = f"$.models[{at}]"
+        if (model.retries or config.retries).again or model.on_context_length or model.on_content_policy:
+            warning(
+                path, f"{old} each target is asked once, and none in another's place: `again`, `on_context_length`, `on_content_policy`"
+            )
+        if len(model.targets) > 1:
+            _check(model, config, path, lambda path, message: warning(path, f"{old} {message}"))
+    if config.retries != Retries() and not any(model.retries for model in config.models):
+        warning("$.retries", f"{old} Envoy decides alone what is worth another target: `retries` has no effect")
+
+
+def _check(model: Model, config: Config, path: str, warning: Warn) -> None:
+    aims = list(map(aim, model.targets))
+    if not may_be_one(config, in_order(model)):
+        warning(f"{path}.targets", "only the first of these is asked: what is signed (`aws`), or the demo provider, has nobody beside it")
+        return
+    if model.ordering[0] != "ordered" and len(aims) > 2:
+        warning(f"{path}.strategy", _BY_FIRST)
+    if any(one.when != aims[0].when for one in aims):
+        warning(f"{path}.targets", "a request that some of these are not for, or that fail their health checks, has one target alone")

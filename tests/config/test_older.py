@@ -1,0 +1,45 @@
+"""What is told of a configuration for an Envoy before 1.40."""
+
+import pytest
+
+from tests.config.settings import Load
+
+TEXT = """
+envoy_version: "{version}"
+providers:
+  a: {{dialect: openai, base_url: "https://a.example/v1"}}
+  b: {{dialect: openai, base_url: "https://b.example/v1"}}
+  c: {{dialect: openai, base_url: "https://c.example/v1"}}
+  d: {{dialect: openai, base_url: "demo:"}}
+models:
+  - {{name: m, {model}}}
+{more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "told"),
+    [
+        ("targets: [a, b, c]", "", []),
+        ("targets: [a, b], strategy: round_robin", "", []),
+        ("targets: [a, b, c], strategy: round_robin", "", ["$.models[0].strategy"]),
+        ("targets: [a, d]", "", ["$.models[0].targets"]),
+        ("targets: [{to: a, when: {headers: {x-region: eu}}}, b]", "", ["$.models[0].targets"]),
+        ("targets: [{to: a, tier: 2}, b, c], strategy: sticky", "", ["$.models[0].strategy"]),
+        ("targets: [a, b], on_context_length: [c/long]", "", ["$.models[0]"]),
+        ("targets: [a, b]", "retries: {again: 1}", ["$.retries", "$.models[0]"]),
+        ("targets: [a, b]", "retries: {on: [429]}", ["$.retries"]),
+    ],
+)
+def test_what_is_told_of_it(load_text: Load, model: str, more: str, told: list[str]) -> None:
+    loaded = load_text(TEXT.format(version="1.38", model=model, more=more))
+    assert loaded.config is not None
+    assert sorted(problem.path for problem in loaded.problems) == sorted(told)
+    assert all("on Envoy 1.38" in problem.message for problem in loaded.problems)
+    assert not load_text(TEXT.format(version="1.40", model=model.replace("sticky", "weighted"), more=more)).problems
+
+
+@pytest.mark.parametrize("version", ["1.35", "2.0", "1.4", "1.40.1", "new"])
+def test_versions_that_are_none(load_text: Load, version: str) -> None:
+    loaded = load_text(TEXT.format(version=version, model="targets: [a]", more=""))
+    assert [problem.path for problem in loaded.problems] == ["$.envoy_version"]
