@@ -257,7 +257,9 @@ class Intake:
         outgoing = attempt.outgoing(request.headers, request.body, ruled=tuple(request.set_headers))
         if outgoing.body is None and edited is not None:
             outgoing = msgspec.structs.replace(outgoing, body=edited)
-        return Forward(call, outgoing, (attempt.upstream.cluster,), self._timeouts(request.targets), whole=self._whole())
+        upstream = attempt.upstream
+        timeouts = self._timeouts(request.targets) if request.patience else (upstream.timeouts,)
+        return Forward(call, outgoing, (upstream.cluster,), timeouts, whole=self._whole(request.headers.get(TIMEOUT)))
 
     def _to_several(self, call: Call, edited: bytes | None) -> Forward:
         """The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there."""
@@ -275,7 +277,7 @@ class Intake:
         clusters = tuple(self._snapshot.upstreams[target.provider].cluster for target in call.targets)
         more = call.retrying.refusals.most if call.retrying is not None else 0
         chain = names.chain_name(clusters) if self._snapshot.chains is not None else ""
-        return Forward(call, outgoing, clusters, self._timeouts(call.targets), more, chain, self._whole())
+        return Forward(call, outgoing, clusters, self._timeouts(call.targets), more, chain, self._whole(given.get(TIMEOUT)))
 
     def _timeouts(self, targets: Sequence[Target]) -> tuple[Timeouts, ...]:
         """Of each target."""
@@ -285,9 +287,8 @@ class Intake:
             return usual
         return tuple(patient(own, said[target]) if target in said else own for target, own in zip(targets, usual, strict=True))
 
-    def _whole(self) -> float:
-        """What the client says of the whole, in seconds. Raises `Reject` 400 where that is none."""
-        said = self._request.headers.get(TIMEOUT)
+    def _whole(self, said: str | None) -> float:
+        """What the client says of the whole, in seconds; 0 where it says nothing. Raises `Reject` 400 where that is none."""
         return min(_seconds(said), self._snapshot.config.timeouts.most) if said is not None else 0.0
 
     def _call(self, request: Request, *, alone: bool) -> Call:

@@ -2,8 +2,11 @@
 
 from msgspec.structs import replace
 
-from extproc.config.model import Config, Model, Provider
+from extproc.config.model import Config, Model, Provider, aim
+from extproc.config.timeouts import Patience
 from extproc.control.addresses import Addresses
+from extproc.envoy.chains import orders
+from extproc.envoy.silences import silences
 
 
 def config(url: str, server_name: str | None = None) -> Config:
@@ -37,3 +40,26 @@ def test_what_is_an_address() -> None:
     rotated = replace(first, providers={"p": replace(provider, key="sk-y", timeouts=replace(provider.timeouts, idle=7))})
     assert addresses.aliases(rotated) == {}
     assert addresses.seen_by_envoy(rotated).providers == rotated.providers
+
+
+def test_what_envoy_is_told_of_a_provider_that_has_moved() -> None:
+    """Its models, too, know it by the name that it has there; those of the configuration before are still known."""
+    addresses = Addresses()
+    old = replace(
+        config("http://old/v1"),
+        envoy_version="1.38",
+        models=(Model(name="m", targets=("p/m", "q"), timeouts=Patience(first_byte=9, idle=77)),),
+    )
+    new = replace(
+        config("http://new/v1"),
+        envoy_version="1.38",
+        models=(Model(name="m", targets=("p", "q/m"), timeouts=Patience(first_byte=9, idle=99)),),
+    )
+    addresses.aliases(old)
+    (moved,) = addresses.aliases(new).values()
+    both, alone = addresses.seen_by_envoy(old, new), addresses.seen_by_envoy(new)
+    assert [aim(target).to for target in alone.models[0].targets] == [moved, "q/m"]
+    assert {"120", "77", "99"} - silences(both).keys() == set()
+    assert "99" in silences(alone)
+    assert "77" not in silences(alone)
+    assert set(orders(both)) == {("p", "q"), ("q", "p"), (moved, "q"), ("q", moved)}
