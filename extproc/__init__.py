@@ -22,6 +22,7 @@ from extproc.routes import Route as ModelRoute
 from extproc.slots.holding import Holding
 from extproc.slots.slot import Choice, Full, Line, Slots, Taken, Want
 from extproc.standing.refusal import unavailable
+from extproc.standing.status import providers_status
 from extproc.standing.told import Lease as ProbeLease
 from extproc.standing.view import View
 from extproc.strategy import Candidate, Order, Strategy
@@ -85,6 +86,7 @@ __all__ = [
     "key_names",
     "models_document",
     "plain_path",
+    "providers_status",
     "to_provider",
     "together",
     "unavailable",

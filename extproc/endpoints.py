@@ -27,6 +27,7 @@ _SHARED = "/v1/"
 """Begins paths of many dialects: of a path there that is no row's, it says nothing."""
 
 _NAMED = "/providers/"
+_STATUS = "/v1/providers/status"
 
 
 class _Row(NamedTuple):
@@ -112,6 +113,8 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
     dialect = _speaker(bare, headers)
     if method in _CHANGING and _is_list(dialect, bare):
         return Endpoint(dialect, "other_method")
+    if bare == _STATUS:
+        return Endpoint(dialect, "status" if method in ("GET", "HEAD") else "other_method")
     listed = _LISTED[dialect].find(bare.rstrip("/")) if method in ("GET", "HEAD") else None
     return _told(listed, headers) if listed and listed.kind != "live" else _RAW[dialect]
 
@@ -188,7 +191,8 @@ def check_head(meant: Endpoint, path: str, headers: dict[str, str], most: int) -
     if meant.kind == "misplaced":
         raise misplaced()
     if meant.kind == "other_method":
-        allow = "GET" if _is_list(meant.dialect, path.partition("?")[0]) else "POST"
+        bare = path.partition("?")[0]
+        allow = "GET" if bare == _STATUS or _is_list(meant.dialect, bare) else "POST"
         raise Reject(405, "method_not_allowed", f"This endpoint takes a {allow}, not another method.", headers=(("allow", allow),))
     if not meant.buffered:
         return

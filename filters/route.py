@@ -22,6 +22,7 @@ from extproc import (
     key_names,
     models_document,
     plain_path,
+    providers_status,
     together,
     unavailable,
 )
@@ -88,6 +89,7 @@ class _Route:
         self._dialects = {name: tuple(dialect.name for dialect in dialects) for name, dialects in spoken.items()}
         self._operations = {name: frozenset(kind for one in dialects for kind in one.operations) for name, dialects in spoken.items()}
         self._upstreams = environment.upstreams
+        self._config = environment.config
         self._standing = environment.standing
         self._keys = {name: key_names(provider) for name, provider in environment.config.providers.items()}
         breaker = environment.config.breaker
@@ -105,6 +107,9 @@ class _Route:
                 return self._models(request, self._asked(request))
             case "fixed":
                 return Response(200, {"content-type": "application/json"}, request.endpoint.body)
+            case "status":
+                told = providers_status(self._config, self._standing.stands(), self._standing.sick)
+                return Response(200, {"content-type": "application/json"}, msgspec.json.encode(told))
             case "raw":
                 self._check_passes(request)
                 self._by_provider(request)

@@ -12,6 +12,7 @@ import signal
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -46,6 +47,7 @@ from extproc.ledger.places import places as ledger_places
 from extproc.link.server import LinkServer, Peer
 from extproc.listening import setup_of
 from extproc.loops import forever
+from extproc.standing.status import providers_status
 from extproc.standing.told import STANDING
 from extproc.tokens import TOKENS
 from extproc.turns.service import TurnService
@@ -163,7 +165,8 @@ class Gateway:
 
     async def _serve_origin(self) -> None:
         demo = web.AppRunner(build_demo(), access_log=None)
-        own = web.AppRunner(operator.build_app(self._render, self.missing, private=is_loopback(self.config.admin.address)), access_log=None)
+        private = is_loopback(self.config.admin.address)
+        own = web.AppRunner(operator.build_app(self._render, self.missing, self._status, private=private), access_log=None)
         self._runners = [demo, own]
         for runner in self._runners:
             await runner.setup()
@@ -357,6 +360,9 @@ class Gateway:
     def _look(self) -> dict[Path, object]:
         """Changes whenever one of the files or the keys do."""
         return dict(zip(self._files, fingerprint(self._files), strict=True)) | {self.state: KeyStore(self.state).version()}
+
+    def _status(self) -> dict[str, Any]:
+        return providers_status(self.config, self.standing.stands(), {})
 
     # Metrics.
 

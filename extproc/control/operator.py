@@ -1,6 +1,7 @@
 """The operator's own port: metrics for Prometheus, and whether the gateway is alive and ready. Never on the callers' listener."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -10,10 +11,12 @@ from extproc.ledger.metrics import CONTENT_TYPE
 
 Render = Callable[[], Awaitable[bytes]]
 Ready = Callable[[], Awaitable[list[str]]]
+Status = Callable[[], dict[str, Any]]
 
 
-def build_app(render: Render, ready: Ready, *, private: bool = False) -> web.Application:
-    """`render`: the metrics in Prometheus' text format. `ready`: what is missing; empty when requests would be answered.
+def build_app(render: Render, ready: Ready, status: Status, *, private: bool = False) -> web.Application:
+    """`render`: the metrics in Prometheus' text format. `ready`: what is missing; empty when requests would be answered. `status`:
+    how providers stand, see `extproc.standing.status`.
 
     `private`: it listens on loopback.
     """
@@ -35,9 +38,13 @@ def build_app(render: Render, ready: Ready, *, private: bool = False) -> web.App
         missing = await ready()
         return web.json_response({"status": "waiting" if missing else "ready", "missing": missing}, status=503 if missing else 200)
 
+    async def providers(_: web.Request) -> web.Response:
+        return web.json_response(status())
+
     async def index(_: web.Request) -> web.Response:
-        return web.json_response({"headgate": ["/metrics", "/healthz", "/readyz"]})
+        return web.json_response({"headgate": ["/metrics", "/healthz", "/readyz", "/v1/providers/status"]})
 
     app = web.Application(middlewares=[loopback_only])
     app.add_routes([web.get("/", index), web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    app.add_routes([web.get("/v1/providers/status", providers)])
     return app

@@ -18,6 +18,9 @@ from extproc.values import Target
 _AGAIN = 0.05
 """Seconds after a refusal before anybody of this worker asks again."""
 
+_MOMENT = 0.1
+"""Seconds for which a key that is half open may be used, once somebody may: a request asks several times whether it may."""
+
 
 class Line(Protocol):
     """A worker's line to the control process."""
@@ -43,8 +46,8 @@ class Entry:
         self.since = now - stand.ago
         self.not_before = 0.0
         self.asking = False
-        self.granted = 0
-        """A lease that this worker has for the next one who asks for a key."""
+        self.granted = 0.0
+        """Until when this worker may try a key that is half open."""
 
 
 class Chosen(Struct):
@@ -82,7 +85,7 @@ class View:
         for name, entry in self._broken.items():
             if (old := before.get(name)) is not None:
                 entry.asking, entry.not_before = old.asking, old.not_before
-                entry.granted = old.granted if entry.until <= now else 0
+                entry.granted = old.granted if entry.until <= now else 0.0
         self._settle()
 
     def ill(self, sick: Mapping[str, str]) -> None:
@@ -176,9 +179,10 @@ class View:
     # Keys.
 
     def able(self, provider: str, model: str, key: str) -> bool:
-        """Whether a key may be used now: it neither cools down for that model nor is open. One that is half open is given to one attempt.
+        """Whether a key may be used now: it neither cools down for that model nor is open. One that is half open may be used for a moment,
+        by one worker at a time.
 
-        Does not wait: where the control process has to be asked, this attempt takes another key, and the next one gets the answer.
+        Does not wait: where the control process has to be asked, this attempt takes another key.
         """
         if not self.troubled:
             return True
@@ -187,26 +191,22 @@ class View:
         if cool is not None and cool.until > now and cool.stand.state == "cooling":
             return False
         entry = self._broken.get(Name(provider, "", key))
-        if entry is None:
+        return entry is None or (entry.until <= now and self._half_able(entry, now))
+
+    def _half_able(self, entry: Entry, now: float) -> bool:
+        if now < entry.granted:
             return True
-        if entry.until > now:
-            return False
-        if entry.granted:
-            entry.granted = 0
-            entry.not_before = now + entry.stand.open
-            return True
-        if entry.asking or now < entry.not_before:
-            return False
-        if self._line is None:
-            entry.not_before = now + entry.stand.open
-            return True
-        entry.asking = True
-        self._line.begin(self._grant(entry))
+        if not entry.asking and now >= entry.not_before:
+            if self._line is None:
+                entry.granted, entry.not_before = now + _MOMENT, now + entry.stand.open
+                return True
+            entry.asking = True
+            self._line.begin(self._grant(entry))
         return False
 
     async def _grant(self, entry: Entry) -> None:
-        lease = await self._asked(entry)
-        entry.granted = lease.number if lease is not None else 0
+        if await self._asked(entry) is not None:
+            entry.granted = self._clock() + _MOMENT
 
     # Alone.
 

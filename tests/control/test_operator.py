@@ -17,7 +17,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.missing: list[str] = []
-        self.client: Client = TestClient(TestServer(build_app(self.render, self.ready)))
+        self.client: Client = TestClient(TestServer(build_app(self.render, self.ready, lambda: {"status": "ok"})))
 
     async def render(self) -> bytes:
         return b"# TYPE x counter\nx 1\n"
@@ -53,7 +53,9 @@ async def test_alive_and_ready(desk: Desk) -> None:
 
 async def test_what_there_is(desk: Desk) -> None:
     async with desk.client.get("/") as response:
-        assert await response.json() == {"headgate": ["/metrics", "/healthz", "/readyz"]}
+        assert await response.json() == {"headgate": ["/metrics", "/healthz", "/readyz", "/v1/providers/status"]}
+    async with desk.client.get("/v1/providers/status") as response:
+        assert await response.json() == {"status": "ok"}
     async with desk.client.get("/v1/models") as response:
         assert response.status == 404
     async with desk.client.post("/metrics") as response:

@@ -71,6 +71,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Ite
             {"name": "one", "targets": ["p/one"]},
             {"name": "two", "targets": ["p/first", "q/second"]},
             {"name": "limited", "targets": ["p/limited"]},
+            {"name": "limited-first", "targets": ["p/limited", "q/after-limited"]},
             {"name": "beside", "targets": ["p/beside"]},
             {"name": "dead", "targets": ["dead/x", "q/after-dead"]},
             {"name": "never", "targets": ["never/never"]},
@@ -148,12 +149,18 @@ def test_what_envoy_alone_has_seen_counts(gateway: Gateway, provider: Provider) 
 
 def test_too_many_requests(gateway: Gateway, provider: Provider) -> None:
     provider.statuses["limited"], provider.headers_told = 429, {"retry-after": "2"}
-    assert ask(gateway, "limited").status_code == 429
+    assert ask(gateway, "limited-first").status_code == 200
     gateway.until(lambda: metric(gateway, "ai_proxy_cooling", provider="p", model="limited") == 1, "it cools down")
     refused = ask(gateway, "limited")
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
     assert refused.headers["retry-after"] in ("1", "2")
+    assert "x-headgate-attempts" not in ask(gateway, "limited-first").headers
     assert provider.asked["limited"] == 1
     assert ask(gateway, "beside").status_code == 200, "the provider's other models are asked"
+    for url in (gateway.url, gateway.operator):
+        told = httpx.get(f"{url}/v1/providers/status", verify=False).json()
+        (target,) = [one for one in told["providers"][0]["targets"] if one["model"] == "limited"]
+        assert (told["status"], target["state"], target["asked_as"]) == ("degraded", "cooling", ["limited", "limited-first"])
+        assert "sk-1" not in str(told)
     provider.statuses["limited"] = 200
     gateway.until(lambda: ask(gateway, "limited").status_code == 200, "its time is over")

@@ -128,17 +128,23 @@ def test_several_keys() -> None:
     assert bench.view.able("a", "one", "k1")
 
 
-def test_a_key_that_is_half_open_is_given_to_one_attempt() -> None:
+def test_a_key_that_is_half_open_is_used_for_a_moment_by_one_worker() -> None:
+    half_open = Stand("a", "", "k1", "open", 0, 60)
     control = Control(3, 0)
-    bench = Bench(Stand("a", "", "k1", "open", 0, 60), control=control)
+    bench = Bench(half_open, control=control)
     assert not bench.view.able("a", "one", "k1"), "it is asked for"
     assert not bench.view.able("a", "one", "k1")
     (work,) = control.begun
     run(work)
-    assert bench.view.able("a", "one", "k1")
+    assert [bench.view.able("a", "one", "k1") for _ in range(2)] == [True, True]
+    bench.now += 0.2
     assert not bench.view.able("a", "one", "k1")
-    alone = Bench(Stand("a", "", "k1", "open", 0, 60))
-    assert [alone.view.able("a", "one", "k1") for _ in range(2)] == [True, False]
+    run(control.begun[1])
+    assert not bench.view.able("a", "one", "k1")
+    alone = Bench(half_open)
+    assert alone.view.able("a", "one", "k1")
+    alone.now += 59
+    assert not alone.view.able("a", "one", "k1")
 
 
 @pytest.mark.parametrize(

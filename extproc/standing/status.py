@@ -1,0 +1,65 @@
+"""How all providers, targets and keys stand, as `GET /v1/providers/status` tells it. No addresses, no credentials."""
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from extproc.config.model import Config, aim
+from extproc.standing.told import Stand
+
+_NONE: dict[str, Any] = {"state": "closed"}
+
+
+def providers_status(config: Config, stands: Iterable[Stand], sick: Mapping[str, str], *, now: float | None = None) -> dict[str, Any]:
+    """The document, of JSON. `now`: seconds since the epoch. States: `closed` (asked as usual), `open` (left alone), `half_open` (tried by
+    single requests), `cooling` (it has asked to be left alone), `limited` (it has answered 429, and is asked last for a moment).
+    """
+    now = time.time() if now is None else now
+    ill: dict[str, list[Stand]] = {}
+    for stand in stands:
+        ill.setdefault(stand.provider, []).append(stand)
+    providers = [_provider(name, _models(config, name), ill.get(name, []), sick, now) for name in config.providers]
+    whole = all(one["healthy"] and all(target["state"] == "closed" for target in one["targets"]) for one in providers)
+    return {"object": "providers.status", "status": "ok" if whole else "degraded", "providers": providers}
+
+
+def _models(config: Config, provider: str) -> dict[str, list[str]]:
+    """What the provider is asked for, by the name that it knows, and under which names callers ask for that."""
+    found: dict[str, list[str]] = {}
+    for model in config.models:
+        for one in map(aim, model.targets):
+            if one.provider == provider:
+                found.setdefault(one.model or model.name, []).append(model.name)
+    return found
+
+
+def _provider(name: str, models: dict[str, list[str]], stands: list[Stand], sick: Mapping[str, str], now: float) -> dict[str, Any]:
+    by_model: dict[str, list[Stand]] = {model: [] for model in models}
+    keys = []
+    for stand in stands:
+        if stand.key:
+            of_model = {"model": stand.model} if stand.model else {}
+            keys.append({"key": stand.key, **of_model, **_told(stand, now)})
+        else:
+            by_model.setdefault(stand.model, []).append(stand)
+    targets = [{"model": model, "asked_as": models.get(model, []), **_worst(found, now)} for model, found in by_model.items()]
+    out = ("open", "cooling")
+    healthy = name not in sick and not (targets and all(target["state"] in out for target in targets))
+    why = {"reason": sick[name]} if name in sick else {}
+    return {"provider": name, "healthy": healthy, **why, "targets": targets, **({"keys": keys} if keys else {})}
+
+
+def _worst(stands: list[Stand], now: float) -> dict[str, Any]:
+    """Of what is told of one target, what keeps it from being asked for longest."""
+    return _told(max(stands, key=lambda one: (one.state != "limited", one.left)), now) if stands else _NONE
+
+
+def _told(stand: Stand, now: float) -> dict[str, Any]:
+    found: dict[str, Any] = {"state": stand.state, "since": _moment(now - stand.ago), "reason": stand.reason}
+    return found | {"until": _moment(now + stand.left)} if stand.left > 0 else found
+
+
+def _moment(seconds: float) -> str:
+    """RFC 3339."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,60 @@
+"""What is told of how providers stand."""
+
+import msgspec
+
+from extproc.config.model import Config, Model, Provider
+from extproc.standing.status import providers_status
+from extproc.standing.told import Stand
+
+CONFIG = Config(
+    providers={name: Provider(dialect="openai", base_url="https://secret.test/v1", key="sk-secret") for name in ("a", "b", "c")},
+    models=(
+        Model(name="gpt", targets=("a/gpt-5", "b/gpt-5")),
+        Model(name="small", targets=("a/gpt-5", "b")),
+    ),
+)
+
+
+def test_all_is_well() -> None:
+    told = providers_status(CONFIG, (), {})
+    assert told["status"] == "ok"
+    assert told["providers"][0] == {
+        "provider": "a",
+        "healthy": True,
+        "targets": [{"model": "gpt-5", "asked_as": ["gpt", "small"], "state": "closed"}],
+    }
+    assert [target["model"] for target in told["providers"][1]["targets"]] == ["gpt-5", "small"]
+    assert b"secret" not in msgspec.json.encode(told)
+
+
+def test_what_is_not() -> None:
+    stands = [
+        Stand("a", "gpt-5", "", "open", 30, 30, "5 failures in a row, the last: 503 overloaded"),
+        Stand("b", "gpt-5", "", "half_open", -5, 65, "timeout"),
+        Stand("b", "made-up", "", "limited", 3, 2, "429 rate_limit_exceeded"),
+        Stand("b", "", "second", "open", 10, 50, "401 invalid_api_key"),
+        Stand("b", "gpt-5", "first", "cooling", 10, 0, "429 rate_limit_exceeded"),
+    ]
+    told = providers_status(CONFIG, stands, {"c": "connection refused"}, now=1000)
+    a, b, c = told["providers"]
+    assert told["status"] == "degraded"
+    assert not a["healthy"]
+    assert a["targets"] == [
+        {
+            "model": "gpt-5",
+            "asked_as": ["gpt", "small"],
+            "state": "open",
+            "since": "1970-01-01T00:16:10Z",
+            "reason": "5 failures in a row, the last: 503 overloaded",
+            "until": "1970-01-01T00:17:10Z",
+        }
+    ]
+    assert b["healthy"]
+    assert [(target["model"], target["asked_as"], target["state"]) for target in b["targets"]] == [
+        ("gpt-5", ["gpt"], "half_open"),
+        ("small", ["small"], "closed"),
+        ("made-up", [], "limited"),
+    ]
+    assert "until" not in b["targets"][0]
+    assert [(key["key"], key.get("model"), key["state"]) for key in b["keys"]] == [("second", None, "open"), ("first", "gpt-5", "cooling")]
+    assert c == {"provider": "c", "healthy": False, "reason": "connection refused", "targets": []}
