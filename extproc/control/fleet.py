@@ -7,6 +7,7 @@ are new. Times are Redis' own, and what is told are durations, so that no machin
 import hashlib
 import logging
 import secrets
+import time
 from collections.abc import Iterable
 from typing import Literal
 
@@ -21,6 +22,9 @@ _STAYS = 3600.0
 """Seconds for which a change is kept, beyond the time for which it counts."""
 _TOLD = 60.0
 """Seconds for which it is kept that one is closed again: all others have asked by then."""
+
+_WAITING = 1024
+"""Changes that wait for Redis at most."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,19 +88,32 @@ class Fleet:
         self._keys = f"{self._prefix}changes".encode(), f"{self._prefix}version".encode()
         self._version = -1
         self._alone = False
+        self._unsaid: dict[bytes, tuple[float, Change]] = {}
 
     def tell(self, changes: Iterable[Change]) -> None:
-        """What this machine has found out. Nobody waits, and if Redis is gone, nobody hears."""
+        """What this machine has found out. It goes out with the next look for news; while Redis is gone, it waits."""
+        now = time.monotonic()
         for change in changes:
-            said = _Said(self._machine, change.name, change.state, change.why, change.told)
-            keep = change.left + _STAYS if change.state == "open" else change.left if change.state == "cooling" else _TOLD
             # Its cooling and its breaker are two things.
-            field = _encode([*change.name, change.state == "cooling"]).decode()
-            self._pump.send(_TELL, self._keys, [field, max(0, int(change.left * 1000)), int(keep * 1000), _encode(said)])
+            field = _encode([*change.name, change.state == "cooling"])
+            self._unsaid.pop(field, None)
+            self._unsaid[field] = now, change
+        while len(self._unsaid) > _WAITING:
+            del self._unsaid[next(iter(self._unsaid))]
+
+    async def _say(self) -> None:
+        for field, (since, change) in list(self._unsaid.items()):
+            left = max(0.0, change.left - (time.monotonic() - since))
+            keep = left + _STAYS if change.state == "open" else left if change.state == "cooling" else _TOLD
+            said = _Said(self._machine, change.name, change.state, change.why, change.told)
+            await self._pump.run(_TELL, self._keys, [field, int(left * 1000), int(keep * 1000), _encode(said)])
+            if self._unsaid.get(field) == (since, change):
+                del self._unsaid[field]
 
     async def news(self) -> list[Change]:
         """What the others have found out since the last time."""
         try:
+            await self._say()
             version, *found = await self._pump.run(_NEWS, self._keys, [self._version])
         except RedisDown as error:
             if not self._alone:

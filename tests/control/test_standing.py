@@ -1,0 +1,204 @@
+"""The service: what workers tell, what they are told, and what Envoy's log adds."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
+
+from extproc.config.breaker import Breakers
+from extproc.config.model import Config, Redis
+from extproc.control.standing import Standing
+from extproc.ledger.standings import StandingMetrics
+from extproc.link.client import Link
+from extproc.link.server import LinkServer
+from extproc.standing.cooling import Name
+from extproc.standing.ear import Ear
+from extproc.standing.line import LinkLine
+from extproc.standing.told import STANDING, Lease
+from extproc.standing.view import View
+from extproc.tried import NO_ANSWER, Tried
+from extproc.values import Target
+from tests.scene import CONFIG
+from tests.servers import RedisServer
+
+GPT = Target("openai", "gpt")
+BAD = Tried("openai", "gpt", 503, "overloaded", first=0.01, whole=0.01)
+GOOD = Tried("openai", "gpt", 200, first=0.01, whole=0.01)
+
+
+class Worker:
+    """The part of a worker that has to do with this, on a real link."""
+
+    def __init__(self, path: str) -> None:
+        self.link = Link(path, {STANDING: self.take})
+        line = LinkLine(self.link)
+        self.view = View(line)
+        self.ear = Ear(self.view, line)
+
+    def take(self, data: bytes) -> None:
+        self.view.take(data)
+
+    async def targets(self, *targets: Target) -> tuple[Target, ...]:
+        return (await self.view.choose(targets, lambda _: ())).targets
+
+
+class Machine:
+    """A control process's standing, and two workers."""
+
+    def __init__(self, folder: Path, config: Config) -> None:
+        self.log = folder / "attempts.log"
+        self.registry = CollectorRegistry()
+        self.config = config
+        path = str(folder / "c.sock")
+        self.standing = Standing(lambda message: self.server.push(STANDING, message), StandingMetrics(self.registry), self.log)
+        self.server = LinkServer(
+            path, self.standing.handlers, on_connect=lambda peer: peer.push(STANDING, self.standing.message())
+        )  # fmt: skip
+        self.workers = [Worker(path) for _ in range(2)]
+
+    async def start(self) -> None:
+        await self.standing.follow(self.config)
+        await self.server.start()
+        for worker in self.workers:
+            worker.link.start()
+            assert await worker.link.ready(5)
+
+    async def stop(self) -> None:
+        for worker in self.workers:
+            await worker.link.close()
+        await self.standing.close()
+        await self.server.close()
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+
+Start = Callable[..., Any]
+
+
+@pytest_asyncio.fixture
+async def start(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
+    running: list[Machine] = []
+
+    async def begin(**more: object) -> Machine:
+        breaker = Breakers(failures=3, open=0.4)
+        machine = Machine(tmp_path_factory.mktemp("m"), replace(CONFIG, breaker=breaker, **more))
+        running.append(machine)
+        await machine.start()
+        return machine
+
+    yield begin
+    for machine in running:
+        await machine.stop()
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_what_one_worker_hears_all_are_told(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    machine = await start()
+    one, two = machine.workers
+    for tried in (BAD, BAD, GOOD, BAD, BAD):
+        one.ear.hear(tried)
+    two.ear.hear(BAD)
+    await until(lambda: one.view.troubled and two.view.troubled)
+    assert await two.targets(GPT, Target("anthropic", "claude")) == (Target("anthropic", "claude"),)
+    assert "openai/gpt is left alone for 0.4 s: 3 failures in a row, the last: 503 overloaded" in caplog.text
+    assert machine.value("ai_proxy_attempt_failures_total", provider="openai", reason="overloaded") == 5
+    assert machine.value("ai_proxy_circuit_breaker_changes_total", provider="openai", model="gpt", key="", state="open") == 1
+    # Half open: one request of all may try.
+    await asyncio.sleep(0.45)
+    machine.standing.show()
+    assert machine.value("ai_proxy_circuit_breaker_state", provider="openai", model="gpt", key="") == 2
+    chosen = await asyncio.gather(*(worker.view.choose((GPT,), lambda _: ()) for worker in (one, two) for _ in range(5)))
+    (lease,) = [each.lease for each in chosen if each.lease is not None]
+    assert sum(bool(each.targets) for each in chosen) == 1
+    assert lease == Lease(Name("openai", "gpt"), 1)
+    one.view.give_back(lease)
+    await asyncio.sleep(0.1)
+    assert await two.targets(GPT) == (GPT,)
+    two.ear.hear(GOOD)
+    await until(lambda: not (one.view.troubled or two.view.troubled))
+    assert machine.value("ai_proxy_circuit_breaker_probes_total", provider="openai") == 2
+
+
+async def test_a_worker_that_comes_later_and_one_that_is_alone(start: Start) -> None:
+    machine = await start()
+    for _ in range(3):
+        machine.workers[0].ear.hear(BAD)
+    await until(lambda: machine.workers[1].view.troubled)
+    late = Worker(machine.server.path)
+    late.link.start()
+    await until(lambda: late.view.troubled)
+    await machine.server.close()
+    await until(lambda: not late.link.up)
+    await asyncio.sleep(0.45)
+    assert await late.targets(GPT) == (GPT,)
+    assert await late.targets(GPT) == ()
+    late.ear.hear(GOOD)
+    late.ear.flush()
+    assert not late.view.troubled
+    await late.link.close()
+
+
+async def test_envoys_log_says_why_there_was_no_answer(start: Start) -> None:
+    machine = await start()
+    one = machine.workers[0]
+    await machine.standing.step()
+    line = {"cluster": "provider_openai", "flags": "UF", "request_id": "r-1", "start_time": "2026-11-22T09:02:59.273Z", "status": 0}
+    machine.log.write_text(json.dumps(line) + "\n" + json.dumps({**line, "request_id": "r-2", "flags": "UT"}) + "\n")
+    for request in ("r-1", "r-2", "r-3"):
+        one.ear.hear(Tried("openai", "gpt", reason=NO_ANSWER, request=request))
+    one.ear.flush()
+    await asyncio.sleep(0.05)
+    await machine.standing.step()
+    counted = {
+        reason: machine.value("ai_proxy_attempt_failures_total", provider="openai", reason=reason)
+        for reason in ("connect", "timeout", "reset")
+    }
+    assert counted == {"connect": 1, "timeout": 1, "reset": 0}
+    await asyncio.sleep(0.6)
+    await machine.standing.step()
+    assert machine.value("ai_proxy_attempt_failures_total", provider="openai", reason="reset") == 1, "the log says nothing of it"
+    await until(lambda: one.view.troubled)
+
+
+async def test_a_new_configuration(start: Start) -> None:
+    machine = await start()
+    for _ in range(3):
+        machine.workers[0].ear.hear(BAD)
+    await until(lambda: machine.workers[1].view.troubled)
+    await machine.standing.follow(replace(machine.config, breaker="off"))
+    await until(lambda: not machine.workers[1].view.troubled)
+
+
+async def test_a_fleet(start: Start, own_redis: RedisServer) -> None:
+    redis = Redis(url=own_redis.url, timeout=2.0)
+    one, two = await start(redis=redis), await start(redis=redis)
+    for _ in range(3):
+        one.workers[0].ear.hear(BAD)
+
+    async def heard(machine: Machine, *, troubled: bool) -> None:
+        async with asyncio.timeout(10):
+            while machine.workers[0].view.troubled is not troubled:
+                await one.standing.step()
+                await two.standing.step()
+                await asyncio.sleep(0.02)
+
+    await heard(one, troubled=True)
+    await heard(two, troubled=True)
+    await asyncio.sleep(0.45)
+    assert await two.workers[0].targets(GPT) == (GPT,)
+    assert await one.workers[0].targets(GPT) == (), "the other machine tries"
+    two.workers[0].ear.hear(GOOD)
+    await heard(two, troubled=False)
+    await heard(one, troubled=False)
