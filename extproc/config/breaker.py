@@ -1,5 +1,6 @@
 """When a target that fails is left alone, and for how long."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -40,3 +41,11 @@ class Breakers(Breaker, frozen=True):
     when_all_open: Literal["refuse", "ask"] = "refuse"
     """What becomes of a request whose targets are all open, or cool down: it is refused at once (503 or 429, with `Retry-After`), or asked
     as if none were."""
+
+
+def check_breaker(path: str, breaker: Breaker, warning: Callable[[str, str], None]) -> None:
+    """Tells of what is said of a breaker and changes nothing. `warning` takes a path and a message."""
+    usual = Breaker()
+    for name in ("least", "over"):
+        if breaker.rate is None and getattr(breaker, name) != getattr(usual, name):
+            warning(f"{path}.{name}", f"`{name}` counts with `rate` alone")

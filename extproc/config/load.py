@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct, inspect
 from msgspec.structs import replace
 
+from extproc.config.breaker import Breaker, check_breaker
 from extproc.config.checks import Report, check_listeners, check_provider, check_redis
 from extproc.config.complete import complete_providers
 from extproc.config.credentials import Keys, check_keys, prepare_keys, settled
@@ -125,6 +126,9 @@ class _Reading:
         if not self.problems.errors:
             check_choices(config, report.warning)
             check_older(config, report.warning)
+            for path, section in (("$", config), *((child("$.providers", name), one) for name, one in providers.items())):
+                if isinstance(section.breaker, Breaker):
+                    check_breaker(f"{path}.breaker", section.breaker, report.warning)
         check_prices(config, providers, report.error)
         if self.references.secrets:
             check_redis(config, filters, report)
