@@ -165,7 +165,7 @@ class _Route:
 
     async def _heed(self, request: Request) -> Tap | None:
         """Passes over targets that fail, or that have asked to be left alone. A tap where this request tries whether one answers again."""
-        chosen = await self._standing.choose(request.targets, self._keys.__getitem__)
+        chosen = await self._standing.choose(request.targets, self._keys)
         if not chosen.targets and (not chosen.why or self._ask_all):
             return None
         request.configured, request.targets, request.passed = request.configured or request.targets, chosen.targets, chosen.passed

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from extproc.config.model import Config, aim
+from extproc.pool import key_names
 from extproc.standing.told import Stand
 
 _NONE: dict[str, Any] = {"state": "closed"}
@@ -19,7 +20,10 @@ def providers_status(config: Config, stands: Iterable[Stand], sick: Mapping[str,
     ill: dict[str, list[Stand]] = {}
     for stand in stands:
         ill.setdefault(stand.provider, []).append(stand)
-    providers = [_provider(name, _models(config, name), ill.get(name, []), sick, now) for name in config.providers]
+    providers = [
+        _provider(name, _models(config, name), key_names(provider), ill.get(name, []), sick, now)
+        for name, provider in config.providers.items()
+    ]
     whole = all(one["healthy"] and all(target["state"] == "closed" for target in one["targets"]) for one in providers)
     return {"object": "providers.status", "status": "ok" if whole else "degraded", "providers": providers}
 
@@ -34,20 +38,28 @@ def _models(config: Config, provider: str) -> dict[str, list[str]]:
     return found
 
 
-def _provider(name: str, models: dict[str, list[str]], stands: list[Stand], sick: Mapping[str, str], now: float) -> dict[str, Any]:
+def _provider(
+    name: str, models: dict[str, list[str]], keys: tuple[str, ...], stands: list[Stand], sick: Mapping[str, str], now: float
+) -> dict[str, Any]:
     by_model: dict[str, list[Stand]] = {model: [] for model in models}
-    keys = []
+    by_key: dict[str, list[Stand]] = {key: [] for key in keys}
     for stand in stands:
         if stand.key:
-            of_model = {"model": stand.model} if stand.model else {}
-            keys.append({"key": stand.key, **of_model, **_told(stand, now)})
+            by_key.setdefault(stand.key, []).append(stand)
         else:
             by_model.setdefault(stand.model, []).append(stand)
     targets = [{"model": model, "asked_as": models.get(model, []), **_worst(found, now)} for model, found in by_model.items()]
     out = ("open", "cooling")
     healthy = name not in sick and not (targets and all(target["state"] in out for target in targets))
     why = {"reason": sick[name]} if name in sick else {}
-    return {"provider": name, "healthy": healthy, **why, "targets": targets, **({"keys": keys} if keys else {})}
+    told = [{"key": key, **_of_key(found, now)} for key, found in by_key.items()]
+    return {"provider": name, "healthy": healthy, **why, "targets": targets, **({"keys": told} if told else {})}
+
+
+def _of_key(stands: list[Stand], now: float) -> dict[str, Any]:
+    """Of a key itself, and of each model that it is not to be used for now."""
+    models = [{"model": stand.model, **_told(stand, now)} for stand in stands if stand.model]
+    return {**_worst([stand for stand in stands if not stand.model], now), **({"models": models} if models else {})}
 
 
 def _worst(stands: list[Stand], now: float) -> dict[str, Any]:

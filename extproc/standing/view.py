@@ -103,8 +103,8 @@ class View:
 
     # Targets.
 
-    async def choose(self, targets: Sequence[Target], keys: Callable[[str], Sequence[str]]) -> Chosen:
-        """Which of them are to be asked. `keys`: the names of a provider's keys, where it has several; they are few."""
+    async def choose(self, targets: Sequence[Target], keys: Mapping[str, Sequence[str]]) -> Chosen:
+        """Which of them are to be asked. `keys`: by provider, the names of its keys, where it has several."""
         now = self._clock()
         free: list[Target] = []
         late: list[Target] = []
@@ -112,7 +112,7 @@ class View:
         out: list[Entry] = []
         lease: Lease | None = None
         for target in targets:
-            entry = self._entry(target, keys(target.provider), now) if target.model else None
+            entry = self._entry(target, keys.get(target.provider, ()), now) if target.model else None
             if entry is None:
                 (late if target.provider in self.sick else free).append(target)
             elif entry.stand.state == "limited":

@@ -45,7 +45,7 @@ class Worker:
         self.view.take(data)
 
     async def targets(self, *targets: Target) -> tuple[Target, ...]:
-        return (await self.view.choose(targets, lambda _: ())).targets
+        return (await self.view.choose(targets, {})).targets
 
 
 class Machine:
@@ -119,7 +119,7 @@ async def test_what_one_worker_hears_all_are_told(start: Start, caplog: pytest.L
     await asyncio.sleep(0.45)
     machine.standing.show()
     assert machine.value("ai_proxy_circuit_breaker_state", provider="openai", model="gpt", key="") == 2
-    chosen = await asyncio.gather(*(worker.view.choose((GPT,), lambda _: ()) for worker in (one, two) for _ in range(5)))
+    chosen = await asyncio.gather(*(worker.view.choose((GPT,), {}) for worker in (one, two) for _ in range(5)))
     (lease,) = [each.lease for each in chosen if each.lease is not None]
     assert sum(bool(each.targets) for each in chosen) == 1
     assert lease == Lease(Name("openai", "gpt"), 1)

@@ -7,6 +7,7 @@ import pytest
 
 from extproc import Entry, Handler, Reject, Request, Response, Tap, Target, Usage, View
 from extproc.config.breaker import Breakers
+from extproc.config.pool import ProviderKey
 from extproc.standing.told import Stand, encode
 from filters.cache import _key
 from filters.route import Route
@@ -67,6 +68,14 @@ def test_nobody_is_left(state: str, status: int, code: str) -> None:
 def test_nobody_is_left_and_all_are_asked_all_the_same() -> None:
     made, _ = ask(opened(stand(GPT), stand(CLAUDE), breaker=Breakers(when_all_open="ask")))
     assert (made.targets, made.passed, made.unavailable) == ((GPT, CLAUDE), (), None)
+
+
+def test_a_provider_with_several_keys() -> None:
+    keys = tuple(ProviderKey(key=f"sk-{name}", name=name) for name in ("one", "two"))
+    several = {**CONFIG.providers, "openai": msgspec.structs.replace(CONFIG.providers["openai"], key=None, keys=keys)}
+    out = [Stand("openai", "", "one", "open", 30, 5), Stand("openai", "gpt", "two", "cooling", 30, 5)]
+    assert ask(opened(*out[:1], providers=several))[0].targets == (GPT, CLAUDE)
+    assert ask(opened(*out, providers=several))[0].targets == (CLAUDE,)
 
 
 def test_a_websocket() -> None:

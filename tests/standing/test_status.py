@@ -3,6 +3,7 @@
 import msgspec
 
 from extproc.config.model import Config, Model, Provider
+from extproc.config.pool import ProviderKey
 from extproc.standing.status import providers_status
 from extproc.standing.told import Stand
 
@@ -25,6 +26,15 @@ def test_all_is_well() -> None:
     }
     assert [target["model"] for target in told["providers"][1]["targets"]] == ["gpt-5", "small"]
     assert b"secret" not in msgspec.json.encode(told)
+
+
+def test_keys_have_names() -> None:
+    provider = Provider(
+        dialect="openai", base_url="https://secret.test/v1", keys=(ProviderKey(key="sk-1", name="one"), ProviderKey(key="sk-2", name="two"))
+    )
+    told = providers_status(Config(providers={"a": provider}, models=(Model(name="gpt", targets=("a",)),)), (), {})
+    assert told["providers"][0]["keys"] == [{"key": "one", "state": "closed"}, {"key": "two", "state": "closed"}]
+    assert "sk-" not in str(told)
 
 
 def test_what_is_not() -> None:
@@ -56,5 +66,11 @@ def test_what_is_not() -> None:
         ("made-up", [], "limited"),
     ]
     assert "until" not in b["targets"][0]
-    assert [(key["key"], key.get("model"), key["state"]) for key in b["keys"]] == [("second", None, "open"), ("first", "gpt-5", "cooling")]
+    second, first = b["keys"]
+    assert (second["key"], second["state"], second["reason"]) == ("second", "open", "401 invalid_api_key")
+    assert (first["key"], first["state"], [(one["model"], one["state"]) for one in first["models"]]) == (
+        "first",
+        "closed",
+        [("gpt-5", "cooling")],
+    )
     assert c == {"provider": "c", "healthy": False, "reason": "connection refused", "targets": []}

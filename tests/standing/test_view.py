@@ -51,7 +51,7 @@ class Bench:
         self.view.take(encode(list(stands)))
 
     def choose(self, *targets: Target, keys: tuple[str, ...] = ()) -> Chosen:
-        return run(self.view.choose(targets, lambda _: keys))
+        return run(self.view.choose(targets, {target.provider: keys for target in targets}))
 
 
 def test_nothing_is_looked_at_while_all_stand_well() -> None:
@@ -157,7 +157,7 @@ def test_a_key_that_is_half_open_is_used_for_a_moment_by_one_worker() -> None:
 def test_what_those_are_told_for_whom_nobody_is_left(stands: tuple[Stand, ...], status: int, code: str, wait: str) -> None:
     view = View()
     view.take(encode(list(stands)))
-    chosen = run(view.choose((A, B), lambda _: ()))
+    chosen = run(view.choose((A, B), {}))
     assert chosen.targets == ()
     reject = unavailable("gpt", chosen.why)
     assert (reject.fault.status, reject.fault.code, dict(reject.headers)) == (status, code, {"retry-after": wait})
