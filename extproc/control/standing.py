@@ -21,7 +21,7 @@ from extproc.standing.told import BACK, HEARD, PROBE, Heard, Stand, decode_heard
 from extproc.standing.verdict import meaning
 from extproc.tried import NO_ANSWER
 
-_WAITS = 0.6
+_WAITS = 1.0
 """Seconds for which what had no answer waits for Envoy's log to say why: Envoy writes four times a second."""
 _MOST = 1024
 """Targets that are shown as closed from the start."""

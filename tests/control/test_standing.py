@@ -166,7 +166,7 @@ async def test_envoys_log_says_why_there_was_no_answer(start: Start) -> None:
         for reason in ("connect", "timeout", "reset")
     }
     assert counted == {"connect": 1, "timeout": 1, "reset": 0}
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(1.0)
     await machine.standing.step()
     assert machine.value("ai_proxy_attempt_failures_total", provider="openai", reason="reset") == 1, "the log says nothing of it"
     await until(lambda: one.view.troubled)
