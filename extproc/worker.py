@@ -127,6 +127,8 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
 
     def take(data: bytes) -> None:
         engine.load(data)
+        if engine.current.config.breaks and ear.hear not in engine.ears:
+            engine.ears.append(ear.hear)
         loaded.set()
 
     def renew(data: bytes) -> None:
@@ -167,7 +169,6 @@ async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = 
         journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns, pause=asyncio.sleep, standing=View(line), slots=slots
     )
     ear, lookout = Ear(engine.standing, line), Lookout(engine)
-    engine.ears.append(ear.hear)
     link.start()
     await _first(end.asked, loaded)
     if not end.asked.is_set():

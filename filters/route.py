@@ -108,7 +108,7 @@ class _Route:
             case "fixed":
                 return Response(200, {"content-type": "application/json"}, request.endpoint.body)
             case "status":
-                told = providers_status(self._config, self._standing.stands(), self._standing.sick)
+                told = providers_status(self._config, self._standing.stands(), {})
                 return Response(200, {"content-type": "application/json"}, msgspec.json.encode(told))
             case "raw":
                 self._check_passes(request)

@@ -454,6 +454,11 @@ class Config(Section, frozen=True):
     state: Folder = ".headgate"
     """Where the journal, the ledger and the keys are."""
 
+    @property
+    def breaks(self) -> bool:
+        """Whether any provider's targets are left alone at times."""
+        return any(self.breaker_of(name) is not None for name in self.providers)
+
     def breaker_of(self, provider: str) -> Breaker | None:
         """When the targets of a provider are left alone; None: never."""
         own = self.providers[provider].breaker if provider in self.providers else None

@@ -38,6 +38,7 @@ class Standing:
         self._push = push
         self._metrics = metrics
         self._attempts = AttemptsLog(attempts_log)
+        self._readable = True
         self._board = Board(lambda _: None)
         self._waiting: list[tuple[float, Heard]] = []
         """What waits for Envoy's log, since when."""
@@ -139,7 +140,7 @@ class Standing:
 
     async def step(self) -> None:
         """A few times a second: Envoy's log, the fleet's news, what is over."""
-        self._attempts.read()
+        self._read()
         now, waiting, self._waiting = time.monotonic(), self._waiting, []
         for since, heard in waiting:
             if self._told(heard) or now - since >= _WAITS:
@@ -152,6 +153,16 @@ class Standing:
             for change in await self._fleet.news():
                 self._board.adopt(change, time.monotonic())
         self._tell_workers()
+
+    def _read(self) -> None:
+        try:
+            self._attempts.read()
+        except OSError as error:
+            if self._readable:
+                _log.warning("Envoy's log of attempts cannot be read, so nobody knows why some have no answer: %s", error)
+            self._readable = False
+        else:
+            self._readable = True
 
     def _changed(self) -> None:
         changes = self._board.changes()

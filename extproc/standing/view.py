@@ -69,8 +69,6 @@ class View:
         """Without a `line`, as without the control process."""
         self.troubled = False
         """Somebody does not stand well, or did lately: only then is anything here worth a look."""
-        self.sick: dict[str, str] = {}
-        """Providers that active checks have found ill, and why; set by `ill`."""
         self._line = line
         self._clock = clock
         self._broken: dict[Name, Entry] = {}
@@ -88,13 +86,8 @@ class View:
                 entry.granted = old.granted if entry.until <= now else 0.0
         self._settle()
 
-    def ill(self, sick: Mapping[str, str]) -> None:
-        """Which providers are, by active checks, and why."""
-        self.sick = dict(sick)
-        self._settle()
-
     def _settle(self) -> None:
-        self.troubled = bool(self._broken or self._cooling or self.sick)
+        self.troubled = bool(self._broken or self._cooling)
 
     def concerns(self, provider: str, model: str, key: str) -> bool:
         """Whether what comes of an attempt may be news to somebody at once: its target or its key does not stand well."""
@@ -114,7 +107,7 @@ class View:
         for target in targets:
             entry = self._entry(target, keys.get(target.provider, ()), now) if target.model else None
             if entry is None:
-                (late if target.provider in self.sick else free).append(target)
+                free.append(target)
             elif entry.stand.state == "limited":
                 late.append(target)
             elif entry.stand.state == "cooling" or entry.until > now or not entry.stand.model:

@@ -24,6 +24,7 @@ def text(all: str = "{}", own: str = "") -> str:
     [
         ("{}", "", Breakers(), Breakers()),
         ("off", "", None, None),
+        ("off", "off", None, None),
         ("off", "{failures: 3}", Breaker(failures=3), None),
         ("{open: 5, when_all_open: ask}", "off", None, Breakers(open=5, when_all_open="ask")),
         ("{counts: [timeout, connect]}", "{probes: 2}", Breaker(probes=2), Breakers(counts=("timeout", "connect"))),
@@ -34,6 +35,7 @@ def test_for_all_and_for_one(load_text: Load, all: str, own: str, of_a: Breaker 
     assert loaded.problems == []
     assert loaded.config is not None
     assert (loaded.config.breaker_of("a"), loaded.config.breaker_of("b")) == (of_a, of_b)
+    assert loaded.config.breaks == (of_a is not None or of_b is not None)
     assert loaded.config.breaker_of("c") == of_b, "whoever is unknown has nothing of his own"
 
 

@@ -172,6 +172,14 @@ async def test_envoys_log_says_why_there_was_no_answer(start: Start) -> None:
     await until(lambda: one.view.troubled)
 
 
+async def test_a_log_that_cannot_be_read(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    machine = await start()
+    machine.log.mkdir()
+    for _ in range(3):
+        await machine.standing.step()
+    assert caplog.text.count("cannot be read") == 1
+
+
 async def test_a_new_configuration(start: Start) -> None:
     machine = await start()
     for _ in range(3):
