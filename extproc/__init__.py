@@ -16,9 +16,12 @@ from extproc.hosts import is_loopback_name
 from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
 from extproc.listing import models_document
+from extproc.needs import look_aside
 from extproc.pool import key_names
+from extproc.price import Price
 from extproc.pulse import Pulse
 from extproc.routes import Route as ModelRoute
+from extproc.size import input_tokens, output_limit
 from extproc.slots.holding import Holding
 from extproc.slots.slot import Choice, Full, Line, Slots, Taken, Want
 from extproc.standing.refusal import unavailable
@@ -58,6 +61,7 @@ __all__ = [
     "Line",
     "ModelRoute",
     "Order",
+    "Price",
     "ProbeLease",
     "Pulse",
     "Queue",
@@ -80,11 +84,14 @@ __all__ = [
     "Want",
     "fingerprint",
     "glob_pattern",
+    "input_tokens",
     "is_bulky",
     "is_loopback_name",
     "kept",
     "key_names",
+    "look_aside",
     "models_document",
+    "output_limit",
     "plain_path",
     "providers_status",
     "to_provider",

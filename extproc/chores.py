@@ -24,9 +24,10 @@ from extproc.canonical import Digest, Fingerprint
 from extproc.dialects.responses.kept import Refer, Referred, Resolve, Resolved
 from extproc.errors import Reject
 from extproc.estimate import Estimate, Estimated
+from extproc.needs import Needed, Needing
 
-Jobs = Rewrite | Retell | Fingerprint | Refer | Resolve | Estimate
-Outcomes = Rewritten | Retold | Digest | Referred | Resolved | Estimated | Refused | Failed
+Jobs = Rewrite | Retell | Fingerprint | Refer | Resolve | Estimate | Needing
+Outcomes = Rewritten | Retold | Digest | Referred | Resolved | Estimated | Needed | Refused | Failed
 
 LENGTH = struct.Struct(">I")
 # Work for the many goes before work for a bulky one.

@@ -2,18 +2,21 @@
 
 A table tells how each dialect says it. Bytes are looked at first: a word that stands in no string of a body's JSON is no member, type or
 media type of it, so most bodies are never decoded for this. Where a word stands there it may be a tool's property as well, or a text of
-one word, so the decoded body has the last say; but of a bulky one, which is not decoded here, the word counts.
+one word, so the decoded body has the last say. A bulky one is decoded aside; where there is no room for that, the word counts.
 
 The sources are the API references that the readers of the dialects name (`dialects/*/request_read.py`); a test holds that both agree.
 """
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
 
+from extproc.aside import Aside, Undone
 from extproc.dialects import INVOKED
+from extproc.dialects.envelope import open_document
 from extproc.values import Request
 
 NEEDS = ("tools", "images", "audio", "video", "documents", "structured_output", "reasoning", "stream")
@@ -194,18 +197,51 @@ TABLE: Mapping[str, Words] = {
 _HINTS = {name: {need: words.hints(need) for need in NEEDS} for name, words in TABLE.items()}
 
 
+class Needed(Struct, frozen=True, tag=True):
+    """What `Needing` finds."""
+
+    needs: tuple[str, ...]
+
+
+class Needing(Struct, frozen=True, tag=True):
+    """The job to find what a request needs, see `aside`."""
+
+    dialect: str
+    """Whose words its body has."""
+
+    def work(self, body: bytes) -> Needed:
+        """Does it. Raises `Reject` 400 where the body is no JSON."""
+        return Needed(tuple(sorted(said(self.dialect, open_document(body)[0]))))
+
+
 def needs(request: Request, wanted: Iterable[str]) -> frozenset[str]:
     """Which of `wanted` a request needs. What is no conversation needs none of them, but perhaps a stream. Raises as `Request.envelope`."""
-    endpoint, found = request.endpoint, set[str]()
-    if "stream" in wanted and endpoint.json and request.stream:
+    found = set[str]()
+    if "stream" in wanted and request.endpoint.json and request.stream:
         found.add("stream")
-    if not endpoint.json or endpoint.operation not in ("chat", "count"):
-        return frozenset(found)
-    dialect = "anthropic" if endpoint.kind in INVOKED else endpoint.dialect
-    hinted = hinting(dialect, request.body, wanted)
+    dialect = _words_of(request)
+    hinted = hinting(dialect, request.body, wanted) if dialect else set[str]()
     if hinted and not request.bulky:
         hinted &= said(dialect, request.json)
+    elif hinted and request.needs is not None:
+        hinted &= request.needs
     return frozenset(found | hinted)
+
+
+async def look_aside(request: Request, wanted: Iterable[str], aside: Aside) -> None:
+    """Has a bulky body looked into, so that `needs` knows more than its words. Raises `Reject` 400 where it is no JSON."""
+    dialect = _words_of(request)
+    if dialect and hinting(dialect, request.body, wanted):
+        with suppress(Undone):
+            request.needs = frozenset((await aside.work(Needing(dialect), request.body, request.identity.lane)).needs)
+
+
+def _words_of(request: Request) -> str:
+    """The dialect whose words a conversation has; empty for what is none."""
+    endpoint = request.endpoint
+    if not endpoint.json or endpoint.operation not in ("chat", "count"):
+        return ""
+    return "anthropic" if endpoint.kind in INVOKED else endpoint.dialect
 
 
 def hinting(dialect: str, body: bytes, wanted: Iterable[str]) -> set[str]:
@@ -256,6 +292,8 @@ def _at(document: Any, path: Path) -> Any:
 
 
 def _asks(value: Any) -> bool:
+    if type(value) is dict:
+        return value.get("type") != "disabled"
     return value not in _NOTHING and value != []
 
 

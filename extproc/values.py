@@ -135,7 +135,7 @@ class Request:
 
     __slots__ = (
         "_envelope", "_json", "betas", "body", "bulky", "configured", "edited", "endpoint", "headers", "identity", "journalled", "method",
-        "passed", "path", "patience", "provider", "record", "retrying", "says", "set_headers", "targets", "unavailable",
+        "needs", "passed", "path", "patience", "provider", "record", "retrying", "says", "set_headers", "targets", "unavailable",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record, provider: str = "") -> None:
@@ -155,6 +155,8 @@ class Request:
         """Empty before the body was read, and always for `raw`."""
         self.bulky = False
         """To decode the body would hold other requests up, see `aside`."""
+        self.needs: frozenset[str] | None = None
+        """What a bulky body needs, if that was found out aside: see `needs.py`."""
         self.identity = Identity()
         self.targets: tuple[Target, ...] = ()
         """Where it may go, in order; set by the filter that routes."""

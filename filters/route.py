@@ -20,6 +20,7 @@ from extproc import (
     Target,
     View,
     key_names,
+    look_aside,
     models_document,
     plain_path,
     providers_status,
@@ -85,6 +86,7 @@ class _Route:
     def __init__(self, environment: Environment, passes: tuple[str, ...], refuses: tuple[str, ...]) -> None:
         self._passes, self._refuses = (tuple(pattern.lower() for pattern in patterns) for patterns in (passes, refuses))
         self._routes = environment.routes
+        self._aside = environment.aside
         spoken = {name: upstream.dialects for name, upstream in environment.upstreams.items()}
         self._dialects = {name: tuple(dialect.name for dialect in dialects) for name, dialects in spoken.items()}
         self._operations = {name: frozenset(kind for one in dialects for kind in one.operations) for name, dialects in spoken.items()}
@@ -116,10 +118,19 @@ class _Route:
             case "live" if not request.endpoint.model:
                 self._by_provider(request)
             case _:
+                if request.bulky:
+                    await self._look_aside(request)
                 pulses = self._by_model(request)
                 if pulses or self._standing.troubled or request.endpoint.kind == "live":
                     return await self._narrowed(request, pulses)
         return None
+
+    async def _look_aside(self, request: Request) -> None:
+        """What a bulky body needs takes long to find out, so it is done elsewhere, where some condition asks for it."""
+        asked = request.model
+        route = self._routes.find(asked) if len(asked) <= _LONGEST else None
+        if route is not None and route.wanted:
+            await look_aside(request, route.wanted, self._aside)
 
     async def _narrowed(self, request: Request, pulses: Mapping[Target, Pulse]) -> Tap | None:
         """Leaves out targets that cannot be asked now; what follows the request, where somebody wants to know what becomes of it."""

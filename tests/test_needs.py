@@ -1,20 +1,25 @@
 """What a request needs, found by its bytes first: the same as its dialect's reader finds."""
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extproc.aside import Here, Job, Undone
+from extproc.chores import Outcomes, do
 from extproc.config.when import Need
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Audio, Block, Conversation, Document, Image, Opaque, ToolCall, ToolResult, Video
-from extproc.needs import NEEDS, TABLE, hinting, needs, said
+from extproc.needs import NEEDS, TABLE, Needed, Needing, hinting, look_aside, needs, said
 from tests.dialects.features import FEATURES
 from tests.dialects.traffic import MODEL, TRANSLATED
-from tests.scene import head, request
+from tests.scene import head, request, run
+
+T = TypeVar("T")
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"images": {}}}}}
 
 _BLOCKS = {Image: "images", Audio: "audio", Video: "video", Document: "documents", ToolCall: "tools", ToolResult: "tools"}
 _ONLY_THERE = {
@@ -102,7 +107,7 @@ MESSAGE = st.fixed_dictionaries({"role": st.just("user"), "content": st.text(max
 BODY = st.fixed_dictionaries(
     {"messages": st.lists(MESSAGE, max_size=4)},
     optional={
-        "tools": st.just([]) | st.just([{"type": "function", "function": {"name": "f", "parameters": {"properties": {"images": {}}}}}]),
+        "tools": st.just([]) | st.just([TOOL]),
         "response_format": st.sampled_from([{"type": "text"}, {"type": "json_object"}]),
         "reasoning_effort": st.sampled_from(["none", "low"]),
         "modalities": st.lists(st.sampled_from(["text", "audio"]), max_size=2),
@@ -138,12 +143,38 @@ def test_other_paths(path: str, body: Any, found: set[str]) -> None:
     assert needs(request(head(path), body), NEEDS) == found
 
 
-def test_a_bulky_body_is_known_by_its_words() -> None:
+class Full:
+    """There is no room aside."""
+
+    async def work(self, job: Job[T], body: bytes, lane: str = "") -> T:
+        raise Undone(503, "overloaded", "Too much to do.")
+
+
+def test_a_bulky_body_is_known_by_its_words_where_nobody_looks_into_it() -> None:
     parts = [{"type": "text", "text": "image_url"}]
-    asked = request(body={"model": "m", "messages": [{"role": "user", "content": parts}]})
-    assert needs(asked, NEEDS) == set()
+    body = {"model": "m", "messages": [{"role": "user", "content": parts}], "tools": [TOOL]}
+    assert needs(request(body=body), NEEDS) == {"tools"}
+    asked = request(body=body)
     asked.bulky = True
-    assert needs(asked, NEEDS) == {"images"}
+    assert needs(asked, NEEDS) == {"images", "tools"}
+    run(look_aside(asked, NEEDS, Full()))
+    assert needs(asked, NEEDS) == {"images", "tools"}
+    run(look_aside(asked, NEEDS, Here()))
+    assert needs(asked, NEEDS) == {"tools"}
+    assert asked._json is None, "nothing was decoded here"
+
+
+def test_a_body_without_the_words_is_not_looked_into() -> None:
+    asked = request(body={"model": "m", "messages": []})
+    asked.bulky = True
+    run(look_aside(asked, NEEDS, Full()))
+    assert asked.needs is None
+
+
+def test_the_job_is_done_beside_the_worker() -> None:
+    body = msgspec.json.encode({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "eA=="}}]}]})
+    outcome = do(msgspec.msgpack.encode(Needing("gemini")), body)
+    assert msgspec.msgpack.decode(outcome, type=Outcomes) == Needed(("images",))
 
 
 @pytest.mark.parametrize(

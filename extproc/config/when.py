@@ -31,7 +31,7 @@ class When(Section, frozen=True):
     """Whose keys: one of these."""
     tags: Annotated[tuple[Glob, ...], Meta(max_length=64)] = ()
     """Tags of the request, one of which is one of these. Clients give them in the header `x-headgate-tags`, with commas between them, or
-    as LiteLLM's do, in `x-litellm-tags` or as `metadata.tags` in the body."""
+    as LiteLLM's do, in `x-litellm-tags`, or as `tags` or `metadata.tags` in the body."""
     regions: Annotated[tuple[Glob, ...], Meta(max_length=64)] = ()
     """The region that the header `x-headgate-region` names: one of these. Let an edge or a mesh set it; clients say what they like."""
     needs: tuple[Need, ...] = ()

@@ -310,6 +310,23 @@ def test_what_a_request_needs_is_told_where_nobody_has_it() -> None:
     assert made.targets == (Target("anthropic", "b"),)
 
 
+def test_a_bulky_body_is_looked_into_where_a_condition_asks() -> None:
+    handler = _choosing("ordered", Aim(to="openai/blind", lacks=("images",)), "anthropic/seeing")
+    body = {
+        **CHAT,
+        "model": "chosen",
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"required": ["image_url"]}}}],
+    }
+    made = request(body=body)
+    made.bulky = True
+    run(handler.request(made))
+    assert made.targets[0].model == "blind"
+    made = request(body={**body, "model": "x" * 300})
+    made.bulky = True
+    with pytest.raises(Reject, match="300 characters"):
+        run(handler.request(made))
+
+
 def _remembering(strategy: Any, *targets: str | Aim) -> Handler:
     """Both providers keep the responses that they give; `lab` keeps none."""
     speaking = {name: msgspec.structs.replace(one, also=("responses",)) for name, one in CONFIG.providers.items()}
