@@ -144,13 +144,14 @@ class Delivery:
                 # The head waits for the body, which may be an error.
                 answering.mode = mode = BodyMode.BUFFERED
         if tried:
+            response.tried = tried
             response.headers[ATTEMPTS] = header(tried)
             self.request.record.provider_key = tried[-1].key
             if len(tried) > 1 or tried[0].failed:
                 self.request.record.tried = tried
         if "request-id" not in headers or "request-id" in remove:
             self._name(response)
-        response.attempts, response.tried = attempts, tried
+        response.attempts = attempts
         # Envoy may have refused it before anybody was asked.
         response.target = self._target(tried) if attempts or not local else None
         wanted_whole = self._follow(response)
