@@ -17,7 +17,7 @@ from filters.auth import Auth
 from filters.cache import Cache
 from filters.meter import Meter
 from filters.route import Route
-from tests.scene import CHAT, CONFIG, DEFAULT, Books, Scene, Shelf, head, message, run
+from tests.scene import CHAT, CONFIG, DEFAULT, Books, Scene, Shelf, head, message, request, run
 
 
 def renamed(name: str) -> Config:
@@ -55,6 +55,18 @@ def test_loading_swaps() -> None:
     assert scene.engine.current.generation == generation != first.generation
     assert scene.engine.find(first.generation) is first
     assert scene.engine.find("forgotten") is scene.engine.current
+
+
+def test_what_is_felt_of_targets_outlives_a_configuration() -> None:
+    busy = Model(name="m", targets=("openai/gpt", "anthropic/claude"), strategy="least_busy")
+    scene = Scene(msgspec.structs.replace(CONFIG, models=(busy,)))
+    first = scene.engine.current
+    scene.load(msgspec.structs.replace(CONFIG, models=(msgspec.structs.replace(busy, aliases=("n",)),)))
+    assert scene.engine.current is not first
+    for at, snapshot in enumerate((first, scene.engine.current, first)):
+        asked = request(body={**CHAT, "model": "m"})
+        assert run(Route().open(snapshot.environment).request(asked)) is not None
+        assert sum(scene.engine.pulses.of(target).busy for target in asked.targets) == at + 1
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"nonsense", message(renamed("x"))[:-3], message(CONFIG, (("nothing", Meter()),))])
