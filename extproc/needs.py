@@ -8,8 +8,9 @@ The sources are the API references that the readers of the dialects name (`diale
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -194,8 +195,6 @@ TABLE: Mapping[str, Words] = {
 }
 """By the dialect that the client speaks."""
 
-_HINTS = {name: {need: words.hints(need) for need in NEEDS} for name, words in TABLE.items()}
-
 
 class Needed(Struct, frozen=True, tag=True):
     """What `Needing` finds."""
@@ -214,24 +213,22 @@ class Needing(Struct, frozen=True, tag=True):
         return Needed(tuple(sorted(said(self.dialect, open_document(body)[0]))))
 
 
-def needs(request: Request, wanted: Iterable[str]) -> frozenset[str]:
+def needs(request: Request, wanted: frozenset[str]) -> frozenset[str]:
     """Which of `wanted` a request needs. What is no conversation needs none of them, but perhaps a stream. Raises as `Request.envelope`."""
     found = set[str]()
     if "stream" in wanted and request.endpoint.json and request.stream:
         found.add("stream")
-    dialect = _words_of(request)
-    hinted = hinting(dialect, request.body, wanted) if dialect else set[str]()
-    if hinted and not request.bulky:
-        hinted &= said(dialect, request.json)
-    elif hinted and request.needs is not None:
-        hinted &= request.needs
-    return frozenset(found | hinted)
+    if request.needs is not None:
+        found |= request.needs
+    elif (dialect := _words_of(request)) and may_need(dialect, request.body, wanted):
+        found |= hinting(dialect, request.body, wanted) if request.bulky else said(dialect, request.json)
+    return wanted & found
 
 
-async def look_aside(request: Request, wanted: Iterable[str], aside: Aside) -> None:
+async def look_aside(request: Request, wanted: frozenset[str], aside: Aside) -> None:
     """Has a bulky body looked into, so that `needs` knows more than its words. Raises `Reject` 400 where it is no JSON."""
     dialect = _words_of(request)
-    if dialect and hinting(dialect, request.body, wanted):
+    if dialect and may_need(dialect, request.body, wanted):
         with suppress(Undone):
             request.needs = frozenset((await aside.work(Needing(dialect), request.body, request.identity.lane)).needs)
 
@@ -244,11 +241,32 @@ def _words_of(request: Request) -> str:
     return "anthropic" if endpoint.kind in INVOKED else endpoint.dialect
 
 
-def hinting(dialect: str, body: bytes, wanted: Iterable[str]) -> set[str]:
+@lru_cache(maxsize=256)
+def _hints(dialect: str, wanted: frozenset[str]) -> tuple[re.Pattern[bytes] | None, Mapping[bytes, frozenset[str]]]:
+    """What finds the words for any of `wanted`, in one go, and what each of them is for; None where the dialect has none."""
+    told: dict[bytes, frozenset[str]] = {}
+    for need in wanted:
+        for hint in TABLE[dialect].hints(need):
+            told[hint] = told.get(hint, frozenset()) | {need}
+    # All begin with a quote, which is found fastest by itself.
+    words = b"|".join(re.escape(hint[1:]) for hint in sorted(told))
+    return (re.compile(b'"(?:%b)' % words) if told else None), told
+
+
+def may_need(dialect: str, body: bytes, wanted: frozenset[str]) -> bool:
+    """Whether a body may need any of `wanted`, by its bytes. False: it does not."""
+    words = _hints(dialect, wanted)[0]
+    return words is not None and (words.search(body) is not None or _ESCAPED.search(body) is not None)
+
+
+def hinting(dialect: str, body: bytes, wanted: frozenset[str]) -> frozenset[str]:
     """Which of `wanted` a body may need, by its bytes: not one that it needs is missing."""
+    words, told = _hints(dialect, wanted)
+    if words is None:
+        return frozenset()
     if _ESCAPED.search(body):
-        return {need for need in wanted if _HINTS[dialect][need]}
-    return {need for need in wanted if any(word in body for word in _HINTS[dialect][need])}
+        return frozenset[str]().union(*told.values())
+    return frozenset[str]().union(*(told[hint] for hint in set(words.findall(body))))
 
 
 def said(dialect: str, document: Mapping[str, Any]) -> set[str]:

@@ -13,10 +13,12 @@ _PLAIN = 8 * 1024
 _SAMPLES, _LENGTH = 128, 64
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_=-]+")
 """No text of this length is without a space, a quote, or a byte that is no letter."""
-_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "maxTokens", "num_predict")
+_LIMIT = re.compile(
+    rb'"(?:max_tokens|max_completion_tokens|max_output_tokens|maxOutputTokens|maxTokens|num_predict)"\s*:\s*([0-9]{1,9})(?![0-9.eE])'
+)
 """How dialects say it: OpenAI, Anthropic and Cohere, OpenAI lately, Responses, Gemini, Bedrock, Ollama."""
-_QUOTED = tuple(f'"{name}"'.encode() for name in _NAMES)
-_VALUE = re.compile(rb"\s*:\s*([0-9]{1,9})\b")
+_END = 64 * 1024
+"""Bytes at either end of a body, where its settings stand."""
 
 
 def input_tokens(body: bytes) -> int:
@@ -32,8 +34,7 @@ def input_tokens(body: bytes) -> int:
 
 def output_limit(body: bytes) -> int:
     """Most tokens that an answer may have, as the client says; 0 where it does not. The first that its bytes tell, wherever that stands."""
-    for name in _QUOTED:
-        at = body.find(name)
-        if at >= 0 and (found := _VALUE.match(body, at + len(name))) is not None:
-            return int(found[1])
-    return 0
+    found = _LIMIT.search(body, 0, _END)
+    if found is None and len(body) > _END:
+        found = _LIMIT.search(body, max(_END - _LENGTH, len(body) - _END))
+    return int(found[1]) if found is not None else 0

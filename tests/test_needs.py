@@ -13,12 +13,13 @@ from extproc.chores import Outcomes, do
 from extproc.config.when import Need
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Audio, Block, Conversation, Document, Image, Opaque, ToolCall, ToolResult, Video
-from extproc.needs import NEEDS, TABLE, Needed, Needing, hinting, look_aside, needs, said
+from extproc.needs import NEEDS, TABLE, Needed, Needing, hinting, look_aside, may_need, needs, said
 from tests.dialects.features import FEATURES
 from tests.dialects.traffic import MODEL, TRANSLATED
 from tests.scene import head, request, run
 
 T = TypeVar("T")
+ALL = frozenset(NEEDS)
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"images": {}}}}}
 
 _BLOCKS = {Image: "images", Audio: "audio", Video: "video", Document: "documents", ToolCall: "tools", ToolResult: "tools"}
@@ -63,8 +64,9 @@ def agree(dialect: str, document: dict[str, Any]) -> None:
     assert said(dialect, document) == read
     plain = msgspec.json.encode(document)
     for body in (plain, _escaped(plain)) if len(plain) < _SHORT else (plain,):
-        hinted = hinting(dialect, body, NEEDS)
+        hinted = hinting(dialect, body, ALL)
         assert read <= hinted
+        assert may_need(dialect, body, ALL) is bool(hinted)
         assert hinted & said(dialect, msgspec.json.decode(body)) == read
 
 
@@ -121,9 +123,9 @@ BODY = st.fixed_dictionaries(
 )
 
 
-@given(BODY, st.sets(st.sampled_from(NEEDS)))
+@given(BODY, st.frozensets(st.sampled_from(NEEDS)))
 @settings(max_examples=50)
-def test_of_what_is_asked_for(document: dict[str, Any], wanted: set[str]) -> None:
+def test_of_what_is_asked_for(document: dict[str, Any], wanted: frozenset[str]) -> None:
     asked = request(body={"model": "m", **document})
     read = heard(DIALECTS["openai"].read_request({"model": "m", **document}))
     assert needs(asked, wanted) == wanted & (read | ({"stream"} if document.get("stream") else set()))
@@ -145,7 +147,7 @@ def test_of_what_is_asked_for(document: dict[str, Any], wanted: set[str]) -> Non
 )
 def test_other_paths(path: str, body: Any, found: set[str]) -> None:
     body = {"model": "m", **body} if type(body) is dict else body
-    assert needs(request(head(path), body), NEEDS) == found
+    assert needs(request(head(path), body), ALL) == found
 
 
 class Full:
@@ -158,21 +160,21 @@ class Full:
 def test_a_bulky_body_is_known_by_its_words_where_nobody_looks_into_it() -> None:
     parts = [{"type": "text", "text": "image_url"}]
     body = {"model": "m", "messages": [{"role": "user", "content": parts}], "tools": [TOOL]}
-    assert needs(request(body=body), NEEDS) == {"tools"}
+    assert needs(request(body=body), ALL) == {"tools"}
     asked = request(body=body)
     asked.bulky = True
-    assert needs(asked, NEEDS) == {"images", "tools"}
-    run(look_aside(asked, NEEDS, Full()))
-    assert needs(asked, NEEDS) == {"images", "tools"}
-    run(look_aside(asked, NEEDS, Here()))
-    assert needs(asked, NEEDS) == {"tools"}
+    assert needs(asked, ALL) == {"images", "tools"}
+    run(look_aside(asked, ALL, Full()))
+    assert needs(asked, ALL) == {"images", "tools"}
+    run(look_aside(asked, ALL, Here()))
+    assert needs(asked, ALL) == {"tools"}
     assert asked._json is None, "nothing was decoded here"
 
 
 def test_a_body_without_the_words_is_not_looked_into() -> None:
     asked = request(body={"model": "m", "messages": []})
     asked.bulky = True
-    run(look_aside(asked, NEEDS, Full()))
+    run(look_aside(asked, ALL, Full()))
     assert asked.needs is None
 
 

@@ -46,6 +46,9 @@ def test_a_picture_counts_as_one() -> None:
         (b'{"max_tokens":1e3}', 0),
         (b'{"content":"max_tokens: 5"}', 0),
         (b"", 0),
+        (b'{"messages":"' + b"x" * 70_000 + b'","max_tokens":12}', 12),
+        (b'{"messages":"' + b"x" * 65_500 + b'","max_tokens":13}', 13),
+        (b'{"max_tokens":14,"messages":"' + b"x" * 300_000 + b'"}', 14),
     ],
 )
 def test_what_an_answer_may_have(asked: bytes, limit: int) -> None:
