@@ -29,6 +29,8 @@ _AUTH = {
     "cf-aig-authorization": ("cf-aig-authorization", "Bearer "),
 }
 """Header that carries a key, and what stands before it, by `Provider.auth`."""
+CARRIERS = tuple(sorted({*CREDENTIALS, *(name for name, _ in _AUTH.values())}))
+"""All headers that may carry one."""
 
 _ELSEWHERE = {
     "/v1/moderations": "moderations",

@@ -110,7 +110,7 @@ class _Route:
             case "fixed":
                 return Response(200, {"content-type": "application/json"}, request.endpoint.body)
             case "status":
-                told = providers_status(self._config, self._standing.stands(), {})
+                told = providers_status(self._config, self._standing.stands(), self._standing.sick)
                 return Response(200, {"content-type": "application/json"}, msgspec.json.encode(told))
             case "raw":
                 self._check_passes(request)

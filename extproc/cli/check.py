@@ -3,9 +3,10 @@
 import argparse
 import sys
 import tempfile
+from pathlib import Path
 
 from extproc.cli.common import add_source, load, source
-from extproc.control import amazon, google
+from extproc.control import amazon, google, sealed
 from extproc.control.pricing import unpriced
 from extproc.control.startup import faults, no_compiler
 from extproc.control.trust import ca_file
@@ -33,7 +34,8 @@ def run(given: argparse.Namespace) -> int:
         print(f"{which.path}: error: {fault}", file=sys.stderr)
     if wrong:
         return 2
-    for what in (*amazon.lacking(config), *PriceBook(providers=config.providers).unknown(), *unpriced(config)):
+    lacking = (*amazon.lacking(config), *sealed.lacking(config))
+    for what in (*lacking, *PriceBook(providers=config.providers).unknown(), *unpriced(config)):
         print(f"{which.path}: warning: {what}", file=sys.stderr)
     if not given.no_envoy:
         if (missing := no_compiler()) is not None:
@@ -42,11 +44,16 @@ def run(given: argparse.Namespace) -> int:
         from extproc.envoy.binary import usable_envoy, validate  # noqa: PLC0415 - heavy
         from extproc.envoy.chains import version  # noqa: PLC0415
         from extproc.envoy.compile import compile_edge  # noqa: PLC0415
+        from extproc.envoy.document import replace, to_yaml  # noqa: PLC0415
         from extproc.envoy.places import below  # noqa: PLC0415
+        from extproc.envoy.sealed import secret_files  # noqa: PLC0415
 
         try:
             with tempfile.TemporaryDirectory(prefix="headgate-") as folder:
-                errors = validate(compile_edge(config, below(folder, ca_file())), binary=usable_envoy(version(config)))
+                places = below(folder, ca_file())
+                for path, document in secret_files(config, places).items():
+                    replace(Path(path), to_yaml(document))
+                errors = validate(compile_edge(config, places), binary=usable_envoy(version(config)))
         except FileNotFoundError as gone:
             print(f"headgate: {gone}", file=sys.stderr)
             return 2
@@ -60,6 +67,10 @@ def run(given: argparse.Namespace) -> int:
             print(f"  provider {name} gets access tokens of Google for {google.origin(provider.google)}")
         if provider.aws is not None and provider.aws.access_key is None and (found := amazon.origin()) is not None:
             print(f"  provider {name} is signed by Envoy with AWS credentials from {found}")
+        if provider.envoy_key_file is not None:
+            print(f"  provider {name} gets its key from {provider.envoy_key_file}, which Envoy alone reads")
+        if len(provider.keys) > 1:
+            print(f"  provider {name} has {len(provider.keys)} keys, taken by {provider.pool.replace('_', ' ')}")
     for told in filter(None, (settings.about() for settings in loaded.filters if isinstance(settings, Filter))):
         print(f"  {told}")
     for absent in loaded.absent:

@@ -1,5 +1,6 @@
 """Names of providers' clusters: one name never means two addresses, or a request that began with an old configuration would carry one
-address's credential to another while a reload is under way.
+address's credential to another while a reload is under way. Nor does it mean one that sets a key and one that does not (`envoy_key_file`),
+or such a request would carry none.
 """
 
 import zlib
@@ -18,7 +19,7 @@ class Addresses:
     """What each provider's address was when it was first seen; an address that came later makes the name another one."""
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[str, str | None]] = {}
+        self._first: dict[str, tuple[str | None, ...]] = {}
 
     def aliases(self, config: Config) -> Mapping[str, str]:
         """By provider: its name in Envoy, where that is not its own."""
@@ -38,7 +39,8 @@ class Addresses:
         return replace(model, targets=tuple(replace(one, to=alias + one.to.removeprefix(one.provider)) for one, alias in named))
 
     def _alias(self, name: str, provider: Provider) -> str:
-        address = (provider.base_url, provider.tls_server_name)
+        sealed = ("sealed",) if provider.envoy_key_file is not None else ()
+        address = (provider.base_url, provider.tls_server_name, *sealed)
         if self._first.setdefault(name, address) == address:
             return name
         return f"{name}{SEPARATOR}{zlib.crc32(repr(address).encode()):08x}"

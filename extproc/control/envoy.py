@@ -68,8 +68,12 @@ class Envoy:
     def _write(self, config: Config) -> None:
         from extproc.envoy.compile import compile_clusters, compile_routes  # noqa: PLC0415
         from extproc.envoy.document import replace, to_yaml  # noqa: PLC0415
+        from extproc.envoy.sealed import secret_files  # noqa: PLC0415
 
         run_dir = self._places.run_dir
+        # Before the clusters that name them: of a cluster whose file is not there Envoy takes nothing.
+        for path, document in secret_files(config, self._places).items():
+            replace(Path(path), to_yaml(document))
         replace(Path(names.clusters_file(run_dir)), to_yaml(compile_clusters(config, self._places)))
         replace(Path(names.routes_file(run_dir)), to_yaml(compile_routes(config)))
 

@@ -20,11 +20,11 @@ from aiohttp import web
 
 from extproc.cachestore.shared import CacheService
 from extproc.cachestore.shelf import Shelf
-from extproc.checked import HEALTH
+from extproc.checked import HEALTH, decode_ill
 from extproc.config.load import Loaded, format_problems
 from extproc.config.model import Config
 from extproc.config.urls import is_loopback
-from extproc.control import amazon, operator
+from extproc.control import amazon, operator, sealed
 from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.envoy import Envoy
@@ -331,7 +331,7 @@ class Gateway:
 
     def _warn(self, config: Config) -> None:
         # Somebody else's Envoy looks elsewhere for them.
-        for what in amazon.lacking(config) if self._with_envoy else ():
+        for what in (*amazon.lacking(config), *sealed.lacking(config)) if self._with_envoy else ():
             _log.warning("%s", what)
 
     async def _prune(self, config: Config) -> None:
@@ -362,7 +362,7 @@ class Gateway:
         return dict(zip(self._files, fingerprint(self._files), strict=True)) | {self.state: KeyStore(self.state).version()}
 
     def _status(self) -> dict[str, Any]:
-        return providers_status(self.config, self.standing.stands(), {})
+        return providers_status(self.config, self.standing.stands(), decode_ill(self.checks.message()))
 
     # Metrics.
 

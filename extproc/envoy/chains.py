@@ -33,11 +33,11 @@ def orders(config: Config) -> dict[tuple[str, ...], None]:
 
 
 def may_be_one(config: Config, order: tuple[str, ...]) -> bool:
-    """Whether these providers can stand in one cluster. What signs requests belongs to a whole cluster, and the demo provider is reached
-    by a socket, which no cluster with names may hold.
+    """Whether these providers can stand in one cluster. What signs requests, or sets a key that only Envoy reads, belongs to a whole
+    cluster, and the demo provider is reached by a socket, which no cluster with names may hold.
     """
     providers = [config.providers[name] for name in order]
-    return all(provider.aws is None and provider.base_url != "demo:" for provider in providers)
+    return all(provider.aws is None and provider.envoy_key_file is None and provider.base_url != "demo:" for provider in providers)
 
 
 def in_order(model: Model) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ from extproc.envoy.chains import orders, version
 from extproc.envoy.filters import upstream_filters
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
+from extproc.envoy.sealed import any_sealed, cleaner, injector, is_sealed
+from extproc.envoy.signing import signer
 
 PROTOCOL = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 """Key of a cluster's HTTP options."""
@@ -58,12 +60,14 @@ _IDLE = timedelta(seconds=30)
 def provider_clusters(config: Config, places: Places, *, adapter: bool = False) -> list[Plain]:
     """The providers. `adapter`: with the adapter in each of them, where the router's own upstream filters cannot be set."""
     found: list[Plain] = []
-    named = False
+    named, clean = False, cleaner() if any_sealed(config) else None
     for name, provider in sorted(config.providers.items()):
         cluster, url = names.cluster_name(name), provider_url(provider)
         discovery, address = _address(url, places)
         # A cluster's own filters stand in place of the router's.
-        filters = upstream_filters(provider.aws, version(config)) if adapter or provider.aws else []
+        after = _after(name, provider, places)
+        own = adapter or after or clean is not None
+        filters = upstream_filters(*after, clean=clean, version=version(config)) if own else []
         if discovery is ClusterDiscoveryType.STATIC:
             found.append(_owned(name, _provider(cluster, provider, address, discovery, config, places, filters)))
             continue
@@ -73,13 +77,23 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
             _owned(name, _named(cluster, resolved, config, filters)),
             _provider(resolved, provider, address, discovery, config, places, []),
         ]
-    found += [_chain(order, config, places, upstream_filters(version=version(config)) if adapter else []) for order in orders(config)]
+    found += [
+        _chain(order, config, places, upstream_filters(clean=clean, version=version(config)) if adapter or clean is not None else [])
+        for order in orders(config)
+    ]
     return [*found, _no_address(config, places)] if named else found
 
 
 def _owned(name: str, cluster: Plain) -> Plain:
     """A cluster that says whose it is: Envoy's replies name that. An address that came later is still the same provider's."""
     return {**cluster, "metadata": {"filter_metadata": {names.NAMESPACE: {names.PROVIDER: name.partition(names.BEHIND)[0]}}}}
+
+
+def _after(name: str, provider: Provider, places: Places) -> list[Plain]:
+    """What Envoy itself does to a request that is ready."""
+    if provider.aws is not None:
+        return [signer(provider.aws)]
+    return [injector(name, provider, places)] if is_sealed(provider) else []
 
 
 def _provider(

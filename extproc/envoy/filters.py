@@ -17,11 +17,9 @@ from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
 )
 from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
 
-from extproc.config.model import Aws
 from extproc.envoy import names
 from extproc.envoy.chains import FULL
 from extproc.envoy.message import Plain, extension, typed
-from extproc.envoy.signing import signer
 
 SEND, SKIP = ProcessingModeHeaderSendMode.SEND, ProcessingModeHeaderSendMode.SKIP
 NONE, STREAMED, BUFFERED = ProcessingModeBodySendMode.NONE, ProcessingModeBodySendMode.STREAMED, ProcessingModeBodySendMode.BUFFERED
@@ -123,6 +121,9 @@ def adapted() -> Plain:
     return {names.ADAPTER_FILTER: typed(FilterConfig(), config={})}
 
 
-def upstream_filters(aws: Aws | None = None, version: tuple[int, int] = FULL) -> list[Plain]:
-    """The upstream filter chain; its last filter is always the codec. What is signed is what the attempt has made of the request."""
-    return [adapter(version), *([signer(aws)] if aws else []), extension("envoy.filters.http.upstream_codec", UpstreamCodec())]
+def upstream_filters(*after: Plain, clean: Plain | None = None, version: tuple[int, int] = FULL) -> list[Plain]:
+    """The upstream filter chain; its last filter is always the codec. `after`: filters for what the attempt has made of the request;
+    `clean`: one before it.
+    """
+    codec = extension("envoy.filters.http.upstream_codec", UpstreamCodec())
+    return [*([clean] if clean is not None else []), adapter(version), *after, codec]

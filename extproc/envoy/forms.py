@@ -6,7 +6,9 @@ from extproc.config.model import Config
 from extproc.config.network import reached_by
 from extproc.envoy.compile import compile_attach, compile_edge, compile_sidecar
 from extproc.envoy.document import to_yaml
+from extproc.envoy.message import Plain
 from extproc.envoy.places import Places
+from extproc.envoy.sealed import secret_files
 
 Form = Literal["edge", "sidecar", "attach"]
 
@@ -43,6 +45,13 @@ def render(form: Form, config: Config, places: Places) -> str:
         attach = _ATTACH if network is None else _ATTACH_FAR.format(host=reached_by(network))
         if network is not None and network.tls is not None:
             attach += f"\n{_CERTIFICATES}"
-        return to_yaml(compile_attach(config, places), header=f"{made}\n{attach}", notes=_NOTES)
-    compiled = compile_edge if form == "edge" else compile_sidecar
-    return to_yaml(compiled(config, places), header=f"{made}\n{_RUN}")
+        text = to_yaml(compile_attach(config, places), header=f"{made}\n{attach}", notes=_NOTES)
+    else:
+        compiled = compile_edge if form == "edge" else compile_sidecar
+        text = to_yaml(compiled(config, places), header=f"{made}\n{_RUN}")
+    files = secret_files(config, places).items()
+    return text + "".join(f"\n# The file {path}, which has to be there first:\n{_quoted(document)}" for path, document in files)
+
+
+def _quoted(document: Plain) -> str:
+    return "".join(f"#   {line}\n" for line in to_yaml(document).splitlines())

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 GATE_FILTER = "headgate.gate"
 ADAPTER_FILTER = "headgate.adapter"
+CLEANER_FILTER = "headgate.cleaner"
+"""Takes credentials off before the adapter, see `sealed`."""
 PATH_STATE = "headgate.path"
 """Filter state that keeps the client's own path, without its query: attempts rewrite `:path`, and queries may hold keys."""
 
@@ -152,3 +154,8 @@ def clusters_file(run_dir: str) -> str:
 def routes_file(run_dir: str) -> str:
     """The routes, watched by Envoy."""
     return f"{run_dir}/rds.yaml"
+
+
+def secret_file(run_dir: str, provider: str) -> str:
+    """Where Envoy reads which file holds the key of a provider, see `sealed`."""
+    return f"{run_dir}/key-{provider}.yaml"

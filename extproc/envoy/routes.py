@@ -37,6 +37,7 @@ from extproc.envoy import names
 from extproc.envoy.chains import compiled_in
 from extproc.envoy.filters import adapted, unbuffered
 from extproc.envoy.message import Plain, plain, untyped
+from extproc.envoy.sealed import any_sealed, cleaned
 from extproc.envoy.silences import Silence, silences
 
 INTERNAL_HEADERS = [
@@ -87,6 +88,8 @@ def virtual_host(config: Config) -> Plain:
         _route("form", RouteMatch(safe_regex=RegexMatcher(regex=_FORMS), headers=[form]), _NOWHERE),
         _route("other", RouteMatch(prefix="/"), _NOWHERE, typed_per_filter_config=unbuffered()),
     ]
+    if any_sealed(config):
+        routes = [cleaned(route) for route in routes]
     # Both what may be buffered for the gate (more is 413) and what is kept for another attempt. It only ever raises the connection's
     # own limit, 1 MiB: the gate has to check a smaller one itself.
     host = VirtualHost(name=names.ROUTES, domains=["*"], request_body_buffer_limit=config.limits.request_body)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from extproc.config.model import Config, aim
+from extproc.config.model import Config, Model, aim
 from extproc.config.timeouts import Timeouts, joined, patient
 from extproc.envoy import names
+from extproc.pool import ATTEMPTS
 from extproc.retrying import Retrying, retrying_of
 
 _BEHIND = 1.0
@@ -46,9 +47,16 @@ def silences(config: Config) -> dict[str, Silence]:
 def _attempts(config: Config) -> tuple[int, float]:
     """How many there are at most before an answer begins, and the seconds between them."""
     plans = [retrying_of(model, config.retries) or Retrying() for model in config.models]
-    most = [len(model.targets) * (1 + plan.retries.again) + plan.refusals.most for model, plan in zip(config.models, plans, strict=True)]
+    most = [_asked(model, config) * (1 + plan.retries.again) + plan.refusals.most for model, plan in zip(config.models, plans, strict=True)]
     pauses = [many * plan.retries.longest for many, plan in zip(most, plans, strict=True) if plan.retries.again]
     return max(most, default=1), max(pauses, default=0.0)
+
+
+def _asked(model: Model, config: Config) -> int:
+    """How many attempts there are of the targets once each: the only one is asked with several keys."""
+    provider = config.providers.get(aim(model.targets[0]).provider)
+    keys = len(provider.keys) if len(model.targets) == 1 and provider is not None else 0
+    return max(len(model.targets), min(keys, ATTEMPTS))
 
 
 def _said(config: Config) -> Iterator[Timeouts]:

@@ -69,6 +69,8 @@ class View:
         """Without a `line`, as without the control process."""
         self.troubled = False
         """Somebody does not stand well, or did lately: only then is anything here worth a look."""
+        self.sick: Mapping[str, str] = {}
+        """Providers that health checks have found ill, and why; see `ill`."""
         self._line = line
         self._clock = clock
         self._broken: dict[Name, Entry] = {}
@@ -86,8 +88,13 @@ class View:
                 entry.granted = old.granted if entry.until <= now else 0.0
         self._settle()
 
+    def ill(self, sick: Mapping[str, str]) -> None:
+        """Which providers are, by health checks, and why. They are asked when nobody else is left."""
+        self.sick = sick
+        self._settle()
+
     def _settle(self) -> None:
-        self.troubled = bool(self._broken or self._cooling)
+        self.troubled = bool(self._broken or self._cooling or self.sick)
 
     def concerns(self, provider: str, model: str, key: str) -> bool:
         """Whether what comes of an attempt may be news to somebody at once: its target or its key does not stand well."""
@@ -107,7 +114,7 @@ class View:
         for target in targets:
             entry = self._entry(target, keys.get(target.provider, ()), now) if target.model else None
             if entry is None:
-                free.append(target)
+                (late if target.provider in self.sick else free).append(target)
             elif entry.stand.state == "limited":
                 late.append(target)
             elif entry.stand.state == "cooling" or entry.until > now or not entry.stand.model:

@@ -63,3 +63,15 @@ def test_what_envoy_is_told_of_a_provider_that_has_moved() -> None:
     assert "99" in silences(alone)
     assert "77" not in silences(alone)
     assert set(orders(both)) == {("p", "q"), ("q", "p"), (moved, "q"), ("q", moved)}
+
+
+def test_who_sets_the_key_is_part_of_it() -> None:
+    """Else, while a reload is under way, requests would go out without one."""
+    addresses = Addresses()
+    ours = config("https://p/v1")
+    assert addresses.aliases(ours) == {}
+    envoys = replace(ours, providers={"p": replace(ours.providers["p"], key=None, envoy_key_file="/run/key")})
+    assert set(addresses.aliases(envoys)) == {"p"}
+    moved = replace(ours, providers={"p": replace(ours.providers["p"], key=None, envoy_key_file="/run/other")})
+    assert addresses.aliases(moved) == addresses.aliases(envoys)
+    assert addresses.aliases(ours) == {}
