@@ -23,7 +23,8 @@ from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
-from extproc.retrying import AGAIN, STOP, Failed, Next, Retrying, Turn, after
+from extproc.retrying import AGAIN, FOR_KEYS, STOP, Failed, Next, Retrying, Turn, after
+from extproc.standing.verdict import blames_key
 from extproc.transport.seam import Replies
 from extproc.tried import BROKEN_OFF, PLAN, Tried, encode, encode_plan, metadata_key
 from extproc.use import TELL_EVERY, USE_KEY, Use
@@ -347,11 +348,12 @@ class AdapterSession:
     def _following(self) -> Next | None:
         """What comes after an attempt that failed; None where it has not, or Envoy knows by itself."""
         call, tried = self._attempt.call, self._tried
-        if call.retrying is None or tried is None or not tried.failed:
+        retrying = call.retrying or (FOR_KEYS if call.keys else None)
+        if retrying is None or tried is None or not tried.failed:
             return None
-        failed = Failed(self._number, self._answering.status, tried.reason, tried.resets)
+        failed = Failed(self._number, self._answering.status, tried.reason, tried.resets, blames_key(tried.status, tried.reason))
         keys = call.keys or ("",) * len(call.targets)
-        return after(call.retrying, tuple(map(Turn, call.targets, keys)), failed, time.time(), self._engine.budgets.take)
+        return after(retrying, tuple(map(Turn, call.targets, keys)), failed, time.time(), self._engine.budgets.take)
 
     def _replanned(self, turns: tuple[Turn, ...]) -> tuple[str, bytes]:
         """How the gate, and how Envoy and the next attempts know of other ones than the gate had said: two pieces of metadata."""

@@ -57,9 +57,8 @@ class Engine:
         """What this worker has felt of targets."""
         self.standing = standing or View()
         """Which targets are left alone for now."""
-        self.pools = Pools()
+        self.pools = Pools(self.standing)
         """Keys of those that have several."""
-        self.pools.able = self.standing.able
         self.pressure = Pressure()
         """Whether this worker keeps up."""
         self.room = Room()

@@ -12,6 +12,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -33,8 +34,24 @@ _MODELS = 256
 ATTEMPTS = 3
 """Keys that a request is tried with, where nobody else can be asked."""
 
-Able = Callable[[str, str, str], bool]
-"""Takes provider, model and key's name: whether that key may be asked, as far as the machine knows."""
+
+class Standing(Protocol):
+    """What the machine knows of keys, which is more than a worker does. Both take provider, model and the key's name."""
+
+    def usable(self, provider: str, model: str, key: str, /) -> bool:
+        """Whether it may be asked, or tried."""
+
+    def able(self, provider: str, model: str, key: str, /) -> bool:
+        """The same of one that is about to be asked: of a key that has failed, one attempt finds out."""
+
+
+class _Good:
+    """All keys stand well."""
+
+    def usable(self, provider: str, model: str, key: str, /) -> bool:
+        return True
+
+    able = usable
 
 
 class _State:
@@ -129,14 +146,14 @@ class Pool:
     """The keys of one provider, as one snapshot has them."""
 
     def __init__(
-        self, provider: str, header: str, slots: Sequence[_Slot], choice: Choice, able: Able, clock: Callable[[], float]
+        self, provider: str, header: str, slots: Sequence[_Slot], choice: Choice, standing: Standing, clock: Callable[[], float]
     ) -> None:  # fmt: skip
         self.header = header
         """The one that carries a key."""
         self._provider = provider
         self._slots = tuple(slots)
         self._least = choice == "least_used"
-        self._able = able
+        self._standing = standing
         self._clock = clock
 
     @property
@@ -167,14 +184,22 @@ class Pool:
         slots = [slot for slot in self._slots if slot.state.name not in without] or self._slots
         if alone and (fit := self._fit(slots, model, now)) and (wait := min(slot.busy(now) for slot in fit)):
             raise _at_limits(self._provider, wait)
-        best = self._best(slots, model, now)
-        slot = next((slot for slot in best if slot.state.name == wanted), None) or self._choose(best, now)
+        slot = self._taken(list(self._best(slots, model, now)), model, wanted, now)
         slot.state.used(now, timed=slot.per_minute > 0)
         return Lease(slot.state, slot.credential)
 
+    def _taken(self, best: list[_Slot], model: str, wanted: str, now: float) -> _Slot:
+        """One of `best`: `wanted` if it is among them, and only in need one that the machine does not let this attempt have."""
+        while True:
+            slot = next((slot for slot in best if slot.state.name == wanted), None) or self._choose(best, now)
+            best.remove(slot)
+            if not best or self._standing.able(self._provider, model, slot.state.name):
+                return slot
+
     def _fit(self, slots: Sequence[_Slot], model: str, now: float) -> list[_Slot]:
         """Those that may be asked for that model, busy or not."""
-        return [slot for slot in slots if not slot.state.waiting(model, now) and self._able(self._provider, model, slot.state.name)]
+        usable = self._standing.usable
+        return [slot for slot in slots if not slot.state.waiting(model, now) and usable(self._provider, model, slot.state.name)]
 
     def _best(self, slots: Sequence[_Slot], model: str, now: float) -> Sequence[_Slot]:
         """Those that nothing speaks against; else those that are only busy; else those that wait for the shortest time."""
@@ -197,10 +222,9 @@ class Pool:
 class Pools:
     """All of a worker's keys, whatever snapshot they are in."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock`: seconds since whenever."""
-        self.able: Able = lambda _provider, _model, _key: True
-        """What else speaks against a key."""
+    def __init__(self, standing: Standing | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """`standing`: what else speaks against keys; nothing unless given. `clock`: seconds since whenever."""
+        self._standing = standing or _Good()
         self._clock = clock
         self._states: dict[str, dict[tuple[str, str], _State]] = {}
         """By provider, name and key: a key that is replaced is another one, and has to wait for nothing."""
@@ -222,10 +246,7 @@ class Pools:
                 _Slot(state, header[1] + key.key, key.weight, _share(key.concurrency, workers), _share(key.requests_per_minute, workers))
             )
         self._states[name] = now
-        return Pool(name, header[0], slots, provider.pool, self._may, self._clock)
-
-    def _may(self, provider: str, model: str, key: str) -> bool:
-        return self.able(provider, model, key)
+        return Pool(name, header[0], slots, provider.pool, self._standing, self._clock)
 
     def hear(self, tried: Tried) -> None:
         """What came of an attempt. One that was refused for a limit has its key wait for as long as the provider says."""

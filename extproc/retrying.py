@@ -59,6 +59,10 @@ class Retrying(Struct, frozen=True, omit_defaults=True):
         return self.retries.again > 0 or self.refusals.most > 0
 
 
+FOR_KEYS = Retrying()
+"""What is done where a target is asked with several keys, and nothing else is said."""
+
+
 class Turn(NamedTuple):
     """Whom an attempt asks."""
 
@@ -103,6 +107,8 @@ class Failed(NamedTuple):
     """The fault's code."""
     resets: float = 0.0
     """Seconds after which the provider wants to be asked again; 0: it does not say."""
+    by_key: bool = False
+    """It is the key that failed, so that another one may do better."""
 
 
 def after(retrying: Retrying, turns: tuple[Turn, ...], failed: Failed, now: float, spare: Callable[[Target], bool]) -> Next:
@@ -115,21 +121,27 @@ def after(retrying: Retrying, turns: tuple[Turn, ...], failed: Failed, now: floa
         return Next(True, turns=so_far + named)
     if not rest or (failed.status < _SERVER_ERRORS and failed.status not in retries.on):
         return Next(False)
-    here = so_far[-1]
-    if rest[0] != here:
+    here, following = so_far[-1], rest[0]
+    if following.target != here.target or (failed.by_key and following.key != here.key):
         return Next(True)
+    # Else the target may be there once more for other keys' sake alone.
+    again = _times(so_far) <= retries.again
     pause = max(_pause(retries, so_far), failed.resets)
-    if pause <= retries.longest and not 0 < retrying.until < now + pause and spare(here.target):
+    if again and pause <= retries.longest and not 0 < retrying.until < now + pause and spare(here.target):
         return Next(True, pause)
-    others = tuple(one for one in rest if one != here)
+    others = tuple(one for one in rest if one.target != here.target or (failed.by_key and one.key != here.key))
     return Next(True, turns=so_far + others) if others else Next(False)
 
 
 def _pause(retries: Retries, so_far: Sequence[Turn]) -> float:
     """How long to wait before the last one is asked again: longer each time, and never all requests at once."""
-    times = so_far.count(so_far[-1])
-    most = min(retries.longest, retries.pause * 2.0 ** (times - 1))
+    most = min(retries.longest, retries.pause * 2.0 ** (_times(so_far) - 1))
     return most * (1 + random()) / 2  # noqa: S311 - jitter
+
+
+def _times(so_far: Sequence[Turn]) -> int:
+    """How often the last target has been asked."""
+    return sum(turn.target == so_far[-1].target for turn in so_far)
 
 
 class Budgets:

@@ -12,6 +12,8 @@ from extproc.config.model import Provider
 from extproc.config.pool import Choice, ProviderKey
 from extproc.errors import Reject
 from extproc.pool import Lease, Pool, Pools, plan
+from extproc.standing.told import Stand, encode
+from extproc.standing.view import View
 from extproc.tried import Tried
 
 BEARER = ("authorization", "Bearer ")
@@ -79,7 +81,7 @@ def test_keys_take_turns_by_their_weights(weights: list[int]) -> None:
 
 def test_the_key_with_the_fewest_requests_under_way_is_the_least_used() -> None:
     clock = Clock()
-    pool = opened(Pools(clock), key("a"), key("b", weight=2), pool="least_used")
+    pool = opened(Pools(clock=clock), key("a"), key("b", weight=2), pool="least_used")
     held = [pool.lease("m") for _ in range(6)]
     assert Counter(lease.name for lease in held) == {"a": 2, "b": 4}
     for lease in held:
@@ -90,7 +92,7 @@ def test_the_key_with_the_fewest_requests_under_way_is_the_least_used() -> None:
 
 def test_where_nothing_is_under_way_the_one_that_was_used_least_lately_is() -> None:
     clock = Clock()
-    pool = opened(Pools(clock), key("a"), key("b"), pool="least_used")
+    pool = opened(Pools(clock=clock), key("a"), key("b"), pool="least_used")
     assert names(pool, 4) == ["a", "b", "a", "b"]
     first, second = pool.lease("m", "b"), pool.lease("m", "b")
     first.end()
@@ -126,7 +128,7 @@ def test_a_limit_of_requests_at_once_is_shared_among_workers() -> None:
 
 def test_requests_per_minute() -> None:
     clock = Clock()
-    pool = opened(Pools(clock), key("a", requests_per_minute=2), key("b", requests_per_minute=1))
+    pool = opened(Pools(clock=clock), key("a", requests_per_minute=2), key("b", requests_per_minute=1))
     assert sorted(names(pool, 3)) == ["a", "a", "b"]
     clock.now += 59
     with pytest.raises(Reject) as caught:
@@ -145,7 +147,7 @@ def test_requests_per_minute() -> None:
 )
 def test_no_minute_has_more_requests_than_allowed(limit: int, workers: int, pauses: list[float], choice: Choice) -> None:
     clock = Clock()
-    pool = opened(Pools(clock), key("a", requests_per_minute=limit * workers), key("b", weight=5), pool=choice, workers=workers)
+    pool = opened(Pools(clock=clock), key("a", requests_per_minute=limit * workers), key("b", weight=5), pool=choice, workers=workers)
     taken: list[float] = []
     for pause in pauses:
         clock.now += pause
@@ -159,7 +161,7 @@ def test_no_minute_has_more_requests_than_allowed(limit: int, workers: int, paus
 
 def test_a_key_that_is_told_to_wait_waits_for_that_model() -> None:
     clock = Clock()
-    pools = Pools(clock)
+    pools = Pools(clock=clock)
     pool = opened(pools, key("a"), key("b"))
     pools.hear(refused("a", resets=30))
     assert names(pool, 3) == ["b", "b", "b"]
@@ -189,7 +191,7 @@ def test_a_key_that_is_told_to_wait_waits_for_that_model() -> None:
 )
 def test_how_long_a_key_waits(tried: Tried, waits: float) -> None:
     clock = Clock()
-    pools = Pools(clock)
+    pools = Pools(clock=clock)
     pool = opened(pools, key("a"), key("b"))
     pools.hear(tried)
     if waits:
@@ -201,7 +203,7 @@ def test_how_long_a_key_waits(tried: Tried, waits: float) -> None:
 
 def test_a_later_end_counts() -> None:
     clock = Clock()
-    pools = Pools(clock)
+    pools = Pools(clock=clock)
     pool = opened(pools, key("a"), key("b"))
     pools.hear(refused("a", resets=30))
     pools.hear(refused("a", resets=1))
@@ -211,7 +213,7 @@ def test_a_later_end_counts() -> None:
 
 def test_where_all_wait_the_one_that_waits_for_the_shortest_time_is_asked() -> None:
     clock = Clock()
-    pools = Pools(clock)
+    pools = Pools(clock=clock)
     pool = opened(pools, key("a"), key("b"), key("c"))
     for name, wait in (("a", 30), ("b", 10), ("c", 20)):
         pools.hear(refused(name, resets=wait))
@@ -222,7 +224,7 @@ def test_where_all_wait_the_one_that_waits_for_the_shortest_time_is_asked() -> N
 
 def test_models_that_clients_make_up_are_forgotten() -> None:
     clock = Clock()
-    pools = Pools(clock)
+    pools = Pools(clock=clock)
     pool = opened(pools, key("a"), key("b"))
     for number in range(2000):
         pools.hear(refused("a", resets=5, model=f"m{number}"))
@@ -232,21 +234,39 @@ def test_models_that_clients_make_up_are_forgotten() -> None:
     assert pool.worth("m1999") == 1
 
 
+def stands(view: View, *told: Stand) -> None:
+    view.take(encode(list(told)))
+
+
 def test_what_else_speaks_against_a_key() -> None:
-    pools = Pools()
-    pool = opened(pools, key("a"), key("b"), key("c"))
-    asked = []
-
-    def able(name: str, model: str, which: str) -> bool:
-        asked.append((name, model))
-        return which == "c"
-
-    pools.able = able
+    clock = Clock()
+    view = View(clock=clock)
+    pool = opened(Pools(view, clock), key("a"), key("b"), key("c"))
+    stands(view, Stand("it", "", "a", "open", 30, 0), Stand("it", "m", "b", "cooling", 20, 0))
     assert names(pool, 2) == ["c", "c"]
-    assert set(asked) == {("it", "m")}
+    assert "b" in names(pool, 2, model="other") and "a" not in names(pool, 3, model="other")
+    assert (pool.worth("m"), pool.worth("other")) == (1, 2)
+    assert pool.plan("m", 1) == ("c",)
     # If nobody may be asked, somebody is all the same: who refuses such requests is the gate.
-    pools.able = lambda _provider, _model, _key: False
-    assert set(names(pool, 3)) == {"a", "b", "c"}
+    stands(view, *(Stand("it", "", name, "open", 30, 0) for name in "abc"))
+    assert (pool.worth("m"), set(names(pool, 9)) <= {"a", "b", "c"}) == (0, True)
+    stands(view)
+    assert pool.worth("m") == 3
+
+
+def test_a_key_that_has_failed_is_found_out_by_one_attempt() -> None:
+    clock = Clock()
+    view = View(clock=clock)
+    pool = opened(Pools(view, clock), key("a"), key("b"))
+    stands(view, Stand("it", "", "a", "open", 30, 0, open=30))
+    assert names(pool, 2) == ["b", "b"]
+    clock.now += 31
+    # To plan with it takes nothing.
+    assert pool.worth("m") == 2 and set(pool.plan("m", 2)) == {"a", "b"}
+    assert sorted(names(pool, 4)) == ["a", "b", "b", "b"]
+    assert pool.lease("m", "a").name == "b"
+    view.alone("it", "m", "a", good=True)
+    assert pool.lease("m", "a").name == "a"
 
 
 def test_a_request_that_is_tried_again_takes_another_key() -> None:
@@ -259,7 +279,7 @@ def test_a_request_that_is_tried_again_takes_another_key() -> None:
 
 def test_the_plan_is_kept_as_long_as_nothing_speaks_against_it() -> None:
     clock = Clock()
-    pools = Pools(clock)
+    pools = Pools(clock=clock)
     pool = opened(pools, key("a"), key("b"), key("c"))
     assert pool.lease("m", "c").name == "c"
     pools.hear(refused("c", resets=9))
@@ -279,7 +299,7 @@ def test_attempts_at_several_providers_are_planned_one_by_one() -> None:
 
 def test_what_is_known_of_a_key_outlives_a_reload_unless_the_key_is_another_one() -> None:
     clock = Clock()
-    pools = Pools(clock)
+    pools = Pools(clock=clock)
     before = opened(pools, key("a", concurrency=1), key("b"))
     lease = before.lease("m", "a")
     pools.hear(refused("b", resets=60))
@@ -302,7 +322,7 @@ class Model(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.pools = Pools(self.clock)
+        self.pools = Pools(clock=self.clock)
         keys = (key("a", concurrency=2), key("b", weight=3), key("c", requests_per_minute=3))
         self.pool = opened(self.pools, *keys, pool="least_used")
         self.under_way: Counter[str] = Counter()

@@ -9,10 +9,12 @@ from extproc.adapter import AdapterSession
 from extproc.attempt import Attempt, Call
 from extproc.config.model import Aim, Config, Model, Paths, Provider
 from extproc.config.pool import ProviderKey
+from extproc.config.retries import Retries
 from extproc.envoy import names
 from extproc.errors import Reject
 from extproc.gate import GateSession
 from extproc.pool import Pools
+from extproc.retrying import STOP
 from extproc.tried import Tried
 from extproc.upstream import compile_upstream, credential_header
 from extproc.values import Target
@@ -63,12 +65,14 @@ def attempted(scene: Scene, reply: Reply, headers: dict[str, str], number: int, 
     return session
 
 
-def refuse(session: AdapterSession, number: int, status: int = 429, **said: str) -> None:
+def refuse(session: AdapterSession, number: int, status: int = 429, **said: str) -> Reply:
+    """What Envoy is told of a refusal's head."""
     body = b'{"error": {"message": "slow down"}}'
     head = {":status": str(status), "content-type": "application/json", **said}
     session.receive(response_headers(head, cluster="provider_openai", attempt=number))
-    say(session, response_body(body, end=True))
+    first, *_ = say(session, response_body(body, end=True))
     session.close()
+    return first
 
 
 def test_a_refused_key_is_worth_an_attempt_with_another() -> None:
@@ -80,13 +84,64 @@ def test_a_refused_key_is_worth_an_attempt_with_another() -> None:
     assert reply.headers["x-envoy-max-retries"] == "2"
     heard: list[Tried] = []
     scene.engine.ears.append(heard.append)
-    for number, (name, status) in enumerate((("a", 429), ("b", 401), ("c", 500)), 1):
+    for number, (name, status) in enumerate((("a", 429), ("b", 401), ("c", 429)), 1):
         session = attempted(scene, reply, headers, number)
         assert headers["authorization"] == f"Bearer sk-{name}"
         refuse(session, number, status)
-    assert [(tried.key, tried.status) for tried in heard] == [("a", 429), ("b", 401), ("c", 500)]
-    assert scene.engine.current.pools["openai"].worth("gpt") == 3  # of four, one waits
+    assert [(tried.key, tried.status) for tried in heard] == [("a", 429), ("b", 401), ("c", 429)]
+    assert scene.engine.current.pools["openai"].worth("gpt") == 2  # of four, two wait
     assert not any(state.under_way for state in scene.engine.pools._states["openai"].values())
+
+
+@pytest.mark.parametrize(
+    ("status", "goes_on"), [(429, True), (401, True), (403, True), (402, True), (500, False), (404, False), (400, False)]
+)
+def test_another_key_is_tried_only_where_the_key_failed(status: int, goes_on: bool) -> None:
+    """What fails with one key for the provider's sake would fail with the next."""
+    scene = Scene(config(*KEYS[:2]))
+    _, reply, headers = gated(scene)
+    told = refuse(attempted(scene, reply, headers, 1), 1, status)
+    assert (told.headers.get(":status") == "503", STOP in told.headers) == (goes_on, not goes_on)
+    # The last one tells what it is.
+    told = refuse(attempted(scene, reply, headers, 2), 2, status)
+    assert told.headers.get(":status") != "503" and STOP in told.headers
+
+
+def test_keys_come_before_the_next_target_and_pauses() -> None:
+    """With `retries.again`, an attempt with another key waits for nothing, and one after the provider's own failure does."""
+    settings = msgspec.structs.replace(config(*KEYS[:2]), retries=Retries(again=1, pause=0.5))
+    for status, waits in ((429, False), (500, True)):
+        scene, pauses = Scene(settings), list[float]()
+
+        async def wait(seconds: float, pauses: list[float] = pauses) -> None:
+            pauses.append(seconds)
+
+        scene.engine.pause = wait
+        _, reply, headers = gated(scene)
+        call = call_of(reply)
+        assert [target.provider for target in call.targets] == ["openai"] * 4 and call.keys == ("a", "b", "a", "b")
+        session = attempted(scene, reply, headers, 1)
+        told = refuse(session, 1, status, **{"retry-after": "2"})
+        assert told.headers[":status"] == "503"
+        assert bool(pauses) == waits
+
+
+def test_targets_that_are_named_for_a_refusal_have_keys_of_their_own() -> None:
+    settings = config(*KEYS[:3])
+    long = msgspec.structs.replace(settings.models[0], on_context_length=("openai/long", "anthropic/claude"))
+    scene = Scene(msgspec.structs.replace(settings, models=(long,)))
+    _, reply, headers = gated(scene)
+    session = attempted(scene, reply, headers, 1)
+    body = _json({"error": {"message": "too long", "code": "context_length_exceeded"}})
+    head = {":status": "400", "content-type": "application/json"}
+    session.receive(response_headers(head, cluster="provider_openai", attempt=1))
+    told, *_ = say(session, response_body(body, end=True))
+    changed = call_of(told)
+    assert [target.model for target in changed.targets] == ["gpt", "long", "claude"]
+    assert changed.keys == ("a", "", "")
+    metadata = {**reply.metadata, names.NAMESPACE: {**reply.metadata[names.NAMESPACE], **told.metadata[names.NAMESPACE]}}
+    attempted(scene, msgspec.structs.replace(reply, metadata=metadata), headers, 2).close()
+    assert headers["authorization"] in ("Bearer sk-b", "Bearer sk-c")
 
 
 def test_a_key_waits_for_as_long_as_the_provider_says() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 
 from extproc.config.model import Model
 from extproc.config.retries import Retries
-from extproc.retrying import Budgets, Failed, Refusals, Retrying, Turn, after, planned, retrying_of
+from extproc.retrying import FOR_KEYS, Budgets, Failed, Refusals, Retrying, Turn, after, planned, retrying_of
 from extproc.values import Target
 
 A, B, LONG, FREE = (Target("p", name) for name in ("a", "b", "long", "free"))
@@ -46,8 +46,21 @@ def test_a_pause_doubles_up_to_the_longest_and_heeds_the_provider() -> None:
     assert after(retrying, plan, Failed(1, 429, "", resets=4), 0, always) == (False, 0, None)
     turns = Turn(A), Turn(A), Turn(B)
     assert after(retrying, turns, Failed(1, 429, "", resets=4), 0, always) == (True, 0, (Turn(A), Turn(B)))
-    # Another key is somebody else.
-    assert after(retrying, (Turn(A, "one"), Turn(A, "two")), Failed(1, 429, "", resets=4), 0, never) == (True, 0, None)
+
+
+def test_another_key_is_somebody_else_where_it_is_the_key_that_failed() -> None:
+    keys = Turn(A, "one"), Turn(A, "two"), Turn(B)
+    by_key, by_provider = Failed(1, 429, "", resets=4, by_key=True), Failed(1, 503, "overloaded")
+    assert after(FOR_KEYS, keys, by_key, 0, never) == (True, 0, None)
+    # Else the target is there again for its keys' sake alone.
+    assert after(FOR_KEYS, keys, by_provider, 0, always) == (True, 0, (Turn(A, "one"), Turn(B)))
+    assert after(FOR_KEYS, keys[:2], by_provider, 0, always) == (False, 0, None)
+    retrying = Retrying(Retries(again=1, pause=1))
+    assert 0.5 <= after(retrying, keys, by_provider, 0, always).pause <= 1
+    assert after(retrying, keys, by_provider, 0, never) == (True, 0, (Turn(A, "one"), Turn(B)))
+    # Once for each key, and then once more for each.
+    twice = keys[:2] * 2
+    assert [after(retrying, twice, Failed(at, 401, "", by_key=True), 0, never).goes_on for at in (1, 2, 3, 4)] == [True, True, True, False]
 
 
 _STATUSES = some.sampled_from([200, 400, 401, 404, 422, 429, 500, 503, 529])

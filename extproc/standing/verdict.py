@@ -74,3 +74,8 @@ def meaning(status: int, reason: str) -> Meaning | None:
     if _ERRORS <= status < _SERVER_ERRORS:
         return "request"
     return "server_error" if status >= _SERVER_ERRORS else "bad_answer"
+
+
+def blames_key(status: int, reason: str) -> bool:
+    """Whether another key of the same provider may do better at once."""
+    return meaning(status, reason) in ("credential", "limited")

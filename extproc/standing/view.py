@@ -178,6 +178,15 @@ class View:
 
     # Keys.
 
+    def usable(self, provider: str, model: str, key: str) -> bool:
+        """Whether a key may be used now, or tried. As `able`, but nothing is taken by asking."""
+        if not self.troubled:
+            return True
+        now = self._clock()
+        cool, entry = self._cooling.get(Name(provider, model, key)), self._broken.get(Name(provider, "", key))
+        cools = cool is not None and cool.until > now and cool.stand.state == "cooling"
+        return not cools and (entry is None or entry.until <= now)
+
     def able(self, provider: str, model: str, key: str) -> bool:
         """Whether a key may be used now: it neither cools down for that model nor is open. One that is half open may be used for a moment,
         by one worker at a time.
