@@ -69,6 +69,7 @@ class Metrics:
         self._unmetered = counter("unmetered_total", "Requests whose usage cannot be read.", who)
         self._attempts = counter("attempts_total", "Attempts at providers, by who answered in the end.", who)
         self._fallbacks = counter("fallbacks_total", "Requests that took more than one attempt.", who)
+        self._by_key = counter("provider_key_requests_total", "Requests by the key that they ended with, of several.", ("provider", "key"))
         self._bytes = counter("bytes_total", "Bytes of bodies.", ("direction",))
         self._by_envoy = counter("ledger_rescued_total", "Requests known from Envoy's access log alone: their worker was killed.")
         self._replaced = counter("ledger_replaced_total", "Of those, the ones that their worker told of after all.")
@@ -232,6 +233,8 @@ class Metrics:
         attempts = [record.attempts for record in records]
         _add(self._attempts, who, sum(attempts))
         _add(self._fallbacks, who, sum(count > 1 for count in attempts))
+        for key in {record.provider_key for record in records if record.provider_key}:
+            self._by_key.labels(first.provider, key).inc(sum(record.provider_key == key for record in records))
         self._bytes.labels("in").inc(sum(record.bytes_in for record in records))
         self._bytes.labels("out").inc(sum(record.bytes_out for record in records))
         if entries[0].in_ledger:

@@ -14,6 +14,7 @@ GROUPS = {
     "model": "model",
     "route": "route",
     "provider": "provider",
+    "provider_key": "provider_key",
     "target": "target",
     "answered": "CASE WHEN answered = '' THEN target ELSE answered END",
     "dialect": "dialect",

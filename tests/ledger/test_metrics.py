@@ -65,6 +65,15 @@ def test_a_request_counts_once() -> None:
     assert "free text" not in metrics.render().decode()
 
 
+def test_requests_by_a_provider_s_keys() -> None:
+    metrics = Metrics("1")
+    for keys in (["one", "two", "one"], ["", "two"]):
+        entries = [Entry(served(provider_key=key), Priced(), in_ledger=True, replaces=False) for key in keys]
+        metrics.feed(Collected(entries))
+    found = {key[1:]: value for key, value in samples(metrics).items() if key[0] == "ai_proxy_provider_key_requests_total"}
+    assert found == {("one", "openai"): 2, ("two", "openai"): 2}
+
+
 def test_cache_unpriced_partial() -> None:
     metrics = Metrics("1")
     hit = served(cache="hit", usage=Usage(input=9, output=1, cache_read=4), attempts=0)

@@ -91,9 +91,12 @@ def test_columns(store: Store) -> None:
         ({"day": "2026-11-02", "key": "k"}, 2),
         ({"day": "2026-11-03", "key": "k"}, 1),
     ]
+    store.put(at(9, "g", provider_key="OPENAI_KEY_2"), Priced(), 0)
+    keyed = {(row.group["provider"], row.group["provider_key"]): row.requests for row in report(store, ["provider", "provider_key"])}
+    assert keyed["p", "OPENAI_KEY_2"] == 1 and keyed["p", ""] == 5
     within = report(store, (), datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC))
     assert within[0].requests == 2
-    assert len(report(store, list(GROUPS))) == 4
+    assert len(report(store, list(GROUPS))) == 5
     with pytest.raises(ValueError, match="cannot group by id; there are key, tenant, model"):
         report(store, ["key", "id"])
 
