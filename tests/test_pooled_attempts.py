@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from extproc.adapter import AdapterSession
+from extproc.aside import is_bulky
 from extproc.attempt import Attempt, Call
 from extproc.config.model import Aim, Config, Model, Paths, Provider
 from extproc.config.pool import ProviderKey
@@ -32,6 +33,7 @@ def config(*keys: ProviderKey, **more: Any) -> Config:
     single = Provider(dialect="anthropic", base_url="https://anthropic.test/v1", key="sk-anthropic")
     models = (
         Model(name="gpt", targets=("openai/gpt",)),
+        Model(name="quick", targets=("openai/gpt-fast",)),
         Model(name="both", targets=(Aim(to="openai/gpt"), Aim(to="anthropic/claude", tier=2), Aim(to="openai/other", tier=3))),
     )
     return Config(providers={"openai": keyed, "anthropic": single}, models=models)
@@ -241,6 +243,20 @@ def test_a_refusal_after_the_key_was_taken_gives_it_back() -> None:
     session.close()
     states = scene.engine.pools._states["openai"].values()
     assert [(state.recent > 0, state.under_way) for state in states] == [(True, 0), (False, 0)]
+
+
+def test_bulky_bodies_take_keys_likewise() -> None:
+    """The body that the only provider gets is made ahead; it is the same key that is taken, once."""
+    scene = Scene(config(*KEYS[:2]))
+    many = {**CHAT, "model": "quick", "messages": [{"role": "user", "content": "Hello"}] * 6000}
+    assert is_bulky(_json(many))
+    _, reply, _ = gated(scene, many)
+    assert call_of(reply).keys == ("a", "b")
+    scene.engine.hear(Tried("openai", "gpt-fast", 429, "rate_limit_exceeded", "a", resets=60))
+    session, reply, headers = gated(scene, many)
+    assert headers["authorization"] == "Bearer sk-b" and b'"gpt-fast"' in (reply.body or b"")
+    session.close()
+    assert [state.under_way for state in scene.engine.pools._states["openai"].values()] == [0, 0]
 
 
 def test_a_reload_keeps_what_is_known_of_keys_and_forgets_it_of_a_rotated_one() -> None:
