@@ -72,7 +72,8 @@ def test_keys_take_turns() -> None:
     assert names(pool, 6) == ["a", "b", "c", "a", "b", "c"]
 
 
-@given(st.lists(st.integers(1, 9), min_size=2, max_size=6))
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=5))
 def test_keys_take_turns_by_their_weights(weights: list[int]) -> None:
     pool = opened(Pools(), *(key(str(at), weight=weight) for at, weight in enumerate(weights)))
     for _ in range(2):
@@ -139,6 +140,7 @@ def test_requests_per_minute() -> None:
     assert sorted(names(pool, 3)) == ["a", "a", "b"]
 
 
+@settings(max_examples=40)
 @given(
     st.integers(1, 5),
     st.integers(1, 4),

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.resets import LARGEST, LONGEST, reset_of_limits, resets, seconds
@@ -168,11 +168,13 @@ _VALUES = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(st.dictionaries(_NAMES, _TEXTS), _VALUES.map(json.dumps).map(str.encode) | st.binary(max_size=40), st.none() | st.floats(0, 4e9))
 def test_whatever_is_said_the_wait_is_one(headers: dict[str, str], body: bytes, now: float | None) -> None:
     assert 0.0 <= resets(headers, body, now) <= LONGEST
 
 
+@settings(max_examples=50)
 @given(st.integers(1, 86_400_000))
 def test_a_duration_is_read_as_go_writes_it(milliseconds: int) -> None:
     hours, rest = divmod(milliseconds, 3_600_000)

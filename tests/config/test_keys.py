@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.config.credentials import Keys, settled
@@ -151,6 +151,7 @@ def test_envoy_s_file_lies_beside_the_configuration(load_text: Load, tmp_path: P
     assert all("secrets" not in str(path) for path in loaded.files)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.text("sk-abc", min_size=1, max_size=9), min_size=1, max_size=6, unique=True), st.sets(st.integers(0, 5)))
 def test_settled_keys_have_names_and_keep_their_order(texts: list[str], absent: set[int]) -> None:
     gone = frozenset(at for at in absent if at < len(texts) - 1)
