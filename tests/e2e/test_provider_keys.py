@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from aiohttp import web
 
 from tests.e2e.gateway import Gateway, chat, message
@@ -208,6 +209,23 @@ def test_a_key_file_that_is_gone_for_a_while(gateway: Gateway, sealed: Keyed) ->
     checked = gateway.run("check", "--no-envoy", str(gateway.path))
     assert checked.returncode == 0 and "$.providers.sealed.envoy_key_file" in checked.stderr and "is not there" in checked.stderr
     assert set(replaced(gateway, path, "sk-back", "sealed", sealed)) == {200}
+
+
+def test_a_key_becomes_envoy_s_and_ours_again_under_traffic(gateway: Gateway, pooled: Keyed) -> None:
+    """No request goes out without a key, whichever configuration it began with."""
+    put(gateway.folder / "keys" / "plain", "sk-plain-sealed")
+    config = yaml.safe_load(gateway.path.read_text())
+    plain = config["providers"]["plain"]
+    sealed = {name: value for name, value in plain.items() if name != "key"} | {"envoy_key_file": "keys/plain"}
+    for section, key in ((sealed, "sk-plain-sealed"), (plain, "sk-four")):
+        gateway.write({**config, "providers": {**config["providers"], "plain": section}})
+        seen: list[str] = []
+        deadline = time.monotonic() + SOON
+        while seen.count(key) < 5 or seen[-1] != key:
+            assert time.monotonic() < deadline, gateway.log.read_text()[-2000:]
+            assert ask(gateway, "plain").status_code == 200
+            seen += pooled.keys()
+        assert set(seen) <= {"sk-four", "sk-plain-sealed"}
 
 
 def _holds(pid: int, secret: bytes) -> bool:
