@@ -78,6 +78,10 @@ def check_provider(path: str, provider: Provider, report: Report) -> None:
         report.error(
             f"{path}.health", "requests to this provider are signed by Envoy (`aws`), and a check would not be; take one of them out"
         )
+    if provider.health is not None and provider.envoy_key_file is not None:
+        report.error(
+            f"{path}.health", "Envoy alone has this provider's key (`envoy_key_file`), and a check would have none; take one of them out"
+        )
     name = provider.tls_server_name
     if name is not None:
         if not is_host_name(name):

@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 import aiohttp
+from msgspec.structs import replace
 
 from extproc.checked import encode_health
+from extproc.config.credentials import section
 from extproc.config.health import Health
 from extproc.config.model import Config, Google, Provider
 from extproc.config.urls import bracketed, provider_url
@@ -22,6 +24,8 @@ from extproc.upstream import compile_upstream
 
 _JITTER = 0.1
 """Part of a pause by which checks differ, so that those of many gateways do not come together."""
+_OF_THE_KEY = (401, 402, 403, 429)
+"""Statuses that may say something of a key alone."""
 
 Bearer = Callable[[Google], str]
 """The access token of a provider that takes those; empty where there is none."""
@@ -103,6 +107,8 @@ class _Checker:
         self.healthy: bool | None = None
         self._name = name
         self._checks = checks
+        self._keyed = tuple(replace(provider, key=section(key).key, keys=()) for key in provider.keys) or (provider,)
+        """The provider with each of its keys."""
         self._failed = 0
         self._task = asyncio.get_running_loop().create_task(self._keep())
 
@@ -119,22 +125,33 @@ class _Checker:
                 await asyncio.sleep(health.every * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - no secret
 
     async def _fault(self, session: aiohttp.ClientSession, health: Health) -> str:
-        """What is wrong with it; empty if nothing is."""
-        url = provider_url(self.provider)
+        """What is wrong with it; empty if nothing is. Of several keys one may be refused: then it is asked with the next."""
+        fault = ""
+        for keyed in self._keyed:
+            status, fault = await self._asked(session, health, keyed)
+            if status not in _OF_THE_KEY:
+                break
+        return fault
+
+    async def _asked(self, session: aiohttp.ClientSession, health: Health, provider: Provider) -> tuple[int, str]:
+        """The status that was not expected, or 0, and what is wrong."""
+        url = provider_url(provider)
         place = "http://demo" if url.scheme == "demo" else f"{url.scheme}://{bracketed(url.host)}:{url.port}"
         try:
             async with session.get(
                 place + health.path,
-                headers=self._checks.headers(self._name, self.provider),
+                headers=self._checks.headers(self._name, provider),
                 timeout=aiohttp.ClientTimeout(total=health.timeout),
                 allow_redirects=False,
-                server_hostname=self.provider.tls_server_name if url.scheme == "https" else None,
+                server_hostname=provider.tls_server_name if url.scheme == "https" else None,
             ) as answer:
-                return "" if answer.status in health.expects else f"status {answer.status} {_phrase(answer.status)}".strip()
+                if answer.status in health.expects:
+                    return 0, ""
+                return answer.status, f"status {answer.status} {_phrase(answer.status)}".strip()
         except TimeoutError:
-            return f"no answer within {health.timeout:g} s"
+            return 0, f"no answer within {health.timeout:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return str(error) or type(error).__name__
+            return 0, str(error) or type(error).__name__
 
     async def _take(self, fault: str, health: Health) -> None:
         self._failed = self._failed + 1 if fault else 0

@@ -30,6 +30,7 @@ def test_what_it_says(load_text: Load) -> None:
         ("{path: /x, expects: [20]}", "", "$.providers.a.health.expects[0]"),
         ("{path: /x, failures: 0}", "", "$.providers.a.health.failures"),
         ("{path: /x}", ", aws: {region: eu-west-1}", "$.providers.a.health"),
+        ("{path: /x}", ", envoy_key_file: k", "$.providers.a.health"),
     ],
 )
 def test_what_makes_no_sense(load_text: Load, health: str, more: str, path: str) -> None:

@@ -13,6 +13,7 @@ from aiohttp import web
 from extproc.checked import decode_ill
 from extproc.config.health import Health
 from extproc.config.model import Config, Google, HeaderEdits, HeaderRules, Model, Provider
+from extproc.config.pool import ProviderKey
 from extproc.control.health import Checks
 from extproc.ledger.metrics import Metrics
 from tests.e2e.ports import free_port
@@ -28,6 +29,7 @@ class Asked:
     def __init__(self) -> None:
         self.status = 200
         self.pause = 0.0
+        self.refused: set[str] = set()
         self.heads: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.port = free_port()
@@ -36,7 +38,8 @@ class Asked:
         self.heads.append({name.lower(): value for name, value in request.headers.items()})
         self.paths.append(request.path_qs)
         await asyncio.sleep(self.pause)
-        return web.Response(status=self.status, headers={"location": "/elsewhere"})
+        status = 401 if request.headers.get("x-api-key") in self.refused else self.status
+        return web.Response(status=status, headers={"location": "/elsewhere"})
 
     def config(self, **more: Any) -> Config:
         provider = Provider(dialect="anthropic", base_url=f"http://127.0.0.1:{self.port}/deep/v1", key="sk-p", **more)
@@ -77,6 +80,25 @@ async def checks(worker: Worker, metrics: Metrics, token: str = "") -> AsyncIter
     finally:
         await made.close()
         await runner.cleanup()
+
+
+async def test_a_provider_is_ill_only_if_no_key_of_several_is_taken() -> None:
+    worker = Worker()
+    async with checks(worker, Metrics("1")) as (made, asked):
+        config = asked.config(health=quick(failures=1))
+        keys = tuple(ProviderKey(key=f"sk-{name}", name=name) for name in "ab")
+        asked.refused = {"sk-a"}
+        provider = msgspec.structs.replace(config.providers["p"], key=None, keys=keys)
+        await made.follow(msgspec.structs.replace(config, providers={"p": provider}))
+        await until(lambda: made.healthy("p") and len(asked.heads) >= 4)
+        assert [head["x-api-key"] for head in asked.heads[:4]] == ["sk-a", "sk-b"] * 2
+        asked.refused = {"sk-a", "sk-b"}
+        await until(lambda: made.healthy("p") is False)
+        # What is the provider's own trouble is not asked about again.
+        asked.refused, asked.status = set(), 500
+        asked.heads.clear()
+        await until(lambda: len(asked.heads) >= 3)
+        assert {head["x-api-key"] for head in asked.heads[1:]} == {"sk-a"}
 
 
 async def test_from_well_to_ill_and_back(caplog: pytest.LogCaptureFixture) -> None:
