@@ -19,6 +19,7 @@ from extproc.config.credentials import Keys, check_keys, prepare_keys, settled
 from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, read_document
 from extproc.config.filters import Setting, read_filters
+from extproc.config.loads import check_loads
 from extproc.config.lookup import FILTERS, FilterType
 from extproc.config.model import Config, Name, Provider
 from extproc.config.network import beside, check_ext_proc
@@ -129,6 +130,7 @@ class _Reading:
             for path, section in (("$", config), *((child("$.providers", name), one) for name, one in providers.items())):
                 if isinstance(section.breaker, Breaker):
                     check_breaker(f"{path}.breaker", section.breaker, report.warning)
+            check_loads(config, filters, report.warning)
         check_prices(config, providers, report.error)
         if self.references.secrets:
             check_redis(config, filters, report)

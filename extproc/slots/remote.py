@@ -21,6 +21,11 @@ TIMEOUT = 0.5
 _SILENT = 1.0
 """Seconds in which one that did not answer is not asked."""
 
+_FULL = 0.01
+"""Seconds for which it is believed that there is no slot: what floods the gateway must not flood the control process as well."""
+_FULLS = 1024
+"""Of so many wishes at once."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,6 +42,7 @@ class RemoteSlots(LocalSlots):
         self._timeout = timeout
         self._prefix = os.urandom(8)
         self._silent_until = float("-inf")
+        self._full: dict[tuple[tuple[Choice, ...], Line], tuple[float, Full]] = {}
         self._untold = False
         """The control process does not know yet what is held."""
 
@@ -51,13 +57,15 @@ class RemoteSlots(LocalSlots):
             return await self._by_itself(choices, line)
         if self._untold:
             self.told()
+        if (choices, line) in self._full and (known := self._still_full((choices, line))) is not None:
+            return known
         ticket = self._ticket()
         waits = kind(next((want.scope for choice in choices for want in choice), ""))
         timed = line.wait > 0 and line.most > 0
         self._waiting[waits] += timed
         try:
-            wish = messages.encode(messages.Take(ticket, choices, line))
-            told = messages.read_told(await self._link.call(messages.TAKE, wish, timeout=line.wait * timed + self._timeout))
+            asked = messages.encode(messages.Take(ticket, choices, line))
+            told = messages.read_told(await self._link.call(messages.TAKE, asked, timeout=line.wait * timed + self._timeout))
         except (LinkDown, LinkFailed, msgspec.DecodeError) as error:
             self._give_up(ticket, error)
             return await self._by_itself(choices, NO_LINE)
@@ -67,10 +75,25 @@ class RemoteSlots(LocalSlots):
         finally:
             self._waiting[waits] -= timed
         if told.choice < 0:
-            self._refused[kind(told.scope)] += 1
-            return Full(told.scope, told.again, told.waited)
+            return self._remember((choices, line), Full(told.scope, told.again, told.waited))
         self.table.hold(ticket, self, self._share(choices[told.choice]), self.clock())
         return self.keep(ticket, choices, told.choice)
+
+    def _remember(self, wish: tuple[tuple[Choice, ...], Line], full: Full) -> Full:
+        self._refused[kind(full.scope)] += 1
+        if not full.waited:
+            if len(self._full) >= _FULLS:
+                self._full.clear()
+            self._full[wish] = self.clock() + _FULL, full
+        return full
+
+    def _still_full(self, wish: tuple[tuple[Choice, ...], Line]) -> Full | None:
+        until, full = self._full[wish]
+        if self.clock() < until:
+            self._refused[kind(full.scope)] += 1
+            return full
+        del self._full[wish]
+        return None
 
     async def _by_itself(self, choices: tuple[Choice, ...], line: Line) -> Taken | Full:
         taken = await super().take(tuple(map(self._share, choices)), line)
@@ -91,6 +114,7 @@ class RemoteSlots(LocalSlots):
     def release(self, ticket: bytes) -> None:
         """See `Slots`."""
         if ticket in self._held:
+            self._full.clear()
             super().release(ticket)
             self._link.notify(messages.RELEASE, ticket)
 

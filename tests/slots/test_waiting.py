@@ -207,6 +207,26 @@ async def test_a_control_process_that_hangs_is_not_asked_again_at_once(socket_pa
     await server.close()
 
 
+async def test_for_a_moment_it_is_believed_that_there_is_none(scene: Scene) -> None:
+    one, other = scene.workers
+    now = [0.0]
+    one.clock = lambda: now[0]
+    held = [await taken(one), await taken(other)]
+    assert isinstance(await one.take(RED, Line()), Full)
+    other.release(held[1])
+    await scene.until(lambda: scene.service.table.held("tenant:red") == 1)
+    assert isinstance(await one.take(RED, Line()), Full)
+    assert one.refusals() == {"tenant": 2}
+    # What comes back here is known here.
+    one.release(held[0])
+    held[0] = await taken(one)
+    held[1] = await taken(one)
+    assert isinstance(await one.take(RED, Line()), Full)
+    now[0] += 0.02
+    scene.service.table.release(held[1], 0.0)
+    await taken(one)
+
+
 async def test_overload_is_told_to_all(scene: Scene) -> None:
     one, other = scene.workers
     wish: tuple[Choice, ...] = ((Want("target:a", 10, adapt=True),),)
