@@ -102,7 +102,7 @@ class Intake:
                 check_head(request.endpoint, request.path, request.headers, self._snapshot.config.limits.request_body)
             except Reject as reject:
                 return self._delivery.refuse(reject.fault, dict(reject.headers))
-            if request.endpoint.buffered and len(length := request.headers.get("content-length", _UNSAID)) >= DIGITS:
+            if len(length := request.headers.get("content-length", _UNSAID)) >= DIGITS and request.endpoint.buffered:
                 return self._enter(length.strip())
         return answered
 

@@ -111,7 +111,7 @@ def test_when_to_come_again() -> None:
     assert [pressure.again() for _ in range(5)] == [1, 2, 3, 1, 2]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from("abcd"), max_size=60), st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), max_size=80))
 def test_a_caller_below_his_share_is_never_refused_before_one_above(there: list[str], steps: list[tuple[str, bool]]) -> None:
     pressure = pressed(there)

@@ -55,7 +55,7 @@ def test_without_a_bound() -> None:
         enter(room, "a", 1 << 40)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 40 * MB), st.booleans()), max_size=40))
 def test_it_holds_no_more_than_it_may(steps: list[tuple[str, int, bool]]) -> None:
     room = Room(64 * MB)

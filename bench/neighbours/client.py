@@ -24,9 +24,9 @@ class Ask(Struct, frozen=True):
     request: bytes
 
 
-def request(port: int, key: str, size: int) -> bytes:
+def request(port: int, key: str, size: int, model: str = "shared") -> bytes:
     """A chat completion of `size` bytes of text."""
-    body = b'{"model":"shared","messages":[{"role":"user","content":"%b"}]}' % (b"x" * size)
+    body = b'{"model":"%b","messages":[{"role":"user","content":"%b"}]}' % (model.encode(), b"x" * size)
     head = (
         f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {key}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"

@@ -1,5 +1,6 @@
 """What `headgate check` says of bounds, of queues, and of the filter that bounds tenants."""
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -60,6 +61,16 @@ def test_what_makes_sense(tmp_path: Path, models: str) -> None:
 def test_what_does_not(tmp_path: Path, models: str, settings: str, wait: str, path: str, part: str) -> None:
     ((where, message),) = warnings(tmp_path, models, settings, wait)
     assert where == path and part in message
+
+
+def test_what_the_page_shows(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "load.md").read_text()
+    bounds, shedding = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    path = tmp_path / "gateway.yaml"
+    path.write_text(bounds.replace("providers:", "providers:\n  groq: {key: env:GROQ}") + shedding)
+    loaded = load(path, {"GROQ": "gsk-1"}, has_stored_keys=lambda _: False, find=FILTERS.find)
+    assert loaded.problems == [] and loaded.config is not None
+    assert loaded.config.shedding.memory == 2_000_000_000
 
 
 def test_the_filter_comes_after_auth(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from aiohttp import web
 
+from bench.neighbours.client import Ask, closed_loop, request
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway, chat
 from tests.e2e.upstream import Scripted
@@ -43,6 +44,11 @@ class Provider:
     async def answer(self, request: web.Request) -> web.Response:
         model = json.loads(await request.read())["model"]
         self.asked[model] += 1
+        if model == "slow":
+            self.now[model] += 1
+            self.most[model] = max(self.most[model], self.now[model])
+            await asyncio.sleep(0.05)
+            self.now[model] -= 1
         if model.startswith("held"):
             told = asyncio.Event()
             self._waiting.append(told)
@@ -92,6 +98,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: Scripted) -> Ite
             {"name": "in-line", "targets": [target], "queue": {"wait": 10}},
             {"name": "overflow", "targets": [target, "p/other"]},
             {"name": "free", "targets": ["p/free"]},
+            {"name": "slow", "targets": ["p/slow"]},
         ],
         "filters": [
             {"meter": None},
@@ -172,6 +179,20 @@ def _series(name: str, worker: int, kind: str) -> str:
     return f'ai_proxy_{name}{{kind="{kind}",worker="worker-{worker}"}}'
 
 
+async def test_a_noisy_neighbour_costs_nobody_an_answer(gateway: Gateway, provider: Provider) -> None:
+    noise = Ask(gateway.port, request(gateway.port, key("red"), 1000, "slow"))
+    async with callers(gateway, "blue") as (blue,):
+        loud = asyncio.create_task(closed_loop(noise, 40, 1.0))
+        answers = []
+        while not loud.done():
+            answers.append((await blue.ask("free")).status_code)
+    seen = await loud
+    assert len(answers) > 3 and set(answers) == {200}
+    assert seen.statuses.keys() == {200, 429}
+    assert seen.statuses[429] > seen.statuses[200] > 0
+    assert provider.most["slow"] == 4
+
+
 async def test_slots_come_back_when_clients_hang_up_and_when_a_worker_is_killed(
     gateway: Gateway, provider: Provider, upstream: Scripted
 ) -> None:  # fmt: skip
@@ -234,7 +255,7 @@ async def test_a_flood_of_large_bodies_takes_no_memory_and_nothing_from_others(
     before = sum(map(_peak, gateway.workers()))
     asked = provider.asked["held"]
     async with callers(gateway, "noisy", "quiet") as (noisy, quiet):
-        flood = noisy.begin(40, "held", "x" * 2 * MB)
+        flood = noisy.begin(24, "held", "x" * 2 * MB)
         answers = [await quiet.ask("free") for _ in range(20)]
         answers.append(await quiet.ask("free", "x" * 2 * MB))
         assert Counter(answer.status_code for answer in answers) == {200: 21}

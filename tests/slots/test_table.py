@@ -216,7 +216,7 @@ def test_what_was_not_used_is_taken_off_by_half() -> None:
     assert table.limit(ADAPTS.scope), "what was learnt is kept while nobody asks"
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 3)), max_size=60))
 def test_a_limit_stays_between_one_and_its_most(steps: list[tuple[bool, float]]) -> None:
     table, now = Table(), 0.0
