@@ -20,6 +20,7 @@ from extproc.needs import look_aside
 from extproc.pool import key_names
 from extproc.price import Price
 from extproc.pulse import Pulse
+from extproc.room import Room
 from extproc.routes import Route as ModelRoute
 from extproc.size import input_tokens, output_limit
 from extproc.slots.holding import Holding
@@ -68,6 +69,7 @@ __all__ = [
     "Reject",
     "Request",
     "Response",
+    "Room",
     "Slots",
     "Store",
     "StoredKey",

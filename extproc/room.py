@@ -4,7 +4,7 @@ No caller may hold more than is left free, but for one body: one alone gets half
 thresholds: Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998). So there is room for one who comes with his first.
 """
 
-from extproc.errors import Fault
+from extproc.errors import Fault, Reject
 from extproc.filter import Tap
 from extproc.values import Response
 
@@ -45,6 +45,15 @@ class Room:
         held.settle(size)
         return held
 
+    def claim(self, caller: str, length: str) -> "Held | None":
+        """Room for a body that is to wait in Envoy, by its content-length; None where it is too small to matter. Raises `Reject`."""
+        if length and len(length) < DIGITS:
+            return None
+        held = self.enter(caller, length)
+        if held is None:
+            raise Reject(NO_ROOM.status, NO_ROOM.code, NO_ROOM.message, headers=(("retry-after", "1"),))
+        return held
+
     def add(self, caller: str, size: int) -> None:
         """So many bytes more; or fewer."""
         self.held += size
@@ -64,6 +73,7 @@ class Held(Tap):
         self._room = room
         self._caller = caller
         self._size = 0
+        """As it is counted."""
 
     def settle(self, size: int) -> None:
         """So many bytes it has. What is small does not count."""

@@ -10,7 +10,23 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from extproc import Choice, Environment, Filter, Full, Handler, Holding, Line, Queue, Reject, Request, Slots, Want, glob_pattern
+from extproc import (
+    Choice,
+    Environment,
+    Filter,
+    Full,
+    Handler,
+    Holding,
+    Line,
+    Queue,
+    Reject,
+    Request,
+    Room,
+    Slots,
+    Taken,
+    Want,
+    glob_pattern,
+)
 
 Many = Annotated[int, Meta(ge=1, le=1_000_000)]
 _REMEMBERED = 65_536
@@ -31,12 +47,13 @@ class Load(Filter, frozen=True, kw_only=True):
 
     def open(self, environment: Environment) -> Handler:
         """See `Filter.open`."""
-        return _Load(self, environment.slots)
+        return _Load(self, environment.slots, environment.room)
 
 
 class _Load:
-    def __init__(self, settings: Load, slots: Slots) -> None:
+    def __init__(self, settings: Load, slots: Slots, room: Room) -> None:
         self._slots = slots
+        self._room = room
         self._usual = settings.concurrency
         self._exact = {name: most for name, most in settings.tenants.items() if "*" not in name}
         patterns = sorted((name for name in settings.tenants if "*" in name), key=lambda name: (-len(name), name))
@@ -48,10 +65,20 @@ class _Load:
         choices = self._choices(request.identity.tenant)
         if not choices:
             return None
-        taken = await self._slots.take(choices, self._line)
+        taken = await self._slots.take(choices, self._line) if not self._line.most else await self._in_line(request, choices)
         if isinstance(taken, Full):
             raise self._refusal(choices[0][0].most, taken)
         return Holding(self._slots, taken.ticket)
+
+    async def _in_line(self, request: Request, choices: tuple[Choice, ...]) -> Taken | Full:
+        """As long as it waits Envoy holds its body, which therefore needs room as if it were read."""
+        length = request.headers.get("content-length", "" if request.endpoint.buffered else "0")
+        held = self._room.claim(request.identity.tenant, length)
+        try:
+            return await self._slots.take(choices, self._line)
+        finally:
+            if held is not None:
+                held.settle(0)
 
     def _choices(self, tenant: str) -> tuple[Choice, ...]:
         found = self._remembered.get(tenant)

@@ -7,7 +7,7 @@ import pytest
 
 from extproc import Holding, Queue, Reject, Response
 from filters.load import Load
-from tests.scene import environment, request, run
+from tests.scene import environment, head, request, run
 
 
 def handler(**settings: Any) -> Any:
@@ -56,6 +56,21 @@ def test_who_waited_is_told() -> None:
         # Without a loop nobody can wait, and is told of none.
         run(load.request(request(tenant="red")))
     assert "waited" not in str(refused.value)
+
+
+def test_what_waits_needs_room() -> None:
+    shared = environment()
+    shared.room.whole = 10_000_000
+    load = Load(concurrency=5, queue=Queue()).open(shared)
+    for length in ("6000000", "99999", ""):
+        assert isinstance(run(load.request(request(head(content_length=length), tenant="red"))), Holding)
+        assert shared.room.held == 0, "it waits no longer"
+    assert isinstance(run(load.request(request(head("/v1/files", "GET"), tenant="red"))), Holding)
+    shared.room.enter("red", "6000000")
+    with pytest.raises(Reject, match="as many large requests as it can") as refused:
+        run(load.request(request(head(content_length="6000000"), tenant="red")))
+    assert (refused.value.fault.status, refused.value.headers) == (503, (("retry-after", "1"),))
+    assert shared.slots.counts()["tenant"].held == 4
 
 
 def test_settings_are_checked() -> None:
