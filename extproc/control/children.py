@@ -9,8 +9,13 @@ import signal
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct
+
+from extproc.control.aside import aside
 
 _PR_SET_PDEATHSIG = 1
 # A child that lived shorter than this died of something that a restart does not mend, so restarts slow down.
@@ -18,14 +23,55 @@ _STABLE = 5.0
 _BACKOFF_MOST = 5.0
 # What a child may still take that is to end at once.
 _HURRIED = 2.0
+# How often a successor is asked whether it is ready.
+_ASK_EVERY = 0.02
 
 _log = logging.getLogger(__name__)
+
+R = TypeVar("R", bound="Running")
 
 
 def die_with_parent() -> None:
     """Asks the kernel to end this process when its parent ends, even by SIGKILL. Linux only; elsewhere nothing is promised."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Handed(Struct, frozen=True):
+    """The processes of a child, as one control process hands them over to the next."""
+
+    pid: int | None
+    """The one that runs; None while none does."""
+    leaving: tuple[int, ...] = ()
+    """Those before it that are on their way out."""
+    restarts: int = 0
+
+
+class Adopted:
+    """A child of this process that a program before ours has started: `exec` keeps the process, and so its children."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._end = asyncio.ensure_future(self._reap())
+
+    async def _reap(self) -> int:
+        self.returncode = await aside(lambda: _exit_code(self.pid), f"waits for pid {self.pid}")
+        return self.returncode
+
+    async def wait(self) -> int:
+        """Like that of a `Process`."""
+        return await asyncio.shield(self._end)
+
+
+def _exit_code(pid: int) -> int:
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:  # no child of ours: all that is known is that it is not there
+        return 0
+
+
+Running = Process | Adopted
 
 
 class Child:
@@ -35,14 +81,15 @@ class Child:
         """`log`: a file that takes its output; our own standard error unless given."""
         self.name = name
         self.restarts = 0
-        self._command = list(command)
+        self.command = list(command)
+        """What starts it, now and whenever it has ended."""
         self._env = dict(env) if env is not None else None
         self._log = log
-        self._process: Process | None = None
+        self._process: Running | None = None
         self._began = 0.0
         self._backoff = 0.0
         self._stopping = False
-        self._alive: set[Process] = set()
+        self._alive: set[Running] = set()
         """The one that runs, and those before it that are on their way out."""
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -53,29 +100,50 @@ class Child:
 
     async def start(self) -> None:
         """Starts it and keeps it running."""
-        await self._spawn()
+        self._process = await self._spawn(self.command)
 
-    async def _spawn(self) -> None:
+    def adopt(self, handed: Handed, within: float) -> None:
+        """Keeps running what runs already. Those on their way out are killed if they take longer than `within` seconds."""
+        self.restarts = handed.restarts
+        for pid in handed.leaving:
+            self._begin(_see_out(self._keep(Adopted(pid)), within, None))
+        if handed.pid is None:
+            self._begin(self._again())
+        else:
+            self._process = self._keep(Adopted(handed.pid))
+            self._began = time.monotonic()
+
+    def handed(self) -> Handed:
+        """What another control process needs in order to adopt it."""
+        pid = self.pid
+        return Handed(pid, tuple(each.pid for each in self._alive if each.returncode is None and each.pid != pid), self.restarts)
+
+    async def _spawn(self, command: Sequence[str]) -> Process:
         output = Path(self._log).open("ab", buffering=0) if self._log else None  # noqa: SIM115 - the child's, closed below
         try:
             # A session of its own: Ctrl-C in the terminal reaches the control process alone, which then ends the others in order.
             process = await asyncio.create_subprocess_exec(
-                *self._command, env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                *command, env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                 preexec_fn=die_with_parent,
             )  # fmt: skip
         finally:
             if output is not None:
                 output.close()
-        self._process, self._began = process, time.monotonic()
+        self._began = time.monotonic()
+        self._keep(process)
+        return process
+
+    def _keep(self, process: R) -> R:
         self._alive.add(process)
         self._begin(self._tend(process))
+        return process
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tend(self, process: Process) -> None:
+    async def _tend(self, process: Running) -> None:
         """Waits for its end, and starts another one unless that has been done already."""
         code = await process.wait()
         self._alive.discard(process)
@@ -90,9 +158,11 @@ class Child:
         self._backoff = 0.0 if time.monotonic() - self._began > _STABLE else min(_BACKOFF_MOST, self._backoff * 2 + 0.05)
         while True:
             await asyncio.sleep(self._backoff)
+            if self.pid is not None:  # its successor has come meanwhile
+                return
             self.restarts += 1
             try:
-                await self._spawn()
+                self._process = await self._spawn(self.command)
             except OSError as error:  # no memory, no file: tried again as after any other end, more and more slowly
                 _log.error("%s cannot be started: %s", self.name, error)
                 self._backoff = min(_BACKOFF_MOST, self._backoff * 2 + 0.05)
@@ -112,6 +182,51 @@ class Child:
             self._begin(self._again())
             self._begin(_see_out(process, within, None))
 
+    async def succeed(
+        self, ready: Callable[[int], Awaitable[bool]], *, within: float, leave: int | None, grace: float, once: Sequence[str] = ()
+    ) -> bool:
+        """Has another one take its place, which is started beside it. False, and nothing has changed, if that is not ready in time.
+
+        `ready`: whether the one with that process id is; `within`: seconds that it has for that. `leave`: the signal that then asks the one
+        before to end (None: it knows by itself), which is killed if it takes longer than `grace` seconds. `once`: the command that starts it
+        this time, where that is another one than `command`.
+        """
+        fresh = await self._spawn(once or self.command)
+        try:
+            if not await self._proves(fresh, ready, within):
+                return False
+            before, self._process = self._process, fresh
+        finally:
+            if self._process is not fresh:
+                _send(fresh, signal.SIGKILL)
+        if before is not None and before.returncode is None:
+            _log.info("%s (pid %d) takes the place of pid %d", self.name, fresh.pid, before.pid)
+            if leave is not None:
+                _send(before, leave)
+            self._begin(_see_out(before, grace, None))
+        return True
+
+    async def _proves(self, fresh: Process, ready: Callable[[int], Awaitable[bool]], within: float) -> bool:
+        end = time.monotonic() + within
+        while fresh.returncode is None:
+            if await ready(fresh.pid):
+                return True
+            if time.monotonic() > end:
+                _log.error("%s (pid %d) is not ready after %g s, and is killed", self.name, fresh.pid, within)
+                return False
+            await asyncio.sleep(_ASK_EVERY)
+        return False
+
+    def tell(self, signal_number: int) -> None:
+        """Sends a signal to all of its processes, those that are on their way out among them."""
+        for process in self._alive:
+            _send(process, signal_number)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether one before it is still on its way out."""
+        return any(process.returncode is None and process is not self._process for process in self._alive)
+
     def send(self, signal_number: int) -> None:
         """Sends it a signal, if it runs."""
         if self._process is not None:
@@ -129,14 +244,14 @@ class Child:
         self._alive.clear()
 
 
-def _send(process: Process, signal_number: int) -> None:
+def _send(process: Running, signal_number: int) -> None:
     # It may have ended without our having been told yet.
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal_number)
 
 
-async def _see_out(process: Process, within: float, hurry: asyncio.Event | None) -> None:
+async def _see_out(process: Running, within: float, hurry: asyncio.Event | None) -> None:
     """Waits for an end that has been asked for, and kills what takes too long."""
     ended = asyncio.ensure_future(process.wait())
     hurried = asyncio.ensure_future(hurry.wait()) if hurry is not None else None

@@ -18,6 +18,13 @@ _FIRST, _LAST = 0.02, 1.0
 _UNSENT = 160 << 20
 """Bytes that may wait to be sent. More means that the control process has stopped reading: it counts as gone."""
 
+AWAY = "away"
+"""The push by which a control process says that it is about to be replaced by another one: what must not be lost waits for that."""
+_AWAY_MOST = 30.0
+"""Seconds that it is waited for."""
+_HELD_MOST = 64 << 20
+"""Bytes that may wait for it."""
+
 PushHandler = Callable[[bytes], None]
 
 
@@ -35,6 +42,9 @@ class Link:
     `handlers` names what may be pushed: they run at once, in the loop, and a push counts as acknowledged when they return.
     `on_up` is called after each connect, before any call can use it: what the control process forgot is told again there.
     Calls are plain futures, so that they may be awaited outside of a task.
+
+    A control process that is being replaced says so beforehand (`AWAY`). Until another one pushes something, calls fail at once, as they
+    do while there is none; but those that say `hold` wait, and are sent then.
     """
 
     def __init__(self, path: str, handlers: Mapping[str, PushHandler] | None = None, on_up: Callable[[], None] | None = None) -> None:
@@ -45,6 +55,10 @@ class Link:
         self._calls: dict[int, asyncio.Future[bytes]] = {}
         self._transport: asyncio.Transport | None = None
         self._up = asyncio.Event()
+        self._held: dict[int, bytes] | None = None
+        """While the control process is away: the frames that wait to be sent, by their number."""
+        self._held_bytes = 0
+        self._waking: asyncio.TimerHandle | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     @classmethod
@@ -86,12 +100,18 @@ class Link:
             await asyncio.gather(keeper, return_exceptions=True)
         if self._transport is not None:
             self._transport.close()
+        self._back()
         self._lost()
 
-    async def call(self, method: str, payload: bytes = b"", *, timeout: float = TIMEOUT) -> bytes:
-        """Asks the control process. Raises `LinkDown` after `timeout` seconds at the latest, at once if there is no connection."""
+    async def call(self, method: str, payload: bytes = b"", *, timeout: float = TIMEOUT, hold: bool = False) -> bytes:
+        """Asks the control process. Raises `LinkDown` after `timeout` seconds at the latest, at once if there is no connection.
+
+        `hold`: while the control process is being replaced, it waits for the other one, which takes longer than `timeout`.
+        """
         call = next(self._ids)
-        self._send(Frame(Kind.CALL, call, method, payload))
+        if self._held is not None:
+            timeout += _AWAY_MOST
+        self._send(Frame(Kind.CALL, call, method, payload), hold=hold)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
         self._calls[call] = future
@@ -102,22 +122,38 @@ class Link:
             timer.cancel()
             self._calls.pop(call, None)
 
-    def notify(self, method: str, payload: bytes = b"") -> bool:
-        """Tells the control process, and waits for nothing. False if that is known to be in vain."""
+    def notify(self, method: str, payload: bytes = b"", *, hold: bool = False) -> bool:
+        """Tells the control process, and waits for nothing. False if that is known to be in vain. `hold`: as for `call`."""
         try:
-            self._send(Frame(Kind.NOTIFY, 0, method, payload))
+            self._send(Frame(Kind.NOTIFY, next(self._ids), method, payload), hold=hold)
         except LinkDown:
             return False
         return True
 
-    def _send(self, frame: Frame) -> None:
+    def _send(self, frame: Frame, *, hold: bool = False) -> None:
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if self._held is None and (transport is None or transport.is_closing()):
             raise LinkDown("the control process cannot be reached")
         try:
             data = encode(frame)
         except FrameError as error:
             raise LinkDown(str(error)) from None
+        if self._held is not None and frame.kind is not Kind.DONE:
+            self._hold(frame.id, data, hold)
+            return
+        self._write(data)
+
+    def _hold(self, number: int, data: bytes, wanted: bool) -> None:
+        assert self._held is not None
+        if not wanted or self._held_bytes + len(data) > _HELD_MOST:
+            raise LinkDown("the control process is being replaced")
+        self._held[number] = data
+        self._held_bytes += len(data)
+
+    def _write(self, data: bytes) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise LinkDown("the control process cannot be reached")
         if transport.get_write_buffer_size() > _UNSENT:
             transport.abort()
             raise LinkDown("the control process does not read")
@@ -150,12 +186,34 @@ class Link:
     def _lost(self) -> None:
         self._transport = None
         self._up.clear()
-        calls, self._calls = self._calls, {}
-        for future in calls.values():
+        held = self._held or {}
+        calls, self._calls = self._calls, {number: call for number, call in self._calls.items() if number in held}
+        for future in (call for number, call in calls.items() if number not in held):
             _fail(future, LinkDown("lost the control process"))
+
+    def _away(self, _: bytes) -> None:
+        """The control process says that it goes, and that another one comes."""
+        self._held, self._held_bytes = {}, 0
+        self._waking = asyncio.get_running_loop().call_later(_AWAY_MOST, self._back)
+
+    def _back(self) -> None:
+        """Another one is there, or is waited for no longer."""
+        held, self._held = self._held, None
+        if self._waking is not None:
+            self._waking.cancel()
+        for number, data in (held or {}).items():
+            try:
+                self._write(data)
+            except LinkDown as error:
+                if (call := self._calls.get(number)) is not None:
+                    _fail(call, error)
+                else:
+                    logger.error("what the next control process was to be told is lost: %s", error)
 
     def _received(self, frame: Frame) -> None:
         if frame.kind is Kind.PUSH:
+            if self._held is not None:
+                self._back()
             self._pushed(frame)
             return
         future = self._calls.get(frame.id)
@@ -167,7 +225,7 @@ class Link:
             future.set_exception(LinkFailed(frame.payload.decode(errors="replace")))
 
     def _pushed(self, frame: Frame) -> None:
-        handler = self._handlers.get(frame.method)
+        handler = self._handlers.get(frame.method) if frame.method != AWAY else self._away
         if handler is None:
             logger.error("the control process pushed %r, which nobody takes", frame.method)
             return

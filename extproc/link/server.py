@@ -10,6 +10,7 @@ import stat
 from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
+from extproc.link.client import AWAY
 from extproc.link.frames import Frame, FrameError, FrameReader, Kind, encode
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ _UNSENT = 160 << 20
 _TOGETHER = 64 * 1024
 """Bytes of answers that are sent together at most."""
 _BACKLOG = 128
+_LOOK_EVERY = 0.01
 
 
 class Peer(asyncio.Protocol):
@@ -51,6 +53,11 @@ class Peer(asyncio.Protocol):
         """Hangs up at once, whatever is still to be sent."""
         if self._transport is not None:
             self._transport.abort()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call of its is being answered."""
+        return bool(self._tasks)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without being a subclass
@@ -176,9 +183,12 @@ class LinkServer:
         """The workers that are connected."""
         return tuple(self._peers.values())
 
-    async def start(self) -> None:
-        """Begins to listen. A socket that nobody listens on any more is replaced; raises `OSError` if somebody does."""
-        listener = _bind(self.path)
+    async def start(self, listener: socket.socket | None = None) -> None:
+        """Begins to listen. A socket that nobody listens on any more is replaced; raises `OSError` if somebody does.
+
+        `listener`: the socket at `path`, if the control process before has handed it over.
+        """
+        listener = listener or _bind(self.path)
         self._inode = os.stat(self.path).st_ino
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: Peer(self, next(self._numbers)), sock=listener, backlog=_BACKLOG)
@@ -196,6 +206,23 @@ class LinkServer:
                 os.unlink(self.path)
         await self._server.wait_closed()
         self._server = None
+
+    async def away(self, within: float) -> None:
+        """Tells the workers that another control process comes, and returns when all that they had said before has been done; after
+        `within` seconds in any case.
+        """
+        end = asyncio.get_running_loop().time() + within
+        await self.push(AWAY, timeout=within)
+        while any(peer.busy for peer in self.peers) and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(_LOOK_EVERY)
+
+    def keep(self) -> int:
+        """The socket that is listened on, for the next control process: a descriptor of its own. Whoever comes from now on waits for that."""
+        assert self._server is not None
+        listening = self._server.sockets[0].fileno()
+        # Closing the server would do, but newer Pythons then remove the socket's path.
+        asyncio.get_running_loop().remove_reader(listening)
+        return os.dup(listening)
 
     async def push(self, method: str, payload: bytes = b"", *, timeout: float = 5.0) -> int:
         """Pushes to every worker, and says how many have taken it within `timeout` seconds."""

@@ -29,7 +29,7 @@ class RemoteTurns:
         """See `Turns`. Does not wait: what is written to the link is read there before anything that a client asks because of it, or is
         waited for there.
         """
-        if not self._link.notify(messages.PUT, messages.encode(messages.Made(owner, turn, keep))):
+        if not self._link.notify(messages.PUT, messages.encode(messages.Made(owner, turn, keep)), hold=True):
             _log.error("response %s is not kept: the control process cannot be reached", turn.id)
 
     async def delete(self, owner: str, id: str) -> bool:
@@ -38,6 +38,6 @@ class RemoteTurns:
 
     async def _call(self, method: str, what: msgspec.Struct) -> bytes:
         try:
-            return await self._link.call(method, messages.encode(what), timeout=self._timeout)
+            return await self._link.call(method, messages.encode(what), timeout=self._timeout, hold=True)
         except (LinkDown, LinkFailed) as error:
             raise TurnsDown(str(error)) from None

@@ -111,6 +111,71 @@ async def test_a_dead_control_process_comes_back(socket_path: str) -> None:
     await again.close()
 
 
+async def test_one_that_is_replaced_loses_nothing_that_must_not_be_lost(socket_path: str) -> None:
+    told: list[bytes] = []
+    done: list[bytes] = []
+
+    async def tell(peer: Peer, payload: bytes) -> bytes:
+        await asyncio.sleep(0.1)
+        done.append(payload)
+        return payload
+
+    def note(peer: Peer, payload: bytes) -> bytes:
+        told.append(payload)
+        return payload
+
+    old = LinkServer(socket_path, {"tell": tell, "note": note})
+    await old.start()
+    link = await Link.connect(socket_path, {"settings": lambda _: None})
+    await until(lambda: bool(old.peers))
+    under_way = asyncio.create_task(link.call("tell", b"before"))
+    await asyncio.sleep(0)
+    await old.away(5)
+    # What was asked before has been answered.
+    assert (done, await under_way) == ([b"before"], b"before")
+    # What can do without fails at once, the rest waits; also what is asked while there is nobody.
+    with pytest.raises(LinkDown):
+        await link.call("note", b"cache")
+    assert not link.notify("note", b"notice")
+    assert link.notify("note", b"first", hold=True)
+    calls = [asyncio.create_task(link.call("note", b"second", timeout=0.01, hold=True))]
+    door = socket.socket(fileno=old.keep())
+    for peer in old.peers:
+        peer.close()
+    await until(lambda: not link.up)
+    calls.append(asyncio.create_task(link.call("note", b"third", timeout=0.01, hold=True)))
+    # Nobody is refused meanwhile: the socket is the same.
+    await until(lambda: link.up)
+    assert not any(call.done() for call in calls) and told == []
+    fresh = LinkServer(socket_path, {"note": note}, on_connect=lambda peer: peer.push("settings"))
+    await fresh.start(door)
+    assert await asyncio.gather(*calls) == [b"second", b"third"]
+    assert told == [b"first", b"second", b"third"]
+    assert await link.call("note", b"fourth") == b"fourth"
+    await link.close()
+    await fresh.close()
+    await old.close()
+
+
+async def test_one_that_says_that_another_comes_and_then_serves_on(socket_path: str) -> None:
+    server = LinkServer(socket_path, HANDLERS)
+    await server.start()
+    link = await Link.connect(socket_path, {"settings": lambda _: None})
+    await until(lambda: bool(server.peers))
+    await server.away(5)
+    waiting = asyncio.create_task(link.call("echo", b"x", hold=True))
+    assert await server.push("settings") == 1
+    assert await waiting == b"x"
+    # The connection is lost, and nobody comes: what waits fails when the link is closed.
+    await server.away(5)
+    waiting = asyncio.create_task(link.call("echo", b"x", hold=True))
+    await asyncio.sleep(0)
+    await server.close()
+    await link.close()
+    with pytest.raises(LinkDown):
+        await waiting
+
+
 async def test_a_dead_worker_is_noticed(socket_path: str) -> None:
     left: list[int] = []
     server = LinkServer(socket_path, HANDLERS, on_disconnect=lambda peer: left.append(peer.number))
