@@ -18,7 +18,8 @@ from extproc.config.model import ExtProc
 from extproc.config.network import reached_by
 from extproc.config.urls import bracketed
 from extproc.control.envoy import compiling
-from extproc.control.gateway import Gateway, run
+from extproc.control.gateway import Gateway, keys_required, run
+from extproc.control.handover import taken
 from extproc.control.ports import obstacle
 from extproc.control.startup import faults, no_compiler
 from extproc.envoy import names
@@ -51,34 +52,53 @@ def run_gateway(given: argparse.Namespace, *, with_envoy: bool) -> int:
         print(f"headgate: {missing}", file=sys.stderr)
         return 2
     state = which.state_folder(loaded.config)
+    handover = taken()
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _lock(state)
+        lock = handover.lock if handover is not None else _lock(state)
     except BlockingIOError as error:
         print(f"headgate: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"headgate: the state folder {state} cannot be used: {error.strerror}. Choose another with --state.", file=sys.stderr)
         return 1
-    taken = _taken(loaded, with_envoy)
-    if taken:
-        print("\n".join(f"headgate: {line}" for line in taken), file=sys.stderr)
+    if handover is None and (obstacles := _taken(loaded, with_envoy)):
+        print("\n".join(f"headgate: {line}" for line in obstacles), file=sys.stderr)
         return 1
     # Until there is something to end, Ctrl-C ends the process itself: Python's exception would come in the midst of asyncio's own start.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     print(f"Headgate {VERSION} is starting with {which.path} ...", file=sys.stderr)
     try:
-        gateway = Gateway(which, loaded, with_envoy=with_envoy, run_dir=None if with_envoy else given.run_dir.absolute())
-        if not with_envoy and not (given.private or loaded.config.listener.open or gateway.keys_required):
+        gateway = Gateway(
+            which, loaded, with_envoy=with_envoy, run_dir=None if with_envoy else given.run_dir.absolute(),
+            handover=handover, lock=lock, checking=_checking(given, with_envoy=with_envoy),
+        )  # fmt: skip
+        if not with_envoy and is_open(given, loaded, gateway.state):
             print(f"headgate: {_OPEN_DOOR}", file=sys.stderr)
             return 2
-        asyncio.run(run(gateway, lambda: print(_banner(gateway, loaded, with_envoy), flush=True)))
+        ready = f"Headgate {VERSION} has taken over." if handover is not None else ""
+        asyncio.run(run(gateway, lambda: print(ready or _banner(gateway, loaded, with_envoy), flush=True)))
     except (OSError, Busy, RuntimeError, sqlite3.Error) as error:
         print(f"headgate: {error}", file=sys.stderr)
         return _ended(1)
     finally:
         os.close(lock)
     return _ended(0)
+
+
+def _checking(given: argparse.Namespace, *, with_envoy: bool) -> list[str]:
+    """What `headgate upgrade --check` is told, so that it looks at what this command does."""
+    told = [str(given.config.absolute())] if given.config is not None else []
+    told += ["--state", str(given.state.absolute())] if given.state is not None else []
+    if not with_envoy:
+        told += ["--serve", *(["--private"] if given.private else [])]
+    return told
+
+
+def is_open(given: argparse.Namespace, loaded: Loaded, state: Path) -> bool:
+    """Whether `headgate serve` would serve everybody who reaches an Envoy of somebody else's."""
+    assert loaded.config is not None
+    return not (given.private or loaded.config.listener.open or keys_required(loaded, state))
 
 
 def _ended(code: int) -> int:

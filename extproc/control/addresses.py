@@ -18,8 +18,10 @@ SEPARATOR = BEHIND
 class Addresses:
     """What each provider's address was when it was first seen; an address that came later makes the name another one."""
 
-    def __init__(self) -> None:
-        self._first: dict[str, tuple[str | None, ...]] = {}
+    def __init__(self, first: Mapping[str, tuple[str | None, ...]] | None = None) -> None:
+        """`first`: what another one has seen."""
+        self.first: dict[str, tuple[str | None, ...]] = dict(first or {})
+        """By provider: base URL, `tls_server_name`, and whether Envoy alone has its key."""
 
     def aliases(self, config: Config) -> Mapping[str, str]:
         """By provider: its name in Envoy, where that is not its own."""
@@ -41,6 +43,6 @@ class Addresses:
     def _alias(self, name: str, provider: Provider) -> str:
         sealed = ("sealed",) if provider.envoy_key_file is not None else ()
         address = (provider.base_url, provider.tls_server_name, *sealed)
-        if self._first.setdefault(name, address) == address:
+        if self.first.setdefault(name, address) == address:
             return name
         return f"{name}{SEPARATOR}{zlib.crc32(repr(address).encode()):08x}"

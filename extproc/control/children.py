@@ -188,8 +188,8 @@ class Child:
         """Has another one take its place, which is started beside it. False, and nothing has changed, if that is not ready in time.
 
         `ready`: whether the one with that process id is; `within`: seconds that it has for that. `leave`: the signal that then asks the one
-        before to end (None: it knows by itself), which is killed if it takes longer than `grace` seconds. `once`: the command that starts it
-        this time, where that is another one than `command`.
+        before to end (None: it knows by itself), which is killed if it takes longer than `grace` seconds. `once`: the command that starts
+        it this time, where that is another one than `command`.
         """
         fresh = await self._spawn(once or self.command)
         try:
@@ -217,15 +217,15 @@ class Child:
             await asyncio.sleep(_ASK_EVERY)
         return False
 
-    def tell(self, signal_number: int) -> None:
-        """Sends a signal to all of its processes, those that are on their way out among them."""
-        for process in self._alive:
-            _send(process, signal_number)
+    async def left(self) -> None:
+        """Returns when none before it is on its way out any more."""
+        await asyncio.gather(*(process.wait() for process in self._alive if process is not self._process))
 
-    @property
-    def leaving(self) -> bool:
-        """Whether one before it is still on its way out."""
-        return any(process.returncode is None and process is not self._process for process in self._alive)
+    def tell_leaving(self, signal_number: int) -> None:
+        """Sends a signal to those that are on their way out."""
+        for process in self._alive:
+            if process is not self._process:
+                _send(process, signal_number)
 
     def send(self, signal_number: int) -> None:
         """Sends it a signal, if it runs."""

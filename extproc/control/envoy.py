@@ -1,17 +1,27 @@
 """The Envoy that the gateway runs: its files, its process, and what its admin interface says."""
 
 import asyncio
+import hashlib
+import json
 import logging
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
+import yaml
+from msgspec import Struct
 
 from extproc.config.model import Config
 from extproc.control.addresses import SEPARATOR
 from extproc.control.aside import aside, busy
 from extproc.control.children import Child
-from extproc.envoy import names
+from extproc.control.handover import HandedEnvoy
+from extproc.control.ports import obstacle
+from extproc.envoy import hot_restart, names
+from extproc.envoy.message import Plain
 from extproc.envoy.places import Places
 from extproc.ledger.access_log import rotate, rotate_due
 
@@ -22,8 +32,31 @@ _LOOK_EVERY = 0.02
 _COUNT_EVERY = 0.1
 _LOG_MOST = 64 * 1024 * 1024
 _COMPILER = "compiles for Envoy"
+# How long a new Envoy may take until it serves.
+_SERVES_WITHIN = 60.0
+# What an Envoy that has had its time may still take to end.
+_GRACE = 5.0
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+
+
+class _Compiled(Struct, frozen=True):
+    """All that an Envoy is started with."""
+
+    binary: str
+    bootstrap: str
+    threads: int
+    drain: float
+    listener: tuple[str, int]
+
+    def signature(self) -> str:
+        """The same as long as another Envoy would be no other."""
+        binary = Path(self.binary).resolve()
+        found = binary.stat()
+        told = (str(binary), found.st_ino, found.st_mtime_ns, found.st_size, self.bootstrap, self.threads)
+        return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 class Envoy:
@@ -34,6 +67,12 @@ class Envoy:
         self._log = log
         self._child: Child | None = None
         self._http: aiohttp.ClientSession | None = None
+        self._compiled: _Compiled | None = None
+        self._base_id: int | None = None
+        self._signature = ""
+        self._renewing = False
+        self._silent = False
+        """It serves, and answers nobody who asks how it fares."""
 
     @property
     def pid(self) -> int | None:
@@ -48,39 +87,159 @@ class Envoy:
     async def start(self, config: Config) -> None:
         """Compiles, and starts it. Raises `FileNotFoundError` with advice where there is no Envoy."""
         # Importing Envoy's types takes most of a second, in which the workers start.
-        command = await _aside(self._prepare, config)
-        self._http = aiohttp.ClientSession(connector=aiohttp.UnixConnector(names.admin_socket(self._places.run_dir)))
-        self._child = Child("envoy", command, log=str(self._log))
+        compiled = self._compiled = await _aside(lambda: self._prepare(config))
+        self._base_id = hot_restart.base_id(self._places.run_dir)
+        self._signature = compiled.signature()
+        Path(self._bootstrap).write_text(compiled.bootstrap)
+        self._http = self._admin()
+        self._child = Child("envoy", self._command(compiled), log=str(self._log))
         await self._child.start()
 
-    def _prepare(self, config: Config) -> list[str]:
-        from extproc.envoy.binary import arguments, usable_envoy  # noqa: PLC0415 - heavy, and only `up` needs it
+    async def adopt(self, config: Config, handed: HandedEnvoy) -> bool:
+        """Goes on with the one that a control process before this one has left; see `renew` for what it cannot be told.
+
+        Whether it has been told something new: what is gone is then still there, until `follow`. Raises as that and `start` do.
+        """
+        self._base_id, self._signature = handed.base_id, handed.signature
+        self._http = self._admin()
+        compiled = self._compiled = await _aside(lambda: self._compile(config))
+        self._child = Child("envoy", self._command(compiled), log=str(self._log))
+        self._child.adopt(handed.processes, compiled.drain + _GRACE)
+        # Requests under way may still need a provider that is gone.
+        texts = await asyncio.to_thread(self._texts, config, keep=True)
+        if texts == self._told():
+            return False
+        await self._give(texts)
+        return True
+
+    def handed(self) -> HandedEnvoy | None:
+        """What another control process needs in order to adopt it."""
+        return HandedEnvoy(self._child.handed(), self._base_id, self._signature) if self._child is not None else None
+
+    async def renew(self) -> str:
+        """Has another Envoy take over, if it would be another one: binary, bootstrap, threads. Why it cannot, if so; else nothing.
+
+        The one before has `drain` seconds for what is under way. Only for one that has been adopted.
+        """
+        compiled, child = self._compiled, self._child
+        assert compiled is not None
+        assert child is not None
+        if compiled.signature() == self._signature:
+            return ""
+        if self._base_id is None:
+            return "there is no shared memory (/dev/shm) by which another Envoy could take over"
+        # A third one would have the second end the first at once.
+        await child.left()
+        try:
+            epoch, ours = await self._generation()
+            theirs = await asyncio.to_thread(hot_restart.version, compiled.binary)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, subprocess.SubprocessError) as error:
+            return f"nobody can be asked whether another Envoy could take over: {error}"
+        if ours != theirs:
+            return f"no other Envoy of that version can take over from this one (their hot restart versions are {ours} and {theirs})"
+        if (found := obstacle(*compiled.listener)) is not None and f"(pid {child.pid})" not in found:
+            # Envoy would find out when it has begun, and after that no other one can.
+            return found
+        return await self._replace(compiled, child, epoch + 1)
+
+    async def _replace(self, compiled: _Compiled, child: Child, epoch: int) -> str:
+        async def serves(_: int) -> bool:
+            try:
+                return (await self._generation())[0] == epoch and (await self._get("/ready")).strip() == "LIVE"
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+                return False
+
+        before = Path(self._bootstrap).read_text()
+        Path(self._bootstrap).write_text(compiled.bootstrap)
+        self._renewing = True
+        try:
+            taken = await child.succeed(
+                serves, within=_SERVES_WITHIN, leave=None, grace=compiled.drain + _GRACE, once=self._command(compiled, epoch)
+            )  # fmt: skip
+        finally:
+            self._renewing = False
+        if not taken:
+            Path(self._bootstrap).write_text(before)
+            # Tried on 1.40: one that fails late has had the one before close its admin interface, and blocks all that come after it.
+            self._silent, self._base_id = not await self.ready(), None
+            return f"the new Envoy did not take over; {self._log} says why"
+        self._signature = compiled.signature()
+        return ""
+
+    async def _generation(self) -> tuple[int, str]:
+        """Restart epoch and hot restart version of the one that answers."""
+        told = json.loads(await self._get("/server_info"))
+        return int(told["command_line_options"].get("restart_epoch", 0)), str(told["hot_restart_version"])
+
+    @property
+    def _bootstrap(self) -> str:
+        return f"{self._places.run_dir}/envoy.yaml"
+
+    def _admin(self) -> aiohttp.ClientSession:
+        # A connection that is kept would lead to an Envoy that another one has replaced.
+        return aiohttp.ClientSession(connector=aiohttp.UnixConnector(names.admin_socket(self._places.run_dir), force_close=True))
+
+    def _command(self, compiled: _Compiled, epoch: int = 0) -> list[str]:
+        from extproc.envoy.binary import arguments  # noqa: PLC0415 - heavy, and only `up` needs it
+
+        place = None
+        if self._base_id is not None:
+            place = hot_restart.Place(self._base_id, epoch, f"{self._places.run_dir}/hot", compiled.drain)
+        return [compiled.binary, *arguments(self._bootstrap, threads=compiled.threads, place=place), "--log-level", "warning"]
+
+    def _prepare(self, config: Config) -> _Compiled:
+        compiled = self._compile(config)
+        self._write(self._texts(config))
+        return compiled
+
+    def _compile(self, config: Config) -> _Compiled:
+        from extproc.envoy.binary import usable_envoy  # noqa: PLC0415 - heavy, and only `up` needs it
         from extproc.envoy.chains import version  # noqa: PLC0415
         from extproc.envoy.compile import compile_edge  # noqa: PLC0415
         from extproc.envoy.document import to_yaml  # noqa: PLC0415
 
-        binary = usable_envoy(version(config))
-        bootstrap = Path(self._places.run_dir, "envoy.yaml")
-        bootstrap.write_text(to_yaml(compile_edge(config, self._places, files=True)))
-        self._write(config)
-        return [binary, *arguments(str(bootstrap), threads=config.envoy_threads), "--log-level", "warning"]
+        bootstrap = to_yaml(compile_edge(config, self._places, files=True))
+        listener = config.listener
+        return _Compiled(
+            usable_envoy(version(config)), bootstrap, config.envoy_threads, config.drain, (listener.address, listener.port)
+        )  # fmt: skip
 
-    def _write(self, config: Config) -> None:
+    def _texts(self, config: Config, *, keep: bool = False) -> tuple[str, str]:
+        """Clusters and routes. `keep`: clusters that Envoy has been told of, and that are gone, stay."""
         from extproc.envoy.compile import compile_clusters, compile_routes  # noqa: PLC0415
         from extproc.envoy.document import replace, to_yaml  # noqa: PLC0415
         from extproc.envoy.sealed import secret_files  # noqa: PLC0415
 
-        run_dir = self._places.run_dir
         # Before the clusters that name them: of a cluster whose file is not there Envoy takes nothing.
         for path, document in secret_files(config, self._places).items():
             replace(Path(path), to_yaml(document))
-        replace(Path(names.clusters_file(run_dir)), to_yaml(compile_clusters(config, self._places)))
-        replace(Path(names.routes_file(run_dir)), to_yaml(compile_routes(config)))
+        clusters = compile_clusters(config, self._places)["resources"]
+        known = {cluster["name"] for cluster in clusters}
+        kept = [cluster for cluster in _resources(self._told()[0]) if cluster["name"] not in known] if keep else []
+        return to_yaml({"resources": clusters + kept}), to_yaml(compile_routes(config))
+
+    @property
+    def _files(self) -> tuple[Path, Path]:
+        return Path(names.clusters_file(self._places.run_dir)), Path(names.routes_file(self._places.run_dir))
+
+    def _told(self) -> tuple[str, str]:
+        """Clusters and routes as they stand."""
+        clusters, routes = (path.read_text() if path.exists() else "" for path in self._files)
+        return clusters, routes
+
+    def _write(self, texts: tuple[str, str]) -> None:
+        from extproc.envoy.document import replace  # noqa: PLC0415
+
+        for path, text in zip(self._files, texts, strict=True):
+            replace(path, text)
 
     async def follow(self, config: Config) -> None:
         """Gives it the clusters and routes of `config`, and waits until it has taken them. Raises `RuntimeError` if it refuses them."""
+        await self._give(await asyncio.to_thread(self._texts, config))
+
+    async def _give(self, texts: tuple[str, str]) -> None:
         before = await self._updates()
-        await asyncio.to_thread(self._write, config)
+        await asyncio.to_thread(self._write, texts)
         end = asyncio.get_running_loop().time() + _TAKEN_WITHIN
         while asyncio.get_running_loop().time() < end:
             now = await self._updates()
@@ -98,6 +257,9 @@ class Envoy:
 
     async def ready(self) -> bool:
         """Whether it takes requests."""
+        if (self._renewing or self._silent) and self.pid is not None:
+            # While another one takes over, nobody answers for a moment; callers are served all the time.
+            return True
         try:
             return (await self._get("/ready")).strip() == "LIVE"
         except (aiohttp.ClientError, OSError, TimeoutError):
@@ -129,6 +291,9 @@ class Envoy:
             due = True
         if due:
             await self._post("/reopen_logs")
+            if self._child is not None:
+                # https://www.envoyproxy.io/docs/envoy/latest/operations/cli: those that only finish what they have answer nobody else.
+                self._child.tell_leaving(signal.SIGUSR1)
 
     def _session(self) -> aiohttp.ClientSession:
         """Raises `ConnectionError` as long as there is no Envoy to talk to."""
@@ -157,6 +322,11 @@ class Envoy:
                     told = True
                     _log.info("requests under way: %d; they have %.3g s, the same signal again ends them", active, until - loop.time())
                 await asyncio.sleep(_COUNT_EVERY)
+            if self._child is not None:
+                leaving = {loop.create_task(self._child.left()), loop.create_task(hurry.wait())}
+                await asyncio.wait(leaving, timeout=max(0.0, until - loop.time()), return_when=asyncio.FIRST_COMPLETED)
+                for waiting in leaving:
+                    waiting.cancel()
         except (aiohttp.ClientError, OSError, TimeoutError):  # it has ended, or hangs: nobody to wait for
             return
 
@@ -186,6 +356,8 @@ class Envoy:
         """Ends it at once."""
         if self._child is not None:
             await self._child.stop(grace=2.0)
+        if self._base_id is not None:
+            hot_restart.forget(self._base_id)
         if self._http is not None:
             await self._http.close()
 
@@ -195,5 +367,13 @@ def compiling() -> bool:
     return busy(_COMPILER)
 
 
-async def _aside(function: Callable[[Config], list[str]], config: Config) -> list[str]:
-    return await aside(lambda: function(config), _COMPILER)
+async def _aside(function: Callable[[], T]) -> T:
+    return await aside(function, _COMPILER)
+
+
+def _resources(text: str) -> list[Plain]:
+    """What Envoy has been told, if it can be read."""
+    try:
+        return list(yaml.safe_load(text)["resources"])
+    except (yaml.YAMLError, KeyError, TypeError):
+        return []

@@ -9,14 +9,14 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp import web
 
 from extproc.cachestore.shared import CacheService
 from extproc.cachestore.shelf import Shelf
@@ -27,8 +27,10 @@ from extproc.config.urls import is_loopback
 from extproc.control import amazon, operator, sealed
 from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
+from extproc.control.door import Door
 from extproc.control.envoy import Envoy
 from extproc.control.google import Tokens
+from extproc.control.handover import HandedEnvoy, Handover, Status, become, hold_signals, listen_to_signals, report, status, trial
 from extproc.control.health import Checks
 from extproc.control.keystore import KeyStore
 from extproc.control.run_dir import sockets_folder
@@ -44,6 +46,7 @@ from extproc.envoy.places import Places, below
 from extproc.envoy.silences import silences
 from extproc.ledger.metrics import Metrics
 from extproc.ledger.places import places as ledger_places
+from extproc.link.client import BACK
 from extproc.link.server import LinkServer, Peer
 from extproc.listening import setup_of
 from extproc.loops import forever
@@ -64,7 +67,10 @@ _BACKLOG = 4096
 # Clusters of the configuration before stay this long for requests that began with it.
 _OVERLAP = 30.0
 
-# Sections that count from the start on, for good.
+# What workers may still say, and ask, when another control process takes this one's place.
+_LAST_WORDS = 5.0
+
+# Sections that count from the start on, until an upgrade.
 _AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "drain", "envoy_threads", "state")
 
 _log = logging.getLogger(__name__)
@@ -74,14 +80,23 @@ class Gateway:
     """Everything that `headgate up` runs; without Envoy, everything that `headgate serve` runs."""
 
     def __init__(
-        self, source: Source, loaded: Loaded, *, with_envoy: bool, run_dir: Path | None = None, patience: float = PATIENCE
+        self, source: Source, loaded: Loaded, *, with_envoy: bool, run_dir: Path | None = None, patience: float = PATIENCE,
+        handover: Handover | None = None, lock: int = -1, checking: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        """`patience`: see `workers.PATIENCE`."""
+        """`patience`: see `workers.PATIENCE`. `handover`: what the control process before has left, and not what there is to do anew.
+
+        `lock`: descriptor of the state folder's lock. `checking`: see `handover.trial`.
+        """
         config = loaded.config
         assert config is not None
         self.config: Config = config
         self._running = config
-        self._addresses = Addresses()
+        self._handover = handover
+        self._silent = handover is not None
+        """Workers have what they need: they hear of settings when Envoy knows all providers that are in them, and of tokens when there
+        are some."""
+        self._lock, self._checking = lock, tuple(checking)
+        self._addresses = Addresses(handover.addresses if handover is not None else None)
         self.state = source.state_folder(config)
         self.run_dir = run_dir or sockets_folder(self.state)
         self._source = source
@@ -96,15 +111,13 @@ class Gateway:
         self._with_envoy = with_envoy
         self._cache = CacheService(Shelf(*_cache_size(loaded)))
         self._turns = TurnService(self.state)
-        self.standing = Standing(
-            lambda message: self._link.push(STANDING, message), self._metrics.standing, Path(self._places().attempts_log)
-        )  # fmt: skip
+        self.standing = Standing(lambda message: self._tell(STANDING, message), self._metrics.standing, Path(self._places().attempts_log))
         self._slots = SlotService()
         services = (self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers)
         handlers = {name: handler for each in services for name, handler in each.items()} | {NOTICE: self._heard}
-        self._tokens = Tokens(lambda message: self._link.push(TOKENS, message), self._metrics)
+        self._tokens = Tokens(lambda message: self._tell(TOKENS, message), self._metrics)
         self.checks = Checks(
-            lambda message: self._link.push(HEALTH, message), self._metrics, self._tokens.bearer, run_dir=str(self.run_dir), ca_file=ca_file
+            lambda message: self._tell(HEALTH, message), self._metrics, self._tokens.bearer, run_dir=str(self.run_dir), ca_file=ca_file
         )
         self._link = LinkServer(
             str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._disconnected
@@ -113,7 +126,9 @@ class Gateway:
         self.workers = Workers(self.run_dir, self.state, setup, many=config.workers, drain=config.drain, patience=patience)
         self._envoy = Envoy(self._places(), self.state / "envoy.log") if with_envoy else None
         self._books: Bookkeeper | None = None
-        self._runners: list[web.AppRunner] = []
+        self._demo = Door(build_demo(), patience=config.drain)
+        private = is_loopback(config.admin.address)
+        self._operator = Door(operator.build_app(self._render, self.missing, self._status, private=private), patience=_LAST_WORDS)
         self._tasks: list[asyncio.Task[None]] = []
         self._reloading = asyncio.Lock()
         self._started = self._ending = False
@@ -123,8 +138,7 @@ class Gateway:
     @property
     def keys_required(self) -> bool:
         """Whether callers need a key, as far as a banner can tell."""
-        configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in self._loaded.filters)
-        return configured or KeyStore(self.state).exist()
+        return keys_required(self._loaded, self.state)
 
     def _places(self) -> Places:
         """Where Envoy finds and puts things. Somebody else's has its logs where `headgate compile` says: beside the sockets."""
@@ -145,38 +159,51 @@ class Gateway:
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
         self._message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
         self._warn(self.config)
-        await self._link.start()
+        handed = self._handover or Handover()
+        await self._link.start(*(socket.socket(fileno=descriptor) for descriptor in handed.sockets.get("link", ())))
         await self._tokens.follow(self.config)
         await self.standing.follow(self.config)
-        await self.workers.start()
-        await self._serve_origin()
-        if self._envoy is not None:
+        self.standing.resume(handed.standing)
+        await self.workers.start(handed.workers)
+        await self._serve_origin(handed)
+        if self._envoy is not None and handed.envoy is not None:
+            await self._adopt_envoy(self._envoy, handed.envoy)
+        elif self._envoy is not None:
             await self._envoy.start(self.config)
+        if self._handover is not None:
+            self._silent = False
+            await self._link.push(TOKENS, self._tokens.message())
+            await self._link.push(STANDING, self.standing.message())
+            await self._link.push(SNAPSHOT, self._message)
         self._books.start()
         await self.checks.follow(self.config)
         await self._until_ready()
         loop = asyncio.get_running_loop()
-        self._tasks = [
+        self._tasks += [
             loop.create_task(forever("looking for changes", _LOOK_EVERY, self._watch)),
             loop.create_task(forever("seeing how targets stand", _LOOK_EVERY, self.standing.step)),
             loop.create_task(forever("housekeeping", _HOUSEKEEPING_EVERY, self._housekeeping)),
         ]
+        if self._handover is not None:
+            self._tasks.append(loop.create_task(self._renew(self._handover)))
         self._started = True
 
-    async def _serve_origin(self) -> None:
-        demo = web.AppRunner(build_demo(), access_log=None)
-        private = is_loopback(self.config.admin.address)
-        own = web.AppRunner(operator.build_app(self._render, self.missing, self._status, private=private), access_log=None)
-        self._runners = [demo, own]
-        for runner in self._runners:
-            await runner.setup()
-        socket = Path(names.origin_socket(str(self.run_dir)))
-        socket.unlink(missing_ok=True)
-        await web.UnixSite(demo, str(socket), backlog=_BACKLOG).start()
+    async def _adopt_envoy(self, envoy: Envoy, handed: HandedEnvoy) -> None:
+        try:
+            told = await envoy.adopt(self._addresses.seen_by_envoy(self.config), handed)
+        except (RuntimeError, aiohttp.ClientError, TimeoutError) as error:
+            # It serves all the same.
+            _log.error("Envoy has not been told what this version would tell it: %s", error)
+        else:
+            if told:
+                self._tasks.append(asyncio.get_running_loop().create_task(self._prune(self.config)))
+
+    async def _serve_origin(self, handed: Handover) -> None:
+        socket_path = Path(names.origin_socket(str(self.run_dir)))
+        await self._demo.open_path(socket_path, backlog=_BACKLOG, handed=handed.sockets.get("origin", ()))
         admin = self.config.admin
-        site = web.TCPSite(own, admin.address, admin.port, reuse_address=True, reuse_port=False)
-        await site.start()
-        self.operator_port = own.addresses[0][1]
+        await self._operator.open_port(admin.address, admin.port, handed=handed.sockets.get("admin", ()))
+        self.operator_port = self._operator.port
 
     async def missing(self) -> list[str]:
         """What is not ready yet."""
@@ -190,12 +217,18 @@ class Gateway:
     async def _until_ready(self) -> None:
         deadline = asyncio.get_running_loop().time() + _READY_WITHIN
         while missing := await self.missing():
-            if self._envoy is not None and self._envoy.restarts:
+            late = f"not ready after {_READY_WITHIN:g} s: {', '.join(missing)}" if asyncio.get_running_loop().time() > deadline else ""
+            if self._handover is not None:
+                # Whatever is missing, the rest serves.
+                if late:
+                    _log.error("%s", late)
+                    return
+            elif self._envoy is not None and self._envoy.restarts:
                 raise RuntimeError(f"Envoy does not start; {self.state / 'envoy.log'} says why")
-            if failed := self.workers.failing(_STARTS):
+            elif failed := self.workers.failing(_STARTS):
                 raise RuntimeError(f"{', '.join(failed)} cannot start, and said why")
-            if asyncio.get_running_loop().time() > deadline:
-                raise RuntimeError(f"not ready after {_READY_WITHIN:g} s: {', '.join(missing)}")
+            elif late:
+                raise RuntimeError(late)
             await asyncio.sleep(_LOOK_EVERY / 10)
 
     async def stop(self) -> None:
@@ -214,8 +247,8 @@ class Gateway:
         elif self._started:
             _log.info("what is under way may take %g s more; the same signal again ends it", self._running.drain)
         await self.workers.stop(max(0.0, until - loop.time()), self._hurry)
-        for runner in self._runners:
-            await runner.cleanup()
+        await self._demo.close()
+        await self._operator.close()
         await self.checks.close()
         await self._tokens.close()
         await self.standing.close()
@@ -233,6 +266,9 @@ class Gateway:
     # The workers' link.
 
     def _connected(self, peer: Peer) -> None:
+        if self._silent:
+            peer.push(BACK)
+            return
         # A request that comes at once has its token.
         peer.push(TOKENS, self._tokens.message())
         peer.push(STANDING, self.standing.message())
@@ -242,6 +278,9 @@ class Gateway:
     def _disconnected(self, peer: Peer) -> None:
         self._cache.disconnected(peer)
         self._slots.disconnected(peer)
+
+    async def _tell(self, method: str, message: bytes) -> int:
+        return 0 if self._silent else await self._link.push(method, message)
 
     def _heard(self, peer: Peer, payload: bytes) -> bytes:
         notice = msgspec.msgpack.decode(payload, type=Notice)
@@ -325,7 +364,9 @@ class Gateway:
         if self._books is not None:
             self._books.follow(config, self._aliases(config))
         for name in _needs_restart(self._running, config):
-            _log.warning("%s has changed: it takes effect at the next start", name)
+            # Another state folder is another gateway.
+            sooner = "" if name == "state" else ", or, without losing a request, with `headgate upgrade`"
+            _log.warning("%s has changed: it takes effect at the next start%s", name, sooner)
         level = logging.INFO if taken >= len(self.workers) else logging.ERROR
         _log.log(level, "new configuration in force in %d of %d workers", taken, len(self.workers))
 
@@ -364,6 +405,64 @@ class Gateway:
     def _status(self) -> dict[str, Any]:
         return providers_status(self.config, self.standing.stands(), decode_ill(self.checks.message()))
 
+    # Upgrade.
+
+    async def upgrade(self) -> None:
+        """The program that is installed now takes this one's place, if it could start; else all goes on, and the reason is told."""
+        number = status(self.state).number + 1
+        report(self.state, Status(number, "checking"))
+        # What has changed in the configuration first, while there is an old one beside it.
+        await self.reload()
+        async with self._reloading:
+            if reason := await trial(self._checking):
+                _log.error("no upgrade: %s", reason)
+                report(self.state, Status(number, "refused", (reason,), VERSION))
+                return
+            if self._ending:
+                return
+            report(self.state, Status(number, "replacing"))
+            hold_signals()
+            try:
+                become(await self._leave(number))
+            except Exception:  # noqa: BLE001 - whatever it is, there is no way back
+                _log.exception("half of this gateway has been left to one that does not start: it ends")
+                listen_to_signals()
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    async def _leave(self, number: int) -> Handover:
+        """Lets go of everything that the next program needs, and says what that is."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        sockets = {"origin": self._demo.keep(), "admin": self._operator.keep()}
+        await self._demo.close()
+        await self._operator.close()
+        await self.checks.close()
+        await self._tokens.close()
+        sockets["link"] = [self._link.keep()]
+        await self._link.away(_LAST_WORDS)
+        standing = tuple(self.standing.stands())
+        await self.standing.close()
+        await self._turns.close()
+        if self._books is not None:
+            await self._books.close()
+        envoy = self._envoy.handed() if self._envoy is not None else None
+        return Handover(VERSION, number, self._lock, sockets, self.workers.handed(), envoy, self._addresses.first, standing)
+
+    async def _renew(self, handed: Handover) -> None:
+        """Replaces, one after another, what still runs as it was: workers, and Envoy where it would be another one."""
+        async with self._reloading:
+            failed = [f"{name} goes on as it was: its successor does not serve" for name in await self.workers.renew()]
+            if self._envoy is not None and (reason := await self._envoy.renew()):
+                # Which may still ask workers that are too many.
+                failed.append(f"Envoy goes on as it was: {reason}")
+            else:
+                self.workers.dismiss()
+            for what in failed:
+                _log.error("%s", what)
+        _log.info("upgraded from %s to %s", handed.version, VERSION)
+        report(self.state, Status(handed.number, "partly" if failed else "done", tuple(failed), VERSION))
+
     # Metrics.
 
     async def _render(self) -> bytes:
@@ -386,6 +485,12 @@ class Gateway:
         await self._turns.sweep()
         async with self._reloading:
             await self._take_keys(fold=True)
+
+
+def keys_required(loaded: Loaded, state: Path) -> bool:
+    """Whether callers need a key, as far as the configuration and the key store can tell."""
+    configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in loaded.filters)
+    return configured or KeyStore(state).exist()
 
 
 def _terminal_gone() -> bool:
@@ -418,7 +523,9 @@ def _needs_restart(old: Config, new: Config) -> list[str]:
 
 
 async def run(gateway: Gateway, on_ready: Callable[[], None]) -> None:
-    """Runs until SIGINT or SIGTERM, which may come before everything has started; the second one ends all at once. SIGHUP reloads."""
+    """Runs until SIGINT or SIGTERM, which may come before everything has started; the second one ends all at once. SIGHUP reloads,
+    SIGUSR2 upgrades.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -429,13 +536,17 @@ async def run(gateway: Gateway, on_ready: Callable[[], None]) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
-    reloads: set[asyncio.Task[bool]] = set()
+    listen_to_signals()
+    reloads: set[asyncio.Task[Any]] = set()
 
     def hang_up() -> None:
         if _terminal_gone():
             stop.set()
             return
-        task = loop.create_task(gateway.reload())
+        begin(gateway.reload())
+
+    def begin(work: Coroutine[Any, Any, Any]) -> None:
+        task = loop.create_task(work)
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
@@ -446,6 +557,7 @@ async def run(gateway: Gateway, on_ready: Callable[[], None]) -> None:
         if not stop.is_set():
             await starting
             loop.add_signal_handler(signal.SIGHUP, hang_up)
+            loop.add_signal_handler(signal.SIGUSR2, lambda: begin(gateway.upgrade()))
             on_ready()
             await stopping
     finally:

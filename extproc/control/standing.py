@@ -6,8 +6,9 @@ With Redis, the machines of a fleet tell one another (`fleet.py`); without it, o
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Literal
 
 from extproc.cachestore.pump import RedisDown
 from extproc.config.model import Config, Redis, aim
@@ -25,6 +26,8 @@ _WAITS = 1.0
 """Seconds for which what had no answer waits for Envoy's log to say why: Envoy writes four times a second."""
 _MOST = 1024
 """Targets that are shown as closed from the start."""
+
+_INSTANT = 0.01
 
 _log = logging.getLogger(__name__)
 Push = Callable[[bytes], Awaitable[object]]
@@ -59,6 +62,15 @@ class Standing:
             self._fleet = Fleet(config.redis.url, config.redis.timeout) if config.redis is not None else None
             if before is not None:
                 await before.close()
+        self._tell_workers()
+
+    def resume(self, stands: Iterable[Stand]) -> None:
+        """Goes on from how all stood for the control process before this one, after `follow`. What was half open is open for an instant."""
+        now = time.monotonic()
+        for one in stands:
+            state: Literal["cooling", "open"] = "cooling" if one.state in ("cooling", "limited") else "open"
+            change = Change(one.name, state, one.reason, max(_INSTANT, one.left), told=one.state == "cooling")
+            self._board.adopt(change, now)
         self._tell_workers()
 
     async def close(self) -> None:

@@ -9,9 +9,10 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from extproc.control.children import Child
+from extproc.control.children import Child, Handed
 from extproc.loops import forever
 from extproc.worker import NOTICE_EVERY, Notice
 
@@ -27,6 +28,8 @@ _START = 60.0
 """The same before its first word: on a busy machine many may start at once."""
 _GRACE = 2.0
 """Beyond `drain`, for a worker to write its records and leave."""
+
+_PREFIX = "worker-"
 
 _log = logging.getLogger(__name__)
 
@@ -54,20 +57,67 @@ class Workers:
         """`setup`: `listening.Setup` as JSON; `drain`: as there."""
         self._drain = drain
         self._patience = patience
-        self._workers: dict[str, _Worker] = {}
-        for index in range(many):
-            command = [sys.executable, "-m", "extproc.worker", str(index), str(run_dir), str(state), setup]
-            self._workers[f"worker-{index}"] = _Worker(Child(f"worker-{index}", command))
+        self._command = [sys.executable, "-m", "extproc.worker"]
+        self._told = [str(run_dir), str(state), setup]
+        self._workers = {_name(index): self._made(index) for index in range(many)}
+        self._surplus: dict[str, _Worker] = {}
+        """Adopted ones that are too many: they serve until `dismiss`."""
+        self._adopted: list[_Worker] = []
+        """Those that still run as the control process before has started them."""
+        self._fresh: set[int] = set()
+        """Process ids of those that serve, and stand beside one whose place they are to take."""
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._hurry = asyncio.Event()
+        """For those that leave."""
         self._watching: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._workers)
 
-    async def start(self) -> None:
-        """Starts them; they are ready some time later."""
-        for worker in self._workers.values():
-            await worker.child.start()
+    def _made(self, index: int) -> _Worker:
+        return _Worker(Child(_name(index), [*self._command, str(index), *self._told]))
+
+    async def start(self, handed: Mapping[str, Handed] | None = None) -> None:
+        """Starts them; they are ready some time later. `handed`: those that a control process before this one has left."""
+        handed = handed or {}
+        for name, processes in handed.items():
+            worker = self._workers.get(name)
+            if worker is None:
+                worker = self._surplus[name] = self._made(int(name.removeprefix(_PREFIX)))
+            else:
+                self._adopted.append(worker)
+            worker.child.adopt(processes, self._drain + _GRACE)
+        for name, worker in self._workers.items():
+            if name not in handed:
+                await worker.child.start()
         self._watching = asyncio.get_running_loop().create_task(forever("listening to the workers", NOTICE_EVERY, self._look))
+
+    def handed(self) -> dict[str, Handed]:
+        """What another control process needs in order to adopt them."""
+        return {name: worker.child.handed() for name, worker in (self._workers | self._surplus).items()}
+
+    async def renew(self) -> list[str]:
+        """Replaces those that were handed over, one after another, each when its successor serves. Names of those that stay."""
+        failed = []
+        while self._adopted:
+            worker = self._adopted.pop(0)
+            if not await worker.child.succeed(self._serves, within=_START, leave=signal.SIGTERM, grace=self._drain + _GRACE):
+                failed.append(worker.child.name)
+                continue
+            worker.pid, worker.heard, worker.silence = worker.child.pid, True, 0.0
+        self._fresh.clear()
+        return failed
+
+    async def _serves(self, pid: int) -> bool:
+        return pid in self._fresh
+
+    def dismiss(self) -> None:
+        """Asks those to leave that are too many: no Envoy sends them anything new."""
+        surplus, self._surplus = self._surplus, {}
+        for worker in surplus.values():
+            task = asyncio.ensure_future(worker.child.stop(self._drain + _GRACE, self._hurry))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
 
     def missing(self) -> list[str]:
         """Names of those that do not serve."""
@@ -87,8 +137,12 @@ class Workers:
 
     def heard(self, notice: Notice) -> bool:
         """A worker has said something; False if it is one that is on its way out, for which another one stands in."""
-        worker = self._workers.get(notice.worker)
-        if worker is None or notice.pid != worker.child.pid:
+        worker = self._workers.get(notice.worker) or self._surplus.get(notice.worker)
+        if worker is None:
+            return False
+        if notice.pid != worker.child.pid:
+            if not notice.leaving:
+                self._fresh.add(notice.pid)
             return False
         worker.pid, worker.heard, worker.silence = notice.pid, not notice.leaving, 0.0
         if notice.leaving:
@@ -117,4 +171,12 @@ class Workers:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
-        await asyncio.gather(*(worker.child.stop(within + _GRACE, hurry) for worker in self._workers.values()))
+        hurrying = asyncio.ensure_future(hurry.wait())
+        hurrying.add_done_callback(lambda _: self._hurry.set())
+        everybody = [*self._workers.values(), *self._surplus.values()]
+        await asyncio.gather(*(worker.child.stop(within + _GRACE, hurry) for worker in everybody), *self._leaving)
+        hurrying.cancel()
+
+
+def _name(index: int) -> str:
+    return f"{_PREFIX}{index}"

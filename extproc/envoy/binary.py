@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from extproc.envoy import hot_restart
 from extproc.envoy.chains import FULL
 from extproc.envoy.document import to_yaml
 from extproc.envoy.message import Plain
@@ -54,13 +55,13 @@ def usable_envoy(oldest: tuple[int, int] = FULL) -> str:
     return binary
 
 
-def arguments(config_path: str, *, threads: int) -> list[str]:
-    """Command line after the binary. Without hot restart, Envoy does not tie its life to the thread that started it."""
+def arguments(config_path: str, *, threads: int, place: hot_restart.Place | None = None) -> list[str]:
+    """Command line after the binary. `place`: another Envoy may take over from it, or it takes over from one."""
     return [
         *("--config-path", config_path),
         *("--concurrency", str(threads)),
         *("--file-flush-interval-msec", str(_FLUSH_MS)),
-        "--disable-hot-restart",
+        *(place.arguments() if place is not None else ["--disable-hot-restart"]),
     ]
 
 

@@ -20,6 +20,8 @@ _UNSENT = 160 << 20
 
 AWAY = "away"
 """The push by which a control process says that it is about to be replaced by another one: what must not be lost waits for that."""
+BACK = "back"
+"""The push by which the other one says that it is there, if it has nothing else to say yet."""
 _AWAY_MOST = 30.0
 """Seconds that it is waited for."""
 _HELD_MOST = 64 << 20
@@ -49,7 +51,7 @@ class Link:
 
     def __init__(self, path: str, handlers: Mapping[str, PushHandler] | None = None, on_up: Callable[[], None] | None = None) -> None:
         self._path = path
-        self._handlers = dict(handlers or {})
+        self._handlers = {AWAY: self._away, BACK: lambda _: None, **(handlers or {})}
         self._on_up = on_up
         self._ids = itertools.count(1)
         self._calls: dict[int, asyncio.Future[bytes]] = {}
@@ -75,8 +77,8 @@ class Link:
 
     @property
     def up(self) -> bool:
-        """True while there is a connection."""
-        return self._transport is not None
+        """True while there is a connection, and somebody at its other end."""
+        return self._transport is not None and self._held is None
 
     def start(self) -> None:
         """Begins to connect, in the background."""
@@ -169,7 +171,8 @@ class Link:
             try:
                 await loop.create_unix_connection(lambda lost=lost: _Connection(self, lost), self._path)  # type: ignore[misc]
                 await lost
-                logger.warning("lost the control process at %s", self._path)
+                if self._held is None:
+                    logger.warning("lost the control process at %s", self._path)
             except OSError as error:
                 logger.debug("cannot reach the control process at %s: %s", self._path, error)
             if loop.time() - began > _LAST:
@@ -180,7 +183,8 @@ class Link:
     def _connected(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._up.set()
-        if self._on_up is not None:
+        # While one control process follows another, the connection waits in the socket that both share.
+        if self._on_up is not None and self._held is None:
             self._on_up()
 
     def _lost(self) -> None:
@@ -201,6 +205,8 @@ class Link:
         held, self._held = self._held, None
         if self._waking is not None:
             self._waking.cancel()
+        if held is not None and self._transport is not None and self._on_up is not None:
+            self._on_up()
         for number, data in (held or {}).items():
             try:
                 self._write(data)
@@ -225,7 +231,7 @@ class Link:
             future.set_exception(LinkFailed(frame.payload.decode(errors="replace")))
 
     def _pushed(self, frame: Frame) -> None:
-        handler = self._handlers.get(frame.method) if frame.method != AWAY else self._away
+        handler = self._handlers.get(frame.method)
         if handler is None:
             logger.error("the control process pushed %r, which nobody takes", frame.method)
             return

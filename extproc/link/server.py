@@ -20,7 +20,6 @@ _UNSENT = 160 << 20
 _TOGETHER = 64 * 1024
 """Bytes of answers that are sent together at most."""
 _BACKLOG = 128
-_LOOK_EVERY = 0.01
 
 
 class Peer(asyncio.Protocol):
@@ -54,10 +53,9 @@ class Peer(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    @property
-    def busy(self) -> bool:
-        """Whether a call of its is being answered."""
-        return bool(self._tasks)
+    async def quiet(self) -> None:
+        """Returns when no call of its is being answered any more."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without being a subclass
@@ -211,13 +209,13 @@ class LinkServer:
         """Tells the workers that another control process comes, and returns when all that they had said before has been done; after
         `within` seconds in any case.
         """
-        end = asyncio.get_running_loop().time() + within
-        await self.push(AWAY, timeout=within)
-        while any(peer.busy for peer in self.peers) and asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(_LOOK_EVERY)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.push(AWAY, timeout=within)
+                await asyncio.gather(*(peer.quiet() for peer in self.peers))
 
     def keep(self) -> int:
-        """The socket that is listened on, for the next control process: a descriptor of its own. Whoever comes from now on waits for that."""
+        """The socket that is listened on, for the next control process: a descriptor of its own. Whoever comes now waits for that one."""
         assert self._server is not None
         listening = self._server.sockets[0].fileno()
         # Closing the server would do, but newer Pythons then remove the socket's path.

@@ -9,7 +9,6 @@ import pytest
 STORY = """
 import asyncio, atexit, sys, threading, time
 from extproc.cli.running import _ended
-from extproc.config.model import Config
 from extproc.control.envoy import _aside
 
 def linger(frame, event, _):
@@ -19,7 +18,7 @@ def linger(frame, event, _):
 threading.setprofile(linger)
 
 async def start():
-    work = asyncio.create_task(_aside(lambda config: [str(time.sleep({takes}))], Config(providers={{}}, models=())))
+    work = asyncio.create_task(_aside(lambda: time.sleep({takes})))
     await asyncio.wait({{work}}, timeout={waits})
 
 atexit.register(print, "Python has ended by itself")

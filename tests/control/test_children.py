@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from extproc.control.children import Child
+from extproc.control.children import Child, Handed
 
 # Says hello in a file, then waits to be ended; with `deaf`, not by SIGTERM.
 PROGRAM = """
@@ -192,6 +192,96 @@ async def test_one_that_cannot_be_started_again_is_tried_until_it_can(children: 
 async def test_what_cannot_be_started_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         await Child("nothing", [str(tmp_path / "nothing")]).start()
+
+
+async def never(pid: int) -> bool:
+    return False
+
+
+async def test_one_that_another_program_has_started(children: Children, caplog: pytest.LogCaptureFixture) -> None:
+    # A process of ours, of which the next program knows no more than its id.
+    running, leaving = (subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.DEVNULL) for _ in range(2))
+    # Somebody else waits for them.
+    running.returncode = leaving.returncode = 0
+    children.log.touch()
+    child = Child("child", [sys.executable, "-c", PROGRAM], log=str(children.log))
+    children.made.append(child)
+    child.adopt(Handed(running.pid, (leaving.pid,), restarts=3), 60)
+    assert (child.pid, child.handed()) == (running.pid, Handed(running.pid, (leaving.pid,), 3))
+    child.tell_leaving(signal.SIGTERM)
+    async with asyncio.timeout(20):
+        await child.left()
+    assert child.pid == running.pid
+    os.kill(running.pid, signal.SIGKILL)
+    await children.until_started(1)
+    assert (child.pid, child.restarts) == (children.started()[0], 4)
+    assert f"child (pid {running.pid}) ended: killed by SIGKILL" in caplog.text
+    assert leaving.pid not in (child.pid, *child.handed().leaving)
+
+
+async def test_one_that_ended_while_nobody_looked(children: Children) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    children.log.touch()
+    for handed in (Handed(ended.pid), Handed(None)):
+        child = Child("child", [sys.executable, "-c", PROGRAM], log=str(children.log))
+        children.made.append(child)
+        child.adopt(handed, 60)
+    await children.until_started(2)
+
+
+async def test_a_successor(children: Children, caplog: pytest.LogCaptureFixture) -> None:
+    child = await children.start()
+    await children.until_started(1)
+    old = child.pid
+    assert old is not None
+
+    async def started(pid: int) -> bool:
+        # Until it is ready nothing has changed.
+        assert child.pid == old
+        return pid in children.started()
+
+    assert await child.succeed(started, within=20, leave=None, grace=60)
+    assert child.pid == children.started()[1]
+    assert child.handed() == Handed(child.pid, (old,), 0)
+    # It is not asked to end, so it has not.
+    assert lives(old)
+    second = children.started()[1]
+    once = (sys.executable, "-c", PROGRAM, "deaf")
+
+    async def third(pid: int) -> bool:
+        return len(children.started()) == 3
+
+    assert await child.succeed(third, within=20, leave=signal.SIGTERM, grace=60, once=once)
+    await until(lambda: not lives(second))
+    assert child.pid == children.started()[2]
+    assert lives(old)
+    assert "starting it again" not in caplog.text
+
+
+@pytest.mark.parametrize(("program", "within"), [(PROGRAM, 0.1), ("raise SystemExit(3)", 20)])
+async def test_a_successor_that_is_never_ready(children: Children, program: str, within: float) -> None:
+    child = await children.start()
+    await children.until_started(1)
+    old = child.pid
+    once = (sys.executable, "-c", program)
+    assert not await child.succeed(never, within=within, leave=signal.SIGTERM, grace=60, once=once)
+    assert old is not None
+    assert child.pid == old
+    assert lives(old)
+    await child.left()
+    assert child.handed() == Handed(old, (), 0)
+
+
+async def test_a_successor_that_nobody_waits_for_any_more(children: Children) -> None:
+    child = await children.start()
+    await children.until_started(1)
+    succeeding = asyncio.ensure_future(child.succeed(never, within=60, leave=None, grace=60))
+    await children.until_started(2)
+    succeeding.cancel()
+    async with asyncio.timeout(20):
+        await child.left()
+    assert child.pid == children.started()[0]
 
 
 _PARENT = """

@@ -28,6 +28,7 @@ from tests.frames import (
 )
 
 _WINDOW = 2**30
+_NO_ERROR = bytes(4)  # RFC 9113, section 7: what has begun goes on
 _STATUS_200 = b"\x88"  # RFC 7541, section 6.1
 
 
@@ -124,7 +125,7 @@ class Client(asyncio.Protocol):
             seen = self._seen.get(number, b"")
             self.begun += not seen
             self._seen[number] = seen + payload
-        elif kind in {RST_STREAM, GOAWAY}:
+        elif kind == RST_STREAM or (kind == GOAWAY and payload[4:8] != _NO_ERROR):
             self.failed.append(repr(heard))
         elif kind in {SETTINGS, PING} and not heard.flags & ACK:
             self._transport.write(frame(kind, ACK, 0, payload if kind == PING else b""))

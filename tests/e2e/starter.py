@@ -154,6 +154,7 @@ def _become(asked: dict[str, Any]) -> None:
     # As `python -m extproc.cli` has them.
     sys.path[0] = asked["folder"]
     sys.argv = ["headgate", *asked["arguments"]]
+    sys.orig_argv = [sys.executable, "-m", "extproc.cli", *asked["arguments"]]
 
 
 if __name__ == "__main__":

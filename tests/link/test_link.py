@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from extproc.link.client import Link, LinkDown, LinkFailed
+from extproc.link.client import BACK, Link, LinkDown, LinkFailed
 from extproc.link.frames import Frame, FrameReader, Kind, encode
 from extproc.link.server import LinkServer, Peer
 
@@ -126,7 +126,8 @@ async def test_one_that_is_replaced_loses_nothing_that_must_not_be_lost(socket_p
 
     old = LinkServer(socket_path, {"tell": tell, "note": note})
     await old.start()
-    link = await Link.connect(socket_path, {"settings": lambda _: None})
+    ups: list[int] = []
+    link = await Link.connect(socket_path, on_up=lambda: ups.append(len(told)))
     await until(lambda: bool(old.peers))
     under_way = asyncio.create_task(link.call("tell", b"before"))
     await asyncio.sleep(0)
@@ -144,13 +145,18 @@ async def test_one_that_is_replaced_loses_nothing_that_must_not_be_lost(socket_p
         peer.close()
     await until(lambda: not link.up)
     calls.append(asyncio.create_task(link.call("note", b"third", timeout=0.01, hold=True)))
-    # Nobody is refused meanwhile: the socket is the same.
-    await until(lambda: link.up)
-    assert not any(call.done() for call in calls) and told == []
-    fresh = LinkServer(socket_path, {"note": note}, on_connect=lambda peer: peer.push("settings"))
+    # Nobody is refused meanwhile: the socket is the same. But there is nobody to ask yet.
+    assert await link.ready(5)
+    assert not link.up
+    assert ups == [0]
+    assert not any(call.done() for call in calls)
+    assert told == []
+    fresh = LinkServer(socket_path, {"note": note}, on_connect=lambda peer: peer.push(BACK))
     await fresh.start(door)
     assert await asyncio.gather(*calls) == [b"second", b"third"]
     assert told == [b"first", b"second", b"third"]
+    assert ups == [0, 0]
+    assert link.up
     assert await link.call("note", b"fourth") == b"fourth"
     await link.close()
     await fresh.close()
