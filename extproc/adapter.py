@@ -160,6 +160,9 @@ class AdapterSession:
             fault = error.fault if isinstance(error, Undone) else Fault(502, "bad_provider_answer", f"{error}")
             if self._released:
                 raise error
+            if part is Part.RESPONSE_BODY and isinstance(error, BrokenAnswer):
+                # Its provider's fault, so another one is asked: a reply of ours would be the last word.
+                return self._fail(self._attempt.failed(fault))
             return self._refuse(fault)
         # A bug of ours: told once, and nothing goes on with a request that is half made.
         _log.error("request %s failed in an attempt", name, exc_info=error)
@@ -233,12 +236,12 @@ class AdapterSession:
             # As in the gate (`Delivery.feed`): the last byte is the end, and the empty message behind it may come too late to be told.
             self._left = max(self._left - len(incoming.body), 0)
             end = end or not self._left
-        events = answering.feed(incoming.body, end)
         if self._released:
-            return [self._pass(incoming.body, events, incoming.end)]
-        self._out += events
+            return [self._pass(incoming.body, answering.feed(incoming.body, end), incoming.end)]
+        # First, because an answer that cannot be read has to be answered for, too.
         self._owed += 1
         self._held += len(incoming.body)
+        self._out += answering.feed(incoming.body, end)
         if answering.stream:
             fault = answering.opening or (STILLBORN if incoming.end and not answering.begun else None)
             if fault is not None:

@@ -461,8 +461,24 @@ def test_what_is_too_large_is_refused_or_broken_off() -> None:
         made.piece(b"x" * (40 * KIB))
     made = attempt(scene=scene)
     made.answer(JSON)
-    (refused,) = made.piece(b"x" * (310 * KIB))
-    assert (refused.part, refused.status) == ("immediate_response", 502)
+    # A head that Envoy retries, and no reply of ours, which it would not.
+    head, told = made.piece(b"x" * (310 * KIB))
+    assert (head.part, head.headers[":status"], told.part) == ("response_headers", "502", "response_body")
+    assert b"limits.response_body" in (told.body or b"")
+    assert [reply.body for piece in (b"x" * KIB, b"x") for reply in made.piece(piece)] == [b"", b""]
+
+
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize(("kind", "stream"), [(JSON, False), (SSE, True)])
+def test_what_cannot_be_unpacked_is_tried_elsewhere(kind: dict[str, str], *, stream: bool, second: bool) -> None:
+    made = attempt({**CHAT, "stream": stream}, second=second)
+    made.answer({**kind, "content-encoding": "gzip"})
+    head, told = made.piece(b'{"id":', end=False)
+    assert (head.part, head.headers[":status"]) == ("response_headers", "502")
+    assert use_of(head).error == "bad_provider_answer"
+    assert b"cannot be decompressed" in (told.body or b"")
+    # What it sends besides reaches nobody.
+    assert made.piece(b'"c-1"}', end=True) == [CLEARED]
 
 
 def test_a_bug_before_the_head_has_gone_is_a_500(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from bench.dialogue import MODELS
-from extproc.answering import StreamTranslated
+from extproc.answering import BrokenAnswer, StreamTranslated
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import ArgumentsDelta, BlockStart, BlockStop, Start, StreamEvent, Text, TextDelta, ToolCall
 from extproc.usage import Usage
@@ -155,7 +155,15 @@ def test_an_event_that_is_too_large_at_the_very_beginning_is_for_the_next_target
     assert answering.begun
     assert answering.opening is not None
     assert answering.opening.status == 502
-    assert answering.feed(b"x" * 900, False) == []
+
+
+def test_an_event_without_end_is_broken_off_when_as_much_again_has_come() -> None:
+    answering = StreamTranslated(200, terms("anthropic", "openai", most=800))
+    (told,) = answering.feed(b"data: " + b"x" * 900, False)
+    assert b"limits.response_body" in told
+    assert answering.feed(b"x" * 700, False) == []
+    with pytest.raises(BrokenAnswer):
+        answering.feed(b"x" * 200, False)
 
 
 def test_words_count_and_what_stands_around_them_does_not() -> None:

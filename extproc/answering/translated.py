@@ -127,8 +127,11 @@ class StreamTranslated(Answering):
         try:
             blocks = completed(self._split, chunk, end, self._terms)
         except BrokenAnswer:
+            if self._watch is not None:
+                # The client has been told, and as much again has come since: nobody else would end it.
+                raise
             self._split = self._terms.provider.framing.splitter()
-            return [self._too_much()] if self._watch is None else []
+            return [self._too_much()]
         if not self.begun:
             look_at_first(self, blocks, self._terms.provider)
         for block in blocks:
