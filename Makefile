@@ -25,7 +25,7 @@ LINTERS := ruff format types imports dockerfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench bench-peers fuzz counts check lint $(LINTERS) lock protos golden clean
+.PHONY: help run test bench bench-peers faults fuzz counts check lint $(LINTERS) lock protos golden clean
 
 help: ## What there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(DEV) ## Measure how fast it is, on this machine: docs/benchmarks (ARGS=
 bench-peers: $(DEV) ## The same beside LiteLLM, Portkey and TensorZero, which it installs into .peers (1 GB)
 	@$(BIN)/python -m bench.peers.install
 	@$(BIN)/python -m bench --peers $(ARGS)
+
+faults: $(DEV) ## Break things on purpose, under load, and see what becomes of requests: docs/reliability.md (ARGS='--list')
+	@$(BIN)/python -m bench.faults $(ARGS)
 
 fuzz: $(DEV) ## Look for bytes that break the transport, for FUZZ=600 seconds; what was new is kept in build/fuzz
 	@mkdir -p build/fuzz
