@@ -1,6 +1,5 @@
 """What must hold whatever is broken: each function tells what is wrong, in words, and nothing if nothing is."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.faults import words
@@ -56,19 +55,17 @@ def booked(heard: Iterable[Heard], entries: Mapping[str, Entry]) -> list[str]:
     )
 
 
-def unasked(told: Iterable[Told], heard: Iterable[Heard], entries: Mapping[str, Entry]) -> list[str]:
-    """What is in the ledger was asked: by one of ours whose head came, or it has reached a provider."""
-    known = {one.id for one in told} | {one.id for one in heard}
-    return some([f"{id} is in the ledger, and nobody has asked that" for id in entries.keys() - known])
-
-
-def charged(told: Iterable[Told], entries: Mapping[str, Entry]) -> list[str]:
-    """A good answer is charged with what its provider counted: no more, so not twice, and no less."""
+def charged(told: Iterable[Told], entries: Mapping[str, Entry], *, cached: bool = False) -> list[str]:
+    """A good answer is charged with what its provider counted: no more, so not twice, and no less. `cached`: or with nothing, where it came
+    from the cache.
+    """
     problems = []
     for one in told:
         entry = entries.get(one.id)
         if one.word == "200" and entry is not None:
             found = (entry["outcome"], entry["input"], entry["output"])
+            if cached and entry["cache"] == "hit" and found == ("complete", 0, 0):
+                continue
             if found != ("complete", words.INPUT, words.OUTPUT):
                 problems.append(f"{one.id} ({one.model}) was answered, and the ledger says {found}")
         elif one.word == "200":
@@ -82,9 +79,3 @@ def refusals_free(told: Iterable[Told], entries: Mapping[str, Entry]) -> list[st
         one for one in told if one.word[:1] in "45" and (entry := entries.get(one.id)) and entry["outcome"] == "error" and entry["output"]
     ]
     return some([f"{one.id} ({one.model}) was refused, and is charged for" for one in wrong])
-
-
-def counted(told: Iterable[Told]) -> str:
-    """Words and how often each was heard, the most frequent first."""
-    counts = Counter(one.word for one in told)
-    return ", ".join(f"{word}" if len(counts) == 1 else f"{count} x {word}" for word, count in counts.most_common())

@@ -17,7 +17,7 @@ from bench.faults.words import MARKER
 DIALECTS = ("openai", "anthropic", "gemini")
 _ENDS = {"openai": b"data: [DONE]", "anthropic": b'"message_stop"', "gemini": b'"finishReason"'}
 _ERRORS = (b"event: error", b'"error":')
-PATIENCE = 20.0
+PATIENCE = 45.0
 """Seconds that a caller waits at most."""
 ENOUGH = 1 << 20
 """Bytes after which a caller hangs up: nobody wants to read a stream without end."""
@@ -81,18 +81,27 @@ def code_of(text: bytes) -> str:
 class Caller:
     """Asks, over connections that it keeps."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, anew: bool = False) -> None:
+        """`anew`: a connection for each request."""
         self._url = url
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), max_line_size=1 << 20, max_field_size=1 << 20)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, force_close=anew), max_line_size=1 << 20, max_field_size=1 << 20
+        )
 
     async def close(self) -> None:
         """Hangs up."""
         await self._session.close()
 
-    async def ask(self, kind: Kind, model: str, headers: dict[str, str] | None = None, tag: str = "x") -> Told:
-        """One request, heard to its end, whichever end that is. `headers`: others than the right key."""
-        marker = f"marker-{tag}-{next(_numbers)}"
+    async def ask(
+        self, kind: Kind, model: str, headers: dict[str, str] | None = None, tag: str = "x", *, again: int | None = None
+    ) -> Told:  # fmt: skip
+        """One request, heard to its end, whichever end that is. `headers`: others than the right key. `again`: the number of a question
+        that is asked more than once, so that a cache may answer it.
+        """
+        marker = f"marker-{tag}-{next(_numbers) if again is None else again}"
         path, body = request(kind, model, f"Say {marker}.")
+        if again is not None:
+            body["temperature"] = 0
         given = {"authorization": f"Bearer {KEY}"} if headers is None else headers
         began, status, id, text = time.monotonic(), 0, "", b""
         try:
@@ -134,14 +143,24 @@ class Load:
     """Steady callers, each asking one thing after another, and intruders, from `async with` to its end."""
 
     def __init__(
-        self, caller: Caller, models: Sequence[str], *, steady: int = 6, intruders: int = 2, pause: float = 0.05, tag: str = "s"
+        self,
+        caller: Caller,
+        models: Sequence[str],
+        *,
+        steady: int = 6,
+        intruders: int = 2,
+        pause: float = 0.05,
+        tag: str = "s",
+        again: int = 0,
     ) -> None:
+        """`again`: every other question is one of so many, which are asked again and again, each of one kind."""
         self.told: list[Told] = []
         self.refused: list[Told] = []
         self._caller = caller
         self._models = models
         self._pause = pause
         self._tag = tag
+        self._again = again
         self._stop = asyncio.Event()
         self._counts = (steady, intruders)
         self._tasks: list[asyncio.Task[None]] = []
@@ -161,11 +180,16 @@ class Load:
         return [told for told in self.told if told.began > moment]
 
     async def _steady(self, number: int) -> None:
-        for turn in itertools.count(number):
+        # No two begin at the same model with the same kind.
+        for turn in itertools.count(number * (len(KINDS) + 1)):
             if self._stop.is_set():
                 return
             kind, model = KINDS[turn % len(KINDS)], self._models[turn // len(KINDS) % len(self._models)]
-            self.told.append(await self._caller.ask(kind, model, tag=self._tag))
+            if self._again and turn % 2:
+                kind, model, again = KINDS[0], self._models[0], turn // 2 % self._again
+            else:
+                again = None
+            self.told.append(await self._caller.ask(kind, model, tag=self._tag, again=again))
             await self._wait()
 
     async def _intrude(self, number: int) -> None:

@@ -1,7 +1,7 @@
 """Everything that a scenario needs: the gateway, the hostile provider behind it, and a caller."""
 
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,10 +40,13 @@ def helped(fault: str) -> str:
     return f"helped-{fault}"
 
 
-def config(hostile: Hostile, faults: Iterable[str], **more: Any) -> dict[str, Any]:
-    """A provider for each fault, so that what one does is not held against another; and two good ones, of two dialects."""
+def config(hostile: Hostile, faults: Iterable[str], *, hasty: bool = True, **more: Any) -> dict[str, Any]:
+    """A provider for each fault, so that what one does is not held against another; and two good ones, of two dialects.
+
+    `hasty`: nobody is waited for for long; otherwise as long as the gateway waits by itself.
+    """
     faults = [*faults]
-    timeouts = {"connect": CONNECT, "first_byte": FIRST_BYTE, "idle": IDLE}
+    timeouts = {"connect": CONNECT, "first_byte": FIRST_BYTE, "idle": IDLE} if hasty else {}
     providers = {
         fault: {"dialect": "openai", "base_url": _address(hostile, fault), "key": key(fault), "timeouts": timeouts} for fault in faults
     }
@@ -85,13 +88,21 @@ async def providers() -> AsyncIterator[tuple[Path, Hostile]]:
 
 
 @asynccontextmanager
-async def gateway(folder: Path, hostile: Hostile, faults: Iterable[str] = (), **more: Any) -> AsyncIterator[Setting]:
-    """A running gateway in a folder of its own there, and somebody who asks it."""
+async def gateway(
+    folder: Path,
+    hostile: Hostile,
+    faults: Iterable[str] = (),
+    *,
+    before: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    **more: Any,
+) -> AsyncIterator[Setting]:
+    """A running gateway in a folder of its own there, and somebody who asks it. `before`: the command that starts it."""
     own = Path(tempfile.mkdtemp(dir=folder))
-    site = Site(own, config(hostile, faults, **more), environ={"SSL_CERT_FILE": str(folder / tls.TRUSTED)})
+    site = Site(own, config(hostile, faults, **more), environ={"SSL_CERT_FILE": str(folder / tls.TRUSTED), **(environ or {})})
     caller = Caller(site.url)
     try:
-        await site.start()
+        await site.start(*before)
         yield Setting(site, hostile, caller)
     finally:
         await caller.close()

@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 import time
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping, Sequence
@@ -38,16 +40,17 @@ class Site:
         self.state = folder / "state"
         self.log = folder / "gateway.log"
         self.config: Mapping[str, Any] = config
-        self._environ = environ or {}
+        self.environ = dict(environ or {})
         self._process: Process | None = None
+        self._apart = False
 
     def write(self, config: Mapping[str, Any]) -> None:
         """Writes the configuration, which a running gateway then takes."""
         self.config = config
-        filters = config.get("filters", [{"meter": {}}, {"auth": {"keys": [_key()]}}, {"route": {}}])
+        filters = [{"meter": {}}, {"auth": {"keys": [_key()]}}, {"route": {}}, *config.get("filters", ())]
         ports = {"listener": {"port": self.port}, "admin": {"port": self.operator_port}}
         fresh = self.folder / "gateway.new"
-        fresh.write_text(json.dumps({"workers": 2, "state": "state", "drain": 1, **config, "filters": filters, **ports}))
+        fresh.write_text(json.dumps({"workers": 2, "state": "state", "drain": 10, **config, "filters": filters, **ports}))
         fresh.replace(self.folder / "gateway.yaml")
 
     async def start(self, *before: str) -> None:
@@ -55,13 +58,17 @@ class Site:
         self.write(self.config)
         command = [*before, sys.executable, "-m", "extproc.cli", "up", "gateway.yaml"]
         begun = self.log.stat().st_size if self.log.exists() else 0
-        self._process = await spawn(command, self.folder, self.log.name, env=self._environ)
+        self._process = await spawn(command, self.folder, self.log.name, env=self.environ)
         deadline = time.monotonic() + _READY_WITHIN
         while "is ready" not in self.said(begun):
             if self._process.returncode is not None or time.monotonic() > deadline:
                 await self.stop()
                 raise SiteError(f"the gateway does not start: {tail(self.log)}")
             await asyncio.sleep(0.05)
+        if before:
+            # Its disks may be others than those that are seen from here.
+            self._apart = True
+            self.state = Path(f"/proc/{self._process.pid}/root{self.folder}/state")
 
     async def stop(self) -> None:
         """Ends it, whatever state it is in."""
@@ -106,16 +113,17 @@ class Site:
 
     def entries(self) -> dict[str, Entry]:
         """What the ledger holds, by request id. Raises `SiteError` if an id is there twice."""
-        path = self.state / "ledger.sqlite3"
-        if not path.exists():
+        if not (self.state / "ledger.sqlite3").exists():
             return {}
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as ledger:
-            ledger.row_factory = sqlite3.Row
-            rows = [dict(row) for row in ledger.execute("SELECT * FROM entries")]
-        found = {row["id"]: row for row in rows}
-        if len(found) != len(rows):
-            raise SiteError("a request is in the ledger twice")
-        return found
+        if not self._apart:
+            return _entries(self.state)
+        # SQLite follows the link that leads there, and comes out here. A copy may be torn, so it may take another.
+        for _ in range(20):
+            with tempfile.TemporaryDirectory() as name, contextlib.suppress(sqlite3.DatabaseError, FileNotFoundError):
+                for path in self.state.glob("ledger.sqlite3*"):
+                    shutil.copy(path, name)
+                return _entries(Path(name))
+        raise SiteError("the ledger cannot be read")
 
     async def until(self, true: Callable[[], object], what: str, seconds: float = 20.0) -> None:
         """Waits until something is true. Raises `SiteError`."""
@@ -133,6 +141,16 @@ class Site:
             if wanted <= found.keys() or time.monotonic() > deadline:
                 return found
             await asyncio.sleep(0.2)
+
+
+def _entries(state: Path) -> dict[str, Entry]:
+    with contextlib.closing(sqlite3.connect(f"{(state / 'ledger.sqlite3').as_uri()}?mode=ro", uri=True, timeout=5)) as ledger:
+        ledger.row_factory = sqlite3.Row
+        rows = [dict(row) for row in ledger.execute("SELECT * FROM entries")]
+    found = {row["id"]: row for row in rows}
+    if len(found) != len(rows):
+        raise SiteError("a request is in the ledger twice")
+    return found
 
 
 def _key() -> dict[str, str]:

@@ -1,8 +1,10 @@
 """What was found, as Markdown."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from bench.faults.load import Told
+from bench.faults.play import Played
 from bench.faults.sweep import Row, Swept
 
 
@@ -26,6 +28,30 @@ def providers(swept: Swept) -> str:
         "booked alone",
     ]
     return grid(head, [_provider(row) for row in swept.rows])
+
+
+def parts(played: Sequence[Played]) -> str:
+    """The gateway's own parts."""
+    head = ["scenario", "what breaks", "sent", "answered", "failed", "longest silence", "slowest", "without a key", "asked", "booked"]
+    return grid(head, [_part(one) for one in played])
+
+
+def _part(played: Played) -> list[object]:
+    if played.untried:
+        return [f"`{played.name}`", f"not tried: {played.untried}", *[""] * 8]
+    failed = [one for one in played.told if one.word != "200"]
+    slowest = max((one.seconds for one in played.told), default=0.0)
+    booked = ", ".join(f"{count} {outcome}" for outcome, count in sorted(played.booked.items(), key=lambda item: -item[1]))
+    return [
+        f"`{played.name}`", played.what, len(played.told), len(played.told) - len(failed), _counts(failed), f"{played.gap:.1f} s",
+        f"{slowest:.1f} s", _counts(played.refused), played.reached, booked,
+    ]  # fmt: skip
+
+
+def _counts(told: Iterable[Told]) -> str:
+    """How many got what; errors by their status alone."""
+    counts = Counter(status if (status := one.word.partition(" ")[0]).isdigit() else one.word for one in told)
+    return ", ".join(f"{count} x {word}" for word, count in counts.most_common())
 
 
 def _provider(row: Row) -> list[object]:
