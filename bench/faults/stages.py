@@ -60,6 +60,8 @@ _STAGES: tuple[tuple[Sequence[str], Callable[[Path, Hostile], Ready]], ...] = (
     (tuple(CLOCKS), _with_a_clock),
     (stores.NAMES, _on_redis),
 )
+NEVER_OPEN = {"failures": 10_000, "cool": 0, "when_all_open": "ask"}
+"""So that each request to a faulty provider gets there."""
 NAMES = (*FATES, *(name for names, _ in _STAGES for name in names))
 """Of all scenarios, in the order in which they are played."""
 
@@ -75,7 +77,7 @@ async def run(names: Sequence[str], tell: Callable[[str], None], *, each: int = 
     async with providers() as (folder, hostile):
         if faults := [name for name in names if name in FATES]:
             tell(f"{len(faults)} ways in which a provider fails")
-            async with gateway(folder, hostile, faults) as setting:
+            async with gateway(folder, hostile, faults, breaker=NEVER_OPEN) as setting:
                 swept = await sweep(setting, faults, each=each)
         for own, stage in _STAGES:
             if wanted := [name for name in own if name in names]:
