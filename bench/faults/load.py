@@ -22,6 +22,7 @@ PATIENCE = 45.0
 ENOUGH = 1 << 20
 """Bytes after which a caller hangs up: nobody wants to read a stream without end."""
 WRONG_KEYS: tuple[dict[str, str], ...] = ({}, {"authorization": "Bearer sk-of-bob"}, {"x-api-key": KEY[:-1]}, {"x-goog-api-key": ""})
+_LATER = 0.3
 _numbers = itertools.count()
 
 
@@ -190,7 +191,7 @@ class Load:
             else:
                 again = None
             self.told.append(await self._caller.ask(kind, model, tag=self._tag, again=again))
-            await self._wait()
+            await self._wait(self.told[-1])
 
     async def _intrude(self, number: int) -> None:
         for turn in itertools.count(number):
@@ -198,8 +199,9 @@ class Load:
                 return
             kind, model = KINDS[turn % len(KINDS)], self._models[turn % len(self._models)]
             self.refused.append(await self._caller.ask(kind, model, WRONG_KEYS[turn % len(WRONG_KEYS)], tag="intruder"))
-            await self._wait()
+            await self._wait(self.refused[-1])
 
-    async def _wait(self) -> None:
-        # Not all at the same moment.
-        await asyncio.sleep(self._pause * random.uniform(0.5, 1.5))  # noqa: S311 - a mixture, not a secret
+    async def _wait(self, told: Told) -> None:
+        # Not all at the same moment; and who finds nobody there comes again a little later.
+        pause = _LATER if told.word == "no answer" else self._pause
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - a mixture, not a secret

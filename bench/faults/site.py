@@ -44,13 +44,17 @@ class Site:
         self._process: Process | None = None
         self._apart = False
 
+    def document(self) -> dict[str, Any]:
+        """The whole of `gateway.yaml`: the configuration, with this gateway's ports, its workers and the only key."""
+        filters = [{"meter": {}}, {"auth": {"keys": [_key()]}}, {"route": {}}, *self.config.get("filters", ())]
+        ports = {"listener": {"port": self.port}, "admin": {"port": self.operator_port}}
+        return {"workers": 2, "state": "state", "drain": 10, **self.config, "filters": filters, **ports}
+
     def write(self, config: Mapping[str, Any]) -> None:
         """Writes the configuration, which a running gateway then takes."""
         self.config = config
-        filters = [{"meter": {}}, {"auth": {"keys": [_key()]}}, {"route": {}}, *config.get("filters", ())]
-        ports = {"listener": {"port": self.port}, "admin": {"port": self.operator_port}}
         fresh = self.folder / "gateway.new"
-        fresh.write_text(json.dumps({"workers": 2, "state": "state", "drain": 10, **config, "filters": filters, **ports}))
+        fresh.write_text(json.dumps(self.document()))
         fresh.replace(self.folder / "gateway.yaml")
 
     async def start(self, *before: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,7 +39,10 @@ def _old(issued: trustme.LeafCert) -> ssl.SSLContext:
     context = _context(issued)
     # OpenSSL 3 has it at its lowest level of security alone.
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    with warnings.catch_warnings():
+        # That it is old is the point.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
     return context
 
 
