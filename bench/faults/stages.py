@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.faults import stores
 from bench.faults.expected import FATES
@@ -15,50 +16,41 @@ from bench.faults.resources import CLOCKS, DESCRIPTORS, DISK, jumping_clock, sma
 from bench.faults.setting import Setting, gateway, providers
 from bench.faults.sweep import Swept, sweep
 
-Parts = Mapping[str, Part]
-Ready = AbstractAsyncContextManager[tuple[Setting, Parts] | str]
-"""A gateway and the scenarios to be played on it, or why there can be none."""
+
+class Stage(NamedTuple):
+    """A gateway that runs, and what is played on it."""
+
+    setting: Setting
+    parts: Mapping[str, Part]
+    untried: Mapping[str, str]
+    """Those among them that cannot be played on this machine, and why."""
 
 
 @asynccontextmanager
-async def _plain(folder: Path, hostile: Hostile) -> AsyncIterator[tuple[Setting, Parts] | str]:
+async def _plain(folder: Path, hostile: Hostile) -> AsyncIterator[Stage]:
     async with gateway(folder, hostile, [SLOW], hasty=False) as setting:
-        yield setting, {**RELOADS, **DESCRIPTORS, **PROCESSES}
+        yield Stage(setting, {**RELOADS, **DESCRIPTORS, **PROCESSES}, {})
 
 
 @asynccontextmanager
-async def _on_a_small_disk(folder: Path, hostile: Hostile) -> AsyncIterator[tuple[Setting, Parts] | str]:
-    if not (before := small_disk()):
-        yield "this machine lets nobody mount a disk (unshare(1))"
-        return
-    async with gateway(folder, hostile, [SLOW], hasty=False, before=before) as setting:
-        yield setting, DISK
-
-
-@asynccontextmanager
-async def _with_a_clock(folder: Path, hostile: Hostile) -> AsyncIterator[tuple[Setting, Parts] | str]:
+async def _furnished(folder: Path, hostile: Hostile) -> AsyncIterator[Stage]:
+    """With a small disk, a clock and a Redis of its own."""
+    before = small_disk()
     with jumping_clock(folder) as environ:
-        if not environ:
-            yield "there is no C compiler, which makes the clock"
-            return
-        async with gateway(folder, hostile, [SLOW], hasty=False, environ=environ) as setting:
-            yield setting, CLOCKS
+        untried = {} if before else dict.fromkeys(DISK, "this machine lets nobody mount a disk (unshare(1))")
+        untried |= {} if environ else dict.fromkeys(CLOCKS, "there is no C compiler, which makes the clock")
+        async with (
+            stores.servers(folder) as servers,
+            gateway(
+                folder, hostile, [SLOW], hasty=False, before=before, environ=environ, redis={"url": servers.url}, filters=[{"cache": {}}]
+            ) as setting,
+        ):
+            yield Stage(setting, {**DISK, **CLOCKS, **stores.parts(servers)}, untried)
 
 
-@asynccontextmanager
-async def _on_redis(folder: Path, hostile: Hostile) -> AsyncIterator[tuple[Setting, Parts] | str]:
-    async with (
-        stores.servers(folder) as servers,
-        gateway(folder, hostile, [SLOW], hasty=False, redis={"url": servers.url}, filters=[{"cache": {}}]) as setting,
-    ):
-        yield setting, stores.parts(servers)
-
-
-_STAGES: tuple[tuple[Sequence[str], Callable[[Path, Hostile], Ready]], ...] = (
+_STAGES: tuple[tuple[Sequence[str], Callable[[Path, Hostile], AbstractAsyncContextManager[Stage]]], ...] = (
     (tuple({**RELOADS, **DESCRIPTORS, **PROCESSES}), _plain),
-    (tuple(DISK), _on_a_small_disk),
-    (tuple(CLOCKS), _with_a_clock),
-    (stores.NAMES, _on_redis),
+    ((*DISK, *CLOCKS, *stores.NAMES), _furnished),
 )
 NEVER_OPEN = {"failures": 10_000, "cool": 0, "when_all_open": "ask"}
 """So that each request to a faulty provider gets there."""
@@ -79,15 +71,16 @@ async def run(names: Sequence[str], tell: Callable[[str], None], *, each: int = 
             tell(f"{len(faults)} ways in which a provider fails")
             async with gateway(folder, hostile, faults, breaker=NEVER_OPEN) as setting:
                 swept = await sweep(setting, faults, each=each)
-        for own, stage in _STAGES:
+        for own, begin in _STAGES:
             if wanted := [name for name in own if name in names]:
-                async with stage(folder, hostile) as ready:
-                    played += [Played.none(name, ready) for name in wanted] if isinstance(ready, str) else [
-                        await _play(ready[0], name, ready[1][name], tell) for name in wanted
-                    ]  # fmt: skip
+                async with begin(folder, hostile) as stage:
+                    played += [await _play(stage, name, tell) for name in wanted]
     return swept, played
 
 
-async def _play(setting: Setting, name: str, part: Part, tell: Callable[[str], None]) -> Played:
+async def _play(stage: Stage, name: str, tell: Callable[[str], None]) -> Played:
+    part = stage.parts[name]
+    if why := stage.untried.get(name):
+        return Played.none(name, why)
     tell(f"{name}: {part.what}")
-    return await play(setting, name, part)
+    return await play(stage.setting, name, part)
