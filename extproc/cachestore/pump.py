@@ -105,10 +105,10 @@ class Pump:
             # Nobody wants it any more: if it has not been sent yet, it never will be.
             future.cancel()
 
-    def send(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument]) -> None:
-        """Runs a script; nobody waits for it, and nobody hears if it fails."""
+    def send(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument], failed: Orphan | None = None) -> None:
+        """Runs a script; nobody waits for it. `failed` hears it if that fails."""
         if len(self._queue) < _QUEUE:
-            self._add(_Command(script, [len(keys), *keys, *arguments], asyncio.get_running_loop().create_future(), None))
+            self._add(_Command(script, [len(keys), *keys, *arguments], asyncio.get_running_loop().create_future(), failed))
 
     def _add(self, command: _Command) -> None:
         self._queue.append(command)

@@ -23,6 +23,11 @@ LARGEST = 16 << 20
 _LOOK_FIRST, _LOOK_LAST = 0.01, 0.05
 """Seconds between two looks of one who waits: the first pause, and the longest."""
 
+_AGAIN = 1.0
+"""Seconds after which Redis is told again that a lead has ended."""
+_OWED = 1000
+"""Leads of which it is to be told again, at most."""
+
 _FREE, _LED, _BUSY = 0, 1, 2
 
 # ARGV: token (empty: only look), lease in ms.
@@ -55,6 +60,8 @@ class RedisStore:
         self._prefix = prefix.encode()
         self._lease = lease
         self._max_entry = max_entry
+        self._again: dict[bytes, asyncio.TimerHandle] = {}
+        """When leads are to be ended that Redis could not be told of, by token."""
 
     async def begin(self, key: bytes, *, lead: bool, wait: float) -> Entry | Lead | None:
         """See `Store`."""
@@ -82,6 +89,8 @@ class RedisStore:
             await self._pump.run(_END, self._keys(key), [token, data, max(1, int(ttl * 1000))])
         except RedisDown as error:
             logger.debug("not cached: %s", error)
+            if lead is not None:
+                self._end(key, lead)
 
     async def abandon(self, key: bytes, lead: Lead) -> None:
         """See `Store`. Does not wait."""
@@ -89,6 +98,8 @@ class RedisStore:
 
     async def close(self) -> None:
         """Closes all connections."""
+        for timer in self._again.values():
+            timer.cancel()
         await self._pump.close()
 
     async def _wait(self, key: bytes, wait: float) -> Entry | None:
@@ -112,8 +123,17 @@ class RedisStore:
         if reply == _LED or isinstance(reply, Exception):
             self._end(key, lead)
 
-    def _end(self, key: bytes, lead: Lead) -> None:
-        self._pump.send(_END, self._keys(key), [lead.token])
+    def _end(self, key: bytes, lead: Lead, until: float | None = None) -> None:
+        """Ends a lead. A Redis that was away is told again, until the lead ends by itself: else all others would wait for nobody."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._lease if until is None else until
+        self._again.pop(lead.token, None)
+
+        def failed(_: Any) -> None:
+            if loop.time() + _AGAIN < end and len(self._again) < _OWED:
+                self._again[lead.token] = loop.call_later(_AGAIN, self._end, key, lead, end)
+
+        self._pump.send(_END, self._keys(key), [lead.token], failed)
 
     def _keys(self, key: bytes) -> tuple[bytes, bytes]:
         base = b"%b:{%b}:" % (self._prefix, key.hex().encode())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -129,3 +130,23 @@ async def eventually(store: RedisStore, name: bytes) -> None:
     async with asyncio.timeout(5):
         while await store.begin(name, lead=False, wait=0) != entry():
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("way", ["put", "abandon"])
+async def test_a_lead_that_ended_while_redis_was_away_holds_nobody(own_redis: RedisServer, way: str) -> None:
+    """Redis lives, and keeps the lock; only the way there is broken for a moment."""
+    store, other = RedisStore(own_redis.url), RedisStore(own_redis.url, timeout=2.0)
+    name = key()
+    lead = await lead_of(store.begin(name, lead=True, wait=0))
+    path = Path(own_redis.url.removeprefix("unix://"))
+    elsewhere = path.rename(path.with_suffix(".away"))
+    async with redis.asyncio.Redis.from_url(f"unix://{elsewhere}") as client:
+        await client.client_kill_filter(_type="normal", skipme=True)
+    await (store.put(name, entry(), 60, lead) if way == "put" else store.abandon(name, lead))
+    await asyncio.sleep(0.1)
+    elsewhere.rename(path)
+    found, seconds = await took(other.begin(name, lead=True, wait=10))
+    assert found is None
+    assert seconds < 5
+    await store.close()
+    await other.close()
