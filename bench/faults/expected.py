@@ -85,7 +85,7 @@ FATES = {
     "malformed-sse": Fate("events that are none", "502", "cut|error event"),
     "malformed-later": Fate("garbage in mid-stream", "502", "cut|error event", helped_stream="cut|error event"),
     "not-http": _refused("no HTTP", "502"),
-    "length-too-long": _refused("`content-length` longer than the body", "502"),
+    "length-too-long": Fate("`content-length` longer than the body", "502", "502|cut", "200", "200|cut|502"),
     "length-too-short": _fine("`content-length` shorter than the body: what is left over is dropped"),
     "length-twice": _refused("two `content-length` that differ", "502"),
     "length-nonsense": _refused("`content-length: many`", "502"),
@@ -114,9 +114,9 @@ FATES = {
     "tls-wrong-name": _refused("a certificate for another name", "503"),
     "tls-expired": _refused("a certificate that has expired", "503"),
     "tls-old": _refused("TLS 1.0 at most", "503"),
-    "tls-none": _refused("plain HTTP where TLS is due", "503"),
+    "tls-none": _refused("plain HTTP where TLS is due", "503|504"),
     "tls-reset": _refused("resets in the handshake", "503"),
-    "tls-silent": _refused("no word in the handshake", "503"),
+    "tls-silent": _refused("no word in the handshake", "503|504"),
 }
 """By the fault's name."""
 
