@@ -7,6 +7,7 @@ and ends as Python does. That it starts as users start it is what test_cli.py an
 import atexit
 import contextlib
 import functools
+import gc
 import json
 import os
 import signal
@@ -158,7 +159,11 @@ def _become(asked: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    # What is imported stays: no collector is to go through it, in no command, which would also copy every page of it.
+    gc.disable()
     _warm()
+    gc.freeze()
+    gc.enable()
     if _serve(int(sys.argv[1])):
         from extproc.cli import main
 
