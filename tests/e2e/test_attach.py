@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ import yaml
 from aiohttp import web
 
 from extproc.envoy.binary import find_envoy
+from tests.e2e import starter
 from tests.e2e.clients import anthropic_sdk, openai_sdk
 from tests.e2e.gateway import chat, message
 from tests.e2e.ports import free_port
@@ -32,7 +32,6 @@ KEY = "a-callers-key"
 HASH = f"sha256:{hashlib.sha256(KEY.encode()).hexdigest()}"
 METERED = {"metered-o": ["o"], "metered-a": ["a"], "metered-o-then-a": ["o", "a"], "metered-a-then-o": ["a", "o"]}
 """Models that one test alone asks for."""
-HEADGATE = [sys.executable, "-m", "extproc.cli"]
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 30.0) -> None:
@@ -61,7 +60,7 @@ class Beside:
 
     def run(self, *arguments: str) -> str:
         """What a command prints."""
-        done = subprocess.run([*HEADGATE, *arguments], cwd=self.folder, env=self._environ, capture_output=True, text=True, check=False)
+        done = starter.run(arguments, environ=self._environ, folder=self.folder)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -70,13 +69,15 @@ class Beside:
         """Both, from their start to their end."""
         envoy_yaml = self.folder / "envoy.yaml"
         envoy_yaml.write_text(yaml.safe_dump(bootstrap))
-        serve = [*HEADGATE, "serve", "gateway.yaml", "--run-dir", str(self.folder)]
+        arguments = ["serve", "gateway.yaml", "--run-dir", str(self.folder)]
         # As the printed comment says.
         envoy = [find_envoy(), "-c", str(envoy_yaml), "--disable-hot-restart", "--file-flush-interval-msec", "250", "--concurrency", "1"]
-        with self.log.open("wb") as log, contextlib.ExitStack() as processes:
-            for command in (serve, [*envoy, "--log-level", "error"]):
-                process = subprocess.Popen(command, cwd=self.folder, env=self._environ, stdout=log, stderr=log)
-                processes.callback(end, process)
+        # Both write at the log's end.
+        with self.log.open("ab") as log, contextlib.ExitStack() as processes:
+            serve = starter.Command(arguments, environ=self._environ, folder=self.folder, out=self.log, errors=self.log)
+            processes.callback(end, serve)
+            command = [*envoy, "--log-level", "error"]
+            processes.callback(end, subprocess.Popen(command, cwd=self.folder, env=self._environ, stdout=log, stderr=log))
             until(lambda: "is ready" in self.log.read_text() and self._answers(), "both are ready", 60)
             yield self
 
@@ -92,13 +93,13 @@ class Beside:
         return {row[by]: row["requests"] for row in rows}
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "starter.Command | subprocess.Popen[bytes]") -> None:
     process.send_signal(signal.SIGINT)
     try:
         process.wait(5)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        process.wait(5)
 
 
 @pytest.fixture(scope="module")

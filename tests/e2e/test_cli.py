@@ -91,6 +91,12 @@ def short() -> Iterator[Path]:
 @pytest.fixture
 def stopped(tmp_path: Path, config: dict[str, Any]) -> Gateway:
     """A gateway that does not run yet."""
+    return Gateway(tmp_path, config)
+
+
+@pytest.fixture
+def typed(tmp_path: Path, config: dict[str, Any]) -> Gateway:
+    """The same, whose commands are started as people start them: imports and all."""
     return Gateway(tmp_path, config, by_itself=True)
 
 
@@ -126,8 +132,8 @@ def test_what_it_does_not_understand(headgate: Headgate, arguments: list[str]) -
 # check
 
 
-def test_check_of_a_good_configuration(stopped: Gateway) -> None:
-    done = stopped.run("check", "gateway.yaml")
+def test_check_of_a_good_configuration(typed: Gateway) -> None:
+    done = typed.run("check", "gateway.yaml")
     assert done.returncode == 0, done.stderr
     assert "good; 2 providers" in done.stdout
     assert "written here plainly" in done.stderr
@@ -305,9 +311,10 @@ def test_a_port_that_somebody_else_has(stopped: Gateway) -> None:
     assert f"(pid {os.getpid()})" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_starts_and_stops_at_once(stopped: Gateway, number: signal.Signals) -> None:
-    with stopped as running:
+@pytest.mark.parametrize(("start", "number"), [("typed", signal.SIGINT), ("stopped", signal.SIGTERM)])
+def test_it_starts_and_stops_at_once(request: pytest.FixtureRequest, start: str, number: signal.Signals) -> None:
+    gateway: Gateway = request.getfixturevalue(start)
+    with gateway as running:
         children = offspring(running.pid)
         assert len(children) == 2
         assert sum(map(cpu, (running.pid, *children))) < STARTS_FOR

@@ -1,5 +1,6 @@
 """Headgate on another host than the Envoy that asks it: mutual TLS, on either transport, and what it says when it cannot."""
 
+import os
 import socket
 import ssl
 import subprocess
@@ -14,9 +15,10 @@ import pytest
 import trustme
 import yaml
 
+from tests.e2e import starter
 from tests.e2e.health import SERVING, ask, process
 from tests.e2e.ports import free_port
-from tests.e2e.test_attach import HEADGATE, Beside, ask_anthropic, ask_openai, pasted, theirs, until
+from tests.e2e.test_attach import Beside, ask_anthropic, ask_openai, pasted, theirs, until
 from tests.e2e.test_attach import config as attached_config
 from tests.e2e.upstream import Demo, Scripted
 
@@ -135,8 +137,7 @@ def serve(path: Path, **more: Any) -> "subprocess.CompletedProcess[str]":
     provider = {"dialect": "openai", "base_url": "http://127.0.0.1:9", "key": "k"}
     document = {"providers": {"o": provider}, "models": [{"name": "m", "targets": ["o"]}], "state": "state", **more}
     (path / "gateway.yaml").write_text(yaml.safe_dump({**document, "admin": {"port": free_port()}}))
-    command = [*HEADGATE, "serve", "gateway.yaml", "--private", "--run-dir", str(path / "run")]
-    return subprocess.run(command, cwd=path, capture_output=True, text=True, check=False, timeout=60)
+    return starter.run(["serve", "gateway.yaml", "--private", "--run-dir", str(path / "run")], environ=os.environ, folder=path)
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 def test_certificates_that_cannot_be_read(tmp_path: Path, command: list[str]) -> None:
     done = serve(tmp_path, ext_proc={"tls": {"certificate": "none.crt", "key": "none.key"}})
     assert done.returncode == 2
-    done = subprocess.run([*HEADGATE, *command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    done = starter.run(command, environ=os.environ, folder=tmp_path)
     assert done.returncode == 2
     for name, file in (("certificate", "none.crt"), ("key", "none.key")):
         assert f"gateway.yaml: error: $.ext_proc.tls.{name}: {tmp_path}/{file} cannot be read" in done.stderr
