@@ -9,8 +9,11 @@ import yaml
 
 from extproc.envoy.message import Plain
 
+# libyaml's writes the same bytes seven times as fast, where PyYAML has been built with it, as its wheels are.
+_SAFE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
-class _Dumper(yaml.SafeDumper):
+
+class _Dumper(_SAFE):  # type: ignore[misc]  # which of the two it is, mypy cannot follow
     """Writes every value in full where it is used, without anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
