@@ -107,10 +107,15 @@ def ask(gateway: Gateway, client: httpx.Client, way: str) -> tuple[str, list[str
 
 
 class Traffic:
-    """Short requests on every way and streams, without a pause, until the end of `with`; any that fails or is mixed up is told then."""
+    """Short requests on every way and streams, until the end of `with`; any that fails or is mixed up is told then.
 
-    def __init__(self, gateway: Gateway) -> None:
+    `pause`: seconds between two of a way. None where configurations are swapped again and again, which is to happen to requests at every
+    point of their way; else all that is asked is whether some are answered meanwhile.
+    """
+
+    def __init__(self, gateway: Gateway, pause: float = 0.02) -> None:
         self._gateway = gateway
+        self._pause = pause
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(way,)) for way in (*WAYS, "stream")]
         self.failures: list[str] = []
@@ -137,6 +142,7 @@ class Traffic:
                     self.failures.append(f"{way}: {error!r}")
                     return
                 self.answers[answered] = self.answers.get(answered, 0) + 1
+                self._stop.wait(self._pause)
 
     def _short(self, client: httpx.Client, way: str) -> str:
         told, seen = ask(self._gateway, client, way)
@@ -157,7 +163,7 @@ def wait_for(gateway: Gateway, name: str) -> None:
 
 
 def test_an_edit_takes_effect_as_a_whole(gateway: Gateway, provider: Scripted, streaming: Demo) -> None:
-    with Traffic(gateway) as traffic:
+    with Traffic(gateway, pause=0) as traffic:
         for name in ("second", "third", "fourth", "fifth"):
             gateway.write(generation(name, provider, streaming))
             wait_for(gateway, name)
@@ -165,7 +171,7 @@ def test_an_edit_takes_effect_as_a_whole(gateway: Gateway, provider: Scripted, s
 
 
 def test_a_hang_up_signal_reads_it_again(gateway: Gateway, provider: Scripted, streaming: Demo) -> None:
-    with Traffic(gateway):
+    with Traffic(gateway, pause=0):
         for name in ("second", "third"):
             gateway.write(generation(name, provider, streaming))
             os.kill(gateway.pid, signal.SIGHUP)
