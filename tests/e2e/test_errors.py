@@ -76,7 +76,7 @@ def failing(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) ->
     filters += [{"tests.e2e.boom:Boom": {}}, {"cache": {}}]
     own = {**config, "filters": filters, "limits": {"request_body": LARGE}}
     root = Path(__file__).parents[2]
-    with Gateway(tmp_path_factory.mktemp("gateway"), own, {"PYTHONPATH": str(root)}, by_itself=True) as running:
+    with Gateway(tmp_path_factory.mktemp("gateway"), own, {"PYTHONPATH": str(root)}) as running:
         yield running
 
 
