@@ -3,9 +3,12 @@
 import gc
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.rewriting import share
 
 # Before anybody imports grpcio: its fork handlers abort a child that tests of another file start, now and then, while its threads run.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
@@ -32,9 +35,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Modules and items stay to the end, and are millions of objects: the garbage collector is not to go through them again and again."""
     gc.disable()
+    share(session.config, Path(__file__).parent)
     try:
         return (yield)
     finally:
