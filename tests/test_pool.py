@@ -256,17 +256,20 @@ def test_what_else_speaks_against_a_key() -> None:
     assert pool.worth("m") == 3
 
 
-def test_a_key_that_has_failed_is_found_out_by_one_attempt() -> None:
+def test_a_key_that_has_failed_is_tried_again() -> None:
     clock = Clock()
     view = View(clock=clock)
     pool = opened(Pools(view, clock), key("a"), key("b"))
     stands(view, Stand("it", "", "a", "open", 30, 0, open=30))
     assert names(pool, 2) == ["b", "b"]
     clock.now += 31
-    # To plan with it takes nothing.
+    # To plan with it asks nobody.
     assert pool.worth("m") == 2 and set(pool.plan("m", 2)) == {"a", "b"}
-    assert sorted(names(pool, 4)) == ["a", "b", "b", "b"]
-    assert pool.lease("m", "a").name == "b"
+    assert "a" in names(pool, 2)
+    view.alone("it", "m", "a", good=False)
+    assert (pool.worth("m"), names(pool, 2)) == (1, ["b", "b"])
+    clock.now += 31
+    assert "a" in names(pool, 2)
     view.alone("it", "m", "a", good=True)
     assert pool.lease("m", "a").name == "a"
 

@@ -31,7 +31,10 @@ def check_older(config: Config, warning: Warn) -> None:
 def _check(model: Model, config: Config, path: str, warning: Warn) -> None:
     aims = list(map(aim, model.targets))
     if not may_be_one(config, in_order(model)):
-        warning(f"{path}.targets", "only the first of these is asked: what is signed (`aws`), or the demo provider, has nobody beside it")
+        warning(
+            f"{path}.targets",
+            "only the first of these is asked: beside a provider whose key or signature is Envoy's, or the demo one, stands nobody",
+        )
         return
     if model.ordering[0] != "ordered" and len(aims) > 2:
         warning(f"{path}.strategy", _BY_FIRST)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from extproc.config.model import Config, Model, Provider, aim
+from extproc.config.model import Config, Model, aim
 from extproc.config.timeouts import Timeouts, joined, patient
 from extproc.envoy import names
 from extproc.pool import ATTEMPTS
@@ -54,20 +54,14 @@ def _attempts(config: Config) -> tuple[int, float]:
 
 def _asked(model: Model, config: Config) -> int:
     """How many attempts there are of the targets once each: the only one is asked with several keys."""
-    first = aim(model.targets[0]).provider
-    keys = max((len(provider.keys) for provider in _known(first, config)), default=0) if len(model.targets) == 1 else 0
+    keys = len(config.providers[aim(model.targets[0]).provider].keys) if len(model.targets) == 1 else 0
     return max(len(model.targets), min(keys, ATTEMPTS))
 
 
 def _said(config: Config) -> Iterator[Timeouts]:
     """Of each provider, for what names no model, and of each target."""
-    yield from (provider.timeouts for provider in config.providers.values())
+    providers = config.providers
+    yield from (provider.timeouts for provider in providers.values())
     for model in config.models:
         for target in map(aim, model.targets):
-            for provider in _known(target.provider, config):
-                yield patient(provider.timeouts, joined(model.timeouts, target.timeouts))
-
-
-def _known(name: str, config: Config) -> Iterator[Provider]:
-    """A provider as Envoy has it: one whose address has changed has another name there, and while a reload is under way both."""
-    return (provider for known, provider in config.providers.items() if known.partition(names.BEHIND)[0] == name)
+            yield patient(providers[target.provider].timeouts, joined(model.timeouts, target.timeouts))
