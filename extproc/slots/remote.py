@@ -43,12 +43,14 @@ class RemoteSlots(LocalSlots):
         self._prefix = os.urandom(8)
         self._silent_until = float("-inf")
         self._full: dict[tuple[tuple[Choice, ...], Line], tuple[float, Full]] = {}
+        self._alone = False
+        """It has been said that the control process does not answer."""
         self._untold = False
         """The control process does not know yet what is held."""
 
     def told(self) -> None:
         """The link is up: the control process is told what is held."""
-        told = [self._link.notify(messages.HOLD, messages.encode(messages.Hold(*held))) for held in self._held.items()]
+        told = [self._link.notify(messages.HOLD, messages.encode(messages.Hold(*held)), hold=True) for held in self._held.items()]
         self._untold = not all(told)
 
     async def take(self, choices: tuple[Choice, ...], line: Line = NO_LINE) -> Taken | Full:
@@ -74,6 +76,7 @@ class RemoteSlots(LocalSlots):
             raise
         finally:
             self._waiting[waits] -= timed
+        self._alone = False
         if told.choice < 0:
             return self._remember((choices, line), Full(told.scope, told.again, told.waited))
         self.table.hold(ticket, self, self._share(choices[told.choice]), self.clock())
@@ -109,14 +112,16 @@ class RemoteSlots(LocalSlots):
         if self._link.notify(messages.LEAVE, ticket):
             # It is there, and says nothing of use.
             self._silent_until = self.clock() + _SILENT
-        _log.warning("slots are handed out by this worker alone, for now: %s", error)
+        if not self._alone:
+            self._alone = True
+            _log.warning("slots are handed out by this worker alone, for now: %s", error)
 
     def release(self, ticket: bytes) -> None:
         """See `Slots`."""
         if ticket in self._held:
             self._full.clear()
             super().release(ticket)
-            self._link.notify(messages.RELEASE, ticket)
+            self._link.notify(messages.RELEASE, ticket, hold=True)
 
     def overloaded(self, scope: str) -> None:
         """See `Slots`."""

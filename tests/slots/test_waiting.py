@@ -1,6 +1,7 @@
 """Waiting for a slot: in the only worker, and in several over the link; and what becomes of slots when somebody is gone."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
@@ -180,7 +181,7 @@ async def test_a_control_process_that_comes_back_is_told_what_is_held(scene: Sce
     await scene.until(lambda: scene.service.table.scopes == 0)
 
 
-async def test_a_control_process_that_hangs_is_not_asked_again_at_once(socket_path: str) -> None:
+async def test_a_control_process_that_hangs_is_not_asked_again_at_once(socket_path: str, caplog: pytest.LogCaptureFixture) -> None:
     asked = []
 
     async def hangs(peer: object, payload: bytes) -> bytes:
@@ -203,6 +204,10 @@ async def test_a_control_process_that_hangs_is_not_asked_again_at_once(socket_pa
     await asyncio.sleep(0.02)
     assert len(asked) == 1
     assert left == [messages.read_take(asked[0]).ticket]
+    slots.clock = lambda: time.monotonic() + 5
+    assert isinstance(await slots.take(RED, Line()), Full)
+    assert len(asked) == 2
+    assert caplog.text.count("by this worker alone") == 1, "it says so once"
     await link.close()
     await server.close()
 
