@@ -183,6 +183,8 @@ class Intake:
             return
         self._multiply()
         self._pass_over()
+        if self._snapshot.chains is not None:
+            self._keep_to(self._snapshot.chains)
         if not self._alone:
             return
         self._attempt = attempt = self._sole(self._call(request, alone=True))

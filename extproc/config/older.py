@@ -33,10 +33,10 @@ def _check(model: Model, config: Config, path: str, warning: Warn) -> None:
     if not may_be_one(config, in_order(model)):
         warning(
             f"{path}.targets",
-            "only the first of these is asked: beside a provider whose key or signature is Envoy's, or the demo one, stands nobody",
+            "only the first of these is asked: what Envoy signs or gives a key, and the demo provider, stand alone",
         )
         return
     if model.ordering[0] != "ordered" and len(aims) > 2:
         warning(f"{path}.strategy", _BY_FIRST)
-    if any(one.when != aims[0].when for one in aims):
+    if any((one.when, one.lacks) != (aims[0].when, aims[0].lacks) for one in aims):
         warning(f"{path}.targets", "a request that some of these are not for, or that fail their health checks, has one target alone")
