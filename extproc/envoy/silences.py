@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from extproc.config.model import Config, Model, aim
+from extproc.config.model import Config, Model, Provider, aim
 from extproc.config.timeouts import Timeouts, joined, patient
 from extproc.envoy import names
 from extproc.pool import ATTEMPTS
@@ -64,9 +64,6 @@ def _said(config: Config) -> Iterator[Timeouts]:
     yield from (provider.timeouts for provider in providers.values())
     for model in config.models:
         for target in map(aim, model.targets):
-<<<<<<< HEAD
-            yield patient(providers[target.provider].timeouts, joined(model.timeouts, target.timeouts))
-=======
             for provider in _known(target.provider, config):
                 yield patient(provider.timeouts, joined(model.timeouts, target.timeouts))
 
@@ -75,4 +72,3 @@ def _known(name: str, config: Config) -> Iterator[Provider]:
     """A provider as Envoy has it: one whose address has changed has another name there, and while a reload is under way both."""
     own = name.partition(names.BEHIND)[0]
     return (provider for known, provider in config.providers.items() if known.partition(names.BEHIND)[0] == own)
->>>>>>> 25b067a (What the targets of a provider that has moved say of silence is known by whichever of its names)

@@ -61,6 +61,8 @@ def test_nothing_is_looked_at_while_all_stand_well() -> None:
     assert bench.view.troubled
     bench.push()
     assert not bench.view.troubled
+    bench.view.ill({"a": "connection refused"})
+    assert bench.view.troubled
 
 
 def test_open_and_cooling_ones_are_passed_over() -> None:
@@ -72,9 +74,10 @@ def test_open_and_cooling_ones_are_passed_over() -> None:
     assert bench.choose(B, C).targets == (B, C), "it ends by itself"
 
 
-def test_limited_ones_are_asked_last() -> None:
+def test_limited_and_ill_ones_are_asked_last() -> None:
     bench = Bench(stand(A, "limited"))
-    assert bench.choose(A, B, C).targets == (B, C, A)
+    bench.view.ill({"b": "connection refused"})
+    assert bench.choose(A, B, C).targets == (C, A, B)
     assert bench.choose(A).targets == (A,)
     assert bench.choose(A).passed == ()
 
