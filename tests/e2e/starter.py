@@ -59,7 +59,7 @@ class Command:
         self.send_signal(signal.SIGKILL)
 
 
-def run(arguments: Sequence[str], *, environ: Mapping[str, str], folder: Path, seconds: float = 60.0) -> "subprocess.CompletedProcess[str]":
+def run(arguments: Sequence[str], *, environ: Mapping[str, str], folder: Path, seconds: float = 180) -> "subprocess.CompletedProcess[str]":
     """Runs a command to its end, without input."""
     with tempfile.TemporaryDirectory() as kept:
         out, errors = Path(kept, "out"), Path(kept, "errors")
