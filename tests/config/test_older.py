@@ -26,6 +26,7 @@ models:
         ("targets: [a, d]", "", ["$.models[0].targets"]),
         ("targets: [{to: a, when: {headers: {x-region: eu}}}, b]", "", ["$.models[0].targets"]),
         ("targets: [{to: a, tier: 2}, b, c], strategy: sticky", "", ["$.models[0].strategy"]),
+        ("targets: [{to: a, lacks: [images]}, b]", "", ["$.models[0].targets"]),
         ("targets: [a, b], on_context_length: [c/long]", "", ["$.models[0]"]),
         ("targets: [a, b]", "retries: {again: 1}", ["$.retries", "$.models[0]"]),
         ("targets: [a, b]", "retries: {on: [429]}", ["$.retries"]),
