@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from extproc.cachestore.pump import Pump, RedisDown, script
+from extproc.cachestore.pump import Argument, Pump, RedisDown, script
 from extproc.standing.board import Change
 from extproc.standing.cooling import Name
 
@@ -132,9 +132,13 @@ class Fleet:
         return changes
 
     async def lease(self, name: Name, seconds: float) -> bool:
-        """Whether this machine may try what is half open, for so many seconds. Raises `RedisDown`."""
+        """Whether this machine may try what is half open, for so many seconds. While Redis is gone, it may."""
         digest = hashlib.sha256(_encode(name)).hexdigest()[:32]
-        return bool(await self._pump.run(_LEASE, [f"{self._prefix}lease:{digest}".encode()], [self._machine, max(1, int(seconds * 1000))]))
+        asked: list[Argument] = [self._machine, max(1, int(seconds * 1000))]
+        try:
+            return bool(await self._pump.run(_LEASE, [f"{self._prefix}lease:{digest}".encode()], asked))
+        except RedisDown:
+            return True
 
     async def close(self) -> None:
         """Closes all connections."""

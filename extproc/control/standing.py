@@ -3,17 +3,17 @@
 With Redis, the machines of a fleet tell one another (`fleet.py`); without it, or while it is gone, each goes by itself.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from extproc.cachestore.pump import RedisDown
 from extproc.config.model import Config, Redis, aim
 from extproc.control.attempts import AttemptsLog
-from extproc.control.fleet import Fleet
 from extproc.ledger.standings import StandingMetrics
 from extproc.link.server import Handler, Peer
 from extproc.standing.board import Board, Change
@@ -21,6 +21,9 @@ from extproc.standing.cooling import Name
 from extproc.standing.told import BACK, HEARD, PROBE, Heard, Stand, decode_heard, decode_lease, decode_name, encode
 from extproc.standing.verdict import meaning
 from extproc.tried import NO_ANSWER
+
+if TYPE_CHECKING:
+    from extproc.control.fleet import Fleet
 
 _WAITS = 1.0
 """Seconds for which what had no answer waits for Envoy's log to say why: Envoy writes four times a second."""
@@ -59,7 +62,7 @@ class Standing:
         self._metrics.follow(named[:_MOST])
         if config.redis != self._redis:
             before, self._redis = self._fleet, config.redis
-            self._fleet = Fleet(config.redis.url, config.redis.timeout) if config.redis is not None else None
+            self._fleet = _fleet(config.redis) if config.redis is not None else None
             if before is not None:
                 await before.close()
         self._tell_workers()
@@ -130,10 +133,7 @@ class Standing:
         return self._granted(name, number)
 
     async def _with_fleet(self, fleet: Fleet, name: Name, number: int) -> bytes:
-        try:
-            granted = await fleet.lease(name, self._board.open_for(name))
-        except RedisDown:
-            granted = True  # each machine by itself
+        granted = await fleet.lease(name, self._board.open_for(name))
         if not granted:
             self._board.give_back(name, number)
         return self._granted(name, number if granted else 0)
@@ -197,6 +197,13 @@ class Standing:
         task: asyncio.Task[object] = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _fleet(redis: Redis) -> Fleet:
+    # Optional: only a configuration that names a Redis needs the client.
+    from extproc.control.fleet import Fleet  # noqa: PLC0415
+
+    return Fleet(redis.url, redis.timeout)
 
 
 def _kinds(stands: list[Stand]) -> list[tuple[object, ...]]:
