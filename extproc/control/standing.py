@@ -50,7 +50,7 @@ class Standing:
         """What waits for Envoy's log, since when."""
         self._redis: Redis | None = None
         self._fleet: Fleet | None = None
-        self._pushed: list[Stand] = []
+        self._pushed: list[tuple[object, ...]] = []
         self._tasks: set[asyncio.Task[object]] = set()
         self.handlers: dict[str, Handler] = {HEARD: self._heard, PROBE: self._probe, BACK: self._back}
 
@@ -188,9 +188,10 @@ class Standing:
         self._tell_workers()
 
     def _tell_workers(self) -> None:
-        stands = self._board.stands(time.monotonic())
-        if _kinds(stands) != _kinds(self._pushed):
-            self._pushed = stands
+        now = time.monotonic()
+        stands = self._board.stands(now)
+        if (told := _told_of(stands, now)) != self._pushed:
+            self._pushed = told
             self._begin(self._push(encode(stands)))
 
     def _begin(self, work: Awaitable[object]) -> None:
@@ -206,19 +207,9 @@ def _fleet(redis: Redis) -> Fleet:
     return Fleet(redis.url, redis.timeout)
 
 
-def _kinds(stands: list[Stand]) -> list[tuple[object, ...]]:
-    """What is news to workers: who stands how, since when and until when. That something open is half open now, they know."""
-    now = time.monotonic()
-    return sorted(
-        (
-            one.name,
-            one.state if one.state in ("cooling", "limited") else "open",
-            round(now - one.ago, 1),
-            round(now + one.left, 1),
-            one.reason,
-        )
-        for one in stands
-    )
+def _told_of(stands: list[Stand], now: float) -> list[tuple[object, ...]]:
+    """What is news to workers: who stands how, since when and until when."""
+    return sorted((one.name, one.state, round(now - one.ago, 2), round(now + one.left, 2), one.reason) for one in stands)
 
 
 def _say(change: Change) -> None:

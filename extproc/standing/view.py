@@ -41,13 +41,19 @@ class Entry:
     __slots__ = ("asking", "granted", "not_before", "since", "stand", "until")
 
     def __init__(self, stand: Stand, now: float) -> None:
-        self.stand = stand
-        self.until = now + stand.left
-        self.since = now - stand.ago
         self.not_before = 0.0
         self.asking = False
         self.granted = 0.0
         """Until when this worker may try a key that is half open."""
+        self.renew(stand, now)
+
+    def renew(self, stand: Stand, now: float) -> None:
+        """It is told anew."""
+        self.stand = stand
+        self.until = now + stand.left
+        self.since = now - stand.ago
+        if self.until > now:
+            self.granted = 0.0
 
 
 class Chosen(Struct):
@@ -79,13 +85,14 @@ class View:
     def take(self, data: bytes) -> None:
         """How all stand, as it is pushed."""
         now, before = self._clock(), self._broken
-        entries = [Entry(stand, now) for stand in decode_stands(data)]
-        self._cooling = {one.stand.name: one for one in entries if one.stand.state in ("cooling", "limited")}
-        self._broken = {one.stand.name: one for one in entries if one.stand.state not in ("cooling", "limited")}
-        for name, entry in self._broken.items():
-            if (old := before.get(name)) is not None:
-                entry.asking, entry.not_before = old.asking, old.not_before
-                entry.granted = old.granted if entry.until <= now else 0.0
+        stands = decode_stands(data)
+        self._cooling = {one.name: Entry(one, now) for one in stands if one.state in ("cooling", "limited")}
+        self._broken = {}
+        for stand in stands:
+            if stand.state not in ("cooling", "limited"):
+                # Somebody may be waiting for the answer to whether he may try it: who is known stays the same.
+                entry = self._broken[stand.name] = before.get(stand.name) or Entry(stand, now)
+                entry.renew(stand, now)
         self._settle()
 
     def ill(self, sick: Mapping[str, str]) -> None:

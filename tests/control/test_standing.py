@@ -180,6 +180,24 @@ async def test_a_log_that_cannot_be_read(start: Start, caplog: pytest.LogCapture
     assert caplog.text.count("cannot be read") == 1
 
 
+async def test_nobody_is_told_twice(start: Start) -> None:
+    machine = await start()
+    one = machine.workers[0]
+    pushed: list[bytes] = []
+    for _ in range(3):
+        one.ear.hear(BAD)
+    await until(lambda: one.view.troubled)
+
+    async def push(message: bytes) -> None:
+        pushed.append(message)
+
+    machine.standing._push = push
+    for _ in range(6):
+        await machine.standing.step()
+        await asyncio.sleep(0.1)
+    assert len(pushed) == 1, "once, that it is half open now"
+
+
 async def test_a_new_configuration(start: Start) -> None:
     machine = await start()
     for _ in range(3):

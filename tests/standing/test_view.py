@@ -97,6 +97,23 @@ def test_one_that_is_half_open_is_tried_by_who_gets_the_probe() -> None:
     assert control.back == [Lease(Name("a", "one"), 7)]
 
 
+def test_what_is_pushed_while_somebody_asks() -> None:
+    control = Control(0, 7)
+    bench = Bench(stand(A, left=0), control=control)
+    asking = bench.view.choose((A, B), {})
+
+    async def pushed(name: Name) -> int:
+        bench.push(stand(A, left=0))
+        return 0
+
+    control.probe = pushed  # type: ignore[method-assign]
+    assert run(asking).targets == (B,)
+    del control.probe
+    control.answers = [7]
+    bench.now += 0.1
+    assert bench.choose(A, B).targets == (A, B), "another one may ask"
+
+
 def test_without_the_control_process_a_worker_helps_itself() -> None:
     for control in (Control(), None):
         bench = Bench(stand(A), control=control)
