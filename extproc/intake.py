@@ -39,6 +39,7 @@ _SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
 
 _UNSAID = " " * DIGITS
 """In place of a content-length that is not there."""
+STRICT = "x-headgate-strict"
 _YES = frozenset({"true", "1", "yes", "on"})
 
 
@@ -212,15 +213,9 @@ class Intake:
         request.settle()
         # What Envoy holds is sent back only where a filter has changed it.
         edited = request.body if request.body is not self._given else None
-        if self._snapshot.pools:
-            self._multiply()
-        if len(request.targets) != 1:
-            if not request.targets:
-                raise request.unavailable or _nobody(request)
-            self._pass_over()
-        if self._snapshot.chains is not None:
-            self._keep_to(self._snapshot.chains)
-        alone = self._alone
+        if len(request.targets) != 1 or self._snapshot.particular:
+            self._settle_targets(request)
+        alone = len(request.targets) == 1 and (request.retrying is None or self._alone)
         prepared = self._attempt
         call = prepared.call if prepared is not None else self._call(request, alone=alone)
         request.record.stream = call.stream
@@ -228,6 +223,18 @@ class Intake:
             request.record.unit, request.record.amount = amount.unit, amount.count
         request.rest()
         return self._to_one(call, edited) if alone else self._to_several(call, edited)
+
+    def _settle_targets(self, request: Request) -> None:
+        """What there is to know of them beside what the filters know. Raises `Reject` where there are none."""
+        snapshot = self._snapshot
+        if snapshot.pools:
+            self._multiply()
+        if len(request.targets) != 1:
+            if not request.targets:
+                raise request.unavailable or _nobody(request)
+            self._pass_over()
+        if snapshot.chains is not None:
+            self._keep_to(snapshot.chains)
 
     def _multiply(self) -> None:
         """The only target stands for as many attempts as it has keys to offer: one that is refused is not the others' fault."""
@@ -261,11 +268,16 @@ class Intake:
             outgoing = msgspec.structs.replace(outgoing, body=edited)
         upstream = attempt.upstream
         timeouts = self._timeouts(request.targets) if request.patience else (upstream.timeouts,)
-        return Forward(call, outgoing, (upstream.cluster,), timeouts, whole=self._whole(request.headers.get(TIMEOUT)))
+        whole = self._whole(request.headers[TIMEOUT]) if TIMEOUT in request.headers else 0.0
+        return Forward(call, outgoing, (upstream.cluster,), timeouts, None, "", whole)
 
     def _to_several(self, call: Call, edited: bytes | None) -> Forward:
         """The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there."""
         request, given = self._request, self._request.headers
+        if (retrying := request.retrying) is not None:
+            targets, within = planned(call.targets, retrying), retrying.retries.within
+            retrying = msgspec.structs.replace(retrying, until=request.record.time + within) if within else retrying
+            call = msgspec.structs.replace(call, targets=targets, retrying=retrying)
         if self._snapshot.pools:
             keys = plan([(target.provider, target.model) for target in call.targets], self._snapshot.pools)
             call = msgspec.structs.replace(call, keys=keys)
@@ -279,7 +291,8 @@ class Intake:
         clusters = tuple(self._snapshot.upstreams[target.provider].cluster for target in call.targets)
         more = call.retrying.refusals.most if call.retrying is not None else 0
         chain = names.chain_name(clusters) if self._snapshot.chains is not None else ""
-        return Forward(call, outgoing, clusters, self._timeouts(call.targets), more, chain, self._whole(given.get(TIMEOUT)))
+        whole = self._whole(given[TIMEOUT]) if TIMEOUT in given else 0.0
+        return Forward(call, outgoing, clusters, self._timeouts(call.targets), more, chain, whole)
 
     def _timeouts(self, targets: Sequence[Target]) -> tuple[Timeouts, ...]:
         """Of each target."""
@@ -289,19 +302,15 @@ class Intake:
             return usual
         return tuple(patient(own, said[target]) if target in said else own for target, own in zip(targets, usual, strict=True))
 
-    def _whole(self, said: str | None) -> float:
-        """What the client says of the whole, in seconds; 0 where it says nothing. Raises `Reject` 400 where that is none."""
-        return min(_seconds(said), self._snapshot.config.timeouts.most) if said is not None else 0.0
+    def _whole(self, said: str) -> float:
+        """What the client says of the whole, in seconds. Raises `Reject` 400 where that is none."""
+        return min(_seconds(said), self._snapshot.config.timeouts.most)
 
     def _call(self, request: Request, *, alone: bool) -> Call:
         """What attempts are told of the request. `alone`: there is one only, of ours, which has the headers before it."""
         asked, given, ruled = request.endpoint, request.headers, request.set_headers
         envelope = request.envelope if asked.buffered else None
         crossing = () if alone else those(tuple(given), to_provider)
-        retrying, targets = request.retrying, request.targets
-        if retrying is not None and not alone:
-            targets, within = planned(targets, retrying), retrying.retries.within
-            retrying = msgspec.structs.replace(retrying, until=request.record.time + within) if within else retrying
         return Call(
             id=request.record.id,
             generation=self._snapshot.generation,
@@ -309,7 +318,7 @@ class Intake:
             kind=asked.kind,
             path=without_credential(request.path),
             headers={name: given[name] for name in crossing if name not in ruled} if crossing else {},
-            targets=targets,
+            targets=request.targets,
             rules={name: value for name, value in ruled.items() if value is not None} if ruled else {},
             model=request.record.model,
             stream=envelope is not None and request.stream,
@@ -317,12 +326,11 @@ class Intake:
             include_usage=envelope is not None and envelope.include_usage,
             named=bool(asked.model),
             rest=asked.rest,
-            strict=given.get("x-headgate-strict", "").lower() in _YES,
+            strict=STRICT in given and given[STRICT].lower() in _YES,
             says=request.says,
             sdk=asked.sdk,
             gives=asked.gives,
             betas="" if betas.HEADER in ruled else request.betas,
-            retrying=None if alone else retrying,
             lane="" if alone else request.identity.lane,
         )
 

@@ -50,7 +50,7 @@ class Message(Struct, frozen=True):
 class Snapshot:
     """A configuration, ready for traffic."""
 
-    __slots__ = ("chains", "config", "early", "environment", "filters", "generation", "pools", "readers", "upstreams")
+    __slots__ = ("chains", "config", "early", "environment", "filters", "generation", "particular", "pools", "readers", "upstreams")
 
     def __init__(self, generation: str, environment: Environment, filters: Sequence[Filter]) -> None:
         self.generation = generation
@@ -63,6 +63,8 @@ class Snapshot:
         """Clusters in which several targets can be tried, where Envoy does not take any list of them."""
         if compiled_in(self.config):
             self.chains = frozenset(names.chain_name(upstreams[one].cluster for one in order) for order in orders(self.config))
+        self.particular = bool(self.pools) or self.chains is not None
+        """There is more to know of a request's only target than who it is."""
         handlers: list[tuple[bool, Handler]] = [(settings.early, settings.open(environment)) for settings in filters]
         if quotas := Quotas(self.config, environment.slots):
             handlers.append((False, quotas))

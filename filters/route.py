@@ -49,6 +49,10 @@ _INVOKED = (
 )
 
 
+_PARTICULAR = frozenset({"models", "model", "fixed", "status", "raw", "live"})
+"""Kinds of request that are not simply asked of a model's targets."""
+
+
 class Route(Filter, frozen=True, kw_only=True):
     """Resolves models to targets, in the order that their strategies give, as `models` in the configuration says."""
 
@@ -102,6 +106,17 @@ class _Route:
         self._first = {dialect: name for name, dialects in reversed(self._dialects.items()) for dialect in dialects}
 
     async def request(self, request: Request) -> Response | Tap | None:
+        if request.endpoint.kind in _PARTICULAR:
+            return await self._particular(request)
+        if request.bulky:
+            await self._look_aside(request)
+        pulses = self._by_model(request)
+        if pulses or self._standing.troubled:
+            return await self._narrowed(request, pulses)
+        return None
+
+    async def _particular(self, request: Request) -> Response | Tap | None:
+        """What is answered here, goes to whoever speaks its dialect, or to one target alone."""
         match request.endpoint.kind:
             case "models":
                 return self._models(request, request.endpoint.model)
@@ -115,14 +130,10 @@ class _Route:
             case "raw":
                 self._check_passes(request)
                 self._by_provider(request)
-            case "live" if not request.endpoint.model:
-                self._by_provider(request)
+            case "live" if request.endpoint.model:
+                return await self._narrowed(request, self._by_model(request))
             case _:
-                if request.bulky:
-                    await self._look_aside(request)
-                pulses = self._by_model(request)
-                if pulses or self._standing.troubled or request.endpoint.kind == "live":
-                    return await self._narrowed(request, pulses)
+                self._by_provider(request)
         return None
 
     async def _look_aside(self, request: Request) -> None:
@@ -161,8 +172,9 @@ class _Route:
                 raise Reject(404, "model_not_found", f"The model {asked!r} is not asked of the provider {named!r} here.", param="model")
         if not request.endpoint.converses or (self._mute and any(target.provider in self._mute for target in targets)):
             targets = self._able(request, targets)
+        elif route.retrying is not None:
+            request.retrying = route.retrying
         request.targets = targets
-        request.retrying = route.retrying if request.endpoint.converses else None
         return self._choose(request, route) if route.chooses and targets else {}
 
     def _choose(self, request: Request, route: ModelRoute) -> Mapping[Target, Pulse]:
@@ -189,9 +201,9 @@ class _Route:
         return _Probe(self._standing, chosen.lease) if chosen.lease is not None else None
 
     def _asked(self, request: Request) -> str:
-        if not request.model:
+        if not (model := request.model):
             raise Reject(400, "missing_model", "The request names no model. Set `model` to one that GET /v1/models lists.", param="model")
-        return request.model
+        return model
 
     def _able(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
         """Those that can be asked for this at all: every dialect holds conversations, but not all do the rest, and nor do all providers."""
