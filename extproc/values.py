@@ -195,7 +195,7 @@ class Request:
     @property
     def model(self) -> str:
         """The name of the model that is asked for, in the body or in the path; empty where there is none. Raises as `envelope` does."""
-        return self.endpoint.model or self.envelope.model or ""
+        return self.endpoint.model or (self._envelope or self.envelope).model or ""
 
     def name(self, model: str) -> None:
         """Makes `model` the one that the body asks for. Raises as `envelope` does."""
@@ -209,7 +209,7 @@ class Request:
     @property
     def stream(self) -> bool:
         """Whether the answer is to be streamed. Raises as `envelope` does."""
-        said = self.envelope.stream
+        said = (self._envelope or self.envelope).stream
         return bool(self.endpoint.stream if said is None or self.endpoint.model else said)
 
     @property
