@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -118,84 +118,105 @@ class End:
         self.asked.set()
 
 
-async def serve(index: int, run_dir: str, state: Path, end: End, setup: Setup = _SETUP) -> None:
-    """Serves until the `end`. Raises `OSError` where it cannot listen."""
-    name = f"worker-{index}"
-    journal = Journal(places(state).journal, name)
-    loaded = asyncio.Event()
-    servers: list[Server] = []
+class Worker:
+    """Everything that one has: what it is told, what it tells, and the engine between."""
 
-    def take(data: bytes) -> None:
+    def __init__(self, index: int, run_dir: str, state: Path, end: End, setup: Setup = _SETUP) -> None:
+        """Raises `OSError` where its journal cannot be written."""
+        self._name = f"worker-{index}"
+        self._where = index, run_dir
+        self._end = end
+        self._setup = setup
+        self._loaded = asyncio.Event()
+        self._servers: list[Server] = []
+        self._journal = Journal(places(state).journal, self._name)
+        pushes = {SNAPSHOT: self._load, TOKENS: self._renew, STANDING: self._heed, HEALTH: self._check}
+        self._link = link = Link(f"{run_dir}/{LINK}", pushes, self._up)
+        line = LinkLine(link)
+        self._beside = Beside()
+        memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))
+        # As for the cache: the only worker needs to ask nobody.
+        self._slots = RemoteSlots(link, lambda: self._engine.current.config.workers) if setup.cache is None else LocalSlots()
+        self._engine = Engine(
+            self._journal, memory, open_redis, self._beside, RemoteTurns(link), open_redis_turns,
+            pause=asyncio.sleep, standing=View(line), slots=self._slots,
+        )  # fmt: skip
+        self._ear, self._lookout = Ear(self._engine.standing, line), Lookout(self._engine)
+
+    # What the control process pushes.
+
+    def _load(self, data: bytes) -> None:
+        engine, hear = self._engine, self._ear.hear
         engine.load(data)
-        if engine.current.config.breaks and ear.hear not in engine.ears:
-            engine.ears.append(ear.hear)
-        loaded.set()
+        if engine.current.config.breaks and hear not in engine.ears:
+            engine.ears.append(hear)
+        self._loaded.set()
 
-    def renew(data: bytes) -> None:
-        engine.purse.take(data)
+    def _renew(self, data: bytes) -> None:
+        self._engine.purse.take(data)
 
-    def check(data: bytes) -> None:
-        engine.standing.ill(decode_ill(data))
+    def _heed(self, data: bytes) -> None:
+        self._engine.standing.take(data)
 
-    def tell() -> None:
+    def _check(self, data: bytes) -> None:
+        self._engine.standing.ill(decode_ill(data))
+
+    def _up(self) -> None:
+        """The link is there, again perhaps."""
+        if isinstance(self._slots, RemoteSlots):
+            self._slots.told()
+
+    # What it is told.
+
+    def _tell(self) -> None:
+        journal = self._journal
         # Records that a full disk refused are tried again, also when no request comes along.
         journal.flush()
         notice = Notice(
-            name,
+            self._name,
             os.getpid(),
-            end.asked.is_set(),
+            self._end.asked.is_set(),
             journal.failures,
             journal.lost,
             journal.waiting,
-            sum(each.handshakes_failed for each in servers),
-            lookout.load(),
+            sum(each.handshakes_failed for each in self._servers),
+            self._lookout.load(),
         )
-        link.notify(NOTICE, msgspec.msgpack.encode(notice))
+        self._link.notify(NOTICE, msgspec.msgpack.encode(notice))
 
-    def heed(data: bytes) -> None:
-        engine.standing.take(data)
+    async def serve(self) -> None:
+        """Serves until the end. Raises `OSError` where it cannot listen."""
+        self._link.start()
+        await _first(self._end.asked, self._loaded)
+        if not self._end.asked.is_set():
+            await self._serve()
+        await self._beside.close()
+        await self._link.close()
+        self._journal.close()
 
-    def up() -> None:
-        if isinstance(slots, RemoteSlots):
-            slots.told()
-
-    link = Link(f"{run_dir}/{LINK}", {SNAPSHOT: take, TOKENS: renew, STANDING: heed, HEALTH: check}, up)
-    line = LinkLine(link)
-    beside = Beside()
-    memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))
-    # As for the cache: the only worker needs to ask nobody.
-    slots = RemoteSlots(link, lambda: engine.current.config.workers) if setup.cache is None else LocalSlots()
-    engine = Engine(
-        journal, memory, open_redis, beside, RemoteTurns(link), open_redis_turns, pause=asyncio.sleep, standing=View(line), slots=slots
-    )
-    ear, lookout = Ear(engine.standing, line), Lookout(engine)
-    link.start()
-    await _first(end.asked, loaded)
-    if not end.asked.is_set():
+    async def _serve(self) -> None:
         spare_collector()
         health = Health({names.SERVICE})
-        servers += _servers(engine, health, setup, index, run_dir)
+        self._servers += _servers(self._engine, health, self._setup, *self._where)
         # First: whoever finds a socket may ask at once.
         health.serving = True
-        for server in servers:
+        for server in self._servers:
             await server.start()
-        regular = [
-            asyncio.ensure_future(forever("telling how we fare", NOTICE_EVERY, tell)),
-            asyncio.ensure_future(forever("telling what was heard", SUMS_EVERY, ear.flush)),
-            asyncio.ensure_future(forever("giving memory back", _GIVE_BACK_EVERY, engine.leftovers.give_back)),
-            asyncio.ensure_future(forever("seeing whether we keep up", LOOK_EVERY, lookout.step)),
-        ]
-        await end.asked.wait()
+        steps: tuple[tuple[str, float, Callable[[], None]], ...] = (
+            ("telling how we fare", NOTICE_EVERY, self._tell),
+            ("telling what was heard", SUMS_EVERY, self._ear.flush),
+            ("giving memory back", _GIVE_BACK_EVERY, self._engine.leftovers.give_back),
+            ("seeing whether we keep up", LOOK_EVERY, self._lookout.step),
+        )
+        regular = [asyncio.ensure_future(forever(*step)) for step in steps]
+        await self._end.asked.wait()
         health.serving = False
         # At once, so that another one takes our place.
-        tell()
-        await _stop(servers, setup.drain, end)
+        self._tell()
+        await _stop(self._servers, self._setup.drain, self._end)
         for each in regular:
             each.cancel()
-        ear.flush()
-    await beside.close()
-    await link.close()
-    journal.close()
+        self._ear.flush()
 
 
 async def _stop(servers: Sequence[Server], drain: float, end: End) -> None:
@@ -230,7 +251,7 @@ async def _main(index: int, run_dir: str, state: Path, setup: Setup) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, end.ask)
     loop.add_signal_handler(signal.SIGINT, end.insist)
-    await serve(index, run_dir, state, end, setup)
+    await Worker(index, run_dir, state, end, setup).serve()
 
 
 def main() -> None:

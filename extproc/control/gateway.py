@@ -473,7 +473,7 @@ class Gateway:
             self._metrics.under_way(await self._envoy.active())
             self._metrics.websockets(await self._envoy.websockets())
             for provider, is_open in (await self._envoy.open_breakers()).items():
-                self._metrics.full(provider, is_open)
+                self._metrics.providers.full(provider, is_open)
         self.standing.show()
         self._metrics.conversations(self._turns.counts, self._turns.count, self._turns.size)
         return self._metrics.render()

@@ -149,7 +149,7 @@ class _Keeper:
                 pause = max(_SOONEST, left - min(_EARLY, left * _EARLY_PART))
                 failures = 0
                 for name in self.purposes:
-                    self._metrics.token(name, self.token.until)
+                    self._metrics.providers.token(name, self.token.until)
                 self.tried.set()
                 await self._changed()
             await asyncio.sleep(pause)
@@ -160,7 +160,7 @@ class _Keeper:
         left = self.token.until - time.time() if self.token else 0.0
         then = f"the one at hand counts for {left:.0f} s more" if left > 0 else "its requests are refused until there is one"
         for name in self.purposes:
-            self._metrics.token_failed(name)
+            self._metrics.providers.token_failed(name)
         _log.error("no access token for %s: %s; %s", ", ".join(self.purposes), str(error) or type(error).__name__, then)
 
     def _fetch(self) -> Token:

@@ -53,7 +53,7 @@ class Checks:
         gone = [name for name, checker in self._checkers.items() if wanted.get(name) != checker.provider]
         for name in gone:
             await self._checkers.pop(name).close()
-            self._metrics.forget_health(name)
+            self._metrics.providers.forget_health(name)
         for name, provider in wanted.items():
             if name not in self._checkers:
                 self._checkers[name] = _Checker(name, provider, self)
@@ -77,7 +77,7 @@ class Checks:
 
     async def told(self, name: str, fault: str, healthy: bool | None, *, changed: bool) -> None:
         """What came of a check."""
-        self._metrics.checked(name, healthy=healthy, failed=bool(fault))
+        self._metrics.providers.checked(name, healthy=healthy, failed=bool(fault))
         if changed:
             await self._push(self.message())
 

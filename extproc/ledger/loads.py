@@ -48,9 +48,3 @@ class LoadMetrics:
             # One that was started again begins at none.
             self._refused.labels(reason).inc(now - before if now >= before else now)
         self._seen[worker] = dict(refused)
-
-    def forget(self, worker: str) -> None:
-        """Drop the series of a worker that is no more."""
-        for gauge in (self._held, self._waiting, self._limit, self._bodies):
-            gauge.remove_by_labels({"worker": worker})
-        self._seen.pop(worker, None)

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from extproc.ledger.collector import Collected, Entry
 from extproc.ledger.loads import LoadMetrics
 from extproc.ledger.money import add
+from extproc.ledger.providers import ProviderMetrics
 from extproc.ledger.record import Record
 from extproc.ledger.standings import StandingMetrics
 from extproc.usage import Usage
@@ -88,17 +89,8 @@ class Metrics:
         )  # fmt: skip
         self.standing = StandingMetrics(registry)
         """How targets and keys stand."""
-        self._full = Gauge(
-            "ai_proxy_provider_full", "1: Envoy refuses requests to it, because too many are under way.", ("provider",), registry=registry
-        )
-        self._token = Gauge(
-            "ai_proxy_provider_token_expires_timestamp_seconds", "When a provider's access token ends.", ("provider",), registry=registry
-        )
-        self._token_failures = counter("provider_token_failures_total", "Times that no access token was to be had.", ("provider",))
-        self._healthy = Gauge(
-            "ai_proxy_provider_healthy", "1: a provider's health checks succeed. 0: they fail.", ("provider",), registry=registry
-        )
-        self._checks = counter("provider_health_checks_total", "Health checks of providers, by what came of them.", ("provider", "result"))
+        self.providers = ProviderMetrics(registry)
+        """What is known of providers beside what they answer."""
         self._reloads = counter("config_reloads_total", "Times that the configuration was read again, by what came of it.", ("result",))
         self._in_force = Gauge(
             "ai_proxy_config_in_force", "1: the files say what is in force. 0: what they say is refused.", registry=registry
@@ -146,24 +138,6 @@ class Metrics:
         if result != "refused":
             self._reloaded.set_to_current_time()
 
-    def token(self, provider: str, until: float) -> None:
-        """Tell when a provider's access token ends, in seconds since the epoch."""
-        self._token.labels(provider).set(until)
-
-    def token_failed(self, provider: str) -> None:
-        """Tell that a provider's access token could not be renewed."""
-        self._token_failures.labels(provider).inc()
-
-    def checked(self, provider: str, *, healthy: bool | None, failed: bool) -> None:
-        """Tell what came of a provider's health check, and whether it is healthy now, where that is known."""
-        self._checks.labels(provider, "failed" if failed else "succeeded").inc()
-        if healthy is not None:
-            self._healthy.labels(provider).set(healthy)
-
-    def forget_health(self, provider: str) -> None:
-        """Drop the gauge of a provider that is not checked any more."""
-        self._healthy.remove_by_labels({"provider": provider})
-
     def restarts(self, process: str, times: int) -> None:
         """Tell how often a process has been started again, in all."""
         self._restarts.labels(process).inc(times - self._restarted.get(process, 0))
@@ -189,10 +163,6 @@ class Metrics:
             self._websockets = Gauge("ai_proxy_websockets_open", "WebSockets that are open.", registry=self.registry)
         self._websockets.set(connections)
 
-    def full(self, provider: str, is_full: bool) -> None:
-        """Tell whether Envoy refuses requests to a provider, from its statistics."""
-        self._full.labels(provider).set(is_full)
-
     def journal(self, worker: str, failures: int, lost: int, waiting: int) -> None:
         """Tell how a worker's journal fares: `Journal.failures`, `.lost`, `.waiting`."""
         for name, value in (("failures", failures), ("lost", lost), ("waiting", waiting)):
@@ -201,16 +171,6 @@ class Metrics:
     def handshakes(self, worker: str, failed: int) -> None:
         """Tell how many TLS handshakes with a worker have failed."""
         self._handshakes.labels(worker).set(failed)
-
-    def forget(self, *, worker: str = "", provider: str = "") -> None:
-        """Drop the series of a worker or provider that is no more."""
-        if worker:
-            for gauge in self._journal.values():
-                gauge.remove_by_labels({"worker": worker})
-            self._handshakes.remove_by_labels({"worker": worker})
-            self.load.forget(worker)
-        if provider:
-            self._full.remove_by_labels({"provider": provider})
 
     def render(self) -> bytes:
         """The text format, to be served as `CONTENT_TYPE`."""

@@ -23,5 +23,3 @@ def test_what_workers_tell() -> None:
     # Started again, it counts from the beginning.
     metrics.tell("w0", {}, {"tenant": 1}, limit=0, bodies=0)
     assert value("load_refused_total", reason="tenant") == 9
-    metrics.forget("w1")
-    assert value("shedding_limit", worker="w1") is None

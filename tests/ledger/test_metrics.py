@@ -118,14 +118,12 @@ def test_restarts_and_what_is_under_way() -> None:
     assert (found["ai_proxy_restarts_total", "worker-0"], found["ai_proxy_requests_under_way",]) == (3, 4)
 
 
-def test_gauges_are_set_and_forgotten() -> None:
+def test_gauges_are_set() -> None:
     metrics = Metrics("1")
-    metrics.full("openai", True)
+    metrics.providers.full("openai", True)
     metrics.journal("w0", failures=2, lost=1, waiting=7)
     metrics.handshakes("w0", 3)
     found = samples(metrics)
     assert found["ai_proxy_provider_full", "openai"] == 1
     assert found["ai_proxy_journal_waiting", "w0"] == 7
     assert found["ai_proxy_tls_handshakes_failed", "w0"] == 3
-    metrics.forget(worker="w0", provider="openai")
-    assert not {"openai", "w0"} & {part for key in samples(metrics) for part in key}
