@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -57,10 +58,11 @@ class Handover(Struct, frozen=True):
 
 def taken() -> Handover | None:
     """What the program before has left, if there was one. Once: children inherit the environment."""
-    text = os.environ.pop(_VARIABLE, None)
-    if not text:
+    number = os.environ.pop(_VARIABLE, None)
+    if not number:
         return None
-    handover = msgspec.json.decode(text, type=Handover)
+    with os.fdopen(int(number), "rb") as left:
+        handover = msgspec.json.decode(left.read(), type=Handover)
     for descriptor in _descriptors(handover):
         # Those that are closed by then, or are no longer wanted, must not be there after the next one.
         os.set_inheritable(descriptor, False)
@@ -86,8 +88,13 @@ def become(handover: Handover) -> None:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    environ = os.environ | {_VARIABLE: msgspec.json.encode(handover).decode()}
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 - the command line that started us
+    # What the environment may hold is bounded (128 KiB a variable), and a file without a name is nobody else's.
+    with tempfile.TemporaryFile() as left:
+        left.write(msgspec.json.encode(handover))
+        left.seek(0)
+        os.set_inheritable(left.fileno(), True)
+        environ = os.environ | {_VARIABLE: str(left.fileno())}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)  # noqa: S606 - the command line that started us
 
 
 def _descriptors(handover: Handover) -> Iterable[int]:

@@ -5,6 +5,7 @@ import fcntl
 import os
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -25,13 +26,21 @@ LEFT = Handover(
 )  # fmt: skip
 
 
+def file_of(content: bytes) -> str:
+    """The number of a descriptor that it can be read from, which is the reader's to close."""
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        return str(os.dup(file.fileno()))
+
+
 def test_it_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = [socket.socket() for _ in range(4)]
     lock, *others = (each.fileno() for each in kept)
     left = msgspec.structs.replace(LEFT, lock=lock, sockets={"link": others[:1], "admin": others[1:]})
     for each in kept:
         each.set_inheritable(True)
-    monkeypatch.setenv("HEADGATE_HANDOVER", msgspec.json.encode(left).decode())
+    monkeypatch.setenv("HEADGATE_HANDOVER", file_of(msgspec.json.encode(left)))
     assert handover.taken() == left
     # Children would inherit it, and the program after the next.
     assert "HEADGATE_HANDOVER" not in os.environ
@@ -43,7 +52,7 @@ def test_it_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_later_version_may_leave_more_and_an_earlier_one_less(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as lock:
-        monkeypatch.setenv("HEADGATE_HANDOVER", f'{{"version": "0.1", "what is this": [1], "lock": {lock.fileno()}}}')
+        monkeypatch.setenv("HEADGATE_HANDOVER", file_of(b'{"version": "0.1", "what is this": [1], "lock": %d}' % lock.fileno()))
         assert handover.taken() == Handover(version="0.1", lock=lock.fileno())
 
 
