@@ -535,7 +535,11 @@ def test_a_compression_that_nobody_can_undo(gateway: Gateway, providers: dict[st
 @pytest.mark.parametrize("client", DIALECTS)
 def test_a_small_answer_that_unpacks_to_a_large_one(gateway: Gateway, providers: dict[str, Scripted], client: str, way: str) -> None:
     packed = gzip.compress(json.dumps(answer_of("openai", "x" * MOST)).encode())
+    # The next target is asked, which gives as much.
     providers["openai"].handler = whole(packed, {"content-encoding": "gzip"})
+    providers["anthropic"].handler = whole(
+        gzip.compress(json.dumps(answer_of("anthropic", "x" * MOST)).encode()), {"content-encoding": "gzip"}
+    )
     answer = post(gateway, client, json.dumps({**ask(client), "model": f"{way}gpt-x"}).encode())
     assert answer.status_code == 502
     assert f"more than {MOST} bytes" in answer.json()["error"]["message"]
