@@ -9,7 +9,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -18,9 +17,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from extproc.cachestore.shared import CacheService
 from extproc.cachestore.shelf import Shelf
-from extproc.checked import HEALTH, decode_ill
 from extproc.config.load import Loaded, format_problems
 from extproc.config.model import Config
 from extproc.config.urls import is_loopback
@@ -29,14 +26,11 @@ from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.door import Door
 from extproc.control.envoy import Envoy
-from extproc.control.google import Tokens
 from extproc.control.handover import HandedEnvoy, Handover, Status, become, hold_signals, listen_to_signals, report, status, trial
-from extproc.control.health import Checks
 from extproc.control.keystore import KeyStore
 from extproc.control.run_dir import sockets_folder
-from extproc.control.slots import SlotService
+from extproc.control.services import Services
 from extproc.control.source import Source, fingerprint
-from extproc.control.standing import Standing
 from extproc.control.startup import faults
 from extproc.control.trust import ca_file
 from extproc.control.workers import PATIENCE, Workers
@@ -46,16 +40,9 @@ from extproc.envoy.places import Places, below
 from extproc.envoy.silences import silences
 from extproc.ledger.metrics import Metrics
 from extproc.ledger.places import places as ledger_places
-from extproc.link.client import BACK
-from extproc.link.server import LinkServer, Peer
 from extproc.listening import setup_of
 from extproc.loops import forever
-from extproc.standing.status import providers_status
-from extproc.standing.told import STANDING
-from extproc.tokens import TOKENS
-from extproc.turns.service import TurnService
 from extproc.version import VERSION
-from extproc.worker import LINK, NOTICE, SNAPSHOT, Notice
 
 _LOOK_EVERY = 0.25
 _READY_WITHIN = 30.0
@@ -92,9 +79,6 @@ class Gateway:
         self.config: Config = config
         self._running = config
         self._handover = handover
-        self._silent = handover is not None
-        """Workers have what they need: they hear of settings when Envoy knows all providers that are in them, and of tokens when there
-        are some."""
         self._lock, self._checking = lock, tuple(checking)
         self._addresses = Addresses(handover.addresses if handover is not None else None)
         self.state = source.state_folder(config)
@@ -104,26 +88,16 @@ class Gateway:
         self._in_force = True
         """What the files say is what is in force."""
         self._files = loaded.files
-        self._message = b""
         self._seen = self._last = self._look()
         self._own_run_dir = run_dir is None
         self._metrics = Metrics(VERSION)
         self._with_envoy = with_envoy
-        self._cache = CacheService(Shelf(*_cache_size(loaded)))
-        self._turns = TurnService(self.state)
-        self.standing = Standing(lambda message: self._tell(STANDING, message), self._metrics.standing, Path(self._places().attempts_log))
-        self._slots = SlotService()
-        services = (self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers)
-        handlers = {name: handler for each in services for name, handler in each.items()} | {NOTICE: self._heard}
-        self._tokens = Tokens(lambda message: self._tell(TOKENS, message), self._metrics)
-        self.checks = Checks(
-            lambda message: self._tell(HEALTH, message), self._metrics, self._tokens.bearer, run_dir=str(self.run_dir), ca_file=ca_file
-        )
-        self._link = LinkServer(
-            str(self.run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._disconnected
-        )  # fmt: skip
         setup = msgspec.json.encode(setup_of(config, _cache_size(loaded))).decode()
         self.workers = Workers(self.run_dir, self.state, setup, many=config.workers, drain=config.drain, patience=patience)
+        self._services = Services(
+            self.run_dir, self.state, Shelf(*_cache_size(loaded)), self._metrics, Path(self._places().attempts_log),
+            self.workers.heard, silent=handover is not None,
+        )  # fmt: skip
         self._envoy = Envoy(self._places(), self.state / "envoy.log") if with_envoy else None
         self._books: Bookkeeper | None = None
         self._demo = Door(build_demo(), patience=config.drain)
@@ -157,31 +131,24 @@ class Gateway:
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
-        self._message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
+        self._services.message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
         self._warn(self.config)
         handed = self._handover or Handover()
-        await self._link.start(*(socket.socket(fileno=descriptor) for descriptor in handed.sockets.get("link", ())))
-        await self._tokens.follow(self.config)
-        await self.standing.follow(self.config)
-        self.standing.resume(handed.standing)
+        await self._services.start(self.config, handed.sockets.get("link", ()), handed.standing)
         await self.workers.start(handed.workers)
         await self._serve_origin(handed)
         if self._envoy is not None and handed.envoy is not None:
             await self._adopt_envoy(self._envoy, handed.envoy)
         elif self._envoy is not None:
             await self._envoy.start(self.config)
-        if self._handover is not None:
-            self._silent = False
-            await self._link.push(TOKENS, self._tokens.message())
-            await self._link.push(STANDING, self.standing.message())
-            await self._link.push(SNAPSHOT, self._message)
+        await self._services.speak()
         self._books.start()
-        await self.checks.follow(self.config)
+        await self._services.checks.follow(self.config)
         await self._until_ready()
         loop = asyncio.get_running_loop()
         self._tasks += [
             loop.create_task(forever("looking for changes", _LOOK_EVERY, self._watch)),
-            loop.create_task(forever("seeing how targets stand", _LOOK_EVERY, self.standing.step)),
+            loop.create_task(forever("seeing how targets stand", _LOOK_EVERY, self._services.standing.step)),
             loop.create_task(forever("housekeeping", _HOUSEKEEPING_EVERY, self._housekeeping)),
         ]
         if self._handover is not None:
@@ -249,11 +216,7 @@ class Gateway:
         await self.workers.stop(max(0.0, until - loop.time()), self._hurry)
         await self._demo.close()
         await self._operator.close()
-        await self.checks.close()
-        await self._tokens.close()
-        await self.standing.close()
-        await self._link.close()
-        await self._turns.close()
+        await self._services.close()
         if self._books is not None:
             await self._books.close()
         if self._own_run_dir:
@@ -262,35 +225,6 @@ class Gateway:
     def hurry(self) -> None:
         """What is under way ends now."""
         self._hurry.set()
-
-    # The workers' link.
-
-    def _connected(self, peer: Peer) -> None:
-        if self._silent:
-            peer.push(BACK)
-            return
-        # A request that comes at once has its token.
-        peer.push(TOKENS, self._tokens.message())
-        peer.push(STANDING, self.standing.message())
-        peer.push(HEALTH, self.checks.message())
-        peer.push(SNAPSHOT, self._message)
-
-    def _disconnected(self, peer: Peer) -> None:
-        self._cache.disconnected(peer)
-        self._slots.disconnected(peer)
-
-    async def _tell(self, method: str, message: bytes) -> int:
-        return 0 if self._silent else await self._link.push(method, message)
-
-    def _heard(self, peer: Peer, payload: bytes) -> bytes:
-        notice = msgspec.msgpack.decode(payload, type=Notice)
-        if self.workers.heard(notice):
-            self._metrics.journal(notice.worker, notice.failures, notice.lost, notice.waiting)
-            self._metrics.handshakes(notice.worker, notice.handshakes)
-            load = notice.load
-            slots = {kind: (count.held, count.waiting) for kind, count in load.slots.items()}
-            self._metrics.load.tell(notice.worker, slots, load.refused, limit=load.limit, bodies=load.bodies)
-        return b""
 
     # Reload.
 
@@ -306,7 +240,7 @@ class Gateway:
                     await self._take(loaded, was_in_force)
                 except (OSError, RuntimeError, sqlite3.Error, aiohttp.ClientError) as error:
                     reason = str(error)
-                    await self._tokens.follow(self.config)
+                    await self._services.tokens.follow(self.config)
                 else:
                     return True
             _log.error("the new configuration is refused, the old one serves on: %s", reason)
@@ -321,12 +255,12 @@ class Gateway:
         return "\n".join(["", *(f"{self._source.path}: error: {fault}" for fault in wrong)]) if (wrong := faults(loaded.config)) else ""
 
     async def _take(self, loaded: Loaded, was_in_force: bool) -> None:
-        config, before = loaded.config, self._message
+        config, before = loaded.config, self._services.message
         assert config is not None
-        await self._tokens.follow(config)
+        await self._services.tokens.follow(config)
         await self._swap(config, await asyncio.to_thread(self._source.message, loaded, self._aliases(config)))
         self._loaded, self._in_force = loaded, True
-        if self._message != before:
+        if self._services.message != before:
             self._metrics.reloaded("accepted")
             return
         # Whoever has edited the file, or sent a signal, waits for a word.
@@ -336,9 +270,8 @@ class Gateway:
     async def _take_keys(self, *, fold: bool = False) -> None:
         """Keys that were made or revoked count at once, also while the file is wrong. `fold`: see `key_state`."""
         message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=fold)
-        if message != self._message:
-            self._message = message
-            taken = await self._link.push(SNAPSHOT, message)
+        if message != self._services.message:
+            taken = await self._services.swap(message)
             _log.info("new keys in force in %d of %d workers", taken, len(self.workers))
 
     def _aliases(self, config: Config) -> Mapping[str, str]:
@@ -346,7 +279,7 @@ class Gateway:
         return self._addresses.aliases(config) if self._envoy is not None else {}
 
     async def _swap(self, config: Config, message: bytes) -> None:
-        if message == self._message:
+        if message == self._services.message:
             return
         old = self.config
         if self._envoy is not None and _known_to_envoy(config) != _known_to_envoy(old):
@@ -356,11 +289,11 @@ class Gateway:
             self._tasks.append(loop.create_task(self._prune(config)))
         elif self._envoy is None and (config.providers, silences(config)) != (old.providers, silences(old)):
             _log.warning("providers or timeouts have changed: give your Envoy what `headgate compile attach` prints now")
-        self.config, self._message = config, message
-        await self.standing.follow(config)
+        self.config = config
+        await self._services.standing.follow(config)
         self._warn(config)
-        await self.checks.follow(config)
-        taken = await self._link.push(SNAPSHOT, message)
+        await self._services.checks.follow(config)
+        taken = await self._services.swap(message)
         if self._books is not None:
             self._books.follow(config, self._aliases(config))
         for name in _needs_restart(self._running, config):
@@ -403,7 +336,7 @@ class Gateway:
         return dict(zip(self._files, fingerprint(self._files), strict=True)) | {self.state: KeyStore(self.state).version()}
 
     def _status(self) -> dict[str, Any]:
-        return providers_status(self.config, self.standing.stands(), decode_ill(self.checks.message()))
+        return self._services.status(self.config)
 
     # Upgrade.
 
@@ -437,13 +370,8 @@ class Gateway:
         sockets = {"origin": self._demo.keep(), "admin": self._operator.keep()}
         await self._demo.close()
         await self._operator.close()
-        await self.checks.close()
-        await self._tokens.close()
-        sockets["link"] = [self._link.keep()]
-        await self._link.away(_LAST_WORDS)
-        standing = tuple(self.standing.stands())
-        await self.standing.close()
-        await self._turns.close()
+        kept, standing = await self._services.leave()
+        sockets["link"] = [kept]
         if self._books is not None:
             await self._books.close()
         envoy = self._envoy.handed() if self._envoy is not None else None
@@ -474,15 +402,14 @@ class Gateway:
             self._metrics.websockets(await self._envoy.websockets())
             for provider, is_open in (await self._envoy.open_breakers()).items():
                 self._metrics.providers.full(provider, is_open)
-        self.standing.show()
-        self._metrics.conversations(self._turns.counts, self._turns.count, self._turns.size)
+        self._services.show()
         return self._metrics.render()
 
     async def _housekeeping(self) -> None:
         self._tasks = [task for task in self._tasks if not task.done()]
         if self._envoy is not None:
             await self._envoy.rotate_logs()
-        await self._turns.sweep()
+        await self._services.sweep()
         async with self._reloading:
             await self._take_keys(fold=True)
 

@@ -1,0 +1,146 @@
+"""What the control process does for the workers, over the link: it answers what they ask, and tells them what is new."""
+
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import msgpack
+
+from extproc.cachestore.shared import CacheService
+from extproc.cachestore.shelf import Shelf
+from extproc.checked import HEALTH, decode_ill
+from extproc.config.model import Config
+from extproc.control.google import Tokens
+from extproc.control.health import Checks
+from extproc.control.slots import SlotService
+from extproc.control.standing import Standing
+from extproc.control.trust import ca_file
+from extproc.ledger.metrics import Metrics
+from extproc.link.client import BACK
+from extproc.link.server import LinkServer, Peer
+from extproc.standing.status import providers_status
+from extproc.standing.told import STANDING, Stand
+from extproc.tokens import TOKENS
+from extproc.turns.service import TurnService
+from extproc.worker import LINK, NOTICE, SNAPSHOT, Notice
+
+_LAST_WORDS = 5.0
+"""Seconds in which workers are told that another one takes over."""
+
+
+class Services:
+    """All of them, and the link that they share."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        state: Path,
+        shelf: Shelf,
+        metrics: Metrics,
+        attempts_log: Path,
+        heard: Callable[[Notice], bool],
+        *,
+        silent: bool,
+    ) -> None:
+        """`heard`: takes a worker's notice; False if it is one that is on its way out. `silent`: workers have what they need from the
+        control process before, until `speak`: they hear of settings when Envoy knows all providers that are in them, and of tokens when
+        there are some.
+        """
+        self.message = b""
+        """The snapshot in force, encoded."""
+        self._silent = silent
+        self._metrics = metrics
+        self._workers_heard = heard
+        self._cache = CacheService(shelf)
+        self._turns = TurnService(state)
+        self._slots = SlotService()
+        self.standing = Standing(lambda message: self._tell(STANDING, message), metrics.standing, attempts_log)
+        self.tokens = Tokens(lambda message: self._tell(TOKENS, message), metrics)
+        self.checks = Checks(
+            lambda message: self._tell(HEALTH, message), metrics, self.tokens.bearer, run_dir=str(run_dir), ca_file=ca_file
+        )  # fmt: skip
+        asked = (self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers)
+        handlers = {name: handler for each in asked for name, handler in each.items()} | {NOTICE: self._heard}
+        self._link = LinkServer(str(run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._disconnected)
+
+    async def start(self, config: Config, sockets: Sequence[int], stands: Sequence[Stand]) -> None:
+        """Begins to answer. `sockets`: descriptors of those that the control process before has listened on; `stands`: what it knew."""
+        await self._link.start(*(socket.socket(fileno=descriptor) for descriptor in sockets))
+        await self.tokens.follow(config)
+        await self.standing.follow(config)
+        self.standing.resume(stands)
+
+    async def speak(self) -> None:
+        """Tells the workers everything, where they have been told nothing yet."""
+        if self._silent:
+            self._silent = False
+            for method, message in self._news():
+                await self._link.push(method, message)
+
+    async def swap(self, message: bytes) -> int:
+        """Makes a snapshot the one in force. Returns how many workers have taken it."""
+        self.message = message
+        return await self._link.push(SNAPSHOT, message)
+
+    def status(self, config: Config) -> dict[str, Any]:
+        """How providers, targets and keys stand, for people."""
+        return providers_status(config, self.standing.stands(), decode_ill(self.checks.message()))
+
+    def show(self) -> None:
+        """Brings the metrics up to date."""
+        self.standing.show()
+        self._metrics.conversations(self._turns.counts, self._turns.count, self._turns.size)
+
+    async def sweep(self) -> None:
+        """Lets go of what is over."""
+        await self._turns.sweep()
+
+    async def leave(self) -> tuple[int, tuple[Stand, ...]]:
+        """Ends, for another one that takes over: the descriptor of the socket that is listened on, and what is known of targets."""
+        await self.checks.close()
+        await self.tokens.close()
+        kept = self._link.keep()
+        await self._link.away(_LAST_WORDS)
+        stands = tuple(self.standing.stands())
+        await self.standing.close()
+        await self._turns.close()
+        return kept, stands
+
+    async def close(self) -> None:
+        """Ends."""
+        await self.checks.close()
+        await self.tokens.close()
+        await self.standing.close()
+        await self._link.close()
+        await self._turns.close()
+
+    def _news(self) -> tuple[tuple[str, bytes], ...]:
+        # A request that comes at once has its token.
+        return (
+            (TOKENS, self.tokens.message()), (STANDING, self.standing.message()), (HEALTH, self.checks.message()), (SNAPSHOT, self.message),
+        )  # fmt: skip
+
+    async def _tell(self, method: str, message: bytes) -> int:
+        return 0 if self._silent else await self._link.push(method, message)
+
+    def _connected(self, peer: Peer) -> None:
+        if self._silent:
+            peer.push(BACK)
+            return
+        for method, message in self._news():
+            peer.push(method, message)
+
+    def _disconnected(self, peer: Peer) -> None:
+        self._cache.disconnected(peer)
+        self._slots.disconnected(peer)
+
+    def _heard(self, peer: Peer, payload: bytes) -> bytes:
+        notice = msgpack.decode(payload, type=Notice)
+        if self._workers_heard(notice):
+            self._metrics.journal(notice.worker, notice.failures, notice.lost, notice.waiting)
+            self._metrics.handshakes(notice.worker, notice.handshakes)
+            load = notice.load
+            slots = {kind: (count.held, count.waiting) for kind, count in load.slots.items()}
+            self._metrics.load.tell(notice.worker, slots, load.refused, limit=load.limit, bodies=load.bodies)
+        return b""
