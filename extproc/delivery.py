@@ -7,6 +7,7 @@ A request may wait, a token may not: of what is done here only the end waits.
 """
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -25,7 +26,7 @@ from extproc.ledger.record import Record
 from extproc.relayed import Relayed
 from extproc.retrying import STOP
 from extproc.tally import forecast, tally
-from extproc.tried import ATTEMPTS, BROKEN_OFF, Tried, header
+from extproc.tried import ATTEMPTS, BROKEN_OFF, Tried, header, soonest
 from extproc.uploads import UPLOAD_URLS, through_us
 from extproc.upstream import Upstream
 from extproc.use import Use
@@ -33,6 +34,8 @@ from extproc.values import BodyMode, Request, Response, Target
 
 _log = logging.getLogger(__name__)
 
+_COME_AGAIN = (429, 503, 529)
+"""Statuses that say when."""
 TOGETHER = 32
 """Pieces of a stream that are read together: some 10 KB, as a rule. With more of them, each is hardly cheaper."""
 
@@ -144,11 +147,7 @@ class Delivery:
                 # The head waits for the body, which may be an error.
                 answering.mode = mode = BodyMode.BUFFERED
         if tried:
-            response.tried = tried
-            response.headers[ATTEMPTS] = header(tried)
-            self.request.record.provider_key = tried[-1].key
-            if len(tried) > 1 or tried[0].failed:
-                self.request.record.tried = tried
+            self._tell(tried, response)
         if "request-id" not in headers or "request-id" in remove:
             self._name(response)
         response.attempts = attempts
@@ -168,6 +167,18 @@ class Delivery:
             elif headers.get(name) != value:
                 set_headers[name] = value
         return Head(mode, set_headers, taken_off(tuple(headers), remove, tuple(set_headers)) if remove else ())
+
+    def _tell(self, tried: tuple[Tried, ...], response: Response) -> None:
+        """All attempts, to the client and the ledger."""
+        record = self.request.record
+        response.tried = tried
+        response.headers[ATTEMPTS] = header(tried)
+        record.provider_key = tried[-1].key
+        if len(tried) > 1 or tried[0].failed:
+            record.tried = tried
+        if len(tried) > 1 and response.status in _COME_AGAIN and (wait := soonest(tried)):
+            # The last one's own is not when the others may be asked.
+            response.headers |= {"retry-after": str(math.ceil(wait)), "retry-after-ms": None}
 
     def _attempted(self, call: Call, status: int, headers: Mapping[str, str]) -> tuple[Answering, dict[str, str], tuple[str, ...]]:
         """How a provider's answer is read, and what its head says to the attempt: headers to set, and to take off."""

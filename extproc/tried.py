@@ -100,6 +100,14 @@ def attempts_told(told: Mapping[str, str], targets: Sequence[Target], count: int
     return tuple(found)
 
 
+_MOST = 3600.0
+
+
+def soonest(tried: Iterable[Tried]) -> float:
+    """Seconds after which the first of these may be asked again, where they have all failed; 0: none of them says it."""
+    return min((min(one.resets, _MOST) for one in tried if one.resets), default=0.0)
+
+
 def header(tried: Iterable[Tried]) -> str:
     """Value of `x-headgate-attempts`."""
     return ", ".join(map(_item, tried))

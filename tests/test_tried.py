@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as some
 
-from extproc.tried import NO_ANSWER, Tried, attempts_told, encode, header, metadata_key
+from extproc.tried import NO_ANSWER, Tried, attempts_told, encode, header, metadata_key, soonest
 from extproc.values import Target
 
 TARGETS = (Target("openai", "gpt-5"), Target("lab", "a model"), Target("groq", "llama"))
@@ -29,6 +29,13 @@ def test_what_was_not_tried_is_not_told() -> None:
     # What a later attempt of another request would have left.
     assert attempts_told({metadata_key(1): encode(first), metadata_key(2): encode(first)}, TARGETS, 1) == (first,)
     assert attempts_told({}, TARGETS, 2, "upstream_per_try_timeout")[-1].reason == "upstream_per_try_timeout"
+
+
+def test_who_has_asked_everybody_may_come_again_when_the_first_may_be_asked() -> None:
+    limited = [Tried("p", name, 429, "rate_limit_exceeded", resets=wait) for name, wait in (("a", 2.5), ("b", 0.0), ("c", 30.0))]
+    assert soonest(limited) == 2.5
+    assert soonest(limited[1:2]) == 0
+    assert soonest([Tried("p", "a", 429, resets=63_000_000.0)]) == 3600
 
 
 @given(

@@ -113,6 +113,13 @@ def test_a_provider_that_wants_a_pause_gets_it_or_is_left_alone(gateway: Gateway
     assert ask(gateway, "both") == (200, "b", ['p/a;status=429;reason="rate_limit_exceeded"', "p/b;status=200"])
 
 
+def test_who_has_asked_all_is_told_when_the_first_may_be_asked(gateway: Gateway, provider: Provider) -> None:
+    provider.will("a", 429, retry_after="7")
+    provider.will("b", 429, retry_after="Wed, 22 Nov 2098 10:00:00 GMT")
+    answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", "both"), verify=False, timeout=20)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+
+
 def test_only_so_many_requests_ask_again(gateway: Gateway, provider: Provider) -> None:
     provider.will("f", 500, times=30)
     answers = [ask(gateway, "frugal") for _ in range(12)]
