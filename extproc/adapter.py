@@ -23,12 +23,12 @@ from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
-from extproc.retrying import AGAIN, FOR_KEYS, STOP, Failed, Next, Retrying, Turn, after
+from extproc.retrying import AGAIN, FOR_KEYS, STOP, Failed, Next, Retrying, Turn, after, pause_after
 from extproc.standing.verdict import blames_key
 from extproc.transport.seam import Replies
 from extproc.tried import BROKEN_OFF, PLAN, Tried, encode, encode_plan, metadata_key
 from extproc.use import TELL_EVERY, USE_KEY, Use
-from extproc.values import BodyMode, Target
+from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part
 from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply
 
@@ -40,6 +40,11 @@ _CLEARED = reply(Part.RESPONSE_BODY, body=b"")
 
 _log = logging.getLogger(__name__)
 _decode_call = msgspec.json.Decoder(Call).decode
+
+
+def _turns_of(call: Call) -> tuple[Turn, ...]:
+    """Whom its attempts ask."""
+    return tuple(map(Turn, call.targets, call.keys or ("",) * len(call.targets)))
 
 
 def _as_error(fault: Fault) -> Fault:
@@ -200,7 +205,7 @@ class AdapterSession:
         if upstream is None or (upstream.cluster != self._cluster and not chained):
             raise LookupError(f"attempt {self._number} went to {self._cluster!r}, where {target.provider!r} was due")
         if (retrying := call.retrying) is not None:
-            self._mind(retrying, call.targets)
+            self._mind(retrying, call, incoming.metadata(names.NAMESPACE, names.JUDGED))
         self._attempt = Attempt(call, target, upstream, snapshot.config.limits.response_body, self._number)
         return [self._request(incoming.part, b"")] if incoming.end else [GO_ON[incoming.part]]
 
@@ -312,6 +317,8 @@ class AdapterSession:
         status, more = answering.status, b""
         if following is not None and following.goes_on:
             self._pause, status = following.pause, AGAIN
+            if following.pause:
+                more = packed({names.NAMESPACE: {names.JUDGED: str(self._number)}})
             if following.turns is not None:
                 told[PLAN], more = self._replanned(following.turns)
         elif following is not None:
@@ -340,13 +347,19 @@ class AdapterSession:
         self._engine.hear(tried)
         return {metadata_key(self._number): encode(tried)}
 
-    def _mind(self, retrying: Retrying, targets: tuple[Target, ...]) -> None:
-        """Before an attempt. Raises `Reject` where it is too late for another one, and Envoy made it by itself."""
-        if self._number > 1 and 0 < retrying.until < time.time():
+    def _mind(self, retrying: Retrying, call: Call, judged: str) -> None:
+        """Before an attempt. Raises `Reject` where it is too late for another one, and Envoy made it by itself. `judged`: the last attempt
+        after which there was a pause already.
+        """
+        number, turns = self._number, _turns_of(call)
+        if number > 1 and 0 < retrying.until < time.time():
             raise Reject(504, "deadline_exceeded", f"No answer within {retrying.retries.within:g} seconds (`retries.within`).")
-        target = targets[min(self._number, len(targets)) - 1]
-        if target not in targets[: self._number - 1]:
-            self._engine.budgets.asked(target, retrying.retries.budget)
+        so_far = turns[:number]
+        if so_far[-1].target not in call.targets[: number - 1]:
+            self._engine.budgets.asked(so_far[-1].target, retrying.retries.budget)
+        elif len(so_far) > 1 and so_far[-1] == so_far[-2] and judged != str(number - 1):
+            # The one before had no answer, which nobody could hold back; so this one waits.
+            self._pause = pause_after(retrying.retries, so_far[:-1])
 
     def _following(self) -> Next | None:
         """What comes after an attempt that failed; None where it has not, or Envoy knows by itself."""
@@ -355,8 +368,7 @@ class AdapterSession:
         if retrying is None or tried is None or not tried.failed:
             return None
         failed = Failed(self._number, self._answering.status, tried.reason, tried.resets, blames_key(tried.status, tried.reason))
-        keys = call.keys or ("",) * len(call.targets)
-        return after(retrying, tuple(map(Turn, call.targets, keys)), failed, time.time(), self._engine.budgets.take)
+        return after(retrying, _turns_of(call), failed, time.time(), self._engine.budgets.take)
 
     def _replanned(self, turns: tuple[Turn, ...]) -> tuple[str, bytes]:
         """How the gate, and how Envoy and the next attempts know of other ones than the gate had said: two pieces of metadata."""

@@ -126,15 +126,15 @@ def after(retrying: Retrying, turns: tuple[Turn, ...], failed: Failed, now: floa
         return Next(True)
     # Else the target may be there once more for other keys' sake alone.
     again = _times(so_far) <= retries.again
-    pause = max(_pause(retries, so_far), failed.resets)
+    pause = max(pause_after(retries, so_far), failed.resets)
     if again and pause <= retries.longest and not 0 < retrying.until < now + pause and spare(here.target):
         return Next(True, pause)
     others = tuple(one for one in rest if one.target != here.target or (failed.by_key and one.key != here.key))
     return Next(True, turns=so_far + others) if others else Next(False)
 
 
-def _pause(retries: Retries, so_far: Sequence[Turn]) -> float:
-    """How long to wait before the last one is asked again: longer each time, and never all requests at once."""
+def pause_after(retries: Retries, so_far: Sequence[Turn]) -> float:
+    """Seconds to wait before the last one is asked again: longer each time, and never all requests at once."""
     most = min(retries.longest, retries.pause * 2.0 ** (_times(so_far) - 1))
     return most * (1 + random()) / 2  # noqa: S311 - jitter
 

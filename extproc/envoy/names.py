@@ -4,7 +4,8 @@ Dynamic metadata, all of it untyped:
 
 - `headgate`: set by the gate, read by Envoy and by the adapter. `dialect` of the client; `idle` says that the request goes on, and picks
   the route with the right silence; `adapter` = "1" picks among those the one with the adapter; `record` is what the access log keeps;
-  `call` is what the adapter has to know of the request.
+  `call` is what the adapter has to know of the request. `judged`, set by the adapter: the last attempt that failed with an answer, and so
+  has had the pause after it.
 - `headgate.use`: set by the adapter, read by the gate.
 - `headgate.targets`: set by the gate for a request that has several: the clusters to try, in order (see `targets`).
 
@@ -29,7 +30,7 @@ PROVIDER = "provider"
 NAMESPACE = "headgate"
 USE_NAMESPACE = "headgate.use"
 TARGETS_NAMESPACE = "headgate.targets"
-DIALECT, ADAPTER, IDLE, RECORD, CALL = "dialect", "adapter", "idle", "record", "call"
+DIALECT, ADAPTER, IDLE, RECORD, CALL, JUDGED = "dialect", "adapter", "idle", "record", "call", "judged"
 ADAPTER_ON = "1"
 UPGRADED = "upgrade"
 """Value of `idle` for a WebSocket."""

@@ -35,6 +35,8 @@ class Provider(Upstream):
         self.asked.append((model, time.monotonic()))
         if self.ready[model]:
             status, body, headers = self.ready[model].pop(0)
+            if not status and request.transport is not None:
+                request.transport.abort()
             return web.json_response(body, status=status, headers=headers)
         message = {"role": "assistant", "content": model}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
@@ -102,6 +104,14 @@ def test_a_target_is_asked_again_after_a_pause_that_grows(gateway: Gateway, prov
     provider.will("a", 503, times=3)
     assert ask(gateway, "again")[0] == 503
     assert len(provider.asked) == 6
+
+
+def test_a_provider_that_gives_no_answer_has_its_pause_too(gateway: Gateway, provider: Provider) -> None:
+    provider.will("a", 0, times=2)
+    assert ask(gateway, "again") == (200, "a", ['p/a;reason="no_answer"'] * 2 + ["p/a;status=200"])
+    (_, first), (_, second), (_, third) = provider.asked
+    assert second - first > 0.025
+    assert third - second > 0.05
 
 
 def test_a_provider_that_wants_a_pause_gets_it_or_is_left_alone(gateway: Gateway, provider: Provider) -> None:
