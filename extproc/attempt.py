@@ -411,6 +411,7 @@ class Attempt:
             kind=call.kind,
             form=self._kind,
             provider_name=self.target.provider,
+            key=self.key,
             request_id=call.id,
             same=self.same,
             raw=call.kind == "raw",

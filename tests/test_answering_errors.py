@@ -340,6 +340,8 @@ def test_a_refused_credential_is_logged_for_the_operator(caplog: pytest.LogCaptu
     answering.feed(b'{"error": {"message": "Incorrect API key provided: sk-ab***yz"}}', True)
     assert answering.status == 502
     assert [record.getMessage() for record in caplog.records] == ["request r-1: the provider p refused the gateway's credential (401)"]
+    Failure(401, terms(key="second"), {}).feed(b"", True)
+    assert "the provider p, asked with the key second, refused" in caplog.records[1].getMessage()
 
 
 @pytest.mark.parametrize(

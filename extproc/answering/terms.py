@@ -69,6 +69,8 @@ class Terms(Struct, frozen=True):
     """See `Endpoint.gives`."""
     question: bytes = b""
     """The client's body, where its tokens are to be counted."""
+    key: str = ""
+    """The name of the provider's key, where it has several."""
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""
@@ -82,7 +84,8 @@ class Terms(Struct, frozen=True):
 
     def log(self, what: str) -> None:
         """Says what is wrong with the provider's answer."""
-        log.warning("request %s: the provider %s %s", self.request_id, self.provider_name, what)
+        who = f"{self.provider_name}, asked with the key {self.key}," if self.key else self.provider_name
+        log.warning("request %s: the provider %s %s", self.request_id, who, what)
 
 
 class Collected:
