@@ -18,8 +18,8 @@ class Retries(Section, frozen=True):
     """Statuses from 400 to 499 after which the next target is asked: it may have a key, a quota, a model that this one has not."""
     again: Annotated[int, Meta(ge=0, le=4)] = 0
     """How often a target is asked again before the next one is."""
-    pause: Annotated[float, Meta(ge=0.01, le=60)] = 0.25
-    """Seconds before a target is asked again, doubled each time; what is waited is drawn from the half of it to the whole."""
+    pause: Annotated[float, Meta(ge=0, le=60)] = 0.25
+    """Seconds before a target is asked again, doubled each time; what is waited is drawn from the half of it to the whole. 0: at once."""
     longest: Annotated[float, Meta(ge=0.01, le=60)] = 5.0
     """The longest such pause. A provider that wants to be left alone for longer (`Retry-After`) is not asked again; the next one is."""
     within: Seconds | None = None
