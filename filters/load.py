@@ -97,5 +97,6 @@ class _Load:
 
     def _refusal(self, most: int, full: Full) -> Reject:
         waited = f" This one waited {self._line.wait:g} s for one of them to end." if full.waited else ""
-        message = f"You have {most} request{'s' * (most > 1)} under way, as many as you may have (`concurrency` of the filter `load`).{waited} Try again."
+        many = "1 request" if most == 1 else f"{most} requests"
+        message = f"You have {many} under way, as many as you may have (`concurrency` of the filter `load`).{waited} Try again."
         return Reject(429, "concurrency_limit", message, headers=(("retry-after", str(math.ceil(full.again))),))
