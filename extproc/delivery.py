@@ -117,10 +117,11 @@ class Delivery:
         self._asked = time.perf_counter()
 
     def answer(
-        self, headers: Mapping[str, str], *, local: str, cluster: str, attempts: int, end: bool = False, tried: tuple[Tried, ...] = ()
-    ) -> Head:
+        self, headers: Mapping[str, str], *, local: str, cluster: str, attempts: int, end: bool = False,
+        tried: tuple[Tried, ...] = (), reason: str = "",
+    ) -> Head:  # fmt: skip
         """The head of an answer. `local` is Envoy's reason where the answer is one of its own, and empty for a provider's. `end`: there
-        is nothing but the head, see `fill`. `tried`: all attempts, where there were several targets.
+        is nothing but the head, see `fill`. `tried`: all attempts, where there were several targets. `reason`: see `Response.reason`.
         """
         self._bare = end
         self._status = status = int(headers.get(":status", "0"))
@@ -130,6 +131,7 @@ class Delivery:
         remove: tuple[str, ...] = ()
         if local or self.call is None:
             response = Response(status, {}, origin="envoy")
+            response.reason = reason or local
             self.request.record.error = local or "local_reply"
             mode = BodyMode.NONE
         else:
@@ -220,7 +222,7 @@ class Delivery:
         if attempt is None or response is None:
             return None
         target, ended = attempt.target, response.ended
-        reason = self.request.record.error or (BROKEN_OFF if ended == "provider_broke" else "")
+        reason = response.reason or self.request.record.error or (BROKEN_OFF if ended == "provider_broke" else "")
         if ended == "client_closed" and not reason and not (self._first and response.stream):
             return None
         whole, resets = time.perf_counter() - self._asked, self._answering.resets if self._answering is not None else 0.0

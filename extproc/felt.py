@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from extproc.filter import Tap
 from extproc.pulse import Pulse, size_class
 from extproc.size import input_tokens
+from extproc.standing.verdict import meaning
 from extproc.tried import Tried
 from extproc.values import Request, Response, Target
 
@@ -52,10 +53,13 @@ class Felt(Tap):
     @staticmethod
     def _sole(response: Response, target: Target, took: float) -> Tried:
         """What came of an attempt that had no other beside it."""
-        return Tried(target.provider, target.model, response.status if response.origin == "provider" else 0, first=took)
+        return Tried(target.provider, target.model, response.status if response.origin == "provider" else 0, response.reason, first=took)
 
     def _take(self, pulse: Pulse, one: Tried, now: float) -> None:
-        if one.status in _TARGETS_OWN or not one.status or one.status >= _SERVER_ERRORS or (one.failed and one.status < _ERRORS):
+        if not one.status and one.reason and meaning(0, one.reason) == "nothing":
+            # Nobody waited any more, or it was our own doing.
+            pulse.first[self._size].at_least(one.first, now)
+        elif one.status in _TARGETS_OWN or not one.status or one.status >= _SERVER_ERRORS or (one.failed and one.status < _ERRORS):
             pulse.failed(self._size, now, one.first)
         elif _ANSWERS <= one.status < _ERRORS:
             pulse.first[self._size].felt(one.first, now)

@@ -23,10 +23,10 @@ from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
 from extproc.exchange import Exchange
-from extproc.intake import Forward
+from extproc.intake import TIMEOUT, Forward
 from extproc.pressure import BUSY
 from extproc.transport.seam import Replies
-from extproc.tried import Tried, attempts_told
+from extproc.tried import LATE, Tried, attempts_told
 from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
 from extproc.wire.encode import entry, fields, space
@@ -51,7 +51,7 @@ _REASONS = {
     _NO_ADDRESS: "its name cannot be resolved",
     "no_healthy_upstream": "it has no address (no_healthy_upstream)",
     "cluster_not_found": "Envoy does not know it (cluster_not_found)",
-    "response_timeout": "the whole took too long (timeouts.total)",
+    names.WHOLE_OVER: "the whole took too long (timeouts.total, or x-headgate-timeout of the client)",
     "upstream_per_try_timeout": "it did not begin to answer in time (timeouts.first_byte)",
     "upstream_per_try_idle_timeout": "it fell silent (timeouts.idle)",
     "stream_idle_timeout": "it fell silent (timeouts.idle)",
@@ -134,6 +134,11 @@ _usual_head = lru_cache(maxsize=512)(_head)
 def _reason(details: str) -> str:
     """Envoy's word for why it answers itself, without what follows in braces."""
     return _NO_ADDRESS if names.NO_ADDRESS in details else details.partition("{")[0] or "local_reply"
+
+
+def _as_it_counts(delivery: Delivery, reason: str) -> str:
+    """The same for who was asked last: who had a part of the time, or as little as the client liked, is not to blame that it is over."""
+    return LATE if reason == names.WHOLE_OVER and (delivery.several or TIMEOUT in delivery.request.headers) else reason
 
 
 def _told_of_failure(delivery: Delivery, reason: str, details: str) -> str:
@@ -332,15 +337,16 @@ class GateSession:
         cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
         local = "" if details == names.VIA_UPSTREAM else _reason(details)
+        reason = _as_it_counts(delivery, local) if local else ""
         seen = incoming.headers()
         tried: tuple[Tried, ...] = ()
         if delivery.several:
-            tried = attempts_told(incoming.metadata_of(names.USE_NAMESPACE), delivery.planned, attempts, local)
+            tried = attempts_told(incoming.metadata_of(names.USE_NAMESPACE), delivery.planned, attempts, reason)
             for one in tried:
                 # The adapter has seen nothing of it.
                 if not one.status:
                     self._engine.hear(msgspec.structs.replace(one, request=delivery.request.record.id))
-        head = delivery.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end, tried=tried)
+        head = delivery.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end, tried=tried, reason=reason)
         self._body_mode = head.mode
         if local and delivery.call is not None and delivery.response is not None and delivery.response.status >= _SERVER_ERRORS:
             _log.warning("request %s: %s", delivery.request.record.id, _told_of_failure(delivery, local, details))

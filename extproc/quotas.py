@@ -12,13 +12,14 @@ from extproc.config.model import Config, aim
 from extproc.errors import Reject
 from extproc.slots.holding import Holding
 from extproc.slots.slot import NO_LINE, Choice, Full, Line, Slots, Want
+from extproc.standing.verdict import meaning
 from extproc.tried import Tried
 from extproc.values import Request, Response, Target
 
 _TOO_MUCH = frozenset({429, 503, 504, 529})
 """Statuses by which a provider says that it has too much to do."""
-_WORDS = frozenset({"overloaded", "rate_limit_exceeded"})
-"""Ours for the same, where the status does not say it."""
+_KINDS = frozenset({"overloaded", "limited", "timeout"})
+"""What that means, where the status does not say it."""
 
 
 class Quotas:
@@ -82,7 +83,7 @@ class _Watching(Holding):
     async def end(self, response: Response) -> None:
         """See `Tap`."""
         for tried in self._request.record.tried or _only(self._request, response):
-            if tried.status in _TOO_MUCH or tried.reason in _WORDS or "timeout" in tried.reason:
+            if tried.status in _TOO_MUCH or meaning(tried.status, tried.reason) in _KINDS:
                 for want in self._quotas.wants(tried.provider, tried.model):
                     if want.adapt:
                         self.slots.overloaded(want.scope)
@@ -93,7 +94,7 @@ def _only(request: Request, response: Response) -> tuple[Tried, ...]:
     """What came of the only attempt. Envoy's own answers have a status that says less than its word for why."""
     target = request.targets[0]
     status = response.status if response.origin == "provider" else 0
-    return (Tried(target.provider, target.model, status, request.record.error),)
+    return (Tried(target.provider, target.model, status, response.reason or request.record.error),)
 
 
 def _busy(request: Request, full: Full, line: Line) -> Reject:

@@ -29,6 +29,11 @@ NO_ANSWER = "no_answer"
 BROKEN_OFF = "broken_off"
 """The reason of one whose answer ended before it was whole."""
 
+LATE = "deadline_exceeded"
+"""The reason of one that was under way when the time was over which its request had for all its attempts, or which the client gave it. How
+long that one took is not known, so it says nothing of who was asked.
+"""
+
 _TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+.^_`|~:/0-9A-Za-z-]*")
 _UNSAID = re.compile(r'[^ -~]|["\\]')
 

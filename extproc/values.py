@@ -246,8 +246,8 @@ class Response:
     """One response on its way out: its head, and what is known of it. The body passes by as events."""
 
     __slots__ = (
-        "answered", "attempts", "body", "ended", "estimated", "finished", "headers", "origin", "status", "stream", "target", "tried",
-        "usage",
+        "answered", "attempts", "body", "ended", "estimated", "finished", "headers", "origin", "reason", "status", "stream", "target",
+        "tried", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -269,6 +269,8 @@ class Response:
         """Attempts that it took."""
         self.tried: tuple[Tried, ...] = ()
         """Each of them, where there were several targets."""
+        self.reason = ""
+        """Why there is no answer of a provider's, as it counts for who was asked last: see `Tried.reason`. Empty where there is one."""
         self.usage: Usage | None = None
         """Tokens, as far as they are known by now."""
         self.answered = ""

@@ -4,7 +4,7 @@ from typing import Any
 
 from extproc import Felt, Response, Target
 from extproc.pulse import Pulse
-from extproc.tried import NO_ANSWER, Tried
+from extproc.tried import LATE, NO_ANSWER, Tried
 from tests.scene import CHAT, request, run
 
 A, B = Target("a", "m"), Target("b", "m")
@@ -107,6 +107,17 @@ def test_who_gives_up_has_waited_so_long() -> None:
     made = Followed()
     made.end(Response(0, {}, origin="envoy"), 40.0, "client_closed")
     assert made.known() == [40.0, 0, 0, 0]
+    assert made.busy == (0, 0)
+
+
+def test_a_time_that_was_too_short_is_what_it_took_at_least() -> None:
+    made = Followed()
+    made.clock.now = 0.5
+    response = Response(504, {}, origin="envoy")
+    response.reason, response.target = LATE, A
+    made.tap.start(response)
+    made.end(response, 0.5)
+    assert made.known() == [0.5, 0, 0, 0]
     assert made.busy == (0, 0)
 
 

@@ -9,7 +9,7 @@ from extproc.errors import Reject
 from extproc.quotas import Quotas
 from extproc.slots.atonce import AtOnce
 from extproc.slots.holding import Holding
-from extproc.tried import Tried
+from extproc.tried import LATE, Tried
 from extproc.values import Request, Response, Target
 from tests.scene import ANTHROPIC, OPENAI, Scene, request, run
 
@@ -96,6 +96,7 @@ def test_a_target_that_keeps_the_name_is_one_for_all_names() -> None:
     ("status", "error", "tried", "lower"),
     [
         (200, "", (), False),
+        (0, "", (Tried("openai", "gpt", reason=LATE),), False),
         (429, "", (), True),
         (503, "", (), True),
         (529, "", (), True),

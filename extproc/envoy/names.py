@@ -59,6 +59,8 @@ ATTEMPT_ATTRIBUTE = "upstream.request_attempt_count"
 DETAILS_ATTRIBUTE = "response.code_details"
 VIA_UPSTREAM = "via_upstream"
 """`response.code_details` of what a provider answered; anything else is a reply of Envoy's own."""
+WHOLE_OVER = "response_timeout"
+"""The same where the time for the whole request was over, all attempts together."""
 
 ROUTES = "headgate"
 """The route configuration, and its virtual host."""

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from extproc.config.breaker import Failing
-from extproc.tried import BROKEN_OFF, NO_ANSWER
+from extproc.tried import BROKEN_OFF, LATE, NO_ANSWER
 
 Meaning = Literal[Failing, "limited", "request", "nothing"]
 """A kind of failure; or `limited`: too many requests (or tokens) for now; `request`: it is the request's own trouble, and who says so
@@ -16,6 +16,7 @@ _BY_REASON: dict[str, Meaning] = {
     "reset": "reset",
     NO_ANSWER: "reset",
     BROKEN_OFF: "reset",
+    LATE: "nothing",
     "bad_provider_answer": "bad_answer",
     # `response.code_details` of Envoy's own answers.
     "no_address": "connect",

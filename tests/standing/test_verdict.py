@@ -3,6 +3,7 @@
 import pytest
 
 from extproc.standing.verdict import meaning
+from extproc.tried import LATE
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,7 @@ from extproc.standing.verdict import meaning
         (0, "unsupported_fields", "nothing"),
         (0, "invalid_request", "nothing"),
         (0, "", "nothing"),
+        (0, LATE, "nothing"),
         (200, "broken_off", "reset"),
         (200, "reset", "reset"),
         (200, "overloaded", "overloaded"),

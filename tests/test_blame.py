@@ -1,0 +1,65 @@
+"""What is told of a single attempt, or of the last one of several, where it is not the provider's fault that there is no answer."""
+
+import msgspec
+import pytest
+
+from extproc.config.concurrency import Concurrency
+from extproc.config.model import Aim, Config, Model
+from extproc.gate import GateSession
+from extproc.slots.atonce import AtOnce
+from extproc.standing.verdict import meaning
+from extproc.tried import LATE, Tried
+from tests.playbook import one, request_body, request_headers, response_body, response_headers, say
+from tests.scene import ANTHROPIC, CHAT, OPENAI, Scene, head
+from tests.test_gate import JSON
+
+ADAPTS = Concurrency(most=10, adapt=True)
+CONFIG = Config(
+    providers={"openai": OPENAI, "anthropic": ANTHROPIC},
+    models=(
+        Model(name="gpt", targets=(Aim(to="openai/gpt", concurrency=ADAPTS),)),
+        Model(name="both", targets=(Aim(to="openai/gpt", concurrency=ADAPTS), "anthropic/claude")),
+    ),
+)
+
+
+class Told:
+    """A worker, and what it is told of attempts."""
+
+    def __init__(self, config: Config = CONFIG) -> None:
+        self.scene = Scene(config)
+        self.heard: list[Tried] = []
+        self.scene.engine.ears.append(self.heard.append)
+
+    def ask(self, model: str = "gpt", **headers: str) -> GateSession:
+        session = GateSession(self.scene.engine)
+        one(session, request_headers(head(**headers)))
+        one(session, request_body(msgspec.json.encode({**CHAT, "model": model})))
+        return session
+
+    def kinds(self) -> list[str | None]:
+        return [meaning(tried.status, tried.reason) for tried in self.heard]
+
+
+@pytest.mark.parametrize(("model", "timeout"), [("gpt", "0.05"), ("both", "0.05"), ("both", "")])
+def test_a_time_that_is_not_the_provider_s_own(model: str, timeout: str) -> None:
+    """The client's own, or one for all attempts together."""
+    told = Told()
+    session = told.ask(model, x_headgate_timeout=timeout)
+    one(session, response_headers({":status": "504", **JSON}, details="response_timeout", cluster="provider_openai"))
+    one(session, response_body(b"{}", end=True))
+    session.close()
+    assert [(tried.reason, tried.status) for tried in told.heard] == [(LATE, 0)]
+    assert told.kinds() == ["nothing"]
+    assert told.scene.books[0].error == "response_timeout", "the ledger has Envoy's word"
+    assert isinstance(told.scene.engine.slots, AtOnce)
+    assert told.scene.engine.slots.table.limit("target:openai/gpt") in (None, 10)
+
+
+def test_a_time_that_is_the_provider_s_own() -> None:
+    told = Told()
+    session = told.ask()
+    one(session, response_headers({":status": "504", **JSON}, details="response_timeout"))
+    say(session, response_body(b"{}", end=True))
+    session.close()
+    assert told.kinds() == ["timeout"]
