@@ -26,7 +26,7 @@ from extproc.ledger.record import Record
 from extproc.relayed import Relayed
 from extproc.retrying import STOP
 from extproc.tally import forecast, tally
-from extproc.tried import ATTEMPTS, BROKEN_OFF, Tried, header, soonest
+from extproc.tried import ATTEMPTS, BROKEN_OFF, OURS, Tried, header, soonest
 from extproc.uploads import UPLOAD_URLS, through_us
 from extproc.upstream import Upstream
 from extproc.use import Use
@@ -36,6 +36,9 @@ _log = logging.getLogger(__name__)
 
 _COME_AGAIN = (429, 503, 529)
 """Statuses that say when."""
+_OTHERS = ("provider", "envoy")
+"""Who tells, by an answer, what came of an attempt."""
+
 TOGETHER = 32
 """Pieces of a stream that are read together: some 10 KB, as a rule. With more of them, each is hardly cheaper."""
 
@@ -219,7 +222,8 @@ class Delivery:
     def tried(self) -> Tried | None:
         """What came of the only attempt, now that it is over; None where there was none, or the client gave up before that was known."""
         attempt, response = self._attempt, self.response
-        if attempt is None or response is None:
+        # What is refused here has a reason of ours, such as that all keys are at our limits, and nobody was asked.
+        if attempt is None or response is None or response.origin not in _OTHERS:
             return None
         target, ended = attempt.target, response.ended
         reason = response.reason or self.request.record.error or (BROKEN_OFF if ended == "provider_broke" else "")
@@ -338,6 +342,7 @@ class Delivery:
         request, response, answering = self.request, self.response, self._answering
         if response is not None:
             response.status, response.ended = fault.status, ended
+            response.reason = OURS if ended == "complete" else ""
         if answering is not None:
             answering.error = fault.code
         return msgspec.json.encode(DIALECTS[request.endpoint.dialect].write_error(fault, request.record.id))

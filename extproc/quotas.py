@@ -83,7 +83,8 @@ class _Watching(Holding):
     async def end(self, response: Response) -> None:
         """See `Tap`."""
         for tried in self._request.record.tried or _only(self._request, response):
-            if tried.status in _TOO_MUCH or meaning(tried.status, tried.reason) in _KINDS:
+            means = meaning(tried.status, tried.reason)
+            if means in _KINDS or (tried.status in _TOO_MUCH and means != "nothing"):
                 for want in self._quotas.wants(tried.provider, tried.model):
                     if want.adapt:
                         self.slots.overloaded(want.scope)
@@ -91,7 +92,9 @@ class _Watching(Holding):
 
 
 def _only(request: Request, response: Response) -> tuple[Tried, ...]:
-    """What came of the only attempt. Envoy's own answers have a status that says less than its word for why."""
+    """What came of the only attempt, if there was one. Envoy's own answers have a status that says less than its word for why."""
+    if response.origin not in ("provider", "envoy"):
+        return ()
     target = request.targets[0]
     status = response.status if response.origin == "provider" else 0
     return (Tried(target.provider, target.model, status, response.reason or request.record.error),)

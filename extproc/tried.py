@@ -34,6 +34,9 @@ LATE = "deadline_exceeded"
 long that one took is not known, so it says nothing of who was asked.
 """
 
+OURS = "undone"
+"""The reason of one that was answered, and of whose answer the gateway itself could make nothing."""
+
 _TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+.^_`|~:/0-9A-Za-z-]*")
 _UNSAID = re.compile(r'[^ -~]|["\\]')
 

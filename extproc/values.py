@@ -270,7 +270,8 @@ class Response:
         self.tried: tuple[Tried, ...] = ()
         """Each of them, where there were several targets."""
         self.reason = ""
-        """Why there is no answer of a provider's, as it counts for who was asked last: see `Tried.reason`. Empty where there is one."""
+        """Why the client gets no answer of a provider's, as it counts for who was asked last: see `Tried.reason`. Empty where it does, or
+        where the provider's own answer says why not."""
         self.usage: Usage | None = None
         """Tokens, as far as they are known by now."""
         self.answered = ""

@@ -2,16 +2,20 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from extproc.config.concurrency import Concurrency
 from extproc.config.model import Aim, Config, Model
+from extproc.config.pool import ProviderKey
 from extproc.gate import GateSession
 from extproc.slots.atonce import AtOnce
 from extproc.standing.verdict import meaning
-from extproc.tried import LATE, Tried
+from extproc.tried import LATE, OURS, Tried
 from tests.playbook import one, request_body, request_headers, response_body, response_headers, say
 from tests.scene import ANTHROPIC, CHAT, OPENAI, Scene, head
+from tests.test_answering import MESSAGE
 from tests.test_gate import JSON
+from tests.test_gate_trouble import Full
 
 ADAPTS = Concurrency(most=10, adapt=True)
 CONFIG = Config(
@@ -63,3 +67,32 @@ def test_a_time_that_is_the_provider_s_own() -> None:
     say(session, response_body(b"{}", end=True))
     session.close()
     assert told.kinds() == ["timeout"]
+
+
+def test_all_keys_are_at_our_limits() -> None:
+    """Nobody is asked, so nobody has failed."""
+    keys = tuple(ProviderKey(key=f"sk-{name}", name=name, concurrency=1) for name in "ab")
+    told = Told(replace(CONFIG, providers={**CONFIG.providers, "openai": replace(OPENAI, key=None, keys=keys)}))
+    pool = told.scene.engine.current.pools["openai"]
+    leases = [pool.lease("gpt"), pool.lease("gpt")]
+    assert {lease.name for lease in leases} == {"a", "b"}
+    told.ask().close()
+    assert [(record.status, record.error) for record in told.scene.books] == [(503, "overloaded")]
+    assert told.heard == []
+    assert isinstance(told.scene.engine.slots, AtOnce)
+    assert told.scene.engine.slots.table.limit("target:openai/gpt") in (None, 10)
+
+
+def test_an_answer_that_we_have_no_room_for() -> None:
+    """The provider has done its part."""
+    told = Told(replace(CONFIG, models=(Model(name="gpt", targets=(Aim(to="anthropic/claude", concurrency=ADAPTS),)),)))
+    told.scene.engine.aside = Full()
+    session = told.ask()
+    body = msgspec.json.encode({**MESSAGE, "content": [{"type": "text", "text": "x" * (5 << 20)}]})
+    one(session, response_headers(JSON, cluster="provider_anthropic"))
+    assert one(session, response_body(body, end=True)).status == 503
+    session.close()
+    assert [(tried.status, tried.reason) for tried in told.heard] == [(200, OURS)]
+    assert told.kinds() == ["nothing"]
+    assert isinstance(told.scene.engine.slots, AtOnce)
+    assert told.scene.engine.slots.table.limit("target:anthropic/claude") in (None, 10)

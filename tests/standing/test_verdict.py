@@ -3,7 +3,7 @@
 import pytest
 
 from extproc.standing.verdict import meaning
-from extproc.tried import LATE
+from extproc.tried import LATE, OURS
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,8 @@ from extproc.tried import LATE
         (0, "invalid_request", "nothing"),
         (0, "", "nothing"),
         (0, LATE, "nothing"),
+        (200, OURS, "nothing"),
+        (503, OURS, "nothing"),
         (200, "broken_off", "reset"),
         (200, "reset", "reset"),
         (200, "overloaded", "overloaded"),
