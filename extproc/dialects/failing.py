@@ -139,6 +139,9 @@ MEANINGS: tuple[tuple[str, frozenset[str], re.Pattern[str]], ...] = (
 """A code that says more, the codes that it is looked for behind, and the words that tell it."""
 
 
+_OF_KEYS = frozenset({"invalid_api_key", "insufficient_quota"})
+"""What is said of the gateway's own key, and not of what was asked for."""
+
 _REFUSED = "permission_denied"
 _ASKED_FOR = _any(
     r"permission to (access|use|read|view|download|delete) (the |this |that )?(requested )?(file|batch|cached ?content|corpus|tuned model)",
@@ -156,10 +159,16 @@ def speaks_of_what_is_asked_for(message: str) -> bool:
     return _ASKED_FOR.search(message) is not None or meant(_REFUSED, message) != _REFUSED
 
 
+_QUOTED = re.compile(r"""(?<!\w)['"`\u2018\u201c](?:.*['"`\u2019\u201d](?!\w)|.*\Z)""", re.DOTALL)
+"""From the first quotation mark to the last one, or to the end of a message that was cut: what a caller has sent may have marks in it."""
+
+
 def meant(code: str, message: str) -> str:
-    """The code of an error, where its words say more than its status did."""
+    """The code of an error, where its words say more than its status did. Words that are quoted may be the caller's own, which a provider
+    repeats ("Invalid value: '...'"): they tell nothing that would count against the provider or its key.
+    """
     for found, behind, words in MEANINGS:
-        if code in behind and words.search(message):
+        if code in behind and words.search(message) and (found not in _OF_KEYS or words.search(_QUOTED.sub("''", message))):
             return found
     return code
 

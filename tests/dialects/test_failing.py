@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
-from extproc.dialects.failing import LONGEST, advised, decoded
+from extproc.dialects.failing import LONGEST, advised, code_for, decoded, meant
 from extproc.errors import Fault
 
 
@@ -71,3 +71,26 @@ def test_no_error_is_too_strange_to_be_told(value: Any, status: int) -> None:
         assert 400 <= fault.status < 600 and fault.code
         for client in DIALECTS.values():
             assert msgspec.json.encode(client.write_error(fault, "r-1"))
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        (400, "Invalid value: 'requires more credits'. Supported values are: 'none', 'auto', and 'required'.", "invalid_request"),
+        (400, "Invalid value: 'it' requires more credits, and 'insufficient balance'. Supported values are: 'none'.", "invalid_request"),
+        (400, 'tool_choice: unknown value "payment required"', "invalid_request"),
+        (400, "tool_choice: unknown value `insufficient funds`", "invalid_request"),
+        (400, "unknown value \u201cinsufficient credits\u201d", "invalid_request"),
+        (400, "Invalid value: 'requires more credits, and a text that is cut", "invalid_request"),
+        (429, "No tool is called 'out of credits or requires more credits'.", "rate_limit_exceeded"),
+        (400, "Your credit balance is too low to access the Anthropic API.", "insufficient_quota"),
+        (400, "The account's credits don't last: insufficient balance in the models' account", "insufficient_quota"),
+        (400, "The key 'team-a' has an insufficient balance.", "insufficient_quota"),
+        (403, "This request requires more credits, or fewer max_tokens.", "insufficient_quota"),
+        (400, "API key not valid. Please pass a valid API key.", "invalid_api_key"),
+        (400, "Incorrect API key provided: 'xa***'.", "invalid_api_key"),
+        (400, "'messages' is too long: the model's maximum context length is 'quoted', too", "context_length_exceeded"),
+    ],
+)
+def test_what_a_caller_chose_tells_nothing_of_the_key(status: int, message: str, code: str) -> None:
+    assert meant(code_for(status), message) == code
