@@ -14,6 +14,7 @@ SUMS_EVERY = 1.0
 """Seconds between two sums of what was answered."""
 _MOST = 1024
 """What is told together at most."""
+_NO_SUMS: dict[tuple[str, str], Heard] = {}
 
 
 class Tells(Protocol):
@@ -34,8 +35,10 @@ class Ear:
         self._line = line
         self._due = False
         self._heard: list[Heard] = []
-        """In the order in which they were: a sum of answers ends with the next failure of the same target."""
-        self._sums: dict[tuple[str, str, str], Heard] = {}
+        """In the order in which they were: a sum of answers ends with the next failure of the same provider, whose targets and keys have
+        breakers of their own, so that an answer with one key ends the row of its target's failures with another one."""
+        self._sums: dict[str, dict[tuple[str, str], Heard]] = {}
+        """By provider, and by model and key."""
 
     def hear(self, tried: Tried) -> None:
         """An attempt is told of."""
@@ -45,13 +48,13 @@ class Ear:
                 self._add(tried)
             elif not tried.whole:
                 return  # it will be told again at its end
-            elif (known := self._sums.get(name)) is not None:
+            elif (known := self._sums.get(tried.provider, _NO_SUMS).get(name[1:])) is not None:
                 known.times += 1
             else:
-                self._sums[name] = made = Heard(*name, tried.status)
+                made = self._sums.setdefault(tried.provider, {})[name[1:]] = Heard(*name, tried.status)
                 self._heard.append(made)
             return
-        self._sums.pop(name, None)
+        self._sums.pop(tried.provider, None)
         self._add(tried)
 
     def _add(self, tried: Tried) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from extproc.config.breaker import Breaker
+from extproc.standing.board import Board
 from extproc.standing.ear import TOGETHER, Ear
 from extproc.standing.told import Heard, Stand, encode
 from extproc.standing.view import View
@@ -49,6 +51,28 @@ def test_order_is_kept_and_answers_are_summed_up() -> None:
     assert told[2].took == 0.25
     ear.flush()
     assert len(line.sent) == 1, "there is nothing more to tell"
+
+
+def test_an_answer_with_one_key_ends_a_row_of_failures_with_another() -> None:
+    """The breaker is the target's, whichever key it is asked with; and a key's, whichever model it is used for."""
+    line = Line()
+    ear = Ear(View(), line)
+    good, bad = Tried("openai", "gpt", 200, key="b", whole=1.0), Tried("openai", "gpt", 500, "internal_error", "a", whole=1.0)
+    refused = Tried("openai", "mini", 401, "invalid_api_key", "b", whole=1.0)
+    other = Tried("anthropic", "claude", 200, whole=1.0)
+    for _ in range(5):
+        for tried in (good, good, other, bad, good, refused):
+            ear.hear(tried)
+    ear.flush()
+    (told,) = line.sent
+    assert [(one.key, one.status, one.times) for one in told if one.provider == "openai"] == [
+        ("b", 200, 2), ("a", 500, 1), ("b", 200, 1), ("b", 401, 1),
+    ] * 5  # fmt: skip
+    assert [one.times for one in told if one.provider == "anthropic"] == [5]
+    board = Board(lambda _: Breaker())
+    for one in told:
+        board.hear(one, 1000.0)
+    assert board.stands(1000.0) == []
 
 
 def test_an_answer_that_lasts_is_told_at_its_end_unless_somebody_waits_for_it() -> None:
