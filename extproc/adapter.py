@@ -385,7 +385,7 @@ class AdapterSession:
         if tried is None or tried.whole or tried.failed:
             return
         reason = answering.error or ("" if answering.finished or answering.mode is BodyMode.NONE else BROKEN_OFF)
-        self._tried = msgspec.structs.replace(tried, reason=reason, whole=time.monotonic() - self._began)
+        self._tried = msgspec.structs.replace(tried, reason=reason, whole=time.monotonic() - self._began, again=True)
         self._engine.hear(self._tried)
 
     def _use(self) -> dict[str, str | bytes]:

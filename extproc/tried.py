@@ -61,6 +61,8 @@ class Tried(Struct, frozen=True, omit_defaults=True):
     """Seconds after which the provider may be asked again, as it says itself; 0: it does not."""
     request: str = ""
     """The request's id, of an attempt that the gate tells though it had no head: by it Envoy's log of attempts is found to say why."""
+    again: bool = False
+    """It has been told before, when it began to answer; this is its end."""
 
     @property
     def failed(self) -> bool:

@@ -45,7 +45,9 @@ class Ear:
         name = tried.provider, tried.model, tried.key
         if not tried.reason and tried.status:
             if self._view.troubled and self._view.concerns(*name):
-                self._add(tried)
+                # One answer is one probe. Where its beginning was not told, it is older than the trouble, and shows nothing of it.
+                if not tried.again:
+                    self._add(tried)
             elif not tried.whole:
                 return  # it will be told again at its end
             elif (known := self._sums.get(tried.provider, _NO_SUMS).get(name[1:])) is not None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from extproc.config.breaker import Breaker
 from extproc.standing.board import Board
 from extproc.standing.ear import TOGETHER, Ear
@@ -86,6 +88,11 @@ def test_an_answer_that_lasts_is_told_at_its_end_unless_somebody_waits_for_it() 
     ear.hear(begun)
     line.timers.pop()()
     assert [(one.status, one.took) for one in line.sent[0]] == [(200, 0.5)]
+    ear.hear(replace(begun, whole=2.0, again=True))
+    assert line.timers == [], "one answer is one probe"
+    ear.hear(replace(begun, whole=2.0, again=True, reason="broken_off"))
+    line.timers.pop()()
+    assert [(one.reason, one.took) for one in line.sent[1]] == [("broken_off", 2.0)], "and a failure is news all the same"
 
 
 def test_many_failures_are_told_at_once() -> None:
