@@ -220,14 +220,16 @@ class Delivery:
         return self.call is not None and self._attempt is None
 
     def tried(self) -> Tried | None:
-        """What came of the only attempt, now that it is over; None where there was none, or the client gave up before that was known."""
+        """What came of the only attempt, now that it is over; None where there was none, or nobody can tell: an answer that just stops may
+        be cut by the client or by the provider, and only Envoy's access log says by whom.
+        """
         attempt, response = self._attempt, self.response
         # What is refused here has a reason of ours, such as that all keys are at our limits, and nobody was asked.
         if attempt is None or response is None or response.origin not in _OTHERS:
             return None
         target, ended = attempt.target, response.ended
         reason = response.reason or self.request.record.error or (BROKEN_OFF if ended == "provider_broke" else "")
-        if ended == "client_closed" and not reason and not (self._first and response.stream):
+        if ended == "client_closed" and not reason:
             return None
         whole, resets = time.perf_counter() - self._asked, self._answering.resets if self._answering is not None else 0.0
         status = self._status if response.origin == "provider" else 0

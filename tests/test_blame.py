@@ -13,8 +13,8 @@ from extproc.standing.verdict import meaning
 from extproc.tried import LATE, OURS, Tried
 from tests.playbook import one, request_body, request_headers, response_body, response_headers, say
 from tests.scene import ANTHROPIC, CHAT, OPENAI, Scene, head
-from tests.test_answering import MESSAGE
-from tests.test_gate import JSON
+from tests.test_answering import MESSAGE, STREAM
+from tests.test_gate import JSON, SSE
 from tests.test_gate_trouble import Full
 
 ADAPTS = Concurrency(most=10, adapt=True)
@@ -96,3 +96,17 @@ def test_an_answer_that_we_have_no_room_for() -> None:
     assert told.kinds() == ["nothing"]
     assert isinstance(told.scene.engine.slots, AtOnce)
     assert told.scene.engine.slots.table.limit("target:anthropic/claude") in (None, 10)
+
+
+def test_a_stream_that_just_stops_shows_nothing() -> None:
+    """Neither that the provider failed nor that it answers: it may be either's doing, and Envoy tells its log alone."""
+    told = Told()
+    for ends in (True, False):
+        session = GateSession(told.scene.engine)
+        one(session, request_headers(head()))
+        one(session, request_body(msgspec.json.encode({**CHAT, "stream": True})))
+        one(session, response_headers(SSE))
+        say(session, response_body(STREAM if ends else STREAM[: len(STREAM) // 2], end=ends))
+        session.close()
+    assert [record.outcome for record in told.scene.books] == ["complete", "client_closed"]
+    assert told.kinds() == [None]
