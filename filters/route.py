@@ -74,7 +74,11 @@ def _fits(method: str, path: str, patterns: tuple[str, ...]) -> bool:
 
 
 class _Probe(Tap):
-    """Of a request that tries whether its first target answers again: if somebody else answers it, another request may try."""
+    """Of a request that tries whether its first target answers again: if it was not asked, or its answer was not awaited, another one may.
+
+    A target may be left out after all: it has no slot, or no key, or the answer comes from here. Who tells of an attempt whose client hung
+    up does no harm: what is given back when it has been heard of is nothing.
+    """
 
     passes = True
 
@@ -82,8 +86,18 @@ class _Probe(Tap):
         self._standing, self._lease = standing, lease
 
     async def end(self, response: Response) -> None:
-        if not response.attempts and response.origin != "provider":
+        if not self._made(response):
             self._standing.give_back(self._lease)
+
+    def _made(self, response: Response) -> bool:
+        """Something is told of an attempt at the target. What comes of one that its client gave up is not known."""
+        if response.origin not in ("provider", "envoy"):
+            return False
+        asked = [(one.provider, one.model) for one in response.tried]
+        if not asked and response.target is not None:
+            asked = [(response.target.provider, response.target.model)]
+        known = asked[:-1] if response.ended == "client_closed" else asked
+        return (self._lease.name.provider, self._lease.name.model) in known
 
 
 class _Route:

@@ -9,6 +9,7 @@ from extproc import Entry, Handler, Reject, Request, Response, Tap, Target, Usag
 from extproc.config.breaker import Breakers
 from extproc.config.pool import ProviderKey
 from extproc.standing.told import Stand, encode
+from extproc.tried import Tried
 from filters.cache import _key
 from filters.route import Route
 from tests.scene import CHAT, CONFIG, Scene, environment, head, request, run
@@ -92,22 +93,48 @@ def test_a_websocket() -> None:
 
 
 def test_a_probe_that_is_not_made_is_given_back() -> None:
-    def answered(**more: Any) -> Response:
-        response = Response(200, {}, origin=more.get("origin", "cache"))
-        response.attempts = more.get("attempts", 0)
-        return response
-
     handler = opened(stand(GPT, left=0))
     made, tap = ask(handler)
     assert made.targets == (GPT, CLAUDE)
     assert isinstance(tap, Tap)
     assert tap.passes
     assert ask(handler)[0].targets == (CLAUDE,), "one at a time"
-    run(tap.end(answered(origin="provider", attempts=1)))
-    run(tap.end(answered(origin="envoy", attempts=2)))
-    assert ask(handler)[0].targets == (CLAUDE,)
-    run(tap.end(answered()))
+    run(tap.end(answered("cache", GPT)))
     assert ask(handler)[0].targets == (GPT, CLAUDE)
+
+
+FAILED, ANSWERED = Tried("openai", "gpt", 503, "overloaded"), Tried("anthropic", "claude", 200)
+
+
+def answered(origin: Any, target: Target | None = None, *tried: Tried, ended: Any = "complete") -> Response:
+    response = Response(200, {}, origin=origin)
+    response.target, response.tried, response.ended = target, tried, ended
+    return response
+
+
+@pytest.mark.parametrize(
+    ("response", "made"),
+    [
+        (answered("provider", GPT), True),
+        (answered("provider", GPT, ended="provider_broke"), True),
+        (answered("envoy", GPT), True),
+        (answered("provider", CLAUDE, FAILED, ANSWERED), True),
+        (answered("provider", CLAUDE, FAILED, ANSWERED, ended="client_closed"), True),
+        (answered("gateway"), False),
+        (answered("envoy"), False),
+        (answered("envoy", GPT, ended="client_closed"), False),
+        (answered("provider", GPT, ended="client_closed"), False),
+        (answered("provider", GPT, Tried("openai", "gpt", 200), ended="client_closed"), False),
+        (answered("provider", CLAUDE), False),
+        (answered("provider", CLAUDE, ANSWERED), False),
+    ],
+)
+def test_a_probe_is_made_where_something_is_told_of_its_target(response: Response, made: bool) -> None:
+    handler = opened(stand(GPT, left=0))
+    _, tap = ask(handler)
+    assert isinstance(tap, Tap)
+    run(tap.end(response))
+    assert ask(handler)[0].targets == ((CLAUDE,) if made else (GPT, CLAUDE))
 
 
 def test_what_is_kept_is_told_though_nobody_can_be_asked() -> None:
