@@ -134,8 +134,8 @@ class Request:
     """One request on its way in. Filters read it, attach to it what they found out, and may edit it."""
 
     __slots__ = (
-        "_envelope", "_json", "betas", "body", "bulky", "configured", "edited", "endpoint", "headers", "identity", "journalled", "method",
-        "needs", "passed", "path", "patience", "provider", "record", "retrying", "says", "set_headers", "targets", "unavailable",
+        "_envelope", "_json", "betas", "body", "bulky", "configured", "edited", "endpoint", "first", "headers", "identity", "journalled",
+        "method", "needs", "passed", "path", "patience", "provider", "record", "retrying", "says", "set_headers", "targets", "unavailable",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record, provider: str = "") -> None:
@@ -162,6 +162,8 @@ class Request:
         """Where it may go, in order; set by the filter that routes."""
         self.configured: tuple[Target, ...] = ()
         """The same as the configuration has them, where a strategy has put them into another order; else empty."""
+        self.first: Target | None = None
+        """Who was to be asked first, where that one is passed over for now, or asked last; else None."""
         self.retrying: Retrying | None = None
         """What follows failed attempts; None: Envoy asks the next target, and that is all."""
         self.passed: tuple[Target, ...] = ()

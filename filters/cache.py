@@ -3,7 +3,8 @@
 What is the same is decided by a SHA-256 of everything that shapes an answer: tenant, dialect, path, the targets (as they are configured,
 whichever of them a strategy puts first), the headers that change behaviour, and the body in canonical form. By default only requests that
 say `temperature: 0` (and embeddings, which have no temperature) are looked up. An answer is kept only when it is whole, a success, and of
-the first target: a fallback's answer must not outlive the trouble that it bridged. Of several callers that ask the same at once, one asks
+the first target, however often and with which of its keys it was asked: a fallback's answer must not outlive the trouble that it bridged,
+also where the first one was passed over for it. Of several callers that ask the same at once, one asks
 the provider (streams excepted).
 """
 
@@ -111,7 +112,7 @@ class _Cache:
             key = _key(request)
         if "no-cache" in wishes:
             request.record.cache = "miss"
-            return _Keep(self, key, None)
+            return _Keep(self, key, None, request)
         stream = request.stream
         found = await self.store.begin(key, lead=not stream, wait=self.settings.wait)
         if isinstance(found, Entry):
@@ -120,7 +121,7 @@ class _Cache:
                 return _replay(request, found, age)
             found = None
         request.record.cache = "miss"
-        return _Keep(self, key, found)
+        return _Keep(self, key, found, request)
 
     def _cacheable(self, request: Request) -> bool:
         if not self.settings.deterministic_only:
@@ -187,18 +188,21 @@ class _Keep(Tap):
 
     whole = False
     late = True
+    _size = 0
+    _wanted = False
 
-    def __init__(self, cache: _Cache, key: bytes, lead: Lead | None) -> None:
+    def __init__(self, cache: _Cache, key: bytes, lead: Lead | None, request: Request) -> None:
         self._cache = cache
         self._key = key
         self._lead = lead
+        self._request = request
+        # Filters behind this one, and who makes the attempts, leave out targets that have no room: who steps in for them is a fallback.
+        self._targets = request.targets
         self._pieces: list[bytes] = []
-        self._size = 0
-        self._wanted = False
 
     def start(self, response: Response) -> None:
         response.headers[HEADER] = "miss"
-        first = response.attempts <= 1 or self._cache.settings.keep_fallbacks
+        first = self._cache.settings.keep_fallbacks or response.target == (self._request.first or next(iter(self._targets), None))
         # A page in place of an answer is none, whatever its status says.
         answers = response.stream or "json" in (response.headers.get("content-type") or "")
         self._wanted = response.origin == "provider" and response.status == 200 and first and answers

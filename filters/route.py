@@ -205,6 +205,8 @@ class _Route:
         chosen = await self._standing.choose(request.targets, self._keys)
         if not chosen.targets and (not chosen.why or self._ask_all):
             return None
+        if chosen.targets[:1] != request.targets[:1]:
+            request.first = request.targets[0]
         request.configured, request.targets, request.passed = request.configured or request.targets, chosen.targets, chosen.passed
         if not chosen.targets:
             request.unavailable = unavailable(request.record.model, chosen.why)

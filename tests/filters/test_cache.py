@@ -39,9 +39,11 @@ class Desk:
         follow(tap, answered(), [answer])
 
 
-def answered(status: int = 200, *, origin: Any = "provider", attempts: int = 1, stream: bool = False) -> Response:
+def answered(
+    status: int = 200, *, origin: Any = "provider", attempts: int = 1, stream: bool = False, target: Target | None = TARGETS[0]
+) -> Response:
     made = Response(status, {"content-type": "application/json"}, origin=origin, stream=stream)
-    made.target, made.attempts, made.usage, made.answered = TARGETS[0], attempts, Usage(input=3, output=4), "gpt-1"
+    made.target, made.attempts, made.usage, made.answered = target, attempts, Usage(input=3, output=4), "gpt-1"
     return made
 
 
@@ -114,15 +116,15 @@ def test_what_is_kept() -> None:
 @pytest.mark.parametrize(
     "case",
     [
-        {"status": 500}, {"status": 201}, {"origin": "envoy"}, {"origin": "gateway"}, {"attempts": 2}, {"ended": "client_closed"},
-        {"ended": "provider_broke"}, {"finished": False}, {"events": [b"x" * 60, b"x" * 60]}, {"becomes": 502},
+        {"status": 500}, {"status": 201}, {"origin": "envoy"}, {"origin": "gateway"}, {"target": TARGETS[1]}, {"target": None},
+        {"ended": "client_closed"}, {"ended": "provider_broke"}, {"finished": False}, {"events": [b"x" * 60, b"x" * 60]}, {"becomes": 502},
     ],
 )  # fmt: skip
 def test_what_is_not_kept(case: Mapping[str, Any]) -> None:
     desk = Desk(max_entry=100)
     _, tap = desk.ask()
     assert isinstance(tap, Tap)
-    response = answered(case.get("status", 200), origin=case.get("origin", "provider"), attempts=case.get("attempts", 1))
+    response = answered(case.get("status", 200), origin=case.get("origin", "provider"), target=case.get("target", TARGETS[0]))
     tap.start(response)
     assert response.headers["x-headgate-cache"] == "miss"
     for event in case.get("events", [b"{}"]):
@@ -138,8 +140,30 @@ def test_what_is_not_kept(case: Mapping[str, Any]) -> None:
 def test_answers_of_fallbacks_on_request() -> None:
     desk = Desk(keep_fallbacks=True)
     _, tap = desk.ask()
-    follow(tap, answered(attempts=2), [b"{}"])
+    follow(tap, answered(attempts=2, target=TARGETS[1]), [b"{}"])
     assert len(desk.shelf.kept) == 1
+
+
+def test_who_is_asked_again_is_no_fallback() -> None:
+    desk = Desk()
+    _, tap = desk.ask()
+    follow(tap, answered(attempts=3), [b"{}"])
+    assert len(desk.shelf.kept) == 1
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_who_steps_in_for_one_that_is_passed_over_is_a_fallback(attempts: int) -> None:
+    openai, anthropic = TARGETS
+    for cut, first in ((False, None), (True, None), (False, openai), (False, anthropic)):
+        desk = Desk()
+        made = request(head(), ZERO)
+        # As the filter before this one leaves them, and, with `cut`, one behind it.
+        made.targets, made.first = (TARGETS if cut else TARGETS[1:]), first
+        tap = run(desk.cache.request(made))
+        if cut:
+            made.targets = TARGETS[1:]
+        follow(tap, answered(attempts=attempts, target=anthropic), [b"{}"])
+        assert len(desk.shelf.kept) == (not cut and first != openai), (cut, first)
 
 
 def test_one_leads_and_the_other_goes_on_alone() -> None:

@@ -45,6 +45,18 @@ def test_one_is_passed_over() -> None:
     assert (made.targets, made.passed) == ((GPT,), ())
 
 
+@pytest.mark.parametrize(
+    ("state", "model", "first"),
+    [
+        ("open", "both", GPT), ("limited", "both", GPT), ("cooling", "both", GPT), ("open", "other", None), ("limited", "other", None),
+        ("open", "fast", None),
+    ],
+)  # fmt: skip
+def test_who_was_to_be_asked_first(state: str, model: str, first: Target | None) -> None:
+    made, _ = ask(opened(stand(GPT, state)), model)
+    assert made.first == first
+
+
 def test_the_cache_is_not_that_of_another_model() -> None:
     one, _ = ask(opened(stand(GPT)))
     alone = request(head(), {**CHAT, "model": "both"})
