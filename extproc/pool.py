@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
@@ -57,7 +58,7 @@ class _Good:
 class _State:
     """What a worker knows of one key."""
 
-    __slots__ = ("name", "recent", "recent_at", "times", "turn", "under_way", "waits")
+    __slots__ = ("__weakref__", "name", "recent", "recent_at", "times", "turn", "under_way", "waits")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -226,26 +227,24 @@ class Pools:
         """`standing`: what else speaks against keys; nothing unless given. `clock`: seconds since whenever."""
         self._standing = standing or _Good()
         self._clock = clock
-        self._states: dict[str, dict[tuple[str, str], _State]] = {}
-        """By provider, name and key: a key that is replaced is another one, and has to wait for nothing."""
+        self._states: WeakValueDictionary[tuple[str, str, str], _State] = WeakValueDictionary()
+        """By provider, name and key, as long as some snapshot has it, in force or not: one that was in force before may be so again. A key
+        that is replaced is another one, and has to wait for nothing."""
 
     def open(self, name: str, provider: Provider, header: tuple[str, str] | None, workers: int) -> Pool | None:
         """The pool of a provider for a snapshot; None where it has not several keys. `header`: what carries a key, and what stands before
         it there; `workers`: among whom limits are shared.
         """
         if not provider.keys or header is None:
-            self._states.pop(name, None)
             return None
-        before, now = self._states.get(name, {}), dict[tuple[str, str], _State]()
         slots = []
         for key in provider.keys:
             assert isinstance(key, ProviderKey)
             called = key.name or ""
-            state = now[called, key.key] = before.get((called, key.key)) or _State(called)
+            state = self._states.setdefault((name, called, key.key), _State(called))
             slots.append(
                 _Slot(state, header[1] + key.key, key.weight, _share(key.concurrency, workers), _share(key.requests_per_minute, workers))
             )
-        self._states[name] = now
         return Pool(name, header[0], slots, provider.pool, self._standing, self._clock)
 
     def hear(self, tried: Tried) -> None:
@@ -254,8 +253,8 @@ class Pools:
             return
         wait = tried.resets or (_UNPAID_WAIT if tried.reason in _UNPAID else _UNTOLD)
         now = self._clock()
-        for (name, _), state in self._states.get(tried.provider, {}).items():
-            if name == tried.key:
+        for (provider, name, _), state in self._states.items():
+            if name == tried.key and provider == tried.provider:
                 state.wait(tried.model, now + wait, now)
 
 

@@ -231,7 +231,7 @@ def test_models_that_clients_make_up_are_forgotten() -> None:
     for number in range(2000):
         pools.hear(refused("a", resets=5, model=f"m{number}"))
         clock.now += 0.01
-    (state, _) = pools._states["it"].values()
+    (state, _) = pools._states.values()
     assert len(state.waits) <= 512
     assert pool.worth("m1999") == 1
 
@@ -316,7 +316,18 @@ def test_what_is_known_of_a_key_outlives_a_reload_unless_the_key_is_another_one(
     lease.end()
     assert names(rotated, 2) and before.ready
     assert pools.open("it", Provider(dialect="openai", base_url="https://it.test", key="k"), BEARER, 1) is None
-    assert pools._states == {}
+    del before, same, rotated, lease
+    assert not pools._states, "nothing is known of keys that are nowhere"
+
+
+def test_what_is_heard_of_a_key_is_known_where_an_earlier_snapshot_is_in_force_again() -> None:
+    pools = Pools(clock=Clock())
+    first = opened(pools, key("a"), key("b"))
+    other = opened(pools, key("a"), key("c"))
+    pools.hear(refused("b", resets=60))
+    assert names(first, 2) == ["a", "a"]
+    pools.hear(refused("a", resets=60))
+    assert names(other, 2) == ["c", "c"], "both have that one"
 
 
 class Model(RuleBasedStateMachine):

@@ -92,7 +92,7 @@ def test_a_refused_key_is_worth_an_attempt_with_another() -> None:
         refuse(session, number, status)
     assert [(tried.key, tried.status) for tried in heard] == [("a", 429), ("b", 401), ("c", 429)]
     assert scene.engine.current.pools["openai"].worth("gpt") == 2  # of four, two wait
-    assert not any(state.under_way for state in scene.engine.pools._states["openai"].values())
+    assert not any(state.under_way for state in scene.engine.pools._states.values())
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_other_providers_keep_their_own_keys() -> None:
     assert headers["x-api-key"] == "sk-anthropic" and "authorization" not in headers
     attempted(scene, reply, headers, 3).close()
     assert headers["authorization"] == "Bearer sk-b" and "x-api-key" not in headers
-    assert not any(state.under_way for state in scene.engine.pools._states["openai"].values())
+    assert not any(state.under_way for state in scene.engine.pools._states.values())
 
 
 def test_the_record_names_the_key_that_answered() -> None:
@@ -241,7 +241,7 @@ def test_a_refusal_after_the_key_was_taken_gives_it_back() -> None:
     reply = one(session, request_headers(head("/talk", content_type="text/plain"), end=True))
     assert (reply.status, msgspec.json.decode(reply.body or b"")["error"]["code"]) == (404, "misplaced_request")
     session.close()
-    states = scene.engine.pools._states["openai"].values()
+    states = scene.engine.pools._states.values()
     assert [(state.recent > 0, state.under_way) for state in states] == [(True, 0), (False, 0)]
 
 
@@ -256,7 +256,7 @@ def test_bulky_bodies_take_keys_likewise() -> None:
     session, reply, headers = gated(scene, many)
     assert headers["authorization"] == "Bearer sk-b" and b'"gpt-fast"' in (reply.body or b"")
     session.close()
-    assert [state.under_way for state in scene.engine.pools._states["openai"].values()] == [0, 0]
+    assert [state.under_way for state in scene.engine.pools._states.values()] == [0, 0]
 
 
 def test_a_reload_keeps_what_is_known_of_keys_and_forgets_it_of_a_rotated_one() -> None:
