@@ -29,7 +29,8 @@ def unavailable(model: str, why: Sequence[Entry]) -> Reject:
 def _said(entry: Entry, now: float) -> str:
     stand, left = entry.stand, entry.until - now
     name = f"{stand.provider}/{stand.model}" if stand.model else stand.provider
-    key = f", key {stand.key}," if stand.key else ""
+    # Keys' names are the operator's own.
+    key = " (with each of its keys)" if stand.key else ""
     state = stand.state if stand.state != "open" or left > 0 else "half_open"
     words = _WORDS.get(state, "fails and is left alone")
     return f"{name}{key} {words} since {max(0.0, now - entry.since):.0f} s ({stand.reason})"

@@ -1,7 +1,9 @@
-"""How all providers, targets and keys stand, as `GET /v1/providers/status` tells it. No addresses, no credentials."""
+"""How all providers, targets and keys stand, as `GET /v1/providers/status` tells it. No addresses, no credentials, and no names of models
+that other callers have made up: those are told of together.
+"""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +12,8 @@ from extproc.pool import key_names
 from extproc.standing.told import Stand
 
 _NONE: dict[str, Any] = {"state": "closed"}
+_OTHERS = "*"
+"""Stands for all models that the configuration does not name: some model takes a pattern of names, and callers ask for what they like."""
 
 
 def providers_status(config: Config, stands: Iterable[Stand], sick: Mapping[str, str], *, now: float | None = None) -> dict[str, Any]:
@@ -32,9 +36,13 @@ def _models(config: Config, provider: str) -> dict[str, list[str]]:
     """What the provider is asked for, by the name that it knows, and under which names callers ask for that."""
     found: dict[str, list[str]] = {}
     for model in config.models:
-        for one in map(aim, model.targets):
+        for one in map(aim, (*model.targets, *model.on_context_length, *model.on_content_policy)):
             if one.provider == provider:
-                found.setdefault(one.model or model.name, []).append(model.name)
+                # One that has no name of its own keeps the one that was asked for.
+                told = {one.model: model.name} if one.model else {name: name for name in (model.name, *model.aliases)}
+                for known, name in told.items():
+                    if name not in found.setdefault(known, []):
+                        found[known].append(name)
     return found
 
 
@@ -47,19 +55,24 @@ def _provider(
         if stand.key:
             by_key.setdefault(stand.key, []).append(stand)
         else:
-            by_model.setdefault(stand.model, []).append(stand)
+            by_model.setdefault(stand.model if stand.model in models else _OTHERS, []).append(stand)
     targets = [{"model": model, "asked_as": models.get(model, []), **_worst(found, now)} for model, found in by_model.items()]
     out = ("open", "cooling")
-    healthy = name not in sick and not (targets and all(target["state"] in out for target in targets))
+    # A caller's name that nobody knows says nothing of the others.
+    known = [target["state"] in out for target in targets if target["model"] != _OTHERS]
+    healthy = name not in sick and not (known and all(known))
     why = {"reason": sick[name]} if name in sick else {}
-    told = [{"key": key, **_of_key(found, now)} for key, found in by_key.items()]
+    told = [{"key": key, **_of_key(found, models, now)} for key, found in by_key.items()]
     return {"provider": name, "healthy": healthy, **why, "targets": targets, **({"keys": told} if told else {})}
 
 
-def _of_key(stands: list[Stand], now: float) -> dict[str, Any]:
+def _of_key(stands: list[Stand], models: Collection[str], now: float) -> dict[str, Any]:
     """Of a key itself, and of each model that it is not to be used for now."""
-    models = [{"model": stand.model, **_told(stand, now)} for stand in stands if stand.model]
-    return {**_worst([stand for stand in stands if not stand.model], now), **({"models": models} if models else {})}
+    found: dict[str, list[Stand]] = {}
+    for stand in stands:
+        found.setdefault(stand.model if not stand.model or stand.model in models else _OTHERS, []).append(stand)
+    told = [{"model": model, **_worst(some, now)} for model, some in found.items() if model]
+    return {**_worst(found.get("", []), now), **({"models": told} if told else {})}
 
 
 def _worst(stands: list[Stand], now: float) -> dict[str, Any]:

@@ -42,8 +42,10 @@ def test_what_is_not() -> None:
         Stand("a", "gpt-5", "", "open", 30, 30, "5 failures in a row, the last: 503 overloaded"),
         Stand("b", "gpt-5", "", "half_open", -5, 65, "timeout"),
         Stand("b", "made-up", "", "limited", 3, 2, "429 rate_limit_exceeded"),
+        Stand("b", "made-up-too", "", "open", 3, 2, "5 failures in a row, the last: timeout"),
         Stand("b", "", "second", "open", 10, 50, "401 invalid_api_key"),
         Stand("b", "gpt-5", "first", "cooling", 10, 0, "429 rate_limit_exceeded"),
+        Stand("b", "made-up", "first", "cooling", 10, 0, "429 rate_limit_exceeded"),
     ]
     told = providers_status(CONFIG, stands, {"c": "connection refused"}, now=1000)
     a, b, c = told["providers"]
@@ -63,7 +65,7 @@ def test_what_is_not() -> None:
     assert [(target["model"], target["asked_as"], target["state"]) for target in b["targets"]] == [
         ("gpt-5", ["gpt"], "half_open"),
         ("small", ["small"], "closed"),
-        ("made-up", [], "limited"),
+        ("*", [], "open"),
     ]
     assert "until" not in b["targets"][0]
     second, first = b["keys"]
@@ -71,6 +73,19 @@ def test_what_is_not() -> None:
     assert (first["key"], first["state"], [(one["model"], one["state"]) for one in first["models"]]) == (
         "first",
         "closed",
-        [("gpt-5", "cooling")],
+        [("gpt-5", "cooling"), ("*", "cooling")],
     )
     assert c == {"provider": "c", "healthy": False, "reason": "connection refused", "targets": []}
+    assert "made-up" not in str(told), "one caller is not told what another one has asked for"
+
+
+def test_names_that_a_target_takes_as_they_come() -> None:
+    models = (
+        Model(name="gpt", aliases=("g",), targets=("a",), on_context_length=("b/long",)),
+        Model(name="*", targets=("c",)),
+    )
+    stands = [Stand("a", "g", "", "open", 30, 30, "timeout"), Stand("c", "made-up", "", "open", 30, 30, "timeout")]
+    a, b, c = providers_status(msgspec.structs.replace(CONFIG, models=models), stands, {}, now=1000)["providers"]
+    told = [[(target["model"], target["asked_as"], target["state"]) for target in one["targets"]] for one in (a, b, c)]
+    assert told == [[("gpt", ["gpt"], "closed"), ("g", ["g"], "open")], [("long", ["gpt"], "closed")], [("*", ["*"], "open")]]
+    assert a["healthy"] and c["healthy"], "other names may be answered"

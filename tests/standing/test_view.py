@@ -182,6 +182,14 @@ def test_what_those_are_told_for_whom_nobody_is_left(stands: tuple[Stand, ...], 
     assert isinstance(reject.fault, Fault)
 
 
+def test_no_caller_is_told_the_names_of_keys() -> None:
+    view = View()
+    view.take(encode([Stand("a", "", "team-blue", "open", 9.5, 5.0, "5 failures in a row")]))
+    reject = unavailable("gpt", run(view.choose((A,), {"a": ("team-blue",)})).why)
+    assert "a (with each of its keys) fails and is left alone" in reject.fault.message
+    assert "team-blue" not in reject.fault.message
+
+
 def test_what_is_shown_of_it() -> None:
     bench = Bench(stand(A), stand(B, "cooling", 3))
     bench.now += 4
