@@ -21,7 +21,7 @@ from extproc.standing.cooling import Name
 _STAYS = 3600.0
 """Seconds for which a change is kept, beyond the time for which it counts."""
 _TOLD = 60.0
-"""Seconds for which it is kept that one is closed again: all others have asked by then."""
+"""Seconds for which it is kept that one is closed again, or cools down no more: all others have asked by then."""
 
 _WAITING = 1024
 """Changes that wait for Redis at most."""
@@ -104,7 +104,7 @@ class Fleet:
     async def _say(self) -> None:
         for field, (since, change) in list(self._unsaid.items()):
             left = max(0.0, change.left - (time.monotonic() - since))
-            keep = left + _STAYS if change.state == "open" else left if change.state == "cooling" else _TOLD
+            keep = left + _STAYS if change.state == "open" else left if change.state == "cooling" and change.left > 0 else _TOLD
             said = _Said(self._machine, change.name, change.state, change.why, change.told)
             await self._pump.run(_TELL, self._keys, [field, int(left * 1000), int(keep * 1000), _encode(said)])
             if self._unsaid.get(field) == (since, change):

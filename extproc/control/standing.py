@@ -18,6 +18,7 @@ from extproc.ledger.standings import StandingMetrics
 from extproc.link.server import Handler, Peer
 from extproc.standing.board import Board, Change
 from extproc.standing.cooling import Name
+from extproc.standing.renewed import renewed
 from extproc.standing.told import BACK, HEARD, PROBE, Heard, Stand, decode_heard, decode_lease, decode_name, encode
 from extproc.standing.verdict import meaning
 from extproc.tried import NO_ANSWER
@@ -48,6 +49,7 @@ class Standing:
         self._board = Board(lambda _: None)
         self._waiting: list[tuple[float, Heard]] = []
         """What waits for Envoy's log, since when."""
+        self._config: Config | None = None
         self._redis: Redis | None = None
         self._fleet: Fleet | None = None
         self._pushed: list[tuple[object, ...]] = []
@@ -65,7 +67,18 @@ class Standing:
             self._fleet = _fleet(config.redis) if config.redis is not None else None
             if before is not None:
                 await before.close()
+        known, self._config = self._config, config
+        if known is not None:
+            self._forget(renewed(known, config))
         self._tell_workers()
+
+    def _forget(self, names: Iterable[Name]) -> None:
+        ill = self._board.forget(names, time.monotonic())
+        self._metrics.changed(ill)
+        for who in dict.fromkeys(_called(change.name) for change in ill):
+            _log.info("%s is asked again: what was known of it is forgotten with its old configuration, or its old key", who)
+        if self._fleet is not None:
+            self._fleet.tell(ill)
 
     def resume(self, stands: Iterable[Stand]) -> None:
         """Goes on from how all stood for the control process before this one, after `follow`. What was half open is open for an instant."""
@@ -212,9 +225,12 @@ def _told_of(stands: list[Stand], now: float) -> list[tuple[object, ...]]:
     return sorted((one.name, one.state, round(now - one.ago, 2), round(now + one.left, 2), one.reason) for one in stands)
 
 
+def _called(name: Name) -> str:
+    return f"{name.provider}/{name.model}" if name.model else f"{name.provider}, key {name.key},"
+
+
 def _say(change: Change) -> None:
-    name = change.name
-    who = f"{name.provider}/{name.model}" if name.model else f"{name.provider}, key {name.key},"
+    name, who = change.name, _called(change.name)
     match change.state:
         case "open":
             _log.warning("%s is left alone for %.3g s: %s", who, change.left, change.why)

@@ -1,6 +1,6 @@
 """How all targets and keys stand: their breakers and who cools down. Pure: it is told what was heard, and when."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from extproc.config.breaker import Breaker
@@ -12,6 +12,10 @@ from extproc.standing.verdict import Meaning, meaning
 _MOST = 4096
 """Breakers at once. Where targets keep the name that was asked for, callers decide how many targets there are."""
 _LONGEST = 60
+_SETTLES = 1.0
+"""Seconds after a change of the configuration until all workers have it: what begins before may still be with the old one."""
+_LASTS = 3600.0
+"""Seconds for which an attempt may last, as far as is remembered when one has changed."""
 
 Settings = Callable[[str], Breaker | None]
 """By the provider's name; None: it is never left alone."""
@@ -39,6 +43,8 @@ class Board:
         """The last failure of each."""
         self._coolings = Coolings()
         self._changes: list[Change] = []
+        self._renewed: dict[Name, float] = {}
+        """Until when what begins says nothing of providers, or keys, that are not any more what they were."""
 
     def follow(self, settings: Settings) -> None:
         """The configuration has changed. What is known of providers that are still there stays."""
@@ -50,12 +56,37 @@ class Board:
             elif told != circuit.settings:
                 circuit.settings = told
 
+    def forget(self, renewed: Iterable[Name], now: float) -> list[Change]:
+        """These are not any more what they were (see `renewed.renewed`): what is known of them is forgotten, and attempts that began before
+        say nothing. Returns those that stood ill, as others are to be told of them: one that cooled down does so for no seconds more.
+        """
+        fresh = dict.fromkeys(renewed, now + _SETTLES)
+        self._renewed = {name: at for name, at in self._renewed.items() if at > now - _LASTS} | fresh
+        ill = []
+        for name, circuit in list(self._circuits.items()):
+            if _ones(name, fresh):
+                if circuit.look(now) != "closed":
+                    ill.append(Change(name, "closed", self._reason(name, circuit)))
+                del self._circuits[name]
+                self._why.pop(name, None)
+        for name, cool in self._coolings.all(now).items():
+            if _ones(name, fresh):
+                ill.append(Change(name, "cooling", "", told=cool.told))
+                self._coolings.forget(name)
+        return ill
+
+    def _is_of_old(self, name: Name, begun: float) -> bool:
+        """Whether what began then may have been with one that is not there any more."""
+        return any(begun < self._renewed.get(one, begun) for one in _of(name))
+
     def hear(self, heard: Heard, now: float) -> None:
         """An attempt has ended."""
         settings = self._settings(heard.provider)
         if settings is None or not heard.model:
             return
         means, begun = meaning(heard.status, heard.reason), now - max(0.0, heard.took)
+        if self._renewed and self._is_of_old(Name(heard.provider, heard.model, heard.key), begun):
+            return
         key = Name(heard.provider, "", heard.key) if heard.key else None
         if means == "limited":
             self._limited(heard, settings, begun, now)
@@ -125,9 +156,11 @@ class Board:
     def adopt(self, change: Change, now: float) -> None:
         """Another machine has found out how one stands."""
         settings = self._settings(change.name.provider)
-        if settings is None:
+        if settings is None or (self._is_of_old(change.name, now) and change.left > 0):
             return
         if change.state == "cooling":
+            if change.left <= 0:
+                self._coolings.forget(change.name)
             self._coolings.adopt(change.name, now, min(change.left, settings.cool), told=change.told)
             return
         circuit = self._circuits.get(change.name)
@@ -167,6 +200,15 @@ class Board:
     def _reason(self, name: Name, circuit: Circuit) -> str:
         last = self._why.get(name, "")
         return f"{circuit.row} failures in a row, the last: {last}" if circuit.row > 1 and circuit.state == "open" else last
+
+
+def _of(name: Name) -> tuple[Name, Name]:
+    """Its provider and, without a model, its key."""
+    return Name(name.provider, ""), Name(name.provider, "", name.key)
+
+
+def _ones(name: Name, of: dict[Name, float]) -> bool:
+    return any(one in of for one in _of(name))
 
 
 def _outcome(means: Meaning | None, settings: Breaker) -> Outcome:

@@ -54,6 +54,10 @@ class Coolings:
         if left > 0 and (known is None or known.until < now + left):
             self._take(name, Cool(now, now + left, told), now)
 
+    def forget(self, name: Name) -> None:
+        """He is not the one any more who said so."""
+        self._cools.pop(name, None)
+
     def _take(self, name: Name, cool: Cool, now: float) -> None:
         if name not in self._cools and len(self._cools) >= _MOST:
             self.expire(now)

@@ -58,6 +58,16 @@ async def test_what_one_finds_out_the_others_hear_once(fleet: tuple[Fleet, Fleet
     assert [change.why for change in await heard(one, 1, two)] == ["again"]
 
 
+async def test_who_cools_down_no_more(fleet: tuple[Fleet, Fleet]) -> None:
+    one, two = fleet
+    name = Name("openai", "gpt", "first")
+    one.tell([Change(name, "cooling", "429", 600.0, told=True)])
+    assert (await heard(two, 1, one))[0].left > 599
+    one.tell([Change(name, "cooling", "")])
+    (over,) = await heard(two, 1, one)
+    assert (over.name, over.state) == (name, "cooling") and over.left <= 0
+
+
 async def test_one_machine_may_try(fleet: tuple[Fleet, Fleet]) -> None:
     one, two = fleet
     assert await one.lease(GPT, 0.3)

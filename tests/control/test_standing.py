@@ -131,6 +131,24 @@ async def test_what_one_worker_hears_all_are_told(start: Start, caplog: pytest.L
     assert machine.value("ai_proxy_circuit_breaker_probes_total", provider="openai") == 2
 
 
+async def test_a_provider_that_has_another_key_is_asked_again(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "extproc.control.standing")
+    machine = await start()
+    one, two = machine.workers
+    for _ in range(3):
+        one.ear.hear(BAD)
+    one.ear.hear(Tried("openai", "small", 429, "rate_limit_exceeded", resets=600.0))
+    await until(lambda: len(list(two.view.stands())) == 2)
+    await machine.standing.follow(machine.config)
+    assert len(machine.standing.stands()) == 2, "nothing has changed"
+    providers = machine.config.providers
+    rotated = replace(machine.config, providers={**providers, "openai": replace(providers["openai"], key="sk-new")})
+    await machine.standing.follow(rotated)
+    await until(lambda: not (one.view.troubled or two.view.troubled))
+    assert "openai/gpt is asked again: what was known of it is forgotten" in caplog.text
+    assert machine.value("ai_proxy_circuit_breaker_changes_total", provider="openai", model="gpt", key="", state="closed") == 1
+
+
 async def test_a_worker_that_comes_later_and_one_that_is_alone(start: Start) -> None:
     machine = await start()
     for _ in range(3):

@@ -84,11 +84,15 @@ def put(path: Path, text: str) -> None:
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, pooled: Keyed, sealed: Keyed, also_sealed: Keyed) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("gateway")
-    for name in ("one", "two", "open", "also"):
+    for name in ("one", "two", "open", "also", "solo"):
         put(folder / "keys" / name, f"sk-{name}\n")
     config = {
         "providers": {
-            "pooled": {"dialect": "openai", "base_url": f"{pooled.url}/v1", "keys": ["file:keys/one", "file:keys/two", "env:KEY_3"]},
+            "pooled": {
+                "dialect": "openai", "base_url": f"{pooled.url}/v1", "breaker": {},
+                "keys": ["file:keys/one", "file:keys/two", "env:KEY_3"],
+            },
+            "solo": {"dialect": "openai", "base_url": f"{pooled.url}/v1", "key": "file:keys/solo", "breaker": {}},
             "sealed": {"dialect": "openai", "base_url": f"{sealed.url}/v1", "envoy_key_file": "keys/open"},
             # A name, so that its cluster is made of two.
             "also": {"dialect": "anthropic", "base_url": f"http://localhost:{also_sealed.port}/v1", "envoy_key_file": "keys/also"},
@@ -96,6 +100,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, pooled: Keyed, sealed: Key
         },
         "models": [
             {"name": "pooled", "targets": ["pooled/m"]},
+            {"name": "solo", "targets": ["solo/m"]},
             {"name": "sealed", "targets": ["sealed/m"]},
             {"name": "also", "targets": ["also/m"]},
             {"name": "plain", "targets": ["plain/m"]},
@@ -168,6 +173,23 @@ def test_a_key_is_rotated_by_its_file(gateway: Gateway, pooled: Keyed) -> None:
     assert [ask(gateway, "pooled").status_code for _ in range(6)] == [200] * 6
     asked = pooled.keys()
     assert asked.count("sk-one-rotated") == 2 and "sk-one" not in asked
+
+
+def test_a_key_that_is_replaced_is_asked_with_though_the_old_one_was_left_alone(gateway: Gateway, pooled: Keyed) -> None:
+    """The old one is refused until the breaker opens, the one after it is told to wait for ten minutes."""
+
+    def left_alone() -> int:
+        pooled.keys()
+        status = ask(gateway, "solo").status_code
+        return 0 if pooled.keys() else status
+
+    pooled.answers = {"sk-solo": (401, {}), "sk-next": (429, {"retry-after": "600"})}
+    path = gateway.folder / "keys" / "solo"
+    gateway.until(lambda: left_alone() == 503, "the breaker is open", SOON)
+    assert replaced(gateway, path, "sk-next", "solo", pooled)[-1] == 429
+    gateway.until(lambda: left_alone() == 429, "the key cools down", SOON)
+    assert replaced(gateway, path, "sk-last", "solo", pooled)[-1] == 200
+    assert ask(gateway, "solo").status_code == 200
 
 
 def test_keys_that_envoy_reads(gateway: Gateway, sealed: Keyed, also_sealed: Keyed, pooled: Keyed) -> None:

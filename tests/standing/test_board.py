@@ -101,6 +101,43 @@ def test_another_configuration() -> None:
     assert it.stands(11) == []
 
 
+def test_what_is_not_any_more_what_it_was_is_not_known() -> None:
+    it = board()
+    other = Name("other", "gpt")
+    for provider in ("openai", "other"):
+        it.hear(heard(500, times=2, provider=provider), 0)
+        it.hear(heard(429, "rate_limit_exceeded", model="small", provider=provider, resets=600), 0)
+    told = it.forget([Name("openai", "")], 5)
+    assert {(change.name, change.state, change.left) for change in told} == {(GPT, "closed", 0), (Name("openai", "small"), "cooling", 0)}
+    assert shown(it, 5) == {other: "open", ("other", "small", ""): "cooling"}
+    # What began before is no news of who is there now, and what begins at once may be with the old one.
+    for took in (6.0, 0.1):
+        it.hear(heard(500, times=9, took=took), 5.9)
+        it.hear(heard(429, "rate_limit_exceeded", resets=600, took=took), 5.9)
+        it.adopt(Change(GPT, "open", "", 60), 5.9)
+    assert GPT not in shown(it, 6)
+    it.hear(heard(500, times=2, took=0.5), 7)
+    assert shown(it, 7)[GPT] == "open"
+    assert it.changes()[-1].name == GPT
+
+
+def test_a_key_that_is_replaced_is_another_one() -> None:
+    it = board()
+    for key in ("a", "b"):
+        it.hear(heard(401, times=2, key=key), 0)
+        it.hear(heard(429, "rate_limit_exceeded", key=key, resets=600), 0)
+    it.hear(heard(500, times=2), 0)
+    told = it.forget([Name("openai", "", "a")], 0)
+    assert {(change.name, change.state) for change in told} == {
+        (Name("openai", "", "a"), "closed"),
+        (Name("openai", "gpt", "a"), "cooling"),
+    }
+    assert shown(it, 0) == {GPT: "open", ("openai", "", "b"): "open", ("openai", "gpt", "b"): "cooling"}
+    # Another machine has replaced it, too.
+    it.adopt(Change(Name("openai", "gpt", "b"), "cooling", "", -0.1), 0)
+    assert ("openai", "gpt", "b") not in shown(it, 0)
+
+
 def test_what_other_machines_found_out() -> None:
     it = board(cool=60)
     it.adopt(Change(GPT, "open", "3 failures", 4), 0)
