@@ -111,6 +111,8 @@ class Engine:
         memory = bound(shedding.memory, config.workers)
         self.pressure.follow(enabled=shedding.enabled, lag=shedding.lag, memory=memory)
         self.room.whole = bodies(shedding.bodies, memory) if shedding.enabled else 0
+        breakers = {name: config.breaker_of(name) for name, provider in config.providers.items() if provider.keys}
+        self.pools.follow({name: breaker.cool for name, breaker in breakers.items() if breaker is not None})
 
     def _compile(self, generation: str, message: Message) -> Snapshot:
         settings, filters = decode_settings(message)

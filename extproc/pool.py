@@ -58,10 +58,12 @@ class _Good:
 class _State:
     """What a worker knows of one key."""
 
-    __slots__ = ("__weakref__", "name", "recent", "recent_at", "times", "turn", "under_way", "waits")
+    __slots__ = ("__weakref__", "name", "recent", "recent_at", "since", "times", "turn", "under_way", "waits")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, since: float) -> None:
         self.name = name
+        self.since = since
+        """What began before was with another one of that name."""
         self.under_way = 0
         self.turn = 0.0
         self.recent = 0.0
@@ -230,6 +232,11 @@ class Pools:
         self._states: WeakValueDictionary[tuple[str, str, str], _State] = WeakValueDictionary()
         """By provider, name and key, as long as some snapshot has it, in force or not: one that was in force before may be so again. A key
         that is replaced is another one, and has to wait for nothing."""
+        self._cool: dict[str, float] = {}
+
+    def follow(self, cool: Mapping[str, float]) -> None:
+        """For how many seconds at most a 429 is believed (`Breaker.cool`), by provider; of who is not named, for as long as it says."""
+        self._cool = dict(cool)
 
     def open(self, name: str, provider: Provider, header: tuple[str, str] | None, workers: int) -> Pool | None:
         """The pool of a provider for a snapshot; None where it has not several keys. `header`: what carries a key, and what stands before
@@ -241,7 +248,7 @@ class Pools:
         for key in provider.keys:
             assert isinstance(key, ProviderKey)
             called = key.name or ""
-            state = self._states.setdefault((name, called, key.key), _State(called))
+            state = self._states.setdefault((name, called, key.key), _State(called, self._clock()))
             slots.append(
                 _Slot(state, header[1] + key.key, key.weight, _share(key.concurrency, workers), _share(key.requests_per_minute, workers))
             )
@@ -251,10 +258,14 @@ class Pools:
         """What came of an attempt. One that was refused for a limit has its key wait for as long as the provider says."""
         if not tried.key or (tried.status != _RATE and tried.reason not in _UNPAID):
             return
-        wait = tried.resets or (_UNPAID_WAIT if tried.reason in _UNPAID else _UNTOLD)
+        if tried.reason in _UNPAID:
+            wait = tried.resets or _UNPAID_WAIT
+        else:
+            wait = min(tried.resets or _UNTOLD, self._cool.get(tried.provider, math.inf))
         now = self._clock()
+        begun = now - max(tried.first, tried.whole)
         for (provider, name, _), state in self._states.items():
-            if name == tried.key and provider == tried.provider:
+            if name == tried.key and provider == tried.provider and begun >= state.since and wait > 0:
                 state.wait(tried.model, now + wait, now)
 
 

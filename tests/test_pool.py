@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+from msgspec.structs import replace
 
 from extproc.config.model import Provider
 from extproc.config.pool import Choice, ProviderKey
@@ -201,6 +202,44 @@ def test_how_long_a_key_waits(tried: Tried, waits: float) -> None:
         assert pool.worth("m") == 1
     clock.now += 0.2
     assert pool.worth("m") == 2
+
+
+@pytest.mark.parametrize(
+    ("cool", "tried", "waits"),
+    [
+        (0.0, refused("a", resets=30), 0),
+        (0.0, refused("a"), 0),
+        (0.0, refused("a", reason="insufficient_quota"), 60),
+        (10.0, refused("a", resets=30), 10),
+        (10.0, refused("a", resets=3), 3),
+        (2.0, refused("a"), 2),
+    ],
+)
+def test_for_how_long_a_429_is_believed(cool: float, tried: Tried, waits: float) -> None:
+    clock = Clock()
+    pools = Pools(clock=clock)
+    pool = opened(pools, key("a"), key("b"))
+    pools.follow({"it": cool})
+    pools.hear(tried)
+    if waits:
+        clock.now += waits - 0.1
+        assert pool.worth("m") == 1
+    clock.now += 0.2
+    assert pool.worth("m") == 2
+
+
+def test_what_is_told_of_a_key_that_was_replaced_is_no_news_of_the_new_one() -> None:
+    clock = Clock()
+    pools = Pools(clock=clock)
+    opened(pools, key("a"), key("b"))
+    clock.now += 10
+    rotated = opened(pools, ProviderKey(key="sk-new", name="a"), key("b"))
+    clock.now += 1
+    late = refused("a", resets=600)
+    pools.hear(replace(late, first=2.0))
+    assert rotated.worth("m") == 2
+    pools.hear(replace(late, first=0.5))
+    assert rotated.worth("m") == 1
 
 
 def test_a_later_end_counts() -> None:

@@ -8,6 +8,7 @@ import pytest
 from extproc.adapter import AdapterSession
 from extproc.aside import is_bulky
 from extproc.attempt import Attempt, Call
+from extproc.config.breaker import Breaker, Breakers
 from extproc.config.model import Aim, Config, Model, Paths, Provider
 from extproc.config.pool import ProviderKey
 from extproc.config.retries import Retries
@@ -303,3 +304,13 @@ def test_no_key_of_a_provider_is_in_what_is_said_of_it() -> None:
     with pytest.raises(Reject) as caught:
         pool.lease("gpt", alone=True)
     assert "sk-" not in caught.value.fault.message
+
+
+@pytest.mark.parametrize(
+    ("whole", "own", "left"),
+    [(Breakers(cool=0), None, 3), (Breakers(), Breaker(cool=0), 3), (Breakers(cool=0), Breaker(), 2), ("off", None, 2)],
+)
+def test_a_429_is_believed_for_as_long_as_its_breaker_says(whole: Any, own: Any, left: int) -> None:
+    scene = Scene(msgspec.structs.replace(config(*KEYS[:3], breaker=own), breaker=whole))
+    scene.engine.hear(Tried("openai", "gpt", 429, "rate_limit_exceeded", "a", resets=600))
+    assert scene.engine.current.pools["openai"].worth("gpt") == left
