@@ -16,7 +16,7 @@ CheckedPath = Annotated[
 
 class Health(Section, frozen=True):
     """A request without a body (GET) that is sent to a provider again and again, with its credential: a provider that does not answer it as
-    expected is passed over while there are other targets.
+    expected is asked last, when all other targets have failed.
     """
 
     path: CheckedPath

@@ -1,4 +1,4 @@
-"""Checked providers: one that is ill is passed over while there is another, by every worker, and asked where it is alone."""
+"""Checked providers: one that is ill is asked last by every worker: not at all while another one answers, and where it is alone."""
 
 from collections.abc import Iterator
 from typing import Any
