@@ -17,7 +17,10 @@ from extproc.dialects.dialect import common
 from extproc.usage import Usage
 from extproc.values import BodyMode
 
-OK = 200
+_OK, _OTHERS, _ERRORS = 200, 300, 400
+"""The usual status of an answer, and the first ones of what is neither an answer nor an error, and of errors."""
+_BODILESS = (204, 205, 304)
+"""Statuses that no body comes with (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5), and so no answer."""
 
 
 def choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
@@ -50,8 +53,10 @@ def _about_the_key(status: int, headers: Mapping[str, str], terms: Terms, encodi
 def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     told = headers.get("content-type", "no content type")
     form = _form(told, terms.provider.framing.media_type)
-    if status >= 400:
+    if status >= _ERRORS:
         return (Uncounted if common(terms.kind) == "count" else Failure)(status, terms, headers, json=form == "json")
+    if status != _OK and status in _BODILESS and terms.kind != "live":
+        return no_answer(terms, f"answered with status {status}, which has no body, where there is to be an answer")
     if form == "stream":
         if terms.apart is not None:
             return StreamApart(status, terms, terms.apart)
@@ -64,7 +69,7 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
         if terms.provider.counts[0] in headers:
             whole.counted = _counted(headers, terms.provider.counts)
         return whole
-    if terms.same and (status != OK or terms.kind == "live" or (form == "other" and _is_due(told, terms.gives))):
+    if terms.same and (status >= _OTHERS or terms.kind == "live" or (form == "other" and _is_due(told, terms.gives))):
         return Untouched(status)
     if form == "page" or not terms.same:
         return no_answer(terms, f"answered with {told[:100]}, which is no answer; its base_url may be wrong")

@@ -1,4 +1,4 @@
-"""A 200 that is no answer: the next target is asked, whatever the endpoint, and the last one's is the error that it is."""
+"""A 200 that is no answer, or a 204: the next target is asked, whatever the endpoint, and the last one's is the error that it is."""
 
 import asyncio
 import json
@@ -47,6 +47,7 @@ BAD: dict[str, tuple[str, bytes]] = {
     "cut": ("application/json", b'{"id":"c","data":['),
     "none": ("application/json", b""),
     "text": ("text/plain", b"upstream unavailable"),
+    "bodiless": ("", b""),
 }
 
 
@@ -62,6 +63,8 @@ def provider() -> Iterator[Scripted]:
             return _nobody_counts(said["model"])
         model = request.path.split("/")[2] if request.path.startswith("/model/") else said["model"]
         name, _, form = model.rpartition(".")[2].partition("-")
+        if name == "bodiless":
+            return web.Response(status=204)
         good = next(answer for path, _, answer in ENDPOINTS.values() if path.rpartition("/")[2] == request.path.rpartition("/")[2])
         known = {**BAD, "misnamed": MISNAMED}
         kind, body = known.get(name) or (
