@@ -128,7 +128,14 @@ CASES = [
          "wait"),
     Case("Cohere's limit", "cohere", 429, {"message": "You are using a Trial key, which is limited to 20 API calls / minute."}, 429,
          "rate_limit_exceeded", "Trial"),
+    # A provider in trouble.
+    Case("no room at Groq", "openai", 498, openai("Flex tier capacity exceeded", "capacity_exceeded"), 503, "overloaded", "capacity"),
+    Case("no room at Groq, and no word for it", "openai", 498, openai("Flex tier capacity exceeded"), 503, "overloaded", "capacity"),
+    Case("a failed server of tools at Groq", "openai", 424, openai("Failed to connect to the server"), 424, "invalid_request", "connect"),
+    Case("a model that failed at AWS", "bedrock", 424, {"__type": "ModelErrorException", "message": "The model failed."}, 424,
+         "provider_error", "failed"),
     # The request.
+    Case("what Cohere does not want to say", "cohere", 498, {"message": "blocked output"}, 400, "content_filter", "blocked"),
     Case("OpenAI's context", "openai", 400, openai(_LONG, "context_length_exceeded"), 400, "context_length_exceeded", "128000"),
     Case("vLLM's context", "openai", 400, {"object": "error", "message": _LONG, "type": "BadRequestError", "param": None, "code": 400},
          400, "context_length_exceeded", "128000"),

@@ -33,6 +33,7 @@ _CODES = {
     413: "request_too_large",
     422: "invalid_request",
     429: "rate_limit_exceeded",
+    498: "overloaded",  # Groq's, https://console.groq.com/docs/flex-processing
     500: "internal_error",
     502: "bad_gateway",
     503: "overloaded",

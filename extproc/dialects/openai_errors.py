@@ -18,13 +18,16 @@ _KNOWN = ("invalid_request_error", "insufficient_quota", "server_error", "rate_l
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{1,63}")
 
-# Codes that say what others say with a word of their own: Azure's, and those of accounts.
+# Codes that say what others say with a word of their own: Azure's, those of accounts, and Groq's for no room.
 _SAME = {
     "DeploymentNotFound": "model_not_found",
     "billing_hard_limit_reached": "insufficient_quota",
     "billing_not_active": "insufficient_quota",
+    "capacity_exceeded": "overloaded",
 }
 _QUOTA = "insufficient_quota"
+_NO_ROOM, _OVERLOADED = 498, 503
+"""Groq's own status for it, and what others have."""
 
 _STREAM = 502
 """What an error of a stream has for a status."""
@@ -64,7 +67,7 @@ def read_object(value: Any, status: int) -> Fault:
     message = _message(value)
     code = "content_filter" if _flagged(value) else _code(given, kind, status, message)
     # OpenAI's own status for it is that of a limit which is soon reset; this one is not.
-    status = 402 if code == _QUOTA and status < 500 else status
+    status = 402 if code == _QUOTA and status < 500 else _OVERLOADED if status == _NO_ROOM else status
     return Fault(status, code, told(status, message), param if type(param) is str else None, kind if type(kind) is str else None)
 
 

@@ -49,7 +49,8 @@ NO_TARGET_CLUSTER = "headgate_no_target"
 DETAILS_PREFIX = "headgate_"
 """Begins the `details` of the gate's immediate responses. Envoy rewrites every other reply of its own into the client's dialect."""
 
-RETRIABLE = [401, 402, 403, 404, 408, 409, 425, 429]
+RETRIABLE = [401, 402, 403, 404, 408, 409, 424, 425, 429, 498]
+"""Bedrock has 424 for a model that failed, and Groq 498 for no room (https://console.groq.com/docs/flex-processing)."""
 """Statuses, beside 5xx, after which another provider may do better: its key, its quota, its models. The gate switches retries on."""
 
 ATTRIBUTES = "envoy.filters.http.ext_proc"

@@ -51,6 +51,8 @@ _BY_STATUS: dict[int, Meaning] = {
     402: "credential",
     403: "credential",
     408: "timeout",
+    # Of Bedrock, whose model has failed.
+    424: "server_error",
     429: "limited",
     # What is not offered is not offered to anybody.
     501: "request",

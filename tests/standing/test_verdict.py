@@ -50,6 +50,11 @@ from extproc.tried import LATE, OURS
         (404, "", "request"),
         (413, "", "request"),
         (422, "", "request"),
+        (424, "provider_error", "server_error"),
+        (424, "invalid_request", "request"),
+        (498, "overloaded", "overloaded"),
+        (498, "invalid_api_key", "credential"),
+        (498, "content_filter", "request"),
         (499, "", "request"),
     ],
 )

@@ -10,6 +10,7 @@ from extproc.errors import Fault
 # Cohere's alone; of others that answer with them, they mean something else.
 _CODES = {498: "invalid_api_key", 499: "cancelled"}
 
+_BLOCKING, _REFUSED = 498, 400
 _BLOCKED = re.compile(r"blocked (input|output)|toxic", re.IGNORECASE)
 
 
@@ -28,12 +29,12 @@ def _message(value: Any) -> str:
 
 def fault(status: int, message: str) -> Fault:
     """An error of a provider's, by its status and words: there are no codes."""
-    code = _CODES.get(status) or code_for(status)
-    return Fault(status, _blocked(code, message), told(status, message))
+    code = _blocked(_CODES.get(status) or code_for(status), message)
+    # Its own status for what it does not want to hear or to say is no status of anybody else's.
+    return Fault(_REFUSED if status == _BLOCKING and code == "content_filter" else status, code, told(status, message))
 
 
 def _blocked(code: str, message: str) -> str:
-    # Its own status for what it does not want to hear or to say is no status of anybody else's.
     return "content_filter" if _BLOCKED.search(message) else meant(code, message)
 
 
