@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct, inspect
 from msgspec.structs import replace
 
+from extproc.config.attempts import check_attempts
 from extproc.config.breaker import Breaker, check_breaker
 from extproc.config.checks import Report, check_listeners, check_provider, check_redis
 from extproc.config.complete import complete_providers
@@ -126,6 +127,7 @@ class _Reading:
         check_models(config, providers, report.error)
         if not self.problems.errors:
             check_choices(config, report.warning)
+            check_attempts(config, report.warning)
             check_older(config, report.warning)
             for path, section in (("$", config), *((child("$.providers", name), one) for name, one in providers.items())):
                 if isinstance(section.breaker, Breaker):
