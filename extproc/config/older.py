@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 
-from extproc.config.model import Config, Model, aim
+from extproc.config.model import Aim, Config, Model, aim
 from extproc.config.retries import Retries
 from extproc.envoy.chains import compiled_in, in_order, may_be_one
 
 Warn = Callable[[str, str], None]
 """Takes a path and a message."""
 _BY_FIRST = "the strategy says who is asked first, and the others follow as they are written"
+
+_LEFT = 2
+"""Of so many targets one alone is left anyhow, where another one is passed over."""
 
 
 def check_older(config: Config, warning: Warn) -> None:
@@ -36,7 +39,21 @@ def _check(model: Model, config: Config, path: str, warning: Warn) -> None:
             "only the first of these is asked: what Envoy signs or gives a key, and the demo provider, stand alone",
         )
         return
-    if model.ordering[0] != "ordered" and len(aims) > 2:
-        warning(f"{path}.strategy", _BY_FIRST)
+    if len(aims) > _LEFT:
+        if model.ordering[0] != "ordered":
+            warning(f"{path}.strategy", _BY_FIRST)
+        if causes := _passing_over(aims, config):
+            warning(f"{path}.targets", f"a request that passes one of these over ({', '.join(causes)}) asks one of the others alone")
     if any((one.when, one.lacks) != (aims[0].when, aims[0].lacks) for one in aims):
         warning(f"{path}.targets", "a request that some of these are not for, or that fail their health checks, has one target alone")
+
+
+def _passing_over(aims: list[Aim], config: Config) -> list[str]:
+    """The fields for whose sake a request may leave one of these targets out."""
+    providers = [config.providers[one.provider] for one in aims if one.provider in config.providers]
+    fields = {
+        "breaker": any((one.breaker or config.breaker) != "off" for one in providers),
+        "health": any(one.health is not None for one in providers),
+        "concurrency": any(one.concurrency is not None for one in aims) or any(one.concurrency is not None for one in providers),
+    }
+    return [f"`{name}`" for name, there in fields.items() if there]

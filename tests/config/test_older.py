@@ -20,12 +20,14 @@ models:
 @pytest.mark.parametrize(
     ("model", "more", "told"),
     [
-        ("targets: [a, b, c]", "", []),
+        ("targets: [a, b, c]", "", ["$.models[0].targets"]),
+        ("targets: [a, b, c]", "breaker: off", []),
+        ("targets: [a, b, {to: c, concurrency: 3}]", "breaker: off", ["$.models[0].targets"]),
         ("targets: [a, b], strategy: round_robin", "", []),
-        ("targets: [a, b, c], strategy: round_robin", "", ["$.models[0].strategy"]),
+        ("targets: [a, b, c], strategy: round_robin", "breaker: off", ["$.models[0].strategy"]),
         ("targets: [a, d]", "", ["$.models[0].targets"]),
         ("targets: [{to: a, when: {headers: {x-region: eu}}}, b]", "", ["$.models[0].targets"]),
-        ("targets: [{to: a, tier: 2}, b, c], strategy: sticky", "", ["$.models[0].strategy"]),
+        ("targets: [{to: a, tier: 2}, b, c], strategy: sticky", "breaker: off", ["$.models[0].strategy"]),
         ("targets: [{to: a, lacks: [images]}, b]", "", ["$.models[0].targets"]),
         ("targets: [a, b], on_context_length: [c/long]", "", ["$.models[0]"]),
         ("targets: [a, b]", "retries: {again: 1}", ["$.retries", "$.models[0]"]),
@@ -44,3 +46,12 @@ def test_what_is_told_of_it(load_text: Load, model: str, more: str, told: list[s
 def test_versions_that_are_none(load_text: Load, version: str) -> None:
     loaded = load_text(TEXT.format(version=version, model="targets: [a]", more=""))
     assert [problem.path for problem in loaded.problems] == ["$.envoy_version"]
+
+
+def test_why_a_target_is_left_out_is_told(load_text: Load) -> None:
+    text = TEXT.format(version="1.38", model="targets: [a, b, c]", more="").replace(
+        "a.example/v1", 'a.example/v1", health: {path: /v1}, x: "'
+    )
+    text = text.replace(', x: ""', "").replace('b.example/v1"', 'b.example/v1", concurrency: 5')
+    (problem,) = load_text(text).problems
+    assert "(`breaker`, `health`, `concurrency`)" in problem.message
