@@ -1,6 +1,6 @@
 """Active health checks: each provider that wants one is asked again and again, and the workers are told what came of it.
 
-Why not by Envoy's own health checks: docs/decisions/0014-health-checks-by-the-control-process.md.
+Why not by Envoy's own health checks: docs/decisions/0013-health-checks-by-the-control-process.md.
 """
 
 import asyncio

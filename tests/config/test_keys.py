@@ -1,5 +1,6 @@
 """`keys` and `envoy_key_file` of a provider."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,15 @@ def test_settled_keys_have_names_and_keep_their_order(texts: list[str], absent: 
             ProviderKey(key=text, name=name) for at, (text, name) in enumerate(zip(texts, names, strict=True)) if at not in gone
         )
         assert found.keys == expected
+
+
+def test_what_the_page_shows(load_text: Load, tmp_path: Path) -> None:
+    (written,) = re.findall(r"^```yaml\n(.*?)^```", (Path(__file__).parents[2] / "docs" / "keys.md").read_text(), re.DOTALL | re.MULTILINE)
+    secret = tmp_path / "secrets" / "mistral-2"
+    secret.parent.mkdir()
+    secret.write_text("key-2")
+    secret.chmod(0o600)
+    environ = {"GROQ_API_KEY": "g", "OPENAI_KEY_1": "o-1", "OPENAI_KEY_2": "o-2", "MISTRAL_KEY": "key-1"}
+    loaded = load_text(written + "models: [{name: m, targets: [openai/x]}]\n", environ)
+    assert told(loaded) == [] and loaded.config is not None
+    assert [len(provider.keys) for provider in loaded.config.providers.values()] == [0, 2, 2, 0]

@@ -67,8 +67,8 @@ def test_what_the_page_shows(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "load.md").read_text()
     bounds, shedding = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     path = tmp_path / "gateway.yaml"
-    path.write_text(bounds.replace("providers:", "providers:\n  groq: {key: env:GROQ}") + shedding)
-    loaded = load(path, {"GROQ": "gsk-1"}, has_stored_keys=lambda _: False, find=FILTERS.find)
+    path.write_text(bounds + shedding)
+    loaded = load(path, {"GROQ_API_KEY": "gsk-1"}, has_stored_keys=lambda _: False, find=FILTERS.find)
     assert loaded.problems == [] and loaded.config is not None
     assert loaded.config.shedding.memory == 2_000_000_000
 
