@@ -83,10 +83,11 @@ class Pulses:
         self._pulses: dict[Target, Pulse] = {}
 
     def of(self, target: Target) -> Pulse:
-        """A target's. The oldest ones are forgotten where there are too many: callers may make up names where a target has none."""
-        pulse = self._pulses.get(target)
-        if pulse is None:
-            if len(self._pulses) >= self._most:
-                del self._pulses[next(iter(self._pulses))]
-            pulse = self._pulses[target] = Pulse()
+        """A target's. Where there are too many, the one that was asked about longest ago is forgotten: callers may make up names where a
+        target has none.
+        """
+        pulse = self._pulses.pop(target, None) or Pulse()
+        if len(self._pulses) >= self._most:
+            del self._pulses[next(iter(self._pulses))]
+        self._pulses[target] = pulse
         return pulse

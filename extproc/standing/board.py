@@ -53,6 +53,7 @@ class Board:
             told = settings(name.provider)
             if told is None:
                 del self._circuits[name]
+                self._why.pop(name, None)
             elif told != circuit.settings:
                 circuit.settings = told
 
@@ -104,8 +105,7 @@ class Board:
     def _limited(self, heard: Heard, settings: Breaker, begun: float, now: float) -> None:
         name = Name(heard.provider, heard.model, heard.key)
         if self._coolings.limited(name, now, heard.resets, settings.cool):
-            left = self._coolings.all(now)[name].until - now
-            self._changes.append(Change(name, "cooling", _told(heard), left, heard.resets > 0))
+            self._changes.append(Change(name, "cooling", _told(heard), self._coolings.left(name, now), heard.resets > 0))
         # Who answers so is there; but it says nothing of whether he would have answered.
         circuit = self._circuits.get(heard.name)
         if circuit is not None:

@@ -65,6 +65,11 @@ class Coolings:
                 del self._cools[min(self._cools, key=lambda one: self._cools[one].until)]
         self._cools[name] = cool
 
+    def left(self, name: Name, now: float) -> float:
+        """Seconds for which he cools down yet; 0: he does not."""
+        known = self._cools.get(name)
+        return max(0.0, known.until - now) if known is not None else 0.0
+
     def answered(self, name: Name, begun: float) -> bool:
         """He answered a request that began at `begun`. Whether he cools no more by that."""
         known = self._cools.get(name)

@@ -99,6 +99,7 @@ def test_another_configuration() -> None:
     assert it.stands(11)[0].left == 3
     it.follow(lambda _: None)
     assert it.stands(11) == []
+    assert it._why == {}, "nothing is kept of one that nobody knows any more"
 
 
 def test_what_is_not_any_more_what_it_was_is_not_known() -> None:

@@ -15,6 +15,7 @@ def test_until_the_time_that_was_told() -> None:
     assert not cooling.limited(WHO, 110, 0, 3600)
     assert cooling.limited(WHO, 110, 40, 3600)
     assert cooling.all(149) == {WHO: Cool(100, 150, told=True)}
+    assert (cooling.left(WHO, 149), cooling.left(WHO, 150), cooling.left(Name("openai", "other"), 149)) == (1, 0, 0)
     assert cooling.all(150) == {}
     assert cooling.expire(150)
     assert not cooling.expire(150)
