@@ -23,7 +23,7 @@ from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
-from extproc.retrying import AGAIN, FOR_KEYS, STOP, Failed, Next, Retrying, Turn, after, pause_after
+from extproc.retrying import AGAIN, AGAIN_UNSEEN, FOR_KEYS, STOP, Failed, Next, Retrying, Turn, after, pause_after
 from extproc.standing.verdict import blames_key
 from extproc.transport.seam import Replies
 from extproc.tried import BROKEN_OFF, PLAN, Tried, encode, encode_plan, metadata_key
@@ -316,7 +316,8 @@ class AdapterSession:
         following = self._following()
         status, more = answering.status, b""
         if following is not None and following.goes_on:
-            self._pause, status = following.pause, AGAIN
+            retrying = attempt.call.retrying
+            self._pause, status = following.pause, AGAIN_UNSEEN if retrying is not None and retrying.careful else AGAIN
             if following.pause:
                 more = packed({names.NAMESPACE: {names.JUDGED: str(self._number)}})
             if following.turns is not None:

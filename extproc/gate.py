@@ -23,7 +23,7 @@ from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
 from extproc.exchange import Exchange
-from extproc.intake import TIMEOUT, Forward
+from extproc.intake import TIMEOUT, Forward, More
 from extproc.pressure import BUSY
 from extproc.transport.seam import Replies
 from extproc.tried import LATE, Tried, attempts_told
@@ -35,6 +35,8 @@ from extproc.wire.outgoing import GO_ON, Metadata, answer, aside, packed, reply
 
 # Which statuses are worth another target is the route's to say (`retriable_status_codes`).
 _RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
+# Where the next attempt would be at the same target: what it has not seen, and what the adapter says (`AGAIN_UNSEEN`).
+_RETRY_UNSEEN = "connect-failure,refused-stream,retriable-status-codes"
 
 _WHOLE = "x-envoy-upstream-rq-timeout-ms"
 
@@ -100,14 +102,14 @@ def _milliseconds(seconds: float) -> str:
 
 @lru_cache(maxsize=1024)
 def _way(
-    clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, more: int | None, chain: str = "", *, upgrade: bool
+    clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, more: More | None, chain: str = "", *, upgrade: bool
 ) -> _Way:
     own = {names.DIALECT: dialect, names.IDLE: names.UPGRADED if upgrade else names.idle_key(timeouts)}
     headers: dict[str, str] = {}
     if more is not None:
         own[names.ADAPTER] = names.ADAPTER_ON
-        headers["x-envoy-max-retries"] = str(len(clusters) - 1 + more)
-        headers["x-envoy-retry-on"] = _RETRY_ON
+        headers["x-envoy-max-retries"] = str(len(clusters) - 1 + more.attempts)
+        headers["x-envoy-retry-on"] = _RETRY_UNSEEN if more.careful else _RETRY_ON
     if more is None or chain:
         headers[names.CLUSTER_HEADER] = chain or clusters[0]
     first_byte = max(one.first_byte for one in timeouts)

@@ -8,6 +8,7 @@ What is told of the answer before there is one, its `Delivery` gets: the taps of
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -27,7 +28,7 @@ from extproc.estimate import ESTIMATED, Estimate
 from extproc.filter import Handler, Tap
 from extproc.ledger.record import Record
 from extproc.pool import plan
-from extproc.retrying import planned
+from extproc.retrying import FOR_KEYS, planned
 from extproc.room import DIGITS, NO_ROOM, Held
 from extproc.snapshot import Snapshot
 from extproc.values import Request, Response, Target
@@ -43,6 +44,14 @@ STRICT = "x-headgate-strict"
 _YES = frozenset({"true", "1", "yes", "on"})
 
 
+class More(NamedTuple):
+    """What there may be beside one attempt at each target."""
+
+    attempts: int = 0
+    careful: bool = False
+    """See `Retrying.careful`."""
+
+
 class Forward(Struct, frozen=True):
     """Where the request goes on to, and what is changed of it first."""
 
@@ -51,8 +60,8 @@ class Forward(Struct, frozen=True):
     clusters: tuple[str, ...]
     timeouts: tuple[Timeouts, ...]
     """Of each target, in the same order."""
-    more: int | None = None
-    """Attempts that there may be beside those, where the adapter makes them all; None: the gate has made the only one."""
+    more: More | None = None
+    """Where the adapter makes the attempts; None: the gate has made the only one."""
     chain: str = ""
     """The cluster that holds all targets, where Envoy cannot be told of them."""
     whole: float = 0.0
@@ -244,6 +253,8 @@ class Intake:
         (target,) = request.targets
         if (pool := self._snapshot.pools.get(target.provider)) is not None:
             request.targets = (target,) * max(1, pool.worth(target.model))
+            if len(request.targets) > 1:
+                request.retrying = msgspec.structs.replace(request.retrying or FOR_KEYS, only=True)
 
     def _pass_over(self) -> None:
         """A target that nothing can be sent to is left out while there are others: Envoy would take our refusal for an answer."""
@@ -275,6 +286,8 @@ class Intake:
         """The adapter sets what each provider needs, for each attempt; the gate sees to it that nothing else is there."""
         request, given = self._request, self._request.headers
         if (retrying := request.retrying) is not None:
+            if len(call.targets) == 1:
+                retrying = msgspec.structs.replace(retrying, only=True)
             targets, within = planned(call.targets, retrying), retrying.retries.within
             retrying = msgspec.structs.replace(retrying, until=request.record.time + within) if within else retrying
             call = msgspec.structs.replace(call, targets=targets, retrying=retrying)
@@ -289,7 +302,7 @@ class Intake:
             edited,
         )
         clusters = tuple(self._snapshot.upstreams[target.provider].cluster for target in call.targets)
-        more = call.retrying.refusals.most if call.retrying is not None else 0
+        more = More(retrying.refusals.most, retrying.careful) if retrying is not None else More()
         chain = names.chain_name(clusters) if self._snapshot.chains is not None else ""
         whole = self._whole(given[TIMEOUT]) if TIMEOUT in given else 0.0
         return Forward(call, outgoing, clusters, self._timeouts(call.targets), more, chain, whole)

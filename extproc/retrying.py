@@ -17,8 +17,8 @@ from extproc.values import Target
 USUAL = Retries()
 STOP = "x-envoy-ratelimited"
 """The header of an answer after which Envoy asks nobody else, whatever its status (RetryStateImpl::wouldRetryFromHeaders)."""
-AGAIN = 503
-"""A status after which it does."""
+AGAIN, AGAIN_UNSEEN = 503, 409
+"""Statuses after which it does. The second one is for where it is told to go on, beside that, only after what no provider has seen."""
 _SERVER_ERRORS = 500
 _MOST = 16
 """Attempts of one request, whatever is configured."""
@@ -44,6 +44,11 @@ class Refusals(Struct, frozen=True, omit_defaults=True):
         """How many there may be."""
         return max(len(self.length), len(self.policy))
 
+    @property
+    def longest(self) -> int:
+        """How many may be asked for one refusal."""
+        return max(len(self.length), len(self.policy))
+
 
 class Retrying(Struct, frozen=True, omit_defaults=True):
     """What is to be done after a request's failed attempts, where that is not what Envoy does by itself."""
@@ -52,11 +57,20 @@ class Retrying(Struct, frozen=True, omit_defaults=True):
     refusals: Refusals = Refusals()
     until: float = 0.0
     """When the last attempt may begin, in seconds since the epoch; 0: whenever."""
+    only: bool = False
+    """There is one target, asked once for each of several keys, beside those that are named for refusals."""
 
     @property
     def watches(self) -> bool:
         """The adapter is needed even where there is one target: it may be asked again, or another one in its place."""
         return self.retries.again > 0 or self.refusals.most > 0
+
+    @property
+    def careful(self) -> bool:
+        """What gives no answer is asked nothing more: the next attempt would be at the same target. Of several that are named for one
+        refusal the next one is worth asking then, and Envoy knows no difference.
+        """
+        return self.only and not self.retries.again and self.refusals.longest <= 1
 
 
 FOR_KEYS = Retrying()
@@ -92,7 +106,9 @@ def retrying_of(model: Model, retries: Retries) -> Retrying | None:
 
 
 def planned(targets: Sequence[Target], retrying: Retrying) -> tuple[Target, ...]:
-    """A target for each attempt: each as often as it may be asked."""
+    """A target for each attempt: each as often as it may be asked. Attempts with other keys are such, too."""
+    if retrying.only:
+        return (targets[0],) * max(len(targets), 1 + retrying.retries.again)
     return tuple(target for target in targets for _ in range(1 + retrying.retries.again))[:_MOST]
 
 

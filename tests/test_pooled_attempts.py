@@ -104,10 +104,28 @@ def test_another_key_is_tried_only_where_the_key_failed(status: int, goes_on: bo
     scene = Scene(config(*KEYS[:2]))
     _, reply, headers = gated(scene)
     told = refuse(attempted(scene, reply, headers, 1), 1, status)
-    assert (told.headers.get(":status") == "503", STOP in told.headers) == (goes_on, not goes_on)
+    assert (told.headers.get(":status") == "409", STOP in told.headers) == (goes_on, not goes_on)
     # The last one tells what it is.
     told = refuse(attempted(scene, reply, headers, 2), 2, status)
-    assert told.headers.get(":status") != "503" and STOP in told.headers
+    assert told.headers.get(":status") not in ("409", "503") and STOP in told.headers
+
+
+@pytest.mark.parametrize(("again", "attempts", "careful"), [(0, 3, True), (1, 3, False), (4, 5, False)])
+def test_what_has_no_answer_is_no_other_keys_business(again: int, attempts: int, careful: bool) -> None:
+    """Envoy sees that there is none, and nobody asks us: it is told to go on after what the provider has not seen, and at our word."""
+    scene = Scene(msgspec.structs.replace(config(*KEYS[:3]), retries=Retries(again=again)))
+    _, reply, _ = gated(scene)
+    assert len(call_of(reply).targets) == attempts and reply.headers["x-envoy-max-retries"] == str(attempts - 1)
+    asked = set(reply.headers["x-envoy-retry-on"].split(","))
+    assert {"connect-failure", "refused-stream", "retriable-status-codes"} <= asked
+    assert careful == asked.isdisjoint({"5xx", "reset", "gateway-error"})
+
+
+def test_a_target_that_stands_there_twice_is_asked_twice_whatever_fails() -> None:
+    settings = config(*KEYS[:3])
+    twice = msgspec.structs.replace(settings.models[0], targets=("openai/gpt", "openai/gpt"))
+    _, reply, _ = gated(Scene(msgspec.structs.replace(settings, models=(twice,))))
+    assert len(call_of(reply).targets) == 2 and "5xx" in reply.headers["x-envoy-retry-on"]
 
 
 def test_keys_come_before_the_next_target_and_pauses() -> None:
@@ -122,7 +140,7 @@ def test_keys_come_before_the_next_target_and_pauses() -> None:
         scene.engine.pause = wait
         _, reply, headers = gated(scene)
         call = call_of(reply)
-        assert [target.provider for target in call.targets] == ["openai"] * 4 and call.keys == ("a", "b", "a", "b")
+        assert [target.provider for target in call.targets] == ["openai"] * 2 and call.keys == ("a", "b")
         session = attempted(scene, reply, headers, 1)
         told = refuse(session, 1, status, **{"retry-after": "2"})
         assert told.headers[":status"] == "503"

@@ -32,6 +32,15 @@ def test_only_what_envoy_does_not_do_is_told() -> None:
     assert not Retrying(Retries(within=3)).watches
 
 
+def test_who_gives_no_answer_is_asked_nothing_more_for_his_keys_sake() -> None:
+    assert Retrying(only=True).careful and not Retrying().careful
+    assert not Retrying(Retries(again=1), only=True).careful
+    # The second of those that are named for a refusal is worth asking if the first one is silent.
+    assert Retrying(refusals=REFUSALS, only=True).careful and not Retrying(refusals=Refusals((LONG, B)), only=True).careful
+    assert planned((A, A, A), Retrying(Retries(again=1), only=True)) == (A, A, A)
+    assert planned((A, A), Retrying(Retries(again=3), only=True)) == (A,) * 4
+
+
 def test_each_target_has_its_attempts() -> None:
     assert planned((A, B), Retrying(Retries(again=2))) == (A, A, A, B, B, B)
     assert len(planned((A,) * 8, Retrying(Retries(again=4)))) == 16

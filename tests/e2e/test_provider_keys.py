@@ -27,7 +27,7 @@ class Keyed(Scripted):
     def __init__(self) -> None:
         super().__init__(self._reply)
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
-        """Status and headers by key; 200 unless given, and 401 for whoever sends none."""
+        """Status (0: the connection is reset) and headers by key; 200 unless given, and 401 for whoever sends none."""
         self.lock = threading.Lock()
         self.asked: list[tuple[str, dict[str, str]]] = []
         """Keys, and the headers that they came with."""
@@ -38,7 +38,10 @@ class Keyed(Scripted):
         with self.lock:
             self.asked.append((key, headers))
         status, said = self.answers.get(key, (200 if key else 401, {}))
-        if status != 200:
+        if not status:
+            assert request.transport is not None
+            request.transport.abort()
+        elif status != 200:
             return web.json_response({"error": {"message": "refused", "type": "x"}, "type": "error"}, status=status, headers=said)
         if request.path.endswith("/messages"):
             usage = {"input_tokens": 1, "output_tokens": 1}
@@ -173,6 +176,9 @@ def test_a_key_is_rotated_by_its_file(gateway: Gateway, pooled: Keyed) -> None:
     assert [ask(gateway, "pooled").status_code for _ in range(6)] == [200] * 6
     asked = pooled.keys()
     assert asked.count("sk-one-rotated") == 2 and "sk-one" not in asked
+    # What the provider breaks off is no other key's business.
+    pooled.answers = dict.fromkeys(("sk-one-rotated", "sk-two", "sk-three"), (0, {}))
+    assert (ask(gateway, "pooled").status_code, len(pooled.keys())) == (503, 1)
 
 
 def test_a_key_that_is_replaced_is_asked_with_though_the_old_one_was_left_alone(gateway: Gateway, pooled: Keyed) -> None:
