@@ -41,8 +41,8 @@ class Refusals(Struct, frozen=True, omit_defaults=True):
 
     @property
     def most(self) -> int:
-        """How many there may be."""
-        return max(len(self.length), len(self.policy))
+        """How many there may be: one that is asked for the one refusal may give the other."""
+        return len({*self.length, *self.policy})
 
     @property
     def longest(self) -> int:

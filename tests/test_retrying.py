@@ -32,6 +32,17 @@ def test_only_what_envoy_does_not_do_is_told() -> None:
     assert not Retrying(Retries(within=3)).watches
 
 
+def test_who_is_named_for_one_refusal_may_give_the_other() -> None:
+    """Envoy has to be told of all attempts beforehand."""
+    plan = (Turn(A),)
+    for number, reason in enumerate(("context_length_exceeded", "content_filter"), 1):
+        following = after(Retrying(refusals=REFUSALS), plan, Failed(number, 400, reason), 0, never)
+        plan = following.turns or plan
+    assert plan == (Turn(A), Turn(LONG), Turn(FREE))
+    assert len(plan) == 1 + REFUSALS.most
+    assert Refusals((LONG, B), (B,)).most == 2
+
+
 def test_who_gives_no_answer_is_asked_nothing_more_for_his_keys_sake() -> None:
     assert Retrying(only=True).careful and not Retrying().careful
     assert not Retrying(Retries(again=1), only=True).careful
