@@ -59,7 +59,7 @@ class Forward(Struct, frozen=True):
     outgoing: Outgoing
     clusters: tuple[str, ...]
     timeouts: tuple[Timeouts, ...]
-    """Of each target, in the same order."""
+    """Of each target that may be asked."""
     more: More | None = None
     """Where the adapter makes the attempts; None: the gate has made the only one."""
     chain: str = ""
@@ -305,7 +305,9 @@ class Intake:
         more = More(retrying.refusals.most, retrying.careful) if retrying is not None else More()
         chain = names.chain_name(clusters) if self._snapshot.chains is not None else ""
         whole = self._whole(given[TIMEOUT]) if TIMEOUT in given else 0.0
-        return Forward(call, outgoing, clusters, self._timeouts(call.targets), more, chain, whole)
+        # Whoever is named for a refusal may be asked, too.
+        named = (*retrying.refusals.length, *retrying.refusals.policy) if retrying is not None else ()
+        return Forward(call, outgoing, clusters, self._timeouts((*call.targets, *named)), more, chain, whole)
 
     def _timeouts(self, targets: Sequence[Target]) -> tuple[Timeouts, ...]:
         """Of each target."""

@@ -62,6 +62,15 @@ def test_a_model_says_how_patient_it_is() -> None:
     assert (reply.metadata["headgate"]["idle"], reply.headers.get(FIRST)) == ("120", None)
 
 
+@pytest.mark.parametrize("field", ["on_context_length", "on_content_policy"])
+def test_who_is_named_for_a_refusal_is_waited_for_as_well(field: str) -> None:
+    slow = msgspec.structs.replace(CONFIG.providers["anthropic"], timeouts=Timeouts(first_byte=300, idle=600))
+    quick = msgspec.structs.replace(CONFIG.providers["openai"], timeouts=Timeouts(first_byte=5, idle=7, total=9))
+    model = msgspec.structs.replace(Model(name="gpt", targets=("openai/gpt",)), **{field: ("anthropic/claude",)})
+    reply = told(msgspec.structs.replace(CONFIG, providers={"openai": quick, "anthropic": slow}, models=(model,)), "gpt")
+    assert (reply.metadata["headgate"]["idle"], reply.headers[FIRST], reply.headers.get(WHOLE)) == ("600", "300000", None)
+
+
 @pytest.mark.parametrize("header", ["0", "0.0", "-1", "1e3", "nan", "inf", "5s", " 5", "1234567", "\u0663"])
 def test_a_time_that_is_none(header: str) -> None:
     reply = told(CONFIG, "both", x_headgate_timeout=header)
