@@ -325,7 +325,8 @@ class AdapterSession:
         elif following is not None:
             headers[STOP] = "true"
         headers[":status"] = str(status)
-        headers = {name: value for name, value in headers.items() if self._headers.get(name) != value}
+        # A provider may say it, too; and what we set is not taken off.
+        headers = {name: value for name, value in headers.items() if self._headers.get(name) != value or name == STOP}
         remove = taken_off(tuple(self._headers), remove, tuple(headers))
         metadata = {names.USE_NAMESPACE: told | self._use()}
         replies = [reply(Part.RESPONSE_HEADERS, headers=headers, remove=remove, metadata=metadata, more=more)]

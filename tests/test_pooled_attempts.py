@@ -110,6 +110,15 @@ def test_another_key_is_tried_only_where_the_key_failed(status: int, goes_on: bo
     assert told.headers.get(":status") not in ("409", "503") and STOP in told.headers
 
 
+def test_a_provider_has_no_say_in_what_is_asked_next() -> None:
+    scene = Scene(config(*KEYS[:2]))
+    _, reply, headers = gated(scene)
+    stopped = refuse(attempted(scene, reply, headers, 1), 1, 500, **{STOP: "true"})
+    assert stopped.headers[STOP] == "true" and STOP not in stopped.remove
+    goes_on = refuse(attempted(scene, reply, headers, 1), 1, 429, **{STOP: "true"})
+    assert goes_on.headers[":status"] == "409" and STOP in goes_on.remove
+
+
 @pytest.mark.parametrize(("again", "attempts", "careful"), [(0, 3, True), (1, 3, False), (4, 5, False)])
 def test_what_has_no_answer_is_no_other_keys_business(again: int, attempts: int, careful: bool) -> None:
     """Envoy sees that there is none, and nobody asks us: it is told to go on after what the provider has not seen, and at our word."""
