@@ -24,6 +24,8 @@ _MOST = 16
 """Attempts of one request, whatever is configured."""
 _BESIDE = 10.0
 """Requests that may ask again whatever share that is."""
+_REMEMBERED = 4096
+"""Targets of which it is remembered how often they were asked again. Clients may make up names."""
 CONTEXT_LENGTH, CONTENT_POLICY = "context_length_exceeded", "content_filter"
 
 
@@ -165,15 +167,24 @@ class Budgets:
 
     def __init__(self) -> None:
         self._left: dict[Target, float] = {}
+        """Of those that have been asked again; whoever was asked last is the last of them."""
+
+    def __len__(self) -> int:
+        """Targets that are remembered."""
+        return len(self._left)
 
     def asked(self, target: Target, share: float) -> None:
         """A request asks the target for the first time."""
-        self._left[target] = min(self._left.get(target, _BESIDE) + share, _BESIDE)
+        left = self._left.pop(target, _BESIDE) + share
+        if left < _BESIDE:
+            self._left[target] = left
 
     def take(self, target: Target) -> bool:
         """Whether it may be asked again; then it counts."""
         left = self._left.get(target, _BESIDE)
         if left < 1:
             return False
+        if target not in self._left and len(self._left) >= _REMEMBERED:
+            del self._left[next(iter(self._left))]
         self._left[target] = left - 1
         return True

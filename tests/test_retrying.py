@@ -131,3 +131,18 @@ def test_repetitions_are_a_share_of_the_requests(asked: list[bool], share: float
         else:
             taken += budgets.take(A)
     assert taken <= 10 + share * sum(asked) + 1e-6
+
+
+def test_names_that_clients_make_up_are_not_remembered() -> None:
+    budgets = Budgets()
+    for which in range(5000):
+        budgets.asked(Target("p", f"made-up-{which}"), 0.2)
+    assert not len(budgets)
+    while budgets.take(A):
+        pass
+    for which in range(5000):
+        budgets.take(Target("p", f"made-up-{which}"))
+        budgets.asked(A, 0.0)
+    assert len(budgets) == 4096
+    # Who is asked all the while is not the one that is forgotten.
+    assert not budgets.take(A)
