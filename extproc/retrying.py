@@ -20,8 +20,6 @@ STOP = "x-envoy-ratelimited"
 AGAIN, AGAIN_UNSEEN = 503, 409
 """Statuses after which it does. The second one is for where it is told to go on, beside that, only after what no provider has seen."""
 _SERVER_ERRORS = 500
-_MOST = 16
-"""Attempts of one request, whatever is configured."""
 _BESIDE = 10.0
 """Requests that may ask again whatever share that is."""
 _REMEMBERED = 4096
@@ -111,7 +109,7 @@ def planned(targets: Sequence[Target], retrying: Retrying) -> tuple[Target, ...]
     """A target for each attempt: each as often as it may be asked. Attempts with other keys are such, too."""
     if retrying.only:
         return (targets[0],) * max(len(targets), 1 + retrying.retries.again)
-    return tuple(target for target in targets for _ in range(1 + retrying.retries.again))[:_MOST]
+    return tuple(target for target in targets for _ in range(1 + retrying.retries.again_among(len(targets))))
 
 
 class Failed(NamedTuple):

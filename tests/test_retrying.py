@@ -34,7 +34,7 @@ def test_only_what_envoy_does_not_do_is_told() -> None:
 
 def test_who_is_named_for_one_refusal_may_give_the_other() -> None:
     """Envoy has to be told of all attempts beforehand."""
-    plan = (Turn(A),)
+    plan: tuple[Turn, ...] = (Turn(A),)
     for number, reason in enumerate(("context_length_exceeded", "content_filter"), 1):
         following = after(Retrying(refusals=REFUSALS), plan, Failed(number, 400, reason), 0, never)
         plan = following.turns or plan
@@ -54,7 +54,11 @@ def test_who_gives_no_answer_is_asked_nothing_more_for_his_keys_sake() -> None:
 
 def test_each_target_has_its_attempts() -> None:
     assert planned((A, B), Retrying(Retries(again=2))) == (A, A, A, B, B, B)
-    assert len(planned((A,) * 8, Retrying(Retries(again=4)))) == 16
+    many = tuple(Target("p", str(which)) for which in range(20))
+    again = Retrying(Retries(again=4))
+    # None is left out for the others' repetitions.
+    for count, times in ((3, 5), (4, 4), (5, 3), (8, 2), (9, 1), (20, 1)):
+        assert planned(many[:count], again) == tuple(target for target in many[:count] for _ in range(times))
 
 
 def test_a_pause_doubles_up_to_the_longest_and_heeds_the_provider() -> None:

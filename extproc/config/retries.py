@@ -6,6 +6,9 @@ from msgspec import Meta
 
 from extproc.config.section import Seconds, Section
 
+MOST = 16
+"""Attempts of one request, where targets are asked again."""
+
 Status = Annotated[int, Meta(ge=400, le=499)]
 
 
@@ -17,7 +20,7 @@ class Retries(Section, frozen=True):
     on: tuple[Status, ...] = (401, 402, 403, 404, 408, 409, 424, 425, 429, 498)
     """Statuses from 400 to 499 after which the next target is asked: it may have a key, a quota, a model that this one has not."""
     again: Annotated[int, Meta(ge=0, le=4)] = 0
-    """How often a target is asked again before the next one is."""
+    """How often a target is asked again before the next one is: not so often that there would be more than 16 attempts at all targets."""
     pause: Annotated[float, Meta(ge=0, le=60)] = 0.25
     """Seconds before a target is asked again, doubled each time; what is waited is drawn from the half of it to the whole. 0: at once."""
     longest: Annotated[float, Meta(ge=0.01, le=60)] = 5.0
@@ -27,3 +30,7 @@ class Retries(Section, frozen=True):
     budget: Annotated[float, Meta(ge=0, le=1)] = 0.2
     """How many requests may ask a target again, as a share of all that ask it: so much extra load at most is put on a provider that is
     in trouble. Each worker counts for itself, and allows ten beside."""
+
+    def again_among(self, targets: int) -> int:
+        """How often each of so many targets is asked again."""
+        return min(self.again, max(0, MOST // targets - 1))

@@ -15,6 +15,7 @@ from extproc.config.document import Entry, Mapping, Node, Scalar, Sequence
 from extproc.config.lookup import STRATEGIES
 from extproc.config.model import Aim, Config, Model, aim
 from extproc.config.problem import Problems
+from extproc.config.retries import MOST
 from extproc.config.scalars import is_nothing
 from extproc.config.targets import Error
 from extproc.config.walk import Place, Walker, child, sound
@@ -63,6 +64,7 @@ def check_choices(config: Config, warning: Error) -> None:
             _check_headers(aims, f"{path}.{field}", warning)
             _check_conditions(aims, f"{path}.{field}", warning)
         _check_alone(model, name, f"{path}.strategy", warning)
+        _check_again(model, config, path, warning)
         if name == "sticky":
             _check_sticky(settings, child(f"{path}.strategy", name), warning)
 
@@ -106,6 +108,15 @@ def _check_alone(model: Model, strategy: str, path: str, warning: Error) -> None
     shared = any(count > 1 for targets in (model.targets, model.otherwise) for count in Counter(aim(one).tier for one in targets).values())
     if strategy != "ordered" and not shared:
         warning(path, f"the strategy `{strategy}` has nothing to choose from: no tier of this model has two targets")
+
+
+def _check_again(model: Model, config: Config, path: str, warning: Error) -> None:
+    retries, most = model.retries or config.retries, max(len(model.targets), len(model.otherwise))
+    if most and (again := retries.again_among(most)) != retries.again:
+        message = (
+            f"a request has {MOST} attempts: where all {most} targets may answer it, each is asked again {again} times, not {retries.again}"
+        )
+        warning(f"{path}.retries.again" if model.retries else f"{path}.targets", message)
 
 
 def _check_sticky(settings: dict[str, Any], path: str, warning: Error) -> None:

@@ -164,6 +164,18 @@ def test_what_changes_something(load_text: Load, strategy: str, targets: str) ->
     assert load_text(text(strategy, targets)).problems == []
 
 
+@pytest.mark.parametrize(
+    ("inside", "behind", "path"),
+    [(", retries: {again: 4}", "", "$.models[0].retries.again"), ("", "retries: {again: 4}", "$.models[0].targets")],
+)
+def test_targets_that_are_asked_again_less_often_than_is_said(load_text: Load, inside: str, behind: str, path: str) -> None:
+    four = text("ordered", f"[a, b, a/x, b/x]{inside}") + behind
+    (problem,) = load_text(four).problems
+    assert (problem.severity, problem.path) == ("warning", path)
+    assert "all 4 targets may answer it, each is asked again 3 times, not 4" in problem.message
+    assert load_text(four.replace(", b/x]", "]")).problems == []
+
+
 PAGE = Path(__file__).parents[2] / "docs/routing.md"
 PROVIDERS = """
 providers:
