@@ -57,6 +57,7 @@ class AdapterSession:
 
     __slots__ = (
         "_answering",
+        "_at",
         "_attempt",
         "_began",
         "_call",
@@ -83,6 +84,8 @@ class AdapterSession:
         self._answering: Answering
         self._cluster = ""
         self._number = 0
+        self._at = 0
+        """Which of the call's targets it is at, from 1 on: an older Envoy may have left some out."""
         self._headers: dict[str, str] = {}
         self._owed = 0
         """Body messages that wait for a reply."""
@@ -196,17 +199,16 @@ class AdapterSession:
         self._call = call = _decode_call(incoming.metadata(names.NAMESPACE, names.CALL))
         snapshot = self._engine.find(call.generation)
         # Attempts go down the list of targets, one each; the cluster says whether Envoy and we agree on that.
-        number, chained = self._number, self._cluster.startswith(names.CHAIN)
-        if chained:
-            # Envoy chooses among them by itself, and one that has no address is not among them.
-            number = int(incoming.attribute(names.AT_ATTRIBUTE) or 0) + 1
-        target = call.targets[min(max(number, 1), len(call.targets)) - 1]
+        chained = self._cluster.startswith(names.CHAIN)
+        # In a chain Envoy chooses by itself, and one that has no address is not among them.
+        self._at = int(incoming.attribute(names.AT_ATTRIBUTE) or 0) + 1 if chained else max(self._number, 1)
+        target = call.targets[min(self._at, len(call.targets)) - 1]
         upstream = snapshot.upstreams.get(target.provider)
         if upstream is None or (upstream.cluster != self._cluster and not chained):
             raise LookupError(f"attempt {self._number} went to {self._cluster!r}, where {target.provider!r} was due")
         if (retrying := call.retrying) is not None:
             self._mind(retrying, call, incoming.metadata(names.NAMESPACE, names.JUDGED))
-        self._attempt = Attempt(call, target, upstream, snapshot.config.limits.response_body, self._number)
+        self._attempt = Attempt(call, target, upstream, snapshot.config.limits.response_body, self._at)
         return [self._request(incoming.part, b"")] if incoming.end else [GO_ON[incoming.part]]
 
     def _request(self, part: Part, body: bytes) -> bytes:
@@ -269,7 +271,7 @@ class AdapterSession:
         fault = answering.opening
         if fault is None:
             return None
-        another = self._call is not None and self._number < len(self._call.targets)
+        another = self._call is not None and self._at < len(self._call.targets)
         worth = fault.status >= _SERVER_ERRORS or fault.status in names.RETRIABLE
         return self._attempt.failed(_as_error(fault)) if another and worth else None
 
@@ -369,7 +371,7 @@ class AdapterSession:
         retrying = call.retrying or (FOR_KEYS if call.keys else None)
         if retrying is None or tried is None or not tried.failed:
             return None
-        failed = Failed(self._number, self._answering.status, tried.reason, tried.resets, blames_key(tried.status, tried.reason))
+        failed = Failed(self._at, self._answering.status, tried.reason, tried.resets, blames_key(tried.status, tried.reason))
         return after(retrying, _turns_of(call), failed, time.time(), self._engine.budgets.take)
 
     def _replanned(self, turns: tuple[Turn, ...]) -> tuple[str, bytes]:

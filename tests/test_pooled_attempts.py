@@ -232,6 +232,22 @@ def test_the_record_names_the_key_that_answered() -> None:
     assert (record.provider_key, record.attempts, [one.key for one in record.tried]) == ("b", 2, ["", "b"])
 
 
+def test_an_older_envoy_that_leaves_a_target_out_is_told_of_the_turn_that_it_took() -> None:
+    """The first one has no address: the first attempt is at the second, which takes the key of its own turn, and is the last one."""
+    settings = config(*KEYS[:2])
+    chain = msgspec.structs.replace(settings.models[0], targets=("anthropic/claude", "openai/gpt"))
+    scene = Scene(msgspec.structs.replace(settings, models=(chain,), envoy_version="1.38"))
+    _, reply, headers = gated(scene)
+    session, cluster = AdapterSession(scene.engine), reply.headers[names.CLUSTER_HEADER]
+    assert cluster.startswith(names.CHAIN) and call_of(reply).keys == ("", "a")
+    attributes = {names.CLUSTER_ATTRIBUTE: cluster, names.ATTEMPT_ATTRIBUTE: 1, names.AT_ATTRIBUTE: 1}
+    one(session, request_headers(headers, attributes=attributes, metadata=reply.metadata))
+    made = one(session, request_body(_json(CHAT)))
+    assert made.headers["authorization"] == "Bearer sk-a"
+    told = refuse(session, 1)
+    assert told.headers.get(":status") != "503" and STOP in told.headers
+
+
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/unknown"])
 def test_what_passes_unread_has_one_attempt_and_gives_its_key_back(path: str) -> None:
     scene = Scene(config(*(msgspec.structs.replace(key, concurrency=1) for key in KEYS[:2])))
