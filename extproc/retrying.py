@@ -129,6 +129,8 @@ class Failed(NamedTuple):
 
 def after(retrying: Retrying, turns: tuple[Turn, ...], failed: Failed, now: float, spare: Callable[[Target], bool]) -> Next:
     """What follows one of these attempts that failed. `now`: seconds since the epoch; `spare`: whether a target may be asked again."""
+    # Where Envoy has come to the end of the list and had attempts left, it has asked the last one again.
+    turns += turns[-1:] * (failed.number - len(turns))
     retries, so_far, rest = retrying.retries, turns[: failed.number], turns[failed.number :]
     if 0 < retrying.until < now:
         return Next(False)

@@ -43,6 +43,12 @@ def test_who_is_named_for_one_refusal_may_give_the_other() -> None:
     assert Refusals((LONG, B), (B,)).most == 2
 
 
+def test_an_attempt_that_envoy_made_beyond_the_list_is_one_of_the_last_target() -> None:
+    """Else Envoy, which counts it, would leave out the first of those that are named."""
+    retrying = Retrying(refusals=Refusals((LONG, B)))
+    assert after(retrying, (Turn(A),), Failed(2, 400, "context_length_exceeded"), 0, never).turns == (Turn(A), Turn(A), Turn(LONG), Turn(B))
+
+
 def test_who_gives_no_answer_is_asked_nothing_more_for_his_keys_sake() -> None:
     assert Retrying(only=True).careful and not Retrying().careful
     assert not Retrying(Retries(again=1), only=True).careful
