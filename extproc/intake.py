@@ -17,7 +17,7 @@ from extproc.amount import spoken
 from extproc.aside import Undone, is_bulky
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.bodies import settle_meaning
-from extproc.config.timeouts import Timeouts, patient
+from extproc.config.timeouts import NONE_SAID, Timeouts, patient
 from extproc.crossing import those, to_provider, without_credential
 from extproc.delivery import Delivery
 from extproc.dialects import betas
@@ -310,12 +310,12 @@ class Intake:
         return Forward(call, outgoing, clusters, self._timeouts((*call.targets, *named)), more, chain, whole)
 
     def _timeouts(self, targets: Sequence[Target]) -> tuple[Timeouts, ...]:
-        """Of each target."""
+        """Of each target, or several of one that stands there several times."""
         said, upstreams = self._request.patience, self._snapshot.upstreams
         usual = tuple(upstreams[target.provider].timeouts for target in targets)
         if not said:
             return usual
-        return tuple(patient(own, said[target]) if target in said else own for target, own in zip(targets, usual, strict=True))
+        return tuple(patient(own, one) for target, own in zip(targets, usual, strict=True) for one in said.get(target, (NONE_SAID,)))
 
     def _whole(self, said: str) -> float:
         """What the client says of the whole, in seconds. Raises `Reject` 400 where that is none."""

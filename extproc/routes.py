@@ -69,9 +69,13 @@ class Route(Struct, frozen=True):
         """The targets for the name that a caller used."""
         return tuple(target if target.model else Target(target.provider, asked) for target in self.targets)
 
-    def patience(self, targets: tuple[Target, ...]) -> dict[Target, Patience]:
-        """How long to wait for each of `targets`, which is what `resolve` gave."""
-        return {target: one.patience for one, target in zip(self.placed, targets, strict=True) if one.patience != NONE_SAID}
+    def patience(self, targets: tuple[Target, ...]) -> dict[Target, tuple[Patience, ...]]:
+        """How long to wait for each of `targets`, which is what `resolve` gave: all that is said of one that is there several times."""
+        return _patience(zip(targets, (one.patience for one in self.placed), strict=True))
+
+    def patience_among(self, able: Iterable[Placed]) -> dict[Target, tuple[Patience, ...]]:
+        """The same for each of those that are for a request."""
+        return _patience((one.target, one.patience) for one in able)
 
     def able(self, request: Request, targets: tuple[Target, ...]) -> list[Placed]:
         """Of `targets`, which is what `resolve` gave or some of it, those that are for this request, each in its place. Raises `Reject`
@@ -97,6 +101,13 @@ class Route(Struct, frozen=True):
         order = self.steady if by_caller else self.order
         tiers = (list(tier) for _, tier in groupby(placed, key=attrgetter("tier")))
         return tuple(one.target for tier in tiers for one in (order.arrange(request, tier) if len(tier) > 1 else tier))
+
+
+def _patience(said: Iterable[tuple[Target, Patience]]) -> dict[Target, tuple[Patience, ...]]:
+    found: dict[Target, tuple[Patience, ...]] = {}
+    for target, patience in said:
+        found[target] = (*found.get(target, ()), patience)
+    return {target: each for target, each in found.items() if any(one != NONE_SAID for one in each)}
 
 
 def _nobody(model: str, failed: Collection[str], facts: Facts) -> Reject:

@@ -127,7 +127,7 @@ class Target(Struct, frozen=True):
     """Empty where the request names no model (`raw`)."""
 
 
-_NONE: Mapping[Target, Patience] = {}
+_NONE: Mapping[Target, tuple[Patience, ...]] = {}
 
 
 class Request:
@@ -170,7 +170,7 @@ class Request:
         """Those that are passed over for now, because they fail or have asked to be left alone."""
         self.unavailable: Reject | None = None
         """What it is refused with if nobody answers it here: all its targets are passed over."""
-        self.patience: Mapping[Target, Patience] = _NONE
+        self.patience: Mapping[Target, tuple[Patience, ...]] = _NONE
         """How long to wait for some of the targets, where their model says so."""
         self.set_headers: dict[str, str | None] = {}
         """Changes to what the provider is sent: a value sets the header, None takes it off."""

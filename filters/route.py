@@ -195,6 +195,8 @@ class _Route:
         """Leaves the targets that are for this request, in the order that the model's strategy gives."""
         able = route.able(request, request.targets)
         request.configured = tuple(one.target for one in able)
+        if route.patient:
+            request.patience = route.patience_among(able)
         # What one provider remembers, another does not know: whoever goes on has to find the one that he began with.
         remembered = request.endpoint.dialect == "responses" and len({one.target.provider for one in able} & self._remembering) > 1
         request.targets = route.arrange(request, able, by_caller=remembered)

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
-from extproc.config.model import Config, Model, aim
+from extproc.config.model import Aim, Config, Model, aim
 from extproc.config.timeouts import Patience, Timeouts, Waiting
+from extproc.config.when import When
 from tests.playbook import Reply, one, request_headers
 from tests.scene import CHAT, CONFIG, Scene, head
 from tests.test_gate import asked, gate
@@ -60,6 +61,18 @@ def test_a_model_says_how_patient_it_is() -> None:
     assert (reply.metadata["headgate"]["idle"], reply.headers[FIRST]) == ("44", "3000")
     reply = told(config, "gpt")
     assert (reply.metadata["headgate"]["idle"], reply.headers.get(FIRST)) == ("120", None)
+
+
+def test_a_target_that_stands_there_twice_is_waited_for_as_either_says() -> None:
+    slow, quick = (Aim(to="openai/gpt", timeouts=Patience(first_byte=seconds, idle=seconds)) for seconds in (33, 3))
+    for aims in ((slow, quick), (quick, slow)):
+        config = msgspec.structs.replace(CONFIG, models=(Model(name="gpt", targets=aims),))
+        reply = told(config, "gpt")
+        assert reply.metadata["headgate"]["idle"] == "33"
+    # What is not for this request says nothing of it.
+    elsewhere = msgspec.structs.replace(slow, when=When(tags=("patient",)))
+    config = msgspec.structs.replace(CONFIG, models=(Model(name="gpt", targets=(quick, elsewhere)),))
+    assert told(config, "gpt").metadata["headgate"]["idle"] == "3"
 
 
 @pytest.mark.parametrize("field", ["on_context_length", "on_content_policy"])
