@@ -18,6 +18,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--by", default="key,model,provider,day", help=groups)
     parser.add_argument("--since", metavar="TIME", help="2026-11-01, an RFC 3339 time, or how long ago: 24h, 7d")
     parser.add_argument("--until", metavar="TIME", help="likewise; exclusive")
+    parser.add_argument("--mirrors", action="store_true", help="what mirrors were asked, in place of what callers asked for")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", dest="form", action="store_const", const="json", default="table", help="for programs")
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="for spreadsheets")
@@ -36,7 +37,7 @@ def run(given: argparse.Namespace) -> int:
     clusters = {cluster_name(name): name for name in config.providers} if config is not None else None
     try:
         since, until = (moment(text) if text else None for text in (given.since, given.until))
-        print(usage(state, by, since, until, given.form, prices=prices, clusters=clusters))
+        print(usage(state, by, since, until, given.form, mirrors=given.mirrors, prices=prices, clusters=clusters))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

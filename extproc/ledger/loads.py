@@ -30,12 +30,20 @@ class LoadMetrics:
         )  # fmt: skip
         for reason in REASONS:
             self._refused.labels(reason)
+        self._unmirrored = Counter(
+            "ai_proxy_mirrors_dropped_total", "Copies of requests that were not sent to their mirrors: no room, or no time.",
+            registry=registry,
+        )  # fmt: skip
+        self._dropped: dict[str, int] = {}
         self._seen: dict[str, Mapping[str, int]] = {}
 
     def tell(
-        self, worker: str, slots: Mapping[str, tuple[int, int]], refused: Mapping[str, int], *, limit: int, bodies: int
+        self, worker: str, slots: Mapping[str, tuple[int, int]], refused: Mapping[str, int], *, limit: int, bodies: int,
+        unmirrored: int = 0,
     ) -> None:  # fmt: skip
-        """Tell how a worker fares. `slots`: held and waiting, by kind; `refused`: since it began, by reason."""
+        """Tell how a worker fares. `slots`: held and waiting, by kind; `refused`: since it began, by reason;
+        `unmirrored`: copies, since then.
+        """
         for kind in KINDS:
             held, waiting = slots.get(kind, (0, 0))
             self._held.labels(worker, kind).set(held)
@@ -48,3 +56,6 @@ class LoadMetrics:
             # One that was started again begins at none.
             self._refused.labels(reason).inc(now - before if now >= before else now)
         self._seen[worker] = dict(refused)
+        before = self._dropped.get(worker, 0)
+        self._unmirrored.inc(unmirrored - before if unmirrored >= before else unmirrored)
+        self._dropped[worker] = unmirrored

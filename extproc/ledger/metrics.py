@@ -61,6 +61,9 @@ class Metrics:
         )
         self._amounts = counter("amounts_total", "What is counted beside tokens: images, seconds, characters, searches.", (*who, "unit"))
         self._cost = counter("cost_total", "US dollars spent, as far as prices are known.", who)
+        self._mirrored = counter(
+            "mirrored_requests_total", "Copies of requests that mirrors were asked; among the requests they are not.", (*who, "outcome")
+        )
         self._hits = counter("cache_hits_total", "Requests answered from the cache.", ("model",))
         self._misses = counter("cache_misses_total", "Requests that the cache was asked for and did not have.", ("model",))
         self._saved = counter("cache_saved_tokens_total", "Tokens that cache hits did not buy again.", ("model", "type"))
@@ -181,6 +184,11 @@ class Metrics:
         first, records = entries[0].record, [entry.record for entry in entries]
         who = (first.provider, first.route)
         stream = "true" if first.stream else "false"
+        if first.mirror_of:
+            self._mirrored.labels(*who, first.outcome).inc(len(records))
+            _add(self._attempts, who, sum(record.attempts for record in records))
+            self._count_used(entries, who)
+            return
         self._requests.labels(*who, first.dialect, str(first.status), first.outcome, stream, first.cache).inc(len(records))
         _observe(self._duration, (*who, stream), [record.duration for record in records])
         _observe(self._first_byte, (*who, stream), [record.first_byte for record in records if record.first_byte > 0])
@@ -197,9 +205,12 @@ class Metrics:
             self._by_key.labels(first.provider, key).inc(sum(record.provider_key == key for record in records))
         self._bytes.labels("in").inc(sum(record.bytes_in for record in records))
         self._bytes.labels("out").inc(sum(record.bytes_out for record in records))
+        self._count_used(entries, who)
+
+    def _count_used(self, entries: Sequence[Entry], who: tuple[str, str]) -> None:
         if entries[0].in_ledger:
             self._count_money(entries, who)
-        self._count_tokens(records, who)
+        self._count_tokens([entry.record for entry in entries], who)
 
     def _count_money(self, entries: Sequence[Entry], who: tuple[str, str]) -> None:
         first = entries[0]
@@ -227,7 +238,7 @@ class Metrics:
 
 def _kind(entry: Entry) -> tuple[object, ...]:
     """What requests that are counted alike have in common: whatever a metric is labelled with, and which metrics there are of them."""
-    return (*_labels(entry.record), entry.in_ledger, entry.priced.cost is None)
+    return (*_labels(entry.record), bool(entry.record.mirror_of), entry.in_ledger, entry.priced.cost is None)
 
 
 def _add(counter: Counter, labels: tuple[str, ...], count: int) -> None:

@@ -26,6 +26,8 @@ class Record(Struct, kw_only=True, omit_defaults=True):
     """Request id, Envoy's `x-request-id`; made by our Envoy, never the caller's."""
     time: float
     """When it began, Unix seconds."""
+    mirror_of: str = ""
+    """Id of the client's request of which this one is a copy, sent to a mirror: nobody asked for it, and nobody got its answer."""
     tenant: str = ""
     """Whom the key belongs to."""
     key: str = ""

@@ -90,17 +90,27 @@ class Row(Struct, kw_only=True):
     """US dollars, exact."""
 
 
-def report(store: Store, by: Sequence[str] = (), since: datetime | None = None, until: datetime | None = None) -> list[Row]:
+def _which(store: Store, *, mirrors: bool) -> str:
+    """Of which entries. A ledger that is only read may be that of an earlier release, which runs and knew no mirrors."""
+    if store.db.execute("SELECT 1 FROM pragma_table_info('entries') WHERE name = 'mirror_of'").fetchone() is None:
+        return "0" if mirrors else "1"
+    return "mirror_of <> ''" if mirrors else "mirror_of = ''"
+
+
+def report(
+    store: Store, by: Sequence[str] = (), since: datetime | None = None, until: datetime | None = None, *, mirrors: bool = False
+) -> list[Row]:
     """Sums by group, ordered by group, of requests that began from `since` on and before `until`. Raises ValueError for an unknown group.
 
-    `by` empty: one row, the total. The datetimes are aware.
+    `by` empty: one row, the total. The datetimes are aware. `mirrors`: of copies that mirrors were asked, in place of what callers asked.
     """
     unknown = [name for name in by if name not in GROUPS]
     if unknown:
         raise ValueError(f"cannot group by {', '.join(unknown)}; there are {', '.join(GROUPS)}")
     groups = [GROUPS[name] for name in by]
     ordinals = ", ".join(str(number + 1) for number in range(len(groups)))
-    query = f"SELECT {', '.join([*groups, *_SUMS.values()])} FROM entries WHERE time >= ? AND time < ?" + (
+    where = f"time >= ? AND time < ? AND {_which(store, mirrors=mirrors)}"
+    query = f"SELECT {', '.join([*groups, *_SUMS.values()])} FROM entries WHERE {where}" + (
         f" GROUP BY {ordinals} ORDER BY {ordinals}" if groups else ""
     )
     bounds = (since.timestamp() if since else float("-inf"), until.timestamp() if until else float("inf"))

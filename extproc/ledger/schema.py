@@ -35,6 +35,9 @@ MIGRATIONS = (
     """
     ALTER TABLE entries ADD COLUMN provider_key TEXT NOT NULL DEFAULT '';
     """,
+    """
+    ALTER TABLE entries ADD COLUMN mirror_of TEXT NOT NULL DEFAULT '';
+    """,
 )
 """`entries`: one row a request that reached a provider or the cache. `settled`: recent ids that need no entry. `sources`: how far each
 file has been read. `pending`: access log lines whose worker has not spoken. `corrupt`: lines that nobody could read, the first of them."""

@@ -27,7 +27,7 @@ _HEAD = (
 )  # fmt: skip
 _TAIL = ("unit", "amount", "partial", "estimated", "metered", "duration", "first_byte", "bytes_in", "bytes_out", "witness")
 _COLUMNS = (
-    *_HEAD, *_USAGE, "saved_input", "saved_output", *_TAIL, "tried", "provider_key",
+    *_HEAD, *_USAGE, "saved_input", "saved_output", *_TAIL, "tried", "provider_key", "mirror_of",
     "priced", "cost", "cost_parts", "price_source", "price_version",
 )  # fmt: skip
 _PUT = f"INSERT OR REPLACE INTO entries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
@@ -197,4 +197,4 @@ def _row(record: Record, priced: Priced) -> tuple[object, ...]:
     parts = msgspec.json.encode({kind: plain(amount) for kind, amount in priced.parts.items()}).decode()
     money = (cost is not None, None if cost is None else plain(cost), parts, priced.source, priced.version)
     tried = msgspec.json.encode(record.tried).decode() if record.tried else ""
-    return (*_head(record), *counts, *_tail(record), tried, record.provider_key, *money)
+    return (*_head(record), *counts, *_tail(record), tried, record.provider_key, record.mirror_of, *money)

@@ -36,6 +36,7 @@ _NUMBERS = (
     "searches",
 )
 _ALWAYS = frozenset({"requests", "errors", "input", "output"})
+_MIRRORED = "    {} that mirrors were asked beside that: --mirrors\n"
 _AGO = re.compile(r"(\d+)([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -47,12 +48,14 @@ def usage(
     until: datetime | None = None,
     form: Literal["table", "json", "csv"] = "table",
     *,
+    mirrors: bool = False,
     prices: PriceBook | None = None,
     access_log: Path | None = None,
     clusters: Mapping[str, str] | None = None,
 ) -> str:
     """The report, ready to print. While the gateway runs it only reads; otherwise it collects first what workers left, if given `prices`.
 
+    `mirrors`: of copies that mirrors were asked, which are in no other report.
     `access_log` and `clusters` are those of the collector that runs with the gateway.
     Raises ValueError for an unknown group; sqlite3.Error and OSError when the ledger cannot be read.
     """
@@ -60,21 +63,22 @@ def usage(
     if prices is not None and state.is_dir():
         _collect_leftovers(state, prices, access_log, clusters)
     if not where.database.exists():
-        rows, total = [], None
+        rows, total, copies = [], None, 0
     else:
         store = Store(where.database, read_only=True)
         try:
             # Both in one transaction: rows and total are of the same moment.
             store.db.execute("BEGIN")
-            rows = report(store, by, since, until)
-            total = report(store, (), since, until)[0]
+            rows = report(store, by, since, until, mirrors=mirrors)
+            total = report(store, (), since, until, mirrors=mirrors)[0]
+            copies = 0 if mirrors else report(store, (), since, until, mirrors=True)[0].requests
         finally:
             store.close()
     if form == "json":
         return _json(by, since, until, rows, total)
     if form == "csv":
         return _csv(by, rows)
-    return _table(by, rows, total)
+    return _table(by, rows, total) + (_MIRRORED.format(_requests(copies)) if copies else "")
 
 
 def has_ledger(state: Path) -> bool:

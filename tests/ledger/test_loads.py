@@ -20,6 +20,9 @@ def test_what_workers_tell() -> None:
     assert value("slots_in_use", worker="w0", kind="target") == 2
     assert value("shedding_limit", worker="w1") == 40
     assert (value("load_refused_total", reason="tenant"), value("load_refused_total", reason="bodies")) == (8, 1)
+    metrics.tell("w1", {}, {"tenant": 2}, limit=40, bodies=0, unmirrored=3)
+    metrics.tell("w1", {}, {"tenant": 2}, limit=40, bodies=0, unmirrored=1)
+    assert value("mirrors_dropped_total") == 4
     # Started again, it counts from the beginning.
     metrics.tell("w0", {}, {"tenant": 1}, limit=0, bodies=0)
     assert value("load_refused_total", reason="tenant") == 9

@@ -45,6 +45,19 @@ def test_names_are_there_from_the_start() -> None:
     assert "_created" not in text
 
 
+def test_a_copy_for_a_mirror_is_no_request() -> None:
+    metrics = Metrics("1")
+    copy = Entry(served(usage=Usage(input=7), attempts=1, mirror_of="r"), Priced(Decimal("0.25")), in_ledger=True, replaces=False)
+    metrics.feed(Collected([copy, Entry(served(usage=Usage(input=7), attempts=1), Priced(Decimal(1)), in_ledger=True, replaces=False)]))
+    found = samples(metrics)
+    assert found["ai_proxy_mirrored_requests_total", "gpt-*", "complete", "openai"] == 1
+    assert found["ai_proxy_requests_total", "", "openai", "gpt-*", "complete", "openai", "200", "false"] == 1
+    assert found["ai_proxy_request_duration_seconds_count", "gpt-*", "openai", "false"] == 1
+    assert found["ai_proxy_attempts_total", "gpt-*", "openai"] == 2
+    assert found["ai_proxy_cost_total", "gpt-*", "openai"] == 1.25
+    assert found["ai_proxy_tokens_used_total", "gpt-*", "openai", "input"] == 14
+
+
 def test_a_request_counts_once() -> None:
     metrics = Metrics("1")
     usage = Usage(input=100, output=20, cache_read=50, reasoning=5)

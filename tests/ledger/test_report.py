@@ -101,6 +101,17 @@ def test_columns(store: Store) -> None:
         report(store, ["key", "id"])
 
 
+def test_copies_for_mirrors_are_in_a_report_of_their_own(store: Store) -> None:
+    store.put(at(1, "a", tenant="red"), Priced(Decimal(1)), 0)
+    store.put(at(1, "b", tenant="red", mirror_of="a"), Priced(Decimal(5)), 0)
+    assert [(row.requests, row.cost) for row in report(store, ["tenant"])] == [(1, Decimal(1))]
+    assert [(row.requests, row.cost) for row in report(store, ["tenant"], mirrors=True)] == [(1, Decimal(5))]
+    assert store.db.execute("SELECT id FROM entries WHERE mirror_of = 'a'").fetchall() == [("b",)]
+    # An earlier release's ledger.
+    store.db.execute("ALTER TABLE entries DROP COLUMN mirror_of")
+    assert (report(store)[0].requests, report(store, mirrors=True)[0].requests) == (2, 0)
+
+
 def test_the_better_witness_replaces_the_other(store: Store) -> None:
     store.put(at(1, "a", witness="envoy", outcome="killed"), Priced(Decimal(1)), 0)
     store.put(at(1, "a"), Priced(Decimal(2)), 0)

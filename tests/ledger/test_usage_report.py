@@ -50,6 +50,15 @@ def test_a_table_for_people(tmp_path: Path) -> None:
     assert usage(tmp_path, prices=PRICES) == TABLE
 
 
+def test_copies_for_mirrors_are_named_and_not_counted(tmp_path: Path) -> None:
+    write(tmp_path)
+    journal = Journal(places(tmp_path).journal, "w")
+    journal.append(Record(id="e", time=NOW.timestamp(), provider="p", target="m", attempts=1, mirror_of="a", usage=Usage(input=1000)))
+    journal.close()
+    assert usage(tmp_path, prices=PRICES) == TABLE + "    1 request that mirrors were asked beside that: --mirrors\n"
+    assert "1,000" in usage(tmp_path, ["provider"], mirrors=True)
+
+
 def test_json_and_csv_for_programs(tmp_path: Path) -> None:
     write(tmp_path)
     document = json.loads(usage(tmp_path, ["provider", "day"], form="json", since=moment("30d", NOW), prices=PRICES))
