@@ -10,6 +10,7 @@ from extproc.environment import Environment, Journal
 from extproc.heap import Leftovers
 from extproc.keys import StoredKeys
 from extproc.memory import bodies, bound
+from extproc.mirrored import Copies
 from extproc.pool import Pool, Pools
 from extproc.pressure import Pressure
 from extproc.pulse import Pulses
@@ -40,9 +41,11 @@ class Engine:
         self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None,
         turns: Turns | None = None, open_redis_turns: Callable[[Redis], Turns] | None = None, *,
         pause: Callable[[float], Awaitable[None]] | None = None, standing: View | None = None, slots: Slots | None = None,
+        mirrors: Copies | None = None,
     ) -> None:  # fmt: skip
         """`turns`: where conversations are kept; nowhere unless given. `open_redis_turns`: where instead, if there is a Redis. `pause`:
         waits so many seconds; not at all unless given. `slots`: who hands them out; this engine itself unless given, and then nobody waits.
+        `mirrors`: sends copies of requests to mirrors; nothing is mirrored unless given.
         """
         self.pause = pause or _at_once
         """Before a target is asked again."""
@@ -64,6 +67,8 @@ class Engine:
         self.room = Room()
         """For bodies."""
         self.slots: Slots = slots or AtOnce()
+        self.mirrors = mirrors
+        """Copies of requests on their way."""
         self.ears: list[Callable[[Tried], None]] = []
         """Who is told of each attempt of this worker: quick, and never failing."""
         self._journal = journal
@@ -136,6 +141,7 @@ class Engine:
             standing=self.standing,
             slots=self.slots,
             room=self.room,
+            mirrors=self.mirrors,
         )
         return Snapshot(generation, environment, filters)
 

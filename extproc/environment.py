@@ -11,6 +11,7 @@ from extproc.aside import Aside, Here
 from extproc.config.model import Config
 from extproc.keys import StoredKeys
 from extproc.ledger.record import Record
+from extproc.mirrored import Copies
 from extproc.room import Room
 from extproc.routes import Routes
 from extproc.slots.atonce import AtOnce
@@ -57,3 +58,5 @@ class Environment(Struct, frozen=True):
     """Who hands out the slots of tenants, targets and providers."""
     room: Room = field(default_factory=Room)
     """For the bodies of requests."""
+    mirrors: Copies | None = None
+    """Sends copies of requests to mirrors; None: nothing is mirrored."""

@@ -82,6 +82,10 @@ class Filter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     early: ClassVar[bool] = False
     """True: it needs no body, so it runs on the headers, before the body is read."""
 
+    mirrored: ClassVar[bool] = False
+    """True: it sees copies that are sent to mirrors, too, once the caller and the target are known. They have been through the list before
+    they were copied, so what lets requests in, routes them or answers them has had its say."""
+
     def open(self, environment: Environment) -> Handler:
         """Makes it ready: compiles tables, takes hold of what it shares with others. Called once a snapshot, before any request."""
         raise NotImplementedError(f"{type(self).__name__}.open")

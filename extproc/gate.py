@@ -16,6 +16,7 @@ import msgspec
 from extproc.answering import BrokenAnswer, Retell
 from extproc.aside import Undone, paid_for
 from extproc.config.timeouts import Timeouts
+from extproc.copied import MirrorIntake
 from extproc.delivery import TOGETHER, Delivery, Head
 from extproc.dialects import DIALECTS
 from extproc.drive import Waiting, begin
@@ -24,6 +25,7 @@ from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
 from extproc.exchange import Exchange
 from extproc.intake import TIMEOUT, Forward, More
+from extproc.mirrored import decode
 from extproc.pressure import BUSY
 from extproc.transport.seam import Replies
 from extproc.tried import LATE, Tried, attempts_told
@@ -191,7 +193,7 @@ class GateSession:
         if self._exchange is not None:
             pressure = self._engine.pressure
             pressure.guests.discard(self)
-            if pressure.limit and self._exchange.delivery.call is not None:
+            if pressure.limit and self._exchange.delivery.call is not None and not self._exchange.request.record.mirror_of:
                 pressure.left(self._exchange.request.identity.tenant)
             delivery = self._exchange.delivery
             delivery.close(whole=False)
@@ -237,7 +239,10 @@ class GateSession:
             return self._failed()
 
     async def _request_headers(self, incoming: Incoming) -> Replies:
-        self._exchange = exchange = Exchange(self._engine.current, incoming.headers())
+        headers = incoming.headers()
+        if names.MIRROR_HEADER in headers and incoming.attribute(names.FILTER_CHAIN_ATTRIBUTE) == names.MIRRORS:
+            return await self._mirrored(headers)
+        self._exchange = exchange = Exchange(self._engine.current, headers)
         pressure = self._engine.pressure
         pressure.guests.add(self)
         refused = await exchange.intake.begin()
@@ -247,6 +252,16 @@ class GateSession:
             return self._answer(exchange.delivery, refused)
         if incoming.end or not exchange.request.endpoint.buffered:
             return await self._proceed(exchange, incoming.part, b"")
+        return [_WANT_BODY[exchange.request.endpoint.dialect]]
+
+    async def _mirrored(self, headers: dict[str, str]) -> Replies:
+        """A copy of a request: no guest, for nobody waits for its answer."""
+        told = decode(headers[names.MIRROR_HEADER])
+        self._exchange = exchange = Exchange(self._engine.find(told.generation), headers)
+        exchange.intake = MirrorIntake(exchange.snapshot, exchange.request, exchange.delivery, told)
+        refused = await exchange.intake.begin()
+        if refused is not None:
+            return self._answer(exchange.delivery, refused)
         return [_WANT_BODY[exchange.request.endpoint.dialect]]
 
     async def _proceed(self, exchange: Exchange, part: Part, body: bytes) -> Replies:

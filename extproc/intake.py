@@ -8,6 +8,7 @@ What is told of the answer before there is one, its `Delivery` gets: the taps of
 
 import re
 from collections.abc import Sequence
+from random import random
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +18,8 @@ from extproc.amount import spoken
 from extproc.aside import Undone, is_bulky
 from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.bodies import settle_meaning
+from extproc.config.mirror import Mirror
+from extproc.config.model import split_target
 from extproc.config.timeouts import NONE_SAID, Timeouts, patient
 from extproc.crossing import those, to_provider, without_credential
 from extproc.delivery import Delivery
@@ -27,6 +30,7 @@ from extproc.errors import Reject
 from extproc.estimate import ESTIMATED, Estimate
 from extproc.filter import Handler, Tap
 from extproc.ledger.record import Record
+from extproc.mirrored import Mirrored
 from extproc.pool import plan
 from extproc.retrying import FOR_KEYS, planned
 from extproc.room import DIGITS, NO_ROOM, Held
@@ -244,6 +248,19 @@ class Intake:
             self._pass_over()
         if snapshot.chains is not None:
             self._keep_to(snapshot.chains)
+        if snapshot.mirrors is not None and (mirror := snapshot.mirrors.get(request.record.route)) is not None:
+            self._mirror(request, mirror)
+
+    def _mirror(self, request: Request, mirror: Mirror) -> None:
+        """Sends a copy off, as the filters have left it; its provider and its translation are its own matter."""
+        mirrors = self._snapshot.environment.mirrors
+        if mirrors is None or request.record.mirror_of or not request.endpoint.converses or random() >= mirror.share:  # noqa: S311 - a lot
+            return
+        record, (provider, model) = request.record, split_target(mirror.to)
+        target = Target(provider, model or record.model)
+        told = Mirrored(record.id, self._snapshot.generation, target, request.identity, record.model, record.route)
+        headers = {name: request.headers[name] for name in those(tuple(request.headers), to_provider)}
+        mirrors.send(without_credential(request.path), {**headers, names.MIRROR_HEADER: told.encode()}, request.body)
 
     def _multiply(self) -> None:
         """The only target stands for as many attempts as it has keys to offer: one that is refused is not the others' fault."""

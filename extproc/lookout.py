@@ -31,6 +31,8 @@ class Load(Struct, frozen=True, array_like=True):
     """Requests that may be under way while it does not keep up; 0: it does."""
     bodies: int = 0
     """Bytes of large bodies that it holds."""
+    unmirrored: int = 0
+    """Copies of requests that were not sent to their mirrors, since the worker began."""
 
 
 class Lookout:
@@ -66,4 +68,6 @@ class Lookout:
         engine = self._engine
         pressure, room = engine.pressure, engine.room
         refused = {**engine.slots.refusals(), "pressure": pressure.refused, "bodies": room.refused}
-        return Load(dict(engine.slots.counts()), {reason: count for reason, count in refused.items() if count}, pressure.limit, room.held)
+        refused = {reason: count for reason, count in refused.items() if count}
+        unmirrored = engine.mirrors.dropped if engine.mirrors is not None else 0
+        return Load(dict(engine.slots.counts()), refused, pressure.limit, room.held, unmirrored)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.config.lookup import FILTERS
+from extproc.config.mirror import Mirror
 from extproc.config.model import Config
 from extproc.environment import Environment
 from extproc.envoy import names
@@ -50,7 +51,10 @@ class Message(Struct, frozen=True):
 class Snapshot:
     """A configuration, ready for traffic."""
 
-    __slots__ = ("chains", "config", "early", "environment", "filters", "generation", "particular", "pools", "readers", "upstreams")
+    __slots__ = (
+        "chains", "config", "early", "environment", "filters", "generation", "mirrored", "mirrors", "particular", "pools", "readers",
+        "upstreams",
+    )  # fmt: skip
 
     def __init__(self, generation: str, environment: Environment, filters: Sequence[Filter]) -> None:
         self.generation = generation
@@ -63,11 +67,20 @@ class Snapshot:
         """Clusters in which several targets can be tried, where Envoy does not take any list of them."""
         if compiled_in(self.config):
             self.chains = frozenset(names.chain_name(upstreams[one].cluster for one in order) for order in orders(self.config))
-        self.particular = bool(self.pools) or self.chains is not None
+        self.mirrors: dict[str, Mirror] | None = None
+        """By the configured model: who is asked as well. None: nobody, of any."""
+        if environment.mirrors is not None:
+            self.mirrors = {one.name: one.mirror for one in self.config.models if one.mirror is not None and one.mirror.share} or None
+        self.particular = bool(self.pools) or self.chains is not None or self.mirrors is not None
         """There is more to know of a request's only target than who it is."""
-        handlers: list[tuple[bool, Handler]] = [(settings.early, settings.open(environment)) for settings in filters]
+        opened = [(settings, settings.open(environment)) for settings in filters]
+        handlers: list[tuple[bool, Handler]] = [(settings.early, handler) for settings, handler in opened]
+        mirrored = [handler for settings, handler in opened if settings.mirrored]
         if quotas := Quotas(self.config, environment.slots):
             handlers.append((False, quotas))
+            mirrored.append(quotas)
+        self.mirrored: tuple[Handler, ...] = tuple(mirrored)
+        """Of copies that are sent to mirrors: all at once, when the head is there."""
         self.early: tuple[Handler, ...] = tuple(handler for early, handler in handlers if early)
         self.filters: tuple[Handler, ...] = tuple(handler for early, handler in handlers if not early)
         self.readers = tuple(handler for handler in self.filters if isinstance(handler, Reader))

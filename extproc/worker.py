@@ -35,6 +35,7 @@ from extproc.link.client import Link
 from extproc.listening import Setup, listen
 from extproc.lookout import Load, Lookout
 from extproc.loops import forever
+from extproc.mirrors import Mirrors
 from extproc.pressure import LOOK_EVERY
 from extproc.slots.local import LocalSlots
 from extproc.slots.remote import RemoteSlots
@@ -137,9 +138,12 @@ class Worker:
         memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))
         # As for the cache: the only worker needs to ask nobody.
         self._slots = RemoteSlots(link, lambda: self._engine.current.config.workers) if setup.cache is None else LocalSlots()
+        self._mirrors = Mirrors(
+            names.mirror_socket(run_dir), lambda: bool(self._engine.pressure.limit) or end.asked.is_set()
+        )  # fmt: skip
         self._engine = Engine(
             self._journal, memory, open_redis, self._beside, RemoteTurns(link), open_redis_turns,
-            pause=asyncio.sleep, standing=View(line), slots=self._slots,
+            pause=asyncio.sleep, standing=View(line), slots=self._slots, mirrors=self._mirrors,
         )  # fmt: skip
         self._ear, self._lookout = Ear(self._engine.standing, line), Lookout(self._engine)
 
@@ -213,6 +217,8 @@ class Worker:
         health.serving = False
         # At once, so that another one takes our place.
         self._tell()
+        # Nobody waits for those, so nothing of ours does.
+        await self._mirrors.close()
         await _stop(self._servers, self._setup.drain, self._end)
         for each in regular:
             each.cancel()

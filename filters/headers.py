@@ -6,6 +6,7 @@ Rules for one provider stand with that provider (`providers.NAME.headers`), sinc
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -26,6 +27,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Headers(Filter, frozen=True, kw_only=True):
     """Sets and removes headers of requests and responses."""
 
+    mirrored: ClassVar[bool] = True
     rules: tuple[Rule, ...] = ()
     """Applied in order: a later rule changes what an earlier one set."""
 

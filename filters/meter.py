@@ -12,6 +12,7 @@ class Meter(Filter, frozen=True, kw_only=True):
     """Writes a usage record for every request."""
 
     early: ClassVar[bool] = True
+    mirrored: ClassVar[bool] = True
 
     def open(self, environment: Environment) -> Handler:
         """See `Filter.open`."""

@@ -12,6 +12,7 @@ from msgspec import Meta, field
 from extproc.config.breaker import Breaker, Breakers
 from extproc.config.concurrency import Concurrency, Many, Queue
 from extproc.config.health import Health
+from extproc.config.mirror import Mirror
 from extproc.config.pool import Choice, ProviderKey
 from extproc.config.retries import Retries
 from extproc.config.section import Bytes, Port, Seconds, Section
@@ -350,6 +351,8 @@ class Model(Section, frozen=True):
     """Targets that are asked when a target refuses a request for what it says (its content policy)."""
     queue: Queue | None = None
     """Where requests wait while all targets are full (`concurrency`); unless given they are refused at once."""
+    mirror: Mirror | None = None
+    """Another target that is asked as well, for all of its conversations or a share; its answer is thrown away."""
 
     @property
     def ordering(self) -> tuple[str, dict[str, Any]]:

@@ -65,6 +65,7 @@ def check_choices(config: Config, warning: Error) -> None:
             _check_conditions(aims, f"{path}.{field}", warning)
         _check_alone(model, name, f"{path}.strategy", warning)
         _check_again(model, config, path, warning)
+        _check_mirror(config, model, f"{path}.mirror", warning)
         if name == "sticky":
             _check_sticky(settings, child(f"{path}.strategy", name), warning)
 
@@ -117,6 +118,18 @@ def _check_again(model: Model, config: Config, path: str, warning: Error) -> Non
             f"a request has {MOST} attempts: where all {most} targets may answer it, each is asked again {again} times, not {retries.again}"
         )
         warning(f"{path}.retries.again" if model.retries else f"{path}.targets", message)
+
+
+def _check_mirror(config: Config, model: Model, path: str, warning: Error) -> None:
+    mirror = model.mirror
+    if mirror is None:
+        return
+    if not mirror.share:
+        warning(f"{path}.share", "nothing is mirrored: the share is 0")
+    if config.ext_proc is not None:
+        warning(path, "nothing is mirrored: Envoy runs on another host (`ext_proc`), and mirrors need a gateway that runs its own")
+    if mirror.to in {aim(target).to for target in model.targets}:
+        warning(f"{path}.to", f"`{mirror.to}` is a target of this model, too: what it answers itself it is asked twice")
 
 
 def _check_sticky(settings: dict[str, Any], path: str, warning: Error) -> None:

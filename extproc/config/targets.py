@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from extproc.config.mirror import Mirror
 from extproc.config.model import Aim, Config, Model, Price, aim, split_target
 from extproc.config.nearest import hint, quoted
 from extproc.config.walk import sound
@@ -49,6 +50,8 @@ def check_models(config: Config, providers: Collection[str], error: Error) -> No
                 to = target.to if isinstance(target, Aim) else target
                 if isinstance(to, str):
                     _check_target(to, f"{path}.{field}[{which}]" + (".to" if isinstance(target, Aim) else ""), providers, error)
+        if isinstance(model.mirror, Mirror) and isinstance(model.mirror.to, str):
+            _check_target(model.mirror.to, f"{path}.mirror.to", providers, error)
 
 
 def check_prices(config: Config, providers: Collection[str], error: Error) -> None:
@@ -74,7 +77,8 @@ def present(config: Config, absent: list[Absent]) -> tuple[Config, list[Absent]]
         targets = _present(model.targets, config) or _present(model.otherwise, config)
         if targets:
             named = {field: _present(getattr(model, field), config) for field in ("on_context_length", "on_content_policy")}
-            models.append(replace(model, targets=targets, otherwise=(), **named))
+            mirror = model.mirror if model.mirror is not None and split_target(model.mirror.to)[0] in config.providers else None
+            models.append(replace(model, targets=targets, otherwise=(), mirror=mirror, **named))
             continue
         providers = {aim(target).provider for target in (*model.targets, *model.otherwise)}
         reasons = [provider.reason for provider in absent if provider.name in providers]

@@ -446,7 +446,14 @@ def _needs_restart(old: Config, new: Config) -> list[str]:
     found = [name for name in _AT_START if getattr(old, name) != getattr(new, name)]
     # These stand in Envoy's bootstrap; the other limits are the workers' or the routes'.
     limits = ("request_headers", "concurrent_requests")
+    if _mirrors(old) != _mirrors(new):
+        found.append("the first mirror of a model, or the last")
     return found + [f"limits.{name}" for name in limits if getattr(old.limits, name) != getattr(new.limits, name)]
+
+
+def _mirrors(config: Config) -> bool:
+    """Whether Envoy has a listener for copies of requests."""
+    return any(model.mirror is not None for model in config.models)
 
 
 async def run(gateway: Gateway, on_ready: Callable[[], None]) -> None:

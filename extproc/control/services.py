@@ -142,5 +142,5 @@ class Services:
             self._metrics.handshakes(notice.worker, notice.handshakes)
             load = notice.load
             slots = {kind: (count.held, count.waiting) for kind, count in load.slots.items()}
-            self._metrics.load.tell(notice.worker, slots, load.refused, limit=load.limit, bodies=load.bodies)
+            self._metrics.load.tell(notice.worker, slots, load.refused, limit=load.limit, bodies=load.bodies, unmirrored=load.unmirrored)
         return b""

@@ -8,7 +8,7 @@ from extproc.config.model import Config
 from extproc.envoy import names
 from extproc.envoy.chains import compiled_in
 from extproc.envoy.clusters import provider_clusters
-from extproc.envoy.listener import listener, watched
+from extproc.envoy.listener import listener, mirrors_listener, watched
 from extproc.envoy.message import Plain, extension, plain
 from extproc.envoy.places import Places
 from extproc.envoy.workers import worker_clusters
@@ -24,13 +24,16 @@ def bootstrap(config: Config, places: Places, *, address: str, files: bool) -> P
         dynamic = {"dynamic_resources": {"cds_config": watched(names.clusters_file(places.run_dir), places)}}
     else:
         clusters += provider_clusters(config, places)
+    listeners = [listener(config, places, address=address, files=files)]
+    if any(model.mirror is not None for model in config.models):
+        listeners.append(mirrors_listener(config, places, files=files))
     return {
         "node": plain(Node(id="headgate", cluster="headgate")),
         "admin": plain(Admin(address=Address(pipe=Pipe(path=names.admin_socket(places.run_dir), mode=_OWNER_ONLY)))),
         "overload_manager": {"resource_monitors": [_connections(config)]},
         "layered_runtime": runtime(config),
         **dynamic,
-        "static_resources": {"listeners": [listener(config, places, address=address, files=files)], "clusters": clusters},
+        "static_resources": {"listeners": listeners, "clusters": clusters},
     }
 
 

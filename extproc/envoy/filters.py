@@ -65,8 +65,8 @@ def _mode(request_body: ProcessingModeBodySendMode) -> ProcessingMode:
     )
 
 
-def gate() -> Plain:
-    """The gate, an HTTP filter before the router. Fails closed."""
+def gate(*, mirrors: bool = False) -> Plain:
+    """The gate, an HTTP filter before the router. Fails closed. `mirrors`: on the listener of copied requests."""
     processor = ExternalProcessor(
         grpc_service=_service(names.GATE_CLUSTER),
         stat_prefix="gate",
@@ -74,6 +74,7 @@ def gate() -> Plain:
         allow_mode_override=True,
         message_timeout=GATE_PATIENCE,
         mutation_rules=_RULES,
+        request_attributes=[names.FILTER_CHAIN_ATTRIBUTE] if mirrors else [],
         response_attributes=[names.CLUSTER_ATTRIBUTE, names.ATTEMPT_ATTRIBUTE, names.DETAILS_ATTRIBUTE],
         # Not its own namespace: the gate knows what it said, and would get it back with every chunk.
         metadata_options=_metadata(forwarded=[names.USE_NAMESPACE], received=[names.NAMESPACE, names.TARGETS_NAMESPACE]),

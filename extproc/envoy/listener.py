@@ -11,6 +11,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     HttpProtocolOptions,
     HttpProtocolOptionsHeadersWithUnderscoresAction,
     PathConfigSource,
+    Pipe,
     SchemeHeaderTransformation,
     SocketAddress,
     SubstitutionFormatString,
@@ -58,13 +59,28 @@ def listener(config: Config, places: Places, *, address: str, files: bool) -> Pl
         # The end of an answer waits for the adapter. If a slow client's buffer fills up in that very moment, Envoy tells an upstream
         # connection to pause that is no more, and crashes (tried on 1.40); so it has to be larger than any answer;
         # than streams, too, which `limits.response_body` does not bound.
-        per_connection_buffer_limit_bytes=min(
-            max(_LEAST_BUFFERED, config.limits.response_body, config.limits.request_body), _MOST_BUFFERED
-        ),
+        per_connection_buffer_limit_bytes=_buffered(config),
         connection_balance_config=ListenerConnectionBalanceConfig(exact_balance=ListenerConnectionBalanceConfigExactBalance()),
     )
     manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": _manager(config, places, files)}
     return plain(message, filter_chains=[{"filters": [manager]}])
+
+
+def _buffered(config: Config) -> int:
+    return min(max(_LEAST_BUFFERED, config.limits.response_body, config.limits.request_body), _MOST_BUFFERED)
+
+
+def mirrors_listener(config: Config, places: Places, *, files: bool) -> Plain:
+    """The listener for copies of requests that workers send: the same gate and routes, on a socket that only this user can reach."""
+    pipe = Pipe(path=names.mirror_socket(places.run_dir), mode=0o600)
+    message = Listener(
+        name=names.MIRRORS, address=Address(pipe=pipe), per_connection_buffer_limit_bytes=_buffered(config), enable_reuse_port=False
+    )
+    parts = _manager(config, places, files)
+    parts["stat_prefix"] = names.MIRRORS
+    parts["http_filters"] = [gate(mirrors=True) if one["name"] == names.GATE_FILTER else one for one in parts["http_filters"]]
+    manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": parts}
+    return plain(message, filter_chains=[{"name": names.MIRRORS, "filters": [manager]}])
 
 
 def connection_manager_parts(config: Config, places: Places) -> Plain:

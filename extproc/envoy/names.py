@@ -120,6 +120,19 @@ def idle_key(timeouts: "Iterable[Timeouts]") -> str:
     return f"{max(silence(one) for one in timeouts):g}"
 
 
+MIRROR_HEADER = "x-headgate-mirror"
+"""Tells the gate of a copied request (`mirrored.py`). Believed of those alone that came to the mirrors' listener."""
+MIRRORS = "headgate_mirrors"
+"""The mirrors' listener, and its filter chain."""
+FILTER_CHAIN_ATTRIBUTE = "xds.filter_chain_name"
+"""Which listener's filter chain a request came by: no client can say it."""
+
+
+def mirror_socket(run_dir: str) -> str:
+    """Where workers send copies of requests."""
+    return f"{run_dir}/mirror.sock"
+
+
 def gate_socket(run_dir: str, worker: int) -> str:
     """Where worker number `worker` serves the gate."""
     return f"{run_dir}/worker-{worker}.gate.sock"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from extproc.config.lookup import STRATEGIES
+from extproc.config.mirror import Mirror
 from extproc.config.model import Aim, Model
 from extproc.config.schema import SHIPPED
 from extproc.config.when import When
@@ -29,6 +30,34 @@ models:
 
 def text(strategy: str = "ordered", targets: str = "[a/x, b]") -> str:
     return BASE.format(strategy=strategy, targets=targets)
+
+
+@pytest.mark.parametrize(
+    ("mirror", "more", "path", "part"),
+    [
+        ("{to: c/x}", "", "mirror.to", 'there is no provider "c"; there are'),
+        ("{to: 'b/*'}", "", "mirror.to", "a target is one model"),
+        ("{to: b/y, share: 1.5}", "", "mirror.share", "1"),
+        ("{share: 0.5}", "", "mirror", "to"),
+        ("{to: b/y, share: 0}", "", "mirror.share", "nothing is mirrored: the share is 0"),
+        ("{to: a/x}", "", "mirror.to", "`a/x` is a target of this model, too"),
+        ("{to: b/y}", "ext_proc: {}", "mirror", "nothing is mirrored: Envoy runs on another host"),
+    ],
+)
+def test_mirrors_that_make_no_sense(load_text: Load, mirror: str, more: str, path: str, part: str) -> None:
+    found = load_text(text(targets="[a/x]").replace("strategy: ordered", f"mirror: {mirror}") + more).problems
+    assert [one.message for one in found if one.path.startswith(f"$.models[0].{path}") and part in one.message], found
+
+
+def test_a_mirror_whose_provider_is_absent_is_left_out(load_text: Load) -> None:
+    written = text(targets="[a/x]").replace("strategy: ordered", "mirror: {to: c/y, share: 0.25}")
+    absent = '  c: {dialect: openai, base_url: "https://c.example/v1", key: "env:NOT_SET_AT_ALL", optional: true}\nmodels:'
+    config = load_text(written.replace("models:", absent)).config
+    assert config is not None
+    assert config.models[0].mirror is None
+    there = load_text(written.replace("c/y", "b/y")).config
+    assert there is not None
+    assert there.models[0].mirror == Mirror(to="b/y", share=0.25)
 
 
 @pytest.mark.parametrize("name", STRATEGIES.names())

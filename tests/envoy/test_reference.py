@@ -7,6 +7,7 @@ import yaml
 from msgspec.structs import replace
 
 from extproc.config.load import load
+from extproc.config.mirror import Mirror
 from extproc.config.model import ExtProc, ExtProcTls
 from extproc.envoy import names
 from extproc.envoy.binary import validate
@@ -52,6 +53,22 @@ def test_top_level_file_is_the_quickstart(update: bool) -> None:
 )
 def test_watched_files(name: str, document: Plain, update: bool) -> None:
     check(HERE / f"{name}.yaml", to_yaml(document), update=update)
+
+
+@pytest.mark.parametrize("files", [False, True])
+def test_mirrors_have_a_listener_of_their_own(files: bool) -> None:
+    """On a socket of this user's, with the same routes; its gate alone is told by which listener a request came."""
+    model = replace(SEVERAL.models[0], mirror=Mirror(to=f"{next(iter(SEVERAL.providers))}/copy"))
+    config = replace(SEVERAL, models=(model, *SEVERAL.models[1:]))
+    public, mirrors = compile_edge(config, Places(), files=files)["static_resources"]["listeners"]
+    assert [public] == compile_edge(SEVERAL, Places(), files=files)["static_resources"]["listeners"]
+    assert mirrors["address"] == {"pipe": {"path": "/run/headgate/mirror.sock", "mode": 0o600}}
+    (ours,), (theirs,) = mirrors["filter_chains"], public["filter_chains"]
+    assert (ours["name"], theirs.get("name")) == (names.MIRRORS, None)
+    manager, other = (chain["filters"][0]["typed_config"] for chain in (ours, theirs))
+    asked = manager["http_filters"][1]["typed_config"].pop("request_attributes")
+    assert asked == [names.FILTER_CHAIN_ATTRIBUTE]
+    assert manager | {"stat_prefix": "headgate"} == other
 
 
 @pytest.mark.parametrize("form", FORMS)
