@@ -17,6 +17,8 @@ from extproc.drive import Waiting
 from extproc.engine import Engine
 from extproc.gate import GateSession
 from extproc.transport.seam import Opener, Session
+from extproc.wire import incoming
+from extproc.wire.layout import Layouts
 from tests.counts.counting import Allocated, allocated, blocks, bytecodes
 
 FEW, MANY = (10, 10), (100_000, 10_000)
@@ -29,6 +31,12 @@ NOBODY = 123_456_789
 MISS = Question(chat(10_000, temperature=0, stream=False))
 PLAIN = Question(chat(10_000, temperature=None, stream=False))
 STREAM = Question(chat(10_000, temperature=None, stream=True))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unused() -> None:
+    """A process learns the layouts of a few kinds of heads, and other tests have shown this one all that there are."""
+    incoming._layouts = Layouts()
 
 
 @pytest.fixture(scope="module")
