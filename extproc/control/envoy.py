@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 import yaml
@@ -21,7 +21,6 @@ from extproc.control.children import Child
 from extproc.control.handover import HandedEnvoy
 from extproc.control.ports import obstacle
 from extproc.envoy import hot_restart, names
-from extproc.envoy.message import Plain
 from extproc.envoy.places import Places
 from extproc.ledger.access_log import rotate, rotate_due
 
@@ -371,7 +370,7 @@ async def _aside(function: Callable[[], T]) -> T:
     return await aside(function, _COMPILER)
 
 
-def _resources(text: str) -> list[Plain]:
+def _resources(text: str) -> list[dict[str, Any]]:
     """What Envoy has been told, if it can be read."""
     try:
         return list(yaml.safe_load(text)["resources"])
