@@ -333,7 +333,7 @@ def _configs(draw: st.DrawFn) -> Config:
     )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(config=_configs())
 def test_a_written_configuration_loads_back_equal(tmp_path: Path, config: Config) -> None:
     path = tmp_path / "gateway.yaml"

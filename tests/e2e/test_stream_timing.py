@@ -65,13 +65,14 @@ def test_every_event_is_passed_on_at_once(gateway: Gateway, openai_provider: Dem
     provider = {"openai": openai_provider, "anthropic": anthropic_provider}[spoken]
     arrivals(gateway.url, dialect, model)
     runs: list[list[float]] = []
+    gaps: list[float] = []
     for _ in range(RUNS):
         directly = arrivals(provider.url, spoken, "demo")
         through = arrivals(gateway.url, dialect, model)
         runs.append([there - here for there, here in zip(through, directly, strict=True)])
-        # Each comes by itself: none waited for another.
-        gaps = [later - earlier for earlier, later in itertools.pairwise(through)]
-        assert statistics.median(gaps) > GAP * 0.7
+        gaps.append(statistics.median(later - earlier for earlier, later in itertools.pairwise(through)))
+    # Each comes by itself: none waited for another. A machine that pauses hands over several at once, but not in every run.
+    assert max(gaps) > GAP * 0.7
     # What else the machine does comes on top, and not in every run.
     first, *added = map(min, zip(*runs, strict=True))
     _log.info("%s: first event +%.1f ms, others +%.1f ms (least; median of them)", way, first * 1000, statistics.median(added) * 1000)
