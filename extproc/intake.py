@@ -195,10 +195,7 @@ class Intake:
         request = self._request
         if not request.bulky or request.edited:
             return
-        self._multiply()
-        self._pass_over()
-        if self._snapshot.chains is not None:
-            self._keep_to(self._snapshot.chains)
+        self._narrow()
         if not self._alone:
             return
         self._attempt = attempt = self._sole(self._call(request, alone=True))
@@ -239,17 +236,21 @@ class Intake:
 
     def _settle_targets(self, request: Request) -> None:
         """What there is to know of them beside what the filters know. Raises `Reject` where there are none."""
+        if not request.targets:
+            raise request.unavailable or _nobody(request)
+        self._narrow()
+        snapshot = self._snapshot
+        if snapshot.mirrors is not None and (mirror := snapshot.mirrors.get(request.record.route)) is not None:
+            self._mirror(request, mirror)
+
+    def _narrow(self) -> None:
+        """Leaves the attempts that can be made: with several keys, with access tokens that there are, in orders that Envoy takes."""
         snapshot = self._snapshot
         if snapshot.pools:
             self._multiply()
-        if len(request.targets) != 1:
-            if not request.targets:
-                raise request.unavailable or _nobody(request)
-            self._pass_over()
+        self._pass_over()
         if snapshot.chains is not None:
             self._keep_to(snapshot.chains)
-        if snapshot.mirrors is not None and (mirror := snapshot.mirrors.get(request.record.route)) is not None:
-            self._mirror(request, mirror)
 
     def _mirror(self, request: Request, mirror: Mirror) -> None:
         """Sends a copy off, as the filters have left it; its provider and its translation are its own matter."""
