@@ -156,6 +156,8 @@ class AdapterSession:
                 return self._response_headers(incoming)
             case Part.RESPONSE_BODY:
                 return self._response_body(incoming)
+            case Part.RESPONSE_TRAILERS if self._released:
+                return [self._response_trailers()]
         return [GO_ON[incoming.part]]
 
     def _failed(self, error: Exception, part: Part) -> Replies:
@@ -258,6 +260,13 @@ class AdapterSession:
         if incoming.end or (answering.stream and answering.begun) or self._held > _UNANSWERED:
             return self._release(incoming.end)
         return []
+
+    def _response_trailers(self) -> bytes:
+        """Trailers are the end of a body of which no piece was told as the last. Envoy sends them when all before them is answered."""
+        self._answering.feed(b"", True)
+        self._ended()
+        use = self._use()
+        return reply(Part.RESPONSE_TRAILERS, metadata={names.USE_NAMESPACE: use} if use else None)
 
     def _failed_whole(self, answering: Answering) -> Answering | None:
         """The error that an answer is which would pass as it is: one that came in its place, or, if there is another target to ask, one

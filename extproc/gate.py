@@ -94,7 +94,10 @@ _PASS_JOURNALLED = reply(Part.RESPONSE_BODY, metadata=_JOURNALLED)
 
 # Looking a member up in an enumeration costs as much as a call.
 _REQUEST_HEADERS, _REQUEST_BODY = Part.REQUEST_HEADERS, Part.REQUEST_BODY
-_RESPONSE_HEADERS, _RESPONSE_BODY = Part.RESPONSE_HEADERS, Part.RESPONSE_BODY
+_RESPONSE_HEADERS, _RESPONSE_BODY, _RESPONSE_TRAILERS = Part.RESPONSE_HEADERS, Part.RESPONSE_BODY, Part.RESPONSE_TRAILERS
+
+_PART = 1024 * 1024
+"""Bytes from which on a body may be no more than what Envoy holds of it (its buffer's limit)."""
 
 
 def _milliseconds(seconds: float) -> str:
@@ -180,12 +183,17 @@ class GateSession:
             return begin(self._request(incoming))
         if delivery is not None:
             if part is _RESPONSE_BODY:
+                if not incoming.end and self._body_mode >= BodyMode.BUFFERED:
+                    # Where trailers follow, the whole is not told as the last piece.
+                    incoming.end = self._body_mode is BodyMode.BUFFERED or len(incoming.body) < _PART
                 if delivery.whole and (job := delivery.job(incoming.body, incoming.end)) is not None:
                     return begin(self._retold(delivery, incoming, *job))
                 return self._guarded(self._response_body, delivery, incoming)
             if part is _RESPONSE_HEADERS:
                 return self._guarded(self._response_headers, delivery, incoming)
-        # Trailers; or a reply of Envoy's own to a request that it never showed us.
+            if part is _RESPONSE_TRAILERS:
+                return self._guarded(self._response_trailers, delivery, incoming)
+        # Trailers of a request; or a reply of Envoy's own to a request that it never showed us.
         return [GO_ON[part]]
 
     def close(self) -> Waiting[None] | None:
@@ -416,6 +424,17 @@ class GateSession:
         if unchanged and metadata is _JOURNALLED:
             return _PASS_JOURNALLED
         return reply(incoming.part, body=None if unchanged else out, metadata=metadata)
+
+    def _response_trailers(self, delivery: Delivery, incoming: Incoming) -> bytes:
+        """Trailers are the end of a body of which no piece was told as the last. What they say is nobody's business here."""
+        if delivery.response is None or delivery.response.ended:
+            return GO_ON[incoming.part]
+        if delivery.relayed:
+            self._take_use(delivery, incoming)
+        delivery.feed(b"", True)
+        delivery.close(whole=True)
+        self._end(delivery)
+        return reply(incoming.part, metadata=_JOURNALLED if delivery.request.journalled else self._record(delivery))
 
     def _catch_up(self, delivery: Delivery, tell: bool) -> bytes:
         """The last piece was kept, as others before; now they are read."""

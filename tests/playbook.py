@@ -42,7 +42,9 @@ def read(data: bytes) -> Reply:
     if response.HasField("mode_override"):
         mode = response.mode_override
         assert mode.response_header_mode == 1
-        assert (mode.request_header_mode, mode.request_trailer_mode, mode.response_trailer_mode) == (0, 0, 0)
+        # Who is shown a body hears of its trailers, which are its end.
+        assert (mode.request_header_mode, mode.request_trailer_mode) == (0, 0)
+        assert mode.response_trailer_mode == (1 if mode.response_body_mode else 0)
         found.mode = BodyMode(mode.request_body_mode), BodyMode(mode.response_body_mode)
     if part == "immediate_response":
         told = response.immediate_response

@@ -101,7 +101,7 @@ def adapter(version: tuple[int, int] = FULL) -> Plain:
             response_header_mode=SEND,
             response_body_mode=STREAMED,
             request_trailer_mode=SKIP,
-            response_trailer_mode=SKIP,
+            response_trailer_mode=SEND,
         ),
         message_timeout=ADAPTER_PATIENCE,
         mutation_rules=_RULES,

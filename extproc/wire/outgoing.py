@@ -52,7 +52,9 @@ GO_ON: dict[Part, bytes] = {part: _response(part, b"") for part in Part}
 
 @cache
 def _mode(request_body: BodyMode, response_body: BodyMode) -> bytes:
-    return field(_MODE, number(2, _SEND) + number(3, request_body) + number(4, response_body))
+    # Who reads a body has to hear of trailers: they are its end, and no piece of it is told as the last.
+    trailers = number(6, _SEND) if response_body else b""
+    return field(_MODE, number(2, _SEND) + number(3, request_body) + number(4, response_body) + trailers)
 
 
 def reply(

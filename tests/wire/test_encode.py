@@ -56,6 +56,7 @@ def test_replies(
                 response_header_mode=ProcessingMode.SEND,
                 request_body_mode=ProcessingMode.BodySendMode.Name(request_body),
                 response_body_mode=ProcessingMode.BodySendMode.Name(response_body),
+                response_trailer_mode=ProcessingMode.SEND if response_body else ProcessingMode.DEFAULT,
             )
         )
     written = reply(

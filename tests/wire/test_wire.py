@@ -194,7 +194,7 @@ def test_reply(part: Part) -> None:
     assert (mode.request_header_mode, mode.request_trailer_mode, mode.response_trailer_mode) == (
         Header.DEFAULT,
         Header.DEFAULT,
-        Header.DEFAULT,
+        Header.SEND,
     )
 
 
