@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
+
+from extproc.ledger.named import Named
 
 KINDS = ("tenant", "target", "provider")
 """What slots are of."""
@@ -14,26 +16,22 @@ class LoadMetrics:
     """In a registry of others'."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, text: str, labels: tuple[str, ...]) -> Gauge:
-            return Gauge(f"ai_proxy_{name}", text, labels, registry=registry)
-
+        named = Named(registry)
+        gauge, counter = named.gauge, named.counter
         self._held = gauge("slots_in_use", "Slots that requests under way hold, by what they are slots of.", ("worker", "kind"))
         self._waiting = gauge("slots_waiting", "Requests that wait in line for a slot.", ("worker", "kind"))
         self._limit = gauge(
             "shedding_limit", "Requests that a worker lets be under way while it does not keep up. 0: it keeps up.", ("worker",)
         )
         self._bodies = gauge("bodies_held_bytes", "Bytes of large request bodies that a worker holds.", ("worker",))
-        self._refused = Counter(
-            "ai_proxy_load_refused_total",
+        self._refused = counter(
+            "load_refused_total",
             "Requests refused: no slot of their tenant, target or provider; the worker did not keep up; no room for the body.",
-            ("reason",), registry=registry,
-        )  # fmt: skip
+            ("reason",),
+        )
         for reason in REASONS:
             self._refused.labels(reason)
-        self._unmirrored = Counter(
-            "ai_proxy_mirrors_dropped_total", "Copies of requests that were not sent to their mirrors: no room, or no time.",
-            registry=registry,
-        )  # fmt: skip
+        self._unmirrored = counter("mirrors_dropped_total", "Copies of requests that were not sent to their mirrors: no room, or no time.")
         self._dropped: dict[str, int] = {}
         self._seen: dict[str, Mapping[str, int]] = {}
 

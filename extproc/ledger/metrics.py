@@ -5,7 +5,7 @@ graphs; the exact sums are the ledger's.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Literal, get_args
 
@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from extproc.ledger.collector import Collected, Entry
 from extproc.ledger.loads import LoadMetrics
 from extproc.ledger.money import add
+from extproc.ledger.named import Named
 from extproc.ledger.providers import ProviderMetrics
 from extproc.ledger.record import Record
 from extproc.ledger.standings import StandingMetrics
@@ -41,21 +42,17 @@ class Metrics:
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         who = ("provider", "model")
-
-        def counter(name: str, text: str, labels: Iterable[str] = ()) -> Counter:
-            return Counter(f"ai_proxy_{name}", text, labels, registry=registry)
-
+        self._named = named = Named(registry)
+        counter, gauge, histogram = named.counter, named.gauge, named.histogram
         self._requests = counter(
             "requests_total", "Requests ended.", (*who, "dialect", "status", "outcome", "stream", "cache")
         )  # fmt: skip
-        self._duration = Histogram(
-            "ai_proxy_request_duration_seconds", "From a request's first byte to its answer's last.", (*who, "stream"),
-            buckets=_DURATION, registry=registry,
-        )  # fmt: skip
-        self._first_byte = Histogram(
-            "ai_proxy_time_to_first_byte_seconds", "From a request's first byte to its answer's headers.", (*who, "stream"),
-            buckets=_FIRST_BYTE, registry=registry,
-        )  # fmt: skip
+        self._duration = histogram(
+            "request_duration_seconds", "From a request's first byte to its answer's last.", (*who, "stream"), _DURATION
+        )
+        self._first_byte = histogram(
+            "time_to_first_byte_seconds", "From a request's first byte to its answer's headers.", (*who, "stream"), _FIRST_BYTE
+        )
         self._tokens = counter(
             "tokens_used_total", "Tokens bought. `input` and `output` are totals that include the other types.", (*who, "type")
         )
@@ -79,28 +76,21 @@ class Metrics:
         self._replaced = counter("ledger_replaced_total", "Of those, the ones that their worker told of after all.")
         self._corrupt = counter("ledger_corrupt_lines_total", "Journal and access log lines that nobody could read.")
         self._journal = {
-            name: Gauge(f"ai_proxy_journal_{name}", text, ("worker",), registry=registry)
+            name: gauge(f"journal_{name}", text, ("worker",))
             for name, text in (
                 ("failures", "Writes that the disk refused, since the worker began."),
                 ("lost", "Records given up, since the worker began."),
                 ("waiting", "Records in memory that the disk has not taken yet."),
             )
         }
-        self._handshakes = Gauge(
-            "ai_proxy_tls_handshakes_failed", "TLS handshakes with Envoys that failed, since the worker began.", ("worker",),
-            registry=registry,
-        )  # fmt: skip
+        self._handshakes = gauge("tls_handshakes_failed", "TLS handshakes with Envoys that failed, since the worker began.", ("worker",))
         self.standing = StandingMetrics(registry)
         """How targets and keys stand."""
         self.providers = ProviderMetrics(registry)
         """What is known of providers beside what they answer."""
         self._reloads = counter("config_reloads_total", "Times that the configuration was read again, by what came of it.", ("result",))
-        self._in_force = Gauge(
-            "ai_proxy_config_in_force", "1: the files say what is in force. 0: what they say is refused.", registry=registry
-        )
-        self._reloaded = Gauge(
-            "ai_proxy_config_taken_timestamp_seconds", "When the files last said something that could be used.", registry=registry
-        )
+        self._in_force = gauge("config_in_force", "1: the files say what is in force. 0: what they say is refused.")
+        self._reloaded = gauge("config_taken_timestamp_seconds", "When the files last said something that could be used.")
         for result in get_args(Reload):
             self._reloads.labels(result)
         self._in_force.set(1)
@@ -113,13 +103,13 @@ class Metrics:
             ("result",),
         )
         self._turned: dict[str, int] = {}
-        self._turns_kept = Gauge("ai_proxy_conversation_turns_kept", "Turns that are kept now.", registry=registry)
-        self._turns_bytes = Gauge("ai_proxy_conversation_bytes_kept", "Bytes of them.", registry=registry)
+        self._turns_kept = gauge("conversation_turns_kept", "Turns that are kept now.")
+        self._turns_bytes = gauge("conversation_bytes_kept", "Bytes of them.")
         self.load = LoadMetrics(registry)
         """Of the workers."""
         self._under_way: Gauge | None = None
         self._websockets: Gauge | None = None
-        Gauge("ai_proxy_build_info", "Version of Headgate.", ("version",), registry=registry).labels(version).set(1)
+        gauge("build_info", "Version of Headgate.", ("version",)).labels(version).set(1)
 
     def feed(self, collected: Collected) -> None:
         """Count what was collected."""
@@ -157,13 +147,13 @@ class Metrics:
     def under_way(self, requests: int) -> None:
         """Tell how many requests are, where that is known: not of somebody else's Envoy."""
         if self._under_way is None:
-            self._under_way = Gauge("ai_proxy_requests_under_way", "Requests that Envoy has under way.", registry=self.registry)
+            self._under_way = self._named.gauge("requests_under_way", "Requests that Envoy has under way.")
         self._under_way.set(requests)
 
     def websockets(self, connections: int) -> None:
         """Tell how many are open, where that is known."""
         if self._websockets is None:
-            self._websockets = Gauge("ai_proxy_websockets_open", "WebSockets that are open.", registry=self.registry)
+            self._websockets = self._named.gauge("websockets_open", "WebSockets that are open.")
         self._websockets.set(connections)
 
     def journal(self, worker: str, failures: int, lost: int, waiting: int) -> None:

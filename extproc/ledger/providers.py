@@ -1,6 +1,8 @@
 """Metrics of providers, beside what becomes of requests and attempts: their access tokens, health checks, and Envoy's own bounds."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
+
+from extproc.ledger.named import Named
 
 _WHO = ("provider",)
 
@@ -9,17 +11,13 @@ class ProviderMetrics:
     """Each is told as it happens."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(f"ai_proxy_provider_{name}", text, _WHO, registry=registry)
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"ai_proxy_provider_{name}_total", text, (*_WHO, *labels), registry=registry)
-
-        self._full = gauge("full", "1: Envoy refuses requests to it, because too many are under way.")
-        self._token = gauge("token_expires_timestamp_seconds", "When a provider's access token ends.")
-        self._token_failures = counter("token_failures", "Times that no access token was to be had.")
-        self._healthy = gauge("healthy", "1: a provider's health checks succeed. 0: they fail.")
-        self._checks = counter("health_checks", "Health checks of providers, by what came of them.", "result")
+        named = Named(registry)
+        gauge, counter = named.gauge, named.counter
+        self._full = gauge("provider_full", "1: Envoy refuses requests to it, because too many are under way.", _WHO)
+        self._token = gauge("provider_token_expires_timestamp_seconds", "When a provider's access token ends.", _WHO)
+        self._token_failures = counter("provider_token_failures_total", "Times that no access token was to be had.", _WHO)
+        self._healthy = gauge("provider_healthy", "1: a provider's health checks succeed. 0: they fail.", _WHO)
+        self._checks = counter("provider_health_checks_total", "Health checks of providers, by what came of them.", (*_WHO, "result"))
 
     def full(self, provider: str, is_full: bool) -> None:
         """Tell whether Envoy refuses requests to a provider, from its statistics."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
+from extproc.ledger.named import Named
 from extproc.standing.board import Change
 from extproc.standing.breaker import State
 from extproc.standing.cooling import Name
@@ -19,17 +20,13 @@ class StandingMetrics:
     """`model` is what the provider calls it, where the configuration names it; `*` for all names that callers give."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(f"ai_proxy_{name}", text, _WHO, registry=registry)
-
-        def counter(name: str, text: str, labels: Iterable[str]) -> Counter:
-            return Counter(f"ai_proxy_{name}_total", text, labels, registry=registry)
-
-        self._breaker = gauge("circuit_breaker_state", "Of a target, or a key: 0 closed, 1 open, 2 half open.")
-        self._cooling = gauge("cooling", "1: it has answered 429, and is not asked for now.")
-        self._changes = counter("circuit_breaker_changes", "Times that a breaker has changed, by what it became.", (*_WHO, "state"))
-        self._probes = counter("circuit_breaker_probes", "Requests that were to try whether a target answers again.", ("provider",))
-        self._failures = counter("attempt_failures", "Attempts that failed, by what that means.", ("provider", "reason"))
+        named = Named(registry)
+        gauge, counter = named.gauge, named.counter
+        self._breaker = gauge("circuit_breaker_state", "Of a target, or a key: 0 closed, 1 open, 2 half open.", _WHO)
+        self._cooling = gauge("cooling", "1: it has answered 429, and is not asked for now.", _WHO)
+        self._changes = counter("circuit_breaker_changes_total", "Times that a breaker has changed, by what it became.", (*_WHO, "state"))
+        self._probes = counter("circuit_breaker_probes_total", "Requests that were to try whether a target answers again.", ("provider",))
+        self._failures = counter("attempt_failures_total", "Attempts that failed, by what that means.", ("provider", "reason"))
         self._known: frozenset[Name] = frozenset()
 
     def follow(self, targets: Iterable[Name]) -> None:
