@@ -134,7 +134,7 @@ class Gateway:
         self._services.message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
         self._warn(self.config)
         handed = self._handover or Handover()
-        await self._services.start(self.config, handed.sockets.get("link", ()), handed.standing)
+        await self._services.start(self.config, handed)
         await self.workers.start(handed.workers)
         await self._serve_origin(handed)
         if self._envoy is not None and handed.envoy is not None:
@@ -374,8 +374,8 @@ class Gateway:
         sockets["link"] = [kept]
         if self._books is not None:
             await self._books.close()
-        envoy = self._envoy.handed() if self._envoy is not None else None
-        return Handover(VERSION, number, self._lock, sockets, self.workers.handed(), envoy, self._addresses.first, standing)
+        envoy, asked = self._envoy.handed() if self._envoy is not None else None, self._services.standing.asked
+        return Handover(VERSION, number, self._lock, sockets, self.workers.handed(), envoy, self._addresses.first, standing, asked)
 
     async def _renew(self, handed: Handover) -> None:
         """Replaces, one after another, what still runs as it was: workers, and Envoy where it would be another one."""

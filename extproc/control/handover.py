@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.control.children import Handed, die_with_parent
+from extproc.standing.renewed import Asked
 from extproc.standing.told import Stand
 
 _VARIABLE = "HEADGATE_HANDOVER"
@@ -54,6 +55,8 @@ class Handover(Struct, frozen=True):
     """See `addresses.Addresses`."""
     standing: tuple[Stand, ...] = ()
     """Targets and keys that do not stand well."""
+    asked: dict[str, Asked] = {}
+    """How providers were asked when that was found out."""
 
 
 def taken() -> Handover | None:

@@ -1,7 +1,7 @@
 """What the control process does for the workers, over the link: it answers what they ask, and tells them what is new."""
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from extproc.cachestore.shelf import Shelf
 from extproc.checked import HEALTH, decode_ill
 from extproc.config.model import Config
 from extproc.control.google import Tokens
+from extproc.control.handover import Handover
 from extproc.control.health import Checks
 from extproc.control.slots import SlotService
 from extproc.control.standing import Standing
@@ -64,12 +65,14 @@ class Services:
         handlers = {name: handler for each in asked for name, handler in each.items()} | {NOTICE: self._heard}
         self._link = LinkServer(str(run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._disconnected)
 
-    async def start(self, config: Config, sockets: Sequence[int], stands: Sequence[Stand]) -> None:
-        """Begins to answer. `sockets`: descriptors of those that the control process before has listened on; `stands`: what it knew."""
-        await self._link.start(*(socket.socket(fileno=descriptor) for descriptor in sockets))
+    async def start(self, config: Config, handed: Handover) -> None:
+        """Begins to answer. `handed`: what the control process before has left, of which this is the socket that is listened on, and what
+        is known of targets.
+        """
+        await self._link.start(*(socket.socket(fileno=descriptor) for descriptor in handed.sockets.get("link", ())))
         await self.tokens.follow(config)
         await self.standing.follow(config)
-        self.standing.resume(stands)
+        self.standing.resume(handed.standing, handed.asked)
 
     async def speak(self) -> None:
         """Tells the workers everything, where they have been told nothing yet."""

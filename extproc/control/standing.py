@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,7 @@ from extproc.ledger.standings import StandingMetrics
 from extproc.link.server import Handler, Peer
 from extproc.standing.board import Board, Change
 from extproc.standing.cooling import Name
-from extproc.standing.renewed import renewed
+from extproc.standing.renewed import Asked, asked, renewed
 from extproc.standing.told import BACK, HEARD, PROBE, Heard, Stand, decode_heard, decode_lease, decode_name, encode
 from extproc.standing.verdict import meaning
 from extproc.tried import NO_ANSWER
@@ -49,7 +49,8 @@ class Standing:
         self._board = Board(lambda _: None)
         self._waiting: list[tuple[float, Heard]] = []
         """What waits for Envoy's log, since when."""
-        self._config: Config | None = None
+        self.asked: dict[str, Asked] = {}
+        """How providers are asked now."""
         self._redis: Redis | None = None
         self._fleet: Fleet | None = None
         self._pushed: list[tuple[object, ...]] = []
@@ -67,9 +68,8 @@ class Standing:
             self._fleet = _fleet(config.redis) if config.redis is not None else None
             if before is not None:
                 await before.close()
-        known, self._config = self._config, config
-        if known is not None:
-            self._forget(renewed(known, config))
+        known, self.asked = self.asked, asked(config)
+        self._forget(renewed(known, self.asked))
         self._tell_workers()
 
     def _forget(self, names: Iterable[Name]) -> None:
@@ -80,13 +80,16 @@ class Standing:
         if self._fleet is not None:
             self._fleet.tell(ill)
 
-    def resume(self, stands: Iterable[Stand]) -> None:
-        """Goes on from how all stood for the control process before this one, after `follow`. What was half open is open for an instant."""
+    def resume(self, stands: Iterable[Stand], before: Mapping[str, Asked]) -> None:
+        """Goes on from how all stood for the control process before this one, after `follow`. What was half open is open for an instant.
+        `before`: how providers were asked then. What it did not understand, or had no time to read, may have changed since.
+        """
         now = time.monotonic()
         for one in stands:
             state: Literal["cooling", "open"] = "cooling" if one.state in ("cooling", "limited") else "open"
             change = Change(one.name, state, one.reason, max(_INSTANT, one.left), told=one.state == "cooling")
             self._board.adopt(change, now)
+        self._forget(renewed(before, self.asked))
         self._tell_workers()
 
     async def close(self) -> None:

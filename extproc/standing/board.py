@@ -199,6 +199,9 @@ class Board:
 
     def _reason(self, name: Name, circuit: Circuit) -> str:
         last = self._why.get(name, "")
+        if circuit.share is not None:
+            bad, all_ = circuit.share
+            return f"{bad} of {all_} attempts failed within {circuit.settings.over:g} s, the last: {last}"
         return f"{circuit.row} failures in a row, the last: {last}" if circuit.row > 1 and circuit.state == "open" else last
 
 

@@ -66,7 +66,7 @@ class Window:
 class Circuit:
     """One breaker. All times are seconds of one clock that never goes back; a `now` before the last one is taken for that one."""
 
-    __slots__ = ("_last", "_leases", "_number", "_passed", "_window", "row", "settings", "since", "state", "until")
+    __slots__ = ("_last", "_leases", "_number", "_passed", "_window", "row", "settings", "share", "since", "state", "until")
 
     def __init__(self, settings: Breaker) -> None:
         self.settings = settings
@@ -77,6 +77,8 @@ class Circuit:
         """When it stops being open."""
         self.row = 0
         """Failures in a row, as far as they count."""
+        self.share: tuple[int, int] | None = None
+        """Failed attempts and all attempts of the time that is looked at, where it is open for their rate."""
         self._passed = 0
         self._leases: dict[int, float] = {}
         self._number = 0
@@ -127,14 +129,15 @@ class Circuit:
     def _become(self, state: State, since: float) -> None:
         self.state, self.since = state, since
         self.row = self._passed = 0
+        self.share = None
         self._leases.clear()
         self._window = Window(self.settings.over)
 
-    def _open(self, now: float) -> None:
+    def _open(self, now: float, share: tuple[int, int] | None = None) -> None:
         row = self.row
         self._become("open", now)
         # What it was opened for is still to be told.
-        self.row, self.until = row, now + self.settings.open
+        self.row, self.share, self.until = row, share, now + self.settings.open
 
     # What becomes of outcomes, by state.
 
@@ -148,13 +151,13 @@ class Circuit:
         """A failure: opens it, if that is one too many."""
         settings = self.settings
         self.row += times
-        due = self.row >= settings.failures
-        if settings.rate is not None:
+        if self.row >= settings.failures:
+            self._open(now)
+        elif settings.rate is not None:
             self._window.add(now, 0, times)
             good, bad = self._window.sums(now)
-            due = due or (good + bad >= settings.least and bad >= settings.rate * (good + bad))
-        if due:
-            self._open(now)
+            if good + bad >= settings.least and bad >= settings.rate * (good + bad):
+                self._open(now, (bad, good + bad))
 
     def answered(self, now: float, times: int) -> None:
         """A probe has been, or a request that was let through though it is open."""

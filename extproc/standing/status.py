@@ -12,6 +12,7 @@ from extproc.pool import key_names
 from extproc.standing.told import Stand
 
 _NONE: dict[str, Any] = {"state": "closed"}
+_TRIAL = "a request: the next one for it tries whether it answers again"
 _OTHERS = "*"
 """Stands for all models that the configuration does not name: some model takes a pattern of names, and callers ask for what they like."""
 
@@ -19,6 +20,9 @@ _OTHERS = "*"
 def providers_status(config: Config, stands: Iterable[Stand], sick: Mapping[str, str], *, now: float | None = None) -> dict[str, Any]:
     """The document, of JSON. `now`: seconds since the epoch. States: `closed` (asked as usual), `open` (left alone), `half_open` (tried by
     single requests), `cooling` (it has asked to be left alone), `limited` (it has answered 429, and is asked last for a moment).
+
+    What is half open is `degraded` for as long as it was open: whoever has requests for it knows by then. Later on nobody asks for it, so
+    nobody is refused for its sake, and an alarm that waited for somebody would never end.
     """
     now = time.time() if now is None else now
     ill: dict[str, list[Stand]] = {}
@@ -28,8 +32,14 @@ def providers_status(config: Config, stands: Iterable[Stand], sick: Mapping[str,
         _provider(name, _models(config, name), key_names(provider), ill.get(name, []), sick, now)
         for name, provider in config.providers.items()
     ]
-    whole = all(one["healthy"] and all(target["state"] == "closed" for target in one["targets"]) for one in providers)
+    hurt = any(_hurts(stand) for name in config.providers for stand in ill.get(name, ()) if not stand.key)
+    whole = all(one["healthy"] for one in providers) and not hurt
     return {"object": "providers.status", "status": "ok" if whole else "degraded", "providers": providers}
+
+
+def _hurts(stand: Stand) -> bool:
+    """Whether requests are refused, or go elsewhere, for it."""
+    return stand.state != "half_open" or stand.ago < stand.open
 
 
 def _models(config: Config, provider: str) -> dict[str, list[str]]:
@@ -82,6 +92,8 @@ def _worst(stands: list[Stand], now: float) -> dict[str, Any]:
 
 def _told(stand: Stand, now: float) -> dict[str, Any]:
     found: dict[str, Any] = {"state": stand.state, "since": _moment(now - stand.ago), "reason": stand.reason}
+    if stand.state == "half_open":
+        return found | {"waits_for": _TRIAL}
     return found | {"until": _moment(now + stand.left)} if stand.left > 0 else found
 
 

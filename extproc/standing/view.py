@@ -248,5 +248,7 @@ class View:
             left, stand = entry.until - now, entry.stand
             if stand.state in ("cooling", "limited") and left <= 0:
                 continue
-            state = "half_open" if stand.state == "open" and left <= 0 else stand.state
-            yield msgspec.structs.replace(stand, state=state, left=left, ago=now - entry.since)
+            # What was told to be open has been half open since then.
+            over = stand.state == "open" and left <= 0
+            state, ago = ("half_open", -left) if over else (stand.state, now - entry.since)
+            yield msgspec.structs.replace(stand, state=state, left=left, ago=ago)

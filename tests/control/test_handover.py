@@ -17,6 +17,7 @@ from extproc.control.children import Handed
 from extproc.control.handover import HandedEnvoy, Handover, Status
 from extproc.control.standing import Standing
 from extproc.ledger.metrics import Metrics
+from extproc.standing.renewed import asked
 from extproc.standing.told import Stand
 
 LEFT = Handover(
@@ -95,8 +96,12 @@ async def test_what_stood_ill_still_does(tmp_path: Path) -> None:
         pushed.append(message)
 
     standing = Standing(push, Metrics("0").standing, tmp_path / "attempts.log")
-    await standing.follow(Config(providers={name: Provider(dialect="openai", base_url=f"http://{name}/") for name in "abcd"}, models=()))
-    standing.resume(left)
+    config = Config(providers={name: Provider(dialect="openai", base_url=f"http://{name}/") for name in "abcde"}, models=())
+    await standing.follow(config)
+    # Of the last one the next version reads another key than the one before did.
+    e = msgspec.structs.replace(config.providers["e"], key="sk-before")
+    before = asked(msgspec.structs.replace(config, providers=config.providers | {"e": e}))
+    standing.resume([*left, Stand("e", "m", "", "open", 30.0, 1.0, "401"), Stand("e", "n", "", "cooling", 30.0, 1.0)], before)
     await asyncio.sleep(0.05)
     found = {one.provider: (one.name, one.state) for one in standing.stands()}
     assert found == {one.provider: (one.name, one.state) for one in left}

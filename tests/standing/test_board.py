@@ -79,6 +79,17 @@ def test_who_answers_429_to_a_probe_is_there() -> None:
     assert shown(it, 11) == {GPT: "cooling"}
 
 
+def test_why_one_is_open() -> None:
+    it = board(rate=0.5, least=4, over=30)
+    it.hear(heard(500, "server_error", times=1), 0)
+    it.hear(heard(times=2), 1)
+    it.hear(heard(503, "overloaded"), 2)
+    assert it.changes()[0].why == "2 of 4 attempts failed within 30 s, the last: 503 overloaded"
+    assert it.stands(3)[0].reason == "2 of 4 attempts failed within 30 s, the last: 503 overloaded"
+    it.hear(heard(0, "timeout"), 13)
+    assert it.stands(13)[0].reason == "timeout", "the one that was to try it has failed"
+
+
 def test_only_failures_that_count() -> None:
     it = board(counts=("timeout",))
     for at in range(3):

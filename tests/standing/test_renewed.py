@@ -1,7 +1,9 @@
 """Of whom a change of the configuration leaves nothing that is known."""
 
+from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -10,7 +12,7 @@ from extproc.config.health import Health
 from extproc.config.model import Config, Provider
 from extproc.config.pool import ProviderKey
 from extproc.standing.cooling import Name
-from extproc.standing.renewed import renewed
+from extproc.standing.renewed import Asked, asked, renewed
 
 ONE = Provider(dialect="openai", base_url="https://one.test/v1", key="sk-1")
 POOL = Provider(
@@ -20,7 +22,7 @@ BEFORE = Config(providers={"one": ONE, "pool": POOL}, models=())
 
 
 def names(**providers: Provider) -> list[Name]:
-    return list(renewed(BEFORE, replace(BEFORE, providers={**BEFORE.providers, **providers})))
+    return list(renewed(asked(BEFORE), asked(replace(BEFORE, providers={**BEFORE.providers, **providers}))))
 
 
 @pytest.mark.parametrize(
@@ -50,4 +52,12 @@ def test_a_key_that_is_replaced_or_gone() -> None:
 
 
 def test_a_provider_that_is_gone() -> None:
-    assert list(renewed(BEFORE, replace(BEFORE, providers={"pool": POOL}))) == [Name("one", "")]
+    assert list(renewed(asked(BEFORE), asked(replace(BEFORE, providers={"pool": POOL})))) == [Name("one", "")]
+
+
+def test_digests_hold_no_credential_and_are_the_same_in_another_process() -> None:
+    told = msgspec.json.encode(asked(BEFORE))
+    assert b"sk-" not in told
+    assert msgspec.json.decode(told, type=dict[str, Asked]) == asked(BEFORE)
+    # Of what is as by default nothing is said, so that more fields change nothing.
+    assert asked(BEFORE)["one"].whole == sha256(b'{"base_url":"https://one.test/v1","dialect":"openai","key":"sk-1"}').hexdigest()

@@ -79,6 +79,20 @@ def test_what_is_not() -> None:
     assert "made-up" not in str(told), "one caller is not told what another one has asked for"
 
 
+def test_what_is_half_open_and_asked_by_nobody_alarms_nobody_for_ever() -> None:
+    def told(*stands: Stand) -> tuple[str, dict[str, str]]:
+        document = providers_status(CONFIG, stands, {}, now=1000)
+        return document["status"], document["providers"][0]["targets"][0]
+
+    status, target = told(Stand("a", "gpt-5", "", "half_open", -20, 20, "timeout", open=30))
+    assert (status, target["state"], target["since"]) == ("degraded", "half_open", "1970-01-01T00:16:20Z")
+    assert target["waits_for"].startswith("a request")
+    status, target = told(Stand("a", "gpt-5", "", "half_open", -31, 31, "timeout", open=30))
+    assert (status, target["state"], target["reason"]) == ("ok", "half_open", "timeout")
+    assert told(Stand("a", "gpt-5", "", "half_open", -31, 31), Stand("b", "small", "", "open", 1, 1))[0] == "degraded"
+    assert told(Stand("gone", "gpt-5", "", "open", 9, 1))[0] == "ok", "nobody names that provider any more"
+
+
 def test_names_that_a_target_takes_as_they_come() -> None:
     models = (
         Model(name="gpt", aliases=("g",), targets=("a",), on_context_length=("b/long",)),
