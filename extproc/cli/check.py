@@ -3,9 +3,11 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from extproc.cli.common import add_source, load, source
+from extproc.config.model import Config
 from extproc.control import amazon, google, sealed
 from extproc.control.pricing import unpriced
 from extproc.control.startup import faults, no_compiler
@@ -25,18 +27,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def run(given: argparse.Namespace) -> int:
     """Checks it."""
     which = source(given)
-    loaded = load(which)
+    loaded = load(which, faults, _advice)
     if loaded is None or loaded.config is None:
         return 2
     config = loaded.config
-    wrong = faults(config)
-    for fault in wrong:
-        print(f"{which.path}: error: {fault}", file=sys.stderr)
-    if wrong:
-        return 2
-    lacking = (*amazon.lacking(config), *sealed.lacking(config))
-    for what in (*lacking, *PriceBook(providers=config.providers).unknown(), *unpriced(config)):
-        print(f"{which.path}: warning: {what}", file=sys.stderr)
     if not given.no_envoy:
         if (missing := no_compiler()) is not None:
             print(f"headgate: {missing}; or `--no-envoy`, to check the file alone", file=sys.stderr)
@@ -76,3 +70,10 @@ def run(given: argparse.Namespace) -> int:
     for absent in loaded.absent:
         print(f"  {absent.kind} {absent.name} is left out: {absent.reason}")
     return 0
+
+
+def _advice(config: Config) -> Iterator[str]:
+    yield from amazon.lacking(config)
+    yield from sealed.lacking(config)
+    yield from PriceBook(providers=config.providers).unknown()
+    yield from unpriced(config)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from extproc.config.load import Loaded, format_problems
+from extproc.config.load import Advice, Loaded, format_problems, nothing
 from extproc.config.model import Config
 from extproc.control.source import Source, quickstart
 
@@ -26,9 +26,11 @@ def source(given: argparse.Namespace) -> Source:
     return Source(path.absolute(), given.state)
 
 
-def load(which: Source) -> Loaded | None:
-    """The checked configuration; None, with everything that is wrong printed, if it cannot be used. Warnings are printed, too."""
-    loaded = which.load()
+def load(which: Source, faults: Advice = nothing, advice: Advice = nothing) -> Loaded | None:
+    """The checked configuration; None, with everything that is wrong printed, if it cannot be used. Warnings are printed, too.
+    `faults`, `advice`: see `config.load.load`.
+    """
+    loaded = which.load(faults, advice)
     if loaded.problems:
         print(format_problems(loaded.problems, which.path), file=sys.stderr)
     return loaded if loaded.config is not None else None

@@ -41,12 +41,8 @@ def run_gateway(given: argparse.Namespace, *, with_envoy: bool) -> int:
     which = source(given)
     if not with_envoy:
         which = msgspec.structs.replace(which, private=given.private)
-    loaded = load(which)
+    loaded = load(which, faults)
     if loaded is None or loaded.config is None:
-        return 2
-    wrong = faults(loaded.config)
-    if wrong:
-        print("\n".join(f"{which.path}: error: {fault}" for fault in wrong), file=sys.stderr)
         return 2
     if with_envoy and (missing := no_compiler()) is not None:
         print(f"headgate: {missing}", file=sys.stderr)

@@ -4,7 +4,7 @@ bytes -> nodes with places (document) -> providers completed from the catalogue 
 -> what types cannot say (checks, targets) -> without the optional providers that are absent -> msgspec, which has the last word
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from extproc.config.document import Node, read_document
 from extproc.config.filters import Setting, read_filters
 from extproc.config.loads import check_loads
 from extproc.config.lookup import FILTERS, FilterType
-from extproc.config.model import Config, Name, Provider
+from extproc.config.model import Config, Name, Provider, aim
 from extproc.config.network import beside, check_ext_proc
 from extproc.config.older import check_older
 from extproc.config.optional import absent_providers, split_providers
@@ -32,9 +32,12 @@ from extproc.config.strategies import Chosen, check_choices, read_strategies, wi
 from extproc.config.targets import Absent, check_models, check_prices, present
 from extproc.config.walk import Walker, child, sound
 
+Advice = Callable[[Config], Iterable[str]]
+"""What more there is to say of a configuration, by whoever knows more than what is in it: lines that begin with a path in it."""
+
 _PROVIDERS = inspect.type_info(dict[Name, Provider])
 
-__all__ = ["Absent", "Loaded", "Problem", "format_problems", "load"]
+__all__ = ["Absent", "Advice", "Loaded", "Problem", "format_problems", "load", "nothing"]
 
 
 class Loaded(Struct, frozen=True):
@@ -52,6 +55,11 @@ class Loaded(Struct, frozen=True):
     """All files that were looked at, for whoever watches for changes."""
 
 
+def nothing(config: Config) -> Iterable[str]:
+    """Has nothing more to say."""
+    return ()
+
+
 def load(
     path: Path,
     environ: Mapping[str, str],
@@ -59,11 +67,14 @@ def load(
     has_stored_keys: Callable[[Path], bool] = lambda folder: False,
     find: FilterType = FILTERS.find,
     secrets: bool = True,
+    faults: Advice = nothing,
+    advice: Advice = nothing,
 ) -> Loaded:
     """Reads the configuration at `path`. Never raises for what is in it. `has_stored_keys` is asked with the state folder, if need be.
-    `secrets`: see `References`; without them, providers and Redis are not checked.
+    `secrets`: see `References`; without them, providers and Redis are not checked. `faults`, `advice`: more errors and warnings, of a
+    configuration that has no other errors.
     """
-    reading = _Reading(path, References(environ, path.parent, secrets=secrets), find)
+    reading = _Reading(path, References(environ, path.parent, secrets=secrets), find, (faults, advice))
     root = read_document(path, reading.problems)
     loaded = reading.read(root, has_stored_keys) if root is not None else None
     problems = reading.problems.listed()
@@ -77,13 +88,14 @@ def load(
 class _Reading:
     """One file while it is read."""
 
-    def __init__(self, path: Path, references: References, find: FilterType) -> None:
+    def __init__(self, path: Path, references: References, find: FilterType, others: tuple[Advice, Advice]) -> None:
         self.problems = Problems()
         self.folder = path.parent
         self.references = references
         self.absent: list[Absent] = []
         self._keys: dict[str, Keys] = {}
         self._find = find
+        self._others = others
         self._walker = Walker(self.problems, self.references)
 
     def read(self, root: Node, has_stored_keys: Callable[[Path], bool]) -> tuple[Config, tuple[Struct, ...]] | None:
@@ -141,18 +153,40 @@ class _Reading:
 
     def _settled(self, config: Config, filters: list[Setting]) -> tuple[Config, tuple[Struct, ...]] | None:
         providers = {name: settled(one, self._keys.get(name, Keys()), self.folder) for name, one in config.providers.items()}
-        config, models = present(replace(config, providers=providers), self.absent)
+        whole, (config, models) = config, present(replace(config, providers=providers), self.absent)
+        moved = _moved(whole, config) if self.absent else {}
         if not config.models:
             reasons = "; ".join(dict.fromkeys(absent.reason for absent in self.absent))
             self.problems.error("$.models", self._walker.places["$.models"].mark, f"no model has a provider: {reasons}")
             return None
         self.absent += models
         named = tuple({setting.name: msgspec.to_builtins(setting.settings)} for setting in filters)
-        whole = replace(config, filters=named, ext_proc=beside(config.ext_proc, self.folder))
+        config = replace(config, filters=named, ext_proc=beside(config.ext_proc, self.folder))
         try:
-            config = msgspec.convert(msgspec.to_builtins(whole), Config)
+            config = msgspec.convert(msgspec.to_builtins(config), Config)
         except msgspec.ValidationError as error:
             # The walker reads the same types, so this is for what it does not know yet.
             self.problems.error("$", Mark(), str(error))
             return None
+        self._tell_more(config, moved)
         return config, tuple(setting.settings for setting in filters)
+
+    def _tell_more(self, config: Config, moved: Mapping[str, str]) -> None:
+        report, (faults, advice) = Report(self.problems, self._walker.places), self._others
+        for tell, lines in ((report.error, faults(config)), (report.warning, advice(config))):
+            for line in lines:
+                path, _, message = line.partition(": ")
+                tell(moved.get(path, path), message)
+
+
+def _moved(before: Config, after: Config) -> dict[str, str]:
+    """Where the models and targets that are left stand in the file, by the path that they have when those that are absent are left out."""
+    places = {model.name: at for at, model in enumerate(before.models)}
+    paths: dict[str, str] = {}
+    for at, model in enumerate(after.models):
+        was = before.models[places[model.name]]
+        paths[f"$.models[{at}]"] = path = f"$.models[{places[model.name]}]"
+        for field in ("otherwise", "targets"):
+            left = [which for which, target in enumerate(getattr(was, field)) if aim(target).provider in after.providers]
+            paths |= {f"$.models[{at}].targets[{now}]": f"{path}.{field}[{which}]" for now, which in enumerate(left)}
+    return paths

@@ -231,10 +231,10 @@ class Gateway:
     async def reload(self) -> bool:
         """Reads the configuration again and swaps it as a whole; False, with the errors logged, if it is wrong: the old one serves on."""
         async with self._reloading:
-            loaded = await asyncio.to_thread(self._source.load)
+            loaded = await asyncio.to_thread(self._source.load, faults)
             self._files = loaded.files
             was_in_force, self._in_force = self._in_force, False
-            reason = await asyncio.to_thread(self._refusal, loaded)
+            reason = "" if loaded.config is not None else "\n" + format_problems(loaded.problems, self._source.path)
             if not reason:
                 try:
                     await self._take(loaded, was_in_force)
@@ -247,12 +247,6 @@ class Gateway:
             self._metrics.reloaded("refused")
             await self._take_keys()
             return False
-
-    def _refusal(self, loaded: Loaded) -> str:
-        """Why it cannot be used, now or at the next start; empty if it can."""
-        if loaded.config is None:
-            return "\n" + format_problems(loaded.problems, self._source.path)
-        return "\n".join(["", *(f"{self._source.path}: error: {fault}" for fault in wrong)]) if (wrong := faults(loaded.config)) else ""
 
     async def _take(self, loaded: Loaded, was_in_force: bool) -> None:
         config, before = loaded.config, self._services.message

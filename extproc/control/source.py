@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from extproc.config.load import Loaded, load
+from extproc.config.load import Advice, Loaded, load, nothing
 from extproc.config.model import Config, Provider
 from extproc.control.keyfiles import key_state
 from extproc.control.keystore import KeyStore
@@ -34,9 +34,13 @@ class Source(Struct, frozen=True):
     private: bool = True
     """See `snapshot.Settings.private`."""
 
-    def load(self) -> Loaded:
-        """Reads and checks it."""
-        return load(self.path, self.environ, has_stored_keys=lambda folder: KeyStore(self.state or folder).exist())
+    def load(self, faults: Advice = nothing, advice: Advice = nothing) -> Loaded:
+        """Reads and checks it. `faults`, `advice`: see `config.load.load`."""
+
+        def has_stored_keys(folder: Path) -> bool:
+            return KeyStore(self.state or folder).exist()
+
+        return load(self.path, self.environ, has_stored_keys=has_stored_keys, faults=faults, advice=advice)
 
     def outline(self) -> Loaded:
         """Reads it for whoever starts nothing: without secrets, which may be somebody else's, and without callers' keys, which may be to

@@ -23,3 +23,38 @@ def test_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "warning" in prices
     assert "$.providers.one.prices: its requests will be unpriced" in prices
     assert told.out.startswith(f"{path}: good;")
+
+
+ABSENT = """\
+providers:
+  gone: {dialect: openai, base_url: "http://gone.test/v1", key: env:HEADGATE_TEST_UNSET, optional: true}
+  lab: {dialect: openai, base_url: "http://lab.test/v1", envoy_key_file: secret}
+  cloud: {dialect: bedrock, base_url: "https://bedrock-runtime.eu-west-1.amazonaws.com", aws: {region: eu-west-1}}
+models:
+  - {name: nobody, targets: [gone]}
+  - name: some
+    strategy: cheapest
+    targets: [gone/gpt-4o, lab/own, cloud/own]
+  - name: instead
+    strategy: cheapest
+    targets: [gone/gpt-4o]
+    otherwise: [gone/gpt-4o-mini, lab/other, lab/own]
+"""
+
+
+def test_all_of_them_say_where(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "gateway.yaml"
+    path.write_text(ABSENT)
+    assert main(["check", str(path), "--no-envoy"]) == 0
+    told = [line.removeprefix(f"{path}:").split(": ")[:3] for line in capsys.readouterr().err.splitlines()]
+    assert told == [
+        ["3:74", "warning", "$.providers.lab.envoy_key_file"],
+        ["4:10", "warning", "$.providers.cloud"],
+        ["9:28", "warning", "$.models[1].targets[1]"],
+        ["9:37", "warning", "$.models[1].targets[2]"],
+        ["13:35", "warning", "$.models[2].otherwise[1]"],
+        ["13:46", "warning", "$.models[2].otherwise[2]"],
+    ]
