@@ -55,7 +55,7 @@ class Delivery:
     """One answer, whoever gives it, from its head to its last byte."""
 
     __slots__ = (
-        "_answering", "_asked", "_attempt", "_bare", "_first", "_following", "_held", "_kept", "_left", "_started", "_status",
+        "_answering", "_asked", "_attempt", "_bare", "_cut", "_first", "_following", "_held", "_kept", "_left", "_started", "_status",
         "_upstreams", "attempts", "call", "cluster", "keeps", "over", "relayed", "request", "response", "taps", "whole",
     )  # fmt: skip
 
@@ -87,6 +87,8 @@ class Delivery:
         self.whole = False
         """The answer is translated when all of it has come: its last piece may be offered to `job`."""
         self._left = -1
+        self._cut: Tried | None = None
+        """What came of the attempt of several whose answer was ended here."""
         self._bare = False
         self.relayed = False
         """The attempt runs in the adapter, and tells of it aside."""
@@ -224,8 +226,10 @@ class Delivery:
         be cut by the client or by the provider, and only Envoy's access log says by whom.
         """
         attempt, response = self._attempt, self.response
+        if attempt is None:
+            return self._cut
         # What is refused here has a reason of ours, such as that all keys are at our limits, and nobody was asked.
-        if attempt is None or response is None or response.origin not in _OTHERS:
+        if response is None or response.origin not in _OTHERS:
             return None
         target, ended = attempt.target, response.ended
         reason = response.reason or self.request.record.error or (BROKEN_OFF if ended == "provider_broke" else "")
@@ -348,6 +352,47 @@ class Delivery:
         if answering is not None:
             answering.error = fault.code
         return msgspec.json.encode(DIALECTS[request.endpoint.dialect].write_error(fault, request.record.id))
+
+    @property
+    def streams(self) -> bool:
+        """The answer is a provider's stream, which can be ended before its time."""
+        answering = self._answering
+        return answering is not None and answering.stream and answering.mode is BodyMode.STREAMED
+
+    @property
+    def first(self) -> float:
+        """Seconds from when the request went on to the answer's head."""
+        return self._first
+
+    def last_words(self, fault: Fault) -> bytes:
+        """What the client of a stream gets instead of the rest of it."""
+        self.keeps = False
+        self._catch_up_at_last()
+        events = self._tap(self._answering.break_off(fault, self.request.record.id)) if self._answering is not None else []
+        out = b"".join(events)
+        self.request.record.bytes_out += len(out)
+        return out
+
+    def cut(self, fault: Fault, why: str, counts: str) -> bytes:
+        """Ends a stream whose time is over: its last bytes. `why`: the ledger's word for it; `counts`: see `Response.reason`."""
+        self._catch_up_at_last()
+        response = self.response
+        assert response is not None
+        if response.finished:
+            # All is said, and the provider has only not ended it.
+            self.keeps = False
+            out = self.feed(b"", True)
+            self.close(whole=True)
+            return out
+        out, record = self.last_words(fault), self.request.record
+        record.error, response.reason, response.ended = why, counts, "provider_broke"
+        if self.several and response.tried:
+            last = response.tried[-1]
+            whole = last.first + time.perf_counter() - self._asked - self._first
+            cut = msgspec.structs.replace(last, reason=counts, whole=round(whole, 4))
+            response.tried = record.tried = (*response.tried[:-1], cut)
+            self._cut = msgspec.structs.replace(cut, again=True)
+        return out
 
     def _name(self, response: Response) -> None:
         """Some clients look for the request's id in a header of their own; `x-request-id`, for all, is Envoy's to set."""

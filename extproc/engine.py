@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from extproc.aside import Aside, Here
 from extproc.cachestore.entry import Store
+from extproc.clock import Clock
 from extproc.config.model import Config, Redis
 from extproc.environment import Environment, Journal
 from extproc.heap import Leftovers
@@ -69,6 +70,8 @@ class Engine:
         self.slots: Slots = slots or AtOnce()
         self.mirrors = mirrors
         """Copies of requests on their way."""
+        self.clock = Clock()
+        """Of streams, which end when their time is over."""
         self.ears: list[Callable[[Tried], None]] = []
         """Who is told of each attempt of this worker: quick, and never failing."""
         self._journal = journal

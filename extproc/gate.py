@@ -9,13 +9,14 @@ import logging
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from math import inf
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from extproc.answering import BrokenAnswer, Retell
 from extproc.aside import Undone, paid_for
-from extproc.config.timeouts import Timeouts
+from extproc.config.timeouts import Longest, Timeouts, longest
 from extproc.copied import MirrorIntake
 from extproc.delivery import TOGETHER, Delivery, Head
 from extproc.dialects import DIALECTS
@@ -27,13 +28,13 @@ from extproc.exchange import Exchange
 from extproc.intake import TIMEOUT, Forward, More
 from extproc.mirrored import decode
 from extproc.pressure import BUSY
-from extproc.transport.seam import Replies
+from extproc.transport.seam import Replies, Speaker
 from extproc.tried import LATE, Tried, attempts_told
 from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
 from extproc.wire.encode import entry, fields, space
 from extproc.wire.incoming import Incoming, Part, piece
-from extproc.wire.outgoing import GO_ON, Metadata, answer, aside, packed, reply
+from extproc.wire.outgoing import BEFORE, GO_ON, Metadata, answer, aside, last, packed, reply
 
 # Which statuses are worth another target is the route's to say (`retriable_status_codes`).
 _RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
@@ -58,9 +59,16 @@ _REASONS = {
     names.WHOLE_OVER: "the whole took too long (timeouts.total, or x-headgate-timeout of the client)",
     "upstream_per_try_timeout": "it did not begin to answer in time (timeouts.first_byte)",
     "upstream_per_try_idle_timeout": "it fell silent (timeouts.idle)",
-    "stream_idle_timeout": "it fell silent (timeouts.idle)",
+    names.SILENT: "it fell silent (timeouts.idle)",
 }
 
+
+_SILENT = "{} was silent for too long. Try again, or allow it more with timeouts.idle of the provider, the model or the target."
+_OVER = (
+    "{} did not answer within the time for the whole request. Try again, or allow more with the header x-headgate-timeout, or "
+    "timeouts.total of the provider, the model or the target."
+)
+"""What the client of a stream is told that is ended."""
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -86,10 +94,11 @@ class _Way(NamedTuple):
 
 T = TypeVar("T")
 
-_PASS = GO_ON[Part.RESPONSE_BODY]
+_PASS, _BEFORE = GO_ON[Part.RESPONSE_BODY], BEFORE
 
 # The journal has the record: what Envoy was told for the case of our death would only make its log's line longer.
 _JOURNALLED: Metadata = {names.NAMESPACE: {names.RECORD: ""}}
+_FORGET = aside(_JOURNALLED)
 _PASS_JOURNALLED = reply(Part.RESPONSE_BODY, metadata=_JOURNALLED)
 
 # Looking a member up in an enumeration costs as much as a call.
@@ -107,7 +116,7 @@ def _milliseconds(seconds: float) -> str:
 
 @lru_cache(maxsize=1024)
 def _way(
-    clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, more: More | None, chain: str = "", *, upgrade: bool
+    clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, more: More | None, chain: str, upgrade: bool, stream: bool
 ) -> _Way:
     own = {names.DIALECT: dialect, names.IDLE: names.UPGRADED if upgrade else names.idle_key(timeouts)}
     headers: dict[str, str] = {}
@@ -122,9 +131,8 @@ def _way(
     # (UpstreamRequest::onPerTryTimeout), even in mid-answer. So it is wound only where it is the shorter one.
     if not upgrade and first_byte < max(map(names.silence, timeouts)):
         headers["x-envoy-upstream-rq-per-try-timeout-ms"] = _milliseconds(first_byte)
-    totals = [one.total for one in timeouts if one.total is not None]
-    if not upgrade and len(totals) == len(timeouts):
-        headers[_WHOLE] = _milliseconds(max(totals))
+    if not upgrade and (total := longest(timeouts).total) < inf:
+        headers[_WHOLE] = _milliseconds(total + names.BACKSTOP * stream)
     others = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if more is not None and not chain else b""
     return _Way(headers, fields(own), others)
 
@@ -158,15 +166,21 @@ def _told_of_failure(delivery: Delivery, reason: str, details: str) -> str:
     return f"no answer from {asked[-1] if asked else 'anybody'}: {_REASONS.get(reason, details)}{before}"
 
 
-class GateSession:
+class GateSession(Speaker):
     """One request, from its headers to the end of its answer."""
 
-    __slots__ = ("_body_mode", "_ending", "_engine", "_exchange", "_told")
+    __slots__ = ("_body_mode", "_ended", "_ending", "_engine", "_exchange", "_heard", "_stream", "_told")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._exchange: Exchange | None = None
         self._body_mode = BodyMode.NONE
+        self._stream: Longest | None = None
+        """The answer is a stream that goes on as it is said here, and this is how long it may take."""
+        self._heard = 0.0
+        """When the last of it came."""
+        self._ended = False
+        """Its end has been told."""
         self._told = 0.0
         self._ending: Waiting[None] | None = None
 
@@ -175,13 +189,17 @@ class GateSession:
         exchange = self._exchange
         delivery = exchange.delivery if exchange is not None else None
         if delivery is not None and delivery.keeps and (chunk := piece(message)) is not None and (kept := delivery.keep(chunk)):
-            due = time.monotonic() - self._told > TELL_EVERY
-            return self._guarded(self._catch_up, delivery, due) if due or kept >= TOGETHER else [_PASS]
+            self._heard = now = time.monotonic()
+            out = [_BEFORE[len(chunk)] + chunk]
+            due = now - self._told > TELL_EVERY
+            return self._caught_up(delivery, due, out) if due or kept >= TOGETHER else out
         incoming = Incoming(message)
         part = incoming.part
         if part is _REQUEST_BODY or part is _REQUEST_HEADERS:
             return begin(self._request(incoming))
         if delivery is not None:
+            if self._stream is not None and part > _RESPONSE_HEADERS:
+                return self._streamed(delivery, incoming)
             if part is _RESPONSE_BODY:
                 if not incoming.end and self._body_mode >= BodyMode.BUFFERED:
                     # Where trailers follow, the whole is not told as the last piece.
@@ -220,6 +238,8 @@ class GateSession:
         """The end comes before the client has the last byte, so that what it asks next finds the answer kept and the usage written."""
         if delivery.response is None or not delivery.response.ended or delivery.over:
             return
+        if self._stream is not None:
+            self._engine.clock.stop(self)
         rest = begin(delivery.end())
         if self._engine.ears and (tried := delivery.tried()) is not None:
             self._engine.hear(tried)
@@ -289,11 +309,11 @@ class GateSession:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
         call, outgoing = forward.call, forward.outgoing
         upgrade = "upgrade" in delivery.request.headers
-        way = _way(forward.clusters, forward.timeouts, call.dialect, forward.more, forward.chain, upgrade=upgrade)
+        way = _way(forward.clusters, forward.timeouts, call.dialect, forward.more, forward.chain, upgrade, call.stream)
         headers = outgoing.headers | way.headers
         if forward.whole and not upgrade:
             # Not a part of the way, of which there would be as many as clients have numbers.
-            headers[_WHOLE] = _milliseconds(forward.whole)
+            headers[_WHOLE] = _milliseconds(forward.whole + names.BACKSTOP * call.stream)
         own = way.own + entry(names.RECORD, _encode(delivery.settle()))
         if forward.more is not None:
             own += entry(names.CALL, _encode(call))
@@ -338,12 +358,15 @@ class GateSession:
 
     def _broken(self, delivery: Delivery, why: str, ours: Fault | None = None) -> Replies:
         """`ours`: where the provider has nothing to do with it."""
-        _log.warning("request %s: %s", delivery.request.record.id, why)
         # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
-        fault = ours or Fault(502, "bad_provider_answer", f"This cannot be answered: {why}.")
+        fault = self._broken_fault(delivery, why, ours)
         body = delivery.broken(fault, ended="provider_broke" if ours is None else "complete")
         details = names.DETAILS_PREFIX + fault.code
         return [answer(fault.status, {"content-type": "application/json"}, body, details=details, metadata=self._record(delivery))]
+
+    def _broken_fault(self, delivery: Delivery, why: str, ours: Fault | None = None) -> Fault:
+        _log.warning("request %s: %s", delivery.request.record.id, why)
+        return ours or Fault(502, "bad_provider_answer", f"This cannot be answered: {why}.")
 
     async def _retold(self, delivery: Delivery, incoming: Incoming, job: Retell, whole: bytes) -> Replies:
         """The end of a bulky answer, which is no stream: it may wait."""
@@ -379,7 +402,11 @@ class GateSession:
             self._take_use(delivery, incoming)
         if incoming.end and (body := delivery.fill()):
             return self._instead(delivery, seen, head, body)
-        told = (_head if tried else _usual_head)(tuple(head.headers.items()), head.remove, head.mode)
+        mode = head.mode
+        if delivery.streams and not incoming.end:
+            mode = BodyMode.FULL_DUPLEX_STREAMED
+            self._begin_stream(delivery)
+        told = (_head if tried else _usual_head)(tuple(head.headers.items()), head.remove, mode)
         if delivery.relayed:
             return told + aside(self._record(delivery))
         # Of a single target Envoy has known from the start who answers, and the head says nothing else that it does not see itself.
@@ -436,10 +463,89 @@ class GateSession:
         self._end(delivery)
         return reply(incoming.part, metadata=_JOURNALLED if delivery.request.journalled else self._record(delivery))
 
-    def _catch_up(self, delivery: Delivery, tell: bool) -> bytes:
+    # Streams, which the gate can end by itself.
+
+    def _begin_stream(self, delivery: Delivery) -> None:
+        """From now on its time runs."""
+        assert delivery.call is not None
+        waits = self._begun.intake.patience(delivery.call)
+        now = time.monotonic()
+        self._stream = waits._replace(total=now - delivery.first + waits.total)
+        # What comes first may take as long as a first byte.
+        self._heard = now + waits.opening - waits.idle
+        self._engine.clock.wind(self, self._due)
+
+    @property
+    def _due(self) -> float:
+        """When its time is over, as far as can be said."""
+        waits = self._stream
+        assert waits is not None
+        return min(self._heard + waits.idle, waits.total)
+
+    def look(self, now: float) -> float:
+        """See `clock.Timed`."""
+        if (due := self._due) > now:
+            return due
+        delivery = self._begun.delivery
+        over = self._stream is not None and self._stream.total <= now
+        why, told = (names.WHOLE_OVER, _OVER) if over else (names.SILENT, _SILENT)
+        who = delivery.response.target if delivery.response is not None else None
+        fault = Fault(504, "provider_timeout", told.format(f"The provider {who.provider}" if who is not None else "The provider"))
+        out = delivery.cut(fault, why, _as_it_counts(delivery, why))
+        _log.warning("request %s: its stream is ended: %s", delivery.request.record.id, _REASONS[why])
+        self.say(self._last(delivery, out))
+        return 0.0
+
+    def _last(self, delivery: Delivery, out: bytes) -> Replies:
+        """The end of a stream, before its provider's. Envoy closes the provider's connection."""
+        self._ended = True
+        self._end(delivery)
+        return [last(out) + aside(_JOURNALLED if delivery.request.journalled else self._record(delivery))]
+
+    def _streamed(self, delivery: Delivery, incoming: Incoming) -> Replies:
+        """A piece of a stream, or its end: trailers are such, where there are some."""
+        if self._ended:
+            return []
+        self._heard = time.monotonic()
+        try:
+            return self._go_on(delivery, incoming)
+        except BrokenAnswer as error:
+            fault = self._broken_fault(delivery, str(error))
+            out = delivery.last_words(fault)
+            delivery.broken(fault)
+            return self._last(delivery, out)
+        except Exception:  # as in `_guarded`
+            _log.exception("request %s failed in its answer", delivery.request.record.id)
+            raise
+
+    def _go_on(self, delivery: Delivery, incoming: Incoming) -> Replies:
+        if delivery.relayed:
+            self._take_use(delivery, incoming)
+        response = delivery.response
+        usage = response.usage if response is not None else None
+        out = delivery.feed(incoming.body, incoming.end)
+        if incoming.end:
+            delivery.close(whole=True)
+        if response is None or response.ended:
+            self._end(delivery)
+        more = b""
+        if delivery.request.journalled:
+            more = _FORGET
+        elif (response is not None and response.usage is not usage) or self._heard - self._told > TELL_EVERY:
+            more = aside(self._record(delivery))
+        if incoming.part is _RESPONSE_BODY:
+            return [(last(out) if incoming.end else _BEFORE[len(out)] + out) + more]
+        before = [_BEFORE[len(out)] + out] if out else []
+        return [*before, GO_ON[incoming.part] + more]
+
+    def _caught_up(self, delivery: Delivery, due: bool, out: Replies) -> Replies:
         """The last piece was kept, as others before; now they are read."""
-        delivery.catch_up()
-        return reply(Part.RESPONSE_BODY, metadata=self._record(delivery)) if tell else _PASS
+        try:
+            delivery.catch_up()
+        except Exception:  # as in `_guarded`
+            _log.exception("request %s failed in its answer", delivery.request.record.id)
+            raise
+        return [out[0] + aside(self._record(delivery))] if due else out
 
     def _take_use(self, delivery: Delivery, incoming: Incoming) -> None:
         """What the adapter says of the answer, aside."""

@@ -20,7 +20,7 @@ from extproc.attempt import Attempt, Call, Outgoing, may_remove
 from extproc.bodies import settle_meaning
 from extproc.config.mirror import Mirror
 from extproc.config.model import split_target
-from extproc.config.timeouts import NONE_SAID, Timeouts, patient
+from extproc.config.timeouts import NONE_SAID, Longest, Timeouts, longest, patient
 from extproc.crossing import those, to_provider, without_credential
 from extproc.delivery import Delivery
 from extproc.dialects import betas
@@ -323,9 +323,17 @@ class Intake:
         more = More(retrying.refusals.most, retrying.careful) if retrying is not None else More()
         chain = names.chain_name(clusters) if self._snapshot.chains is not None else ""
         whole = self._whole(given[TIMEOUT]) if TIMEOUT in given else 0.0
-        # Whoever is named for a refusal may be asked, too.
-        named = (*retrying.refusals.length, *retrying.refusals.policy) if retrying is not None else ()
-        return Forward(call, outgoing, clusters, self._timeouts((*call.targets, *named)), more, chain, whole)
+        return Forward(call, outgoing, clusters, self._timeouts(self._askable(call)), more, chain, whole)
+
+    def _askable(self, call: Call) -> tuple[Target, ...]:
+        """Who may be asked: whoever is named for a refusal, too."""
+        retrying = self._request.retrying
+        return call.targets if retrying is None else (*call.targets, *retrying.refusals.length, *retrying.refusals.policy)
+
+    def patience(self, call: Call) -> Longest:
+        """How long a request waits that has gone on; what its client says of the whole, included."""
+        waits, given = longest(self._timeouts(self._askable(call))), self._request.headers
+        return waits._replace(total=self._whole(given[TIMEOUT])) if TIMEOUT in given else waits
 
     def _timeouts(self, targets: Sequence[Target]) -> tuple[Timeouts, ...]:
         """Of each target, or several of one that stands there several times."""

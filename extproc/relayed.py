@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from extproc.answering import Answering
+from extproc.answering.untouched import told_instead
 from extproc.dialects.dialect import Dialect
+from extproc.errors import Fault
 from extproc.use import Use
 from extproc.values import BodyMode
 
@@ -15,6 +17,7 @@ class Relayed(Answering):
         super().__init__(status)
         self.stream = headers.get("content-type", "").startswith(client.framing.media_type)
         self.mode = BodyMode.NONE if raw else BodyMode.STREAMED
+        self._client = client
         self._split = client.framing.splitter()
         self._watch = client.stream_usage()
 
@@ -23,6 +26,10 @@ class Relayed(Answering):
         self.usage, self.answered, self.finished, self.error = use.usage, use.answered, use.finished, use.error
         self.amount = use.amount
         self.text = max(self.text, use.text)
+
+    def break_off(self, fault: Fault, request_id: str) -> list[bytes]:
+        """See `Answering`."""
+        return [] if self.error else [told_instead(self._client, fault, request_id, begun=True)]
 
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         """Bytes of the client's dialect, cut into events where they are a stream."""

@@ -50,6 +50,8 @@ class BodyMode(IntEnum):
     """Whole."""
     BUFFERED_PARTIAL = 3
     """Whole, or as much of it as Envoy holds: then the rest passes us by."""
+    FULL_DUPLEX_STREAMED = 4
+    """As it comes, and it goes on as we say it: more, less, or the end before it has come."""
 
 
 class Endpoint(Struct, frozen=True):

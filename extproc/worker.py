@@ -24,6 +24,7 @@ from extproc.cachestore.local import LocalStore
 from extproc.cachestore.shared import RemoteStore
 from extproc.cachestore.shelf import Shelf
 from extproc.checked import HEALTH, decode_ill
+from extproc.clock import TICK
 from extproc.config.model import Redis
 from extproc.engine import Engine
 from extproc.envoy import names
@@ -211,6 +212,7 @@ class Worker:
             ("telling what was heard", SUMS_EVERY, self._ear.flush),
             ("giving memory back", _GIVE_BACK_EVERY, self._engine.leftovers.give_back),
             ("seeing whether we keep up", LOOK_EVERY, self._lookout.step),
+            ("ending streams whose time is over", TICK, self._engine.clock.step),
         )
         regular = [asyncio.ensure_future(forever(*step)) for step in steps]
         await self._end.asked.wait()

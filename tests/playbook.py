@@ -31,6 +31,8 @@ class Reply(Struct):
     status: int = 0
     """Of an immediate response."""
     details: str = ""
+    end: bool = False
+    """The body ends with this piece, whether or not all of it has come."""
 
 
 def read(data: bytes) -> Reply:
@@ -61,6 +63,9 @@ def read(data: bytes) -> Reply:
                 found.body = common.body_mutation.body
             case "clear_body":
                 found.body = b""
+            case "streamed_response":
+                told = common.body_mutation.streamed_response
+                found.body, found.end = told.body, told.end_of_stream
     found.headers = {option.header.key: option.header.raw_value.decode() for option in mutation.set_headers}
     found.remove = list(mutation.remove_headers)
     assert not set(found.headers) & set(found.remove)
@@ -112,7 +117,17 @@ def say(session: GateSession | AdapterSession, data: bytes) -> list[Reply]:
     """The replies to one message, which must not wait."""
     replies = session.receive(data)
     assert not isinstance(replies, Waiting)
-    return [read(one) for one in replies]
+    return [_beside(read(one), data) for one in replies]
+
+
+def _beside(reply: Reply, data: bytes) -> Reply:
+    """What goes on by being said again goes on as it is."""
+    came = ProcessingRequest.FromString(data)
+    if came.WhichOneof("request") == "response_body" and reply.part == "response_body":
+        given = came.response_body
+        if reply.body == given.body and reply.end == given.end_of_stream:
+            reply.body, reply.end = None, False
+    return reply
 
 
 def one(session: GateSession | AdapterSession, data: bytes) -> Reply:

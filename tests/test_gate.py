@@ -313,7 +313,7 @@ def test_a_stream_of_the_same_dialect() -> None:
     scene, session = gate()
     asked(session, {**CHAT, "stream": True})
     reply = one(session, response_headers(SSE))
-    assert reply.mode == (BodyMode.NONE, BodyMode.STREAMED)
+    assert reply.mode == (BodyMode.NONE, BodyMode.FULL_DUPLEX_STREAMED)
     replies = [one(session, response_body(piece)) for piece in (delta("Hel"), delta("lo")[:9], delta("lo")[9:] + USAGE_ONLY, DONE)]
     assert [told.body for told in replies] == [None, b"", delta("lo"), None]
     assert record_of(replies[2]).usage == Usage(input=5, output=2)
@@ -435,7 +435,7 @@ def test_what_the_adapter_tells_is_believed_of_the_attempt_that_answered() -> No
     first = Use("provider_openai", 1, usage=Usage(input=1000), finished=True, error="overloaded")
     second = Use("provider_anthropic", 2, answered="claude-1", usage=Usage(input=9, output=4, cache_read=3), finished=True)
     reply = one(session, response_headers(SSE, cluster="provider_anthropic", attempt=2, metadata=told_aside(first)))
-    assert (reply.mode, reply.remove) == ((BodyMode.NONE, BodyMode.STREAMED), [])
+    assert (reply.mode, reply.remove) == ((BodyMode.NONE, BodyMode.FULL_DUPLEX_STREAMED), [])
     assert record_of(reply).usage == Usage(input=-(-len(msgspec.json.encode({**CHAT, "model": "both", "stream": True})) // 4))
     assert one(session, response_body(STREAM, metadata=told_aside(first))).body is None
     last = one(session, response_body(b"", end=True, metadata=told_aside(second)))

@@ -149,6 +149,10 @@ class StreamTranslated(Answering):
         self.finished = (self._ended or (self._stopped and self.usage is not None)) and not self.error
         return [event for event in written if event]
 
+    def break_off(self, fault: Fault, request_id: str) -> list[bytes]:
+        writer = self._writer
+        return [event for event in (writer.write(Error(fault)), writer.end()) if event]
+
     def _count(self, watch: StreamUsage, block: bytes) -> None:
         """One raw event, after an error. What was told before and what is told now are parts of the same sums, and none goes down."""
         before = watch.text

@@ -4,6 +4,7 @@ import zlib
 
 from extproc.answering.terms import BrokenAnswer, Terms, too_much
 from extproc.answering.way import Answering
+from extproc.errors import Fault
 
 # What can be undone of a compression that nobody asked for; zlib tells the two forms apart when it is told 32 + 15.
 PACKED = ("gzip", "x-gzip", "deflate")
@@ -28,6 +29,9 @@ class Unpacked(Answering):
         self.usage, self.answered, self.text, self.amount = inner.usage, inner.answered, inner.text, inner.amount
         self.begun, self.opening, self.resets = inner.begun, inner.opening, inner.resets
         return events
+
+    def break_off(self, fault: Fault, request_id: str) -> list[bytes]:
+        return self._inner.break_off(fault, request_id)
 
     def _unpack(self, chunk: bytes) -> bytes:
         plain = b""

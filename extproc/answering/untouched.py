@@ -174,6 +174,9 @@ class StreamUntouched(Answering):
         self._cut_surely = framing.ends is not None
         self._end, self._end_crlf = framing.ends or (b"", b"")
 
+    def break_off(self, fault: Fault, request_id: str) -> list[bytes]:
+        return [] if self.error else [told_instead(self._terms.client, fault, request_id, begun=self.begun)]
+
     def may_wait(self, chunk: bytes) -> bool:
         # What has nothing to take off comes back itself. `removesuffix` and `partition`, which take one argument, cost half of `endswith`
         # and `find`, whose arguments are parsed at each call, and a third of `in` (CPython 3.11, seen with callgrind).
@@ -225,6 +228,14 @@ class StreamUntouched(Answering):
         if hide:
             events = [event for event in events if not self._terms.client.is_usage_only(event)]
         return events
+
+
+def told_instead(client: Dialect, fault: Fault, request_id: str, *, begun: bool) -> bytes:
+    """What ends a stream before its time. `begun`: something of it has gone out."""
+    if begun:
+        return client.stream_error(fault, request_id)
+    writer = client.stream_writer(include_usage=False)
+    return writer.write(Error(fault)) + writer.end()
 
 
 def look_at_first(answering: Answering, events: list[bytes], provider: Dialect) -> None:

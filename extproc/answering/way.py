@@ -61,6 +61,10 @@ class Answering(ABC):
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         """The provider's bytes, as events for the client; pieces of the body, where it is not a stream. `end`: there will be no more."""
 
+    def break_off(self, fault: Fault, request_id: str) -> list[bytes]:
+        """Ends a stream before its provider does: what its client is told instead of the rest. Nothing, where it has been told an error."""
+        return []
+
     def may_wait(self, chunk: bytes) -> bool:
         """Asked while `even`. True: this chunk goes on as it is and leaves all `even`; what it tells may be learnt by `feed_later`."""
         return False

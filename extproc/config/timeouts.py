@@ -1,6 +1,9 @@
 """How long to wait: for a provider, for a model or a target of it, and how long a client may say that it wants to wait."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from math import inf
+from typing import NamedTuple
 
 import msgspec
 
@@ -42,6 +45,24 @@ class Waiting(Section, frozen=True):
 
 
 NONE_SAID = Patience()
+
+
+class Longest(NamedTuple):
+    """How long a request waits, whose targets may be several. Seconds."""
+
+    idle: float
+    """Silence in mid-answer."""
+    opening: float
+    """Silence before the first of an answer's body."""
+    total: float
+    """The whole; infinite where it has no bound."""
+
+
+def longest(timeouts: Sequence[Timeouts]) -> Longest:
+    """Of these targets, the most patient one counts for each of the times."""
+    idle = max(one.idle for one in timeouts)
+    opening = max(idle, *(one.first_byte for one in timeouts))
+    return Longest(idle, opening, max(inf if one.total is None else one.total for one in timeouts))
 
 
 def joined(model: Patience, target: Patience) -> Patience:

@@ -63,6 +63,11 @@ VIA_UPSTREAM = "via_upstream"
 WHOLE_OVER = "response_timeout"
 """The same where the time for the whole request was over, all attempts together."""
 
+SILENT = "stream_idle_timeout"
+"""The same where nothing came for too long, all attempts together."""
+BACKSTOP = 0.5
+"""Seconds by which Envoy's clocks run behind the gate's own, which ends streams in their dialect; Envoy can only break them off."""
+
 ROUTES = "headgate"
 """The route configuration, and its virtual host."""
 

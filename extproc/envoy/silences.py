@@ -40,7 +40,8 @@ def silences(config: Config) -> dict[str, Silence]:
         # The target that begins last need not be the one that is silent for longest.
         slowest = max(slowest, one.first_byte)
         silence = names.silence(one)
-        found[names.idle_key([one])] = Silence(silence, silence + _BEHIND, max(silence, attempts * slowest + pauses) + _BEHIND)
+        attempt, several = silence + names.BACKSTOP, max(silence, attempts * slowest + pauses) + names.BACKSTOP
+        found[names.idle_key([one])] = Silence(attempt, attempt + _BEHIND, several + _BEHIND)
     return found
 
 

@@ -6,7 +6,8 @@ there are, and what they hold in all, is not bounded.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
 import grpc
@@ -14,7 +15,7 @@ import grpc
 from extproc.drive import Waiting
 from extproc.transport.endings import Endings
 from extproc.transport.http2.limits import Limits
-from extproc.transport.seam import Methods, Opener, Refused, Session
+from extproc.transport.seam import Methods, Opener, Refused, Replies, Session, Speaker
 from extproc.transport.tls import Tls
 
 _LIMITS = Limits()
@@ -39,19 +40,39 @@ def _options(limits: Limits, *, shared: bool) -> list[tuple[str, int]]:
     ]
 
 
+async def _unasked(writing: Coroutine[None, None, None]) -> None:
+    """What a session says by itself: in vain, where its stream has ended meanwhile, which grpcio tells by errors of several kinds."""
+    with contextlib.suppress(Exception):
+        await writing
+
+
 def _process(open_session: Opener, endings: Endings) -> Callable[[object, "grpc.aio.ServicerContext[bytes, bytes]"], Awaitable[None]]:
     async def process(_: object, context: "grpc.aio.ServicerContext[bytes, bytes]") -> None:
         session: Session | None = None
+        # One writes at a time, in the order in which they came.
+        turn = asyncio.Lock()
+
+        async def write(replies: Replies) -> None:
+            async with turn:
+                for reply in replies:
+                    await context.write(reply)
+
+        def say(replies: Replies) -> None:
+            if session is not None:
+                endings.own(asyncio.get_running_loop().create_task(_unasked(write(replies))))
+
         task = asyncio.current_task()
         assert task is not None
         endings.own(task)
         try:
             # `EOF` is an object of its own type, which the stubs do not say of `read`.
             while isinstance(message := await context.read(), bytes):
-                session = session or open_session()
+                if session is None:
+                    session = open_session()
+                    if isinstance(session, Speaker):
+                        session.say = say
                 replies = session.receive(message)
-                for reply in await replies if isinstance(replies, Waiting) else replies:
-                    await context.write(reply)
+                await write(await replies if isinstance(replies, Waiting) else replies)
         except Refused as refused:
             await context.abort(_STATUSES[refused.status], refused.text)
         # The session has told what it was; Envoy, which puts our words into its log, is told no more than this.
@@ -62,7 +83,8 @@ def _process(open_session: Opener, endings: Endings) -> Callable[[object, "grpc.
             await context.abort(grpc.StatusCode.INTERNAL, "broken off")
         finally:
             if session is not None:
-                endings.close(session)
+                ended, session = session, None
+                endings.close(ended)
 
     return process
 

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, cast
 
 from extproc.drive import Waiting
@@ -19,7 +20,7 @@ from extproc.transport.http2.codes import Code
 from extproc.transport.http2.connection import Connection, Event
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
-from extproc.transport.seam import Methods, Opener, Refused, Replies, Session, Status
+from extproc.transport.seam import Methods, Opener, Refused, Replies, Session, Speaker, Status
 from extproc.transport.tls import ALPN, Handshakes, Tls, context
 
 _BACKLOG = 1024
@@ -109,6 +110,8 @@ class Driver(asyncio.Protocol):
         try:
             if call is None:
                 call = stream.owner = _Call(self._server.methods[stream.method]())
+                if isinstance(call.session, Speaker):
+                    call.session.say = partial(self._say, stream)
             replies = call.session.receive(message)
         # The session has told what it was; the stream ends with a status. Cancelled can be only what it waited for itself.
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
@@ -145,6 +148,17 @@ class Driver(asyncio.Protocol):
             for reply in outcome:
                 self._core.reply(stream, reply)
             self._handle(self._core.resume(stream))
+
+    def _say(self, stream: Stream, replies: Replies) -> None:
+        """A session speaks unasked."""
+        if stream.owner is None:
+            return
+        try:
+            for reply in replies:
+                self._core.reply(stream, reply)
+        except Exception:  # noqa: BLE001 - see `_broken`
+            self._broken()
+        self._flush()
 
     def _broken(self) -> None:
         """A bug of ours, outside of any session: nobody knows what state the connection is in, so it ends."""

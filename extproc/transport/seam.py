@@ -2,6 +2,7 @@
 
 A transport carries gRPC streams from Envoy. For each stream it opens a `Session`, hands it every message, and writes what it answers,
 in order. It knows nothing of what the messages mean; the engine knows nothing of gRPC. There are two transports, `native` and `grpcio`.
+A session that is a `Speaker` may also say something when nothing has come.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,6 +43,16 @@ class Session(Protocol):
 
     def close(self) -> Waiting[None] | None:
         """The stream has ended: half-closed or cancelled, both are normal. Called once. What is left to do may wait."""
+
+
+class Speaker:
+    """A session that may speak unasked."""
+
+    __slots__ = ("say",)
+
+    say: Callable[[Replies], None]
+    """Writes messages after all that was answered so far. Set by the transport when it has opened the session; in vain once the stream
+    has ended. For the loop's own thread, and never within `receive`."""
 
 
 Opener = Callable[[], Session]

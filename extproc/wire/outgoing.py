@@ -96,6 +96,34 @@ def _bodied(part: Part, before: bytes, body: bytes, after: bytes, rest: bytes) -
     return b"".join((length(_ARMS[part], len(common) + size), common, before, own, mutated, body, after, rest))
 
 
+# BodyMutation
+_STREAMED = tag(3)
+
+
+class _Before(dict[int, bytes]):
+    """What stands before a piece of a stream that goes on, by its size; made when it is asked for. Small ones are kept: events."""
+
+    def __missing__(self, size: int) -> bytes:
+        told = length(_ONE, size)
+        made = told
+        for at in (_STREAMED, _BODY, _ONE, _ARMS[Part.RESPONSE_BODY]):
+            made = length(at, len(made) + size) + made
+        if size <= _SMALL:
+            self[size] = made
+        return made
+
+
+_SMALL = 2048
+BEFORE = _Before()
+"""What makes of a piece the reply by which it goes on, where a body is `FULL_DUPLEX_STREAMED`: `BEFORE[len(piece)] + piece`."""
+
+
+def last(piece: bytes) -> bytes:
+    """The reply by which such a body goes on for the last time, and ends; whether or not all of it has come."""
+    common = field(_BODY, field(_STREAMED, (field(_ONE, piece) if piece else b"") + number(2, 1)))
+    return field(_ARMS[Part.RESPONSE_BODY], field(_ONE, common))
+
+
 def aside(metadata: Metadata) -> bytes:
     """Dynamic metadata to go with a reply that is made already: to protobuf, a message in two parts is one."""
     return field(_METADATA, struct(metadata))
