@@ -26,7 +26,7 @@ from extproc.errors import INTERNAL, Fault, Reject
 from extproc.retrying import AGAIN, AGAIN_UNSEEN, FOR_KEYS, STOP, Failed, Next, Retrying, Turn, after, pause_after
 from extproc.standing.verdict import blames_key
 from extproc.transport.seam import Replies
-from extproc.tried import BROKEN_OFF, PLAN, Tried, encode, encode_plan, metadata_key
+from extproc.tried import BROKEN_OFF, PLAN, STOPPED, Tried, encode, encode_plan, metadata_key
 from extproc.use import TELL_EVERY, USE_KEY, Use
 from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part
@@ -169,6 +169,7 @@ class AdapterSession:
             _log.warning("request %s: %s", name, error)
             fault = error.fault if isinstance(error, Undone) else Fault(502, "bad_provider_answer", f"{error}")
             if self._released:
+                self._broke(fault.code if isinstance(error, BrokenAnswer) else "")
                 raise error
             if part is Part.RESPONSE_BODY and isinstance(error, BrokenAnswer):
                 # Its provider's fault, so another one is asked: a reply of ours would be the last word.
@@ -177,13 +178,22 @@ class AdapterSession:
         # A bug of ours: told once, and nothing goes on with a request that is half made.
         _log.error("request %s failed in an attempt", name, exc_info=error)
         if part is Part.RESPONSE_BODY and self._released:
+            self._broke("")
             raise error
         return self._refuse(INTERNAL)
+
+    def _broke(self, reason: str) -> None:
+        """An answer whose head has gone cannot go on. `reason`: empty where that is our own doing, which is told to nobody."""
+        if self._tried is not None and reason:
+            self._over(self._tried, reason)
+        self._tried = None
 
     def close(self) -> None:
         """Envoy has closed the stream, at the end or because the attempt failed: nothing is kept."""
         if (attempt := getattr(self, "_attempt", None)) is not None:
             attempt.end()
+        if self._tried is not None:
+            self._over(self._tried, STOPPED)
 
     def _refuse(self, fault: Fault) -> Replies:
         dialect = DIALECTS[self._call.dialect if self._call else "openai"]
@@ -394,11 +404,17 @@ class AdapterSession:
 
     def _ended(self) -> None:
         """An answer whose head had gone is over."""
-        answering, tried = self._answering, self._tried
-        if tried is None or tried.whole or tried.failed:
+        if self._tried is not None:
+            answering = self._answering
+            self._over(self._tried, answering.error or ("" if answering.finished or answering.mode is BodyMode.NONE else BROKEN_OFF))
+
+    def _over(self, tried: Tried, reason: str) -> None:
+        """Tells the end of what was told at its head to answer; of what is not read, nobody knows."""
+        stopped = reason == STOPPED
+        if tried.whole or tried.failed or (stopped and self._answering.mode is BodyMode.NONE):
             return
-        reason = answering.error or ("" if answering.finished or answering.mode is BodyMode.NONE else BROKEN_OFF)
-        self._tried = msgspec.structs.replace(tried, reason=reason, whole=time.monotonic() - self._began, again=True)
+        id, whole = self._attempt.call.id if stopped else "", time.monotonic() - self._began
+        self._tried = msgspec.structs.replace(tried, reason=reason, whole=whole, again=True, request=id)
         self._engine.hear(self._tried)
 
     def _use(self) -> dict[str, str | bytes]:

@@ -26,7 +26,7 @@ from extproc.ledger.record import Record
 from extproc.relayed import Relayed
 from extproc.retrying import STOP
 from extproc.tally import forecast, tally
-from extproc.tried import ATTEMPTS, BROKEN_OFF, OURS, Tried, header, soonest
+from extproc.tried import ATTEMPTS, BROKEN_OFF, OURS, STOPPED, Tried, header, soonest
 from extproc.uploads import UPLOAD_URLS, through_us
 from extproc.upstream import Upstream
 from extproc.use import Use
@@ -222,22 +222,22 @@ class Delivery:
         return self.call is not None and self._attempt is None
 
     def tried(self) -> Tried | None:
-        """What came of the only attempt, now that it is over; None where there was none, or nobody can tell: an answer that just stops may
-        be cut by the client or by the provider, and only Envoy's access log says by whom.
-        """
+        """What came of the only attempt, now that it is over; None where there was none, or its client hung up before the head."""
         attempt, response = self._attempt, self.response
         if attempt is None:
             return self._cut
         # What is refused here has a reason of ours, such as that all keys are at our limits, and nobody was asked.
         if response is None or response.origin not in _OTHERS:
             return None
-        target, ended = attempt.target, response.ended
+        target, ended, request = attempt.target, response.ended, ""
         reason = response.reason or self.request.record.error or (BROKEN_OFF if ended == "provider_broke" else "")
         if ended == "client_closed" and not reason:
-            return None
+            if not self._status:
+                return None
+            reason, request = STOPPED, self.request.record.id
         whole, resets = time.perf_counter() - self._asked, self._answering.resets if self._answering is not None else 0.0
         status = self._status if response.origin == "provider" else 0
-        return Tried(target.provider, target.model, status, reason, attempt.key, self._first, whole, resets)
+        return Tried(target.provider, target.model, status, reason, attempt.key, self._first, whole, resets, request)
 
     def tell(self, use: Use) -> None:
         """What the adapter says of the answer, aside."""
@@ -437,8 +437,13 @@ class Delivery:
             # A client hangs up on the error that a provider's stream tells, and it is the provider's all the same.
             if not whole and not response.finished and not (response.stream and answering.error):
                 response.ended = "client_closed"
+            elif response.finished:
+                response.ended = "complete"
             else:
-                response.ended = "complete" if response.finished else "provider_broke"
+                response.ended = "provider_broke"
+                who = f"{response.target.provider}/{response.target.model}" if response.target is not None else "its provider"
+                why = response.reason or answering.error or BROKEN_OFF
+                _log.warning("request %s: the answer of %s broke off: %s", self.request.record.id, who, why)
         else:
             response.ended = "complete" if whole or response.status else "client_closed"
 

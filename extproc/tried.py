@@ -2,7 +2,8 @@
 
 An attempt is told once, in the worker where it ran, when it is known whether it answers; one that answers by a stream is told again at
 its end. The adapter tells attempts that had a head, and leaves what it told in dynamic metadata, where the gate finds it when the answer
-comes. What never had a head among several is told by Envoy's `upstream_log` alone: Python never sees it.
+comes. What never had a head among several is told by Envoy's `upstream_log` alone: Python never sees it. And it is that log which knows why
+an answer just stopped (`STOPPED`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ NO_ANSWER = "no_answer"
 """The reason of an attempt that had no head: refused, reset, or out of time. Envoy's log of attempts knows which."""
 BROKEN_OFF = "broken_off"
 """The reason of one whose answer ended before it was whole."""
+STOPPED = "stopped"
+"""The reason of one whose answer just stopped after its head: its provider may have broken it off, or its client hung up. No worker can
+tell. Envoy's log of attempts can; unless that blames the provider, it says nothing of it.
+"""
 
 LATE = "deadline_exceeded"
 """The reason of one that was under way when the time was over which its request had for all its attempts, or which the client gave it. How
@@ -60,7 +65,7 @@ class Tried(Struct, frozen=True, omit_defaults=True):
     resets: float = 0.0
     """Seconds after which the provider may be asked again, as it says itself; 0: it does not."""
     request: str = ""
-    """The request's id, of an attempt that the gate tells though it had no head: by it Envoy's log of attempts is found to say why."""
+    """The request's id, of an attempt that had no head, or just stopped: by it Envoy's log of attempts is found to say why."""
     again: bool = False
     """It has been told before, when it began to answer; this is its end."""
 

@@ -15,6 +15,7 @@ from extproc.aside import Here, Job
 from extproc.config.model import Limits, Model
 from extproc.envoy import names
 from extproc.gate import GateSession
+from extproc.tried import BROKEN_OFF, STOPPED, Tried
 from extproc.usage import Usage
 from extproc.use import USE_KEY, Use
 from tests.playbook import Reply, one, request_body, request_headers, response_body, response_headers, say, trailers
@@ -499,6 +500,31 @@ def test_a_bug_afterwards_breaks_it_off(caplog: pytest.LogCaptureFixture) -> Non
         made.piece(DONE)
     made.session.close()
     assert "r-1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("pieces", "end", "reasons"),
+    [
+        ((delta("Hello"),), False, ["", STOPPED]),
+        ((delta("Hello"),), True, ["", BROKEN_OFF]),
+        ((delta("Hello"), DONE), True, ["", ""]),
+        ((b"",), False, []),
+    ],
+)
+def test_the_end_of_a_stream_is_told_once(pieces: tuple[bytes, ...], end: bool, reasons: list[str]) -> None:
+    """One that just stops may have been given up by its client: Envoy's log is asked, by the request's id."""
+    scene = Scene()
+    heard: list[Tried] = []
+    scene.engine.ears.append(heard.append)
+    made = attempt({**CHAT, "stream": True}, scene)
+    made.answer(SSE)
+    for piece in pieces:
+        made.piece(piece)
+    if end:
+        made.piece(b"", end=True)
+    made.session.close()
+    assert [tried.reason for tried in heard] == reasons
+    assert [tried.request for tried in heard if tried.reason == STOPPED] == ["r-1"] * reasons.count(STOPPED)
 
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from extproc.config.pool import ProviderKey
 from extproc.gate import GateSession
 from extproc.slots.atonce import AtOnce
 from extproc.standing.verdict import meaning
-from extproc.tried import LATE, OURS, Tried
+from extproc.tried import BROKEN_OFF, LATE, OURS, STOPPED, Tried
 from tests.playbook import one, request_body, request_headers, response_body, response_headers, say
 from tests.scene import ANTHROPIC, CHAT, OPENAI, Scene, head
 from tests.test_answering import MESSAGE, STREAM
@@ -98,7 +98,7 @@ def test_an_answer_that_we_have_no_room_for() -> None:
     assert told.scene.engine.slots.table.limit("target:anthropic/claude") in (None, 10)
 
 
-def test_a_stream_that_just_stops_shows_nothing() -> None:
+def test_a_stream_that_just_stops_shows_nothing_until_envoys_log_is_asked() -> None:
     """Neither that the provider failed nor that it answers: it may be either's doing, and Envoy tells its log alone."""
     told = Told()
     for ends in (True, False):
@@ -109,4 +109,23 @@ def test_a_stream_that_just_stops_shows_nothing() -> None:
         say(session, response_body(STREAM if ends else STREAM[: len(STREAM) // 2], end=ends))
         session.close()
     assert [record.outcome for record in told.scene.books] == ["complete", "client_closed"]
-    assert told.kinds() == [None]
+    assert told.kinds() == [None, "nothing"]
+    assert [(tried.reason, tried.request) for tried in told.heard] == [("", ""), (STOPPED, told.scene.books[-1].id)]
+
+
+def test_a_client_that_hangs_up_before_the_head_shows_nothing_at_all() -> None:
+    told = Told()
+    told.ask().close()
+    assert told.heard == []
+
+
+def test_a_stream_that_ends_before_it_is_whole_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    told = Told()
+    session = GateSession(told.scene.engine)
+    one(session, request_headers(head()))
+    one(session, request_body(msgspec.json.encode({**CHAT, "stream": True})))
+    one(session, response_headers(SSE))
+    say(session, response_body(STREAM[: STREAM.rindex(b"data:", 0, len(STREAM) // 2)], end=True))
+    session.close()
+    assert [tried.reason for tried in told.heard] == [BROKEN_OFF]
+    assert caplog.text.count(f"request {told.scene.books[-1].id}: the answer of openai/gpt broke off: {BROKEN_OFF}") == 1

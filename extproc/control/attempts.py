@@ -1,8 +1,9 @@
-"""Envoy's log of failed attempts, read as it grows: why an attempt had no answer that no worker has seen.
+"""Envoy's log of failed attempts, read as it grows: why an attempt had no answer that any worker has seen, or half of one.
 
 Where a request has several targets, an attempt whose connection is refused, or that is reset or out of time before its head, is Envoy's
 alone. The gate knows which target that was when the answer comes (no worker told of it), and Envoy's log says why; the request's id joins
-the two. The log itself cannot name the target: no metadata reaches it (tried on Envoy 1.40, docs/envoy.md).
+the two. The log itself cannot name the target: no metadata reaches it (tried on Envoy 1.40, docs/envoy.md). It is the same with an answer
+that just stops after its head: a worker cannot tell a provider that breaks it off from a client that hangs up.
 """
 
 from collections import OrderedDict
@@ -42,7 +43,7 @@ _decode = msgspec.json.Decoder(_Line).decode
 
 
 class Unanswered(Struct, frozen=True):
-    """An attempt without an answer."""
+    """An attempt without an answer, or with half of one."""
 
     provider: str
     """Empty where its name had no address."""
@@ -50,21 +51,23 @@ class Unanswered(Struct, frozen=True):
     """`connect`, `timeout` or `reset`."""
     began: float
     """Seconds since the epoch; 0: not known."""
+    half: bool = False
+    """The answer broke off after its head."""
 
 
 def read_line(text: bytes) -> tuple[str, Unanswered] | None:
-    """The request's id, and its attempt. None: it had an answer, or the client gave it up, or it is no line of ours."""
+    """The request's id, and its attempt. None: it had a whole answer, or the client gave it up, or it is no line of ours."""
     try:
         line = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     flags = (line.flags or "").split(",")
     reason = next((_REASONS[flag] for flag in flags if flag in _REASONS), "")
-    if not line.request_id or line.status or not reason or _GIVEN_UP in flags:
+    if not line.request_id or not reason or _GIVEN_UP in flags:
         return None
     cluster, prefix = line.cluster or "", names.cluster_name("")
     provider = cluster.removeprefix(prefix).partition(SEPARATOR)[0] if cluster.startswith(prefix) else ""
-    return line.request_id, Unanswered(provider, reason, _seconds(line.start_time or ""))
+    return line.request_id, Unanswered(provider, reason, _seconds(line.start_time or ""), half=bool(line.status))
 
 
 def _seconds(text: str) -> float:
@@ -107,11 +110,13 @@ class AttemptsLog:
                     self._known.popitem(last=False)
         return found.offset
 
-    def find(self, request: str, provider: str) -> Unanswered | None:
-        """Why an attempt of a request at a provider had no answer. Each line is found once. None: it is not there, or not yet."""
+    def find(self, request: str, provider: str, *, half: bool = False) -> Unanswered | None:
+        """Why an attempt of a request at a provider had no answer, or `half` of one. Each line is found once. None: it is not there, or not
+        yet.
+        """
         known = self._known.get(request, [])
         for at, one in enumerate(known):
-            if one.provider in (provider, ""):
+            if one.half is half and one.provider in (provider, ""):
                 del known[at]
                 if not known:
                     del self._known[request]

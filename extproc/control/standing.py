@@ -21,13 +21,13 @@ from extproc.standing.cooling import Name
 from extproc.standing.renewed import Asked, asked, renewed
 from extproc.standing.told import BACK, HEARD, PROBE, Heard, Stand, decode_heard, decode_lease, decode_name, encode
 from extproc.standing.verdict import meaning
-from extproc.tried import NO_ANSWER
+from extproc.tried import NO_ANSWER, STOPPED
 
 if TYPE_CHECKING:
     from extproc.control.fleet import Fleet
 
 _WAITS = 1.0
-"""Seconds for which what had no answer waits for Envoy's log to say why: Envoy writes four times a second."""
+"""Seconds for which what had no answer, or half of one, waits for Envoy's log to say why: Envoy writes four times a second."""
 _MOST = 1024
 """Targets that are shown as closed from the start."""
 
@@ -118,7 +118,7 @@ class Standing:
     def _heard(self, peer: Peer, payload: bytes) -> bytes:
         now = time.monotonic()
         for heard in decode_heard(payload):
-            if heard.request and heard.reason == NO_ANSWER and not self._told(heard):
+            if heard.request and heard.reason in (NO_ANSWER, STOPPED) and not self._told(heard):
                 self._waiting.append((now, heard))
             else:
                 self._hear(heard, now)
@@ -126,11 +126,14 @@ class Standing:
         return b""
 
     def _told(self, heard: Heard) -> bool:
-        """Whether Envoy's log has said why there was no answer; then `heard` says it, too."""
-        found = self._attempts.find(heard.request, heard.provider)
+        """Whether Envoy's log has said why there was no answer, or half of one; then `heard` says it, too."""
+        half = heard.reason == STOPPED
+        found = self._attempts.find(heard.request, heard.provider, half=half)
         if found is None:
             return False
         heard.reason = found.reason
+        if half:
+            _log.warning("request %s: the answer of %s/%s broke off: %s", heard.request, heard.provider, heard.model, found.reason)
         if found.began:
             heard.took = max(0.0, time.time() - found.began)
         return True

@@ -27,7 +27,9 @@ def line(request: str = "r-1", flags: str = "UF", **more: Any) -> str:
         ({"flags": "UC,DC"}, None),
         ({"flags": "-"}, None),
         ({"flags": None}, None),
-        ({"status": 503, "flags": "UC"}, None),
+        ({"status": 200, "flags": "UPE"}, Unanswered("a", "reset", BEGAN, half=True)),
+        ({"status": 200, "flags": "SI"}, Unanswered("a", "timeout", BEGAN, half=True)),
+        ({"status": 200, "flags": "DC"}, None),
         ({"request": ""}, None),
     ],
 )
@@ -55,6 +57,11 @@ def test_it_is_read_as_it_grows(tmp_path: Path) -> None:
     assert log.find("r-1", "b") == Unanswered("b", "timeout", BEGAN)
     assert log.find("r-1", "a") == Unanswered("a", "connect", BEGAN)
     assert log.find("r-1", "a") is None, "each is found once"
+    with path.open("a") as file:
+        file.write("\n" + line("r-2", "UPE", status=200))
+    log.read()
+    assert log.find("r-2", "a") is None, "it had an answer"
+    assert log.find("r-2", "a", half=True) == Unanswered("a", "reset", BEGAN, half=True)
 
 
 def test_nothing_is_lost_when_it_is_rotated(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from extproc.standing.ear import Ear
 from extproc.standing.line import LinkLine
 from extproc.standing.told import STANDING, Lease
 from extproc.standing.view import View
-from extproc.tried import NO_ANSWER, Tried
+from extproc.tried import NO_ANSWER, STOPPED, Tried
 from extproc.values import Target
 from tests.scene import CONFIG
 from tests.servers import RedisServer
@@ -187,6 +187,31 @@ async def test_envoys_log_says_why_there_was_no_answer(start: Start) -> None:
     await asyncio.sleep(1.0)
     await machine.standing.step()
     assert machine.value("ai_proxy_attempt_failures_total", provider="openai", reason="reset") == 1, "the log says nothing of it"
+    await until(lambda: one.view.troubled)
+
+
+async def test_envoys_log_says_who_broke_off_an_answer(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """The provider did: it counts once. The client did: it counts for nobody."""
+    machine = await start()
+    one = machine.workers[0]
+    await machine.standing.step()
+    line = {"cluster": "provider_openai", "flags": "UPE", "request_id": "r-1", "start_time": "2026-11-22T09:02:59.273Z", "status": 200}
+    told = [line, {**line, "request_id": "r-2", "flags": "SI"}, {**line, "request_id": "r-3", "flags": "DC"}, {**line, "request_id": "r-4"}]
+    machine.log.write_text("".join(json.dumps(each) + "\n" for each in told))
+    for request in ("r-1", "r-2", "r-3", "r-5"):
+        one.ear.hear(replace(GOOD, reason=STOPPED, request=request, again=True))
+    one.ear.flush()
+    await asyncio.sleep(0.05)
+    await machine.standing.step()
+    await asyncio.sleep(1.0)
+    await machine.standing.step()
+    kinds = ("connect", "timeout", "reset", "nothing")
+    counted = [machine.value("ai_proxy_attempt_failures_total", provider="openai", reason=reason) for reason in kinds]
+    assert counted == [0, 1, 1, 0]
+    assert [text for text in caplog.messages if "broke off" in text] == [
+        f"request {name}: the answer of openai/gpt broke off: {why}" for name, why in (("r-1", "reset"), ("r-2", "timeout"))
+    ]
+    one.ear.hear(BAD)
     await until(lambda: one.view.troubled)
 
 

@@ -1,6 +1,8 @@
 """A target that fails is left alone, by all workers, until one request finds it well again; who says when to come again is heeded."""
 
 import asyncio
+import contextlib
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -36,6 +38,8 @@ class Provider(Scripted):
         self.headers_told: dict[str, str] = {}
         self.asked: Counter[str] = Counter()
         self.slow = 0.0
+        self.breaks: set[str] = set()
+        """Ids of requests whose answers are broken off; else the client is waited for."""
         self._lock = threading.Lock()
 
     async def _say(self, request: web.Request) -> web.StreamResponse:
@@ -43,12 +47,26 @@ class Provider(Scripted):
         with self._lock:
             self.asked[model] += 1
         await asyncio.sleep(self.slow)
+        if model.startswith("half"):
+            return await self._stop(request)
         credential = request.headers["authorization"].removeprefix("Bearer ")
         with self._lock:
             self.asked[credential] += 1
         status = self.statuses.get(credential) or self.statuses.get(model, 200)
         body = ANSWER if status == 200 else {"error": {"message": "no", "type": "x", "code": None}}
         return web.json_response(body, status=status, headers=self.headers_told if status == 429 else None)
+
+    async def _stop(self, request: web.Request) -> web.StreamResponse:
+        """Half an answer, until either side has had enough of it."""
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        choice = {"index": 0, "delta": {"role": "assistant", "content": "Hel"}, "finish_reason": None}
+        await response.write(b"data: " + json.dumps({"id": "c", "object": "chat.completion.chunk", "choices": [choice]}).encode() + b"\n\n")
+        while request.transport is not None and not request.transport.is_closing():
+            await asyncio.sleep(0.01)
+            if request.headers["x-request-id"] in self.breaks:
+                request.transport.abort()
+        return response
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +101,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Ite
             {"name": "dead", "targets": ["dead/x", "q/after-dead"]},
             {"name": "never", "targets": ["never/never"]},
             {"name": "pooled", "targets": ["pool/pooled"]},
+            {"name": "half", "targets": ["p/half"]},
+            {"name": "half-of-two", "targets": ["p/half-first", "q/second"]},
         ],
     }
     with Gateway(folder(tmp_path_factory), config) as running:
@@ -195,3 +215,33 @@ def test_too_many_requests(gateway: Gateway, provider: Provider) -> None:
         assert "sk-1" not in str(told)
     provider.statuses["limited"] = 200
     gateway.until(lambda: ask(gateway, "limited").status_code == 200, "its time is over")
+
+
+@pytest.mark.parametrize(("model", "target"), [("half", "half"), ("half-of-two", "half-first")])
+def test_a_provider_that_breaks_off_its_answers_fails_and_one_that_is_hung_up_on_does_not(
+    gateway: Gateway, provider: Provider, model: str, target: str
+) -> None:
+    def half(provider_breaks: bool) -> str:
+        url, asked = f"{gateway.url}/v1/chat/completions", chat("Hello", model, stream=True)
+        with contextlib.suppress(httpx.RemoteProtocolError), httpx.stream("POST", url, json=asked, verify=False) as answer:
+            assert answer.status_code == 200
+            for _ in answer.iter_raw():
+                if not provider_breaks:
+                    break
+                provider.breaks.add(answer.headers["x-request-id"])
+        return str(answer.headers["x-request-id"])
+
+    def failed() -> float:
+        return metric(gateway, "ai_proxy_attempt_failures_total", provider="p", reason="reset")
+
+    before, asked = failed(), provider.asked[target]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(half, [False] * 6))
+        broken = list(pool.map(half, [True] * 4))
+    gateway.until(lambda: failed() == before + 4, "four have failed")
+    assert not is_open(gateway, "p", target)
+    broken.append(half(True))
+    gateway.until(lambda: is_open(gateway, "p", target), "the fifth opens it")
+    assert (failed(), provider.asked[target]) == (before + 5, asked + 11), "each counts once, and none is asked again"
+    log = gateway.log.read_text()
+    assert all(log.count(f"request {id}: the answer of p/{target} broke off: reset") == 1 for id in broken)
