@@ -38,7 +38,11 @@ PATIENCE = 12.0
 _ABOUT = (TOTAL - 0.1, TOTAL + 0.4)
 """Seconds within which a stream is ended here, and its provider and its client do what they do."""
 _PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
-_GAUGES = ("downstream_rq_active", f"cluster.{names.GATE_CLUSTER}.upstream_rq_active", f"cluster.{names.ADAPTER_CLUSTER}.upstream_rq_active")
+_GAUGES = (
+    "downstream_rq_active",
+    f"cluster.{names.GATE_CLUSTER}.upstream_rq_active",
+    f"cluster.{names.ADAPTER_CLUSTER}.upstream_rq_active",
+)
 _BIG = b"data: %b\n\n" % words.encoded({"id": "c", "choices": [{"index": 0, "delta": {"content": "x" * 3000}}]})
 _CLEAN, _CUT, _HUNG, _LEFT, _REFUSED = "ended", "cut", "HANGS", "hung up", "refused"
 
@@ -228,7 +232,9 @@ async def _run(site: Site, seconds: float, rate: float) -> int:
         wrong.append("a process has died:\n" + site.said()[-6000:])
     left: dict[str, int] = {}
     for _ in range(60):
-        left = {gauge: value for gauge, value in _stats(site).items() if value and gauge.endswith(_GAUGES) or (value and "provider_" in gauge)}
+        left = {
+            gauge: value for gauge, value in _stats(site).items() if (value and gauge.endswith(_GAUGES)) or (value and "provider_" in gauge)
+        }
         left.pop("http.admin.downstream_rq_active", None)
         if not left:
             break
@@ -245,7 +251,9 @@ async def _run(site: Site, seconds: float, rate: float) -> int:
 
 def main() -> int:
     """Entry of the command."""
-    parser = argparse.ArgumentParser(prog="python -m bench.endings", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.endings", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=15.0, help="how long streams begin")
     parser.add_argument("--rate", type=float, default=40.0, help="streams a second")
     given = parser.parse_args()

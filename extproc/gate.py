@@ -169,7 +169,7 @@ def _told_of_failure(delivery: Delivery, reason: str, details: str) -> str:
 class GateSession(Speaker):
     """One request, from its headers to the end of its answer."""
 
-    __slots__ = ("_body_mode", "_ended", "_ending", "_engine", "_exchange", "_heard", "_stream", "_told")
+    __slots__ = ("_body_mode", "_ended", "_ending", "_engine", "_exchange", "_heard", "_stream", "_told", "counted")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -183,6 +183,8 @@ class GateSession(Speaker):
         """Its end has been told."""
         self._told = 0.0
         self._ending: Waiting[None] | None = None
+        self.counted = False
+        """See `pressure.Guest`."""
 
     def receive(self, message: bytes) -> Replies | Waiting[Replies]:
         """One message from Envoy."""
@@ -219,7 +221,7 @@ class GateSession(Speaker):
         if self._exchange is not None:
             pressure = self._engine.pressure
             pressure.guests.discard(self)
-            if pressure.limit and self._exchange.delivery.call is not None and not self._exchange.request.record.mirror_of:
+            if pressure.limit and self.counted:
                 pressure.left(self._exchange.request.identity.tenant)
             delivery = self._exchange.delivery
             delivery.close(whole=False)
@@ -274,8 +276,10 @@ class GateSession(Speaker):
         pressure = self._engine.pressure
         pressure.guests.add(self)
         refused = await exchange.intake.begin()
-        if refused is None and pressure.limit and not pressure.admits(exchange.request.identity.tenant):
-            refused = exchange.delivery.refuse(BUSY, {"retry-after": str(pressure.again())})
+        if refused is None and pressure.limit:
+            self.counted = pressure.admits(exchange.request.identity.tenant)
+            if not self.counted:
+                refused = exchange.delivery.refuse(BUSY, {"retry-after": str(pressure.again())})
         if refused is not None:
             return self._answer(exchange.delivery, refused)
         if incoming.end or not exchange.request.endpoint.buffered:

@@ -39,10 +39,16 @@ class Lookout:
     """Of one worker."""
 
     def __init__(
-        self, engine: Engine, *, clock: Callable[[], float] = time.monotonic, resident: Callable[[], int] = resident_now
-    ) -> None:  # fmt: skip
-        """`clock`: seconds; `resident`: bytes of memory."""
+        self,
+        engine: Engine,
+        waits: Callable[[], float] = float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        resident: Callable[[], int] = resident_now,
+    ) -> None:
+        """`waits`: seconds for which requests wait in sockets; `clock`: seconds; `resident`: bytes of memory."""
         self._engine = engine
+        self._waits = waits
         self._clock = clock
         self._resident = resident
         self._due = float("inf")
@@ -53,7 +59,7 @@ class Lookout:
         """Looks. Is to be called `LOOK_EVERY` seconds after it has returned."""
         pressure = self._engine.pressure
         was = pressure.limit
-        reason = pressure.look(max(0.0, self._clock() - self._due), self._resident)
+        reason = pressure.look(max(0.0, self._clock() - self._due), self._resident, self._waits())
         if reason == "memory":
             self._engine.leftovers.passed(_HELD_BACK)
         if pressure.limit and not was:

@@ -1,8 +1,10 @@
 """Whether this worker keeps up, and whom it refuses while it does not. Synchronous; what is measured is passed in.
 
-What a worker has to do waits in sockets, out of its sight. What it can see is how late it gets to what it wanted to do at a certain time:
-its lag. One late moment is a large body, or another process that had the processor; a lag that does not go away for several looks is a
-queue that stands. So the least of the last few lags decides (as in CoDel, RFC 8289). The other measure is its memory.
+What a worker has to do waits in two places. One is its own loop: it gets late to what it wanted to do at a certain time, which is its lag.
+The other is sockets: how long requests wait there the transport finds out (`Server.late`). One late moment is a large body, or another
+process that had the processor; one that does not go away for several looks is a queue that stands. So the least of the last few decides
+(as in CoDel, RFC 8289). In sockets that may be no more than many who came at the same moment, which passes by itself, so a queue there has
+to be longer until there is a bound; once there is one, it is to be as short as the other. The third measure is memory.
 
 While it does not keep up, so many requests may be under way as there are, less a tenth at each look; while it does again, more at each
 look, until that is no bound any more. At the bound those are refused who have their share of it, or more; the others have some room beyond.
@@ -18,6 +20,8 @@ LOOK_EVERY = 0.1
 """Seconds between looks."""
 _LOOKS = 5
 """Lags of which the least counts."""
+_BURST = 2
+"""So many times as long things may wait in sockets, until there is a bound."""
 _LESS = 0.9
 _MORE = 20
 """The bound grows by one part of so many at each look."""
@@ -40,6 +44,9 @@ class Guest(Protocol):
     @property
     def caller(self) -> str | None:
         """Whose it is; None: nobody's yet, or it is answered."""
+
+    counted: bool
+    """It counts for its caller, until it has `left`."""
 
 
 class Pressure:
@@ -69,24 +76,32 @@ class Pressure:
         if not enabled:
             self.limit = 0
 
-    def look(self, lag: float, resident: Callable[[], int]) -> Reason:
-        """Once every `LOOK_EVERY` seconds. `lag`: seconds that this comes late; `resident`: bytes of memory. Why it does not keep up."""
-        self._lags.append(lag)
+    def look(self, lag: float, resident: Callable[[], int], waits: float = 0.0) -> Reason:
+        """Once every `LOOK_EVERY` seconds. `lag`: seconds that this comes late; `waits`: seconds that requests wait in sockets; `resident`:
+        bytes of memory. Why it does not keep up.
+        """
+        self._lags.append(max(lag, waits / (1 if self.limit else _BURST)))
         if not self._enabled:
             return ""
-        reason = self._reason(lag, resident)
+        reason = self._reason(resident)
         if self.limit or reason:
             self._settle(reason)
         return reason
 
-    def _reason(self, lag: float, resident: Callable[[], int]) -> Reason:
+    def _reason(self, resident: Callable[[], int]) -> Reason:
         lags = self._lags
-        if (lag > self._lag) if self.limit else (len(lags) == _LOOKS and min(lags) > self._lag):
+        if (lags[-1] > self._lag) if self.limit else (len(lags) == _LOOKS and min(lags) > self._lag):
             return "lag"
         return "memory" if self._bound and resident() > self._bound else ""
 
     def _settle(self, reason: Reason) -> None:
-        self._counts = counts = Counter(caller for guest in self.guests if (caller := guest.caller) is not None)
+        self._counts = counts = Counter[str]()
+        for guest in self.guests:
+            caller = guest.caller
+            # Who is answered may be here for a while yet: it is not to be counted out once more when it goes.
+            guest.counted = caller is not None
+            if caller is not None:
+                counts[caller] += 1
         self._total = total = counts.total()
         if reason:
             least = int(total * _LESS)
@@ -99,7 +114,7 @@ class Pressure:
             self.limit = self._calm = 0
 
     def admits(self, caller: str) -> bool:
-        """Whether a request may come in; it is under way from now on. Ask while there is a `limit`."""
+        """Whether a request may come in; it is `counted` from now on. Ask while there is a `limit`."""
         held, limit = self._counts[caller], self.limit
         if self._total >= limit:
             sharing = len(self._counts) + (caller not in self._counts)
@@ -111,7 +126,7 @@ class Pressure:
         return True
 
     def left(self, caller: str) -> None:
-        """A request that came in is over. What is forgotten here, or told twice, the next look puts right."""
+        """A request that was `counted` is over. What is forgotten here, or told twice, the next look puts right."""
         if self._counts[caller] > 0:
             self._counts[caller] -= 1
             self._total -= 1

@@ -146,7 +146,7 @@ class Worker:
             self._journal, memory, open_redis, self._beside, RemoteTurns(link), open_redis_turns,
             pause=asyncio.sleep, standing=View(line), slots=self._slots, mirrors=self._mirrors,
         )  # fmt: skip
-        self._ear, self._lookout = Ear(self._engine.standing, line), Lookout(self._engine)
+        self._ear, self._lookout = Ear(self._engine.standing, line), Lookout(self._engine, self._late)
 
     # What the control process pushes.
 
@@ -165,6 +165,9 @@ class Worker:
 
     def _check(self, data: bytes) -> None:
         self._engine.standing.ill(decode_ill(data))
+
+    def _late(self) -> float:
+        return max((server.late() for server in self._servers), default=0.0)
 
     def _up(self) -> None:
         """The link is there, again perhaps."""

@@ -13,6 +13,7 @@ from tests.scene import Scene, run
 
 class Guest:
     caller = "noisy"
+    counted = False
 
 
 class Clock:
@@ -41,6 +42,17 @@ def test_it_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
             clock.now += LOOK_EVERY
     assert [record.getMessage() for record in caplog.records][1:] == ["this worker keeps up again; it has refused 1 requests meanwhile"]
     assert lookout.load().limit == 0
+
+
+def test_what_waits_in_sockets_counts(caplog: pytest.LogCaptureFixture) -> None:
+    engine, waits = Scene().engine, iter([9.0] * 5 + [0.0])
+    lookout = Lookout(engine, lambda: next(waits), clock=Clock(), resident=lambda: 0)
+    for _ in range(5):
+        lookout.step()
+    assert engine.pressure.limit == 16
+    lookout.step()
+    assert engine.pressure.limit == 17
+    assert "what it has to do waits too long (shedding.lag)" in caplog.text
 
 
 def test_what_takes_too_much_memory_is_given_back(caplog: pytest.LogCaptureFixture) -> None:

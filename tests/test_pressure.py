@@ -15,6 +15,7 @@ MEGABYTE = 1 << 20
 class Guest:
     def __init__(self, caller: str | None) -> None:
         self.caller = caller
+        self.counted = False
 
 
 def pressed(callers: Iterable[str | None] = (), *, memory: int = 0) -> Pressure:
@@ -24,8 +25,8 @@ def pressed(callers: Iterable[str | None] = (), *, memory: int = 0) -> Pressure:
     return pressure
 
 
-def look(pressure: Pressure, lag: float, times: int = 1, resident: int = 0) -> list[Reason]:
-    return [pressure.look(lag, lambda: resident) for _ in range(times)]
+def look(pressure: Pressure, lag: float, times: int = 1, resident: int = 0, waits: float = 0.0) -> list[Reason]:
+    return [pressure.look(lag, lambda: resident, waits) for _ in range(times)]
 
 
 def test_one_late_moment_is_none() -> None:
@@ -58,6 +59,27 @@ def test_it_grows_until_it_is_none() -> None:
     assert grown[-1] == 0, "nobody is near it any more"
     assert len(grown) < 60
     assert look(pressure, FAST) == [""]
+
+
+def test_what_waits_in_sockets_may_be_a_burst_until_there_is_a_bound() -> None:
+    pressure = pressed("x" * 100)
+    assert look(pressure, FAST, 9, waits=0.19) == [""] * 9
+    assert look(pressure, FAST, 4, waits=0.21) == [""] * 4
+    assert look(pressure, FAST, waits=0.21) == ["lag"]
+    assert look(pressure, FAST, 2, waits=0.11) == ["lag"] * 2, "as long as whatever else is late"
+    assert look(pressure, FAST, waits=0.09) == [""]
+
+
+def test_who_is_answered_is_not_counted_out_again() -> None:
+    pressure = pressed("x" * 100)
+    look(pressure, SLOW, 5)
+    there = list(pressure.guests)
+    assert all(guest.counted for guest in there)
+    pressure.guests = {Guest(None), *there[:50]}
+    look(pressure, SLOW)
+    assert [guest.counted for guest in pressure.guests if guest.caller is None] == [False]
+    assert sum(guest.counted for guest in pressure.guests) == 50
+    assert pressure.limit == 45
 
 
 def test_memory() -> None:
@@ -137,6 +159,8 @@ def test_a_caller_below_his_share_is_never_refused_before_one_above(there: list[
 @pytest.mark.parametrize("lag", [FAST, SLOW])
 def test_the_guests_are_not_looked_at_while_all_is_well(lag: float) -> None:
     class Never:
+        counted = False
+
         @property
         def caller(self) -> str | None:
             raise AssertionError("looked at")

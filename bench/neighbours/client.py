@@ -12,6 +12,7 @@ from msgspec import Struct
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_AGAIN = re.compile(rb"\r\nretry-after: *(\d+)\r", re.IGNORECASE)
 
 Told = Callable[["Connection", int, float], None]
 """Is told of each answer: the connection, which is free again, the status, and the seconds that it took. 0: it broke."""
@@ -43,6 +44,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._began = 0.0
+        self.retry_after = 0
+        """Seconds, as the last answer said."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
@@ -68,6 +71,8 @@ class Connection(asyncio.Protocol):
             return
         length = _LENGTH.search(self._buffer, 0, end + 2)
         if length is not None and len(self._buffer) >= end + len(_HEAD_END) + int(length[1]):
+            again = _AGAIN.search(self._buffer, 0, end + 2)
+            self.retry_after = int(again[1]) if again is not None else 0
             self._over(int(self._buffer[9:12]))
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -127,6 +127,10 @@ class Server:
         """See `seam.Server`. grpcio tells nobody."""
         return 0
 
+    def late(self) -> float:
+        """See `seam.Server`. grpcio has threads of its own that read, and what waits with them it tells nobody."""
+        return 0.0
+
     async def start(self) -> None:
         """See `seam.Server`."""
         address, credentials = self._address, self._credentials

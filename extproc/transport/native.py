@@ -8,8 +8,11 @@ answered.
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import socket
+import sys
+import termios
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
@@ -48,6 +51,14 @@ def _watch(peer: socket.socket | None) -> None:
             # Not every system has all of them; those that lack one take two hours.
             if (option := getattr(socket, name, None)) is not None:
                 peer.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _unread(descriptor: int) -> int:
+    """Bytes that have come and wait in the socket."""
+    try:
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
 
 
 class _Call:
@@ -239,6 +250,15 @@ class Driver(asyncio.Protocol):
         self._core.close()
         self._hang_up()
 
+    def late(self, now: float) -> float:
+        """See `Server.late`. Nothing that we have not read, or may not: then it is the other end that comes late."""
+        late = self._core.late(now)
+        if not late or not self._transport.is_reading():
+            return 0.0
+        self._flush()
+        peer = self._transport.get_extra_info("socket")
+        return late if peer is not None and _unread(peer.fileno()) else 0.0
+
     def leave(self) -> None:
         """Tells the other end to go elsewhere, and closes when its last stream has ended."""
         self._core.leave()
@@ -280,6 +300,11 @@ class Server:
     def handshakes_failed(self) -> int:
         """See `seam.Server`."""
         return self._handshakes.failed
+
+    def late(self) -> float:
+        """See `seam.Server`."""
+        now = asyncio.get_running_loop().time()
+        return max((connection.late(now) for connection in list(self.connections)), default=0.0)
 
     async def start(self) -> None:
         """See `seam.Server`."""

@@ -69,6 +69,11 @@ class Server(Protocol):
     def handshakes_failed(self) -> int:
         """TLS handshakes that failed, as far as the transport knows."""
 
+    def late(self) -> float:
+        """Seconds for which what Envoy sends waits in sockets until this process gets to it, as far as the transport knows. Is to be asked
+        every so often: it measures from one time to the next.
+        """
+
     async def start(self) -> None:
         """Begins to take streams. Raises `OSError` when it cannot listen."""
 

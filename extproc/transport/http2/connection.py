@@ -43,6 +43,7 @@ from extproc.transport.http2.codes import (
     Reset,
     Setting,
 )
+from extproc.transport.http2.echo import PING_OF_OURS, Echo
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.past import Past, Was
 from extproc.transport.http2.patience import Patience
@@ -76,6 +77,7 @@ class Connection:
         self._blocks = Blocks(methods, limits)
         self._past = Past()
         self._patience = Patience(limits)
+        self._echo = Echo()
         self._last = 0
         """The newest stream."""
         self._rest = b""
@@ -206,6 +208,15 @@ class Connection:
         sender.room = sender.at_once - sender.waiting
         self._patience.earned += len(out)
         return out
+
+    def late(self, now: float) -> float:
+        """Seconds for which what the other end sends waits until we get to it, while streams are under way. Asks for the next time."""
+        if not self.streams or self.closed:
+            return 0.0
+        late = self._echo.seconds(now)
+        if self._echo.ask(now):
+            self._say(codes.frame(PING, 0, 0, PING_OF_OURS))
+        return late
 
     def leave(self) -> None:
         """Says goodbye: streams under way go on, new ones go elsewhere (RFC 9113, section 6.8). `closed` when the last has ended."""
@@ -476,6 +487,8 @@ class Connection:
         self._patience.ping()
         if not flags & ACK:
             self._say(codes.frame(PING, ACK, 0, payload))
+        elif payload == PING_OF_OURS:
+            self._echo.heard(self._patience.now)
         elif payload == _LEAVING and self._leaving and not self._heard:
             self._heard = True
             self._say(codes.goaway(self._last, Code.NO_ERROR))
