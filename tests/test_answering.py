@@ -27,6 +27,7 @@ from extproc.dialects.eventstream import event as message
 from extproc.dialects.eventstream import exception
 from extproc.usage import Usage
 from extproc.values import BodyMode
+from tests.cases import cases
 
 JSON = {"content-type": "application/json"}
 SSE = {"content-type": "text/event-stream"}
@@ -107,7 +108,7 @@ def fed(answering: Answering, body: bytes, cuts: list[int] | None = None) -> byt
 CUTS = st.lists(st.integers(0, 50), max_size=30)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("status", "headers", "changes", "kind"),
     [
         (200, JSON, {}, WholeUntouched),

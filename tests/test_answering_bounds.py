@@ -14,6 +14,7 @@ from extproc.answering import BrokenAnswer, StreamTranslated
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import ArgumentsDelta, BlockStart, BlockStop, Start, StreamEvent, Text, TextDelta, ToolCall
 from extproc.usage import Usage
+from tests.cases import cases
 from tests.test_answering import DONE, MESSAGE_STREAM, USAGE_ONLY, delta, event, fed, terms
 
 PAIRS = list(permutations(DIALECTS, 2))
@@ -89,7 +90,7 @@ def test_messages_in_place_of_deltas_are_bounded() -> None:
     assert answering.error == "bad_provider_answer"
 
 
-@pytest.mark.parametrize(("client", "provider", "what"), CASES, ids=lambda case: getattr(case, "__name__", case))
+@cases(("client", "provider", "what"), CASES, ids=lambda case: getattr(case, "__name__", case))
 def test_what_is_kept_of_a_stream_is_bounded(client: str, provider: str, what: Callable[[], Iterator[StreamEvent]]) -> None:
     answering = StreamTranslated(200, terms(client, provider, most=MOST))
     first, *pieces = sent(provider, what(), 3 * MOST // _LEAST)

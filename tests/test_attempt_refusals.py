@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from extproc.errors import Reject
+from tests.cases import cases
 from tests.scene import head
 from tests.test_attempt import attempt, encoded
 
@@ -40,8 +41,8 @@ def ask(client: str, provider: str, **body: Any) -> None:
     attempt(provider, "some-model", seen, dialect=client).outgoing(seen, encoded({**HI[client], **body}))
 
 
-@pytest.mark.parametrize("client", HI)
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "responses", "gemini", "ollama", "bedrock"])
+@cases("client", HI)
+@cases("provider", ["openai", "anthropic", "responses", "gemini", "ollama", "bedrock"])
 def test_a_tool_that_is_to_be_called_must_be_there(client: str, provider: str) -> None:
     ask(client, provider, **TOOL[client], **choice(client, "time"))
     if client == provider:

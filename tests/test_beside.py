@@ -28,6 +28,7 @@ from extproc.errors import Reject
 from extproc.estimate import Estimate, Estimated
 from extproc.upstream import compile_upstream, portrait
 from extproc.values import Target
+from tests.cases import cases
 
 FINGERPRINT = Fingerprint(b"1", ["team", [["o", "gpt"]]])
 PAIRS = list(permutations(DIALECTS, 2))
@@ -75,7 +76,7 @@ def attempt(client: str, provider: str, **more: Any) -> Attempt:
     return Attempt(call, Target("p", MODELS[provider]), upstream, 1 << 20)
 
 
-@pytest.mark.parametrize(("client", "provider"), PAIRS)
+@cases(("client", "provider"), PAIRS)
 def test_a_request_is_the_same_elsewhere(client: str, provider: str) -> None:
     there, here = (attempt(client, provider, rules={"x-key": "sk-secret-too"}) for _ in range(2))
     body = request(client)
@@ -89,7 +90,7 @@ def test_a_request_is_the_same_elsewhere(client: str, provider: str) -> None:
     assert (there.dropped, there.asked, there.wanted) == (here.dropped, here.asked, here.wanted)
 
 
-@pytest.mark.parametrize(("client", "provider"), PAIRS)
+@cases(("client", "provider"), PAIRS)
 def test_an_answer_is_the_same_elsewhere(client: str, provider: str) -> None:
     body = answer(provider) + b" " * (1 << 21)
     terms = msgspec.structs.replace(attempt(client, provider)._terms(), most=1 << 22)

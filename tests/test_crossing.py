@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from extproc import crossing
 from extproc.crossing import to_caller, to_other_caller, to_other_provider, to_provider
+from tests.cases import cases
 
 CREDENTIALS = [
     *crossing.CREDENTIALS,
@@ -84,7 +85,7 @@ WANTED = [
 ]
 
 
-@pytest.mark.parametrize("name", [*CREDENTIALS, *INTERNAL])
+@cases("name", [*CREDENTIALS, *INTERNAL])
 def test_stays_inside(name: str) -> None:
     assert not to_provider(name)
     assert not to_other_provider(name)

@@ -6,6 +6,7 @@ from extproc.dialects.dialect import common
 from extproc.endpoints import check_path, endpoint, named_provider
 from extproc.errors import Reject
 from extproc.values import Endpoint
+from tests.cases import cases
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "multipart/form-data; boundary=x"}
@@ -142,7 +143,7 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "headers", "dialect", "kind"), TABLE)
+@cases(("method", "path", "headers", "dialect", "kind"), TABLE)
 def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str, kind: str) -> None:
     found = endpoint(method, path, headers)
     assert (found.dialect, found.kind) == (dialect, kind)

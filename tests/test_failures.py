@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
-import pytest
 
 from extproc.answering import Failure, Terms
 from extproc.dialects import DIALECTS
 from extproc.dialects.dialect import Dialect
+from tests.cases import cases
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -232,8 +232,8 @@ def _told(case: Case, client: Dialect) -> tuple[Failure, bytes]:
     return failure, b"".join([*failure.feed(raw[:half], False), *failure.feed(raw[half:], True)])
 
 
-@pytest.mark.parametrize("client", DIALECTS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@cases("client", DIALECTS)
+@cases("case", CASES, ids=lambda case: case.name)
 def test_an_error_keeps_its_meaning(case: Case, client: str) -> None:
     failure, body = _told(case, DIALECTS[client])
     if case.ours:

@@ -20,6 +20,7 @@ from extproc.wire.ext_proc_pb2 import HttpBody, ProcessingRequest
 from filters.cache import Cache
 from filters.meter import Meter
 from filters.route import Route
+from tests.cases import cases
 from tests.dialects.traffic import STREAMS
 from tests.playbook import one, request_body, request_headers, response_headers
 from tests.scene import CHAT, CONFIG, Scene, head, run
@@ -164,8 +165,8 @@ def test_a_stream_that_was_made(
     assert gated(dialect, pieces, usage=usage, end=end) == read_at_once(dialect, pieces, usage=usage, end=end)
 
 
-@pytest.mark.parametrize("usage", [True, False])
-@pytest.mark.parametrize("recording", [one for one in STREAMS if one.dialect in PATHS], ids=lambda recording: recording.name)
+@cases("usage", [True, False])
+@cases("recording", [one for one in STREAMS if one.dialect in PATHS], ids=lambda recording: recording.name)
 def test_a_stream_that_was_recorded(recording: Any, usage: bool) -> None:
     events = [block + b"\n\n" for block in recording.text.encode().replace(b"\r\n", b"\n").split(b"\n\n") if block]
     for sizes, cuts in (([1], []), ([1, 3, 2], []), ([2], [1234, 77]), ([1], [5, 50, 500])):

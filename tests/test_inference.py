@@ -14,6 +14,7 @@ from extproc.endpoints import endpoint
 from extproc.inference import may_ask
 from extproc.upstream import compile_upstream
 from extproc.values import Target
+from tests.cases import cases
 from tests.scene import head
 from tests.test_attempt import PROVIDERS
 
@@ -77,7 +78,7 @@ def test_no_cut_of_a_row_passes(row: str, cut: int, provider: str, before: str, 
         assert not told.startswith("passes ") or segments[-2] in ("images", "audio", "responses", "messages")
 
 
-@pytest.mark.parametrize(
+@cases(
     "path",
     [
         "/chat/completions", "/embeddings", "/audio/speech", "/messages", "/responses", "/Chat/Completions", "//chat/completions",

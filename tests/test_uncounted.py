@@ -11,6 +11,7 @@ from extproc.answering import Answering, choose
 from extproc.dialects import INVOKE_COUNT, heard
 from extproc.estimate import ESTIMATED
 from extproc.values import BodyMode
+from tests.cases import cases
 from tests.test_answering import JSON, fed, terms
 
 ASKED: dict[str, bytes] = {
@@ -53,9 +54,9 @@ def told(client: str, provider: str, status: int, headers: dict[str, str], body:
     return way, fed(way, body)
 
 
-@pytest.mark.parametrize("client", ASKED)
-@pytest.mark.parametrize("provider", ["", "anthropic", "bedrock"])
-@pytest.mark.parametrize(("status", "headers", "body"), NOBODY)
+@cases("client", ASKED)
+@cases("provider", ["", "anthropic", "bedrock"])
+@cases(("status", "headers", "body"), NOBODY)
 def test_nobody_counts_there(client: str, provider: str, status: int, headers: dict[str, str], body: bytes) -> None:
     way, out = told(client, provider or client, status, headers, body)
     assert (way.status, way.error, way.finished, way.headers[ESTIMATED]) == (200, "", True, "tokens")

@@ -7,9 +7,10 @@ from bench import dialogue, report, targets, translation, translation_counts
 from bench.translation import ALL, EVENT_US, PAIR_US, Both
 from extproc.answering import StreamTranslated
 from tests.bench.samples import outcome
+from tests.cases import cases
 
 
-@pytest.mark.parametrize("both", ALL, ids=str)
+@cases("both", ALL, ids=str)
 def test_a_pair(both: Both) -> None:
     terms = both.terms()
     assert 9_000 < len(dialogue.request(both.client)) < 11_000
@@ -22,7 +23,7 @@ def test_a_pair(both: Both) -> None:
     assert all(word in answer for word in (b"as above", b"send", b"412"))
 
 
-@pytest.mark.parametrize("both", ALL, ids=str)
+@cases("both", ALL, ids=str)
 def test_events(both: Both) -> None:
     answering = StreamTranslated(200, both.terms())
     pieces = [b"".join(answering.feed(chunk, False)) for chunk in dialogue.stream(both.provider, 3)]

@@ -7,6 +7,7 @@ import yaml
 
 from extproc.cli import main
 from extproc.config.catalogue import catalogue
+from tests.cases import cases
 from tests.config.settings import loader
 
 
@@ -24,7 +25,7 @@ def test_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(("(not yet)" in row) != known.spoken for row, known in zip(rows, catalogue().values(), strict=True))
 
 
-@pytest.mark.parametrize("name", catalogue())
+@cases("name", catalogue())
 def test_what_it_says_to_write_is_right(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     known = catalogue()[name]
     text = printed(capsys, name)

@@ -11,6 +11,7 @@ from extproc.config.catalogue import SHIPPED, Known, catalogue, read_catalogue
 from extproc.config.model import Provider
 from extproc.config.urls import is_loopback, parse_provider_url
 from extproc.dialects import DIALECTS
+from tests.cases import cases
 from tests.config.settings import Load, told
 
 ENTRIES = catalogue()
@@ -28,7 +29,7 @@ def test_there_are_many_in_order() -> None:
     assert len(re.findall(r"(?m)^[a-z0-9-]+:$", SHIPPED.read_text())) == len(ENTRIES)
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@cases("name", ENTRIES)
 def test_an_entry(name: str) -> None:
     known = ENTRIES[name]
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
@@ -55,7 +56,7 @@ def test_the_dialects_of_gateway_yaml_are_those_that_are_spoken() -> None:
     assert set(get_args(Provider.__annotations__["dialect"])) == set(DIALECTS)
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@cases("name", ENTRIES)
 def test_every_entry_is_taken_by_its_name(name: str, load_text: Load) -> None:
     known = ENTRIES[name]
     settings = "".join(f"      {key}: x\n" for key in known.settings)

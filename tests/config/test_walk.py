@@ -2,7 +2,6 @@ import enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +11,7 @@ from extproc.config.document import parse_document
 from extproc.config.problem import Problems
 from extproc.config.references import References
 from extproc.config.walk import INVALID, Walker, child
+from tests.cases import cases
 
 
 class Colour(enum.Enum):
@@ -61,7 +61,7 @@ def _read(text: str, type_: type[Struct] = Outer, *, lenient: bool = False) -> t
     return value, [(problem.path, problem.line, problem.message) for problem in problems.listed()]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "key", "expected"),
     [
         ("whole: 4", "whole", 4),
@@ -106,7 +106,7 @@ def test_values(text: str, key: str, expected: object) -> None:
     assert type(getattr(value, key)) is type(expected)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "path", "message"),
     [
         ("whole: x", "$.whole", "expected a whole number, got text"),

@@ -10,6 +10,7 @@ import pytest
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Answer, Audio, Choice, Citation, Image, Logprob, Reasoning, Refusal, Seal, StopReason, Text, ToolCall
 from extproc.usage import Usage
+from tests.cases import cases
 from tests.dialects.facts import SPOKEN, of_answer
 from tests.dialects.features import PICTURE, SIGNERS
 from tests.dialects.test_answer_trips import NEAREST
@@ -192,7 +193,7 @@ def test_the_page(request: pytest.FixtureRequest) -> None:
     assert page == PAGE.read_text(), "docs/answers.md differs: look at it, then run pytest with --update"
 
 
-@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+@cases("feature", FEATURES, ids=lambda feature: feature.name)
 def test_somebody_can_say_it(feature: Feature) -> None:
     """A feature that no provider can say proves nothing."""
     assert any(cell(feature, provider, client) != UNSAID for provider in DIALECTS for client in DIALECTS if client != provider)

@@ -27,6 +27,7 @@ from extproc.dialects.hub import (
 )
 from extproc.dialects.seals import packed
 from extproc.usage import Usage
+from tests.cases import cases
 from tests.dialects import sdk, traffic
 from tests.dialects.bedrock import ALL, ANSWERS, BEDROCK, STREAMS, Converse, events, name
 from tests.dialects.converse import check_events, check_request, check_response
@@ -46,7 +47,7 @@ MODELS = [
 OPENAI_STOPS = {"end_turn": "stop", "tool_use": "tool_calls", "max_tokens": "length"}
 
 
-@pytest.mark.parametrize("exchange", ALL, ids=name)
+@cases("exchange", ALL, ids=name)
 def test_a_request_means_the_same_in_its_own_dialect(exchange: Converse) -> None:
     before = copy.deepcopy(exchange.request)
     conversation = BEDROCK.read_request(exchange.request)
@@ -55,7 +56,7 @@ def test_a_request_means_the_same_in_its_own_dialect(exchange: Converse) -> None
     assert exchange.request == before, "reading changed what was read"
 
 
-@pytest.mark.parametrize("exchange", ANSWERS, ids=name)
+@cases("exchange", ANSWERS, ids=name)
 def test_an_answer_means_the_same_in_its_own_dialect(exchange: Converse) -> None:
     assert BEDROCK.write_answer(BEDROCK.read_answer(exchange.answer)) == exchange.answer
 
@@ -73,8 +74,8 @@ def test_where_a_stream_is_cut_does_not_matter(exchange: Converse, draw: st.Data
     assert hub_events("bedrock", exchange.stream, cuts) == hub_events("bedrock", exchange.stream)
 
 
-@pytest.mark.parametrize("there", ["openai", "anthropic"])
-@pytest.mark.parametrize("exchange", ALL, ids=name)
+@cases("there", ["openai", "anthropic"])
+@cases("exchange", ALL, ids=name)
 def test_a_request_reaches_the_others(exchange: Converse, there: str) -> None:
     conversation = BEDROCK.read_request(exchange.request)
     body = DIALECTS[there].write_request(conversation, traffic.MODEL[there])
@@ -93,7 +94,7 @@ def test_a_request_reaches_the_others(exchange: Converse, there: str) -> None:
 WHOLE = [e for e in traffic.TRANSLATED if not e.request.get("previous_response_id") and not e.request.get("conversation")]
 
 
-@pytest.mark.parametrize("exchange", WHOLE, ids=traffic.name)
+@cases("exchange", WHOLE, ids=traffic.name)
 def test_the_others_requests_reach_bedrock(exchange: traffic.Exchange) -> None:
     texts: list[str] = []
     for message in exchange.request["messages"] if exchange.dialect in ("openai", "anthropic") else ():
@@ -131,7 +132,7 @@ def _recorded(usage: Any) -> Usage:
     return Usage(input=total, output=usage["outputTokens"], cache_read=read, cache_write=written)
 
 
-@pytest.mark.parametrize("exchange", ANSWERS, ids=name)
+@cases("exchange", ANSWERS, ids=name)
 def test_an_answer_reaches_openais_sdk(exchange: Converse) -> None:
     completion = sdk.openai_answer(OPENAI.write_answer(BEDROCK.read_answer(exchange.answer)))
     (choice,) = completion.choices
@@ -147,7 +148,7 @@ def test_an_answer_reaches_openais_sdk(exchange: Converse) -> None:
     assert completion.usage.prompt_tokens_details.cached_tokens == recorded.cache_read
 
 
-@pytest.mark.parametrize("exchange", ANSWERS, ids=name)
+@cases("exchange", ANSWERS, ids=name)
 def test_an_answer_reaches_anthropics_sdk(exchange: Converse) -> None:
     message = sdk.anthropic_answer(ANTHROPIC.write_answer(BEDROCK.read_answer(exchange.answer)))
     blocks = _blocks(exchange.answer)
@@ -209,7 +210,7 @@ STOPS = {
 }
 
 
-@pytest.mark.parametrize("exchange", traffic.ANSWERS, ids=traffic.name)
+@cases("exchange", traffic.ANSWERS, ids=traffic.name)
 def test_the_others_answers_reach_bedrocks_clients(exchange: traffic.Exchange) -> None:
     answer = DIALECTS[exchange.dialect].read_answer(exchange.answer)
     written = BEDROCK.write_answer(answer)
@@ -227,7 +228,7 @@ def test_the_others_answers_reach_bedrocks_clients(exchange: traffic.Exchange) -
     assert BEDROCK.usage(json.dumps(written).encode())[0] == _recorded(written["usage"])
 
 
-@pytest.mark.parametrize("exchange", traffic.STREAMS, ids=traffic.name)
+@cases("exchange", traffic.STREAMS, ids=traffic.name)
 def test_the_others_streams_reach_bedrocks_clients(exchange: traffic.Exchange) -> None:
     stream = exchange.text.encode()
     written = events(rewrite(exchange.dialect, "bedrock", stream))
@@ -248,7 +249,7 @@ def test_the_others_streams_reach_bedrocks_clients(exchange: traffic.Exchange) -
     assert _recorded(told) == (replace(used[-1], reasoning=0, cache_write_1h=0) if used else Usage())
 
 
-@pytest.mark.parametrize("exchange", traffic.STREAMS, ids=traffic.name)
+@cases("exchange", traffic.STREAMS, ids=traffic.name)
 def test_each_event_is_written_as_soon_as_it_comes(exchange: traffic.Exchange) -> None:
     writer, reader = BEDROCK.stream_writer(include_usage=False), DIALECTS[exchange.dialect].stream_reader()
     for raw in raw_events(DIALECTS[exchange.dialect].framing, exchange.text.encode()):
@@ -258,7 +259,7 @@ def test_each_event_is_written_as_soon_as_it_comes(exchange: traffic.Exchange) -
                 assert [kind for kind, _ in events(written)] == ["contentBlockDelta"]
 
 
-@pytest.mark.parametrize("exchange", ANSWERS, ids=name)
+@cases("exchange", ANSWERS, ids=name)
 def test_usage_of_an_answer_that_passes_through(exchange: Converse) -> None:
     usage, model = BEDROCK.usage(json.dumps(exchange.answer).encode())
     assert usage == BEDROCK.read_answer(exchange.answer).usage == _recorded(exchange.answer["usage"])

@@ -12,6 +12,7 @@ from bench.dialogue import request
 from extproc.dialects.bedrock import glance
 from extproc.dialects.hub import Conversation
 from extproc.errors import Fault, Reject
+from tests.cases import cases
 from tests.dialects.bedrock import ALL, BEDROCK, Converse, name
 
 WORDS = st.sampled_from(["", "Hello", "a\nb"])
@@ -81,7 +82,7 @@ def test_a_glance_reads_what_the_long_way_does(messages: list[dict[str, Any]], m
     check({"model": "m", "messages": messages, **more})
 
 
-@pytest.mark.parametrize("exchange", ALL, ids=name)
+@cases("exchange", ALL, ids=name)
 def test_it_does_for_what_was_recorded(exchange: Converse) -> None:
     check(exchange.request)
 

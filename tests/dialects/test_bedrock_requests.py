@@ -14,6 +14,7 @@ from extproc.dialects.bedrock.families import family
 from extproc.dialects.bedrock.media import DOCUMENTS, IMAGES, VIDEOS, Names, format_of, known_format, media_type, source
 from extproc.dialects.bedrock.reasoning import SIGNER, UNKNOWN, read_redacted, write_redacted
 from extproc.errors import Reject
+from tests.cases import cases
 from tests.dialects.bedrock import BEDROCK
 from tests.dialects.converse import check_request
 from tests.dialects.test_golden import GOLDEN, LINE
@@ -24,7 +25,7 @@ OPENAI = DIALECTS["openai"]
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
-@pytest.mark.parametrize("file", sorted(GOLDEN.glob("*-to-bedrock.*.txt")), ids=lambda file: file.stem)
+@cases("file", sorted(GOLDEN.glob("*-to-bedrock.*.txt")), ids=lambda file: file.stem)
 def test_what_is_expected_is_what_the_reference_takes(file: Path) -> None:
     check_request(json.loads(file.read_text().split(LINE)[1])["request"])
 

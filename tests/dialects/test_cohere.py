@@ -12,6 +12,7 @@ from extproc.dialects.framing import split
 from extproc.dialects.hub import Citation, Extra, StopReason, Text
 from extproc.dialects.sse import SSE
 from extproc.usage import Usage
+from tests.cases import cases
 from tests.dialects import sdk
 from tests.dialects.said import Said, asked, by_answer, by_anthropic, by_chunks, by_events, by_openai
 from tests.dialects.traffic import ANSWERS, MODEL, STREAMS, TRANSLATED, Exchange, data, hub_events, name, rewrite
@@ -112,7 +113,7 @@ def test_a_stream_reaches_the_other_sdks(exchange: Exchange) -> None:
     assert by_anthropic(message) == said
 
 
-@pytest.mark.parametrize("exchange", FOREIGN_ANSWERS, ids=name)
+@cases("exchange", FOREIGN_ANSWERS, ids=name)
 def test_an_answer_of_another_dialect_reaches_its_sdk(exchange: Exchange) -> None:
     provider = DIALECTS[exchange.dialect]
     written = COHERE.write_answer(provider.read_answer(exchange.answer))
@@ -123,14 +124,14 @@ def test_an_answer_of_another_dialect_reaches_its_sdk(exchange: Exchange) -> Non
     assert len({call["id"] for call in calls}) == len(calls)
 
 
-@pytest.mark.parametrize("exchange", FOREIGN_STREAMS, ids=name)
+@cases("exchange", FOREIGN_STREAMS, ids=name)
 def test_a_stream_of_another_dialect_reaches_its_sdk(exchange: Exchange) -> None:
     stream = exchange.text.encode()
     events = sdk.cohere_stream(rewrite(exchange.dialect, "cohere", stream))
     assert said_by_all(events) == by_events(hub_events(exchange.dialect, stream))
 
 
-@pytest.mark.parametrize("exchange", [e for e in TRANSLATED if e.dialect in OTHERS], ids=name)
+@cases("exchange", [e for e in TRANSLATED if e.dialect in OTHERS], ids=name)
 def test_a_request_of_another_dialect_has_its_form(exchange: Exchange) -> None:
     conversation = DIALECTS[exchange.dialect].read_request(exchange.request)
     body = COHERE.write_request(conversation, MODEL["cohere"])

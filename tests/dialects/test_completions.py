@@ -11,6 +11,7 @@ from extproc import Reject
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Answer, Choice, Conversation, Logprob, Reasoning, Refusal, Start, StopReason, Text, ToolCall
 from extproc.usage import Usage
+from tests.cases import cases
 from tests.dialects import sdk
 from tests.dialects.traffic import ANSWERS, MODEL, STREAMS, Exchange, hub_events, name
 
@@ -108,7 +109,7 @@ def test_an_answer_is_text_alone() -> None:
     assert answer.dropped == ["blocks[].reasoning", "blocks[].tool_call"]
 
 
-@pytest.mark.parametrize("exchange", [exchange for exchange in ANSWERS if exchange.dialect != "openai"], ids=name)
+@cases("exchange", [exchange for exchange in ANSWERS if exchange.dialect != "openai"], ids=name)
 def test_every_answer_reaches_the_sdk(exchange: Exchange) -> None:
     answer = DIALECTS[exchange.dialect].read_answer(exchange.answer)
     answer.asked = COMPLETIONS.read_request(REQUESTS["short"]).asked
@@ -116,7 +117,7 @@ def test_every_answer_reaches_the_sdk(exchange: Exchange) -> None:
     assert completion.choices[0].text == "".join(b.text for b in answer.choices[0].blocks if isinstance(b, Text | Refusal))
 
 
-@pytest.mark.parametrize("exchange", [exchange for exchange in STREAMS if exchange.dialect != "openai"], ids=name)
+@cases("exchange", [exchange for exchange in STREAMS if exchange.dialect != "openai"], ids=name)
 def test_every_stream_reaches_the_sdk(exchange: Exchange) -> None:
     writer, chat = (OPENAI.stream_writer(include_usage=True) for _ in range(2))
     events = hub_events(exchange.dialect, exchange.text.encode())

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from extproc.dialects import DIALECTS, counts
 from extproc.usage import natural
+from tests.cases import cases
 from tests.counts.counting import allocated
 
 
@@ -85,8 +86,8 @@ def test_what_can_have_been_counted(told: int | None, counted: int) -> None:
     assert natural(told) == counted
 
 
-@pytest.mark.parametrize("count", ["100000000000000000000", "9007199254740993", "1e18", "-5"])
-@pytest.mark.parametrize(
+@cases("count", ["100000000000000000000", "9007199254740993", "1e18", "-5"])
+@cases(
     ("dialect", "usage"),
     [
         ("openai", '"usage":{"prompt_tokens":COUNT,"completion_tokens":COUNT,"total_tokens":COUNT}'),

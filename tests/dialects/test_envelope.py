@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from extproc.dialects.envelope import Envelope, open_document, open_envelope
 from extproc.dialects.members import MOST
 from extproc.errors import Reject
+from tests.cases import cases
 
 
 def test_what_the_gate_reads() -> None:
@@ -99,8 +100,8 @@ def test_malformed_json_says_where(body: bytes, where: str) -> None:
     assert where in raised.value.fault.message
 
 
-@pytest.mark.parametrize("read", [open_envelope, open_document])
-@pytest.mark.parametrize(
+@cases("read", [open_envelope, open_document])
+@cases(
     ("body", "other"),
     [
         (b'{"model":"a","messages":[]}', None),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from extproc.dialects.forms import boundary, open_form, set_model
 from extproc.errors import Reject
+from tests.cases import cases
 
 TYPE = "multipart/form-data; boundary=edge"
 FILE = random.Random(2).randbytes(64 * 1024)
@@ -68,7 +69,7 @@ def test_a_form_without_a_model() -> None:
 MODEL = part("model", b"m")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("body", "why"),
     [
         (b"", "begin"),

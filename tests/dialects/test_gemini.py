@@ -15,6 +15,7 @@ from extproc.dialects.gemini.signatures import UNSIGNED
 from extproc.dialects.hub import ArgumentsDelta, BlockStart, ReasoningDelta, StreamEvent, TextDelta, ToolCall
 from extproc.dialects.seals import pack, packed
 from extproc.usage import Usage
+from tests.cases import cases
 from tests.dialects import sdk
 from tests.dialects.framed import cut
 from tests.dialects.traffic import (
@@ -97,8 +98,8 @@ def test_a_stream_adds_up_to_the_same_in_its_own_dialect(exchange: Exchange) -> 
     assert summed(data(rewrite("gemini", "gemini", stream))) == summed(data(stream))
 
 
-@pytest.mark.parametrize("target", OTHERS)
-@pytest.mark.parametrize("exchange", MINE, ids=name)
+@cases("target", OTHERS)
+@cases("exchange", MINE, ids=name)
 def test_a_request_reaches_the_other_dialects(exchange: Exchange, target: str) -> None:
     there = DIALECTS[target]
     conversation = GEMINI.read_request(exchange.request)
@@ -111,8 +112,8 @@ def test_a_request_reaches_the_other_dialects(exchange: Exchange, target: str) -
     there.read_request(body)
 
 
-@pytest.mark.parametrize("exchange", [e for e in TRANSLATED if e.dialect in OTHERS], ids=name)
-@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
+@cases("exchange", [e for e in TRANSLATED if e.dialect in OTHERS], ids=name)
+@cases("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
 def test_a_request_of_another_dialect_becomes_one_that_google_takes(exchange: Exchange, model: str) -> None:
     conversation = DIALECTS[exchange.dialect].read_request(exchange.request)
     body = GEMINI.write_request(conversation, model)
@@ -136,7 +137,7 @@ def _check_turns(contents: list[types.Content]) -> None:
         assert sorted(part.function_response.id or "" for part in after.parts or () if part.function_response) == called
 
 
-@pytest.mark.parametrize("exchange", MY_ANSWERS, ids=name)
+@cases("exchange", MY_ANSWERS, ids=name)
 def test_an_answer_reaches_openais_sdk(exchange: Exchange) -> None:
     completion = sdk.openai_answer(DIALECTS["openai"].write_answer(GEMINI.read_answer(exchange.answer)))
     text, thoughts, calls = said(exchange.answer)
@@ -155,7 +156,7 @@ def test_an_answer_reaches_openais_sdk(exchange: Exchange) -> None:
         assert told == counted(exchange.answer["usageMetadata"])
 
 
-@pytest.mark.parametrize("exchange", MY_ANSWERS, ids=name)
+@cases("exchange", MY_ANSWERS, ids=name)
 def test_an_answer_reaches_anthropics_sdk(exchange: Exchange) -> None:
     message = sdk.anthropic_answer(DIALECTS["anthropic"].write_answer(GEMINI.read_answer(exchange.answer)))
     text, thoughts, calls = said(exchange.answer)
@@ -207,7 +208,7 @@ def _last_count(stream: bytes) -> tuple[int, int]:
     return counted(usage)[:2]
 
 
-@pytest.mark.parametrize("exchange", THEIRS, ids=name)
+@cases("exchange", THEIRS, ids=name)
 def test_answers_of_others_reach_googles_sdk(exchange: Exchange) -> None:
     answer = DIALECTS[exchange.dialect].read_answer(exchange.answer)
     read = sdk.google_answer(GEMINI.write_answer(answer))
@@ -277,7 +278,7 @@ def test_streams_of_others_reach_googles_sdk(exchange: Exchange) -> None:
         assert (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0) == watch.usage.output
 
 
-@pytest.mark.parametrize("exchange", [e for e in MY_ANSWERS if e.answer.get("candidates")], ids=name)
+@cases("exchange", [e for e in MY_ANSWERS if e.answer.get("candidates")], ids=name)
 def test_usage_of_an_answer_that_passes_through(exchange: Exchange) -> None:
     usage, model = GEMINI.usage(json.dumps(exchange.answer).encode())
     assert usage is not None

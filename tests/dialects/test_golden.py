@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from extproc.dialects import DIALECTS
+from tests.cases import cases
 
 GOLDEN = Path(__file__).parent / "golden"
 LINE = "\n----------\n"
 
 
-@pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.txt")), ids=lambda file: file.stem)
+@cases("file", sorted(GOLDEN.glob("*.txt")), ids=lambda file: file.stem)
 def test_translation(file: Path, request: pytest.FixtureRequest) -> None:
     source, _, target = file.name.split(".")[0].split("-")
     given, expected = file.read_text().split(LINE)

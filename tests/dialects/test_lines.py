@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from extproc.dialects.framing import RawEvent, split
 from extproc.dialects.lines import LINES, line
+from tests.cases import cases
 from tests.dialects.framed import cut, raw_events
 
 STREAM = '{"a":"é\\n"}\n{"b":[1,{"c":null}]}\r\n\n  {"d":"\u2028"}\n{"last":1}'.encode()
 VALUES = [{"a": "é\n"}, {"b": [1, {"c": None}]}, {"d": "\u2028"}, {"last": 1}]
 
 
-@pytest.mark.parametrize("at", range(len(STREAM) + 1))
+@cases("at", range(len(STREAM) + 1))
 def test_cut_at_every_byte(at: int) -> None:
     assert [json.loads(event.data) for event in raw_events(LINES, *cut(STREAM, [at]))] == VALUES
 

@@ -9,6 +9,7 @@ import pytest
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Conversation
 from extproc.errors import Reject
+from tests.cases import cases
 from tests.dialects.features import FEATURES, GIVEN, Feature
 
 PAGE = Path(__file__).parents[2] / "docs" / "dialects.md"
@@ -210,8 +211,8 @@ def test_the_page(request: pytest.FixtureRequest) -> None:
     assert page == PAGE.read_text(), "docs/dialects.md differs: look at it, then run pytest with --update"
 
 
-@pytest.mark.parametrize("client", DIALECTS)
-@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+@cases("client", DIALECTS)
+@cases("feature", FEATURES, ids=lambda feature: feature.name)
 def test_nothing_is_lost_in_silence(feature: Feature, client: str) -> None:
     """What is neither carried nor named is said in another way, and only a few features have one."""
     for provider in DIALECTS:
@@ -247,7 +248,7 @@ def test_structured_output_is_asked_for_even_where_a_provider_lacks_it(feature: 
         assert cell(feature, client, provider) != NAMED
 
 
-@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+@cases("feature", FEATURES, ids=lambda feature: feature.name)
 def test_somebody_can_say_it(feature: Feature) -> None:
     """A feature that no client can say proves nothing."""
     assert any(_said(feature, client) is not None for client in DIALECTS)

@@ -6,6 +6,7 @@ import pytest
 
 from extproc.dialects import DIALECTS
 from extproc.errors import Reject
+from tests.cases import cases
 
 OTHERS = [name for name in DIALECTS if name != "openai"]
 UPLOADED = {"type": "file", "file": {"file_id": "file-1"}}
@@ -15,8 +16,8 @@ def _asked(source: str, target: str, body: dict[str, Any]) -> Any:
     return DIALECTS[target].write_request(DIALECTS[source].read_request({"model": "m", **body}), "some-model")
 
 
-@pytest.mark.parametrize("target", OTHERS)
-@pytest.mark.parametrize(
+@cases("target", OTHERS)
+@cases(
     ("messages", "named"),
     [
         ([], ""),

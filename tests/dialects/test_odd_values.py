@@ -7,6 +7,7 @@ import pytest
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.quirks import Quirks
+from tests.cases import cases
 from tests.dialects.test_matrix import MODELS
 
 USER = {"role": "user", "content": "Hi"}
@@ -90,11 +91,11 @@ def _others(client: str) -> list[tuple[str, str]]:
     return [(name, model) for name in DIALECTS if name != client for model in MODELS[name]]
 
 
-def _cases(odd: dict[str, tuple[Any, ...]]) -> list[Any]:
-    return [pytest.param(field, value, id=f"{field}={value}") for field, values in odd.items() for value in values]
+def _cases(odd: dict[str, tuple[Any, ...]]) -> list[tuple[str, Any]]:
+    return [(field, value) for field, values in odd.items() for value in values]
 
 
-@pytest.mark.parametrize(("field", "value"), _cases(ODD | ELSEWHERE))
+@cases(("field", "value"), _cases(ODD | ELSEWHERE), ids=str)
 def test_of_chat_completions(field: str, value: Any) -> None:
     _check({"model": "m", "messages": [USER], field: value}, "openai", field)
 
@@ -151,6 +152,6 @@ def test_of_two_limits_the_later_counts(provider: str) -> None:
         assert DIALECTS["openai"].write_request(again, "m") == {**body, "max_tokens": other}
 
 
-@pytest.mark.parametrize(("field", "value"), _cases(RESPONSES))
+@cases(("field", "value"), _cases(RESPONSES), ids=str)
 def test_of_responses(field: str, value: Any) -> None:
     _check({"model": "m", "input": "Hi", field: value}, "responses", field)

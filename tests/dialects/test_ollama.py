@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Conversation, Extra, Message, Start, StopReason, Text, ToolCall, ToolResult
 from extproc.errors import Reject
+from tests.cases import cases
 from tests.dialects import sdk
 from tests.dialects.said import Said, asked, by_answer, by_anthropic, by_chunks, by_events, by_openai
 from tests.dialects.traffic import ANSWERS, MODEL, STREAMS, TRANSLATED, Exchange, data, hub_events, name, rewrite
@@ -98,7 +99,7 @@ def test_a_stream_reaches_the_other_sdks(exchange: Exchange) -> None:
     assert by_anthropic(message) == said
 
 
-@pytest.mark.parametrize("exchange", FOREIGN_ANSWERS, ids=name)
+@cases("exchange", FOREIGN_ANSWERS, ids=name)
 def test_an_answer_of_another_dialect_reaches_its_sdk(exchange: Exchange) -> None:
     provider = DIALECTS[exchange.dialect]
     written = OLLAMA.write_answer(provider.read_answer(exchange.answer))
@@ -108,14 +109,14 @@ def test_an_answer_of_another_dialect_reaches_its_sdk(exchange: Exchange) -> Non
     assert len({call["id"] for call in calls}) == len(calls)
 
 
-@pytest.mark.parametrize("exchange", FOREIGN_STREAMS, ids=name)
+@cases("exchange", FOREIGN_STREAMS, ids=name)
 def test_a_stream_of_another_dialect_reaches_its_sdk(exchange: Exchange) -> None:
     stream = exchange.text.encode()
     written = rewrite(exchange.dialect, "ollama", stream)
     assert said_by_all(sdk.ollama_stream(written)) == by_events(hub_events(exchange.dialect, stream))
 
 
-@pytest.mark.parametrize("exchange", [e for e in TRANSLATED if e.dialect in OTHERS], ids=name)
+@cases("exchange", [e for e in TRANSLATED if e.dialect in OTHERS], ids=name)
 def test_a_request_of_another_dialect_has_its_form(exchange: Exchange) -> None:
     conversation = DIALECTS[exchange.dialect].read_request(exchange.request)
     body = OLLAMA.write_request(conversation, MODEL["ollama"])
@@ -383,7 +384,7 @@ def test_its_answers_have_a_response() -> None:
     assert "message" not in written
 
 
-@pytest.mark.parametrize("exchange", FOREIGN_STREAMS, ids=name)
+@cases("exchange", FOREIGN_STREAMS, ids=name)
 def test_its_streams_have_responses(exchange: Exchange) -> None:
     events = hub_events(exchange.dialect, exchange.text.encode())
     assert isinstance(events[0], Start)

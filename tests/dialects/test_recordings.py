@@ -14,6 +14,7 @@ from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Error
 from extproc.dialects.sse import Splitter
 from extproc.usage import Usage
+from tests.cases import cases
 from tests.dialects import sdk
 from tests.dialects.framed import raw_events
 from tests.dialects.traffic import (
@@ -49,7 +50,7 @@ STOPS = {
 }
 
 
-@pytest.mark.parametrize("exchange", TRANSLATED, ids=name)
+@cases("exchange", TRANSLATED, ids=name)
 def test_a_request_means_the_same_in_its_own_dialect(exchange: Exchange) -> None:
     before = copy.deepcopy(exchange.request)
     dialect = DIALECTS[exchange.dialect]
@@ -59,7 +60,7 @@ def test_a_request_means_the_same_in_its_own_dialect(exchange: Exchange) -> None
     assert exchange.request == before, "reading changed what was read"
 
 
-@pytest.mark.parametrize("exchange", ANSWERS, ids=name)
+@cases("exchange", ANSWERS, ids=name)
 def test_an_answer_means_the_same_in_its_own_dialect(exchange: Exchange) -> None:
     dialect = DIALECTS[exchange.dialect]
     assert dialect.write_answer(dialect.read_answer(exchange.answer)) == exchange.answer
@@ -127,7 +128,7 @@ def _content(state: dict[str, Any], content: Any) -> None:
             state.setdefault("parts", []).append(part)
 
 
-@pytest.mark.parametrize("exchange", [e for e in TRANSLATED if e.dialect in OTHER], ids=name)
+@cases("exchange", [e for e in TRANSLATED if e.dialect in OTHER], ids=name)
 def test_a_request_reaches_the_other_dialect(exchange: Exchange) -> None:
     there, back = DIALECTS[OTHER[exchange.dialect]], DIALECTS[exchange.dialect]
     conversation = back.read_request(exchange.request)
@@ -162,7 +163,7 @@ def _check_turns(body: Any) -> None:
         called = {block["id"] for block in message["content"] if block["type"] == "tool_use"}
 
 
-@pytest.mark.parametrize("exchange", [e for e in ANSWERS if e.dialect == "openai"], ids=name)
+@cases("exchange", [e for e in ANSWERS if e.dialect == "openai"], ids=name)
 def test_an_openai_answer_reaches_anthropics_sdk(exchange: Exchange) -> None:
     message = sdk.anthropic_answer(DIALECTS["anthropic"].write_answer(DIALECTS["openai"].read_answer(exchange.answer)))
     choice = exchange.answer["choices"][0]
@@ -175,7 +176,7 @@ def test_an_openai_answer_reaches_anthropics_sdk(exchange: Exchange) -> None:
     _same_usage(_sum_anthropic(message.usage), exchange.answer["usage"])
 
 
-@pytest.mark.parametrize("exchange", [e for e in ANSWERS if e.dialect == "anthropic"], ids=name)
+@cases("exchange", [e for e in ANSWERS if e.dialect == "anthropic"], ids=name)
 def test_an_anthropic_answer_reaches_openais_sdk(exchange: Exchange) -> None:
     completion = sdk.openai_answer(DIALECTS["openai"].write_answer(DIALECTS["anthropic"].read_answer(exchange.answer)))
     blocks = exchange.answer["content"]
@@ -299,7 +300,7 @@ def test_where_a_stream_is_cut_does_not_matter(exchange: Exchange, draw: st.Data
     assert hub_events(exchange.dialect, crlf, at) == hub_events(exchange.dialect, stream)
 
 
-@pytest.mark.parametrize(
+@cases(
     "exchange", [e for e in ALL if e.dialect in ("", "responses", *PAIR) and e.status == 200 and (e.answer or {}).get("usage")], ids=name
 )
 def test_usage_of_an_answer_that_passes_through(exchange: Exchange) -> None:

@@ -11,6 +11,7 @@ from extproc.dialects.anthropic.tokens import read_usage as read_anthropic
 from extproc.dialects.hub import Error
 from extproc.dialects.openai.tokens import read_usage as read_openai
 from extproc.usage import Usage
+from tests.cases import cases
 from tests.dialects import sdk
 from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED, Exchange, data, hub_events, name, rewrite
 
@@ -96,7 +97,7 @@ def test_usage_of_a_stream_that_passes_through(exchange: Exchange) -> None:
 # Its answers, for clients of other dialects.
 
 
-@pytest.mark.parametrize("exchange", OWN_ANSWERS, ids=name)
+@cases("exchange", OWN_ANSWERS, ids=name)
 def test_an_answer_reaches_anthropics_sdk(exchange: Exchange) -> None:
     given = exchange.answer
     message = sdk.anthropic_answer(DIALECTS["anthropic"].write_answer(RESPONSES.read_answer(given)))
@@ -107,7 +108,7 @@ def test_an_answer_reaches_anthropics_sdk(exchange: Exchange) -> None:
     assert read_anthropic(message.usage.model_dump()) == counted(given["usage"])
 
 
-@pytest.mark.parametrize("exchange", OWN_ANSWERS, ids=name)
+@cases("exchange", OWN_ANSWERS, ids=name)
 def test_an_answer_reaches_openais_sdk(exchange: Exchange) -> None:
     given = exchange.answer
     completion = sdk.openai_answer(DIALECTS["openai"].write_answer(RESPONSES.read_answer(given)))
@@ -148,7 +149,7 @@ def test_a_stream_reaches_openais_sdk(exchange: Exchange) -> None:
 # Answers of others, for its clients.
 
 
-@pytest.mark.parametrize("exchange", OTHER_ANSWERS, ids=name)
+@cases("exchange", OTHER_ANSWERS, ids=name)
 def test_anothers_answer_reaches_its_clients(exchange: Exchange) -> None:
     response = sdk.responses_answer(RESPONSES.write_answer(DIALECTS[exchange.dialect].read_answer(exchange.answer))).to_dict()
     said, called, thought = _said(exchange)
@@ -228,8 +229,8 @@ def _streamed(exchange: Exchange) -> tuple[str, list[tuple[str, Any]]]:
 # Requests.
 
 
-@pytest.mark.parametrize("target", ["openai", "anthropic"])
-@pytest.mark.parametrize("exchange", [e for e in TRANSLATED if e.dialect == "responses"], ids=name)
+@cases("target", ["openai", "anthropic"])
+@cases("exchange", [e for e in TRANSLATED if e.dialect == "responses"], ids=name)
 def test_its_request_reaches_others(exchange: Exchange, target: str) -> None:
     there = DIALECTS[target]
     conversation = RESPONSES.read_request(exchange.request)
@@ -246,7 +247,7 @@ def test_its_request_reaches_others(exchange: Exchange, target: str) -> None:
     assert not any(path.split(".")[-1] in silent for path in conversation.dropped)
 
 
-@pytest.mark.parametrize("exchange", [e for e in TRANSLATED if e.dialect in ("openai", "anthropic")], ids=name)
+@cases("exchange", [e for e in TRANSLATED if e.dialect in ("openai", "anthropic")], ids=name)
 def test_anothers_request_reaches_it(exchange: Exchange) -> None:
     conversation = DIALECTS[exchange.dialect].read_request(exchange.request)
     body = RESPONSES.write_request(conversation, "gpt-5")

@@ -7,6 +7,7 @@ import pytest
 
 from extproc.dialects import DIALECTS
 from extproc.usage import Usage
+from tests.cases import cases
 
 OPENAI, ANTHROPIC, RESPONSES = DIALECTS["openai"], DIALECTS["anthropic"], DIALECTS["responses"]
 
@@ -200,8 +201,8 @@ def _counting(name: str, given: str, made: str) -> bytes:
     return f'{{"model": "m", "modelVersion": "m", "numbers": [0.25], {body}}}'.encode()
 
 
-@pytest.mark.parametrize("name", WHOLE)
-@pytest.mark.parametrize(
+@cases("name", WHOLE)
+@cases(
     ("given", "made", "expected"),
     [
         ("12.0", "7", Usage(input=12, output=7)),

@@ -12,6 +12,7 @@ from extproc.dialects.dialect import Operation
 from extproc.dialects.hub import Question
 from extproc.dialects.quirks import NONE, Quirks
 from extproc.errors import Reject
+from tests.cases import cases
 from tests.dialects.vector_features import ORDERS, VECTORS, Feature
 
 PAGE = Path(__file__).parents[2] / "docs" / "vectors.md"
@@ -190,7 +191,7 @@ def test_nothing_is_lost_in_silence() -> None:
     assert {one for one in lost if one not in EMULATIONS and (one[0], "") not in EMULATIONS} == set()
 
 
-@pytest.mark.parametrize("feature", [*VECTORS, *ORDERS], ids=lambda feature: feature.name)
+@cases("feature", [*VECTORS, *ORDERS], ids=lambda feature: feature.name)
 def test_somebody_can_say_it(feature: Feature) -> None:
     """A feature that no client can say proves nothing."""
     clients = VECTOR_CLIENTS if feature in VECTORS else ORDER_CLIENTS

@@ -21,6 +21,7 @@ from extproc.dialects.dialect import Operation
 from extproc.dialects.hub import Embedded, Embedding, Image, Passage, Vector
 from extproc.errors import Reject
 from extproc.usage import Usage
+from tests.cases import cases
 from tests.dialects.vectors import ANSWERED, CLIENTS, RECORDED, Recorded
 
 _ASKED: dict[tuple[str, str], dict[str, Any]] = {
@@ -49,7 +50,7 @@ def test_there_are_recordings_of_all() -> None:
     assert {one.dialect for one in ANSWERED} == {"openai", "cohere", "gemini", "bedrock"}
 
 
-@pytest.mark.parametrize("recorded", RECORDED, ids=lambda one: one.id)
+@cases("recorded", RECORDED, ids=lambda one: one.id)
 def test_a_request_means_the_same_in_its_own_dialect(recorded: Recorded) -> None:
     body = copy.deepcopy(recorded.body)
     question = recorded.operation.read_request(body)
@@ -58,7 +59,7 @@ def test_a_request_means_the_same_in_its_own_dialect(recorded: Recorded) -> None
     assert question.dropped == []
 
 
-@pytest.mark.parametrize("recorded", ANSWERED, ids=lambda one: one.id)
+@cases("recorded", ANSWERED, ids=lambda one: one.id)
 def test_an_answer_means_the_same_in_its_own_dialect(recorded: Recorded) -> None:
     answer = recorded.operation.read_answer(copy.deepcopy(recorded.answer))
     assert recorded.operation.write_answer(answer) == recorded.answer
@@ -72,8 +73,8 @@ def _written(recorded: Recorded, client: tuple[str, str]) -> tuple[dict[str, Any
     return json.loads(msgspec.json.encode(operation(client).write_answer(answer))), answer
 
 
-@pytest.mark.parametrize("client", CLIENTS, ids="-".join)
-@pytest.mark.parametrize("recorded", ANSWERED, ids=lambda one: one.id)
+@cases("client", CLIENTS, ids="-".join)
+@cases("recorded", ANSWERED, ids=lambda one: one.id)
 def test_every_client_gets_the_same_numbers(recorded: Recorded, client: tuple[str, str]) -> None:
     if client[0] == recorded.dialect:
         return  # among themselves they are left alone

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.cases import cases
 from tests.fuzz.http2_connection import Run, target
 from tests.fuzz.seeds import SEEDS, captured, write
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 INPUTS = SEEDS | captured()
 
 
-@pytest.mark.parametrize("name", INPUTS)
+@cases("name", INPUTS)
 def test_the_corpus(name: str) -> None:
     target(INPUTS[name])
 

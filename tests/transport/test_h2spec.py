@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from extproc.transport.http2.limits import Limits
+from tests.cases import cases
 from tests.frames import (
     ACK,
     CONTINUATION,
@@ -260,7 +261,7 @@ CASES += [
 
 
 @pytest.mark.parametrize("size", [0, 1], ids=["whole", "bytewise"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@cases("case", CASES, ids=lambda case: case.name)
 def test_case(case: Case, size: int) -> None:
     wire = Wire(Limits(streams=STREAMS))
     said = wire.say(case.said, PROBE, cut=size)
