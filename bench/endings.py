@@ -232,9 +232,8 @@ async def _run(site: Site, seconds: float, rate: float) -> int:
         wrong.append("a process has died:\n" + site.said()[-6000:])
     left: dict[str, int] = {}
     for _ in range(60):
-        left = {
-            gauge: value for gauge, value in _stats(site).items() if (value and gauge.endswith(_GAUGES)) or (value and "provider_" in gauge)
-        }
+        found = _stats(site).items()
+        left = {gauge: value for gauge, value in found if value and (gauge.endswith(_GAUGES) or "provider_" in gauge)}
         left.pop("http.admin.downstream_rq_active", None)
         if not left:
             break

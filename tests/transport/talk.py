@@ -11,7 +11,7 @@ import grpc
 from extproc.drive import Waiting, begin
 from extproc.transport import grpcio, health, native
 from extproc.transport.http2.limits import Limits
-from extproc.transport.seam import Methods, Refused, Replies, Server, Status
+from extproc.transport.seam import Methods, Refused, Replies, Server, Speaker, Status
 from extproc.transport.tls import Tls
 from tests.e2e.ports import free_port
 
@@ -30,8 +30,8 @@ def server(kind: str, address: str, methods: Methods, *, tls: Tls | None = None,
     return grpcio.Server(address, methods, tls=tls, limits=limits or Limits())
 
 
-class Session:
-    """Answers as its messages say: `n` replies for a number, an exception, a wait, or itself."""
+class Session(Speaker):
+    """Answers as its messages say: `n` replies for a number, an exception, a wait, or itself. It can be made to say more."""
 
     def __init__(self, scene: "Scene") -> None:
         self.scene = scene
@@ -112,6 +112,7 @@ class Scene:
         self.ending: Callable[[], None] | None = None
         self.bad_close = self.cancelled_close = False
         self.refusal = Refused(Status.UNAVAILABLE, "later")
+        self.newest: Session
         self.unopened: Exception | None = None
         """What opening a session raises."""
         self.health = health.Health({SERVICE})
@@ -123,7 +124,8 @@ class Scene:
         self.opened += 1
         if self.unopened is not None:
             raise self.unopened
-        return Session(self)
+        self.newest = Session(self)
+        return self.newest
 
     def stream(self, method: str = METHOD, **options: Any) -> Stream:
         """A call by grpcio's client."""

@@ -64,6 +64,35 @@ async def test_no_replies(local: Scene) -> None:
     assert await local.end() == "closed"
 
 
+async def test_what_is_said_unasked(local: Scene) -> None:
+    stream = local.stream()
+    await stream.write(b"2")
+    await local.until(b"2")
+    long = b"x" * 200_000
+    for number in range(3):
+        local.newest.say([b"unasked %d" % number, long])
+    await stream.write(b"asked")
+    wanted = [b"2.0", b"2.1", b"unasked 0", long, b"unasked 1", long, b"unasked 2", long, b"asked"]
+    assert [await stream.read() for _ in wanted] == wanted
+    await stream.done_writing()
+    assert await stream.code() is grpc.StatusCode.OK
+    await local.end()
+    # Nobody is there any more.
+    local.newest.say([b"late"])
+    assert await local.talk(b"1") == [b"1.0"]
+
+
+async def test_what_is_said_to_who_has_hung_up(local: Scene) -> None:
+    stream = local.stream()
+    await stream.write(b"1")
+    assert await stream.read() == b"1.0"
+    stream.cancel()
+    local.newest.say([b"to nobody" * 10_000])
+    await local.end()
+    local.newest.say([b"late"])
+    assert await local.talk(b"1") == [b"1.0"]
+
+
 async def test_a_client_that_says_all_at_once(local: Scene) -> None:
     assert await local.talk(b"x", b"", b"2") == [b"x", b"", b"2.0", b"2.1"]
 

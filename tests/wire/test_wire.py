@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part, piece
-from extproc.wire.outgoing import GO_ON, answer, packed, reply
+from extproc.wire.outgoing import BEFORE, GO_ON, answer, aside, last, packed, reply
 
 ATTRIBUTES = "envoy.filters.http.ext_proc"
 
@@ -34,6 +34,18 @@ def headers(*pairs: tuple[str, bytes]) -> HeaderMap:
 
 def read(data: bytes) -> ProcessingResponse:
     return ProcessingResponse.parse(data)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 115, 116, 117, 118, 119, 120, 127, 128, 2048, 2049, 70_000])
+def test_a_body_that_goes_on_as_it_is_said(size: int) -> None:
+    piece = bytes(size)
+    for written, end in ((BEFORE[size] + piece, False), (last(piece), True)):
+        response = read(written + aside({"headgate": {"record": "{}"}}))
+        assert response.response_body is not None and response.response_body.response is not None
+        mutation = response.response_body.response.body_mutation
+        assert mutation is not None and mutation.streamed_response is not None
+        assert (mutation.streamed_response.body, mutation.streamed_response.end_of_stream) == (piece, end)
+        assert plain(response.dynamic_metadata) == {"headgate": {"record": "{}"}}
 
 
 def plain(struct: Any) -> Any:

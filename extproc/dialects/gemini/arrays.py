@@ -5,12 +5,9 @@ https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent;
 
 import re
 
-import msgspec
-
 from extproc.dialects.framing import Framing, RawEvent
 from extproc.dialects.gemini import Gemini
 from extproc.dialects.gemini.stream_write import StreamWriter
-from extproc.errors import Fault
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
 _BETWEEN = b"[, \t\r\n"
@@ -101,9 +98,6 @@ class GeminiArray(Gemini):
 
     def stream_writer(self, *, include_usage: bool) -> StreamWriter:
         return StreamWriter(Elements())
-
-    def stream_error(self, fault: Fault, request_id: str) -> bytes:
-        return b",\r\n" + msgspec.json.encode(self.write_error(fault, request_id)) + b"]"
 
 
 def reads_array(path: str) -> bool:
