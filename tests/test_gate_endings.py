@@ -24,8 +24,14 @@ from tests.test_answering import DONE, USAGE_ONLY, delta
 
 IDLE, TOTAL = 7.0, 30.0
 TIMES = Timeouts(first_byte=20, idle=IDLE, total=TOTAL)
+
+
+def provider(dialect: Any) -> Provider:
+    return Provider(dialect=dialect, base_url=f"https://{dialect}.test", key="k", timeouts=TIMES)
+
+
 CONFIG = Config(
-    providers={name: Provider(dialect=name, base_url=f"https://{name}.test", key="k", timeouts=TIMES) for name in DIALECTS},
+    providers={name: provider(name) for name in DIALECTS},
     models=(
         *(Model(name=f"own-{name}", targets=(f"{name}/m",)) for name in DIALECTS),
         Model(name="gpt", targets=("openai/m",)),

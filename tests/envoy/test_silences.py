@@ -18,12 +18,18 @@ def config(url: str = "http://it/v1", keys: tuple[ProviderKey, ...] = (), retrie
     return Config(providers={"it": provider}, models=models, retries=retries)
 
 
+def wholes(config: Config) -> list[int]:
+    return [round(one.several - names.BACKSTOP) for one in silences(config).values()]
+
+
 def test_the_clock_of_the_whole_leaves_each_key_its_attempt() -> None:
-    assert [round(one.several - names.BACKSTOP) for one in silences(config()).values()] == [21, 51]
-    assert [round(one.several - names.BACKSTOP) for one in silences(config(keys=KEYS)).values()] == [31, 51]
-    assert [
-        round(one.several - names.BACKSTOP) for one in silences(config(keys=KEYS, retries=Retries(again=1, pause=1, longest=1))).values()
-    ] == [67, 67]
+    assert wholes(config()) == [21, 51]
+    assert wholes(config(keys=KEYS)) == [31, 51]
+    assert wholes(config(keys=KEYS, retries=Retries(again=1, pause=1, longest=1))) == [67, 67]
+
+
+def test_envoys_clocks_run_behind_the_gates() -> None:
+    assert [(one.attempt - names.BACKSTOP, one.one > one.attempt) for one in silences(config()).values()] == [(20, True), (50, True)]
 
 
 def test_a_provider_that_has_moved_keeps_what_its_targets_say() -> None:
