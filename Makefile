@@ -95,6 +95,9 @@ clean: ## Remove what was made here, but for the state folder
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Nothing else is printed until it is done, but for what goes wrong, in full.
+says = echo "Installing the $$(cat $(1) | grep -c '^[a-z].*==') packages of $(firstword $(1)) into $(VENV); this may take $(2), once ..."
+
 # The environment. `--require-hashes`: what is installed is what was locked, to the byte.
 
 $(MADE):
@@ -109,13 +112,13 @@ $(MADE):
 	@touch $@
 
 $(RUN): $(MADE) requirements.lock requirements-build.lock pyproject.toml
-	@echo "Installing what requirements.lock names ..."
-	@$(PIP) install --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(call says,requirements.lock requirements-build.lock,one to three minutes)
+	@$(PIP) install --quiet --require-hashes -r requirements.lock -r requirements-build.lock
 	@$(PIP) install --quiet --no-build-isolation --no-deps -e .
 	@touch $@
 
 $(DEV): $(MADE) requirements-dev.lock pyproject.toml
-	@echo "Installing what requirements-dev.lock names ..."
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(call says,requirements-dev.lock,two to five minutes)
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
 	@$(PIP) install --quiet --no-build-isolation --no-deps -e .
 	@touch $@ $(RUN)
