@@ -11,10 +11,14 @@ from extproc.pool import key_names
 from extproc.snapshot import Snapshot
 from extproc.standing.told import Lease
 from extproc.standing.view import View
-from extproc.values import Request, Response
+from extproc.values import Identity, Request, Response
 
 _GONE = Fault(503, "no_target_available", "The provider of this mirror is not configured any more.")
 _LEFT_ALONE = Fault(503, "no_target_available", "The target of this mirror is left alone for now.")
+
+
+_NOBODYS = Identity(":mirrors")
+"""Whose room the body of a copy takes: no caller has that name."""
 
 
 class _Lease(Tap):
@@ -44,7 +48,8 @@ class MirrorIntake(Intake):
         request.targets = (told.target,)
 
     async def begin(self) -> Response | None:
-        """See `Intake.begin`. Room for a large body is taken before it is known whose it is: it is not the caller's."""
+        """See `Intake.begin`. Room for a large body is no caller's, who would have the less of it for his own."""
+        self._request.identity = _NOBODYS
         answered = await super().begin()
         if answered is None:
             identity = self._told.identity

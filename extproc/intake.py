@@ -6,6 +6,7 @@
 What is told of the answer before there is one, its `Delivery` gets: the taps of the filters, and who is asked.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from random import random
@@ -46,6 +47,8 @@ _UNSAID = " " * DIGITS
 """In place of a content-length that is not there."""
 STRICT = "x-headgate-strict"
 _YES = frozenset({"true", "1", "yes", "on"})
+
+_log = logging.getLogger(__name__)
 
 
 class More(NamedTuple):
@@ -232,16 +235,16 @@ class Intake:
         if request.endpoint.spoken and (amount := spoken(request.body)) is not None:
             request.record.unit, request.record.amount = amount.unit, amount.count
         request.rest()
-        return self._to_one(call, edited) if alone else self._to_several(call, edited)
+        forward = self._to_one(call, edited) if alone else self._to_several(call, edited)
+        if (mirrors := self._snapshot.mirrors) is not None and (mirror := mirrors.get(request.record.route)) is not None:
+            self._mirror(request, mirror)
+        return forward
 
     def _settle_targets(self, request: Request) -> None:
         """What there is to know of them beside what the filters know. Raises `Reject` where there are none."""
         if not request.targets:
             raise request.unavailable or _nobody(request)
         self._narrow()
-        snapshot = self._snapshot
-        if snapshot.mirrors is not None and (mirror := snapshot.mirrors.get(request.record.route)) is not None:
-            self._mirror(request, mirror)
 
     def _narrow(self) -> None:
         """Leaves the attempts that can be made: with several keys, with access tokens that there are, in orders that Envoy takes."""
@@ -253,15 +256,21 @@ class Intake:
             self._keep_to(snapshot.chains)
 
     def _mirror(self, request: Request, mirror: Mirror) -> None:
-        """Sends a copy off, as the filters have left it; its provider and its translation are its own matter."""
+        """Sends a copy off, as the filters have left it; its provider and its translation are its own matter. Whatever comes of that, the
+        client's own request goes on.
+        """
         mirrors = self._snapshot.environment.mirrors
         if mirrors is None or request.record.mirror_of or not request.endpoint.converses or random() >= mirror.share:  # noqa: S311 - a lot
             return
         record, (provider, model) = request.record, split_target(mirror.to)
         target = Target(provider, model or record.model)
         told = Mirrored(record.id, self._snapshot.generation, target, request.identity, record.model, record.route)
-        headers = {name: request.headers[name] for name in those(tuple(request.headers), to_provider)}
-        mirrors.send(without_credential(request.path), {**headers, names.MIRROR_HEADER: told.encode()}, request.body)
+        try:
+            headers = {name: request.headers[name] for name in those(tuple(request.headers), to_provider)}
+            mirrors.send(without_credential(request.path), {**headers, names.MIRROR_HEADER: told.encode()}, request.body)
+        except Exception:  # noqa: BLE001 - a bug of ours, told once
+            mirrors.dropped += 1
+            _log.exception("request %s: no copy of it is sent to its mirror", record.id)
 
     def _multiply(self) -> None:
         """The only target stands for as many attempts as it has keys to offer: one that is refused is not the others' fault."""

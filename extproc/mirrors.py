@@ -7,7 +7,7 @@ and thrown away, for a provider is only asked as fast as somebody reads. Nobody 
 import asyncio
 from collections.abc import Callable, Mapping
 
-_MOST = 64
+MOST = 64
 """Copies that one worker has under way."""
 _BYTES = 16 * 1024 * 1024
 """Bytes of their bodies."""
@@ -35,7 +35,7 @@ class Mirrors:
 
     def send(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
         """Sends a request off, or drops it. Returns at once. `headers`: without those that frame a message."""
-        if len(self._tasks) >= _MOST or self._bytes + len(body) > _BYTES or self._busy():
+        if len(self._tasks) >= MOST or self._bytes + len(body) > _BYTES or self._busy():
             self.dropped += 1
             return
         self._bytes += len(body)

@@ -78,12 +78,17 @@ class Snapshot:
         mirrored = [handler for settings, handler in opened if settings.mirrored]
         if quotas := Quotas(self.config, environment.slots):
             handlers.append((False, quotas))
-            mirrored.append(quotas)
+            mirrored.append(Quotas(_without_lines(self.config), environment.slots))
         self.mirrored: tuple[Handler, ...] = tuple(mirrored)
         """Of copies that are sent to mirrors: all at once, when the head is there."""
         self.early: tuple[Handler, ...] = tuple(handler for early, handler in handlers if early)
         self.filters: tuple[Handler, ...] = tuple(handler for early, handler in handlers if not early)
         self.readers = tuple(handler for handler in self.filters if isinstance(handler, Reader))
+
+
+def _without_lines(config: Config) -> Config:
+    """For copies, which take what is free: none of them stands in a line in front of a client's request."""
+    return msgspec.structs.replace(config, models=tuple(msgspec.structs.replace(model, queue=None) for model in config.models))
 
 
 def encode(settings: Settings, keys: KeyState, *, keys_exist: bool) -> bytes:

@@ -7,12 +7,14 @@ import msgspec
 import pytest
 
 from extproc import Reject, StoredKey
+from extproc.config.concurrency import Queue
 from extproc.config.mirror import Mirror
 from extproc.config.model import Aim, Config, Model
 from extproc.copied import MirrorIntake
 from extproc.exchange import Exchange
 from extproc.keys import digest
 from extproc.mirrored import Mirrored, decode
+from extproc.quotas import Quotas
 from extproc.standing.told import Stand
 from extproc.values import Identity, Response, Target
 from tests.scene import CHAT, CONFIG, Scene, head, run
@@ -115,13 +117,43 @@ def test_what_is_not(path: str, model: str) -> None:
     assert copies.sent == []
 
 
+def test_what_is_refused_after_all_is_not_copied() -> None:
+    made, copies = scene()
+    assert forward(made.exchange(head(x_headgate_timeout="soon")), body()) is not None
+    assert copies.sent == []
+
+
+def test_no_request_fails_for_its_copy(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    made, copies = scene()
+    monkeypatch.setattr(copies, "send", None)
+    assert forward(made.exchange(), body()) is None
+    assert copies.dropped == 1
+    assert "request r-1: no copy of it is sent" in caplog.text
+
+
+def test_no_copy_takes_what_is_meant_for_clients() -> None:
+    """Neither a place in a line, nor the room that callers without a key have for large bodies."""
+    model = Model(name="gpt", targets=(Aim(to="openai/gpt", concurrency=1),), mirror=MIRROR, queue=Queue(most=9, wait=5))
+    made, _ = scene(msgspec.structs.replace(CONFIG, models=(model,)))
+    of_clients, of_copies = (
+        next(one for one in some if isinstance(one, Quotas)) for some in (made.engine.current.filters, made.engine.current.mirrored)
+    )
+    assert (list(of_clients._lines), list(of_copies._lines)) == (["gpt"], [])
+    room = made.engine.room
+    room.whole = 1_000_000
+    large = copied(made, more={"content_length": "600000"})
+    assert run(large.intake.begin()) is None
+    assert room.enter("", "390000") is not None, "whoever has no key has none of it"
+    assert run(copied(made, more={"content_length": "300000"}).intake.begin()) is not None
+
+
 def test_nothing_is_looked_at_where_nothing_is_mirrored() -> None:
     assert scene(CONFIG)[0].engine.current.mirrors is None
     assert scene(msgspec.structs.replace(WATCHED, models=WATCHED.models[3:4]))[0].engine.current.mirrors is None
 
 
-def copied(made: Scene, told: Mirrored = TOLD) -> Exchange:
-    exchange = made.exchange(head(x_request_id="r-2"))
+def copied(made: Scene, told: Mirrored = TOLD, more: Mapping[str, str] | None = None) -> Exchange:
+    exchange = made.exchange(head(x_request_id="r-2", **(more or {})))
     exchange.intake = MirrorIntake(exchange.snapshot, exchange.request, exchange.delivery, told)
     return exchange
 

@@ -42,7 +42,7 @@ async def test_what_is_sent(tmp_path: Path) -> None:
 
 
 async def test_what_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirrors, "_MOST", 2)
+    monkeypatch.setattr(mirrors, "MOST", 2)
     monkeypatch.setattr(mirrors, "_BYTES", 10)
     path, busy = str(tmp_path / "m.sock"), False
     taken: list[asyncio.StreamWriter] = []

@@ -13,4 +13,4 @@ class Mirror(Section, frozen=True):
     to: Annotated[str, Meta(min_length=1, max_length=512)]
     """`provider/model`, or `provider` alone to keep the name that was asked for."""
     share: Annotated[float, Meta(ge=0, le=1)] = 1.0
-    """How many of the model's conversations are mirrored: 0.1 is one in ten, drawn by lot."""
+    """How many of the model's requests for a conversation are mirrored: 0.1 is one in ten, drawn by lot each time."""

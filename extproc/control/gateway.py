@@ -441,7 +441,7 @@ def _needs_restart(old: Config, new: Config) -> list[str]:
     # These stand in Envoy's bootstrap; the other limits are the workers' or the routes'.
     limits = ("request_headers", "concurrent_requests")
     if _mirrors(old) != _mirrors(new):
-        found.append("the first mirror of a model, or the last")
+        found.append("`mirror`, which no model had before or none has now,")
     return found + [f"limits.{name}" for name in limits if getattr(old.limits, name) != getattr(new.limits, name)]
 
 

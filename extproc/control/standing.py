@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from extproc.config.model import Config, Redis, aim
+from extproc.config.model import Config, Model, Redis, aim, split_target
 from extproc.control.attempts import AttemptsLog
 from extproc.ledger.standings import StandingMetrics
 from extproc.link.server import Handler, Peer
@@ -60,8 +60,8 @@ class Standing:
     async def follow(self, config: Config) -> None:
         """The configuration that is in force now."""
         self._board.follow(config.breaker_of)
-        targets = (Name(one.provider, one.model) for model in config.models for one in map(aim, model.targets) if one.model)
-        named = list(dict.fromkeys(name for name in targets if config.breaker_of(name.provider) is not None))
+        targets = (Name(*split_target(one)) for model in config.models for one in _asked(model))
+        named = list(dict.fromkeys(name for name in targets if name.model and config.breaker_of(name.provider) is not None))
         self._metrics.follow(named[:_MOST])
         if config.redis != self._redis:
             before, self._redis = self._fleet, config.redis
@@ -217,6 +217,12 @@ class Standing:
         task: asyncio.Task[object] = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _asked(model: Model) -> tuple[str, ...]:
+    """All whom its requests, or copies of these, may go to."""
+    mirrors = (model.mirror.to,) if model.mirror is not None else ()
+    return (*(aim(one).to for one in (*model.targets, *model.on_context_length, *model.on_content_policy)), *mirrors)
 
 
 def _fleet(redis: Redis) -> Fleet:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from extproc.config.model import Config, aim
+from extproc.config.model import Config, aim, split_target
 from extproc.pool import key_names
 from extproc.standing.told import Stand
 
@@ -28,11 +28,14 @@ def providers_status(config: Config, stands: Iterable[Stand], sick: Mapping[str,
     ill: dict[str, list[Stand]] = {}
     for stand in stands:
         ill.setdefault(stand.provider, []).append(stand)
+    copied = _mirrors(config)
     providers = [
-        _provider(name, _models(config, name), key_names(provider), ill.get(name, []), sick, now)
+        _provider(name, _models(config, name), _copies(copied, name), key_names(provider), ill.get(name, []), sick, now)
         for name, provider in config.providers.items()
     ]
-    hurt = any(_hurts(stand) for name in config.providers for stand in ill.get(name, ()) if not stand.key)
+    hurt = any(
+        _hurts(stand) for name in config.providers for stand in ill.get(name, ()) if not stand.key and (name, stand.model) not in copied
+    )
     whole = all(one["healthy"] for one in providers) and not hurt
     return {"object": "providers.status", "status": "ok" if whole else "degraded", "providers": providers}
 
@@ -40,6 +43,22 @@ def providers_status(config: Config, stands: Iterable[Stand], sick: Mapping[str,
 def _hurts(stand: Stand) -> bool:
     """Whether requests are refused, or go elsewhere, for it."""
     return stand.state != "half_open" or stand.ago < stand.open
+
+
+def _mirrors(config: Config) -> dict[tuple[str, str], list[str]]:
+    """The models whose mirrors are there, by provider and model, where these answer no clients."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for model in config.models:
+        if model.mirror is not None:
+            provider, known = split_target(model.mirror.to)
+            for name in (known,) if known else (model.name, *model.aliases):
+                found.setdefault((provider, name), []).append(model.name)
+    asked = {(name, known) for name in {provider for provider, _ in found} for known in _models(config, name)}
+    return {target: models for target, models in found.items() if target not in asked}
+
+
+def _copies(mirrors: Mapping[tuple[str, str], list[str]], provider: str) -> dict[str, list[str]]:
+    return {model: models for (name, model), models in mirrors.items() if name == provider}
 
 
 def _models(config: Config, provider: str) -> dict[str, list[str]]:
@@ -57,22 +76,26 @@ def _models(config: Config, provider: str) -> dict[str, list[str]]:
 
 
 def _provider(
-    name: str, models: dict[str, list[str]], keys: tuple[str, ...], stands: list[Stand], sick: Mapping[str, str], now: float
-) -> dict[str, Any]:
-    by_model: dict[str, list[Stand]] = {model: [] for model in models}
+    name: str, models: dict[str, list[str]], copies: dict[str, list[str]], keys: tuple[str, ...], stands: list[Stand],
+    sick: Mapping[str, str], now: float,
+) -> dict[str, Any]:  # fmt: skip
+    by_model: dict[str, list[Stand]] = {model: [] for model in (*models, *copies)}
     by_key: dict[str, list[Stand]] = {key: [] for key in keys}
     for stand in stands:
         if stand.key:
             by_key.setdefault(stand.key, []).append(stand)
         else:
-            by_model.setdefault(stand.model if stand.model in models else _OTHERS, []).append(stand)
-    targets = [{"model": model, "asked_as": models.get(model, []), **_worst(found, now)} for model, found in by_model.items()]
+            by_model.setdefault(stand.model if stand.model in by_model else _OTHERS, []).append(stand)
+    targets = [
+        {"model": model, **({"mirror_of": copies[model]} if model in copies else {"asked_as": models.get(model, [])}), **_worst(found, now)}
+        for model, found in by_model.items()
+    ]
     out = ("open", "cooling")
     # A caller's name that nobody knows says nothing of the others.
-    known = [target["state"] in out for target in targets if target["model"] != _OTHERS]
+    known = [target["state"] in out for target in targets if target["model"] != _OTHERS and target["model"] not in copies]
     healthy = name not in sick and not (known and all(known))
     why = {"reason": sick[name]} if name in sick else {}
-    told = [{"key": key, **_of_key(found, models, now)} for key, found in by_key.items()]
+    told = [{"key": key, **_of_key(found, by_model, now)} for key, found in by_key.items()]
     return {"provider": name, "healthy": healthy, **why, "targets": targets, **({"keys": told} if told else {})}
 
 

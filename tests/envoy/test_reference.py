@@ -60,7 +60,10 @@ def test_mirrors_have_a_listener_of_their_own(files: bool) -> None:
     """On a socket of this user's, with the same routes; its gate alone is told by which listener a request came."""
     model = replace(SEVERAL.models[0], mirror=Mirror(to=f"{next(iter(SEVERAL.providers))}/copy"))
     config = replace(SEVERAL, models=(model, *SEVERAL.models[1:]))
-    public, mirrors = compile_edge(config, Places(), files=files)["static_resources"]["listeners"]
+    compiled = compile_edge(config, Places(), files=files)
+    public, mirrors = compiled["static_resources"]["listeners"]
+    (connections,) = compiled["overload_manager"]["resource_monitors"]
+    assert connections["typed_config"]["max_active_downstream_connections"] == str(config.limits.concurrent_requests + 64 * config.workers)
     assert [public] == compile_edge(SEVERAL, Places(), files=files)["static_resources"]["listeners"]
     assert mirrors["address"] == {"pipe": {"path": "/run/headgate/mirror.sock", "mode": 0o600}}
     (ours,), (theirs,) = mirrors["filter_chains"], public["filter_chains"]

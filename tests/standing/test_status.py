@@ -2,6 +2,7 @@
 
 import msgspec
 
+from extproc.config.mirror import Mirror
 from extproc.config.model import Config, Model, Provider
 from extproc.config.pool import ProviderKey
 from extproc.standing.status import providers_status
@@ -91,6 +92,20 @@ def test_what_is_half_open_and_asked_by_nobody_alarms_nobody_for_ever() -> None:
     assert (status, target["state"], target["reason"]) == ("ok", "half_open", "timeout")
     assert told(Stand("a", "gpt-5", "", "half_open", -31, 31), Stand("b", "small", "", "open", 1, 1))[0] == "degraded"
     assert told(Stand("gone", "gpt-5", "", "open", 9, 1))[0] == "ok", "nobody names that provider any more"
+
+
+def test_a_mirror_is_told_of_and_no_alarm() -> None:
+    watched = msgspec.structs.replace(CONFIG.models[0], targets=("b/gpt-5",), mirror=Mirror(to="c/copy"))
+    models = (watched, Model(name="own", targets=("a/gpt-5",), mirror=Mirror(to="b/gpt-5")))
+    told = providers_status(
+        msgspec.structs.replace(CONFIG, models=models), [Stand("c", "copy", "", "open", 30, 30, "timeout")], {}, now=1000
+    )
+    b, c = told["providers"][1:]
+    assert (told["status"], c["healthy"]) == ("ok", True)
+    assert b["targets"] == [{"model": "gpt-5", "asked_as": ["gpt"], "state": "closed"}], "who answers clients, too, is a target like others"
+    (target,) = c["targets"]
+    assert (target["model"], target["mirror_of"], target["state"]) == ("copy", ["gpt"], "open")
+    assert "asked_as" not in target
 
 
 def test_names_that_a_target_takes_as_they_come() -> None:
