@@ -477,7 +477,7 @@ class GateSession(Speaker):
         self._stream = waits._replace(total=now - delivery.first + waits.total)
         # What comes first may take as long as a first byte.
         self._heard = now + waits.opening - waits.idle
-        self._engine.clock.wind(self, self._due)
+        self._engine.clock.wind(self, min(now + waits.idle, self._stream.total))
 
     @property
     def _due(self) -> float:
@@ -488,10 +488,12 @@ class GateSession(Speaker):
 
     def look(self, now: float) -> float:
         """See `clock.Timed`."""
+        waits = self._stream
+        assert waits is not None
         if (due := self._due) > now:
-            return due
-        delivery = self._begun.delivery
-        over = self._stream is not None and self._stream.total <= now
+            # What comes first may take longer than what comes then, so the time may be over sooner.
+            return min(due, now + waits.idle)
+        delivery, over = self._begun.delivery, waits.total <= now
         why, told = (names.WHOLE_OVER, _OVER) if over else (names.SILENT, _SILENT)
         who = delivery.response.target if delivery.response is not None else None
         fault = Fault(504, "provider_timeout", told.format(f"The provider {who.provider}" if who is not None else "The provider"))
