@@ -28,7 +28,7 @@ def test_a_route_for_every_silence_before_those_of_the_undecided() -> None:
         *("websocket-adapter", "websocket", "judged-adapter", "judged", "upgrade", "json", "form", "other"),
     ]
     for name in ("silence-30-adapter", "silence-30"):
-        assert found[name]["route"]["retry_policy"]["per_try_idle_timeout"] == "30s"
+        assert found[name]["route"]["retry_policy"]["per_try_idle_timeout"] == "30.500s"
         assert said(found[name])["idle"]["string_match"]["exact"] == names.idle_key([Timeouts(first_byte=5, idle=30)])
 
 
@@ -94,7 +94,7 @@ def test_only_what_names_a_model_is_held_for_the_gate() -> None:
 
 def test_a_websocket_may_be_silent_for_long() -> None:
     idle = {name: route["route"].get("idle_timeout") for name, route in routes(Timeouts(idle=120)).items()}
-    of_both = {"silence-120": "121s", "websocket": "3600s", "judged": None}
+    of_both = {"silence-120": "121.500s", "websocket": "3600s", "judged": None}
     assert idle == of_both | {f"{name}-adapter": of for name, of in of_both.items()} | {
         "upgrade": "3600s",
         "json": None,
