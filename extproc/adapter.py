@@ -2,8 +2,8 @@
 
 It keeps no state between attempts: Envoy hands it the original body again, and the gate's `Call` as dynamic metadata. It holds the
 response's head back until the answer has shown life - a stream its first event, any other body its end - so that what dies before is
-still retried with the next target (tried on Envoy 1.40, docs/envoy.md). A body reply may never come before the reply to the head, and
-Envoy stops reading for good once 1 MiB is unanswered; so beyond `_UNANSWERED` bytes the head goes out, come what may.
+still retried with the next target (tried on Envoy 1.40, docs/envoy.md). What goes on of a body is what is said here, piece by piece or
+all at its end (`FULL_DUPLEX_STREAMED`), and never before the reply to the head. Beyond `_HELD` bytes the head goes out, come what may.
 """
 
 import logging
@@ -30,13 +30,12 @@ from extproc.tried import BROKEN_OFF, PLAN, STOPPED, Tried, encode, encode_plan,
 from extproc.use import TELL_EVERY, USE_KEY, Use
 from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part
-from extproc.wire.outgoing import GO_ON, Metadata, answer, packed, reply
+from extproc.wire.outgoing import BEFORE, GO_ON, Metadata, answer, aside, last, packed, reply
 
-_UNANSWERED = 256 * 1024
+_HELD = 256 * 1024
+"""Bytes of an answer that are kept while it may still be asked of the next target."""
 
 _ERRORS, _SERVER_ERRORS = 400, 500
-
-_CLEARED = reply(Part.RESPONSE_BODY, body=b"")
 
 _log = logging.getLogger(__name__)
 _decode_call = msgspec.json.Decoder(Call).decode
@@ -60,15 +59,16 @@ class AdapterSession:
         "_at",
         "_attempt",
         "_began",
+        "_bodied",
         "_call",
         "_cluster",
         "_engine",
         "_headers",
         "_held",
+        "_last",
         "_left",
         "_number",
         "_out",
-        "_owed",
         "_pause",
         "_released",
         "_told",
@@ -87,10 +87,12 @@ class AdapterSession:
         self._at = 0
         """Which of the call's targets it is at, from 1 on: an older Envoy may have left some out."""
         self._headers: dict[str, str] = {}
-        self._owed = 0
-        """Body messages that wait for a reply."""
+        self._bodied = False
+        """There is a body, if an empty one."""
+        self._last = False
+        """The provider's last piece has come."""
         self._held = 0
-        """Their bytes."""
+        """Bytes of the body that came before its head was let go."""
         self._left = -1
         """Bytes to come of a body that passes unread and has its length told; -1: nobody knows."""
         self._out: list[bytes] = []
@@ -118,7 +120,7 @@ class AdapterSession:
         """What is to be done aside before this message is: with a bulky body, or the end of a bulky answer that is no stream."""
         if incoming.part is Part.REQUEST_BODY and (is_bulky(incoming.body) or self._hides(incoming.body)):
             return self._rewrite(incoming.body)
-        if incoming.part is Part.RESPONSE_BODY and incoming.end and type(self._answering) is WholeTranslated:
+        if incoming.part >= Part.RESPONSE_BODY and incoming.end and type(self._answering) is WholeTranslated:
             job = self._answering.job(incoming.body)
             return self._retell(self._answering, *job) if job is not None else None
         return None
@@ -156,8 +158,8 @@ class AdapterSession:
                 return self._response_headers(incoming)
             case Part.RESPONSE_BODY:
                 return self._response_body(incoming)
-            case Part.RESPONSE_TRAILERS if self._released:
-                return [self._response_trailers()]
+            case Part.RESPONSE_TRAILERS:
+                return self._response_trailers(incoming)
         return [GO_ON[incoming.part]]
 
     def _failed(self, error: Exception, part: Part) -> Replies:
@@ -171,13 +173,14 @@ class AdapterSession:
             if self._released:
                 self._broke(fault.code if isinstance(error, BrokenAnswer) else "")
                 raise error
-            if part is Part.RESPONSE_BODY and isinstance(error, BrokenAnswer):
+            if part >= Part.RESPONSE_BODY and isinstance(error, BrokenAnswer):
                 # Its provider's fault, so another one is asked: a reply of ours would be the last word.
-                return self._fail(self._attempt.failed(fault))
+                told = self._fail(self._attempt.failed(fault))
+                return told if part is Part.RESPONSE_BODY else [*told, GO_ON[part]]
             return self._refuse(fault)
         # A bug of ours: told once, and nothing goes on with a request that is half made.
         _log.error("request %s failed in an attempt", name, exc_info=error)
-        if part is Part.RESPONSE_BODY and self._released:
+        if part >= Part.RESPONSE_BODY and self._released:
             self._broke("")
             raise error
         return self._refuse(INTERNAL)
@@ -251,14 +254,14 @@ class AdapterSession:
 
     def _response_body(self, incoming: Incoming) -> Replies:
         answering, end = self._answering, incoming.end
+        self._last = end and incoming.part is Part.RESPONSE_BODY
         if self._left >= 0:
             # As in the gate (`Delivery.feed`): the last byte is the end, and the empty message behind it may come too late to be told.
             self._left = max(self._left - len(incoming.body), 0)
             end = end or not self._left
         if self._released:
-            return [self._pass(incoming.body, answering.feed(incoming.body, end), incoming.end)]
-        # First, because an answer that cannot be read has to be answered for, too.
-        self._owed += 1
+            return self._pass(incoming.body, answering.feed(incoming.body, end), incoming.end)
+        self._bodied = True
         self._held += len(incoming.body)
         self._out += answering.feed(incoming.body, end)
         if answering.stream:
@@ -267,16 +270,13 @@ class AdapterSession:
                 return self._fail(self._attempt.failed(_as_error(fault)))
         elif incoming.end and (failed := self._failed_whole(answering)) is not None:
             return self._fail(failed)
-        if incoming.end or (answering.stream and answering.begun) or self._held > _UNANSWERED:
+        if incoming.end or (answering.stream and answering.begun) or self._held > _HELD:
             return self._release(incoming.end)
         return []
 
-    def _response_trailers(self) -> bytes:
-        """Trailers are the end of a body of which no piece was told as the last. Envoy sends them when all before them is answered."""
-        self._answering.feed(b"", True)
-        self._ended()
-        use = self._use()
-        return reply(Part.RESPONSE_TRAILERS, metadata={names.USE_NAMESPACE: use} if use else None)
+    def _response_trailers(self, incoming: Incoming) -> Replies:
+        """Trailers are the end of a body of which no piece was told as the last."""
+        return [*self._response_body(incoming), GO_ON[incoming.part]]
 
     def _failed_whole(self, answering: Answering) -> Answering | None:
         """The error that an answer is which would pass as it is: one that came in its place, or, if there is another target to ask, one
@@ -301,7 +301,7 @@ class AdapterSession:
         self._out = answering.feed(b"", True)
         return self._release(True)
 
-    def _pass(self, chunk: bytes, events: list[bytes], end: bool) -> bytes:
+    def _pass(self, chunk: bytes, events: list[bytes], end: bool) -> Replies:
         """A piece of an answer whose head has gone."""
         answering = self._answering
         if not answering.stream and answering.rewrites:
@@ -315,12 +315,18 @@ class AdapterSession:
         out = b"".join(events)
         use = self._use()
         metadata: Metadata | None = {names.USE_NAMESPACE: use} if use else None
-        if out == chunk:
-            return reply(Part.RESPONSE_BODY, metadata=metadata) if metadata else GO_ON[Part.RESPONSE_BODY]
-        return reply(Part.RESPONSE_BODY, body=out, metadata=metadata)
+        if metadata:
+            return [(last(out) if self._last else BEFORE[len(out)] + out) + aside(metadata)]
+        return self._say(out)
+
+    def _say(self, out: bytes) -> Replies:
+        """What goes on. It ends with the provider's last piece and never before it, which Envoy does not survive; or with trailers."""
+        if self._last:
+            return [last(out)]
+        return [BEFORE[len(out)] + out] if out else []
 
     def _release(self, end: bool) -> Replies:
-        """The head, and a reply to each body message that waits for one."""
+        """The head, and what there is of the body."""
         answering, attempt = self._answering, self._attempt
         headers, withheld = attempt.response_headers(self._headers)
         remove = withheld + answering.voids
@@ -329,7 +335,7 @@ class AdapterSession:
         if out or end:
             self._out = []
         whole = end and not answering.stream and answering.mode != BodyMode.NONE
-        if whole and self._owed:
+        if whole and self._bodied:
             headers["content-length"] = str(len(out))
         elif answering.mode != BodyMode.NONE:
             remove += ("content-length",)
@@ -351,11 +357,9 @@ class AdapterSession:
         remove = taken_off(tuple(self._headers), remove, tuple(headers))
         metadata = {names.USE_NAMESPACE: told | self._use()}
         replies = [reply(Part.RESPONSE_HEADERS, headers=headers, remove=remove, metadata=metadata, more=more)]
-        replies += [_CLEARED] * (self._owed - 1)
-        if self._owed:
-            replies.append(reply(Part.RESPONSE_BODY, body=out))
+        replies += self._say(out)
         self._headers[":status"] = str(status)
-        self._released, self._owed = True, 0
+        self._released = True
         return replies
 
     def _tell(self, *, whole: bool) -> dict[str, str | bytes]:

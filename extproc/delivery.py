@@ -56,7 +56,7 @@ class Delivery:
 
     __slots__ = (
         "_answering", "_asked", "_attempt", "_bare", "_cut", "_first", "_following", "_held", "_kept", "_left", "_started", "_status",
-        "_upstreams", "attempts", "call", "cluster", "keeps", "over", "relayed", "request", "response", "taps", "whole",
+        "_upstreams", "_waits", "attempts", "call", "cluster", "keeps", "over", "relayed", "request", "response", "taps", "whole",
     )  # fmt: skip
 
     def __init__(self, request: Request, upstreams: Mapping[str, Upstream], started: float) -> None:
@@ -85,10 +85,14 @@ class Delivery:
         self.keeps = False
         """Pieces of the answer may be offered to `keep`."""
         self.whole = False
-        """The answer is translated when all of it has come: its last piece may be offered to `job`."""
+        """The answer waits until all of it has come: a piece may be the last one though it is not told so (`completes`), and that may be
+        offered to `job`.
+        """
         self._left = -1
         self._cut: Tried | None = None
         """What came of the attempt of several whose answer was ended here."""
+        self._waits = False
+        """Nothing of the answer is told before its end, and nobody has said how long it is."""
         self._bare = False
         self.relayed = False
         """The attempt runs in the adapter, and tells of it aside."""
@@ -142,7 +146,6 @@ class Delivery:
         else:
             answering, set_headers, remove = self._attempted(self.call, status, headers)
             self._answering, mode = answering, answering.mode
-            self.whole = type(answering) is WholeTranslated
             response = Response(answering.status, {}, origin="provider", stream=answering.stream)
             if content_type := set_headers.get("content-type", headers.get("content-type")):
                 response.headers["content-type"] = content_type
@@ -166,6 +169,9 @@ class Delivery:
                 self._held = []
             if self._answering.rewrites or response.stream or self._held is not None:
                 remove += ("content-length",)
+            waits = not response.stream and (self._answering.rewrites or self._held is not None)
+            self._waits = waits and mode is BodyMode.STREAMED and self._left < 0
+            self.whole = waits or mode >= BodyMode.BUFFERED
         if response.status != status:
             set_headers[":status"] = str(response.status)
         for name, value in response.headers.items():
@@ -288,11 +294,18 @@ class Delivery:
         for tap in self._following:
             tap.events([events])
 
+    def completes(self, chunk: bytes) -> bool:
+        """Whether a JSON answer is whole with this piece: where trailers follow, none is told as the last one, and then it is too late."""
+        return self._waits and self._answering is not None and self._answering.completes(chunk)
+
     def feed(self, chunk: bytes, end: bool) -> bytes:
         """The provider's bytes as the client gets them. Raises `BrokenAnswer`."""
         answering, response = self._answering, self.response
-        if answering is None or response is None or response.ended:
+        if answering is None or response is None:
             return chunk
+        if response.ended:
+            # What follows an answer that was whole is none of it.
+            return b"" if self._waits else chunk
         if self._kept:
             self.catch_up()
         if self._left >= 0:

@@ -203,16 +203,13 @@ class GateSession(Speaker):
             if self._stream is not None and part > _RESPONSE_HEADERS:
                 return self._streamed(delivery, incoming)
             if part is _RESPONSE_BODY:
-                if not incoming.end and self._body_mode >= BodyMode.BUFFERED:
-                    # Where trailers follow, the whole is not told as the last piece.
-                    incoming.end = self._body_mode is BodyMode.BUFFERED or len(incoming.body) < _PART
-                if delivery.whole and (job := delivery.job(incoming.body, incoming.end)) is not None:
-                    return begin(self._retold(delivery, incoming, *job))
+                if delivery.whole:
+                    return self._whole(delivery, incoming)
                 return self._guarded(self._response_body, delivery, incoming)
             if part is _RESPONSE_HEADERS:
                 return self._guarded(self._response_headers, delivery, incoming)
             if part is _RESPONSE_TRAILERS:
-                return self._guarded(self._response_trailers, delivery, incoming)
+                return self._guarded(self._trailers, delivery, incoming)
         # Trailers of a request; or a reply of Envoy's own to a request that it never showed us.
         return [GO_ON[part]]
 
@@ -372,6 +369,16 @@ class GateSession(Speaker):
         _log.warning("request %s: %s", delivery.request.record.id, why)
         return ours or Fault(502, "bad_provider_answer", f"This cannot be answered: {why}.")
 
+    def _whole(self, delivery: Delivery, incoming: Incoming) -> Replies | Waiting[Replies]:
+        """A piece of an answer that waits for its end, or all of it."""
+        if not incoming.end:
+            # Where trailers follow, no piece is told as the last one, nor is what Envoy holds until all is there.
+            mode, body = self._body_mode, incoming.body
+            incoming.end = delivery.completes(body) if mode < BodyMode.BUFFERED else mode is BodyMode.BUFFERED or len(body) < _PART
+        if (job := delivery.job(incoming.body, incoming.end)) is not None:
+            return begin(self._retold(delivery, incoming, *job))
+        return self._guarded(self._response_body, delivery, incoming)
+
     async def _retold(self, delivery: Delivery, incoming: Incoming, job: Retell, whole: bytes) -> Replies:
         """The end of a bulky answer, which is no stream: it may wait."""
         try:
@@ -456,13 +463,15 @@ class GateSession(Speaker):
             return _PASS_JOURNALLED
         return reply(incoming.part, body=None if unchanged else out, metadata=metadata)
 
-    def _response_trailers(self, delivery: Delivery, incoming: Incoming) -> bytes:
+    def _trailers(self, delivery: Delivery, incoming: Incoming) -> bytes:
         """Trailers are the end of a body of which no piece was told as the last. What they say is nobody's business here."""
         if delivery.response is None or delivery.response.ended:
             return GO_ON[incoming.part]
         if delivery.relayed:
             self._take_use(delivery, incoming)
-        delivery.feed(b"", True)
+        if delivery.feed(b"", True):
+            # Envoy takes nothing more of the body.
+            raise BrokenAnswer("the provider's trailers came before all of it could be told")
         delivery.close(whole=True)
         self._end(delivery)
         return reply(incoming.part, metadata=_JOURNALLED if delivery.request.journalled else self._record(delivery))

@@ -24,6 +24,8 @@ class Reply(Struct):
     remove: list[str] = []
     body: bytes | None = None
     """None: as it is. Empty: taken off."""
+    end: bool = False
+    """A body that is all ours to say ends with this piece."""
     clear_route: bool = False
     metadata: dict[str, dict[str, Any]] = {}
     mode: tuple[BodyMode, BodyMode] | None = None
@@ -31,8 +33,6 @@ class Reply(Struct):
     status: int = 0
     """Of an immediate response."""
     details: str = ""
-    end: bool = False
-    """The body ends with this piece, whether or not all of it has come."""
 
 
 def read(data: bytes) -> Reply:

@@ -72,6 +72,9 @@ class Told(Answering):
         self.error = fault.code
         self._body = [body or terms.error(fault)]
 
+    def completes(self, chunk: bytes) -> bool:
+        return True
+
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self.finished = end
         told, self._body = (self._body, []) if end else ([], self._body)

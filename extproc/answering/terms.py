@@ -88,6 +88,10 @@ class Terms(Struct, frozen=True):
         log.warning("request %s: the provider %s %s", self.request_id, who, what)
 
 
+_LARGE = 1024 * 1024
+"""Bytes beyond which nobody looks whether they are whole."""
+
+
 class Collected:
     """A body that is needed whole, piece by piece, up to a bound."""
 
@@ -104,6 +108,16 @@ class Collected:
         self.size += len(chunk)
         if self.size > self._terms.most:
             raise too_much(self._terms)
+
+    def completes(self, chunk: bytes) -> bool:
+        """Whether it is JSON to its end with this piece, which is to be added next. What is large is not looked at."""
+        if self.size + len(chunk) > _LARGE or not chunk.rstrip().endswith((b"}", b"]")):
+            return False
+        try:
+            msgspec.json.decode(self.whole() + chunk, type=msgspec.Raw)
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        return True
 
     def whole(self) -> bytes:
         """All of it, joined once."""

@@ -46,6 +46,9 @@ class WholeTranslated(Answering):
         self._body = Collected(terms)
         self._ahead: Retold | None = None
 
+    def completes(self, chunk: bytes) -> bool:
+        return self._body.completes(chunk)
+
     def job(self, last: bytes) -> tuple[Retell, bytes] | None:
         """What can be done aside before the last piece is fed, and given to `take`: the job, and the whole body. None: it is small."""
         terms = self._terms

@@ -67,6 +67,9 @@ class WholeUntouched(Answering):
         self._ranks = common(terms.kind) == "rerank"
         self._body = Collected(terms)
 
+    def completes(self, chunk: bytes) -> bool:
+        return self._body.completes(chunk)
+
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self._body.add(chunk)
         if end:

@@ -65,6 +65,10 @@ class Answering(ABC):
         """Ends a stream before its provider does: what its client is told instead of the rest. Nothing, where it has been told an error."""
         return []
 
+    def completes(self, chunk: bytes) -> bool:
+        """Whether all has come with this chunk of a JSON answer, which is to be fed next."""
+        return False
+
     def may_wait(self, chunk: bytes) -> bool:
         """Asked while `even`. True: this chunk goes on as it is and leaves all `even`; what it tells may be learnt by `feed_later`."""
         return False
