@@ -378,3 +378,25 @@ def test_an_error_beside_its_object_keeps_its_words(client: str) -> None:
     stream = choose(200, {"content-type": "text/event-stream"}, terms(client))
     out = fed(stream, b"data: " + body + b"\n\n")
     assert b"too long by far" in out and stream.error and not stream.finished
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://user:word@elsewhere.test:8443/v1/chat?key=secret#x", "https://elsewhere.test:8443/v1/chat"),
+        ("/v2/chat?key=secret", "/v2/chat"),
+        ("//elsewhere.test/x", "elsewhere.test/x"),
+        ("", "no address"),
+        ("https://[::1", "no address"),
+        ("https://elsewhere.test:many/", "no address"),
+    ],
+)
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_redirect_is_told_without_its_secrets_and_leads_nobody_away(location: str, told: str, provider: str) -> None:
+    answering = choose(307, {"location": location, "content-type": "text/html"}, terms(provider=provider))
+    (body,) = answering.feed(b"<html>", True)
+    message = msgspec.json.decode(body)["error"]["message"]
+    assert (answering.status, answering.error) == (502, "bad_provider_answer")
+    assert f"{told} and is not followed" in message
+    assert "secret" not in message and "word" not in message
+    assert "location" in answering.voids

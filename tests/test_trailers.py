@@ -114,3 +114,15 @@ def test_one_that_is_not_is_broken_off() -> None:
     assert told.part == "immediate_response"
     session.close()
     assert scene.books[0].outcome == "provider_broke"
+
+
+@pytest.mark.parametrize("cut", [20, -3, -1])
+def test_json_that_breaks_off_is_cut_where_its_end_seems_to_be_one(cut: int) -> None:
+    scene, session = gate()
+    asked(session)
+    say(session, response_headers(JSON))
+    assert say(session, response_body(BODY[:cut])) == [PASSED]
+    (told,) = say(session, response_body(b"", end=True))
+    assert told.part == "immediate_response"
+    session.close()
+    assert (scene.books[0].outcome, scene.books[0].error) == ("provider_broke", "bad_provider_answer")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from extproc.answering.apart import StreamApart, WholeApart
 from extproc.answering.credential import REFUSING, UNKNOWN
-from extproc.answering.failure import Failure, no_answer
+from extproc.answering.failure import Failure, no_answer, redirected
 from extproc.answering.terms import Terms
 from extproc.answering.translated import StreamTranslated, WholeTranslated
 from extproc.answering.uncounted import Uncounted
@@ -17,8 +17,8 @@ from extproc.dialects.dialect import common
 from extproc.usage import Usage
 from extproc.values import BodyMode
 
-_OK, _OTHERS, _ERRORS = 200, 300, 400
-"""The usual status of an answer, and the first ones of what is neither an answer nor an error, and of errors."""
+_OK, _OTHERS, _SAME, _ERRORS = 200, 300, 304, 400
+"""The usual status of an answer; the first one of redirects, and the one among those that points nowhere; the first one of errors."""
 _BODILESS = (204, 205, 304)
 """Statuses that no body comes with (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5), and so no answer."""
 
@@ -55,6 +55,8 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     form = _form(told, terms.provider.framing.media_type)
     if status >= _ERRORS:
         return (Uncounted if common(terms.kind) == "count" else Failure)(status, terms, headers, json=form == "json")
+    if _OTHERS <= status < _ERRORS and status != _SAME and terms.kind != "live":
+        return redirected(terms, status, headers.get("location", ""))
     if status != _OK and status in _BODILESS and terms.kind != "live":
         return no_answer(terms, f"answered with status {status}, which has no body, where there is to be an answer")
     if form == "stream":

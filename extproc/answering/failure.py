@@ -1,6 +1,7 @@
 """Errors: the provider's, and those that its answers are."""
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -72,6 +73,11 @@ class Told(Answering):
         self.error = fault.code
         self._body = [body or terms.error(fault)]
 
+    @property
+    def voids(self) -> tuple[str, ...]:
+        # Where a redirect points to: a client would go there with its own key.
+        return (*super().voids, "location")
+
     def completes(self, chunk: bytes) -> bool:
         return True
 
@@ -119,6 +125,28 @@ def _is_said(body: bytes, terms: Terms, fault: Fault) -> bool:
         return False
     form = terms.client.write_error(fault, "")
     return type(given) is dict and all(type(given.get(name)) is type(value) for name, value in form.items())
+
+
+def redirected(terms: Terms, status: int, location: str) -> Told:
+    """A redirect. Nobody follows it: the gateway's credential would go to another host, and so would the client's."""
+    return no_answer(
+        terms, f"answered with status {status}, which points to {_place(location)} and is not followed; its base_url may be wrong"
+    )
+
+
+def _place(location: str) -> str:
+    """Where a redirect points to, without what may be a secret: a query, a user's name."""
+    try:
+        parts = urlsplit(location)
+        host = (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return "no address"
+    told = "".join(filter(str.isprintable, f"{parts.scheme}://{host}{parts.path}" if host else parts.path))
+    return told[:_LONGEST] or "no address"
+
+
+_LONGEST = 200
+"""Of an address that is told, in characters."""
 
 
 def no_answer(terms: Terms, why: str, status: int = 502) -> Told:

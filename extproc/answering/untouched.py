@@ -42,6 +42,10 @@ class Untouched(Answering):
         return [chunk]
 
 
+_CLOSED = (b"}", b"]")
+"""How JSON that is worth the name ends."""
+
+
 class WholeUntouched(Answering):
     """A JSON answer of the client's own dialect: its usage is read, not a byte of it changes.
 
@@ -114,10 +118,21 @@ class WholeUntouched(Answering):
             self._stands = self._generates and self._is_answer(body)
             terms.log(f"answered with status {self.status}, and an error ({fault.code[:50]})")
             return
-        # What counts tokens is an answer, unless it may have failed.
-        self.finished = (self.usage is not None and not suspect) or self._is_answer(body)
+        # What counts tokens is an answer, unless it may have failed, or breaks off.
+        self.finished = (self.usage is not None and not suspect and body.rstrip().endswith(_CLOSED)) or self._is_answer(body)
         if not self.finished:
             self._is_none()
+
+    @property
+    def breaks_off(self) -> bool:
+        """It has ended, and not as JSON does."""
+        if self.finished or not self._wrong:
+            return False
+        try:
+            msgspec.json.decode(self._body.whole(), type=msgspec.Raw)
+        except (msgspec.DecodeError, RecursionError):
+            return True
+        return False
 
     def _is_none(self) -> None:
         self.opening = unusable(self._terms, self._wrong)

@@ -17,7 +17,7 @@ class Retries(Section, frozen=True):
     a server's error (5xx) is always worth another attempt; what it refuses may be.
     """
 
-    on: tuple[Status, ...] = (401, 402, 403, 404, 408, 409, 424, 425, 429, 498)
+    on: tuple[Status, ...] = (401, 402, 403, 404, 405, 408, 409, 410, 424, 425, 429, 498, 499)
     """Statuses from 400 to 499 after which the next target is asked: it may have a key, a quota, a model that this one has not."""
     again: Annotated[int, Meta(ge=0, le=4)] = 0
     """How often a target is asked again before the next one is: not so often that there would be more than 16 attempts at all targets."""

@@ -61,6 +61,10 @@ _BY_STATUS: dict[int, Meaning] = {
     504: "timeout",
     529: "overloaded",
 }
+_FLEX = (498, "overloaded")
+"""Groq's, for requests that want what is left over (`service_tier`), and have to do without it now and then. It says nothing of room for
+others (https://console.groq.com/docs/flex-processing).
+"""
 _BEGUN, _ERRORS, _SERVER_ERRORS = 100, 400, 500
 _ENVOYS = "upstream_"
 
@@ -69,7 +73,7 @@ def meaning(status: int, reason: str) -> Meaning | None:
     """What it means that a provider answered with `status` (0: not at all), and why that was no answer (empty: it was). None: it was."""
     if not reason and _BEGUN <= status < _ERRORS:
         return None
-    known = _BY_REASON.get(reason)
+    known = _BY_REASON.get(reason) if (status, reason) != _FLEX else "request"
     if status == 0:
         # It was not asked, or nothing came: what is the request's own trouble, or ours, is so before anybody is asked.
         return known if known not in (None, "request", "limited") else "reset" if reason.startswith(_ENVOYS) else "nothing"
