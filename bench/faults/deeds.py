@@ -16,10 +16,15 @@ _BREATH = 0.01
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 _LONG = b"x" * 1000
 STATUSES = {
-    400: b"Bad Request", 401: b"Unauthorized", 402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found", 408: b"Request Timeout",
-    409: b"Conflict", 413: b"Content Too Large", 422: b"Unprocessable Content", 425: b"Too Early", 429: b"Too Many Requests",
-    500: b"Internal Server Error", 502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout", 529: b"Overloaded",
+    400: b"Bad Request", 401: b"Unauthorized", 402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed",
+    408: b"Request Timeout", 409: b"Conflict", 410: b"Gone", 413: b"Content Too Large", 422: b"Unprocessable Content",
+    424: b"Failed Dependency", 425: b"Too Early", 429: b"Too Many Requests", 498: b"Flex Tier Capacity Exceeded",
+    499: b"Client Closed Request", 500: b"Internal Server Error", 502: b"Bad Gateway", 503: b"Service Unavailable",
+    504: b"Gateway Timeout", 529: b"Overloaded",
 }  # fmt: skip
+
+
+REDIRECTS = (b"301 Moved Permanently", b"302 Found", b"303 See Other", b"307 Temporary Redirect", b"308 Permanent Redirect")
 
 
 def _status(status: int, more: bytes = b"") -> Deed:
@@ -31,10 +36,28 @@ def _status(status: int, more: bytes = b"") -> Deed:
     return deed
 
 
-async def _redirect(peer: Peer) -> bool:
-    await peer.body()
-    await peer.send(b"", status=b"307 Temporary Redirect", more=b"location: /good/v1/chat/completions\r\n")
-    return True
+def _redirect(status: bytes) -> Deed:
+    """To where it would be answered, and the caller's key would be seen."""
+
+    async def deed(peer: Peer) -> bool:
+        await peer.body()
+        path = peer.path.replace(peer.fault, "good", 1).encode()
+        where = b"location: http://%b%b?secret=sk-of-nobody\r\n" % (peer.headers.get("host", "").encode(), path)
+        await peer.send(b"<html>It has moved.</html>", status=status, kind=b"text/html", more=where)
+        return True
+
+    return deed
+
+
+def _bare(status: bytes) -> Deed:
+    """A status that has no body."""
+
+    async def deed(peer: Peer) -> bool:
+        await peer.body()
+        await peer.write(b"HTTP/1.1 %b\r\n%b\r\n" % (status, b"content-length: 0\r\n" if status[:3] == b"205" else b""))
+        return True
+
+    return deed
 
 
 async def _slow_head(peer: Peer) -> bool:
@@ -335,7 +358,9 @@ async def _early_refusal(peer: Peer) -> bool:
 DEEDS: dict[str, Deed] = {
     **{f"status-{status}": _status(status) for status in STATUSES},
     "status-429-after": _status(429, b"retry-after: 2\r\n"),
-    "redirect": _redirect,
+    "status-204": _bare(b"204 No Content"),
+    "status-205": _bare(b"205 Reset Content"),
+    **{f"redirect-{status.decode()[:3]}": _redirect(status) for status in REDIRECTS},
     "unhurried": _unhurried,
     "slow-head": _slow_head,
     "silent": _silent,

@@ -106,7 +106,10 @@ class Caller:
         given = {"authorization": f"Bearer {KEY}"} if headers is None else headers
         began, status, id, text = time.monotonic(), 0, "", b""
         try:
-            async with asyncio.timeout(PATIENCE), self._session.post(self._url + path, json=body, headers=given) as answer:
+            async with (
+                asyncio.timeout(PATIENCE),
+                self._session.post(self._url + path, json=body, headers=given, allow_redirects=False) as answer,
+            ):
                 status, id = answer.status, answer.headers.get("x-request-id", "")
                 async for piece in answer.content.iter_any():
                     text += piece

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.children import free_port
-from bench.faults import tls
+from bench.faults import http2, tls
 from bench.faults.deeds import DEEDS
 from bench.faults.hostile import Hostile
 from bench.faults.load import Caller
@@ -71,7 +71,7 @@ def _address(hostile: Hostile, fault: str) -> str:
         return f"http://127.0.0.1:{free_port()}/{fault}/v1"
     if fault == "unresolved":
         return f"http://nowhere.invalid/{fault}/v1"
-    scheme = "https" if fault.startswith("tls") else "http"
+    scheme = "https" if fault.startswith(("tls", "h2")) else "http"
     return f"{scheme}://127.0.0.1:{hostile.ports.get(fault, hostile.port)}/{fault}/v1"
 
 
@@ -80,7 +80,7 @@ async def providers() -> AsyncIterator[tuple[Path, Hostile]]:
     """A folder for a while, and the hostile provider."""
     with tempfile.TemporaryDirectory(prefix="hg-faults-") as name:
         folder, hostile = Path(name), Hostile(DEEDS)
-        await hostile.start(tls.meetings(folder))
+        await hostile.start(tls.meetings(folder, http2.meetings(hostile.heard)))
         try:
             yield folder, hostile
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import warnings
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,14 +47,23 @@ def _old(issued: trustme.LeafCert) -> ssl.SSLContext:
     return context
 
 
-def meetings(folder: Path) -> dict[str, tuple[Meeting | None, ssl.SSLContext | None]]:
-    """By name, and writes the file of the authority that the gateway trusts into `folder`."""
+def _over_http2(issued: trustme.LeafCert) -> ssl.SSLContext:
+    context = _context(issued)
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+def meetings(folder: Path, over_http2: Mapping[str, Meeting] | None = None) -> dict[str, tuple[Meeting | None, ssl.SSLContext | None]]:
+    """By name, and writes the file of the authority that the gateway trusts into `folder`. `over_http2`: what is met behind a good
+    certificate, by HTTP/2.
+    """
     ours, others = trustme.CA(), trustme.CA()
     ours.cert_pem.write_to_path(folder / TRUSTED)
     past = datetime.now(UTC) - timedelta(days=2)
     expired = ours.issue_cert("127.0.0.1", not_before=past - timedelta(days=1), not_after=past)
     good = ours.issue_cert("127.0.0.1")
     return {
+        **{name: (meeting, _over_http2(good)) for name, meeting in (over_http2 or {}).items()},
         "tls": (None, _context(good)),
         "tls-stranger": (None, _context(others.issue_cert("127.0.0.1"))),
         "tls-wrong-name": (None, _context(ours.issue_cert("elsewhere.test"))),

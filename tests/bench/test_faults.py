@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.faults import checks, report, stages, words
+from bench.faults import checks, http2, report, stages, words
 from bench.faults.deeds import DEEDS, brotli, zstandard
 from bench.faults.expected import FATES, fits
 from bench.faults.hostile import Heard
@@ -38,7 +38,7 @@ def heard(fault: str = "good", id: str = "1", shown: str = "") -> Heard:
 
 
 def test_every_fault_is_known_and_explained(tmp_path: Path) -> None:
-    elsewhere = {*meetings(tmp_path), "refused", "unresolved"}
+    elsewhere = {*meetings(tmp_path, http2.meetings([])), "refused", "unresolved"}
     assert {*FATES} == {*DEEDS} | elsewhere
     assert len({*stages.NAMES}) == len(stages.NAMES)
     assert stages.chosen(["redis-*", "silent"]) == ["silent", "redis-gone", "redis-slow", "redis-flushed", "redis-failed-over"]
