@@ -73,6 +73,19 @@ def charged(told: Iterable[Told], entries: Mapping[str, Entry], *, cached: bool 
     return some(problems)
 
 
+def not_twice(told: Iterable[Told], entries: Mapping[str, Entry]) -> list[str]:
+    """What was answered while something was broken is charged at most once: its words may have been lost, but none is made up."""
+    wrong = []
+    for one in told:
+        if one.word == "200":
+            entry = entries.get(one.id)
+            if entry is None:
+                wrong.append(f"{one.id} ({one.model}) was answered, and is not in the ledger")
+            elif entry["input"] > words.INPUT or entry["output"] > words.OUTPUT:
+                wrong.append(f"{one.id} ({one.model}) is charged for {entry['input']} and {entry['output']} tokens: more than there were")
+    return some(wrong)
+
+
 def refusals_free(told: Iterable[Told], entries: Mapping[str, Entry]) -> list[str]:
     """A refusal costs nothing."""
     wrong = [

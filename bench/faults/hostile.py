@@ -122,7 +122,7 @@ class Hostile:
         self.ports: dict[str, int] = {}
         """By fault, of those that have one of their own."""
         self.port = 0
-        self._deeds = deeds
+        self.deeds = {**deeds}
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -152,7 +152,7 @@ class Hostile:
             peer = Peer(reader, writer, await reader.readuntil(b"\r\n\r\n"))
             credentials = tuple(peer.headers[name] for name in ("authorization", "x-api-key", "api-key") if name in peer.headers)
             self.heard.append(Heard(peer.fault, peer.headers.get("x-request-id", ""), peer.path, credentials))
-            if not await self._deeds.get(peer.fault, Peer.good)(peer):
+            if not await self.deeds.get(peer.fault, Peer.good)(peer):
                 return
             # A request that was not read would be taken for the next one's head.
             await peer.body()

@@ -17,7 +17,7 @@ from bench.faults.site import Entry
 
 SLOW = "unhurried"
 """A fault that is none: some answers take seconds, so that there always are some under way."""
-_MODELS = (GOOD, PAIR, alone(SLOW), helped(SLOW))
+MODELS = (GOOD, PAIR, alone(SLOW), helped(SLOW))
 _WARM, _AFTER = 12, 30
 """Requests that are answered before anything breaks, and once all is well again."""
 _STEADY = 8
@@ -80,6 +80,8 @@ class Part(NamedTuple):
     """What may become of requests that were under way meanwhile, as in `Fate`; nothing: all are answered."""
     again: int = 0
     """See `Load`."""
+    models: Sequence[str] = MODELS
+    """What is asked for."""
     log: str = ""
     """What the gateway's log has to tell of it."""
 
@@ -111,7 +113,7 @@ async def play(setting: Setting, name: str, part: Part) -> Played:
     """Plays one scenario on a gateway that is well, and holds it to what must hold."""
     since, logged = len(setting.hostile.heard), len(setting.site.said())
     problems = []
-    async with Load(setting.caller, _MODELS, steady=_STEADY, tag=name.replace("-", ""), again=part.again) as load:
+    async with Load(setting.caller, part.models, steady=_STEADY, tag=name.replace("-", ""), again=part.again) as load:
         acting = Play(setting, load)
         try:
             await acting.answered(_WARM)
@@ -126,6 +128,8 @@ async def play(setting: Setting, name: str, part: Part) -> Played:
     problems += checks.mixed(load.told) + checks.credentials(heard) + checks.booked(heard, entries)
     problems += _kept_out(acting, part, load.refused, [one.id for one in heard])
     problems += checks.charged([one for one in load.told if not acting.touched(one)], entries, cached=part.again > 0)
+    problems += checks.not_twice([one for one in load.told if acting.touched(one)], entries)
+    problems += checks.refusals_free(load.told, entries)
     if part.log and part.log not in setting.site.said()[logged:]:
         problems.append(f"the log says nothing of {part.log!r}")
     return Played(

@@ -22,7 +22,8 @@ async def _replaced(play: Play, victim: int) -> None:
     await play.site.until(is_so, "another worker is in its place", _HANG)
 
 
-async def _kill_workers(play: Play) -> None:
+async def kill_workers(play: Play) -> None:
+    """Each, one after the other, when the one before has been replaced."""
     for victim in play.site.workers():
         with play.broken():
             os.kill(victim, signal.SIGKILL)
@@ -39,8 +40,10 @@ async def _pause(play: Play, pid: int) -> None:
             os.kill(pid, signal.SIGCONT)
 
 
-async def _pause_worker(play: Play) -> None:
-    await _pause(play, play.site.workers()[0])
+async def _pause_workers(play: Play) -> None:
+    for victim in play.site.workers():
+        await _pause(play, victim)
+        await play.answered(10)
 
 
 async def _pause_control(play: Play) -> None:
@@ -51,11 +54,12 @@ async def _pause_envoy(play: Play) -> None:
     await _pause(play, play.site.envoy())
 
 
-async def _hang_worker(play: Play) -> None:
-    victim = play.site.workers()[0]
-    with play.broken():
-        os.kill(victim, signal.SIGSTOP)
-        await _replaced(play, victim)
+async def _hang_workers(play: Play) -> None:
+    for victim in play.site.workers():
+        with play.broken():
+            os.kill(victim, signal.SIGSTOP)
+            await _replaced(play, victim)
+        await play.answered(10)
 
 
 async def _ask_workers_to_end(play: Play) -> None:
@@ -82,10 +86,10 @@ async def _kill_control(play: Play) -> None:
 
 
 PROCESSES = {
-    "worker-killed": Part("SIGKILL of each worker, one after the other", _kill_workers, "500|cut|error event"),
-    "worker-paused": Part("a worker is stopped for three seconds (SIGSTOP, SIGCONT)", _pause_worker),
+    "worker-killed": Part("SIGKILL of each worker, one after the other", kill_workers, "500|cut|error event"),
+    "worker-paused": Part("each worker is stopped for three seconds, one after the other (SIGSTOP, SIGCONT)", _pause_workers),
     "worker-hangs": Part(
-        "a worker is stopped until the control process kills it", _hang_worker, "500|cut|error event", log="has said nothing for"
+        "each worker is stopped until the control process kills it", _hang_workers, "500|cut|error event", log="has said nothing for"
     ),
     "worker-ends": Part("SIGTERM of each worker, one after the other", _ask_workers_to_end),
     "control-paused": Part("the control process is stopped for three seconds", _pause_control),

@@ -24,6 +24,9 @@ async def _push_wrong_ones(play: Play) -> None:
     for wrong in _WRONG:
         await _refused(play, wrong)
         await play.answered(5)
+    (play.site.folder / "gateway.yaml").unlink()
+    await _refused(play, None)
+    await play.answered(5)
     nobody = {"dialect": "openai", "base_url": "http://nowhere.invalid/v1", "key": "k"}
     await _taken(play, {**good, "providers": {**good["providers"], "nobody": nobody}})
     await play.answered(5)
@@ -37,10 +40,12 @@ async def _taken(play: Play, config: Any) -> None:
         await play.site.until(lambda: play.site.said().count(_TAKEN) > taken, "the configuration is in force")
 
 
-async def _refused(play: Play, wrong: str) -> None:
+async def _refused(play: Play, wrong: str | None) -> None:
+    """`wrong`: what stands there from now on; None: nothing does."""
     told = len(play.site.said())
     with play.broken():
-        (play.site.folder / "gateway.yaml").write_text(wrong)
+        if wrong is not None:
+            (play.site.folder / "gateway.yaml").write_text(wrong)
         os.kill(play.site.pid, signal.SIGHUP)
         await play.site.until(lambda: _REFUSED in play.site.said(told), "it is refused")
 
@@ -48,7 +53,9 @@ async def _refused(play: Play, wrong: str) -> None:
 RELOADS = {
     "reload": Part(f"{_RELOADS} new configurations, one after the other", _reload),
     "bad-configuration": Part(
-        "configurations that cannot be read, that are wrong, and with a provider that has no address", _push_wrong_ones, log=_REFUSED
+        "configurations that cannot be read, that are wrong, none, and one with a provider that has no address",
+        _push_wrong_ones,
+        log=_REFUSED,
     ),
 }
 """By name."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.faults.play import Part, Play, rest
+from bench.faults.site import SiteError
 
 _WHILE = 3.0
 _MANY = 60
@@ -124,8 +125,8 @@ def _set(clock: Path, seconds: int) -> None:
         opened.write(struct.pack("@l", seconds))
 
 
-async def _without_descriptors(play: Play, pids: list[int]) -> None:
-    """None beyond those that they have."""
+async def _without_descriptors(play: Play, pids: list[int], port: int = 0) -> None:
+    """None beyond those that they have. `port`: of theirs, where nobody new is answered meanwhile."""
     with play.broken():
         before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
         try:
@@ -135,12 +136,28 @@ async def _without_descriptors(play: Play, pids: list[int]) -> None:
                 free = next(number for number in itertools.count() if str(number) not in used)
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, hard))
             burst = asyncio.create_task(play.burst(_MANY))
+            answered = bool(port) and await _answers(port)
             await rest(_WHILE)
         finally:
             for pid, limits in before.items():
                 with suppress(ProcessLookupError):
                     resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         await burst
+        if answered:
+            raise SiteError(f"port {port} took a connection, for which there was no descriptor")
+
+
+async def _answers(port: int) -> bool:
+    """Whether anybody there answers within a second."""
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                return bool(await reader.read(1))
+            finally:
+                writer.close()
+    return False
 
 
 async def _workers_without_descriptors(play: Play) -> None:
@@ -148,11 +165,11 @@ async def _workers_without_descriptors(play: Play) -> None:
 
 
 async def _control_without_descriptors(play: Play) -> None:
-    await _without_descriptors(play, [play.site.pid])
+    await _without_descriptors(play, [play.site.pid], play.site.operator_port)
 
 
 async def _envoy_without_descriptors(play: Play) -> None:
-    await _without_descriptors(play, [play.site.envoy()])
+    await _without_descriptors(play, [play.site.envoy()], play.site.port)
 
 
 DISK = {"disk-full": Part("the state folder's disk is full for three seconds", _fill_the_disk, log="cannot be written")}

@@ -41,6 +41,8 @@ class Site:
         self.log = folder / "gateway.log"
         self.config: Mapping[str, Any] = config
         self.environ = dict(environ or {})
+        self.others: list[Site] = []
+        """Gateways that are asked, too, and have ledgers of their own."""
         self._process: Process | None = None
         self._apart = False
 
@@ -141,7 +143,7 @@ class Site:
         """All entries, as soon as these are there; or what is there after `seconds`."""
         wanted, deadline = set(ids), time.monotonic() + seconds
         while True:
-            found = self.entries()
+            found = {id: entry for site in (self, *self.others) for id, entry in site.entries().items()}
             if wanted <= found.keys() or time.monotonic() > deadline:
                 return found
             await asyncio.sleep(0.2)

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.faults import stores
+from bench.faults import fleets, stores
 from bench.faults.expected import FATES
 from bench.faults.hostile import Hostile
 from bench.faults.play import SLOW, Part, Played, play
@@ -48,9 +48,17 @@ async def _furnished(folder: Path, hostile: Hostile) -> AsyncIterator[Stage]:
             yield Stage(setting, {**DISK, **CLOCKS, **stores.parts(servers)}, untried)
 
 
+@asynccontextmanager
+async def _fleet(folder: Path, hostile: Hostile) -> AsyncIterator[Stage]:
+    """One of two, which share a Redis."""
+    async with fleets.standing(folder, hostile) as (setting, parts):
+        yield Stage(setting, parts, {})
+
+
 _STAGES: tuple[tuple[Sequence[str], Callable[[Path, Hostile], AbstractAsyncContextManager[Stage]]], ...] = (
     (tuple({**RELOADS, **DESCRIPTORS, **PROCESSES}), _plain),
     ((*DISK, *CLOCKS, *stores.NAMES), _furnished),
+    (fleets.NAMES, _fleet),
 )
 NEVER_OPEN = {"failures": 10_000, "cool": 0, "when_all_open": "ask"}
 """So that each request to a faulty provider gets there."""

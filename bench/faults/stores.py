@@ -1,8 +1,10 @@
-"""What becomes of the gateway where Redis, which keeps its cache, is gone, slow, silent, emptied or another one."""
+"""What becomes of the gateway where Redis, which keeps its cache, is gone, slow, stopped, emptied or another one."""
 
 import asyncio
 import importlib
+import os
 import shutil
+import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,12 +15,13 @@ from redis.exceptions import RedisError
 
 from bench.children import end, free_port, spawn
 from bench.faults.play import Part, Play, rest
+from bench.faults.processes import kill_workers
 
 _WHILE = 3.0
 _SLOW = 1.0
 """Seconds, well above `redis.timeout`."""
 _QUESTIONS = 6
-NAMES = ("redis-gone", "redis-slow", "redis-flushed", "redis-failed-over")
+NAMES = ("redis-gone", "redis-slow", "redis-stopped", "redis-flushed", "worker-killed-redis-gone", "redis-failed-over")
 """Of the scenarios, in the order in which they are played: the last leaves one server of two."""
 
 
@@ -103,6 +106,14 @@ class Servers:
         await self.between.close()
         await end(self._running, grace=2)
 
+    def pause(self) -> None:
+        """The first says nothing any more, and keeps its connections."""
+        os.kill(self._running[0].pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It goes on."""
+        os.kill(self._running[0].pid, signal.SIGCONT)
+
     async def kill_first(self) -> None:
         """The first is gone, and the second is no copy any more, but the one that there is."""
         self._running[0].kill()
@@ -154,6 +165,19 @@ def parts(servers: Servers) -> dict[str, Part]:
             await rest(_WHILE)
             servers.between.delay = 0.0
 
+    async def stopped(play: Play) -> None:
+        with play.broken():
+            servers.pause()
+            await rest(_WHILE)
+            servers.resume()
+
+    async def gone_and_a_worker(play: Play) -> None:
+        with play.broken():
+            await servers.between.close()
+        await kill_workers(play)
+        with play.broken():
+            await servers.between.open()
+
     async def flushed(play: Play) -> None:
         with play.broken():
             await servers.flush()
@@ -169,6 +193,10 @@ def parts(servers: Servers) -> dict[str, Part]:
     return {
         "redis-gone": Part("Redis, which has the cache, is gone for three seconds", gone, again=_QUESTIONS),
         "redis-slow": Part("Redis takes a second for everything", slow, again=_QUESTIONS),
+        "redis-stopped": Part("Redis is stopped for three seconds (SIGSTOP, SIGCONT)", stopped, again=_QUESTIONS),
         "redis-flushed": Part("Redis forgets all", flushed, again=_QUESTIONS),
+        "worker-killed-redis-gone": Part(
+            "SIGKILL of each worker, while Redis is gone", gone_and_a_worker, "500|cut|error event", again=_QUESTIONS
+        ),
         "redis-failed-over": Part("Redis is killed, and its copy takes its place", failed_over, again=_QUESTIONS),
     }

@@ -41,7 +41,7 @@ def test_every_fault_is_known_and_explained(tmp_path: Path) -> None:
     elsewhere = {*meetings(tmp_path, http2.meetings([])), "refused", "unresolved"}
     assert {*FATES} == {*DEEDS} | elsewhere
     assert len({*stages.NAMES}) == len(stages.NAMES)
-    assert stages.chosen(["redis-*", "silent"]) == ["silent", "redis-gone", "redis-slow", "redis-flushed", "redis-failed-over"]
+    assert stages.chosen(["redis-f*", "silent"]) == ["silent", "redis-flushed", "redis-failed-over"]
 
 
 def test_what_fits() -> None:
@@ -113,6 +113,9 @@ def test_the_checks_find_what_is_wrong() -> None:
     assert checks.charged([told()], {"1": {**COMPLETE, "output": 2 * words.OUTPUT}})
     assert checks.charged([told()], {"1": {**COMPLETE, "input": 0, "output": 0, "cache": "hit"}})
     assert not checks.charged([told()], {"1": {**COMPLETE, "input": 0, "output": 0, "cache": "hit"}}, cached=True)
+    assert checks.not_twice([told(), told("cut", id="4")], {"1": {**COMPLETE, "output": 0}}) == []
+    assert checks.not_twice([told()], {"1": {**COMPLETE, "output": 2 * words.OUTPUT}})
+    assert checks.not_twice([told()], {})
     assert checks.refusals_free([told("503 x")], {"1": {**COMPLETE, "outcome": "error"}})
     assert len(checks.some([str(number) for number in range(20)])) == 6
 
