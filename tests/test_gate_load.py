@@ -182,3 +182,26 @@ def test_a_flood_of_large_bodies_is_refused_before_they_are_read() -> None:
 
 def test_a_queue_has_its_bounds() -> None:
     assert Queue().wait + 10 < 30, "beside the cache's wait, within Envoy's patience"
+
+
+def test_who_was_answered_before_the_bound_was_looked_at_is_not_counted_out_again() -> None:
+    made = scene(CONFIG, concurrency=100)
+    pressure = made.engine.pressure
+    pressure.follow(enabled=True, lag=0.1, memory=0)
+    sessions = [GateSession(made.engine) for _ in range(20)]
+    for session in sessions:
+        one(session, headers("red"))
+    done = [GateSession(made.engine) for _ in range(3)]
+    for session in done:
+        answered(session)
+    for _ in range(5):
+        pressure.look(9.0, lambda: 0)
+    assert pressure.limit == 18
+    assert (done[0].counted, sessions[0].counted) == (False, True)
+    for session in done:
+        session.close()
+    assert refused(one(GateSession(made.engine), headers("red")), 503, "overloaded"), "20 are under way still"
+    for session in sessions[:3]:
+        session.close()
+    assert one(GateSession(made.engine), headers("red")).part == "request_headers", "one of 18 is free"
+    assert refused(one(GateSession(made.engine), headers("red")), 503, "overloaded")
