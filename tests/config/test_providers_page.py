@@ -30,10 +30,43 @@ providers:
 `headgate providers` prints this list, and whose dialect is not spoken yet; `headgate providers NAME` prints all that is known of one.
 Entries were checked by what providers document; nobody called them. Whoever is missing is a provider all the same, with `dialect` and
 `base_url`.
+
+## What they charge
+
+Requests are priced by the built-in list (`genai-prices`), and before that by `prices`, in US dollars per million tokens: for models of your
+own, for what the list does not know, for what you have negotiated. Decimals stand in quotes, so that they stay exact.
+
+```yaml
+providers:
+  lab: {dialect: openai, base_url: "http://gpu.internal:8000/v1"}
+models:
+  - {name: llama, targets: [lab/llama-3.3-70b]}
+prices:
+  - {model: lab/llama-3.3-70b, input: "0.40", output: "0.80"}             # `provider/model`, as the provider calls it
+  - {model: lab/*, input: "0.10", output: "0.10", cache_read: "0.01"}     # all others of its; the exact name goes first
+```
+
+Two requests later, of 10 tokens in and 96 out together:
+
+```
+$ headgate usage
+key    model  provider  day         requests  errors  input  output     cost $
+------------------------------------------------------------------------------
+-      llama  lab       2026-11-22         2       0     10      96  0.0000808
+------------------------------------------------------------------------------
+total                                      2       0     10      96  0.0000808
+```
+
+`cache_read` and `cache_write` are as `input` unless given. The model that the provider names in its answer counts, then the one that it was
+asked for. An edit counts for what is asked after it; what is in the ledger keeps its cost. A model without a price is shown as unpriced
+(`ai_proxy_unpriced_total`). The demo provider (`base_url: "demo:"`) costs nothing but what `prices` say, so that they can be tried with it.
+Where a provider of the list goes by another name or address here, `prices: openai` in its section says whose prices are its.
+
+## The catalogue
 """
 
 LOCAL = """
-## On your own machine
+### On your own machine
 
 They need no key. On another host, add `base_url`: `vllm: {catalogue: vllm, base_url: "http://gpu.internal:8000/v1"}`.
 """

@@ -1,5 +1,9 @@
 """What is told of how providers stand."""
 
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
 import msgspec
 
 from extproc.config.mirror import Mirror
@@ -106,6 +110,19 @@ def test_a_mirror_is_told_of_and_no_alarm() -> None:
     (target,) = c["targets"]
     assert (target["model"], target["mirror_of"], target["state"]) == ("copy", ["gpt"], "open")
     assert "asked_as" not in target
+
+
+def test_the_example_of_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "routing.md").read_text()
+    (shown,) = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    openai, anthropic = "openai/gpt-5", "anthropic/claude-sonnet-4-5"
+    config = Config(
+        providers={name: Provider(dialect="openai", base_url=f"https://{name}.test/v1", key="k") for name in ("openai", "anthropic")},
+        models=(Model(name="gpt-5", targets=(openai,)), Model(name="fast", targets=(openai, anthropic))),
+    )
+    now = datetime(2026, 11, 22, 12, 0, 45, tzinfo=UTC).timestamp()
+    stand = Stand("openai", "gpt-5", "", "open", 20, 40, "5 failures in a row, the last: 503 overloaded")
+    assert msgspec.json.decode(shown) == providers_status(config, [stand], {}, now=now)
 
 
 def test_names_that_a_target_takes_as_they_come() -> None:
