@@ -226,9 +226,9 @@ class Intake:
         request.settle()
         # What Envoy holds is sent back only where a filter has changed it.
         edited = request.body if request.body is not self._given else None
+        alone = request.retrying is None or self._alone
         if len(request.targets) != 1 or self._snapshot.particular:
-            self._settle_targets(request)
-        alone = len(request.targets) == 1 and (request.retrying is None or self._alone)
+            alone = self._settle_targets(request) == 1 and (request.retrying is None or self._alone)
         prepared = self._attempt
         call = prepared.call if prepared is not None else self._call(request, alone=alone)
         request.record.stream = call.stream
@@ -240,11 +240,12 @@ class Intake:
             self._mirror(request, mirror)
         return forward
 
-    def _settle_targets(self, request: Request) -> None:
-        """What there is to know of them beside what the filters know. Raises `Reject` where there are none."""
+    def _settle_targets(self, request: Request) -> int:
+        """What there is to know of them beside what the filters know: how many there are. Raises `Reject` where there are none."""
         if not request.targets:
             raise request.unavailable or _nobody(request)
         self._narrow()
+        return len(request.targets)
 
     def _narrow(self) -> None:
         """Leaves the attempts that can be made: with several keys, with access tokens that there are, in orders that Envoy takes."""
