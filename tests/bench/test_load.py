@@ -51,7 +51,10 @@ async def test_streamed(gap: float) -> None:
 
 
 async def test_the_provider_speaks_openai() -> None:
-    async with serving(lambda: Provider(0)) as target, httpx.AsyncClient(base_url=f"http://127.0.0.1:{target.port}") as client:
+    async with (
+        serving(lambda: Provider(0)) as target,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{target.port}", verify=False) as client,
+    ):
         whole = (await client.post("/v1/chat/completions", json={"model": "m", "messages": []})).json()
         assert whole["object"] == "chat.completion"
         assert whole["usage"]["total_tokens"] == whole["usage"]["prompt_tokens"] + whole["usage"]["completion_tokens"]

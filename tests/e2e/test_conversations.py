@@ -236,7 +236,9 @@ def test_nobody_elses_key(own: Gateway) -> None:
         assert made.returncode == 0, made.stderr
         keys[name] = made.stdout.split()[-1]
     own.until(
-        lambda: httpx.get(f"{own.url}/v1/models", headers={"authorization": f"Bearer {keys['eve']}"}).status_code == 200, "keys", SOON
+        lambda: httpx.get(f"{own.url}/v1/models", headers={"authorization": f"Bearer {keys['eve']}"}, verify=False).status_code == 200,
+        "keys",
+        SOON,
     )
     with client(own, keys["anna"]) as anna, client(own, keys["also-anna"]) as also, client(own, keys["eve"]) as eve:
         first = ask(anna, False, model="claude", input="one")
@@ -265,13 +267,17 @@ def test_a_reload_a_killed_worker_and_a_restart(own: Gateway, provider: tuple[Pr
         config = configuration(url)
         config["models"].append({"name": "another", "targets": ["o/gpt"]})
         own.write(config)
-        own.until(lambda: "another" in httpx.get(f"{own.url}/v1/models").text, "the new configuration", SOON)
+        own.until(lambda: "another" in httpx.get(f"{own.url}/v1/models", verify=False).text, "the new configuration", SOON)
         second = ask(sdk, True, model="another", input=result(first), previous_response_id=first.id)
         before = set(own.workers())
         for pid in before:
             os.kill(pid, signal.SIGKILL)
-        own.until(lambda: len(set(own.workers()) - before) == 2 and httpx.get(f"{own.operator}/readyz").status_code == 200, "workers", SOON)
-        own.until(lambda: httpx.get(f"{own.url}/v1/models").status_code == 200, "answers", SOON)
+        own.until(
+            lambda: len(set(own.workers()) - before) == 2 and httpx.get(f"{own.operator}/readyz", verify=False).status_code == 200,
+            "workers",
+            SOON,
+        )
+        own.until(lambda: httpx.get(f"{own.url}/v1/models", verify=False).status_code == 200, "answers", SOON)
         third = ask(sdk, False, model="claude", input="three", previous_response_id=second.id)
     assert own.stop() == 0
     mode = stat.S_IMODE((own.state / "conversations.sqlite").stat().st_mode)

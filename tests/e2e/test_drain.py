@@ -39,7 +39,7 @@ class Slow(threading.Thread):
 
     def run(self) -> None:
         try:
-            with httpx.stream("POST", self._url, json=self._body, timeout=2 * LONG) as answer:
+            with httpx.stream("POST", self._url, json=self._body, timeout=2 * LONG, verify=False) as answer:
                 self.status = answer.status_code
                 for piece in answer.iter_text():
                     self.text += piece
@@ -71,13 +71,15 @@ def test_a_worker(tmp_path_factory: pytest.TempPathFactory, config: dict[str, An
         os.kill(old, signal.SIGTERM)
         gateway.until(lambda: len(gateway.workers()) == 2, "another one is there beside it")
         # New requests go to the other one; that it is still to come holds them up for a moment, no more.
-        short = [httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Short"), timeout=10).status_code for _ in range(5)]
+        short = [
+            httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Short"), timeout=10, verify=False).status_code for _ in range(5)
+        ]
         assert short == [200] * 5
         finish(asked)
         assert [(each.status, each.whole) for each in asked] == [(200, True)] * 4
         gateway.until(lambda: old not in gateway.workers(), "it has left", SOON)
-        assert httpx.get(f"{gateway.operator}/readyz").status_code == 200
-        assert httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Short"), timeout=10).status_code == 200
+        assert httpx.get(f"{gateway.operator}/readyz", verify=False).status_code == 200
+        assert httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Short"), timeout=10, verify=False).status_code == 200
         assert len(gateway.workers()) == 1
         gateway.ledger(requests=10)
     assert sum(row["requests"] for row in gateway.ledger("outcome") if row["outcome"] == "complete") == 10
@@ -108,7 +110,7 @@ def test_the_gateway(
         asked = begin(gateway, openai_provider, SHORT)
         began = time.monotonic()
         os.kill(gateway.pid, number)
-        gateway.until(lambda: httpx.get(f"{gateway.operator}/readyz").status_code == 503, "it says that it is ending")
+        gateway.until(lambda: httpx.get(f"{gateway.operator}/readyz", verify=False).status_code == 503, "it says that it is ending")
         gateway.until(lambda: refuses(gateway), "nobody new is let in")
         finish(asked)
         assert [(each.status, each.whole) for each in asked] == [(200, True)] * 4
@@ -121,7 +123,7 @@ def test_the_gateway(
 
 def refuses(gateway: Gateway) -> bool:
     try:
-        httpx.get(f"{gateway.url}/v1/models")
+        httpx.get(f"{gateway.url}/v1/models", verify=False)
     except httpx.ConnectError:
         return True
     return False
@@ -145,7 +147,7 @@ def test_the_second_signal_ends_all_at_once(
 
 
 def test_an_idle_one_ends_at_once(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> None:
-    with Gateway(folder(tmp_path_factory), {**config, "drain": DRAIN}) as gateway, httpx.Client() as client:
+    with Gateway(folder(tmp_path_factory), {**config, "drain": DRAIN}) as gateway, httpx.Client(verify=False) as client:
         # A connection that stays open is no request.
         assert client.post(f"{gateway.url}/v1/chat/completions", json=chat("Short")).status_code == 200
         began = time.monotonic()

@@ -79,12 +79,14 @@ async def upgraded(tmp_path: Path, demo: Demo) -> None:
         refused = await asyncio.to_thread(refusal, gateway)
         assert refused.returncode == 2
         assert "$.providers.d.key: " in refused.stderr and "goes on as before" in refused.stderr, refused.stderr
-        assert httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", "short"), timeout=LONG).status_code == 200
-        assert httpx.get(f"{gateway.operator}/readyz").json()["missing"] == []
+        assert httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", "short"), timeout=LONG, verify=False).status_code == 200
+        assert httpx.get(f"{gateway.operator}/readyz", verify=False).json()["missing"] == []
     finally:
         # The Envoy before would be given its time.
         os.kill(gateway.pid, signal.SIGINT)
-        await asyncio.to_thread(gateway.until, lambda: "ending" in httpx.get(f"{gateway.operator}/readyz").text, "it is ending")
+        await asyncio.to_thread(
+            gateway.until, lambda: "ending" in httpx.get(f"{gateway.operator}/readyz", verify=False).text, "it is ending"
+        )
         await asyncio.to_thread(gateway.stop)
         provider.close()
 

@@ -40,7 +40,7 @@ async def test_only_the_first_are_decoded(tmp_path_factory: pytest.TempPathFacto
         await server.start()
     envoy = Running(places)
     try:
-        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=20), timeout=20) as client:
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=20, verify=False), timeout=20) as client:
 
             async def ask() -> None:
                 for number in range(STREAMS):
