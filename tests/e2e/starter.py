@@ -1,7 +1,7 @@
 """The command `headgate`, started quickly: it takes seconds to import, so one process does that, and is forked for each command.
 
 A forked command is the command from its first line to its last, with folder, environment and output of its own; it has a process of its own
-and ends as Python does. That it starts as users start it is what test_cli.py and test_readme.py hold.
+and ends as Python does. That it starts as users start it is what test_cli.py holds.
 """
 
 import atexit

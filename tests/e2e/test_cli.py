@@ -132,8 +132,8 @@ def test_what_it_does_not_understand(headgate: Headgate, arguments: list[str]) -
 # check
 
 
-def test_check_of_a_good_configuration(typed: Gateway) -> None:
-    done = typed.run("check", "gateway.yaml")
+def test_check_of_a_good_configuration(stopped: Gateway) -> None:
+    done = stopped.run("check", "gateway.yaml")
     assert done.returncode == 0, done.stderr
     assert "good; 2 providers" in done.stdout
     assert "written here plainly" in done.stderr
@@ -253,7 +253,7 @@ def wait(true: Callable[[], object], seconds: float, what: str) -> float:
     began = time.monotonic()
     while not true():
         assert time.monotonic() - began < seconds, f"{what}: not within {seconds:g} s"
-        time.sleep(0.01)
+        time.sleep(0.03)
     return time.monotonic() - began
 
 
