@@ -14,9 +14,10 @@ from tests.rewriting import share
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 # How long an example takes is the machine's business: one that is busy is no failure.
-settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Half of the usual examples: those of a run are others than those of the runs before and after it.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
 settings.load_profile("any-machine")
-# For state machines, whose examples are few in an ordinary run: `make test ARGS='--hypothesis-profile=long -k TestModel'`.
+# For what has few examples in an ordinary run (tests/examples.py): `make test ARGS='--hypothesis-profile=long -k TestModel'`.
 settings.register_profile("long", settings.get_profile("any-machine"), max_examples=5_000)
 
 pytest_plugins = ["tests.servers"]

@@ -28,6 +28,7 @@ from extproc.dialects.eventstream import exception
 from extproc.usage import Usage
 from extproc.values import BodyMode
 from tests.cases import cases
+from tests.examples import examples
 
 JSON = {"content-type": "application/json"}
 SSE = {"content-type": "text/event-stream"}
@@ -189,7 +190,7 @@ def test_whole_untouched_without_usage(body: bytes, finished: bool) -> None:
 
 
 @given(CUTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_stream_untouched(cuts: list[int]) -> None:
     answering = StreamUntouched(200, terms())
     assert fed(answering, STREAM, cuts) == STREAM
@@ -197,7 +198,7 @@ def test_stream_untouched(cuts: list[int]) -> None:
 
 
 @given(CUTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_forced_usage_is_taken_out_again(cuts: list[int]) -> None:
     answering = StreamUntouched(200, terms(hide_usage=True))
     assert fed(answering, STREAM, cuts) == STREAM.replace(USAGE_ONLY, b"")
@@ -248,7 +249,7 @@ def test_what_is_no_answer_is_a_bad_gateway(body: bytes) -> None:
 
 
 @given(CUTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_stream_translated(cuts: list[int]) -> None:
     answering = StreamTranslated(200, terms(provider="anthropic", include_usage=True))
     whole = fed(StreamTranslated(200, terms(provider="anthropic", include_usage=True)), MESSAGE_STREAM)

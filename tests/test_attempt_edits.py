@@ -13,6 +13,7 @@ from extproc.crossing import CREDENTIALS, to_provider
 from extproc.dialects import DIALECTS
 from extproc.upstream import compile_upstream
 from extproc.values import Target
+from tests.examples import examples
 from tests.scene import CHAT, head
 from tests.test_attempt import MOST, PROVIDERS, attempt, encoded, sent
 
@@ -84,7 +85,7 @@ def plainly(made: Attempt, seen: dict[str, str], body: bytes, new: bytes | None)
     st.dictionaries(NAMES, st.sampled_from(["a", "b"])), st.dictionaries(NAMES.filter(may_remove), st.just("left"), max_size=4), EDITS,
     st.dictionaries(NAMES, st.just("ruled"), max_size=2), st.booleans(),
 )  # fmt: skip
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_what_a_provider_gets_whatever_was_sent_and_whatever_is_left_of_an_attempt_before(
     sent_by_client: dict[str, str], left: dict[str, str], edits: HeaderEdits, rules: dict[str, str], renamed: bool,
 ) -> None:  # fmt: skip

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from extproc import crossing
 from extproc.crossing import to_caller, to_other_caller, to_other_provider, to_provider
 from tests.cases import cases
+from tests.examples import examples
 
 CREDENTIALS = [
     *crossing.CREDENTIALS,
@@ -105,7 +106,7 @@ def test_little_crosses_to_another_dialect() -> None:
     st.sampled_from(["key", "token", "secret", "auth"]),
     st.text("abcxyz-", max_size=6),
 )
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_what_looks_like_a_secret_never_crosses(before: str, word: str, after: str) -> None:
     name = before + word + after
     assert to_provider(name) == (name in {"idempotency-key", "sec-websocket-key"})

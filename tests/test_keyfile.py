@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from extproc.keyfile import KeyFile, KeyFileError, Stamp, file_name, is_whole, read_header, write_key_file
 from extproc.values import Identity
+from tests.examples import examples
 
 STAMP = Stamp(7, b"12345678")
 # Digests that begin alike, so that they fight for slots; real ones never do.
@@ -35,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @given(KEYS, st.lists(DIGESTS, max_size=20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_it_finds_what_a_dict_finds(
     tmp_path_factory: pytest.TempPathFactory, keys: dict[bytes, tuple[str, str]], others: list[bytes]
 ) -> None:
@@ -159,7 +160,7 @@ def test_every_flipped_bit_is_noticed_by_whoever_reads_all(path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_damaged_table_misleads_nobody(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Workers do not read all of a file that the control process has. Whatever is wrong inside: no loop without an end, no other's name
     for a digest that is not there, no crash.

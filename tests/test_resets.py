@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.resets import LARGEST, LONGEST, reset_of_limits, resets, seconds
+from tests.examples import examples
 
 NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 _RECORDINGS = Path(__file__).parent / "recordings"
@@ -168,7 +169,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.dictionaries(_NAMES, _TEXTS), _VALUES.map(json.dumps).map(str.encode) | st.binary(max_size=40), st.none() | st.floats(0, 4e9))
 def test_whatever_is_said_the_wait_is_one(headers: dict[str, str], body: bytes, now: float | None) -> None:
     assert 0.0 <= resets(headers, body, now) <= LONGEST

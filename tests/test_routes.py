@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from extproc.config.model import Model, aim
 from extproc.routes import Routes
 from extproc.values import Target
+from tests.examples import examples
 
 LETTERS = st.text("ab-", max_size=4)
 PATTERNS = st.lists(st.one_of(st.just("*"), LETTERS), min_size=1, max_size=5).map("".join).filter(bool)
@@ -50,7 +51,7 @@ def expected(model: Model, name: str) -> tuple[Target, ...]:
 
 
 @given(MODELS, st.lists(LETTERS, min_size=1, max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_find_agrees_with_a_naive_model(models: list[Model], asked: list[str]) -> None:
     models = distinct(models)
     routes = Routes(models)

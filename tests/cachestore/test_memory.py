@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from extproc.cachestore.memory import OVERHEAD, MemoryCache
+from tests.examples import examples
 
 KEYS = st.sampled_from([bytes([number]) * 32 for number in range(8)])
 ROOM = 4 * (32 + 40 + OVERHEAD)
@@ -60,7 +61,7 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=60, deadline=None)
+TestModel.settings = settings(max_examples=examples(60), deadline=None)
 
 
 def test_counts_and_clears() -> None:

@@ -11,6 +11,7 @@ from extproc.config.load import Absent, load
 from extproc.config.model import Config, HeaderEdits, HeaderRules, Limits, Listener, Model, Price, Provider, Redis
 from extproc.config.timeouts import Timeouts
 from tests.config.settings import Load, find, told
+from tests.examples import examples
 
 BASE = """
 providers:
@@ -282,7 +283,7 @@ def test_files_are_named_for_whoever_watches(load_text: Load, tmp_path: Path) ->
     assert [(path, line) for path, line, _ in told(loaded, "warning")] == [("$.providers.openai.key", 3)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=st.text(max_size=200) | st.binary(max_size=200))
 def test_no_file_raises(tmp_path: Path, text: str | bytes) -> None:
     path = tmp_path / "gateway.yaml"

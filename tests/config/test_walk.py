@@ -12,6 +12,7 @@ from extproc.config.problem import Problems
 from extproc.config.references import References
 from extproc.config.walk import INVALID, Walker, child
 from tests.cases import cases
+from tests.examples import examples
 
 
 class Colour(enum.Enum):
@@ -194,7 +195,7 @@ _KEYS = st.sampled_from([*Outer.__struct_fields__, "text", "word", "zzz"]) | st.
 _TREES = st.recursive(_SCALARS, lambda tree: st.lists(tree, max_size=3) | st.dictionaries(_KEYS, tree, max_size=4), max_leaves=12)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tree=st.dictionaries(_KEYS, _TREES, max_size=5))
 def test_no_document_raises(tree: dict[str, Any]) -> None:
     problems = Problems()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from extproc.control import keystore
 from extproc.control.keystore import REMEMBERED, TOLD, Changes, KeyStore
 from extproc.keys import StoredKey, digest
+from tests.examples import examples
 
 
 def imported(*numbers: int) -> list[StoredKey]:
@@ -231,7 +232,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["add", "revoke", "delete", "back"]),
 
 
 @given(STEPS, st.integers(0, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_what_was_and_what_has_changed_make_what_is(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], at: int
 ) -> None:

@@ -18,8 +18,9 @@ from tests.dialects.facts import Fact, missing, of_answer
 from tests.dialects.framed import cut, raw_events
 from tests.dialects.made import answers
 from tests.dialects.made_streams import assembled, one_at_a_time, streams
+from tests.examples import examples
 
-BRIEFLY = settings(max_examples=40, derandomize=True, deadline=None)
+BRIEFLY = settings(max_examples=examples(60), derandomize=True, deadline=None)
 
 ONE = ("anthropic", "responses", "cohere", "ollama", "bedrock")
 """Dialects whose answers have one choice; they get the first."""

@@ -33,6 +33,7 @@ from tests.dialects.bedrock import ALL, ANSWERS, BEDROCK, STREAMS, Converse, eve
 from tests.dialects.converse import check_events, check_request, check_response
 from tests.dialects.framed import raw_events
 from tests.dialects.traffic import hub_events, rewrite
+from tests.examples import examples
 
 OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
 MODELS = [
@@ -67,7 +68,7 @@ def test_a_stream_means_the_same_in_its_own_dialect(exchange: Converse) -> None:
 
 
 @pytest.mark.parametrize("exchange", STREAMS, ids=name)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(draw=st.data())
 def test_where_a_stream_is_cut_does_not_matter(exchange: Converse, draw: st.DataObject) -> None:
     cuts = draw.draw(st.lists(st.integers(0, len(exchange.stream)), max_size=60))

@@ -20,6 +20,7 @@ from tests.dialects.converse import check_request
 from tests.dialects.test_golden import GOLDEN, LINE
 from tests.dialects.test_round_trip import ARGUMENTS, NAMES, WORDS, maybe, openai_requests
 from tests.dialects.traffic import RECORDINGS
+from tests.examples import examples
 
 OPENAI = DIALECTS["openai"]
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -250,7 +251,7 @@ def bedrock_requests(draw: st.DrawFn) -> dict[str, Any]:
     )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(bedrock_requests(), st.none() | st.booleans())
 def test_nothing_is_lost_in_bedrocks_own_dialect(body: dict[str, Any], stream: bool | None) -> None:
     asked = {**body, "model": "m", **({} if stream is None else {"stream": stream})}

@@ -21,8 +21,9 @@ from extproc.errors import Reject
 from tests.dialects import bedrock
 from tests.dialects.framed import raw_events
 from tests.dialects.traffic import ANSWERS, STREAMS, TRANSLATED
+from tests.examples import examples
 
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+FUZZ = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 WORDS = st.sampled_from(

@@ -18,6 +18,7 @@ from extproc.dialects.hub import Error, Finish, Text
 from extproc.errors import Reject
 from tests.dialects import sdk
 from tests.dialects.traffic import data, hub_events, rewrite
+from tests.examples import examples
 
 GEMINI, OPENAI, ANTHROPIC = DIALECTS["gemini"], DIALECTS["openai"], DIALECTS["anthropic"]
 
@@ -145,7 +146,7 @@ def snake(value: Any) -> Any:
     return {"".join("_" + c.lower() if c.isupper() else c for c in key): one if key in _FREE else snake(one) for key, one in value.items()}
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(REQUESTS, st.booleans())
 def test_nothing_is_lost_at_home(body: dict[str, Any], as_proto: bool) -> None:
     body = snake(body) if as_proto else body

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.glimpse import Texts
+from tests.examples import examples
 
 TEXTS = Texts("content", "text")
 WORDS = [b'"content"', b'"text"', b'"', b":", b" ", b"{", b",", b"\\", b"\n", b"\r", b"x", b'"id":"c-1"', b'"content":"', b"data: "]
@@ -20,7 +21,7 @@ def alike(draw: st.DrawFn) -> list[bytes]:
 
 
 @given(alike())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @example([b'{"text""content":"x"}\n\n', b'{"text":"foo"}\n\n'])
 @example([b'"text":"a{"content":"b"}\n\n', b'"text":"a{bcd","text":"e"}\n\n'])
 def test_texts_together_are_those_of_each(pieces: list[bytes]) -> None:

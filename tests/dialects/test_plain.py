@@ -18,6 +18,7 @@ from extproc.dialects.ollama import parts as ollama
 from extproc.dialects.openai import glance as openai
 from extproc.dialects.responses import usual
 from extproc.errors import Fault, Reject
+from tests.examples import examples
 
 WORDS = st.sampled_from(["", " ", "Hello", "a\nb", "{}", "\u00a0"])
 ROLES = st.sampled_from(["user", "assistant", "system", "developer", "tool", "function", "critic", "", 1, None])
@@ -128,7 +129,7 @@ def write(dialect: str, conversation: Conversation) -> dict[str, Any] | Fault:
 
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic", "responses", "cohere", "ollama"])
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(messages=st.lists(st.one_of(MESSAGES, RESULTS, CALLING), max_size=3), tools=st.lists(FUNCTIONS, max_size=2), more=SETTINGS)
 def test_reading(
     dialect: str, messages: list[dict[str, Any]], tools: list[dict[str, Any]], more: dict[str, Any]
@@ -181,7 +182,7 @@ TOOLS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(items=st.lists(ITEMS, max_size=4), tools=st.lists(TOOLS, max_size=2))
 def test_reading_items(items: list[Any], tools: list[dict[str, Any]]) -> None:
     body = {"model": "m", "input": items, "tools": tools}
@@ -214,7 +215,7 @@ TURNS = st.builds(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(messages=st.lists(TURNS, max_size=4), system=st.one_of(st.none(), TURNS))
 def test_writing(dialect: str, messages: list[Message], system: Message | None) -> None:
     made = Conversation(dialect="somebody", model="m", messages=messages, system=system)
@@ -253,7 +254,7 @@ CLAUDE_TOOLS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 CONTENTS = st.one_of(WORDS, st.none(), st.lists(CLAUDES, max_size=3))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(contents=st.lists(CONTENTS, max_size=3), role=ROLES, given_tools=st.lists(CLAUDE_TOOLS, max_size=2))
 def test_reading_claudes(contents: list[Any], role: Any, given_tools: list[dict[str, Any]]) -> None:
     messages = [{"role": role, "content": content} for content in contents]
@@ -271,7 +272,7 @@ def read_answer(dialect: str, body: dict[str, Any]) -> Answer | str:
         return str(error)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(content=CONTENTS, calls=st.lists(CALLS, max_size=2), content_of_others=st.one_of(WORDS, st.lists(PARTS, max_size=2)))
 def test_reading_answers(content: Any, calls: list[dict[str, Any]], content_of_others: Any) -> None:
     message = {"role": "assistant", "content": content_of_others, "tool_calls": calls}
@@ -305,7 +306,7 @@ OUTPUT = st.one_of(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(output=st.lists(OUTPUT, max_size=3))
 def test_reading_output(output: list[Any]) -> None:
     body = {"id": "resp_1", "model": "m", "status": "completed", "output": output}

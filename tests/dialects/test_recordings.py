@@ -31,6 +31,7 @@ from tests.dialects.traffic import (
     name,
     rewrite,
 )
+from tests.examples import examples
 
 PAIR = ("openai", "anthropic")
 """Those whose own sums and errors are read here; the others have a file each."""
@@ -288,7 +289,7 @@ def _anthropic_state(events: list[Any]) -> tuple[list[Any], str, Any]:
 
 
 @pytest.mark.parametrize("exchange", STREAMS, ids=name)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(draw=st.data())
 def test_where_a_stream_is_cut_does_not_matter(exchange: Exchange, draw: st.DataObject) -> None:
     stream = exchange.text.encode()

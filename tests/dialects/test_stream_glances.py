@@ -16,6 +16,7 @@ from extproc.dialects.gemini import tokens
 from extproc.dialects.hub import StreamEvent, TextDelta
 from extproc.dialects.ollama import stream_read as ollama
 from extproc.dialects.openai import glance as openai
+from tests.examples import examples
 
 WORDS = st.sampled_from(["", "a", " word", None, 1])
 INDEX = st.sampled_from([0, 0, 0, 1, None, 0.0, True, "0"])
@@ -144,7 +145,7 @@ def read(dialect: str, events: list[Any]) -> list[StreamEvent]:
 
 
 @pytest.mark.parametrize("dialect", KINDS)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_reading(dialect: str, data: st.DataObject) -> None:
     events = data.draw(st.lists(KINDS[dialect], max_size=6))
@@ -154,7 +155,7 @@ def test_reading(dialect: str, data: st.DataObject) -> None:
         assert fast == read(dialect, events)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(told=COUNTS.filter(lambda told: told is not None and None not in told.values()))
 def test_counting(told: dict[str, Any]) -> None:
     if (usage := tokens.glance(told)) is not None:

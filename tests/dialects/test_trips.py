@@ -20,8 +20,9 @@ from extproc.errors import Reject
 from tests.dialects.facts import SPOKEN, Fact, missing, named, of_conversation
 from tests.dialects.made import conversations
 from tests.dialects.test_matrix import MODELS
+from tests.examples import examples
 
-BRIEFLY = settings(max_examples=40, derandomize=True, deadline=None)
+BRIEFLY = settings(max_examples=examples(60), derandomize=True, deadline=None)
 
 
 class Way(NamedTuple):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from extproc import Entry, Identity, Lead, Request, Response, Tap, Target, Usage
 from extproc.aside import Here
 from filters.cache import Cache, _Cache, _key
+from tests.examples import examples
 from tests.scene import CHAT, Shelf, environment, head, request, run
 
 ZERO = {**CHAT, "temperature": 0}
@@ -255,7 +256,7 @@ def changed(document: Any, place: tuple[Any, ...], value: Any) -> Any:
 
 
 @given(BODIES, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_change_of_any_value_changes_the_key(body: dict[str, Any], data: st.DataObject) -> None:
     place = data.draw(st.sampled_from(places(body)[1:]))
     other = changed(body, place, data.draw(VALUES))
@@ -277,7 +278,7 @@ def reordered(value: Any) -> Any:
 
 
 @given(BODIES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_order_and_space_do_not(body: dict[str, Any]) -> None:
     key = key_of(body)
     assert key_of(reordered(body)) == key

@@ -23,6 +23,7 @@ from filters.conversations import Conversations
 from filters.headers import Headers
 from filters.meter import Meter
 from filters.route import Route
+from tests.examples import examples
 from tests.scene import ANTHROPIC, OPENAI, Scene, environment, head, run
 
 RESPONSES = Provider(dialect="openai", base_url="https://api.test/v1", also=("responses",))
@@ -550,7 +551,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     fields=st.dictionaries(st.sampled_from(["input", "store", "previous_response_id", "background", "conversation"]), VALUES),
     model=st.sampled_from(["gpt", "native", "native-then-claude", "own"]),

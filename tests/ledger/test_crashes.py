@@ -18,6 +18,7 @@ from extproc.ledger.record import Record
 from extproc.ledger.report import report
 from extproc.ledger.sources import segments
 from extproc.usage import Usage
+from tests.examples import examples
 from tests.ledger.told import PRICES, append, entry, line
 
 
@@ -134,4 +135,4 @@ class Crashes(RuleBasedStateMachine):
 
 
 TestCrashes = Crashes.TestCase
-TestCrashes.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+TestCrashes.settings = settings(max_examples=examples(40), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

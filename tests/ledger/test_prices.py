@@ -22,6 +22,7 @@ from extproc.errors import ConfigError
 from extproc.ledger.prices import PriceBook
 from extproc.ledger.record import Record
 from extproc.usage import Usage
+from tests.examples import examples
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 NOVEMBER_2026 = datetime(2026, 11, 1, tzinfo=UTC)
@@ -132,7 +133,7 @@ def test_recordings_cost_what_genai_prices_says() -> None:
     parts=st.lists(st.integers(0, 300_000), min_size=5, max_size=5),
     reasoning=st.integers(0, 1000),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_usage_costs_what_genai_prices_says(model: str, parts: list[int], reasoning: int) -> None:
     import genai_prices  # noqa: PLC0415 - slow, and only these two want it
 

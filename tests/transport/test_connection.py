@@ -10,6 +10,7 @@ from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
 from extproc.transport.seam import Status
 from tests import frames
+from tests.examples import examples
 from tests.frames import (
     ACK,
     DATA,
@@ -55,7 +56,7 @@ def idle(wire: Wire) -> bool:
 
 
 @given(messages=st.lists(st.binary(max_size=20), max_size=8), cuts=st.lists(st.integers(0, 100), max_size=10), size=st.integers(0, 9))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_messages_cut_anywhere(messages: list[bytes], cuts: list[int], size: int) -> None:
     whole = b"".join(map(message, messages))
     places = sorted({0, len(whole), *(cut % (len(whole) + 1) for cut in cuts)})
@@ -336,7 +337,7 @@ def test_messages_in_tiny_pieces_are_counted_as_what_they_take() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_all_that_is_kept_is_forgotten(draw: st.DataObject) -> None:
     """Whatever happens to three streams: when they are over, nothing is left of them."""
     wire = Wire(Limits(message=300, memory=1500), engine=Wire.keep)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from extproc.transport.http2.limits import Limits
 from extproc.transport.http2.stream import End, Stream
 from extproc.transport.seam import Status
+from tests.examples import examples
 from tests.frames import message
 from tests.transport.h2_client import LONG, REQUEST, H2Client, long_answer, whole
 from tests.transport.wire import Wire
@@ -29,7 +30,7 @@ def test_calls(size: int) -> None:
     assert peer.idle()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     messages=st.lists(st.binary(max_size=40), max_size=6),
     frame=st.integers(1, 30),

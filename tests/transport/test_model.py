@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from extproc.transport.http2.stream import Stream
 from extproc.transport.seam import Status
 from tests import frames
+from tests.examples import examples
 from tests.frames import LARGEST, METHOD, WINDOW_UPDATE
 from tests.fuzz.model import LIMITS, REFUSALS, Call, Driver, Model
 
@@ -357,6 +358,5 @@ class Machine(RuleBasedStateMachine):
 
 
 TestModel = pytest.mark.timeout(400)(Machine.TestCase)  # which is how long it takes to make a failure small
-# In sixty every rule has its turn, most of them two hundred times. For more of them there is the other profile: tests/conftest.py.
-EXAMPLES = settings().max_examples if settings.get_current_profile_name() == "long" else 60
-TestModel.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+# In thirty every rule has its turn, most of them a hundred times.
+TestModel.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from extproc.turns.sqlite import GRACE, SqliteTurns
 from extproc.turns.turn import Keep
+from tests.examples import examples
 from tests.turns.made import turn
 
 KEEP = Keep(100.0, 1 << 30)
@@ -182,7 +183,7 @@ def test_what_follows_a_turn_that_is_gone_is_not_kept(turns: SqliteTurns) -> Non
     assert turns.count == 0
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.sampled_from(["put", "put", "put", "delete", "sweep", "wait"]), st.integers(0, 9)), max_size=40))
 def test_any_history_leaves_whole_conversations_and_true_counts(
     steps: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory

@@ -10,6 +10,7 @@ from extproc.wire import encode
 from extproc.wire.ext_proc_pb2 import CommonResponse, HeaderMutation, ProcessingMode, ProcessingResponse
 from extproc.wire.incoming import Part
 from extproc.wire.outgoing import Metadata, answer, packed, reply
+from tests.examples import examples
 
 TEXT = st.text(max_size=8) | st.text("ab", min_size=20, max_size=200)
 NAMES = st.text("abc-:", min_size=1, max_size=6)
@@ -35,7 +36,7 @@ def put(metadata: Metadata, into: ProcessingResponse) -> None:
 
 
 @given(st.sampled_from(list(Part)[:4]), HEADERS, st.lists(NAMES, max_size=3), BODIES, METADATA, st.booleans(), MODES, MODES, st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_replies(
     part: Part, headers: dict[str, str], remove: list[str], body: bytes | None, metadata: Metadata, clear: bool, request_body: BodyMode,
     response_body: BodyMode, override: bool,
@@ -67,7 +68,7 @@ def test_replies(
 
 
 @given(st.integers(200, 599), HEADERS, st.binary(max_size=300), TEXT, METADATA)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_answers(status: int, headers: dict[str, str], body: bytes, details: str, metadata: Metadata) -> None:
     wanted = ProcessingResponse()
     wanted.immediate_response.status.code = status

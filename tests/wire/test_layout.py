@@ -8,6 +8,7 @@ from extproc.keys import make_key
 from extproc.wire import incoming, layout, scan
 from extproc.wire.incoming import Incoming
 from extproc.wire.layout import Layouts
+from tests.examples import examples
 from tests.playbook import message, request_headers
 from tests.wire.test_scan import HEADERS, NAMES, VALUES, agree, map_of
 
@@ -34,7 +35,7 @@ def head(pairs: list[tuple[str, bytes]]) -> bytes:
 
 
 @given(HEADERS, st.lists(st.tuples(st.integers(0, 11), NAMES, VALUES), max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_heads_that_differ_a_little_are_read_the_same(pairs: list[tuple[str, bytes]], changes: list[tuple[int, str, bytes]]) -> None:
     agree(head(pairs))
     for at, name, value in changes:
@@ -46,7 +47,7 @@ def test_heads_that_differ_a_little_are_read_the_same(pairs: list[tuple[str, byt
 
 
 @given(st.lists(VALUES, min_size=4, max_size=4), st.integers(0, 300), st.integers(0, 3), st.binary(max_size=3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_what_is_damaged_is_read_the_same(values: list[bytes], at: int, cut: int, put: bytes) -> None:
     for value in values:
         whole = head([("accept", b"*/*"), ("cookie", b"c" + value), ("x-long" * 30, b"1"), ("cookie", b"d" + value), ("x-id", value)])

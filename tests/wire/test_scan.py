@@ -11,6 +11,7 @@ from extproc.keys import make_key
 from extproc.wire import scan
 from extproc.wire.ext_proc_pb2 import HeaderMap, HttpBody, HttpHeaders, HttpTrailers, ProcessingRequest
 from extproc.wire.incoming import Incoming, Part
+from tests.examples import examples
 from tests.playbook import heads, message, request_headers, response_body
 
 NAMES = st.text("abc-:0", max_size=6) | st.sampled_from([":authority", "user-agent", "content-length", "cookie", "x-long" * 30])
@@ -90,13 +91,13 @@ def agree(data: bytes) -> None:
 
 
 @given(messages())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_both_read_the_same(data: bytes) -> None:
     agree(data)
 
 
 @given(messages(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_what_is_damaged_is_read_the_same_or_not_at_all(data: bytes, draw: st.DataObject) -> None:
     at = draw.draw(st.integers(0, min(len(data), 60)))
     cut = draw.draw(st.integers(0, 3))
@@ -106,7 +107,7 @@ def test_what_is_damaged_is_read_the_same_or_not_at_all(data: bytes, draw: st.Da
 @given(st.binary(max_size=60))
 @example(b"\x2a\x80\x80\x80\x80\x80\x80\x01")
 @example(b"\x2a\x03\x0a\x01aB\x00\x22\x00")
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_any_bytes(data: bytes) -> None:
     agree(data)
 
