@@ -43,6 +43,12 @@ TOGETHER = 32
 """Pieces of a stream that are read together: some 10 KB, as a rule. With more of them, each is hardly cheaper."""
 
 
+FLOOD, FASTEST = 32 << 20, 4 << 20
+"""Bytes of a stream from which on it may not come faster than so many a second. What a worker does not keep up with, Envoy holds for it
+without a bound, where streams go on as they are said.
+"""
+
+
 class Head(Struct, frozen=True):
     """The head of an answer, as the client is to get it."""
 
@@ -380,6 +386,14 @@ class Delivery:
         """The answer is a provider's stream, which can be ended before its time."""
         answering = self._answering
         return answering is not None and answering.stream and answering.mode is BodyMode.STREAMED
+
+    @property
+    def floods(self) -> bool:
+        """Its provider sends more, and faster, than any model speaks. Where the adapter passes it on, Envoy goes no faster than that."""
+        record = self.request.record
+        if record.bytes_out < FLOOD or self.relayed:
+            return False
+        return record.bytes_out > FASTEST * (time.perf_counter() - self._started - record.first_byte)
 
     @property
     def first(self) -> float:

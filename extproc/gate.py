@@ -541,6 +541,8 @@ class GateSession(Speaker):
         out = delivery.feed(incoming.body, incoming.end)
         if incoming.end:
             delivery.close(whole=True)
+        elif delivery.floods:
+            raise BrokenAnswer("the provider sends a stream faster than it can be passed on")
         if response is None or response.ended:
             self._end(delivery)
         more = b""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from extproc import delivery
 from extproc.clock import TICK, Clock
 from extproc.config.model import Config, Limits, Model, Provider
 from extproc.config.timeouts import Timeouts
@@ -228,8 +229,20 @@ def test_one_that_cannot_be_read_ends_as_well() -> None:
     assert (stream.record.outcome, stream.record.error) == ("provider_broke", "bad_provider_answer")
 
 
-@pytest.mark.parametrize("piece", [b"", USAGE_ONLY + DONE])
-def test_trailers_are_its_end(piece: bytes) -> None:
+@pytest.mark.parametrize(("model", "ends"), [("own-openai", True), ("gpt", True), ("both", False)])
+def test_a_flood_is_ended(model: str, ends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the adapter holds it back."""
+    monkeypatch.setattr(delivery, "FLOOD", 30_000)
+    monkeypatch.setattr(delivery, "FASTEST", 1)
+    stream = begun(model)
+    replies = [one(stream.session, response_body(delta("x" * 2000) * 3)) for _ in range(4)]
+    assert not any(one.end for one in replies)
+    last = one(stream.session, response_body(delta("x" * 2000) * 3))
+    assert last.end is ends
+    assert (b"faster than it can be passed on" in (last.body or b"")) is ends
+
+
+def test_trailers_are_its_end() -> None:
     stream = begun("gpt", "anthropic")
     for event in (delta("Hel"), delta(None, "stop"), USAGE_ONLY):
         one(stream.session, response_body(event))
