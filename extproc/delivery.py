@@ -389,9 +389,9 @@ class Delivery:
 
     @property
     def floods(self) -> bool:
-        """Its provider sends more, and faster, than any model speaks. Where the adapter passes it on, Envoy goes no faster than that."""
+        """Its provider sends more, and faster, than any model speaks."""
         record = self.request.record
-        if record.bytes_out < FLOOD or self.relayed:
+        if record.bytes_out < FLOOD:
             return False
         return record.bytes_out > FASTEST * (time.perf_counter() - self._started - record.first_byte)
 
