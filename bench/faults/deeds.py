@@ -177,6 +177,17 @@ async def _half_event(peer: Peer) -> None:
     await asyncio.sleep(_PASSED)
 
 
+async def _end_mid_event(peer: Peer) -> bool:
+    """The same, within an event."""
+    if not await peer.streamed():
+        return await _end_mid_stream(peer)
+    events = words.stream(peer.dialect, await peer.marker())
+    await peer.begin_stream()
+    await peer.chunk(b"".join(events[:3]) + events[3][: len(events[3]) // 2])
+    await peer.chunk(b"")
+    return True
+
+
 async def _end_mid_stream(peer: Peer) -> bool:
     """The stream ends as HTTP ends, but not as its dialect does."""
     if not await peer.streamed():
@@ -221,7 +232,7 @@ async def _garbage_later(peer: Peer) -> bool:
     if not await peer.streamed():
         return await _body(b"\x00\xff{{{")(peer)
     await peer.begin_stream()
-    for event in [*words.stream(peer.dialect, await peer.marker())[:3], b'data: {"choices":[{"del\xff\n\n', b""]:
+    for event in [*words.stream(peer.dialect, await peer.marker())[:3], words.garbage(peer.dialect), b""]:
         await peer.chunk(event)
     return True
 
@@ -376,6 +387,7 @@ DEEDS: dict[str, Deed] = {
     "reset-mid-chunk": _broken(_half_chunk),
     "reset-mid-event": _broken(_half_event),
     "end-mid-stream": _end_mid_stream,
+    "end-mid-event": _end_mid_event,
     "error-in-200": _error_first,
     "error-later": _error_later,
     "empty": _body(b""),
@@ -409,3 +421,14 @@ DEEDS: dict[str, Deed] = {
     "early-refusal": _early_refusal,
 }
 """By the name that stands first in a request's path."""
+IN_OTHER_DIALECTS = (
+    "error-in-200",
+    "error-later",
+    "malformed-later",
+    "end-mid-stream",
+    "end-mid-event",
+    "reset-mid-event",
+    "status-503",
+    "drip-body",
+)
+DEEDS |= {f"{dialect}-{name}": DEEDS[name] for dialect in ("anthropic", *words.OTHERS) for name in IN_OTHER_DIALECTS}

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from bench.faults.deeds import IN_OTHER_DIALECTS
+
 
 class Fate(NamedTuple):
     """What callers get, as the words of `Told.word`, several of them separated by `|`; an error by its status alone."""
@@ -84,6 +86,7 @@ FATES = {
     "reset-mid-event": _broken("resets in mid-event", "cut|502"),
     "closes": _refused("closes without a word", "502|503"),
     "end-mid-stream": Fate("ends in mid-answer, as if that were all", "502", "cut|error event", helped_stream="cut|error event"),
+    "end-mid-event": Fate("ends in mid-event, as if that were all", "502", "cut|error event", helped_stream="cut|error event"),
     "error-in-200": Fate("200 with an error in it", "502", "error event"),
     "error-later": Fate("an error in mid-stream", "502", "error event", helped_stream="error event"),
     "empty": Fate("200 with nothing in it", "502", "cut|error event"),
@@ -142,6 +145,17 @@ FATES = {
     "tls-silent": _refused("no word in the handshake", "503|504"),
 }
 """By the fault's name."""
+_MEANT = {
+    ("anthropic", "error-in-200"): "500",
+    ("anthropic", "error-later"): "500",
+    ("gemini", "error-in-200"): "503",
+    ("gemini", "error-later"): "503",
+}
+"""Where an error in an answer says what it means."""
+for _dialect, _name in {"anthropic": "Anthropic", "gemini": "Gemini", "ollama": "Ollama", "bedrock": "Bedrock"}.items():
+    for _one in IN_OTHER_DIALECTS:
+        _fate = FATES[_one]
+        FATES[f"{_dialect}-{_one}"] = _fate._replace(what=f"{_name}: {_fate.what}", whole=_MEANT.get((_dialect, _one), _fate.whole))
 
 
 def fits(word: str, due: set[str]) -> bool:

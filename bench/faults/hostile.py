@@ -38,7 +38,7 @@ class Peer:
         self.reader, self.writer = reader, writer
         self.path = head.split(b" ", 2)[1].decode()
         self.fault = self.path.split("/", 2)[1]
-        self.dialect = "anthropic" if self.path.split("?")[0].endswith("/messages") else "openai"
+        self.dialect = words.dialect_of(self.path)
         self.headers = {name.lower().decode(): value.decode("latin-1") for name, value in _HEADER.findall(head)}
         length = _LENGTH.search(head)
         self._length = int(length[1]) if length else 0
@@ -57,6 +57,8 @@ class Peer:
 
     async def streamed(self) -> bool:
         """Whether a stream is asked for."""
+        if self.dialect in ("gemini", "bedrock"):
+            return "stream" in self.path.rpartition("/")[2].lower()
         return b'"stream":true' in (await self.body()).replace(b" ", b"")
 
     async def write(self, data: bytes) -> None:
@@ -71,7 +73,8 @@ class Peer:
 
     async def begin_stream(self, more: bytes = b"") -> None:
         """The head of a stream in chunks."""
-        await self.write(_OK + b"content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n%b\r\n" % more)
+        kind = words.STREAMS.get(self.dialect, b"text/event-stream")
+        await self.write(_OK + b"content-type: %b\r\ntransfer-encoding: chunked\r\n%b\r\n" % (kind, more))
 
     async def chunk(self, data: bytes) -> None:
         """One chunk; an empty one ends the answer."""
@@ -150,7 +153,9 @@ class Hostile:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             peer = Peer(reader, writer, await reader.readuntil(b"\r\n\r\n"))
-            credentials = tuple(peer.headers[name] for name in ("authorization", "x-api-key", "api-key") if name in peer.headers)
+            credentials = tuple(
+                peer.headers[name] for name in ("authorization", "x-api-key", "api-key", "x-goog-api-key") if name in peer.headers
+            )
             self.heard.append(Heard(peer.fault, peer.headers.get("x-request-id", ""), peer.path, credentials))
             if not await self.deeds.get(peer.fault, Peer.good)(peer):
                 return

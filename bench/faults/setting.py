@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.children import free_port
-from bench.faults import http2, tls
+from bench.faults import http2, tls, words
 from bench.faults.deeds import DEEDS
 from bench.faults.hostile import Hostile
 from bench.faults.load import Caller
@@ -48,7 +48,8 @@ def config(hostile: Hostile, faults: Iterable[str], *, hasty: bool = True, **mor
     faults = [*faults]
     timeouts = {"connect": CONNECT, "first_byte": FIRST_BYTE, "idle": IDLE} if hasty else {}
     providers = {
-        fault: {"dialect": "openai", "base_url": _address(hostile, fault), "key": key(fault), "timeouts": timeouts} for fault in faults
+        fault: {"dialect": _dialect(fault), "base_url": _address(hostile, fault), "key": key(fault), "timeouts": timeouts}
+        for fault in faults
     }
     base = f"http://127.0.0.1:{hostile.port}"
     providers |= {
@@ -64,6 +65,12 @@ def config(hostile: Hostile, faults: Iterable[str], *, hasty: bool = True, **mor
 def key(provider: str) -> str:
     """A provider's credential: nobody else is to see it."""
     return f"sk-of-provider-{provider}"
+
+
+def _dialect(fault: str) -> str:
+    """Faults of other dialects than OpenAI's begin with their name."""
+    begin = fault.partition("-")[0]
+    return begin if begin in ("anthropic", *words.OTHERS) else "openai"
 
 
 def _address(hostile: Hostile, fault: str) -> str:

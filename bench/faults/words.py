@@ -1,4 +1,4 @@
-"""What hostile providers say when they are good, and when they refuse, in the two dialects that they are asked in.
+"""What hostile providers say when they are good, and when they refuse, in OpenAI's and Anthropic's dialect; `others` has the rest.
 
 Every good answer repeats the request's marker, so that an answer which went to somebody else is found; and all of them tell the same
 usage, so that the ledger can be held against it.
@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 import msgspec
+
+from bench.faults import others
 
 INPUT, OUTPUT = 11, 7
 """Tokens that each good answer tells."""
@@ -28,6 +30,8 @@ def encoded(document: Any) -> bytes:
 
 def whole(dialect: str, marker: str) -> bytes:
     """A good answer that is no stream."""
+    if dialect in OTHERS:
+        return others.whole(dialect, marker)
     if dialect == "anthropic":
         return encoded(_message(marker, "end_turn", OUTPUT))
     choice = {"index": 0, "message": {"role": "assistant", "content": marker}, "finish_reason": "stop"}
@@ -37,6 +41,8 @@ def whole(dialect: str, marker: str) -> bytes:
 def stream(dialect: str, marker: str) -> list[bytes]:
     """The events of a good stream: the first text is the marker."""
     texts = [marker, *[" word"] * (EVENTS - 1)]
+    if dialect in OTHERS:
+        return others.stream(dialect, texts)
     return _anthropic_events(texts) if dialect == "anthropic" else _openai_events(texts)
 
 
@@ -47,16 +53,43 @@ def endless(dialect: str) -> bytes:
 
 def error(dialect: str, status: int) -> bytes:
     """A refusal."""
+    if dialect in OTHERS:
+        return others.error(dialect, status)
     told = {"message": f"refused with {status}", "type": _KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")}
     return encoded({"type": "error", "error": told} if dialect == "anthropic" else {"error": {**told, "param": None, "code": None}})
 
 
 def error_event(dialect: str) -> bytes:
     """A refusal in a stream."""
+    if dialect in OTHERS:
+        return others.error_event(dialect)
     if dialect == "anthropic":
         return _event("error", {"error": {"type": "overloaded_error", "message": "Overloaded"}})
     return b"data: %b\n\n" % encoded({"error": {"message": "Overloaded", "type": "server_error", "code": "overloaded"}})
 
+
+def garbage(dialect: str) -> bytes:
+    """What is no event, though it begins as one."""
+    if dialect in OTHERS:
+        return others.garbage(dialect)
+    if dialect == "anthropic":
+        return b'event: content_block_delta\ndata: {"type":"content_block_delta","ind\xff\n\n'
+    return b'data: {"choices":[{"del\xff\n\n'
+
+
+def dialect_of(path: str) -> str:
+    """Who is asked there."""
+    bare = path.partition("?")[0]
+    return next((dialect for end, dialect in _PATHS.items() if bare.endswith(end)), "openai")
+
+
+_PATHS = {
+    "/messages": "anthropic", ":generateContent": "gemini", ":streamGenerateContent": "gemini", "/api/chat": "ollama",
+    "/converse": "bedrock", "/converse-stream": "bedrock",
+}  # fmt: skip
+OTHERS = ("gemini", "ollama", "bedrock")
+STREAMS = {"ollama": b"application/x-ndjson", "bedrock": b"application/vnd.amazon.eventstream"}
+"""Content types of streams that are no server-sent events."""
 
 _USAGE = {"prompt_tokens": INPUT, "completion_tokens": OUTPUT, "total_tokens": INPUT + OUTPUT}
 

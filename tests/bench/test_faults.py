@@ -20,7 +20,7 @@ from bench.faults.setting import Setting, alone, config, helped, key, providers
 from bench.faults.site import Entry, Site
 from bench.faults.stages import NEVER_OPEN
 from bench.faults.sweep import Row, Swept, sweep
-from bench.faults.tls import meetings
+from bench.faults.tls import TRUSTED, meetings
 from extproc.dialects import DIALECTS
 from tests.e2e.gateway import Gateway
 
@@ -138,9 +138,9 @@ def test_the_page_is_put_between_its_marks(tmp_path: Path) -> None:
 class Adopted(Site):
     """A gateway that the tests have started, in the quick way that they have."""
 
-    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], trusted: Path) -> None:
         super().__init__(folder, config)
-        self.gateway = Gateway(folder, self.document())
+        self.gateway = Gateway(folder, self.document(), {"SSL_CERT_FILE": str(trusted)})
         self.port, self.url = self.gateway.port, self.gateway.url
 
     @property
@@ -148,13 +148,16 @@ class Adopted(Site):
         return self.gateway.pid
 
 
-FEW = ("status-429", "reset-after-body", "reset-mid-event", "malformed-sse", "gzip-false", "length-twice")
+FEW = (
+    "status-429", "redirect-307", "reset-after-body", "reset-mid-event", "malformed-sse", "gzip-false", "length-twice", "h2-trailers",
+    "h2-end-early", "bedrock-malformed-later",
+)  # fmt: skip
 
 
 @pytest.fixture
 async def setting(tmp_path: Path) -> AsyncIterator[Setting]:
-    async with providers() as (_, hostile):
-        site = Adopted(tmp_path, config(hostile, [*FEW, SLOW], breaker=NEVER_OPEN))
+    async with providers() as (folder, hostile):
+        site = Adopted(tmp_path, config(hostile, [*FEW, SLOW], breaker=NEVER_OPEN), folder / TRUSTED)
         with site.gateway:
             caller = Caller(site.url)
             yield Setting(site, hostile, caller)
