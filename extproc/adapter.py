@@ -8,7 +8,8 @@ all at its end (`FULL_DUPLEX_STREAMED`), and never before the reply to the head.
 
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -17,33 +18,30 @@ from extproc.answering.way import length_of
 from extproc.aside import SMALL, Undone, is_bulky, paid_for
 from extproc.attempt import Attempt, Call, taken_off
 from extproc.bodies import invoked
+from extproc.course import Course
 from extproc.dialects import DIALECTS, INVOKE_COUNT
 from extproc.dialects.failing import code_for
 from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
-from extproc.retrying import AGAIN, AGAIN_UNSEEN, FOR_KEYS, STOP, Failed, Next, Retrying, Turn, after, pause_after
-from extproc.standing.verdict import blames_key
+from extproc.retrying import AGAIN, AGAIN_UNSEEN, STOP, Next
 from extproc.transport.seam import Replies
-from extproc.tried import BROKEN_OFF, PLAN, STOPPED, Tried, encode, encode_plan, metadata_key
+from extproc.tried import BROKEN_OFF, STOPPED, Tried, encode, metadata_key
 from extproc.use import TELL_EVERY, USE_KEY, Use
 from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part
-from extproc.wire.outgoing import BEFORE, GO_ON, Metadata, answer, aside, last, packed, reply
+from extproc.wire.outgoing import BEFORE, GO_ON, Metadata, answer, aside, last, reply
 
 _HELD = 256 * 1024
 """Bytes of an answer that are kept while it may still be asked of the next target."""
 
 _ERRORS, _SERVER_ERRORS = 400, 500
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
 _log = logging.getLogger(__name__)
 _decode_call = msgspec.json.Decoder(Call).decode
-
-
-def _turns_of(call: Call) -> tuple[Turn, ...]:
-    """Whom its attempts ask."""
-    return tuple(map(Turn, call.targets, call.keys or ("",) * len(call.targets)))
 
 
 def _as_error(fault: Fault) -> Fault:
@@ -56,12 +54,12 @@ class AdapterSession:
 
     __slots__ = (
         "_answering",
-        "_at",
         "_attempt",
         "_began",
         "_bodied",
         "_call",
         "_cluster",
+        "_course",
         "_engine",
         "_headers",
         "_held",
@@ -80,12 +78,11 @@ class AdapterSession:
         self._engine = engine
         self._call: Call | None = None
         # Begun by the head of the request and of the response, which Envoy sends before anything that needs them.
+        self._course: Course | None = None
         self._attempt: Attempt
         self._answering: Answering
         self._cluster = ""
         self._number = 0
-        self._at = 0
-        """Which of the call's targets it is at, from 1 on: an older Envoy may have left some out."""
         self._headers: dict[str, str] = {}
         self._bodied = False
         """There is a body, if an empty one."""
@@ -112,9 +109,14 @@ class AdapterSession:
             if (work := self._work(incoming)) is not None:
                 return begin(self._after(work, incoming))
             replies = self._step(incoming)
-            return begin(self._later(replies)) if self._pause else replies
+            return begin(self._later(replies)) if self._pause or self._wants else replies
         except Exception as error:  # noqa: BLE001 - see `_failed`
             return self._failed(error, incoming.part)
+
+    @property
+    def _wants(self) -> bool:
+        """It needs slots before it begins."""
+        return self._course is not None and bool(self._course.wants)
 
     def _work(self, incoming: Incoming) -> Coroutine[None, None, None] | None:
         """What is to be done aside before this message is: with a bulky body, or the end of a bulky answer that is no stream."""
@@ -123,6 +125,8 @@ class AdapterSession:
         if incoming.part >= Part.RESPONSE_BODY and incoming.end and type(self._answering) is WholeTranslated:
             job = self._answering.job(incoming.body)
             return self._retell(self._answering, *job) if job is not None else None
+        if incoming.part is Part.RESPONSE_HEADERS and (course := self._course) is not None and course.looks:
+            return course.look() if int(incoming.headers().get(":status", "0")) >= _ERRORS else None
         return None
 
     def _hides(self, body: bytes) -> bool:
@@ -138,7 +142,13 @@ class AdapterSession:
 
     async def _later(self, replies: Replies) -> Replies:
         pause, self._pause = self._pause, 0.0
-        await self._engine.pause(pause)
+        if pause:
+            await self._engine.pause(pause)
+        if (course := self._course) is not None and course.wants:
+            try:
+                await course.hold()
+            except Reject as reject:
+                return self._refuse(reject.fault, dict(reject.headers))
         return replies
 
     async def _after(self, work: Coroutine[None, None, None], incoming: Incoming) -> Replies:
@@ -166,7 +176,7 @@ class AdapterSession:
         """What Envoy is told of an error. Raises it where the answer's head has gone out: then it can only be broken off."""
         name = self._call.id if self._call else "?"
         if isinstance(error, Reject):
-            return self._refuse(error.fault)
+            return self._refuse(error.fault, dict(error.headers))
         if isinstance(error, BrokenAnswer | Undone):
             _log.warning("request %s: %s", name, error)
             fault = error.fault if isinstance(error, Undone) else Fault(502, "bad_provider_answer", f"{error}")
@@ -197,13 +207,15 @@ class AdapterSession:
             attempt.end()
         if self._tried is not None:
             self._over(self._tried, STOPPED)
+        if self._course is not None:
+            self._course.end()
 
-    def _refuse(self, fault: Fault) -> Replies:
+    def _refuse(self, fault: Fault, headers: Mapping[str, str] = _NO_HEADERS) -> Replies:
         dialect = DIALECTS[self._call.dialect if self._call else "openai"]
         body = msgspec.json.encode(dialect.write_error(fault, self._call.id if self._call else ""))
         metadata = {names.USE_NAMESPACE: {USE_KEY: Use(self._cluster, self._number, error=fault.code).encode()}}
         details = names.DETAILS_PREFIX + fault.code
-        return [answer(fault.status, {"content-type": "application/json"}, body, details=details, metadata=metadata)]
+        return [answer(fault.status, {"content-type": "application/json", **headers}, body, details=details, metadata=metadata)]
 
     # The request.
 
@@ -216,14 +228,14 @@ class AdapterSession:
         # Attempts go down the list of targets, one each; the cluster says whether Envoy and we agree on that.
         chained = self._cluster.startswith(names.CHAIN)
         # In a chain Envoy chooses by itself, and one that has no address is not among them.
-        self._at = int(incoming.attribute(names.AT_ATTRIBUTE) or 0) + 1 if chained else max(self._number, 1)
-        target = call.targets[min(self._at, len(call.targets)) - 1]
+        at = int(incoming.attribute(names.AT_ATTRIBUTE) or 0) + 1 if chained else max(self._number, 1)
+        self._course = course = Course(self._engine, call, snapshot, self._number, at)
+        target = course.target
         upstream = snapshot.upstreams.get(target.provider)
         if upstream is None or (upstream.cluster != self._cluster and not chained):
             raise LookupError(f"attempt {self._number} went to {self._cluster!r}, where {target.provider!r} was due")
-        if (retrying := call.retrying) is not None:
-            self._mind(retrying, call, incoming.metadata(names.NAMESPACE, names.JUDGED))
-        self._attempt = Attempt(call, target, upstream, snapshot.config.limits.response_body, self._at)
+        self._pause = course.begin(incoming.metadata(names.NAMESPACE, names.JUDGED), incoming.metadata(names.NAMESPACE, names.HANDED))
+        self._attempt = Attempt(call, target, upstream, snapshot.config.limits.response_body, at)
         return [self._request(incoming.part, b"")] if incoming.end else [GO_ON[incoming.part]]
 
     def _request(self, part: Part, body: bytes) -> bytes:
@@ -290,7 +302,7 @@ class AdapterSession:
         fault = answering.opening
         if fault is None:
             return None
-        another = self._call is not None and self._at < len(self._call.targets)
+        another = self._call is not None and self._course is not None and self._course.at < len(self._call.targets)
         worth = fault.status >= _SERVER_ERRORS or fault.status in names.RETRIABLE
         return self._attempt.failed(_as_error(fault)) if another and worth else None
 
@@ -340,15 +352,10 @@ class AdapterSession:
         elif answering.mode != BodyMode.NONE:
             remove += ("content-length",)
         told = self._tell(whole=end)
-        following = self._following()
-        status, more = answering.status, b""
+        status, following, more = self._judged(told)
         if following is not None and following.goes_on:
             retrying = attempt.call.retrying
             self._pause, status = following.pause, AGAIN_UNSEEN if retrying is not None and retrying.careful else AGAIN
-            if following.pause:
-                more = packed({names.NAMESPACE: {names.JUDGED: str(self._number)}})
-            if following.turns is not None:
-                told[PLAN], more = self._replanned(following.turns)
         elif following is not None:
             headers[STOP] = "true"
         headers[":status"] = str(status)
@@ -362,6 +369,16 @@ class AdapterSession:
         self._released = True
         return replies
 
+    def _judged(self, told: dict[str, str | bytes]) -> tuple[int, Next | None, bytes]:
+        """What the answer means, what follows it, and metadata that say so, beside what is added to `told`."""
+        course, tried, status = self._course, self._tried, self._answering.status
+        following = course.following(tried, status) if course is not None and tried is not None and tried.failed else None
+        if course is None or following is None:
+            return status, None, b""
+        use, more = course.told(following)
+        told |= use
+        return status, following, more
+
     def _tell(self, *, whole: bool) -> dict[str, str | bytes]:
         """The head goes out, so it is known what came of the attempt. `whole`: it is over, too. Returns what the gate is to know of it."""
         answering, target, took = self._answering, self._attempt.target, time.monotonic() - self._began
@@ -372,39 +389,9 @@ class AdapterSession:
             answering.resets,
         )  # fmt: skip
         self._engine.hear(tried)
+        if self._course is not None:
+            self._course.heard(tried)
         return {metadata_key(self._number): encode(tried)}
-
-    def _mind(self, retrying: Retrying, call: Call, judged: str) -> None:
-        """Before an attempt. Raises `Reject` where it is too late for another one, and Envoy made it by itself. `judged`: the last attempt
-        after which there was a pause already.
-        """
-        number, turns = self._number, _turns_of(call)
-        if number > 1 and 0 < retrying.until < time.time():
-            raise Reject(504, "deadline_exceeded", f"No answer within {retrying.retries.within:g} seconds (`retries.within`).")
-        so_far = turns[:number]
-        if so_far[-1].target not in call.targets[: number - 1]:
-            self._engine.budgets.asked(so_far[-1].target, retrying.retries.budget)
-        elif len(so_far) > 1 and so_far[-1] == so_far[-2] and judged != str(number - 1):
-            # The one before had no answer, which nobody could hold back; so this one waits.
-            self._pause = pause_after(retrying.retries, so_far[:-1])
-
-    def _following(self) -> Next | None:
-        """What comes after an attempt that failed; None where it has not, or Envoy knows by itself."""
-        call, tried = self._attempt.call, self._tried
-        retrying = call.retrying or (FOR_KEYS if call.keys else None)
-        if retrying is None or tried is None or not tried.failed:
-            return None
-        failed = Failed(self._at, self._answering.status, tried.reason, tried.resets, blames_key(tried.status, tried.reason))
-        return after(retrying, _turns_of(call), failed, time.time(), self._engine.budgets.take)
-
-    def _replanned(self, turns: tuple[Turn, ...]) -> tuple[str, bytes]:
-        """How the gate, and how Envoy and the next attempts know of other ones than the gate had said: two pieces of metadata."""
-        call, targets = self._attempt.call, tuple(turn.target for turn in turns)
-        upstreams = self._engine.find(call.generation).upstreams
-        keys = tuple(turn.key for turn in turns) if call.keys else ()
-        changed = msgspec.json.encode(msgspec.structs.replace(call, targets=targets, keys=keys)).decode()
-        groups = names.targets(upstreams[target.provider].cluster for target in targets)
-        return encode_plan(targets), packed({names.TARGETS_NAMESPACE: groups, names.NAMESPACE: {names.CALL: changed}})
 
     def _ended(self) -> None:
         """An answer whose head had gone is over."""

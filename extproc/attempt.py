@@ -70,6 +70,8 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """See `Request.retrying`."""
     keys: tuple[str, ...] = ()
     """Names of the keys that the attempts are to take, see `pool.plan`. Empty where no provider has several."""
+    slot: str = ""
+    """See `Request.slot`; in hexadecimal digits."""
     lane: str = ""
     """Whose turn bulky bodies wait for, see `Identity.lane`. Empty where the gate itself makes the only attempt."""
 

@@ -382,6 +382,7 @@ class Intake:
             sdk=asked.sdk,
             gives=asked.gives,
             betas="" if betas.HEADER in ruled else request.betas,
+            slot="" if alone else request.slot.hex(),
             lane="" if alone else request.identity.lane,
         )
 

@@ -73,7 +73,7 @@ class Lookout:
         """The load now."""
         engine = self._engine
         pressure, room = engine.pressure, engine.room
-        refused = {**engine.slots.refusals(), "pressure": pressure.refused, "bodies": room.refused}
+        refused = {**engine.slots.refusals(), "pressure": pressure.refused, "bodies": room.refused, "retries": engine.budgets.spent}
         refused = {reason: count for reason, count in refused.items() if count}
         unmirrored = engine.mirrors.dropped if engine.mirrors is not None else 0
         return Load(dict(engine.slots.counts()), refused, pressure.limit, room.held, unmirrored)

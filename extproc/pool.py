@@ -170,6 +170,11 @@ class Pool:
         now = self._clock()
         return min(ATTEMPTS, sum(not slot.busy(now) for slot in self._fit(self._slots, model, now)))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its keys."""
+        return tuple(slot.state.name for slot in self._slots)
+
     def plan(self, model: str, count: int) -> tuple[str, ...]:
         """Names of the keys for `count` attempts of one request, another one each time as long as there are others."""
         now = self._clock()

@@ -1,7 +1,8 @@
 """The slots of targets and providers: the last filter of a configuration that bounds them, so that what the cache answers takes none.
 
 A target that is full is passed over while another has room; where all are full, the request waits, if its model has a queue, or is refused.
-The slot is that of the target which is asked first: it is held to the end of the answer, also when another one gives it.
+The slot is that of the target which is asked first: it is held to the end of the answer, or until the request goes on to another target,
+whose slot the attempt there takes by itself (`course.py`).
 """
 
 import math
@@ -47,15 +48,28 @@ class Quotas:
         """See `Handler`."""
         choices = tuple(self._choices(request.targets))
         if not choices or not choices[0]:
+            self._put_off(request)
             return None
         line = self._lines.get(request.record.route, NO_LINE)
         taken = await self.slots.take(choices, line)
         if isinstance(taken, Full):
-            raise _busy(request, taken, line)
+            raise busy(request.record.model, taken, line)
         if taken.choice:
             request.targets = request.targets[taken.choice :]
+        self._put_off(request)
+        request.slot = taken.ticket
         held = choices[taken.choice]
         return _Watching(self, taken.ticket, request) if any(want.adapt for want in held) else Holding(self.slots, taken.ticket)
+
+    def _put_off(self, request: Request) -> None:
+        """Of those behind the first, whoever is known to be full is asked last."""
+        rest = request.targets[1:]
+        if late := tuple(one for one in rest if self._is_full(one)):
+            request.targets = (*request.targets[:1], *(one for one in rest if one not in late), *late)
+
+    def _is_full(self, target: Target) -> bool:
+        wants = self.wants(target.provider, target.model)
+        return bool(wants) and self.slots.is_full(wants)
 
     def _choices(self, targets: tuple[Target, ...]) -> Iterator[Choice]:
         """What each target needs, as far as the first that needs nothing."""
@@ -71,6 +85,12 @@ class Quotas:
         whole = self._providers.get(provider)
         return tuple(want for want in (own, whole) if want is not None)
 
+    def overloaded(self, tried: Tried) -> None:
+        """The target of this attempt has said that it has too much to do."""
+        for want in self.wants(tried.provider, tried.model):
+            if want.adapt:
+                self.slots.overloaded(want.scope)
+
 
 class _Watching(Holding):
     """Tells of targets that say that they have too much to do."""
@@ -83,11 +103,8 @@ class _Watching(Holding):
     async def end(self, response: Response) -> None:
         """See `Tap`."""
         for tried in self._request.record.tried or _only(self._request, response):
-            means = meaning(tried.status, tried.reason)
-            if means in _KINDS or (tried.status in _TOO_MUCH and means != "nothing"):
-                for want in self._quotas.wants(tried.provider, tried.model):
-                    if want.adapt:
-                        self.slots.overloaded(want.scope)
+            if too_much(tried):
+                self._quotas.overloaded(tried)
         await super().end(response)
 
 
@@ -100,9 +117,16 @@ def _only(request: Request, response: Response) -> tuple[Tried, ...]:
     return (Tried(target.provider, target.model, status, response.reason or request.record.error),)
 
 
-def _busy(request: Request, full: Full, line: Line) -> Reject:
+def too_much(tried: Tried) -> bool:
+    """Whether that says that its target has too much to do."""
+    means = meaning(tried.status, tried.reason)
+    return means in _KINDS or (tried.status in _TOO_MUCH and means != "nothing")
+
+
+def busy(model: str, full: Full, line: Line) -> Reject:
+    """What a request for that model is refused with, where there is no slot."""
     what, _, name = full.scope.partition(":")
-    asked = f" {request.record.model!r} has no other that is free." if request.record.model else ""
+    asked = f" {model!r} has no other that is free." if model else ""
     waited = f" It waited {line.wait:g} s for one of them to end." if full.waited else ""
     message = f"The {what} {name!r} has as many requests under way as it may have (`concurrency`).{asked}{waited} Try again."
     return Reject(503, "concurrency_limit", message, headers=(("retry-after", str(math.ceil(full.again))),))

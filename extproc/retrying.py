@@ -94,6 +94,8 @@ class Next(NamedTuple):
     """Seconds until it begins."""
     turns: tuple[Turn, ...] | None = None
     """All attempts, those before it as well, where the list is another one from now on."""
+    passed: tuple[Target, ...] = ()
+    """Who would have been next, and has no room."""
 
 
 def retrying_of(model: Model, retries: Retries) -> Retrying | None:
@@ -127,28 +129,44 @@ class Failed(NamedTuple):
     """It is the key that failed, so that another one may do better."""
 
 
-def after(retrying: Retrying, turns: tuple[Turn, ...], failed: Failed, now: float, spare: Callable[[Target], bool]) -> Next:
-    """What follows one of these attempts that failed. `now`: seconds since the epoch; `spare`: whether a target may be asked again."""
+Says = Callable[[Target], bool]
+
+
+def _yes(_: Target) -> bool:
+    return True
+
+
+def after(
+    retrying: Retrying, turns: tuple[Turn, ...], failed: Failed, now: float, spare: Says, steps_in: Says = _yes, room: Says = _yes
+) -> Next:
+    """What follows one of these attempts that failed. `now`: seconds since the epoch; `spare`: whether a target may be asked again;
+    `steps_in`: whether one that is named for a refusal may be asked; `room`: whether another one has room for the request.
+    """
     # Where Envoy has come to the end of the list and had attempts left, it has asked the last one again.
     turns += turns[-1:] * (failed.number - len(turns))
     retries, so_far, rest = retrying.retries, turns[: failed.number], turns[failed.number :]
     if 0 < retrying.until < now:
         return Next(False)
     asked = {turn.target for turn in so_far}
-    if named := tuple(Turn(one) for one in retrying.refusals.after(failed.reason) if one not in asked):
+    if named := tuple(Turn(one) for one in retrying.refusals.after(failed.reason) if one not in asked and steps_in(one)):
         return Next(True, turns=so_far + named)
     if not rest or (failed.status < _SERVER_ERRORS and failed.status not in retries.on):
         return Next(False)
-    here, following = so_far[-1], rest[0]
+    here, whole = so_far[-1], rest
+    rest = tuple(one for one in rest if one.target == here.target or room(one.target))
+    passed = tuple(dict.fromkeys(one.target for one in whole if one not in rest))
+    if not rest:
+        return Next(False, passed=passed)
+    following, changed = rest[0], so_far + rest if passed else None
     if following.target != here.target or (failed.by_key and following.key != here.key):
-        return Next(True)
+        return Next(True, turns=changed, passed=passed)
     # Else the target may be there once more for other keys' sake alone.
     again = _times(so_far) <= retries.again
     pause = max(pause_after(retries, so_far), failed.resets)
     if again and pause <= retries.longest and not 0 < retrying.until < now + pause and spare(here.target):
-        return Next(True, pause)
+        return Next(True, pause, turns=changed)
     others = tuple(one for one in rest if one.target != here.target or (failed.by_key and one.key != here.key))
-    return Next(True, turns=so_far + others) if others else Next(False)
+    return Next(True, turns=so_far + others, passed=passed) if others else Next(False, passed=passed)
 
 
 def pause_after(retries: Retries, so_far: Sequence[Turn]) -> float:
@@ -166,6 +184,8 @@ class Budgets:
     """How often targets may still be asked again by this worker: each request adds its share, each repetition takes one."""
 
     def __init__(self) -> None:
+        self.spent = 0
+        """Attempts that it has not allowed."""
         self._left: dict[Target, float] = {}
         """Of those that have been asked again; whoever was asked last is the last of them."""
 
@@ -183,6 +203,7 @@ class Budgets:
         """Whether it may be asked again; then it counts."""
         left = self._left.get(target, _BESIDE)
         if left < 1:
+            self.spent += 1
             return False
         if target not in self._left and len(self._left) >= _REMEMBERED:
             del self._left[next(iter(self._left))]

@@ -52,8 +52,8 @@ class Snapshot:
     """A configuration, ready for traffic."""
 
     __slots__ = (
-        "chains", "config", "early", "environment", "filters", "generation", "mirrored", "mirrors", "particular", "pools", "readers",
-        "upstreams",
+        "chains", "config", "early", "environment", "filters", "generation", "mirrored", "mirrors", "particular", "pools", "quotas",
+        "readers", "upstreams",
     )  # fmt: skip
 
     def __init__(self, generation: str, environment: Environment, filters: Sequence[Filter]) -> None:
@@ -76,7 +76,10 @@ class Snapshot:
         opened = [(settings, settings.open(environment)) for settings in filters]
         handlers: list[tuple[bool, Handler]] = [(settings.early, handler) for settings, handler in opened]
         mirrored = [handler for settings, handler in opened if settings.mirrored]
-        if quotas := Quotas(self.config, environment.slots):
+        quotas = Quotas(self.config, environment.slots)
+        self.quotas: Quotas | None = quotas or None
+        """None: no target is bounded."""
+        if quotas:
             handlers.append((False, quotas))
             mirrored.append(Quotas(_without_lines(self.config), environment.slots))
         self.mirrored: tuple[Handler, ...] = tuple(mirrored)

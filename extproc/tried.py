@@ -80,6 +80,14 @@ def metadata_key(number: int) -> str:
     return f"tried-{number}"
 
 
+def passed_key(number: int) -> str:
+    """Where the adapter leaves who was passed over before attempt `number`, because there was no room."""
+    return f"passed-{number}"
+
+
+FULL = "concurrency_limit"
+"""The reason of a target that was passed over because it had no room."""
+
 PLAN = "targets"
 """Where the adapter leaves all attempts, where a failed one has made them others than the gate had said."""
 
@@ -107,12 +115,21 @@ def attempts_told(told: Mapping[str, str], targets: Sequence[Target], count: int
     plan += plan[-1:] * (count - len(plan))
     found: list[Tried] = []
     for number, (provider, model) in enumerate(plan[:count], 1):
+        found += _passed(told, number)
+        if number == count:
+            # Nobody was asked in their place. The last one is who answers.
+            found += _passed(told, number + 1)
         if text := told.get(metadata_key(number), ""):
             found.append(_decode(text))
         else:
             last = reason if number == count else ""
             found.append(Tried(provider, model, reason=last or NO_ANSWER))
     return tuple(found)
+
+
+def _passed(told: Mapping[str, str], number: int) -> list[Tried]:
+    text = told.get(passed_key(number), "")
+    return [Tried(provider, model, reason=FULL) for provider, model in _decode_plan(text)] if text else []
 
 
 _MOST = 3600.0

@@ -137,7 +137,8 @@ class Request:
 
     __slots__ = (
         "_envelope", "_json", "betas", "body", "bulky", "configured", "edited", "endpoint", "first", "headers", "identity", "journalled",
-        "method", "needs", "passed", "path", "patience", "provider", "record", "retrying", "says", "set_headers", "targets", "unavailable",
+        "method", "needs", "passed", "path", "patience", "provider", "record", "retrying", "says", "set_headers", "slot", "targets",
+        "unavailable",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record, provider: str = "") -> None:
@@ -166,6 +167,8 @@ class Request:
         """The same as the configuration has them, where a strategy has put them into another order; else empty."""
         self.first: Target | None = None
         """Who was to be asked first, where that one is passed over for now, or asked last; else None."""
+        self.slot = b""
+        """The ticket for the slots of the first target, where that is bounded and others may be asked as well."""
         self.retrying: Retrying | None = None
         """What follows failed attempts; None: Envoy asks the next target, and that is all."""
         self.passed: tuple[Target, ...] = ()

@@ -31,6 +31,11 @@ class Retries(Section, frozen=True):
     """How many requests may ask a target again, as a share of all that ask it: so much extra load at most is put on a provider that is
     in trouble. Each worker counts for itself, and allows ten beside."""
 
+    fallback_budget: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """How many requests for a model may go on to another target, as a share of all for it: where most fail, not all of them are put on the
+    targets that are left. Those beyond get the failure that they have. Each worker counts for itself, and allows ten beside. Unless given,
+    all may go on."""
+
     def again_among(self, targets: int) -> int:
         """How often each of so many targets is asked again."""
         return min(self.again, max(0, MOST // targets - 1))

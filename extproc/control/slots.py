@@ -26,6 +26,7 @@ class SlotService:
             messages.HOLD: self._hold,
             messages.LEAVE: self._leave,
             messages.RELEASE: self._release,
+            messages.ABANDON: self._abandon,
             messages.OVERLOADED: self._overloaded,
         }
 
@@ -60,6 +61,10 @@ class SlotService:
 
     def _release(self, peer: object, payload: bytes) -> bytes:
         self.table.release(payload, self._clock())
+        return b""
+
+    def _abandon(self, peer: object, payload: bytes) -> bytes:
+        self.table.abandon(payload, peer, self._clock())
         return b""
 
     def _overloaded(self, peer: object, payload: bytes) -> bytes:

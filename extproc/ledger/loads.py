@@ -8,8 +8,8 @@ from extproc.ledger.named import Named
 
 KINDS = ("tenant", "target", "provider")
 """What slots are of."""
-REASONS = (*KINDS, "pressure", "bodies")
-"""Why a request is refused."""
+REASONS = (*KINDS, "pressure", "bodies", "retries")
+"""Why a request is refused, or another attempt of one."""
 
 
 class LoadMetrics:
@@ -26,7 +26,8 @@ class LoadMetrics:
         self._bodies = gauge("bodies_held_bytes", "Bytes of large request bodies that a worker holds.", ("worker",))
         self._refused = counter(
             "load_refused_total",
-            "Requests refused: no slot of their tenant, target or provider; the worker did not keep up; no room for the body.",
+            "Requests refused: no slot of their tenant, target or provider; the worker did not keep up; no room for the body. And attempts "
+            "that a retry budget did not allow.",
             ("reason",),
         )
         for reason in REASONS:

@@ -47,6 +47,20 @@ class AtOnce:
         if self._held.pop(ticket, None) is not None:
             self.table.release(ticket, self.clock())
 
+    def give_back(self, ticket: bytes) -> None:
+        """See `Slots`."""
+        self.release(ticket)
+
+    def hand_over(self, ticket: bytes) -> None:
+        """See `Slots`."""
+
+    def adopt(self, ticket: bytes, choice: Choice) -> None:
+        """See `Slots`."""
+
+    def is_full(self, choice: Choice) -> bool:
+        """See `Slots`."""
+        return not self.table.room(choice)
+
     def overloaded(self, scope: str) -> None:
         """See `Slots`."""
         self.table.overloaded(scope, self.clock())

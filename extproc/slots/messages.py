@@ -1,6 +1,7 @@
 """What workers and the control process say of slots over the link, as msgpack arrays.
 
-Methods: `slots.take` with `Take`, answered by `Told`; `slots.hold`, `slots.leave`, `slots.release` and `slots.overloaded` are notices. The
+Methods: `slots.take` with `Take`, answered by `Told`; `slots.hold`, `slots.leave`, `slots.release`, `slots.abandon` and
+`slots.overloaded` are notices. The
 worker makes the ticket, so that it can give up a call whose answer it never saw.
 """
 
@@ -10,6 +11,8 @@ from msgspec import Struct
 from extproc.slots.slot import Choice, Line
 
 TAKE, HOLD, LEAVE, RELEASE, OVERLOADED = "slots.take", "slots.hold", "slots.leave", "slots.release", "slots.overloaded"
+ABANDON = "slots.abandon"
+"""It is given back, unless another worker holds it by now."""
 
 
 class Take(Struct, array_like=True, frozen=True):

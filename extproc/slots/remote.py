@@ -23,6 +23,8 @@ _SILENT = 1.0
 
 _FULL = 0.01
 """Seconds for which it is believed that there is no slot: what floods the gateway must not flood the control process as well."""
+_KNOWN_FULL = 0.1
+"""Seconds for which a scope is put off for that, where there are others."""
 _FULLS = 1024
 """Of so many wishes at once."""
 
@@ -43,6 +45,8 @@ class RemoteSlots(LocalSlots):
         self._prefix = os.urandom(8)
         self._silent_until = float("-inf")
         self._full: dict[tuple[tuple[Choice, ...], Line], tuple[float, Full]] = {}
+        self._lately: dict[str, float] = {}
+        """Until when scopes are known as full."""
         self._alone = False
         """It has been said that the control process does not answer."""
         self._untold = False
@@ -84,6 +88,9 @@ class RemoteSlots(LocalSlots):
 
     def _remember(self, wish: tuple[tuple[Choice, ...], Line], full: Full) -> Full:
         self._refused[kind(full.scope)] += 1
+        if len(self._lately) >= _FULLS:
+            self._lately.clear()
+        self._lately[full.scope] = self.clock() + _KNOWN_FULL
         if not full.waited:
             if len(self._full) >= _FULLS:
                 self._full.clear()
@@ -120,8 +127,40 @@ class RemoteSlots(LocalSlots):
         """See `Slots`."""
         if ticket in self._held:
             self._full.clear()
+            for want in self._held[ticket]:
+                self._lately.pop(want.scope, None)
             super().release(ticket)
             self._link.notify(messages.RELEASE, ticket, hold=True)
+
+    def give_back(self, ticket: bytes) -> None:
+        """See `Slots`."""
+        if ticket in self._held:
+            self.release(ticket)
+        else:
+            self._link.notify(messages.RELEASE, ticket, hold=True)
+
+    def hand_over(self, ticket: bytes) -> None:
+        """See `Slots`."""
+        # The control process has it on this worker's account until another one adopts it.
+        super().hand_over(ticket)
+        super().release(ticket)
+
+    def adopt(self, ticket: bytes, choice: Choice) -> None:
+        """See `Slots`."""
+        super().adopt(ticket, choice)
+        self.table.hold(ticket, self, self._share(choice), self.clock())
+        self.keep(ticket, (choice,), 0)
+        self._link.notify(messages.HOLD, messages.encode(messages.Hold(ticket, choice)), hold=True)
+
+    def _abandon(self, ticket: bytes) -> None:
+        self._link.notify(messages.ABANDON, ticket, hold=True)
+
+    def is_full(self, choice: Choice) -> bool:
+        """See `Slots`."""
+        if not self._link.up:
+            return super().is_full(self._share(choice))
+        now = self.clock()
+        return bool(self._lately) and any(self._lately.get(want.scope, 0.0) > now for want in choice)
 
     def overloaded(self, scope: str) -> None:
         """See `Slots`."""

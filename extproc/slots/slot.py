@@ -70,6 +70,20 @@ class Slots(Protocol):
     def release(self, ticket: bytes) -> None:
         """Gives back what a ticket holds. Call once."""
 
+    def give_back(self, ticket: bytes) -> None:
+        """The same for a ticket that another process of this machine may have taken, which need not know."""
+
+    def hand_over(self, ticket: bytes) -> None:
+        """Whoever adopts it holds it from now on, in this process or another one of this machine. If nobody does so soon, it is given
+        back.
+        """
+
+    def adopt(self, ticket: bytes, choice: Choice) -> None:
+        """Holds what another one has handed over."""
+
+    def is_full(self, choice: Choice) -> bool:
+        """Whether these slots are not to be had now, as far as is known without asking."""
+
     def overloaded(self, scope: str) -> None:
         """The scope has said that it has too much to do."""
 

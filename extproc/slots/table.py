@@ -80,6 +80,10 @@ class Table:
         found = self._scopes.get(scope)
         return found.limit if found is not None else None
 
+    def room(self, choice: Choice) -> bool:
+        """Whether all of these slots are free."""
+        return all((scope := self._scopes.get(want.scope)) is None or scope.room for want in choice)
+
     @property
     def waiting(self) -> int:
         """How many wait."""
@@ -118,11 +122,17 @@ class Table:
         self._out_of_line(waiter)
 
     def hold(self, ticket: bytes, owner: object, choice: Choice, now: float) -> None:
-        """Holds the slots, whether they are free or not: of one who has had them all the time."""
-        if ticket in self._held:
+        """Holds the slots, whether they are free or not: of one who has had them all the time, or to whom they were handed over."""
+        if (held := self._held.get(ticket)) is not None:
+            held.owner = owner
             return
         self._follow((choice,), now)
         self._grant(ticket, owner, choice, now)
+
+    def abandon(self, ticket: bytes, owner: object, now: float) -> None:
+        """The same as `release`, if it is this owner's still."""
+        if (held := self._held.get(ticket)) is not None and held.owner is owner:
+            self.release(ticket, now)
 
     def release(self, ticket: bytes, now: float) -> None:
         """Gives back what the ticket holds, to those who wait for it."""

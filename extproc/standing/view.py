@@ -138,6 +138,14 @@ class View:
         chosen = (*free, *late)
         return Chosen(chosen, tuple(passed), lease, () if chosen else tuple(sorted(out, key=lambda one: one.until)))
 
+    def shut(self, target: Target, keys: Sequence[str] = ()) -> bool:
+        """Whether a target is to be passed over. One that is half open may be asked behind others. `keys`: as in `choose`."""
+        if not (self._broken or self._cooling):
+            return False
+        now = self._clock()
+        entry = self._entry(target, keys, now)
+        return entry is not None and entry.stand.state != "limited" and entry.until > now
+
     def _entry(self, target: Target, keys: Sequence[str], now: float) -> Entry | None:
         """What keeps a target from being asked as usual; of several things the one that ends last."""
         name = Name(target.provider, target.model)

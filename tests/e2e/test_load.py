@@ -44,6 +44,8 @@ class Provider:
     async def answer(self, request: web.Request) -> web.Response:
         model = json.loads(await request.read())["model"]
         self.asked[model] += 1
+        if model == "broken":
+            return web.json_response({"error": {"message": "no"}}, status=500)
         if model == "slow":
             self.now[model] += 1
             self.most[model] = max(self.most[model], self.now[model])
@@ -97,6 +99,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: Scripted) -> Ite
             {"name": "one", "targets": [target]},
             {"name": "in-line", "targets": [target], "queue": {"wait": 10}},
             {"name": "overflow", "targets": [target, "p/other"]},
+            {"name": "stepping-in", "targets": ["p/broken", {"to": "p/held-two", "concurrency": 2}, "p/other"]},
             {"name": "free", "targets": ["p/free"]},
             {"name": "slow", "targets": ["p/slow"]},
         ],
@@ -152,6 +155,10 @@ async def given_up(tasks: "list[asyncio.Task[httpx.Response]]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def answered(tasks: "list[asyncio.Task[httpx.Response]]", count: int) -> None:
+    await until(lambda: sum(task.done() for task in tasks) == count, f"{count} are answered")
+
+
 async def refused(tasks: "list[asyncio.Task[httpx.Response]]") -> list[httpx.Response]:
     return [task.result() for task in tasks if task.done()]
 
@@ -177,6 +184,24 @@ async def test_a_tenant_has_so_many_slots_over_all_workers(gateway: Gateway, pro
 
 def _series(name: str, worker: int, kind: str) -> str:
     return f'ai_proxy_{name}{{kind="{kind}",worker="worker-{worker}"}}'
+
+
+async def test_a_target_that_steps_in_has_its_bound_too(gateway: Gateway, provider: Provider, upstream: Scripted) -> None:
+    """Those that come at once: as many as it has room for go there, whichever worker tries, and all others to the next one."""
+    async with callers(gateway, "blue") as (blue,):
+        for _ in range(2):
+            tasks = blue.begin(12, "stepping-in")
+            await answered(tasks, 10)
+            for answer in await refused(tasks):
+                assert (answer.status_code, answer.json()["model"]) == (200, "other")
+                told = [part.partition(";ms=")[0] for part in answer.headers["x-headgate-attempts"].split(", ")]
+                # Whoever knew from the start that it is full has put it off.
+                told = [one for one in told if one != 'p/held-two;reason="concurrency_limit"']
+                assert told == ['p/broken;status=500;reason="internal_error"', "p/other;status=200"]
+            await provider.finish(upstream, tasks)
+            assert {task.result().json()["model"] for task in tasks} == {"held-two", "other"}
+            await asyncio.sleep(0.2)  # that it was full is believed for a moment
+    assert provider.most["held-two"] == 2
 
 
 async def test_a_noisy_neighbour_costs_nobody_an_answer(gateway: Gateway, provider: Provider) -> None:

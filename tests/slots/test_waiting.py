@@ -241,3 +241,48 @@ async def test_overload_is_told_to_all(scene: Scene) -> None:
     assert [await taken(other, wish) for _ in range(2)]
     assert isinstance(await other.take(wish, Line()), Full)
     one.release(ticket)
+
+
+@pytest.mark.parametrize("adopter", [0, 1])
+async def test_what_is_handed_over_is_held_by_who_adopts_it(scene: Scene, monkeypatch: pytest.MonkeyPatch, adopter: int) -> None:
+    monkeypatch.setattr("extproc.slots.local.HANDED", 0.05)
+    one, other = scene.workers[0], scene.workers[adopter]
+    tickets = [await taken(one), await taken(one)]
+    for ticket in tickets:
+        one.hand_over(ticket)
+    other.adopt(tickets[0], RED[0])
+    assert scene.service.table.held("tenant:red") == 2
+    await scene.until(lambda: scene.service.table.held("tenant:red") == 1)
+    await asyncio.sleep(0.1)
+    assert (scene.service.table.held("tenant:red"), other.table.held("tenant:red")) == (1, 1), "the other one has been adopted"
+    other.release(tickets[0])
+    await scene.until(lambda: not scene.service.table.held("tenant:red"))
+    assert not one.table.held("tenant:red")
+
+
+async def test_in_one_process_it_is_given_back_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extproc.slots.local.HANDED", 0.01)
+    slots = LocalSlots()
+    tickets = [await taken(slots), await taken(slots)]
+    for ticket in tickets:
+        slots.hand_over(ticket)
+    slots.adopt(tickets[0], RED[0])
+    assert slots.is_full(RED[0])
+    await asyncio.sleep(0.05)
+    assert (slots.table.held("tenant:red"), slots.is_full(RED[0])) == (1, False)
+    slots.give_back(tickets[0])
+    assert not slots.table.held("tenant:red")
+
+
+async def test_another_worker_gives_back_and_who_was_full_is_known_for_a_moment(scene: Scene) -> None:
+    one, other = scene.workers
+    tickets = [await taken(one), await taken(one)]
+    assert not other.is_full(RED[0]), "nobody has told it"
+    assert isinstance(await other.take(RED, BRIEF), Full)
+    assert other.is_full(RED[0])
+    for ticket in tickets:
+        other.give_back(ticket)
+    await scene.until(lambda: not scene.service.table.held("tenant:red"))
+    one.release(tickets[0])
+    assert await taken(one)
+    assert scene.service.table.held("tenant:red") == 1
