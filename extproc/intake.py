@@ -322,6 +322,8 @@ class Intake:
         if self._snapshot.pools:
             keys = plan([(target.provider, target.model) for target in call.targets], self._snapshot.pools)
             call = msgspec.structs.replace(call, keys=keys)
+        if request.slot:
+            call = msgspec.structs.replace(call, slot=request.slot.hex())
         self._delivery.expect(call, None)
         kept = {**call.headers, **call.rules, "content-length": str(len(request.body)), "x-request-id": call.id}
         outgoing = Outgoing(
@@ -382,7 +384,6 @@ class Intake:
             sdk=asked.sdk,
             gives=asked.gives,
             betas="" if betas.HEADER in ruled else request.betas,
-            slot="" if alone else request.slot.hex(),
             lane="" if alone else request.identity.lane,
         )
 
