@@ -3,7 +3,7 @@
 What a worker has to do waits in two places. One is its own loop: it gets late to what it wanted to do at a certain time, which is its lag.
 The other is sockets: how long requests wait there the transport finds out (`Server.late`). One late moment is a large body, or another
 process that had the processor; one that does not go away for several looks is a queue that stands. So the least of the last few decides
-(as in CoDel, RFC 8289). In sockets that may be no more than many who came at the same moment, which passes by itself, so a queue there has
+(as in CoDel, RFC 8289). In sockets that may be no more than many who came at the same moment, who can all be answered: a queue there has
 to be longer until there is a bound; once there is one, it is to be as short as the other. The third measure is memory.
 
 While it does not keep up, so many requests may be under way as there are, less a tenth at each look; while it does again, more at each
@@ -19,9 +19,9 @@ from extproc.errors import Fault
 LOOK_EVERY = 0.1
 """Seconds between looks."""
 _LOOKS = 5
-"""Lags of which the least counts."""
-_BURST = 2
-"""So many times as long things may wait in sockets, until there is a bound."""
+"""Lags, and waits, of which the least counts."""
+_BURST = 4
+"""So many times as long as the lag may be requests may wait in sockets, until there is a bound."""
 _LESS = 0.9
 _MORE = 20
 """The bound grows by one part of so many at each look."""
@@ -52,7 +52,7 @@ class Guest(Protocol):
 class Pressure:
     """A worker's own."""
 
-    __slots__ = ("_again", "_bound", "_calm", "_counts", "_enabled", "_lag", "_lags", "_total", "guests", "limit", "refused")
+    __slots__ = ("_again", "_bound", "_calm", "_counts", "_enabled", "_lag", "_lags", "_total", "_waits", "guests", "limit", "refused")
 
     def __init__(self) -> None:
         self.guests: set[Guest] = set()
@@ -65,6 +65,7 @@ class Pressure:
         self._lag = 0.0
         self._bound = 0
         self._lags: deque[float] = deque(maxlen=_LOOKS)
+        self._waits: deque[float] = deque(maxlen=_LOOKS)
         self._counts: Counter[str] = Counter()
         self._total = 0
         self._calm = 0
@@ -80,7 +81,8 @@ class Pressure:
         """Once every `LOOK_EVERY` seconds. `lag`: seconds that this comes late; `waits`: seconds that requests wait in sockets; `resident`:
         bytes of memory. Why it does not keep up.
         """
-        self._lags.append(max(lag, waits / (1 if self.limit else _BURST)))
+        self._lags.append(lag)
+        self._waits.append(waits)
         if not self._enabled:
             return ""
         reason = self._reason(resident)
@@ -89,10 +91,15 @@ class Pressure:
         return reason
 
     def _reason(self, resident: Callable[[], int]) -> Reason:
-        lags = self._lags
-        if (lags[-1] > self._lag) if self.limit else (len(lags) == _LOOKS and min(lags) > self._lag):
+        if self._late():
             return "lag"
         return "memory" if self._bound and resident() > self._bound else ""
+
+    def _late(self) -> bool:
+        lags, waits, most = self._lags, self._waits, self._lag
+        if self.limit:
+            return max(lags[-1], waits[-1]) > most
+        return (len(lags) == _LOOKS and min(lags) > most) or (len(waits) == _LOOKS and min(waits) > _BURST * most)
 
     def _settle(self, reason: Reason) -> None:
         self._counts = counts = Counter[str]()
