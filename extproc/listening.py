@@ -8,7 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from extproc.config.model import Config, ExtProc, ExtProcTls, Transport
+from extproc.config.listeners import ExtProc, ExtProcTls
+from extproc.config.model import Config, Transport
 from extproc.config.urls import bracketed
 from extproc.envoy import names
 from extproc.transport.native import Server as NativeServer

@@ -2,7 +2,8 @@
 
 import pytest
 
-from extproc.config.model import Auth, DialectName, Paths, Provider
+from extproc.config.forms import Auth, DialectName
+from extproc.config.model import Paths, Provider
 from extproc.dialects import DIALECTS
 from extproc.upstream import compile_upstream
 

@@ -13,14 +13,15 @@ from pathlib import Path
 import msgspec
 
 from extproc.cli.common import load, source
+from extproc.config.listeners import ExtProc
 from extproc.config.load import Loaded
-from extproc.config.model import ExtProc
 from extproc.config.network import reached_by
 from extproc.config.urls import bracketed
 from extproc.control.envoy import compiling
-from extproc.control.gateway import Gateway, keys_required, run
+from extproc.control.gateway import Gateway, keys_required
 from extproc.control.handover import taken
 from extproc.control.ports import obstacle
+from extproc.control.signals import run
 from extproc.control.startup import faults, no_compiler
 from extproc.envoy import names
 from extproc.ledger.collector import Busy

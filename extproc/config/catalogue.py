@@ -13,7 +13,8 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
-from extproc.config.model import Auth, HeaderName, HeaderValue, Name, Operation, Paths
+from extproc.config.forms import Auth, HeaderName, HeaderValue, Name, Operation
+from extproc.config.model import Paths
 from extproc.config.nearest import hint, nearest, quoted
 from extproc.dialects import DIALECTS
 from extproc.dialects.quirks import Quirks

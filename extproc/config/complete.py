@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from extproc.config.catalogue import MODEL, PLACEHOLDER, Known, catalogue, unlisted
 from extproc.config.document import Entry, Mapping, Node, Scalar, Sequence
-from extproc.config.model import Provider, SettingValue
+from extproc.config.forms import SettingValue
+from extproc.config.model import Provider
 from extproc.config.nearest import hint, nearest, quoted
 from extproc.config.problem import Mark, Problems
 from extproc.config.references import References, Resolved

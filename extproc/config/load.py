@@ -20,9 +20,10 @@ from extproc.config.credentials import Keys, check_keys, prepare_keys, settled
 from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, read_document
 from extproc.config.filters import Setting, read_filters
+from extproc.config.forms import Name
 from extproc.config.loads import check_loads
 from extproc.config.lookup import FILTERS, FilterType
-from extproc.config.model import Config, Name, Provider, aim
+from extproc.config.model import Config, Provider, aim
 from extproc.config.network import beside, check_ext_proc
 from extproc.config.older import check_older
 from extproc.config.optional import absent_providers, split_providers

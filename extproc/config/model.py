@@ -11,133 +11,19 @@ from msgspec import Meta, field
 
 from extproc.config.breaker import Breaker, Breakers
 from extproc.config.concurrency import Concurrency, Many, Queue
+from extproc.config.forms import Auth, DialectName, Folder, HeaderName, HeaderValue, Name, Operation, Path, SettingValue
 from extproc.config.health import Health
+from extproc.config.listeners import Admin, ExtProc, Listener
 from extproc.config.mirror import Mirror
 from extproc.config.pool import Choice, ProviderKey
 from extproc.config.retries import Retries
-from extproc.config.section import Bytes, Port, Seconds, Section
+from extproc.config.section import Bytes, Seconds, Section
 from extproc.config.shedding import Shedding
 from extproc.config.timeouts import Patience, Timeouts, Waiting
 from extproc.config.when import Need, When
 from extproc.dialects.quirks import Quirks
 
 Transport = Literal["native", "grpcio"]
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", description="a name: letters, digits, `_`, `.` and `-`, at most 63, the first no sign"
-    ),
-]
-# What names a host, frames a message, holds a credential, or speaks to Envoy or to us is not to be edited by a rule.
-HeaderName = Annotated[
-    str,
-    Meta(
-        pattern=(
-            r"^(?!(host|content-length|content-encoding|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-connection"
-            r"|authorization|proxy-authorization|x-api-key|api-key|x-goog-api-key|x-openai-key|x-anthropic-key)$)"
-            r"(?!x-envoy-|x-headgate-)[!#$%&'*+.^_`|~0-9a-z-]{1,256}$"
-        ),
-        description="a header's name in lower case that may be edited: no credential, nothing that frames a message, no `host`, "
-        "`x-envoy-*` or `x-headgate-*`",
-    ),
-]
-# `$` would let a last line feed pass.
-HeaderValue = Annotated[
-    str, Meta(max_length=8192, pattern=r"^[\t\x20-\x7e]*(?![\s\S])", description="a header's value: printable ASCII without line breaks")
-]
-Path = Annotated[
-    str,
-    Meta(
-        max_length=512,
-        pattern=r"^/[A-Za-z0-9._~!&'()*+,;=:@%/?{}-]*$",
-        description="a path: it begins with `/`, and may hold `{model}` and a query",
-    ),
-]
-SettingValue = Annotated[
-    str,
-    Meta(
-        max_length=256,
-        pattern=r"^[A-Za-z0-9_]([A-Za-z0-9._~-]*[A-Za-z0-9_])?$",
-        description="a part of an address: letters, digits and `._~-`, the first and the last no sign",
-    ),
-]
-Folder = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        pattern=r"[^0-9]",
-        description="a folder's path, such as `.headgate`: for the journal, the ledger and the keys; relative to the configuration file",
-    ),
-]
-Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "x-portkey-api-key", "cf-aig-authorization", "google", "none"]
-Operation = Literal[
-    "chat",
-    "completions",
-    "responses",
-    "messages",
-    "embeddings",
-    "rerank",
-    "images",
-    "audio",
-    "moderations",
-    "batches",
-    "files",
-    "models",
-    "realtime",
-]
-
-
-DialectName = Literal["openai", "responses", "anthropic", "gemini", "cohere", "ollama", "bedrock"]
-
-
-class Listener(Section, frozen=True):
-    """Where Envoy takes requests."""
-
-    address: str = "127.0.0.1"
-    """Address to bind. Anything but loopback needs callers' keys, or `open: true`."""
-    port: Port = 8080
-    """TCP port."""
-    open: bool = False
-    """Serve without callers' keys on an address that others can reach. Say this only behind something else that authenticates."""
-
-
-class Admin(Section, frozen=True):
-    """The operator's own port: `/metrics`, `/healthz`. Never on the callers' listener."""
-
-    address: str = "127.0.0.1"
-    """Address to bind."""
-    port: Port = 9180
-    """TCP port."""
-
-
-class ExtProcTls(Section, frozen=True):
-    """Certificates between an Envoy on another host and us: paths of PEM files, relative to the configuration file, read at the start."""
-
-    certificate: str
-    """Ours, with those between it and its authority."""
-    key: str
-    """Our private key."""
-    client_ca: str | None = None
-    """Who vouches for Envoys: nobody else is let in. Needed where others can reach `address`."""
-
-
-class ExtProc(Section, frozen=True):
-    """Where an Envoy on another host asks the gate and the adapter. Whoever gets to them is told the providers' keys."""
-
-    address: str = "127.0.0.1"
-    """Address to bind. Anything but loopback needs `tls` with `client_ca`."""
-    host: str | None = None
-    """Name or address by which that Envoy reaches this host, and which our certificate is for; `address` unless given."""
-    gate_port: Port = 50051
-    """TCP port of the gate. All workers share it."""
-    adapter_port: Port = 50052
-    """TCP port of the adapter."""
-    health_port: Port = 50053
-    """TCP port that says whether requests are taken (`grpc.health.v1`), and no more. Without TLS, which Kubernetes' probes do not speak."""
-    health_address: str | None = None
-    """Address to bind for it; `address` unless given."""
-    tls: ExtProcTls | None = None
-    """Certificates."""
 
 
 class HeaderEdits(Section, frozen=True):
@@ -456,6 +342,11 @@ class Config(Section, frozen=True):
     """Envoy's worker threads (`--concurrency`)."""
     state: Folder = ".headgate"
     """Where the journal, the ledger and the keys are."""
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether any model has a mirror: then Envoy has a listener for copies of requests."""
+        return any(model.mirror is not None for model in self.models)
 
     @property
     def breaks(self) -> bool:

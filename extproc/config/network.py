@@ -10,7 +10,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from extproc.config.checks import Report
-from extproc.config.model import Config, ExtProc, ExtProcTls
+from extproc.config.listeners import ExtProc, ExtProcTls
+from extproc.config.model import Config
 from extproc.config.nearest import quoted
 from extproc.config.urls import DEMO, address_fault, is_host_name, is_loopback
 from extproc.config.walk import sound

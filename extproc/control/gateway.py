@@ -4,13 +4,12 @@ Nothing of it lies on the path of a request but the shared cache, and workers go
 """
 
 import asyncio
-import errno
 import logging
 import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from extproc.control import amazon, operator, sealed
 from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.door import Door
+from extproc.control.effect import known_to_envoy, needs_restart
 from extproc.control.envoy import Envoy
 from extproc.control.handover import HandedEnvoy, Handover, Status, become, hold_signals, listen_to_signals, report, status, trial
 from extproc.control.keystore import KeyStore
@@ -56,9 +56,6 @@ _OVERLAP = 30.0
 
 # What workers may still say, and ask, when another control process takes this one's place.
 _LAST_WORDS = 5.0
-
-# Sections that count from the start on, until an upgrade.
-_AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "drain", "envoy_threads", "state")
 
 _log = logging.getLogger(__name__)
 
@@ -276,7 +273,7 @@ class Gateway:
         if message == self._services.message:
             return
         old = self.config
-        if self._envoy is not None and _known_to_envoy(config) != _known_to_envoy(old):
+        if self._envoy is not None and known_to_envoy(config) != known_to_envoy(old):
             # Envoy has to know a provider before a worker sends a request there, and to keep one until none is sent there any more.
             await self._envoy.follow(self._addresses.seen_by_envoy(old, config))
             loop = asyncio.get_running_loop()
@@ -290,7 +287,7 @@ class Gateway:
         taken = await self._services.swap(message)
         if self._books is not None:
             self._books.follow(config, self._aliases(config))
-        for name in _needs_restart(self._running, config):
+        for name in needs_restart(self._running, config):
             # Another state folder is another gateway.
             sooner = "" if name == "state" else ", or, without losing a request, with `headgate upgrade`"
             _log.warning("%s has changed: it takes effect at the next start%s", name, sooner)
@@ -414,81 +411,9 @@ def keys_required(loaded: Loaded, state: Path) -> bool:
     return configured or KeyStore(state).exist()
 
 
-def _terminal_gone() -> bool:
-    """Whether the terminal that this process was started from has been closed: its SIGHUP means the end, not a reload."""
-    try:
-        os.tcgetpgrp(0)
-    except OSError as error:
-        return error.errno == errno.EIO
-    return False
-
-
 def _cache_size(loaded: Loaded) -> tuple[int, int]:
     for settings in loaded.filters:
         most, entry = getattr(settings, "max_bytes", None), getattr(settings, "max_entry", None)
         if isinstance(most, int) and isinstance(entry, int):
             return most, entry
     return 1, 1
-
-
-def _known_to_envoy(config: Config) -> object:
-    """What its watched files say of a configuration: whatever else changes is the workers' business alone."""
-    return config.providers, config.limits, silences(config)
-
-
-def _needs_restart(old: Config, new: Config) -> list[str]:
-    found = [name for name in _AT_START if getattr(old, name) != getattr(new, name)]
-    # These stand in Envoy's bootstrap; the other limits are the workers' or the routes'.
-    limits = ("request_headers", "concurrent_requests")
-    if _mirrors(old) != _mirrors(new):
-        found.append("`mirror`, which no model had before or none has now,")
-    return found + [f"limits.{name}" for name in limits if getattr(old.limits, name) != getattr(new.limits, name)]
-
-
-def _mirrors(config: Config) -> bool:
-    """Whether Envoy has a listener for copies of requests."""
-    return any(model.mirror is not None for model in config.models)
-
-
-async def run(gateway: Gateway, on_ready: Callable[[], None]) -> None:
-    """Runs until SIGINT or SIGTERM, which may come before everything has started; the second one ends all at once. SIGHUP reloads,
-    SIGUSR2 upgrades.
-    """
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-
-    def end() -> None:
-        if stop.is_set():
-            gateway.hurry()
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
-    listen_to_signals()
-    reloads: set[asyncio.Task[Any]] = set()
-
-    def hang_up() -> None:
-        if _terminal_gone():
-            stop.set()
-            return
-        begin(gateway.reload())
-
-    def begin(work: Coroutine[Any, Any, Any]) -> None:
-        task = loop.create_task(work)
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    stopping = loop.create_task(stop.wait())
-    starting = loop.create_task(gateway.start())
-    try:
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
-            await starting
-            loop.add_signal_handler(signal.SIGHUP, hang_up)
-            loop.add_signal_handler(signal.SIGUSR2, lambda: begin(gateway.upgrade()))
-            on_ready()
-            await stopping
-    finally:
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        await gateway.stop()

@@ -6,7 +6,8 @@ import ssl
 from pathlib import Path
 from typing import Any, cast
 
-from extproc.config.model import Config, ExtProc, ExtProcTls
+from extproc.config.listeners import ExtProc, ExtProcTls
+from extproc.config.model import Config
 from extproc.config.network import files, reached_by
 from extproc.control.google import origin
 from extproc.listening import tls_of

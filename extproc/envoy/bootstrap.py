@@ -26,7 +26,7 @@ def bootstrap(config: Config, places: Places, *, address: str, files: bool) -> P
     else:
         clusters += provider_clusters(config, places)
     listeners = [listener(config, places, address=address, files=files)]
-    if _mirrors(config):
+    if config.mirrors:
         listeners.append(mirrors_listener(config, places, files=files))
     return {
         "node": plain(Node(id="headgate", cluster="headgate")),
@@ -53,10 +53,6 @@ def runtime(config: Config) -> Plain:
 
 def _connections(config: Config) -> Plain:
     # A client needs no more connections than requests. Those of copies for mirrors are counted with them, and shall keep nobody out.
-    most = config.limits.concurrent_requests + (MOST * config.workers if _mirrors(config) else 0)
+    most = config.limits.concurrent_requests + (MOST * config.workers if config.mirrors else 0)
     bound = DownstreamConnectionsConfig(max_active_downstream_connections=most)
     return extension("envoy.resource_monitors.global_downstream_max_connections", bound)
-
-
-def _mirrors(config: Config) -> bool:
-    return any(model.mirror is not None for model in config.models)

@@ -37,7 +37,8 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOpti
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOptionsExplicitHttpConfig
 from envoy_data_plane.envoy.type.v3 import Percent
 
-from extproc.config.model import Config, ExtProc
+from extproc.config.listeners import ExtProc
+from extproc.config.model import Config
 from extproc.config.network import reached_by
 from extproc.envoy import names
 from extproc.envoy.clusters import PROTOCOL, breakers, endpoints, is_ip, sni, validation

@@ -7,8 +7,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from extproc.config.listeners import Listener
 from extproc.config.load import Absent, load
-from extproc.config.model import Config, HeaderEdits, HeaderRules, Limits, Listener, Model, Price, Provider, Redis
+from extproc.config.model import Config, HeaderEdits, HeaderRules, Limits, Model, Price, Provider, Redis
 from extproc.config.timeouts import Timeouts
 from tests.config.settings import Load, find, told
 from tests.examples import examples

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import trustme
 
-from extproc.config.model import Config, ExtProc, ExtProcTls, Model, Provider, Redis
+from extproc.config.listeners import ExtProc, ExtProcTls
+from extproc.config.model import Config, Model, Provider, Redis
 from extproc.control.startup import faults, no_compiler
 
 

@@ -1,6 +1,7 @@
 """A configuration with every kind of provider, for the reference output in `envoy/`."""
 
-from extproc.config.model import Config, Listener, Model, Provider
+from extproc.config.listeners import Listener
+from extproc.config.model import Config, Model, Provider
 from extproc.config.timeouts import Timeouts
 
 SEVERAL = Config(

@@ -16,7 +16,8 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from extproc.config.model import Listener, Provider
+from extproc.config.listeners import Listener
+from extproc.config.model import Provider
 from extproc.envoy import names
 from extproc.envoy.binary import arguments, find_envoy
 from extproc.envoy.compile import compile_edge

@@ -15,7 +15,8 @@ import httpx
 import pytest
 from msgspec.structs import replace as changed
 
-from extproc.config.model import Config, Limits, Listener, Provider
+from extproc.config.listeners import Listener
+from extproc.config.model import Config, Limits, Provider
 from extproc.envoy import names
 from extproc.envoy.binary import arguments, find_envoy
 from extproc.envoy.compile import compile_clusters, compile_edge, compile_routes

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
+from extproc.config.listeners import ExtProc, ExtProcTls
 from extproc.config.load import load
 from extproc.config.mirror import Mirror
-from extproc.config.model import ExtProc, ExtProcTls
 from extproc.envoy import names
 from extproc.envoy.binary import validate
 from extproc.envoy.compile import compile_attach, compile_clusters, compile_edge, compile_routes, compile_sidecar

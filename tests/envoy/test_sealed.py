@@ -6,7 +6,8 @@ import certifi
 import pytest
 import yaml
 
-from extproc.config.model import Auth, Aws, Config, DialectName, Model, Provider
+from extproc.config.forms import Auth, DialectName
+from extproc.config.model import Aws, Config, Model, Provider
 from extproc.envoy import names
 from extproc.envoy.binary import validate
 from extproc.envoy.clusters import provider_clusters

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from extproc.config.model import Config, ExtProc, ExtProcTls, Limits, Model, Provider
+from extproc.config.listeners import ExtProc, ExtProcTls
+from extproc.config.model import Config, Limits, Model, Provider
 from extproc.envoy.compile import compile_attach, compile_edge, compile_sidecar
 from extproc.envoy.forms import render
 from extproc.envoy.places import Places

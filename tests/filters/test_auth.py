@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from extproc import Handler, Identity, Reject, is_loopback_name
-from extproc.config.model import Listener
+from extproc.config.listeners import Listener
 from extproc.crossing import CREDENTIALS
 from extproc.keys import KeyState, StoredKey, StoredKeys, digest
 from filters.auth import Auth, Key

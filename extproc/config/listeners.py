@@ -1,0 +1,53 @@
+"""Where the gateway is reached: by callers, by its operator, and by an Envoy on another host."""
+
+from extproc.config.section import Port, Section
+
+
+class Listener(Section, frozen=True):
+    """Where Envoy takes requests."""
+
+    address: str = "127.0.0.1"
+    """Address to bind. Anything but loopback needs callers' keys, or `open: true`."""
+    port: Port = 8080
+    """TCP port."""
+    open: bool = False
+    """Serve without callers' keys on an address that others can reach. Say this only behind something else that authenticates."""
+
+
+class Admin(Section, frozen=True):
+    """The operator's own port: `/metrics`, `/healthz`. Never on the callers' listener."""
+
+    address: str = "127.0.0.1"
+    """Address to bind."""
+    port: Port = 9180
+    """TCP port."""
+
+
+class ExtProcTls(Section, frozen=True):
+    """Certificates between an Envoy on another host and us: paths of PEM files, relative to the configuration file, read at the start."""
+
+    certificate: str
+    """Ours, with those between it and its authority."""
+    key: str
+    """Our private key."""
+    client_ca: str | None = None
+    """Who vouches for Envoys: nobody else is let in. Needed where others can reach `address`."""
+
+
+class ExtProc(Section, frozen=True):
+    """Where an Envoy on another host asks the gate and the adapter. Whoever gets to them is told the providers' keys."""
+
+    address: str = "127.0.0.1"
+    """Address to bind. Anything but loopback needs `tls` with `client_ca`."""
+    host: str | None = None
+    """Name or address by which that Envoy reaches this host, and which our certificate is for; `address` unless given."""
+    gate_port: Port = 50051
+    """TCP port of the gate. All workers share it."""
+    adapter_port: Port = 50052
+    """TCP port of the adapter."""
+    health_port: Port = 50053
+    """TCP port that says whether requests are taken (`grpc.health.v1`), and no more. Without TLS, which Kubernetes' probes do not speak."""
+    health_address: str | None = None
+    """Address to bind for it; `address` unless given."""
+    tls: ExtProcTls | None = None
+    """Certificates."""

@@ -1,0 +1,22 @@
+"""What of a new configuration takes effect where, and when: in files that Envoy watches, in its bootstrap, in processes as they start."""
+
+from extproc.config.model import Config
+from extproc.envoy.silences import silences
+
+# Sections that count from the start on, until an upgrade.
+_AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "drain", "envoy_threads", "state")
+
+
+def known_to_envoy(config: Config) -> object:
+    """What its watched files say of a configuration: whatever else changes is the workers' business alone."""
+    return config.providers, config.limits, silences(config)
+
+
+def needs_restart(old: Config, new: Config) -> list[str]:
+    """What of `new` takes effect at the next start, or with an upgrade: the names of settings, for people."""
+    found = [name for name in _AT_START if getattr(old, name) != getattr(new, name)]
+    # These stand in Envoy's bootstrap; the other limits are the workers' or the routes'.
+    limits = ("request_headers", "concurrent_requests")
+    if old.mirrors != new.mirrors:
+        found.append("`mirror`, which no model had before or none has now,")
+    return found + [f"limits.{name}" for name in limits if getattr(old.limits, name) != getattr(new.limits, name)]
