@@ -5,12 +5,12 @@ came before it, and change the beginning of the prompt, which is kept in caches.
 turn. That is no promise that the model puts it above a user's words, and is named therefore, as a role that the provider does not know.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from msgspec.structs import replace
 
-from extproc.dialects.hub import INSTRUCTING, Block, Conversation, Message, Text, ToolResult
+from extproc.dialects.hub import INSTRUCTING, Block, Conversation, Extra, Message, Text, ToolResult
 
 Written = TypeVar("Written")
 
@@ -55,6 +55,27 @@ def turns(conversation: Conversation) -> list[Message]:
             held = []
         placed.append(message)
     return placed + held
+
+
+def spoken(conversation: Conversation, roles: Mapping[str, str], member: str, said: Callable[[Message], list[Extra]]) -> list[Extra]:
+    """The same as a provider takes them whose turns change hands: what one says several times in a row is one turn. `roles`: the provider's
+    words, by the hub's; `member`: that of a turn which holds what `said` makes of a message.
+    """
+    written: list[Extra] = []
+    before = None
+    for message in turns(conversation):
+        if message.extra:
+            conversation.drop_extra(message.extra, "messages[].")
+        role = roles.get(message.role)
+        if role is None:
+            name_role(message.role, conversation)
+        elif parts := said(message):
+            if role == before:
+                written[-1][member] += parts
+            else:
+                written.append({"role": role, member: parts})
+            before = role
+    return written
 
 
 def marked(message: Message, conversation: Conversation) -> list[Block]:

@@ -5,7 +5,7 @@ The request is a message's without what only an answer needs; the answer counts 
 
 from extproc.dialects.anthropic import request_read, request_write
 from extproc.dialects.anthropic.blocks import NAME
-from extproc.dialects.fields import obj, take_int
+from extproc.dialects.counting import read_count
 from extproc.dialects.hub import Conversation, Count, Extra
 from extproc.dialects.quirks import NONE, Quirks
 
@@ -24,11 +24,7 @@ class Counting:
         return written if question.dialect == NAME else {key: written[key] for key in COUNTED if key in written}
 
     def read_answer(self, body: Extra) -> Count:
-        rest = obj(body, "$")
-        tokens = take_int(rest, "input_tokens")
-        if tokens is None:
-            raise ValueError("input_tokens: expected an integer, got none")
-        return Count(dialect=NAME, input=tokens, extra=rest)
+        return read_count(body, NAME)
 
     def write_answer(self, answer: Count) -> Extra:
         return {**(answer.extra if answer.dialect == NAME else {}), "input_tokens": answer.input}

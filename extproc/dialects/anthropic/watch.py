@@ -11,6 +11,7 @@ from extproc.dialects.anthropic.tokens import Tokens, count
 from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.sse import SSE
+from extproc.dialects.watching import Watching
 from extproc.usage import Usage
 
 _STOP = re.compile(rb'"type"\s*:\s*"message_stop"')
@@ -43,19 +44,15 @@ def usage(body: bytes) -> tuple[Usage | None, str]:
     return (count(carrier.usage) if carrier.usage else None), carrier.model or ""
 
 
-class StreamUsage:
+class StreamUsage(Watching):
     """Watches a stream of Anthropic's events."""
 
-    __slots__ = ("_tokens", "finished", "model", "text", "usage")
+    __slots__ = ("_tokens",)
 
     needle: ClassVar[bytes] = b'"usage"'
-    trouble: ClassVar[bytes] = b'error"'
 
     def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.model = ""
-        self.finished = False
-        self.text = 0
+        super().__init__()
         self._tokens = Tokens()
 
     def feed(self, event: bytes) -> bool:

@@ -93,21 +93,7 @@ class _Foreign:
 
     def messages(self) -> list[Extra]:
         """User and assistant in turns."""
-        turns: list[Extra] = []
-        before = None
-        for message in instructions.turns(self._conversation):
-            if message.extra:
-                self._conversation.drop_extra(message.extra, "messages[].")
-            role = _ROLES.get(message.role)
-            if role is None:
-                instructions.name_role(message.role, self._conversation)
-            elif content := self._said_by(message):
-                if role == before:
-                    turns[-1]["content"] += content
-                else:
-                    turns.append({"role": role, "content": content})
-                before = role
-        return self._mended(turns)
+        return self._mended(instructions.spoken(self._conversation, _ROLES, "content", self._said_by))
 
     def _said_by(self, message: Message) -> list[Extra]:
         if message.role in INSTRUCTING:

@@ -13,6 +13,7 @@ from extproc.dialects.bedrock.tokens import Tokens, count
 from extproc.dialects.eventstream import EVENT_STREAM, parse
 from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts
+from extproc.dialects.watching import Watching
 from extproc.usage import Usage, natural
 
 _STOP = b"\x0b:event-type\x07\x00\x0bmessageStop"
@@ -71,19 +72,13 @@ def usage(body: bytes) -> tuple[Usage | None, str]:
     return told, (router.invokedModelId if router else None) or ""
 
 
-class StreamUsage:
+class StreamUsage(Watching):
     """Watches a stream of Bedrock's messages."""
 
-    __slots__ = ("finished", "model", "text", "usage")
+    __slots__ = ()
 
     needle: ClassVar[bytes] = b'"usage"'
     trouble: ClassVar[bytes] = b":exception-type"
-
-    def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.model = ""
-        self.finished = False
-        self.text = 0
 
     def feed(self, event: bytes) -> bool:
         """One raw message. True if it changed usage."""

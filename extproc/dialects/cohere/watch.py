@@ -13,6 +13,7 @@ from extproc.dialects.fields import length
 from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.sse import SSE
+from extproc.dialects.watching import Watching
 from extproc.usage import Usage
 
 _END = re.compile(rb'"type"[ \t]*:[ \t]*"message-end"')
@@ -63,19 +64,13 @@ def usage(body: bytes) -> tuple[Usage | None, str]:
     return count(carrier.usage), ""
 
 
-class StreamUsage:
+class StreamUsage(Watching):
     """Watches a stream of Cohere's events."""
 
-    __slots__ = ("finished", "model", "text", "usage")
+    __slots__ = ()
 
     needle: ClassVar[bytes] = b'"usage"'
     trouble: ClassVar[bytes] = b"message-end"
-
-    def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.model = ""
-        self.finished = False
-        self.text = 0
 
     def feed(self, event: bytes) -> bool:
         """One raw event. True if it told usage."""

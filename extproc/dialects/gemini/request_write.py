@@ -97,21 +97,7 @@ class _Foreign:
 
     def contents(self) -> list[Extra]:
         """User and model in turns."""
-        turns: list[Extra] = []
-        before = None
-        for message in instructions.turns(self._conversation):
-            if message.extra:
-                self._conversation.drop_extra(message.extra, "messages[].")
-            role = _ROLES.get(message.role)
-            if role is None:
-                instructions.name_role(message.role, self._conversation)
-            elif parts := self._said_by(message):
-                if role == before:
-                    turns[-1]["parts"] += parts
-                else:
-                    turns.append({"role": role, "parts": parts})
-                before = role
-        return self._mended(turns)
+        return self._mended(instructions.spoken(self._conversation, _ROLES, "parts", self._said_by))
 
     def _said_by(self, message: Message) -> list[Extra]:
         self._seal = ""

@@ -11,6 +11,7 @@ from extproc.dialects.framing import split
 from extproc.dialects.gemini.tokens import Tokens, count
 from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.sse import SSE
+from extproc.dialects.watching import Watching
 from extproc.usage import Usage, natural
 
 _STOP = re.compile(rb'"(?:finishReason|blockReason)"\s*:\s*"')
@@ -62,19 +63,15 @@ def _last(body: bytes) -> tuple[Usage | None, str]:
     return count(tokens), model
 
 
-class StreamUsage:
+class StreamUsage(Watching):
     """Watches a stream of responses."""
 
-    __slots__ = ("_tokens", "finished", "model", "text", "usage")
+    __slots__ = ("_tokens",)
 
     needle: ClassVar[bytes] = b'"usageMetadata"'
-    trouble: ClassVar[bytes] = b'error"'
 
     def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.model = ""
-        self.finished = False
-        self.text = 0
+        super().__init__()
         self._tokens = Tokens()
 
     def feed(self, event: bytes) -> bool:

@@ -15,6 +15,7 @@ from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts
 from extproc.dialects.hub import Extra
 from extproc.dialects.lines import LINES
+from extproc.dialects.watching import Watching
 from extproc.usage import Usage, natural
 
 _DONE = re.compile(rb'"done"[ \t]*:[ \t]*true')
@@ -62,19 +63,12 @@ def usage(body: bytes) -> tuple[Usage | None, str]:
     return count(tokens), tokens.model or ""
 
 
-class StreamUsage:
+class StreamUsage(Watching):
     """Watches a stream of chat or generate."""
 
-    __slots__ = ("finished", "model", "text", "usage")
+    __slots__ = ()
 
     needle: ClassVar[bytes] = b'eval_count"'
-    trouble: ClassVar[bytes] = b'error"'
-
-    def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.model = ""
-        self.finished = False
-        self.text = 0
 
     def feed(self, event: bytes) -> bool:
         """One line. True if it told usage."""

@@ -1,6 +1,7 @@
 """OpenAI's whole answers: https://platform.openai.com/docs/api-reference/chat/object"""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from extproc.dialects import texts
@@ -67,11 +68,18 @@ def service_tier(tier: str | None) -> str | None:
 
 def read_answer(body: Extra) -> Answer:
     """A chat completion. Raises `ValueError` if it is none."""
+    answer = read_whole(body, "chat.completion", _choice)
+    answer.service_tier = take_str(answer.extra, "service_tier")
+    return answer
+
+
+def read_whole(body: Extra, kind: str, choice: Callable[[Any, str, int], Choice]) -> Answer:
+    """An answer of the `object` that is called `kind`, whose choices `choice` reads. Raises `ValueError` if it is none."""
     rest = obj(body, "$")
-    choices = [_choice(value, f"choices[{i}]", i) for i, value in enumerate(items(rest.pop("choices", None), "choices"))]
+    choices = [choice(value, f"choices[{i}]", i) for i, value in enumerate(items(rest.pop("choices", None), "choices"))]
     if not choices:
         raise ValueError("choices: expected at least one, got none")
-    if rest.get("object") == "chat.completion":
+    if rest.get("object") == kind:
         del rest["object"]
     raw = rest.get("usage")
     usage = read_usage(raw)
@@ -85,7 +93,6 @@ def read_answer(body: Extra) -> Answer:
         choices=choices,
         usage=usage,
         usage_raw=raw if usage else None,
-        service_tier=take_str(rest, "service_tier"),
         extra=rest,
     )
 

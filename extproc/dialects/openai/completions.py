@@ -7,12 +7,12 @@ one message. Several prompts in one request, or prompts in tokens, are more than
 import time
 from typing import Any
 
-from extproc.dialects.fields import FieldError, items, need_str, obj, refusing, take_bool, take_int, take_number, take_obj, take_str
+from extproc.dialects.fields import FieldError, need_str, obj, refusing, take_bool, take_int, take_number, take_obj, take_str
 from extproc.dialects.hub import Answer, Block, Choice, Conversation, Extra, Logprob, Message, Refusal, StopReason, Text, kind_of
-from extproc.dialects.openai.answer import read_stop, write_stop
+from extproc.dialects.openai.answer import read_stop, read_whole, write_stop
 from extproc.dialects.openai.parts import NAME
 from extproc.dialects.openai.request_read import take_stop
-from extproc.dialects.openai.tokens import read_usage, write_usage
+from extproc.dialects.openai.tokens import write_usage
 from extproc.dialects.openai.words import COMPLETION_WORDS
 from extproc.dialects.quirks import NONE, Quirks, finished
 
@@ -68,26 +68,7 @@ class Completions:
         return finished(body, quirks, question.drop)
 
     def read_answer(self, body: Extra) -> Answer:
-        rest = obj(body, "$")
-        choices = [_read_choice(value, f"choices[{i}]", i) for i, value in enumerate(items(rest.pop("choices", None), "choices"))]
-        if not choices:
-            raise ValueError("choices: expected at least one, got none")
-        if rest.get("object") == "text_completion":
-            del rest["object"]
-        raw = rest.get("usage")
-        usage = read_usage(raw)
-        if usage:
-            del rest["usage"]
-        return Answer(
-            dialect=NAME,
-            id=take_str(rest, "id") or "",
-            model=take_str(rest, "model") or "",
-            created=take_int(rest, "created") or 0,
-            choices=choices,
-            usage=usage,
-            usage_raw=raw if usage else None,
-            extra=rest,
-        )
+        return read_whole(body, "text_completion", _read_choice)
 
     def write_answer(self, answer: Answer) -> Extra:
         own = answer.dialect == NAME

@@ -11,6 +11,7 @@ from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.openai.tokens import Tokens, carried, has_usage
 from extproc.dialects.sse import SSE
+from extproc.dialects.watching import Watching
 from extproc.usage import Usage
 
 _MODEL = re.compile(rb'"model"[ \t]*:[ \t]*"([^"\\\r\n]{1,200})"')
@@ -36,20 +37,13 @@ def usage(body: bytes) -> tuple[Usage | None, str]:
     return carried(body) or (None, "")
 
 
-class StreamUsage:
+class StreamUsage(Watching):
     """Watches a stream of chunks."""
 
-    __slots__ = ("finished", "model", "text", "usage")
+    __slots__ = ()
 
     # Chunks before the last have `"usage":null`.
     needle: ClassVar[bytes] = b'_tokens"'
-    trouble: ClassVar[bytes] = b'error"'
-
-    def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.model = ""
-        self.finished = False
-        self.text = 0
 
     def feed(self, event: bytes) -> bool:
         """One raw event. True if it told usage."""

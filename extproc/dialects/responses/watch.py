@@ -10,6 +10,7 @@ from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts, data_of
 from extproc.dialects.responses.tokens import carried
 from extproc.dialects.sse import SSE
+from extproc.dialects.watching import Watching
 from extproc.usage import Usage
 
 _MODEL = re.compile(rb'"model"[ \t]*:[ \t]*"([^"\\\r\n]{1,200})"')
@@ -27,20 +28,13 @@ def usage(body: bytes) -> tuple[Usage | None, str]:
     return carried(body)
 
 
-class StreamUsage:
+class StreamUsage(Watching):
     """Watches a stream of the Responses API's events."""
 
-    __slots__ = ("finished", "model", "text", "usage")
+    __slots__ = ()
 
     # Every event that holds a response names fields so; only the last one counts anything.
     needle: ClassVar[bytes] = b'_tokens"'
-    trouble: ClassVar[bytes] = b'error"'
-
-    def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.model = ""
-        self.finished = False
-        self.text = 0
 
     def feed(self, event: bytes) -> bool:
         """One raw event. True if it told usage."""
