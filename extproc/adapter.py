@@ -39,6 +39,7 @@ _HELD = 256 * 1024
 _ERRORS, _SERVER_ERRORS = 400, 500
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_CLEARED = reply(Part.RESPONSE_BODY, body=b"")
 
 _log = logging.getLogger(__name__)
 _decode_call = msgspec.json.Decoder(Call).decode
@@ -56,7 +57,6 @@ class AdapterSession:
         "_answering",
         "_attempt",
         "_began",
-        "_bodied",
         "_call",
         "_cluster",
         "_course",
@@ -66,7 +66,9 @@ class AdapterSession:
         "_last",
         "_left",
         "_number",
+        "_older",
         "_out",
+        "_owed",
         "_pause",
         "_released",
         "_told",
@@ -84,8 +86,10 @@ class AdapterSession:
         self._cluster = ""
         self._number = 0
         self._headers: dict[str, str] = {}
-        self._bodied = False
-        """There is a body, if an empty one."""
+        self._owed = 0
+        """Pieces of the body that have come and are not answered."""
+        self._older = False
+        """An Envoy before 1.40, which wants a reply to each piece, and does not survive what else is said here."""
         self._last = False
         """The provider's last piece has come."""
         self._held = 0
@@ -228,6 +232,7 @@ class AdapterSession:
         # Attempts go down the list of targets, one each; the cluster says whether Envoy and we agree on that.
         chained = self._cluster.startswith(names.CHAIN)
         # In a chain Envoy chooses by itself, and one that has no address is not among them.
+        self._older = snapshot.chains is not None
         at = int(incoming.attribute(names.AT_ATTRIBUTE) or 0) + 1 if chained else max(self._number, 1)
         self._course = course = Course(self._engine, call, snapshot, self._number, at)
         target = course.target
@@ -267,13 +272,13 @@ class AdapterSession:
     def _response_body(self, incoming: Incoming) -> Replies:
         answering, end = self._answering, incoming.end
         self._last = end and incoming.part is Part.RESPONSE_BODY
+        self._owed += 1
         if self._left >= 0:
             # As in the gate (`Delivery.feed`): the last byte is the end, and the empty message behind it may come too late to be told.
             self._left = max(self._left - len(incoming.body), 0)
             end = end or not self._left
         if self._released:
             return self._pass(incoming.body, answering.feed(incoming.body, end), incoming.end)
-        self._bodied = True
         self._held += len(incoming.body)
         self._out += answering.feed(incoming.body, end)
         if answering.stream:
@@ -327,12 +332,17 @@ class AdapterSession:
         out = b"".join(events)
         use = self._use()
         metadata: Metadata | None = {names.USE_NAMESPACE: use} if use else None
+        said = self._say(out)
         if metadata:
-            return [(last(out) if self._last else BEFORE[len(out)] + out) + aside(metadata)]
-        return self._say(out)
+            said = said or [BEFORE[0]]
+            said[-1] += aside(metadata)
+        return said
 
     def _say(self, out: bytes) -> Replies:
         """What goes on. It ends with the provider's last piece and never before it, which Envoy does not survive; or with trailers."""
+        owed, self._owed = self._owed, 0
+        if self._older:
+            return [*[_CLEARED] * (owed - 1), reply(Part.RESPONSE_BODY, body=out)] if owed else []
         if self._last:
             return [last(out)]
         return [BEFORE[len(out)] + out] if out else []
@@ -347,7 +357,7 @@ class AdapterSession:
         if out or end:
             self._out = []
         whole = end and not answering.stream and answering.mode != BodyMode.NONE
-        if whole and self._bodied:
+        if whole and self._owed:
             headers["content-length"] = str(len(out))
         elif answering.mode != BodyMode.NONE:
             remove += ("content-length",)

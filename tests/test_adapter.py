@@ -568,3 +568,21 @@ def test_no_byte_is_lost(cuts: list[int], second: bool) -> None:
         assert out == STREAM
     last = [reply for reply in replies if reply.metadata][-1]
     assert (use_of(last).usage, use_of(last).finished) == (Usage(input=5, output=2), True)
+
+
+def test_an_older_envoy_gets_one_reply_for_each_piece() -> None:
+    scene = Scene(msgspec.structs.replace(CONFIG, envoy_version="1.36"))
+    order = "chain_openai+anthropic"
+    sent, body, metadata = gated(scene, {**CHAT, "stream": True, "stream_options": {"include_usage": True}})
+    session = AdapterSession(scene.engine)
+    attributes = {names.CLUSTER_ATTRIBUTE: order, names.ATTEMPT_ATTRIBUTE: 1, names.AT_ATTRIBUTE: 0}
+    one(session, request_headers(sent, attributes=attributes, metadata=metadata))
+    one(session, request_body(body))
+    assert say(session, response_headers(SSE, cluster=order)) == []
+    first = delta("Hello")
+    assert say(session, response_body(first[:20])) == []
+    replies = say(session, response_body(first[20:]))
+    assert [reply.part for reply in replies] == ["response_headers", "response_body", "response_body"]
+    assert [(reply.body, reply.end) for reply in replies[1:]] == [(b"", False), (first, False)]
+    assert one(session, response_body(STREAM[len(delta("Hel") + delta("lo")) :])).part == "response_body"
+    assert one(session, response_body(b"", end=True)).part == "response_body"

@@ -99,16 +99,18 @@ def adapter(version: tuple[int, int] = FULL) -> Plain:
             request_header_mode=SEND,
             request_body_mode=BUFFERED,
             response_header_mode=SEND,
-            # In `STREAMED`, trailers are not told of before all that came has been answered.
-            response_body_mode=ProcessingModeBodySendMode.FULL_DUPLEX_STREAMED,
+            # In `STREAMED`, trailers are not told of before all that came has been answered. An older Envoy does not survive the other.
+            response_body_mode=ProcessingModeBodySendMode.FULL_DUPLEX_STREAMED if version >= FULL else STREAMED,
             request_trailer_mode=SKIP,
-            response_trailer_mode=SEND,
+            response_trailer_mode=SEND if version >= FULL else SKIP,
         ),
         message_timeout=ADAPTER_PATIENCE,
         mutation_rules=_RULES,
         request_attributes=[names.CLUSTER_ATTRIBUTE, names.ATTEMPT_ATTRIBUTE, *([names.AT_ATTRIBUTE] if version < FULL else [])],
         # What follows a failed attempt may be others than the gate had said.
         metadata_options=_metadata(forwarded=[names.NAMESPACE], received=[names.USE_NAMESPACE, names.NAMESPACE, names.TARGETS_NAMESPACE]),
+        # Headers that are withheld until the first event can still become an error, and be retried.
+        send_body_without_waiting_for_header_response=version < FULL,
         # Where it is not known, a whole answer of several targets has no content-length.
         allow_content_length_header=version >= _LENGTH_ALLOWED,
     )
