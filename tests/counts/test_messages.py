@@ -227,7 +227,7 @@ def test_a_path_that_nobody_reads(gateway: Gateway, counters: Counters) -> None:
 
 
 def test_two_targets(gateway: Gateway, counters: Counters) -> None:
-    """The adapter sees what the gate sees; but to it nothing comes buffered, so that the end is a message of its own, and what it says is one piece."""
+    """The adapter sees what the gate sees; but to it nothing comes buffered: the end is a message of its own; what it says is one piece."""
     assert counters.of(lambda: _post(gateway, chat("Hello", "two")).raise_for_status()) == Cost(1, 4, 1, 5)
 
 
