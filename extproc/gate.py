@@ -548,7 +548,11 @@ class GateSession(Speaker):
         more = b""
         if delivery.request.journalled:
             more = _FORGET
-        elif (response is not None and response.usage is not usage) or self._heard - self._told > TELL_EVERY:
+        elif (
+            (response is not None and response.usage is not usage)
+            or self._heard - self._told > TELL_EVERY
+            or incoming.part > _RESPONSE_BODY
+        ):
             more = aside(self._record(delivery))
         if incoming.part is _RESPONSE_BODY:
             return [(last(out) if incoming.end else _BEFORE[len(out)] + out) + more]
