@@ -25,7 +25,7 @@ from tests.test_answering import DONE, MESSAGE, MESSAGE_STREAM, STREAM, delta
 
 JSON = {":status": "200", "content-type": "application/json"}
 SSE = {":status": "200", "content-type": "text/event-stream"}
-OVER = Reply("response_body", body=b"", end=True)
+PASSED = Reply("response_body")
 KIB = 1024
 PATH = "/v1/chat/completions"
 
@@ -158,7 +158,7 @@ def test_the_head_is_held_until_the_first_event() -> None:
     assert [reply.part for reply in replies] == ["response_headers", "response_body"]
     assert replies[0].remove == ["set-cookie", "content-length"]
     assert (replies[1].body, replies[1].end) == (first, False)
-    assert made.piece(delta("!"))[0].body == delta("!")
+    assert made.piece(delta("!")) == [PASSED]
     last = made.piece(STREAM[len(delta("Hel") + delta("lo")) :], end=True)
     assert use_of(last[0]) == Use("provider_openai", 1, "openai", "gpt", "gpt-1", Usage(input=5, output=2), 6, True)
     assert say(made.session, trailers()) == [Reply("response_trailers")]
@@ -194,13 +194,15 @@ def test_beyond_256_kib_the_head_goes_out(second: bool) -> None:
     answer = {**MESSAGE, "content": [{"type": "text", "text": text}]} if second else {**ANSWER, "x": text}
     body = msgspec.json.encode(answer)
     made.answer({**JSON, "content-length": str(len(body))})
-    replies = [reply for at in range(0, 300 * KIB, 100 * KIB) for reply in made.piece(body[at : at + 100 * KIB])]
+    replies, out = [], b""
+    for at in range(0, len(body) + 1, 100 * KIB):
+        piece = body[at : at + 100 * KIB]
+        told = made.piece(piece, end=at + 100 * KIB > len(body))
+        out += b"".join(piece if reply.body is None else reply.body for reply in told if reply.part == "response_body")
+        assert bool(replies or told) == (at >= 200 * KIB)
+        replies += told
     assert replies[0].part == "response_headers"
     assert "content-length" in replies[0].remove
-    replies += [reply for at in range(300 * KIB, len(body), 100 * KIB) for reply in made.piece(body[at : at + 100 * KIB])]
-    replies += made.piece(b"", end=True)
-    assert [reply.end for reply in replies] == [False] * (len(replies) - 1) + [True]
-    out = b"".join(reply.body or b"" for reply in replies)
     if second:
         assert msgspec.json.decode(out)["choices"][0]["message"]["content"] == text
     else:
@@ -313,20 +315,20 @@ def spoken() -> Try:
 def test_the_announced_length_is_the_end_of_what_passes_unread() -> None:
     made = spoken()
     (began,) = made.answer({":status": "200", "content-type": "audio/mpeg", "content-length": "7"})
-    assert (use_of(began).finished, made.piece(b"ID3")) == (False, [Reply("response_body", body=b"ID3")])
+    assert (use_of(began).finished, made.piece(b"ID3")) == (False, [PASSED])
     (last,) = made.piece(b"fake")
     # The gate takes it for the end, too: told with the empty message behind it, this would come too late.
-    assert (last.body, last.end, use_of(last).finished, use_of(last).error) == (b"fake", False, True, "")
-    assert made.piece(b"", end=True) == [OVER]
+    assert (last.body, last.end, use_of(last).finished, use_of(last).error) == (None, False, True, "")
+    assert made.piece(b"", end=True) == [PASSED]
 
 
 def test_what_passes_unread_and_is_cut_off_is_not_finished() -> None:
     made = spoken()
     made.answer({":status": "200", "content-type": "audio/mpeg", "content-length": "7"})
-    assert made.piece(b"ID3fak") == [Reply("response_body", body=b"ID3fak")]
+    assert made.piece(b"ID3fak") == [PASSED]
     made = spoken()
     made.answer({":status": "200", "content-type": "audio/mpeg"})
-    assert made.piece(b"ID3fake") == [Reply("response_body", body=b"ID3fake")]
+    assert made.piece(b"ID3fake") == [PASSED]
     assert use_of(made.piece(b"", end=True)[0]).finished
 
 
@@ -466,7 +468,7 @@ def test_what_cannot_be_unpacked_is_tried_elsewhere(kind: dict[str, str], *, str
     assert use_of(head).error == "bad_provider_answer"
     assert b"cannot be decompressed" in (told.body or b"")
     # What it sends besides reaches nobody.
-    assert made.piece(b'"c-1"}', end=True) == [OVER]
+    assert made.piece(b'"c-1"}', end=True) == [Reply("response_body", body=b"", end=True)]
 
 
 def test_a_bug_before_the_head_has_gone_is_a_500(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -551,17 +553,14 @@ def test_what_is_bulky_in_base64_is_rewritten_aside(many: int, done: list[str]) 
 def test_no_byte_is_lost(cuts: list[int], second: bool) -> None:
     made = attempt({**CHAT, "stream": True, "stream_options": {"include_usage": True}}, second=second)
     body = MESSAGE_STREAM if second else STREAM
-    replies = made.answer(SSE)
-    pieces = []
-    for cut in cuts:
-        pieces.append(body[:cut])
-        body = body[cut:]
-    for piece in [*pieces, body]:
-        replies += made.piece(piece)
-    replies += made.piece(b"", end=True)
+    replies, out = made.answer(SSE), b""
+    for cut in [*cuts, len(body), None]:
+        # What is empty is the end.
+        piece, body = (body[:cut], body[cut:]) if cut is not None else (b"", b"")
+        told = made.piece(piece, end=cut is None)
+        out += b"".join(piece if reply.body is None else reply.body for reply in told if reply.part == "response_body")
+        replies += told
     assert [reply.part for reply in replies] == ["response_headers", *["response_body"] * (len(replies) - 1)]
-    assert [reply.end for reply in replies] == [False] * (len(replies) - 1) + [True]
-    out = b"".join(reply.body or b"" for reply in replies)
     if second:
         assert out.endswith(DONE) and b'"content":"Hello"' in out
     else:
