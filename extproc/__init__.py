@@ -8,7 +8,7 @@ from extproc.config.model import HeaderEdits
 from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provider, without_credential
 from extproc.dialects.responses import kept
 from extproc.environment import Environment
-from extproc.errors import ConfigError, Fault, Reject
+from extproc.errors import ConfigError, Fault, Reject, come_again
 from extproc.felt import Felt
 from extproc.filter import Filter, Handler, Tap, together
 from extproc.globs import regex as glob_pattern
@@ -84,6 +84,7 @@ __all__ = [
     "Usage",
     "View",
     "Want",
+    "come_again",
     "fingerprint",
     "glob_pattern",
     "input_tokens",

@@ -7,7 +7,6 @@ A request may wait, a token may not: of what is done here only the end waits.
 """
 
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -20,7 +19,7 @@ from extproc.attempt import Attempt, Call, taken_off
 from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
 from extproc.envoy import names
-from extproc.errors import Fault
+from extproc.errors import Fault, come_again
 from extproc.filter import Tap
 from extproc.ledger.record import Record
 from extproc.relayed import Relayed
@@ -197,7 +196,7 @@ class Delivery:
             record.tried = tried
         if len(tried) > 1 and response.status in _COME_AGAIN and (wait := soonest(tried)):
             # The last one's own is not when the others may be asked.
-            response.headers |= {"retry-after": str(math.ceil(wait)), "retry-after-ms": None}
+            response.headers |= dict((come_again(wait),)) | {"retry-after-ms": None}
 
     def _attempted(self, call: Call, status: int, headers: Mapping[str, str]) -> tuple[Answering, dict[str, str], tuple[str, ...]]:
         """How a provider's answer is read, and what its head says to the attempt: headers to set, and to take off."""

@@ -3,6 +3,8 @@
 A `Fault` is an error as a value, of no dialect: each dialect reads its provider's errors into one and writes one for its clients.
 """
 
+import math
+
 from msgspec import Struct
 
 
@@ -37,6 +39,11 @@ class Reject(Exception):
         self.fault = Fault(status, code, message, param)
         self.headers = headers
         """Extra response headers, such as `retry-after`."""
+
+
+def come_again(seconds: float) -> tuple[str, str]:
+    """The header that says after how many seconds to try again: whole ones, and never none (RFC 9110, section 10.2.3)."""
+    return "retry-after", str(max(1, math.ceil(seconds)))
 
 
 class ConfigError(Exception):

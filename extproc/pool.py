@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from extproc.config.model import Provider
 from extproc.config.pool import Choice, ProviderKey
-from extproc.errors import Reject
+from extproc.errors import Reject, come_again
 from extproc.tried import Tried
 
 _RATE, _UNPAID = 429, ("insufficient_quota", "insufficient_balance")
@@ -297,4 +297,4 @@ def _share(limit: int | None, workers: int) -> int:
 
 def _at_limits(provider: str, wait: float) -> Reject:
     message = f"All keys of the provider {provider} are at their limits (`concurrency`, `requests_per_minute`). Try again later."
-    return Reject(503, "overloaded", message, headers=(("retry-after", str(max(1, math.ceil(wait)))),))
+    return Reject(503, "overloaded", message, headers=(come_again(wait),))

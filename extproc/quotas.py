@@ -5,12 +5,11 @@ The slot is that of the target which is asked first: it is held to the end of th
 whose slot the attempt there takes by itself (`course.py`).
 """
 
-import math
 from collections.abc import Iterator
 
 from extproc.config.concurrency import concurrency
 from extproc.config.model import Config, aim
-from extproc.errors import Reject
+from extproc.errors import Reject, come_again
 from extproc.slots.holding import Holding
 from extproc.slots.slot import NO_LINE, Choice, Full, Line, Slots, Want
 from extproc.standing.verdict import meaning
@@ -129,4 +128,4 @@ def busy(model: str, full: Full, line: Line) -> Reject:
     asked = f" {model!r} has no other that is free." if model else ""
     waited = f" It waited {line.wait:g} s for one of them to end." if full.waited else ""
     message = f"The {what} {name!r} has as many requests under way as it may have (`concurrency`).{asked}{waited} Try again."
-    return Reject(503, "concurrency_limit", message, headers=(("retry-after", str(math.ceil(full.again))),))
+    return Reject(503, "concurrency_limit", message, headers=(come_again(full.again),))

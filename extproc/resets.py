@@ -75,14 +75,19 @@ def _now(headers: Mapping[str, str], now: float | None) -> float:
     return time.time() if own is None else own
 
 
-def _outright(headers: Mapping[str, str], now: float) -> float | None:
+def seconds_told(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer tells outright; None where it has none, or a date."""
     small = headers.get("retry-after-ms", "").strip()
     if _NUMBER.fullmatch(small):
         return float(small) / 1000
     told = headers.get("retry-after", "").strip()
-    if _NUMBER.fullmatch(told):
-        return float(told)
-    until = _http_date(told)
+    return float(told) if _NUMBER.fullmatch(told) else None
+
+
+def _outright(headers: Mapping[str, str], now: float) -> float | None:
+    if (told := seconds_told(headers)) is not None:
+        return told
+    until = _http_date(headers.get("retry-after", ""))
     return None if until is None else max(0.0, until - now)
 
 

@@ -4,7 +4,6 @@ Stands behind `auth`, which says who is calling, and needs no body: who is refus
 end of the answer, streams included. Callers without keys are one tenant.
 """
 
-import math
 import re
 from typing import Annotated, ClassVar
 
@@ -25,6 +24,7 @@ from extproc import (
     Slots,
     Taken,
     Want,
+    come_again,
     glob_pattern,
 )
 
@@ -99,4 +99,4 @@ class _Load:
         waited = f" This one waited {self._line.wait:g} s for one of them to end." if full.waited else ""
         many = "1 request" if most == 1 else f"{most} requests"
         message = f"You have {many} under way, as many as you may have (`concurrency` of the filter `load`).{waited} Try again."
-        return Reject(429, "concurrency_limit", message, headers=(("retry-after", str(math.ceil(full.again))),))
+        return Reject(429, "concurrency_limit", message, headers=(come_again(full.again),))

@@ -4,15 +4,14 @@ Providers answer with their dialect's JSON, with somebody else's, with a list of
 or nothing. And one status means several things: who calls which ones how is in the tables of `MEANINGS`, made of what providers say.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from extproc.errors import Fault
-from extproc.resets import reset_of_limits
+from extproc.errors import Fault, come_again
+from extproc.resets import reset_of_limits, seconds_told
 
 LONGEST = 2000
 """Characters of a provider's message that are passed on."""
@@ -176,7 +175,6 @@ def meant(code: str, message: str) -> str:
 
 # How long to wait, as providers say it beside `retry-after`.
 
-_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
 _RESET = (429, 503, 529)
 """Statuses of what is over after a while."""
 
@@ -189,13 +187,11 @@ def advised(fault: Fault, headers: Mapping[str, str]) -> tuple[Fault, dict[str, 
         return fault, {"x-should-retry": "false"}
     if fault.status not in _RESET:
         return fault, {}
-    own, small = headers.get("retry-after", ""), headers.get("retry-after-ms", "")
-    if _NUMBER.fullmatch(small) or _NUMBER.fullmatch(own):
-        wait = float(small) / 1000 if _NUMBER.fullmatch(small) else float(own)
+    if (wait := seconds_told(headers)) is not None:
         return msgspec.structs.replace(fault, retry_after=wait), {}
-    if own:
+    if headers.get("retry-after"):
         return fault, {}  # a date, which crosses as it is
     wait_told = fault.retry_after if fault.retry_after is not None else reset_of_limits(headers)
     if wait_told is None:
         return fault, {}
-    return msgspec.structs.replace(fault, retry_after=wait_told), {"retry-after": str(max(1, math.ceil(wait_told)))}
+    return msgspec.structs.replace(fault, retry_after=wait_told), dict((come_again(wait_told),))

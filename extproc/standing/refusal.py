@@ -1,10 +1,9 @@
 """What a request is told whose targets can all not be asked at the moment."""
 
-import math
 import time
 from collections.abc import Sequence
 
-from extproc.errors import Reject
+from extproc.errors import Reject, come_again
 from extproc.standing.view import Entry
 
 _SHOWN = 4
@@ -16,11 +15,11 @@ def unavailable(model: str, why: Sequence[Entry]) -> Reject:
     their providers' own limits, else 503.
     """
     now = time.monotonic()
-    wait = max(1, math.ceil(why[0].until - now))
+    again = come_again(why[0].until - now)
     limited = all(one.stand.state == "cooling" for one in why)
     shown = "; ".join(_said(one, now) for one in why[:_SHOWN]) + ("; ..." if len(why) > _SHOWN else "")
-    message = f"No provider of {model!r} can be asked at the moment: {shown}. Try again in {wait} s."
-    headers = (("retry-after", str(wait)),)
+    message = f"No provider of {model!r} can be asked at the moment: {shown}. Try again in {again[1]} s."
+    headers = (again,)
     if limited:
         return Reject(429, "rate_limit_exceeded", message, headers=headers)
     return Reject(503, "no_target_available", message, headers=headers)
