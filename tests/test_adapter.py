@@ -194,7 +194,8 @@ def test_beyond_256_kib_the_head_goes_out(second: bool) -> None:
     answer = {**MESSAGE, "content": [{"type": "text", "text": text}]} if second else {**ANSWER, "x": text}
     body = msgspec.json.encode(answer)
     made.answer({**JSON, "content-length": str(len(body))})
-    replies, out = [], b""
+    replies: list[Reply] = []
+    out = b""
     for at in range(0, len(body) + 1, 100 * KIB):
         piece = body[at : at + 100 * KIB]
         told = made.piece(piece, end=at + 100 * KIB > len(body))
