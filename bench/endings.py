@@ -192,11 +192,11 @@ class Company:
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + until - time.monotonic()):
                 while piece := await reader.read(65536):
+                    if not told and not piece.startswith(b"HTTP/1.1 200 "):
+                        return _REFUSED
                     told = told[-8192:] + piece
                     if told.endswith(b"\r\n0\r\n\r\n"):
                         return _CLEAN + (" with an error event" if b'"error"' in told else "")
-                    if b" 500 " in told[:20] or b" 503 " in told[:20]:
-                        return _REFUSED
         return _CUT
 
 
