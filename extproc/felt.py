@@ -7,12 +7,11 @@ from extproc.filter import Tap
 from extproc.pulse import Pulse, size_class
 from extproc.size import input_tokens
 from extproc.standing.verdict import meaning
-from extproc.tried import Tried
+from extproc.tried import Tried, only
 from extproc.values import Request, Response, Target
 
-_ANSWERS, _ERRORS, _SERVER_ERRORS = 200, 400, 500
-_TARGETS_OWN = (408, 429)
-"""Errors that are no server's, and still say something of the target and nothing of the request."""
+_ANSWERS = 200
+"""The first status of an answer: before it, a protocol is changed."""
 
 
 class Felt(Tap):
@@ -45,25 +44,21 @@ class Felt(Tap):
         if response.target is None or response.origin not in ("provider", "envoy"):
             return
         now = self._clock()
-        for one in response.tried or (self._sole(response, response.target, now - self._began),):
+        for one in response.tried or (only(response, response.target, response.reason, now - self._began),):
             if (pulse := self._pulses.get(Target(one.provider, one.model))) is not None:
                 self._take(pulse, one, now)
         self._move(self._pulses.get(response.target))
 
-    @staticmethod
-    def _sole(response: Response, target: Target, took: float) -> Tried:
-        """What came of an attempt that had no other beside it."""
-        return Tried(target.provider, target.model, response.status if response.origin == "provider" else 0, response.reason, first=took)
-
     def _take(self, pulse: Pulse, one: Tried, now: float) -> None:
-        if not one.status and one.reason and meaning(0, one.reason) == "nothing":
-            # Nobody waited any more, or it was our own doing.
-            pulse.first[self._size].at_least(one.first, now)
-        elif one.status in _TARGETS_OWN or not one.status or one.status >= _SERVER_ERRORS or (one.failed and one.status < _ERRORS):
-            pulse.failed(self._size, now, one.first)
-        elif _ANSWERS <= one.status < _ERRORS:
+        means = meaning(one.status, one.reason)
+        if means is None and one.status >= _ANSWERS:
             pulse.first[self._size].felt(one.first, now)
             self._answers, self._first, self._headed = pulse, one.first, now
+        elif means == "nothing" and one.reason:
+            # Nobody waited any more, or it was our own doing.
+            pulse.first[self._size].at_least(one.first, now)
+        elif means not in (None, "request", "credential"):
+            pulse.failed(self._size, now, one.first)
 
     async def end(self, response: Response) -> None:
         """See `Tap.end`."""

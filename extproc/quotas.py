@@ -13,7 +13,7 @@ from extproc.errors import Reject, come_again
 from extproc.slots.holding import Holding
 from extproc.slots.slot import NO_LINE, Choice, Full, Line, Slots, Want
 from extproc.standing.verdict import meaning
-from extproc.tried import Tried
+from extproc.tried import Tried, only
 from extproc.values import Request, Response, Target
 
 _TOO_MUCH = frozenset({429, 503, 504, 529})
@@ -101,19 +101,11 @@ class _Watching(Holding):
 
     async def end(self, response: Response) -> None:
         """See `Tap`."""
-        for tried in self._request.record.tried or _only(self._request, response):
-            if too_much(tried):
+        record = self._request.record
+        for tried in record.tried or (only(response, self._request.targets[0], response.reason or record.error),):
+            if response.origin in ("provider", "envoy") and too_much(tried):
                 self._quotas.overloaded(tried)
         await super().end(response)
-
-
-def _only(request: Request, response: Response) -> tuple[Tried, ...]:
-    """What came of the only attempt, if there was one. Envoy's own answers have a status that says less than its word for why."""
-    if response.origin not in ("provider", "envoy"):
-        return ()
-    target = request.targets[0]
-    status = response.status if response.origin == "provider" else 0
-    return (Tried(target.provider, target.model, status, response.reason or request.record.error),)
 
 
 def too_much(tried: Tried) -> bool:

@@ -18,7 +18,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from extproc.values import Target
+    from extproc.values import Response, Target
 
 ATTEMPTS = "x-headgate-attempts"
 """The response header that names the attempts, in their order: a list of RFC 8941, as
@@ -78,6 +78,11 @@ class Tried(Struct, frozen=True, omit_defaults=True):
 def metadata_key(number: int) -> str:
     """Where the adapter leaves what came of attempt `number`, in `headgate.use`."""
     return f"tried-{number}"
+
+
+def only(response: Response, target: Target, reason: str, first: float = 0.0) -> Tried:
+    """What came of an attempt that had no other beside it. An answer of Envoy's own has a status that says less than its word for why."""
+    return Tried(target.provider, target.model, response.status if response.origin == "provider" else 0, reason, first=first)
 
 
 def passed_key(number: int) -> str:
