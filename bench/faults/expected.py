@@ -111,7 +111,7 @@ FATES = {
     "gzip": _fine("gzip that nobody asked for"),
     "br": _refused("Brotli that nobody asked for", "502"),
     "zstd": _refused("Zstandard that nobody asked for", "502"),
-    "gzip-false": _refused("says gzip, and is not", "502"),
+    "gzip-false": Fate("says gzip, and is not", "502", "502|error event"),
     "br-false": _refused("says Brotli, and is not", "502"),
     "zstd-false": _refused("says Zstandard, and is not", "502"),
     "early-hints": _fine("103 before the answer"),
