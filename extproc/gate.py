@@ -9,14 +9,14 @@ import logging
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from math import inf
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from extproc.answering import BrokenAnswer, Retell
 from extproc.aside import Undone, paid_for
-from extproc.config.timeouts import Longest, Timeouts, longest
+from extproc.blame import OVER, REASONS, SILENT, as_it_counts, reason_of, told_of_failure
+from extproc.config.timeouts import Longest
 from extproc.copied import MirrorIntake
 from extproc.delivery import TOGETHER, Delivery, Head
 from extproc.dialects import DIALECTS
@@ -25,50 +25,19 @@ from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
 from extproc.exchange import Exchange
-from extproc.intake import TIMEOUT, Forward, More
+from extproc.intake import Forward
 from extproc.mirrored import decode
 from extproc.pressure import BUSY
 from extproc.transport.seam import Replies, Speaker
-from extproc.tried import FULL, LATE, Tried, attempts_told
+from extproc.tried import FULL, Tried, attempts_told
 from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
-from extproc.wire.encode import entry, fields, space
+from extproc.ways import WHOLE, milliseconds, way_of
+from extproc.wire.encode import entry, space
 from extproc.wire.incoming import Incoming, Part, piece
-from extproc.wire.outgoing import BEFORE, GO_ON, Metadata, answer, aside, last, packed, reply
-
-# Which statuses are worth another target is the route's to say (`retriable_status_codes`).
-_RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
-# Where the next attempt would be at the same target: what it has not seen, and what the adapter says (`AGAIN_UNSEEN`).
-_RETRY_UNSEEN = "connect-failure,refused-stream,retriable-status-codes"
-
-_WHOLE = "x-envoy-upstream-rq-timeout-ms"
+from extproc.wire.outgoing import BEFORE, GO_ON, Metadata, answer, aside, last, reply
 
 _BAD_REQUEST, _SERVER_ERRORS = 400, 500
-
-_OURS = "ext_proc"
-"""Begins `response.code_details` where Envoy could not get an answer from one of our own workers."""
-
-_NO_ADDRESS = "no_address"
-"""Our word for the attempt at a provider whose name cannot be resolved."""
-
-# What an operator can do about Envoy's commonest reasons; the others speak for themselves.
-_REASONS = {
-    _NO_ADDRESS: "its name cannot be resolved",
-    "no_healthy_upstream": "it has no address (no_healthy_upstream)",
-    "cluster_not_found": "Envoy does not know it (cluster_not_found)",
-    names.WHOLE_OVER: "the whole took too long (timeouts.total, or x-headgate-timeout of the client)",
-    "upstream_per_try_timeout": "it did not begin to answer in time (timeouts.first_byte)",
-    "upstream_per_try_idle_timeout": "it fell silent (timeouts.idle)",
-    names.SILENT: "it fell silent (timeouts.idle)",
-}
-
-
-_SILENT = "{} was silent for too long. Try again, or allow it more with timeouts.idle of the provider, the model or the target."
-_OVER = (
-    "{} did not answer within the time for the whole request. Try again, or allow more with the header x-headgate-timeout, or "
-    "timeouts.total of the provider, the model or the target."
-)
-"""What the client of a stream is told that is ended."""
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -80,16 +49,6 @@ _WANT_BODY = {
     )
     for dialect in DIALECTS
 }
-
-
-class _Way(NamedTuple):
-    """What Envoy is told of an ordered list of targets, whatever the request."""
-
-    headers: dict[str, str]
-    own: bytes
-    """Metadata of our own, ready: the client's dialect, the longest silence of the targets, which is the route that has it."""
-    others: bytes
-    """Metadata of others, `packed`: who the targets are, where the adapter makes the attempts."""
 
 
 T = TypeVar("T")
@@ -109,34 +68,6 @@ _PART = 1024 * 1024
 """Bytes from which on a body may be no more than what Envoy holds of it (its buffer's limit)."""
 
 
-def _milliseconds(seconds: float) -> str:
-    """For Envoy, to which 0 is for ever."""
-    return str(max(1, int(seconds * 1000)))
-
-
-@lru_cache(maxsize=1024)
-def _way(
-    clusters: tuple[str, ...], timeouts: tuple[Timeouts, ...], dialect: str, more: More | None, chain: str, upgrade: bool, stream: bool
-) -> _Way:
-    own = {names.DIALECT: dialect, names.IDLE: names.UPGRADED if upgrade else names.idle_key(timeouts)}
-    headers: dict[str, str] = {}
-    if more is not None:
-        own[names.ADAPTER] = names.ADAPTER_ON
-        headers["x-envoy-max-retries"] = str(len(clusters) - 1 + more.attempts)
-        headers["x-envoy-retry-on"] = _RETRY_UNSEEN if more.careful else _RETRY_ON
-    if more is None or chain:
-        headers[names.CLUSTER_HEADER] = chain or clusters[0]
-    first_byte = max(one.first_byte for one in timeouts)
-    # Envoy's clock for silence runs before the first byte, too; and when this one runs out, Envoy stops that one for good
-    # (UpstreamRequest::onPerTryTimeout), even in mid-answer. So it is wound only where it is the shorter one.
-    if not upgrade and first_byte < max(map(names.silence, timeouts)):
-        headers["x-envoy-upstream-rq-per-try-timeout-ms"] = _milliseconds(first_byte)
-    if not upgrade and (total := longest(timeouts).total) < inf:
-        headers[_WHOLE] = _milliseconds(total + names.BACKSTOP * stream)
-    others = packed({names.TARGETS_NAMESPACE: names.targets(clusters)}) if more is not None and not chain else b""
-    return _Way(headers, fields(own), others)
-
-
 def _head(headers: tuple[tuple[str, str], ...], remove: tuple[str, ...], mode: BodyMode) -> bytes:
     """The reply to an answer's head."""
     return reply(_RESPONSE_HEADERS, headers=dict(headers), remove=remove, response_body=mode, response_headers=mode is not BodyMode.NONE)
@@ -144,26 +75,6 @@ def _head(headers: tuple[tuple[str, str], ...], remove: tuple[str, ...], mode: B
 
 _usual_head = lru_cache(maxsize=512)(_head)
 """The same for one target: nearly always the same is changed as of the answer before."""
-
-
-def _reason(details: str) -> str:
-    """Envoy's word for why it answers itself, without what follows in braces."""
-    return _NO_ADDRESS if names.NO_ADDRESS in details else details.partition("{")[0] or "local_reply"
-
-
-def _as_it_counts(delivery: Delivery, reason: str) -> str:
-    """The same for who was asked last: who had a part of the time, or as little as the client liked, is not to blame that it is over."""
-    return LATE if reason == names.WHOLE_OVER and (delivery.several or TIMEOUT in delivery.request.headers) else reason
-
-
-def _told_of_failure(delivery: Delivery, reason: str, details: str) -> str:
-    """Who gave no answer, and why: of several targets only those that were asked."""
-    if details.startswith(_OURS):
-        return f"a worker of ours ended or failed while it was under way; the providers have nothing to do with that ({details})"
-    tried = delivery.request.record.tried
-    asked = [one.provider for one in tried or delivery.planned[: max(1, delivery.attempts)]]
-    before = f" (before that: {', '.join(asked[:-1])})" if asked[1:] else ""
-    return f"no answer from {asked[-1] if asked else 'anybody'}: {_REASONS.get(reason, details)}{before}"
 
 
 class GateSession(Speaker):
@@ -310,11 +221,11 @@ class GateSession(Speaker):
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
         call, outgoing = forward.call, forward.outgoing
         upgrade = "upgrade" in delivery.request.headers
-        way = _way(forward.clusters, forward.timeouts, call.dialect, forward.more, forward.chain, upgrade, call.stream)
+        way = way_of(forward.clusters, forward.timeouts, call.dialect, forward.more, forward.chain, upgrade, call.stream)
         headers = outgoing.headers | way.headers
         if forward.whole and not upgrade:
             # Not a part of the way, of which there would be as many as clients have numbers.
-            headers[_WHOLE] = _milliseconds(forward.whole + names.BACKSTOP * call.stream)
+            headers[WHOLE] = milliseconds(forward.whole + names.BACKSTOP * call.stream)
         own = way.own + entry(names.RECORD, _encode(delivery.settle()))
         if forward.more is not None:
             own += entry(names.CALL, _encode(call))
@@ -395,8 +306,8 @@ class GateSession(Speaker):
         details = str(incoming.attribute(names.DETAILS_ATTRIBUTE) or "")
         cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
-        local = "" if details == names.VIA_UPSTREAM else _reason(details)
-        reason = _as_it_counts(delivery, local) if local else ""
+        local = "" if details == names.VIA_UPSTREAM else reason_of(details)
+        reason = as_it_counts(delivery, local) if local else ""
         seen = incoming.headers()
         tried: tuple[Tried, ...] = ()
         if delivery.several:
@@ -408,7 +319,7 @@ class GateSession(Speaker):
         head = delivery.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end, tried=tried, reason=reason)
         self._body_mode = head.mode
         if local and delivery.call is not None and delivery.response is not None and delivery.response.status >= _SERVER_ERRORS:
-            _log.warning("request %s: %s", delivery.request.record.id, _told_of_failure(delivery, local, details))
+            _log.warning("request %s: %s", delivery.request.record.id, told_of_failure(delivery, local, details))
         if delivery.relayed:
             self._take_use(delivery, incoming)
         if incoming.end and (body := delivery.fill()):
@@ -503,11 +414,11 @@ class GateSession(Speaker):
             # What comes first may take longer than what comes then, so the time may be over sooner.
             return min(due, now + waits.idle)
         delivery, over = self._begun.delivery, waits.total <= now
-        why, told = (names.WHOLE_OVER, _OVER) if over else (names.SILENT, _SILENT)
+        why, told = (names.WHOLE_OVER, OVER) if over else (names.SILENT, SILENT)
         who = delivery.response.target if delivery.response is not None else None
         fault = Fault(504, "provider_timeout", told.format(f"The provider {who.provider}" if who is not None else "The provider"))
-        out = delivery.cut(fault, why, _as_it_counts(delivery, why))
-        _log.warning("request %s: its stream is ended: %s", delivery.request.record.id, _REASONS[why])
+        out = delivery.cut(fault, why, as_it_counts(delivery, why))
+        _log.warning("request %s: its stream is ended: %s", delivery.request.record.id, REASONS[why])
         self.say(self._last(delivery, out))
         return 0.0
 

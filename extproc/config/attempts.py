@@ -33,7 +33,7 @@ def _check_retries(retries: Retries, path: str, warning: Error) -> None:
 
 
 def _check_times(model: Model, aims: list[Aim], config: Config, path: str, warning: Error) -> None:
-    """Envoy is told one time for all targets of a request (`gate._way`). What a provider says counts for other models, so that is told of
+    """Envoy is told one time for all targets of a request (`ways.py`). What a provider says counts for other models, so that is told of
     what a target says alone.
     """
     if not all(one.provider in config.providers for one in aims):

@@ -1,0 +1,51 @@
+"""Why there is no answer, or no end of it: Envoy's words for it, ours for people, and what counts against whom."""
+
+from extproc.delivery import Delivery
+from extproc.envoy import names
+from extproc.intake import TIMEOUT
+from extproc.tried import LATE
+
+_OURS = "ext_proc"
+"""Begins `response.code_details` where Envoy could not get an answer from one of our own workers."""
+
+_NO_ADDRESS = "no_address"
+"""Our word for the attempt at a provider whose name cannot be resolved."""
+
+# What an operator can do about Envoy's commonest reasons; the others speak for themselves.
+REASONS = {
+    _NO_ADDRESS: "its name cannot be resolved",
+    "no_healthy_upstream": "it has no address (no_healthy_upstream)",
+    "cluster_not_found": "Envoy does not know it (cluster_not_found)",
+    names.WHOLE_OVER: "the whole took too long (timeouts.total, or x-headgate-timeout of the client)",
+    "upstream_per_try_timeout": "it did not begin to answer in time (timeouts.first_byte)",
+    "upstream_per_try_idle_timeout": "it fell silent (timeouts.idle)",
+    names.SILENT: "it fell silent (timeouts.idle)",
+}
+
+
+SILENT = "{} was silent for too long. Try again, or allow it more with timeouts.idle of the provider, the model or the target."
+OVER = (
+    "{} did not answer within the time for the whole request. Try again, or allow more with the header x-headgate-timeout, or "
+    "timeouts.total of the provider, the model or the target."
+)
+"""What the client of a stream is told that is ended."""
+
+
+def reason_of(details: str) -> str:
+    """Envoy's word for why it answers itself, without what follows in braces."""
+    return _NO_ADDRESS if names.NO_ADDRESS in details else details.partition("{")[0] or "local_reply"
+
+
+def as_it_counts(delivery: Delivery, reason: str) -> str:
+    """The same for who was asked last: who had a part of the time, or as little as the client liked, is not to blame that it is over."""
+    return LATE if reason == names.WHOLE_OVER and (delivery.several or TIMEOUT in delivery.request.headers) else reason
+
+
+def told_of_failure(delivery: Delivery, reason: str, details: str) -> str:
+    """Who gave no answer, and why: of several targets only those that were asked."""
+    if details.startswith(_OURS):
+        return f"a worker of ours ended or failed while it was under way; the providers have nothing to do with that ({details})"
+    tried = delivery.request.record.tried
+    asked = [one.provider for one in tried or delivery.planned[: max(1, delivery.attempts)]]
+    before = f" (before that: {', '.join(asked[:-1])})" if asked[1:] else ""
+    return f"no answer from {asked[-1] if asked else 'anybody'}: {REASONS.get(reason, details)}{before}"
