@@ -30,8 +30,8 @@ class Terms(Struct, frozen=True, array_like=True):
     """Shares of `most`, ascending, that are told of when what was settled reaches them."""
 
     def levels(self) -> tuple[int, ...]:
-        """What thresholds are in units."""
-        return tuple(-int(-share * self.most // 1) for share in self.thresholds)
+        """What thresholds are in units: at least one."""
+        return tuple(max(1, -int(-share * self.most // 1)) for share in self.thresholds)
 
 
 class Want(Struct, frozen=True, array_like=True):
@@ -40,6 +40,7 @@ class Want(Struct, frozen=True, array_like=True):
     counter: str
     terms: Terms
     amount: int
+    """What nobody knows beforehand is wanted as 1: 0 is to be had also where nothing is left."""
     group: str = ""
     """Whose counter it is: those of one group live together, in one slot of a Redis Cluster, and are judged in one step."""
     outage: Outage = "share"

@@ -1,0 +1,132 @@
+"""What is asked of those who count, and what they answer."""
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Protocol
+
+from msgspec import Struct
+
+from extproc.limits.rule import Terms, Want
+from extproc.limits.window import Spot
+
+_SOON = 1_000
+"""Milliseconds after which it is worth asking again for what has no window."""
+
+
+class Look(Struct, frozen=True, array_like=True):
+    """What a counter holds."""
+
+    used: int = 0
+    """Settled, or reserved and not over."""
+    settled: int = 0
+    room: int = 0
+    """Of a sliding window: the earliest moment at which there is room for what was wanted, in milliseconds, if nothing else comes."""
+
+
+class State(Struct, frozen=True, array_like=True):
+    """How a rule stands after a request was judged."""
+
+    left: int
+    """Of its amount. Below 0 where a soft one is exceeded, or more was settled than had been reserved."""
+    resets: float
+    """Seconds since 1970 when its window ends; of a sliding one, when all would have left. 0: it has none."""
+    reached: float
+    """The highest of its thresholds that what was settled has reached; 0: none."""
+
+
+class Granted(Struct, frozen=True, array_like=True, tag=True):
+    """All that was wanted is reserved."""
+
+    states: tuple[State, ...]
+    """One for each want."""
+    alone: bool = False
+    """Nobody could be asked: the rules' policies for that case have decided."""
+
+
+class Refused(Struct, frozen=True, array_like=True, tag=True):
+    """Nothing is reserved."""
+
+    at: int
+    """Which want there was no room for; where there are several, the one that has it last."""
+    left: int
+    resets: float
+    """Seconds since 1970 when there is room again, if nothing else comes; for what is under way, when to ask again."""
+    alone: bool = False
+    """It was refused because nobody could be asked."""
+
+
+class Charge(Struct, frozen=True, array_like=True):
+    """What a request has used of one counter, in the end."""
+
+    counter: str
+    terms: Terms
+    amount: int
+    group: str = ""
+
+
+class Settlement(Struct, frozen=True, array_like=True):
+    """The truth about one request. What it had reserved comes back, what it used is counted: once.
+
+    `number` is what makes it once: settlements of one source are numbered upwards and told in that order, and one whose number is not above
+    the last is one that had been told already. So nothing has to be remembered of each request, and none is counted twice however late it
+    is told again. A database's row numbers do; the source's name has to live as long as they do, and no longer.
+    """
+
+    number: int
+    ticket: bytes
+    at: float
+    """When it was reserved, as `Limits.reserve` was told: it counts in the window of that moment."""
+    charges: tuple[Charge, ...]
+
+
+class Crossed(Struct, frozen=True, array_like=True):
+    """A threshold was reached: told once in a window."""
+
+    counter: str
+    threshold: float
+    used: int
+    """What is settled by now."""
+    most: int
+
+
+class Limits(Protocol):
+    """Those who count, as whoever has requests sees them. What does not wait needs no task."""
+
+    async def reserve(self, ticket: bytes, wants: tuple[Want, ...], at: float) -> Granted | Refused:
+        """Reserves all that is wanted, or nothing. `at`: seconds since 1970; the request's record has to keep it."""
+
+    def release(self, ticket: bytes) -> None:
+        """The request has used nothing: what it reserved is free at once."""
+
+    def ended(self, ticket: bytes) -> None:
+        """The request is over, and its record is written: what it reserved is given back when that is settled."""
+
+
+def granted(wants: Sequence[Want], looks: Iterable[Look], spots: Iterable[Spot]) -> Granted:
+    """What is told of those who got what they wanted. `looks`: from before."""
+    states = (
+        State(want.terms.most - look.used - want.amount, spot.ends / 1000, _reached(want.terms, look.settled))
+        for want, look, spot in zip(wants, looks, spots, strict=True)
+    )
+    return Granted(tuple(states))
+
+
+def full(want: Want, used: int) -> bool:
+    """There is no room for it, and that counts. Who wants nothing needs no room."""
+    return want.terms.hard and 0 < want.amount > want.terms.most - used
+
+
+def refused(wants: Sequence[Want], looks: Sequence[Look], spots: Sequence[Spot], now: int) -> Refused:
+    """What is told of those who did not. `now`: in milliseconds."""
+    # For what a sliding window counts, the looks know when there is room; a calendar's has it when the next one begins.
+    room = {
+        at: look.room or spot.ends or now + _SOON
+        for at, (want, look, spot) in enumerate(zip(wants, looks, spots, strict=True))
+        if full(want, look.used)
+    }
+    at, resets = max(room.items(), key=itemgetter(1))
+    return Refused(at, wants[at].terms.most - looks[at].used, resets / 1000)
+
+
+def _reached(terms: Terms, settled: int) -> float:
+    return max((share for share, level in zip(terms.thresholds, terms.levels(), strict=True) if settled >= level), default=0.0)
