@@ -28,8 +28,9 @@ def _binary() -> str:
 class RedisServer:
     """A Redis of our own on a Unix socket in its own folder (TCP off), without persistence. It may be tormented."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._binary = _binary()
+        self._options = options
         self._socket = folder / "redis.sock"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,7 +46,9 @@ class RedisServer:
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         log = self._folder / "redis.log"
         with log.open("ab") as output:
-            self._process = subprocess.Popen([self._binary, *arguments], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                [self._binary, *arguments, *self._options], stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            )
         end = time.monotonic() + 10
         with redis.Redis.from_url(self.url) as client:
             while True:
@@ -77,10 +80,13 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def running_redis() -> Iterator[RedisServer]:
-    """A Redis for one test, or for all. The folder is near the root: a socket's path must be shorter than 108 bytes."""
+def running_redis(*options: str) -> Iterator[RedisServer]:
+    """A Redis for one test, or for all; `options` as on its command line.
+
+    The folder is near the root: a socket's path must be shorter than 108 bytes.
+    """
     with tempfile.TemporaryDirectory(prefix="hg-redis-") as folder:
-        server = RedisServer(Path(folder))
+        server = RedisServer(Path(folder), *options)
         try:
             server.start()
             yield server

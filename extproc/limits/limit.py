@@ -13,6 +13,10 @@ _SOON = 1_000
 """Milliseconds after which it is worth asking again for what has no window."""
 
 
+class LimitsDown(Exception):
+    """Those who count cannot be asked, or do not answer in time."""
+
+
 class Look(Struct, frozen=True, array_like=True):
     """What a counter holds."""
 
@@ -77,6 +81,7 @@ class Settlement(Struct, frozen=True, array_like=True):
     at: float
     """When it was reserved, as `Limits.reserve` was told: it counts in the window of that moment."""
     charges: tuple[Charge, ...]
+    """Of all counters that something was wanted of; of slots (concurrency) nothing, so 0."""
 
 
 class Crossed(Struct, frozen=True, array_like=True):
@@ -87,6 +92,28 @@ class Crossed(Struct, frozen=True, array_like=True):
     used: int
     """What is settled by now."""
     most: int
+
+
+class Held(Struct, frozen=True, array_like=True):
+    """What a request has reserved."""
+
+    ticket: bytes
+    wants: tuple[Want, ...]
+    at: float
+    """When: seconds since 1970."""
+
+
+class Source(Protocol):
+    """Those who count for several workers or machines. They may be away."""
+
+    async def reserve(self, ticket: bytes, wants: tuple[Want, ...], at: float) -> Granted | Refused:
+        """See `Limits.reserve`. Raises `LimitsDown`; then nothing is reserved, or not for long."""
+
+    def release(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
+        """See `Limits.release`. Whether it is heard is not known: if not, time gives back."""
+
+    def hold(self, held: Iterable[Held]) -> None:
+        """Says what is still under way, whether those who count have forgotten it or not."""
 
 
 class Limits(Protocol):

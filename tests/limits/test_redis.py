@@ -1,0 +1,223 @@
+"""Limits in a real Redis: the model that the table is checked against, and what only a Redis can do wrong."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+import msgspec
+import pytest
+import pytest_asyncio
+import redis as client
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from extproc.limits.limit import Charge, Crossed, Granted, Held, LimitsDown, Look, Refused, Settlement
+from extproc.limits.redis import RedisLimits
+from extproc.limits.rule import Terms, Want
+from extproc.limits.window import UNDER_WAY, Window
+from tests.limits.model import SOURCE, TERMS, TTL, Counting, Reserved
+from tests.servers import RedisServer, running_redis
+
+MINUTE = Terms(10, Window("minute"))
+DAY = Terms(10, Window("day"))
+A, B = Want("a", DAY, 1, "one"), Want("b", DAY, 1, "other")
+
+
+class InRedis(Counting):
+    """Two machines, by turns, that share one Redis. Time is the model's, but for how long keys stay."""
+
+    turns_back = False
+    machines = 0
+    ours: list[RedisLimits]
+    loop: asyncio.AbstractEventLoop
+
+    def open(self) -> None:
+        InRedis.machines += 1
+        for limits in self.ours:
+            limits._prefix = f"model:{InRedis.machines}"
+            limits._clock = limits._calendar = lambda: self.now
+
+    @property
+    def limits(self) -> RedisLimits:
+        self.ours.reverse()
+        return self.ours[0]
+
+    def reserve(self, ticket: bytes, wants: tuple[Want, ...]) -> Granted | Refused:
+        return self.loop.run_until_complete(self.limits.reserve(ticket, wants, self.now))
+
+    def release(self, ticket: bytes) -> None:
+        self.tell(lambda limits: limits.release(ticket, (Want("any", MINUTE, 1, "org"),)))
+
+    def hold(self, ticket: bytes, reserved: Reserved) -> None:
+        self.tell(lambda limits: limits.hold([Held(ticket, reserved.wants, reserved.at)]))
+
+    def tell(self, say: Callable[[RedisLimits], None]) -> None:
+        async def heard(limits: RedisLimits) -> None:
+            say(limits)
+            await limits.look("org", "any", UNDER_WAY, self.now)
+
+        self.loop.run_until_complete(heard(self.limits))
+
+    def settle(self, settlements: list[Settlement]) -> list[Crossed]:
+        return self.loop.run_until_complete(self.limits.settle(SOURCE, settlements))
+
+    def look(self, names: Iterable[str]) -> list[Look]:
+        limits = self.limits
+
+        async def together() -> list[Look]:
+            return await asyncio.gather(*(limits.look("org", name, TERMS[name].window, self.now) for name in names))
+
+        return self.loop.run_until_complete(together())
+
+
+def test_the_model(redis_url: str) -> None:
+    with asyncio.Runner() as runner:
+        InRedis.loop = runner.get_loop()
+        InRedis.ours = [RedisLimits(redis_url, timeout=5, ttl=TTL) for _ in range(2)]
+        try:
+            run_state_machine_as_test(InRedis, settings=settings(max_examples=8, stateful_step_count=20))
+        finally:
+            for limits in InRedis.ours:
+                runner.run(limits.close())
+
+
+@pytest_asyncio.fixture
+async def two(redis_url: str, request: pytest.FixtureRequest) -> AsyncIterator[tuple[RedisLimits, RedisLimits]]:
+    """Two machines."""
+    one, other = (RedisLimits(redis_url, prefix=f"test:{request.node.name}", timeout=5) for _ in range(2))
+    yield one, other
+    await one.close()
+    await other.close()
+
+
+def keys(url: str, prefix: str) -> dict[str, int]:
+    """All keys, and how many milliseconds they stay."""
+    with client.Redis.from_url(url, decode_responses=True) as redis:
+        return {name: redis.pttl(name) for name in redis.scan_iter(f"{prefix}*")}
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(5):
+        while not await true():
+            await asyncio.sleep(0.01)
+
+
+def settled(number: int, ticket: bytes, at: float, *wants: Want) -> Settlement:
+    return Settlement(number, ticket, at, tuple(Charge(want.counter, want.terms, want.amount, want.group) for want in wants))
+
+
+async def test_two_machines_have_one_limit(two: tuple[RedisLimits, RedisLimits]) -> None:
+    now = time.time()
+    found = await asyncio.gather(*(two[at % 2].reserve(b"%d" % at, (A,), now) for at in range(30)))
+    assert sorted(isinstance(one, Granted) for one in found) == [False] * 20 + [True] * 10
+    assert min(one.states[0].left for one in found if isinstance(one, Granted)) == 0
+    refusals = [one for one in found if isinstance(one, Refused)]
+    assert refusals[0].left == 0 and now < refusals[0].resets <= now + 86_400
+
+
+async def test_of_two_groups_both_have_room_or_neither_is_taken(two: tuple[RedisLimits, RedisLimits]) -> None:
+    now = time.time()
+    assert isinstance(await two[0].reserve(b"1", (A, msgspec.structs.replace(B, amount=10)), now), Granted)
+    found = await two[1].reserve(b"2", (A, B), now)
+    assert isinstance(found, Refused) and found.at == 1
+    assert (await two[1].look("one", "a", DAY.window, now)).used == 1
+    two[1].release(b"1", (A, B))
+    assert (await two[1].look("other", "b", DAY.window, now)).used == 0
+
+
+async def test_what_a_dead_worker_had_reserved_comes_back(redis_url: str) -> None:
+    limits = RedisLimits(redis_url, prefix="test:dead", timeout=5, ttl=0.1)
+    now = time.time()
+    assert isinstance(await limits.reserve(b"1", (A, Want("slots", Terms(1, UNDER_WAY), 1, "one")), now), Granted)
+
+    async def gone() -> bool:
+        looks = [await limits.look("one", "a", DAY.window, now), await limits.look("one", "slots", UNDER_WAY, now)]
+        return [look.used for look in looks] == [0, 0]
+
+    await until(gone)
+    # It is settled all the same, when its journal is found.
+    await limits.settle(SOURCE, [settled(1, b"1", now, A)])
+    assert await limits.look("one", "a", DAY.window, now) == Look(1, 1)
+    await limits.close()
+
+
+async def test_what_slides_goes_by_the_clock_of_redis(two: tuple[RedisLimits, RedisLimits]) -> None:
+    wide = Want("s", Terms(1, Window("sliding", 3600)), 1, "one")
+    assert isinstance(await two[0].reserve(b"1", (wide,), time.time()), Granted)
+    assert isinstance(await two[1].reserve(b"2", (wide,), time.time() + 9999), Refused), "its own clock is wrong"
+
+
+async def test_no_key_stays_for_ever(redis_url: str) -> None:
+    limits, now = RedisLimits(redis_url, prefix="test:keys", timeout=5), time.time()
+    wants = tuple(Want(name, terms, 1, "org") for name, terms in TERMS.items())
+    await limits.reserve(b"1", wants, now)
+    await limits.reserve(b"2", wants, now)
+    await limits.settle(SOURCE, [settled(1, b"1", now, *wants)])
+    found = keys(redis_url, "test:keys")
+    assert len(found) == len(TERMS) + 2 and all(0 < stays <= 100 * 86_400_000 for stays in found.values())
+    assert len({name[name.index("{") : name.index("}")] for name in found}) == 1, "one slot of a cluster"
+    await limits.close()
+
+
+async def test_a_caller_who_goes_away_holds_nothing(two: tuple[RedisLimits, RedisLimits]) -> None:
+    now = time.time()
+    for wants in ((A,), (A, B)):
+        asked = asyncio.create_task(two[0].reserve(b"gone", wants, now))
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+    async def free() -> bool:
+        return (await two[0].look("one", "a", DAY.window, now)).used + (await two[0].look("other", "b", DAY.window, now)).used == 0
+
+    await until(free)
+
+
+async def test_redis_away_and_back(own_redis: RedisServer) -> None:
+    limits, now = RedisLimits(own_redis.url, timeout=0.05), time.time()
+    assert await limits.reserve(b"0", (), now) == Granted(())
+    await limits.reserve(b"1", (A, B), now)
+    own_redis.pause()
+    with pytest.raises(LimitsDown):
+        await limits.reserve(b"2", (A, B), now)
+    with pytest.raises(LimitsDown):
+        await limits.settle(SOURCE, [settled(1, b"1", now, A, B)])
+    own_redis.resume()
+    told = 0
+    while told < 3:
+        with contextlib.suppress(LimitsDown):
+            await limits.settle(SOURCE, [settled(1, b"1", now, A, B), settled(2, b"3", now, A)])
+            told += 1
+        await asyncio.sleep(0.01)
+
+    async def right() -> bool:
+        with contextlib.suppress(LimitsDown):
+            # The one of which nobody knew whether it was reserved was given back.
+            return await limits.look("one", "a", DAY.window, now) == Look(2, 2)
+        return False
+
+    await until(right)
+    own_redis.kill()
+    with pytest.raises(LimitsDown):
+        await limits.reserve(b"4", (A,), now)
+    await limits.close()
+
+
+async def test_in_a_cluster() -> None:
+    """One node that has all slots: it refuses commands whose keys are in several."""
+    with running_redis("--cluster-enabled", "yes") as server:
+        with client.Redis.from_url(server.url) as admin:
+            admin.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
+            await until(lambda: ready(admin))
+        limits, now = RedisLimits(server.url, timeout=5), time.time()
+        assert isinstance(await limits.reserve(b"1", (A, B), now), Granted)
+        limits.hold([Held(b"1", (A, B), now)])
+        assert await limits.settle(SOURCE, [settled(1, b"1", now, A, B)]) == []
+        limits.release(b"1", (A, B))
+        assert await limits.look("other", "b", DAY.window, now) == Look(1, 1)
+        await limits.close()
+
+
+async def ready(admin: client.Redis) -> bool:
+    return b"cluster_state:ok" in admin.execute_command("CLUSTER", "INFO")  # type: ignore[no-untyped-call]
