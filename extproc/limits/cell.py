@@ -79,8 +79,11 @@ class Cell:
         """Thresholds that what is settled has reached, and that have not been told in this window: of a sliding one, since it was empty
         of what told them.
         """
-        levels = zip(terms.thresholds, terms.levels(), strict=True)
-        new = [share for share, level in levels if self.settled >= level and share not in (self._told or ())]
+        told = self._told or ()
+        levels = terms.levels()
+        if not levels or self.settled < levels[0]:
+            return []
+        new = [share for share, level in zip(terms.thresholds, levels, strict=True) if self.settled >= level and share not in told]
         if new:
             self._told = {**(self._told or {}), **dict.fromkeys(new, part)}
         return new

@@ -1,5 +1,6 @@
 """What is asked of those who count, and what they answer."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Protocol
@@ -156,4 +157,5 @@ def refused(wants: Sequence[Want], looks: Sequence[Look], spots: Sequence[Spot],
 
 
 def _reached(terms: Terms, settled: int) -> float:
-    return max((share for share, level in zip(terms.thresholds, terms.levels(), strict=True) if settled >= level), default=0.0)
+    reached = bisect_right(terms.levels(), settled)
+    return terms.thresholds[reached - 1] if reached else 0.0

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -31,7 +32,7 @@ class Terms(Struct, frozen=True, array_like=True):
 
     def levels(self) -> tuple[int, ...]:
         """What thresholds are in units: at least one."""
-        return tuple(max(1, -int(-share * self.most // 1)) for share in self.thresholds)
+        return _levels(self.most, self.thresholds)
 
 
 class Want(Struct, frozen=True, array_like=True):
@@ -85,6 +86,11 @@ class Rule(Struct, frozen=True, kw_only=True):
         except KeyError:
             return None
         return Want(_name(parts), self.terms, amount, self.group or self.id, self.on_outage)
+
+
+@lru_cache(4096)
+def _levels(most: int, thresholds: tuple[float, ...]) -> tuple[int, ...]:
+    return tuple(max(1, -int(-share * most // 1)) for share in thresholds)
 
 
 def _name(parts: list[str]) -> str:

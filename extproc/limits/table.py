@@ -16,7 +16,7 @@ from extproc.limits.cell import Cell
 from extproc.limits.due import Due
 from extproc.limits.limit import Charge, Crossed, Granted, Look, Refused, Settlement, State, full, granted, refused
 from extproc.limits.rule import Want
-from extproc.limits.window import PARTS, Spot, Window, spot
+from extproc.limits.window import PARTS, UNDER_WAY, Spot, Window, spot
 
 Key = tuple[str, str]
 """A counter, and the window: see `Spot.name`."""
@@ -89,6 +89,14 @@ class Table:
         self._over.drop(held.over, ticket)
         for (cell, part), want in zip(held.at, held.wants, strict=True):
             cell.give_back(part, held.over, want.amount)
+
+    def use(self, ticket: bytes) -> None:
+        """What the ticket has reserved is what it has used, as far as is known here."""
+        held = self._held.get(ticket)
+        self.release(ticket)
+        for (cell, part), want in zip(held.at, held.wants, strict=True) if held is not None else ():
+            if want.terms.window != UNDER_WAY:
+                cell.settle(part, want.amount)
 
     def settle(self, source: str, settlements: Sequence[Settlement], now: float) -> list[Crossed]:
         """Tells the truth about requests, in the order of their numbers. The thresholds that were reached by it."""
