@@ -1,6 +1,6 @@
 """What a limit costs: reserving and settling, with few and with many requests under way. `python -m bench.limits`
 
-One step is a request's: something is reserved of three counters (a budget by month, tokens by minute, requests in the last minute), and
+One step is a request's: something is reserved of three counters (a budget by month, tokens by minute, requests in the last hour), and
 settled. It is timed with 10 and with 100,000 other reservations of the same counters that nobody settles: in the table of the control
 process, and in Redis, over a Unix socket with one command at a time, which is its worst case. Two numbers are told of each: the time that
 a step takes (the median of its round), and the CPU that it costs those who count, which is this process for the table, and else Redis.
@@ -35,7 +35,7 @@ _TTL = 3600.0
 _TERMS = {
     "organization acme: 1000 USD a month": Terms(MOST, Window("month", zone="Europe/Berlin")),
     "team a: 1000000 tokens a minute": Terms(MOST, Window("minute")),
-    "key k: 1000 requests in 60 s": Terms(MOST, Window("sliding", 60)),
+    "key k: 1000 requests in 3600 s": Terms(MOST, Window("sliding", 3600)),
 }
 WANTS = tuple(Want(name, terms, 1000, "acme") for name, terms in _TERMS.items())
 _CHARGES = tuple(Charge(name, terms, 900, "acme") for name, terms in _TERMS.items())
@@ -124,7 +124,7 @@ class InRedis:
 
 
 async def fill(those: dict[int, Counting]) -> None:
-    """At the same pace: so they are in the same windows, and parts of them."""
+    """At the same pace: so they are in the same windows and parts of them, which is what the cost of a look goes by."""
     for _ in range(FEW):
         for number, one in those.items():
             await one.fill(number // FEW)
