@@ -16,7 +16,7 @@ from extproc.limits.limit import Charge, Crossed, Granted, Held, LimitsDown, Loo
 from extproc.limits.redis import RedisLimits
 from extproc.limits.rule import Terms, Want
 from extproc.limits.window import UNDER_WAY, Window
-from tests.limits.model import SOURCE, TERMS, TTL, Counting, Reserved
+from tests.limits.model import SOURCE, START, TERMS, TTL, Counting, Reserved
 from tests.servers import RedisServer, running_redis
 
 MINUTE = Terms(10, Window("minute"))
@@ -144,8 +144,26 @@ async def test_what_a_dead_worker_had_reserved_comes_back(redis_url: str) -> Non
 
 async def test_what_slides_goes_by_the_clock_of_redis(two: tuple[RedisLimits, RedisLimits]) -> None:
     wide = Want("s", Terms(1, Window("sliding", 3600)), 1, "one")
-    assert isinstance(await two[0].reserve(b"1", (wide,), time.time()), Granted)
-    assert isinstance(await two[1].reserve(b"2", (wide,), time.time() + 9999), Refused), "its own clock is wrong"
+    assert isinstance(await two[0].reserve(b"1", (wide,), time.time() - 9999), Granted), "its own clock is wrong"
+    assert isinstance(await two[1].reserve(b"2", (wide,), time.time()), Refused)
+
+
+async def test_when_a_sliding_window_has_room_again(redis_url: str) -> None:
+    """As in the table."""
+    now = [START]
+    limits = RedisLimits(redis_url, prefix="test:room", timeout=5, ttl=999, clock=lambda: now[0])
+
+    async def reserve(amount: int, after: float) -> Granted | Refused:
+        now[0] = START + after
+        return await limits.reserve(b"%d" % after, (Want("s", Terms(10, Window("sliding", 16)), amount, "one"),), now[0])
+
+    for second, amount in ((0, 4), (5, 3), (9, 3)):
+        assert isinstance(await reserve(amount, second), Granted)
+    for amount, room in ((4, 17), (5, 22), (10, 26), (11, 26)):
+        assert await reserve(amount, 10) == Refused(0, 0, START + room)
+    assert isinstance(await reserve(4, 16.999), Refused)
+    assert isinstance(await reserve(4, 17), Granted)
+    await limits.close()
 
 
 async def test_no_key_stays_for_ever(redis_url: str) -> None:
