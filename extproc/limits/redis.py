@@ -6,8 +6,9 @@ shared. Where one group has room and another has not, what was reserved is given
 
 import asyncio
 import hashlib
+import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 from extproc.cachestore.pump import Argument, Orphan, Pump, RedisDown
@@ -16,12 +17,14 @@ from extproc.limits.rule import Want
 from extproc.limits.scripts import HOLD, RELEASE, RESERVE, SETTLE
 from extproc.limits.window import PARTS, Spot, Window, spot
 
+logger = logging.getLogger(__name__)
+
 TIMEOUT = 0.25
 """Seconds for one command."""
 TTL = 300.0
 """Seconds for which something stays reserved, unless it is held again."""
 _TOGETHER = 64
-"""Settlements of one script."""
+"""Settlements of one script; and so many that are under way are told at once."""
 _AGAIN = 0.25
 """Seconds after which Redis is told again what it did not hear."""
 _OWED = 1000
@@ -57,6 +60,9 @@ class RedisLimits:
         self._calendar = clock or calendar
         self._owed: dict[tuple[str, bytes], asyncio.TimerHandle] = {}
         """Groups and tickets that are to be given back there, which Redis could not be told."""
+        self._holding: dict[bytes, Held] = {}
+        """What Redis is to be told that it is under way."""
+        self._holder: asyncio.Task[None] | None = None
 
     async def reserve(self, ticket: bytes, wants: tuple[Want, ...], at: float) -> Granted | Refused:
         """See `Source`."""
@@ -85,21 +91,15 @@ class RedisLimits:
 
     def release(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
         """See `Source`."""
+        self._holding.pop(ticket, None)
         for group in _groups(want.group for want in wants):
             self._give_back(group, ticket)
 
     def hold(self, held: Iterable[Held]) -> None:
-        """See `Source`."""
-        for one in held:
-            spots = [spot(want.terms.window, int(one.at * 1000)) for want in one.wants]
-            for group, those in _groups(want.group for want in one.wants).items():
-                if (owed := self._owed.pop((group, one.ticket), None)) is not None:
-                    owed.cancel()
-                arguments: list[Argument] = [self._now(), one.ticket, self._ttl]
-                for want, where in ((one.wants[each], spots[each]) for each in those):
-                    life = max(1, self._life(want.terms.window, where))
-                    arguments += [_cell(want.counter, where), where.part, life, want.amount]
-                self._pump.send(HOLD, self._base(group), arguments)
+        """See `Source`. However many they are, they leave room for others."""
+        self._holding.update((one.ticket, one) for one in held)
+        if self._holding and self._holder is None:
+            self._holder = asyncio.get_running_loop().create_task(self._hold())
 
     async def settle(self, source: str, settlements: Sequence[Settlement]) -> list[Crossed]:
         """Tells the truth about requests, in the order of their numbers; one call after the other for one source. The thresholds that were
@@ -127,6 +127,9 @@ class RedisLimits:
         """Closes all connections."""
         for timer in self._owed.values():
             timer.cancel()
+        if self._holder is not None:
+            self._holder.cancel()
+            await asyncio.gather(self._holder, return_exceptions=True)
         await self._pump.close()
 
     async def _reserve(self, ticket: bytes, wants: Sequence[Want], spots: Sequence[Spot]) -> list[int]:
@@ -144,6 +147,27 @@ class RedisLimits:
 
         found: list[int] = await self._run(RESERVE, group, arguments, undo)
         return found
+
+    async def _hold(self) -> None:
+        """Those that Redis does not hear of are told with the next ones: it is away then, and who asked it goes on without it."""
+        try:
+            while some := [self._holding.pop(ticket) for ticket in list(self._holding)[:_TOGETHER]]:
+                for each in await _all(asked for held in some for asked in self._holds(held)):
+                    if isinstance(each, BaseException):
+                        logger.debug("what is under way could not be told: %s", each)
+        finally:
+            self._holder = None
+
+    def _holds(self, held: Held) -> Iterator[Coroutine[Any, Any, Any]]:
+        spots = [spot(want.terms.window, int(held.at * 1000)) for want in held.wants]
+        for group, those in _groups(want.group for want in held.wants).items():
+            if (owed := self._owed.pop((group, held.ticket), None)) is not None:
+                owed.cancel()
+            arguments: list[Argument] = [self._now(), held.ticket, self._ttl]
+            for want, where in ((held.wants[each], spots[each]) for each in those):
+                life = max(1, self._life(want.terms.window, where))
+                arguments += [_cell(want.counter, where), where.part, life, want.amount]
+            yield self._run(HOLD, group, arguments)
 
     async def _settle_group(self, source: str, group: str, those: list[tuple[Settlement, list[Charge]]]) -> list[Crossed]:
         crossed = []

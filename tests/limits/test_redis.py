@@ -55,6 +55,8 @@ class InRedis(Counting):
     def tell(self, say: Callable[[RedisLimits], None]) -> None:
         async def heard(limits: RedisLimits) -> None:
             say(limits)
+            if limits._holder is not None:
+                await limits._holder
             await limits.look("org", "any", UNDER_WAY, self.now)
 
         self.loop.run_until_complete(heard(self.limits))
@@ -121,9 +123,13 @@ async def test_of_two_groups_both_have_room_or_neither_is_taken(two: tuple[Redis
     assert isinstance(await two[0].reserve(b"1", (A, msgspec.structs.replace(B, amount=10)), now), Granted)
     found = await two[1].reserve(b"2", (A, B), now)
     assert isinstance(found, Refused) and found.at == 1
-    assert (await two[1].look("one", "a", DAY.window, now)).used == 1
+
+    async def used(one: int, other: int) -> bool:
+        return [(await two[1].look(*where, DAY.window, now)).used for where in (("one", "a"), ("other", "b"))] == [one, other]
+
+    await until(lambda: used(1, 10))
     two[1].release(b"1", (A, B))
-    assert (await two[1].look("other", "b", DAY.window, now)).used == 0
+    await until(lambda: used(0, 0))
 
 
 async def test_what_a_dead_worker_had_reserved_comes_back(redis_url: str) -> None:
@@ -175,6 +181,21 @@ async def test_no_key_stays_for_ever(redis_url: str) -> None:
     found = keys(redis_url, "test:keys")
     assert len(found) == len(TERMS) + 2 and all(0 < stays <= 100 * 86_400_000 for stays in found.values())
     assert len({name[name.index("{") : name.index("}")] for name in found}) == 1, "one slot of a cluster"
+    await limits.close()
+
+
+async def test_many_are_told_to_be_under_way(own_redis: RedisServer) -> None:
+    limits, now = RedisLimits(own_redis.url, timeout=5), time.time()
+    many = [Held(b"%d" % number, (A, B), now) for number in range(300)]
+    limits.hold(many)
+    limits.hold(many[:1])
+    limits.release(b"299", (A, B))
+
+    async def told() -> bool:
+        return (await limits.look("one", "a", DAY.window, now)).used == 299 == (await limits.look("other", "b", DAY.window, now)).used
+
+    await until(told)
+    limits.hold(many)
     await limits.close()
 
 
@@ -231,10 +252,20 @@ async def test_in_a_cluster() -> None:
         limits, now = RedisLimits(server.url, timeout=5), time.time()
         assert isinstance(await limits.reserve(b"1", (A, B), now), Granted)
         limits.hold([Held(b"1", (A, B), now)])
+        await until(lambda: idle(limits))
         assert await limits.settle(SOURCE, [settled(1, b"1", now, A, B)]) == []
-        limits.release(b"1", (A, B))
-        assert await limits.look("other", "b", DAY.window, now) == Look(1, 1)
+        await limits.reserve(b"2", (A, B), now)
+        limits.release(b"2", (A, B))
+
+        async def settled_alone() -> bool:
+            return await limits.look("other", "b", DAY.window, now) == Look(1, 1)
+
+        await until(settled_alone)
         await limits.close()
+
+
+async def idle(limits: RedisLimits) -> bool:
+    return limits._holder is None
 
 
 async def ready(admin: client.Redis) -> bool:
