@@ -5,12 +5,12 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-import msgspec
 import pytest
 import pytest_asyncio
 import redis as client
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
+from msgspec.structs import replace
 
 from extproc.limits.limit import Charge, Crossed, Granted, Held, LimitsDown, Look, Refused, Settlement
 from extproc.limits.redis import RedisLimits
@@ -120,7 +120,7 @@ async def test_two_machines_have_one_limit(two: tuple[RedisLimits, RedisLimits])
 
 async def test_of_two_groups_both_have_room_or_neither_is_taken(two: tuple[RedisLimits, RedisLimits]) -> None:
     now = time.time()
-    assert isinstance(await two[0].reserve(b"1", (A, msgspec.structs.replace(B, amount=10)), now), Granted)
+    assert isinstance(await two[0].reserve(b"1", (A, replace(B, amount=10)), now), Granted)
     found = await two[1].reserve(b"2", (A, B), now)
     assert isinstance(found, Refused) and found.at == 1
 
@@ -182,6 +182,25 @@ async def test_no_key_stays_for_ever(redis_url: str) -> None:
     assert len(found) == len(TERMS) + 2 and all(0 < stays <= 100 * 86_400_000 for stays in found.values())
     assert len({name[name.index("{") : name.index("}")] for name in found}) == 1, "one slot of a cluster"
     await limits.close()
+
+
+async def test_what_is_under_way_makes_nothing_slower(own_redis: RedisServer) -> None:
+    """As many commands, on hashes as large, with many as with few. `bench.limits` times it."""
+    wants = tuple(Want(name, replace(terms, most=10_000), 1, "org") for name, terms in TERMS.items())
+    found = []
+    with client.Redis.from_url(own_redis.url, decode_responses=True) as redis:
+        for live in (10, 400):
+            limits = RedisLimits(own_redis.url, timeout=5, ttl=TTL, prefix=str(live), clock=lambda: START)
+            await asyncio.gather(*(limits.reserve(b"%d" % number, wants, START) for number in range(live)))
+            sizes = sorted(redis.hlen(name) for name in redis.scan_iter(f"{live}*@*"))
+            redis.config_resetstat()
+            await limits.reserve(b"one", wants, START)
+            await limits.settle(SOURCE, [settled(1, b"one", START, *wants)])
+            stats = redis.info("commandstats")
+            found.append((sizes, {name: stats[name]["calls"] for name in stats if "eval" not in name and "info" not in name}))
+            await limits.close()
+    assert found[0] == found[1] and max(found[0][0]) == 1
+    assert sum(found[0][1].values()) < 100
 
 
 async def test_many_are_told_to_be_under_way(own_redis: RedisServer) -> None:

@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
+from msgspec.structs import replace
 
 from extproc.limits.limit import Charge, Crossed, Granted, Look, Refused, Settlement, State
 from extproc.limits.rule import Terms, Want
@@ -189,3 +191,33 @@ def test_windows_of_a_clock_that_is_set_back_are_found_again() -> None:
     assert isinstance(table.reserve(b"2", wants(MINUTE, 10), START + 70, TTL), Granted)
     assert isinstance(table.reserve(b"3", wants(MINUTE, 1), START + 50, TTL), Refused)
     assert spot(MINUTE.window, 0).grace == 60_000
+
+
+@pytest.mark.parametrize("live", [10, 3000])
+def test_what_is_under_way_makes_nothing_slower(live: int) -> None:
+    """As many calls of functions, Python's and built-in ones, as with nothing else under way. `bench.limits` times it."""
+
+    def calls(table: Table) -> int:
+        counted = 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal counted
+            counted += event in {"call", "c_call"}
+
+        sys.setprofile(count)
+        try:
+            assert isinstance(table.reserve(b"one", many, START, TTL), Granted)
+            table.settle(SOURCE, [Settlement(1, b"one", START, charges)], START)
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    many = tuple(Want(name, replace(terms, most=10_000), 1) for name, terms in TERMS.items())
+    charges = tuple(Charge(want.counter, want.terms, 1) for want in many)
+    found = []
+    for count in (1, live):
+        table = Table()
+        for number in range(count):
+            table.reserve(b"%d" % number, many, START, TTL)
+        found.append(calls(table))
+    assert found[0] == found[1] < 500
