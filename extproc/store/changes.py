@@ -117,12 +117,13 @@ def _told(connection: Connection, digests: Collection[bytes], *, others: bool) -
     keys: list[KeyRecord] = []
     gone = set(digests)
     for some in _parts(digests):
-        rows = connection.execute(_in_force(or_(Key.digest.in_(some), Key.previous_digest.in_(some)))).all()
-        for record in _all_records(rows):
-            # Both digests of a key are told when the key changes, so each is found where it is asked for.
-            if record.digest in gone:
-                gone.remove(record.digest)
-                keys.append(record)
+        # One after the other: each by its own index.
+        for column in (Key.digest, Key.previous_digest):
+            for record in _all_records(connection.execute(_in_force(column.in_(some))).all()):
+                # Both digests of a key are told when it changes, and both are found with either of them: each is told once.
+                if record.digest in gone:
+                    gone.remove(record.digest)
+                    keys.append(record)
         if len(keys) > TOLD:
             return None
     return Changes(tuple(keys), tuple(gone), levels=others)

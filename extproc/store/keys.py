@@ -179,8 +179,9 @@ class _Adding:
         columns = select(Key.name, Key.digest, Key.previous_digest, Key.organization_id)
         named = columns.where(Key.organization_id == self._organization, Key.name.in_([key.name for key in part]))
         digests = [key.digest for key in part]
-        hashed = columns.where(or_(Key.digest.in_(digests), Key.previous_digest.in_(digests)))
-        rows = [*self._session.execute(named), *self._session.execute(hashed)]
+        hashed = (columns.where(column.in_(digests)) for column in (Key.digest, Key.previous_digest))
+        # One after the other: each by its own index.
+        rows = [row for query in (named, *hashed) for row in self._session.execute(query)]
         here = [row for row in rows if row.organization_id == self._organization]
         taken = {row.digest for row in rows} | {row.previous_digest for row in rows if row.previous_digest is not None}
         return {row.name for row in here}, taken, {(row.name, row.digest) for row in here}

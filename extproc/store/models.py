@@ -21,15 +21,13 @@ _LIVE = text("deleted_at IS NULL")
 _GIVEN = "{} IS NOT NULL"
 
 
-class Encoded(TypeDecorator[Any]):
+class _Encoded(TypeDecorator[Any]):
     """A value of msgspec's as JSON; what equals the `empty` one is NULL."""
 
     impl = Text
     cache_ok = True
-
-    def __init__(self, type: Any, empty: Any) -> None:
-        super().__init__()
-        self.type_of_value, self.empty = type, empty
+    type_of_value: ClassVar[Any]
+    empty: ClassVar[Any]
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """To the database."""
@@ -38,6 +36,18 @@ class Encoded(TypeDecorator[Any]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """From the database."""
         return self.empty if value is None else msgspec.json.decode(value, type=self.type_of_value)
+
+
+class _Settings(_Encoded):
+    cache_ok = True
+    type_of_value = Settings
+    empty = NOTHING
+
+
+class _Limits(_Encoded):
+    cache_ok = True
+    type_of_value = tuple[Limit, ...]
+    empty = ()
 
 
 class Base(DeclarativeBase):
@@ -65,7 +75,7 @@ class Entity(Base):
 class _Level:
     """What says something to those below it."""
 
-    settings: Mapped[Settings] = mapped_column(Encoded(Settings, NOTHING), nullable=True)
+    settings: Mapped[Settings] = mapped_column(_Settings, nullable=True)
     disabled_at: Mapped[int | None]
     """Suspended: nobody below it is let in."""
 
@@ -83,7 +93,7 @@ class Plan(Entity):
     title_of = "plan"
 
     name: Mapped[str]
-    limits: Mapped[tuple[Limit, ...]] = mapped_column(Encoded(tuple[Limit, ...], ()), nullable=True)
+    limits: Mapped[tuple[Limit, ...]] = mapped_column(_Limits, nullable=True)
 
 
 class Organization(_Level, Entity):

@@ -1,14 +1,14 @@
-"""Stores for tests: each on SQLite and on PostgreSQL, copies of one that was migrated once."""
+"""Stores for tests, on SQLite and on PostgreSQL: one of each, which every test finds empty."""
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+import contextlib
+from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import delete, insert
 
 from extproc.store import schema
-from extproc.store.database import FILE, Database, in_folder, url_of
+from extproc.store.database import Database, url_of
+from extproc.store.models import Base, Change, SchemaVersion
 from extproc.store.store import Store
 from tests.postgres import PostgresServer, postgres
 
@@ -16,42 +16,30 @@ __all__ = ["postgres"]
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("template")
-    with closing(Database(in_folder(folder))) as database:
-        schema.migrate(database)
-    return folder / FILE
+def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with contextlib.closing(Store.open(tmp_path_factory.mktemp("store"))) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres: PostgresServer) -> str:
-    name = postgres.create()
-    with closing(Database(url_of(postgres.url(name)))) as database:
+def postgres_store(postgres: PostgresServer) -> Iterator[Store]:
+    with contextlib.closing(Database(url_of(postgres.url(postgres.create())))) as database:
         schema.migrate(database)
-    return name
+        yield Store(database)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Store]]:
-    """Makes an empty store with each call."""
-    opened: list[Store] = []
-
-    def make() -> Store:
-        if request.param == "sqlite":
-            folder = tmp_path_factory.mktemp("store")
-            shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / FILE)
-            store = Store.open(folder)
-        else:
-            server: PostgresServer = request.getfixturevalue("postgres")
-            store = Store.open(url_of(server.url(server.create(request.getfixturevalue("postgres_template")))))
-        opened.append(store)
-        return store
-
-    yield make
-    for store in opened:
-        store.close()
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> Store:
+    store: Store = request.getfixturevalue(f"{request.param}_store")
+    empty(store)
+    return store
 
 
-@pytest.fixture
-def store(fresh: Callable[[], Store]) -> Store:
-    return fresh()
+def empty(store: Store) -> None:
+    """Takes everything out."""
+    with store.database.write() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            if table is not SchemaVersion.__table__:
+                connection.execute(delete(table))
+        connection.execute(delete(Change))
+        connection.execute(insert(Change).values(kind="start", entity_id=""))
