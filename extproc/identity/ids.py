@@ -29,6 +29,8 @@ PREFIXES: dict[Kind, str] = {
 _KINDS = {prefix: kind for kind, prefix in PREFIXES.items()}
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH = 20
+_PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]
+_SHIFTS = range(5 * (_LENGTH - 2), -1, -10)
 _RANDOM = 52
 _MADE = re.compile(rf"[0-9][{_ALPHABET}]{{{_LENGTH - 1}}}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -56,7 +58,7 @@ class Ids:
 
 
 def _written(number: int) -> str:
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 def declared(kind: Kind, name: str) -> str:

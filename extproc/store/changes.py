@@ -84,8 +84,7 @@ class Following:
                 rows = connection.execute(_in_force(Key.id > last).order_by(Key.id).limit(_HELPING)).all()
             if not rows:
                 return
-            for row in rows:
-                yield from _records(row)
+            yield from _records(rows)
             last = rows[-1].id
 
     def since(self, stamp: Stamp | None) -> Changes | None:
@@ -96,7 +95,7 @@ class Following:
         with self._database.read() as connection:
             if stamp is None:
                 rows = connection.execute(_in_force().order_by(Key.id).limit(TOLD + 1)).all()
-                found = _all_records(rows)
+                found = tuple(_records(rows))
                 return Changes(found, (), levels=True) if len(found) <= TOLD else None
             if connection.execute(select(Change.mark).where(Change.number == stamp.number)).scalar() != stamp.mark:
                 return None
@@ -119,7 +118,7 @@ def _told(connection: Connection, digests: Collection[bytes], *, others: bool) -
     for some in _parts(digests):
         # One after the other: each by its own index.
         for column in (Key.digest, Key.previous_digest):
-            for record in _all_records(connection.execute(_in_force(column.in_(some))).all()):
+            for record in _records(connection.execute(_in_force(column.in_(some))).all()):
                 # Both digests of a key are told when it changes, and both are found with either of them: each is told once.
                 if record.digest in gone:
                     gone.remove(record.digest)
@@ -139,19 +138,14 @@ def _in_force(*conditions: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return joined.where(Key.deleted_at.is_(None), Key.disabled_at.is_(None), *conditions)
 
 
-def _all_records(rows: Iterable[Row[*tuple[Any, ...]]]) -> tuple[KeyRecord, ...]:
-    return tuple(record for row in rows for record in _records(row))
-
-
-def _records(row: Row[*tuple[Any, ...]]) -> Iterator[KeyRecord]:
-    """One for each digest that is good."""
-    owner = Owner(row.organization_id, row.project_id or "", row.team_id or "", row.user_id or "", row.service_account_id or "")
-    tenant = row.tenant or row.organization
-    plan = row.plan_id or ""
-    yield KeyRecord(row.digest, row.id, row.name, tenant, owner, row.expires_at, row.settings, plan)
-    if row.previous_digest is not None:
-        until = min(row.previous_until, row.expires_at or row.previous_until)
-        yield KeyRecord(row.previous_digest, row.id, row.name, tenant, owner, until, row.settings, plan)
+def _records(rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[KeyRecord]:
+    """One for each digest that is good. Called for a million rows: so they are taken apart at once, and not name by name."""
+    for id, name, tenant, digest, previous, until, expires, settings, plan, organization, project, team, user, account, tenant_of in rows:
+        owner = Owner(organization, project or "", team or "", user or "", account or "")
+        yield KeyRecord(digest, id, name, tenant or tenant_of, owner, expires, settings, plan or "")
+        if previous is not None:
+            ends = until if expires is None else min(until, expires)
+            yield KeyRecord(previous, id, name, tenant or tenant_of, owner, ends, settings, plan or "")
 
 
 def _plans(connection: Connection) -> dict[str, Plan]:

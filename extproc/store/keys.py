@@ -1,24 +1,20 @@
 """Callers' keys: made and shown once, rotated with an overlap, suspended, deleted; and many at once, by their hashes."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import insert, or_, select
+from sqlalchemy import or_, select
 
 from extproc.errors import Reject
 from extproc.identity.settings import NOTHING, Settings
 from extproc.keys import PREFIX, StoredKey, digest, make_key
-from extproc.store.changes import TOLD, untold
+from extproc.store.bulk import Bulk
 from extproc.store.models import Key, Membership, Organization, Project, ServiceAccount, Team, User
-from extproc.store.repository import Repository, checked_name
+from extproc.store.repository import IDS, Repository, checked_name
 
 SHOWN = 8
 """Characters of a key, behind `hg-`, that are kept to find it by: 48 of its 256 bits."""
-# Keys that are looked for, and added, at once.
-_PART = 5_000
 
 
 class Holder(Struct, frozen=True):
@@ -29,15 +25,6 @@ class Holder(Struct, frozen=True):
     team_id: str | None = None
     user_id: str | None = None
     service_account_id: str | None = None
-
-
-class Taken(ValueError):
-    """A key cannot be added, for another one has its name or its digest: one that there is or was, or one of those before it."""
-
-    def __init__(self, what: str, name: str, index: int) -> None:
-        """`index`: its place among those to add, from 0."""
-        super().__init__(f"another key has the {what} of {name!r}: one that there is, or was, or one further up")
-        self.index = index
 
 
 class Keys(Repository[Key]):
@@ -91,17 +78,11 @@ class Keys(Repository[Key]):
         `skip_existing`: those that are there already, name and digest, are passed over. Raises `Taken` for one that cannot be added.
         """
         self._check_holder(holder)
-        adding = _Adding(self, holder, skip_existing)
-        each = iter(keys)
-        adding.add(islice(each, TOLD))
-        if adding.taken == TOLD:
-            connection = self.session.connection()
-            with untold(connection, sqlite=connection.dialect.name == "sqlite"):
-                adding.add(each)
-        if adding.added:
-            ids = {"keys": adding.added, "first": adding.first, "last": adding.last}
-            self.work.audit("key", adding.first, "import", holder.organization_id, None, ids)
-        return adding.added
+        added = Bulk(self.session.connection(), IDS).add(keys, msgspec.structs.asdict(holder), self.work.now, skip_existing=skip_existing)
+        if added.count:
+            told = {"keys": added.count, "first": added.first, "last": added.last}
+            self.work.audit("key", added.first, "import", holder.organization_id, None, told)
+        return added.count
 
     def _check(self, entity: Key) -> None:
         super()._check(entity)
@@ -133,58 +114,6 @@ class Keys(Repository[Key]):
         if self.session.scalars(query.limit(1)).first() is None:
             where = "the organization or the team" if holder.team_id is not None else "the organization"
             raise Reject(422, "invalid", f"The user is no member of {where} that the key is to belong to.", param="user_id")
-
-
-class _Adding:
-    """Many keys on their way into the table."""
-
-    def __init__(self, keys: Keys, holder: Holder, skip_existing: bool) -> None:
-        self._keys = keys
-        self._session = keys.session
-        self._holder = msgspec.structs.asdict(holder)
-        self._organization = holder.organization_id
-        self._skip = skip_existing
-        self.taken = 0
-        self.added = 0
-        self.first = self.last = ""
-
-    def add(self, keys: Iterable[StoredKey]) -> None:
-        """In parts, each of which is looked for first: nobody else writes meanwhile."""
-        each = iter(keys)
-        while part := list(islice(each, _PART)):
-            rows = list(self._rows(part))
-            self.taken += len(part)
-            if rows:
-                self._session.execute(insert(Key.__table__), rows)  # type: ignore[arg-type]
-                self.first = self.first or rows[0]["id"]
-                self.last = rows[-1]["id"]
-                self.added += len(rows)
-
-    def _rows(self, part: list[StoredKey]) -> Iterator[dict[str, Any]]:
-        names, digests, both = self._known(part)
-        work = self._keys.work
-        history = {"created_at": work.now, "updated_at": work.now, "version": 1}
-        for index, key in enumerate(part, self.taken):
-            if self._skip and (key.name, key.digest) in both:
-                continue
-            if key.digest in digests or key.name in names:
-                raise Taken("hash" if key.digest in digests else "name", key.name, index)
-            digests.add(key.digest)
-            names.add(key.name)
-            values = {"name": key.name, "digest": key.digest, "tenant": key.tenant or None, "settings": NOTHING}
-            yield {"id": work.id("key"), **history, **self._holder, **values}
-
-    def _known(self, part: list[StoredKey]) -> tuple[set[str], set[bytes], set[tuple[str, bytes]]]:
-        """Names and digests of a part that are taken; and both together."""
-        columns = select(Key.name, Key.digest, Key.previous_digest, Key.organization_id)
-        named = columns.where(Key.organization_id == self._organization, Key.name.in_([key.name for key in part]))
-        digests = [key.digest for key in part]
-        hashed = (columns.where(column.in_(digests)) for column in (Key.digest, Key.previous_digest))
-        # One after the other: each by its own index.
-        rows = [row for query in (named, *hashed) for row in self._session.execute(query)]
-        here = [row for row in rows if row.organization_id == self._organization]
-        taken = {row.digest for row in rows} | {row.previous_digest for row in rows if row.previous_digest is not None}
-        return {row.name for row in here}, taken, {(row.name, row.digest) for row in here}
 
 
 def _prefix(clear: str) -> str:

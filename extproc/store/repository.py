@@ -21,7 +21,8 @@ MOST = 1000
 
 # What is nobody's business, and what an audit entry says otherwise.
 _SECRET = {"digest", "previous_digest", "version", "created_at", "updated_at"}
-_IDS = Ids()
+IDS = Ids()
+"""Of this process."""
 
 
 class Work:
@@ -35,7 +36,7 @@ class Work:
 
     def id(self, kind: Kind) -> str:
         """A new one."""
-        return _IDS.make(kind)
+        return IDS.make(kind)
 
     def audit(
         self, kind: Kind, id: str, action: str, organization: str | None, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None

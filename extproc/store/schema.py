@@ -6,6 +6,7 @@ says which version a program must know at least to go on (`schema_versions.oldes
 needs any more.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +91,8 @@ def migrate(database: Database, number: int = VERSION) -> tuple[int, int]:
 def _config() -> "Config":
     from alembic.config import Config  # noqa: PLC0415 - see above
 
+    # What it says of its own doings belongs into nobody's log.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     # Alembic reads this with `%` for references; a folder may have one in its name.
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))

@@ -56,7 +56,11 @@ class Store:
     def open(cls, where: Path | URL) -> "Store":
         """The store of a state folder, or of a database. Makes what is missing. Raises `schema.Unusable`."""
         database = Database(where if isinstance(where, URL) else in_folder(where))
-        schema.ensure(database)
+        try:
+            schema.ensure(database)
+        except BaseException:
+            database.close()
+            raise
         return cls(database)
 
     @contextmanager

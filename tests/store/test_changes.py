@@ -16,7 +16,7 @@ from extproc.identity.record import KeyRecord, Owner
 from extproc.identity.settings import Limit, Settings
 from extproc.keyfile import Stamp
 from extproc.keys import StoredKey, digest
-from extproc.store import changes, keys
+from extproc.store import bulk, changes
 from extproc.store.changes import Changes
 from extproc.store.database import FILE
 from extproc.store.keys import Holder
@@ -122,7 +122,7 @@ def test_what_a_worker_is_told_of_a_key(store: Store) -> None:
 
 
 def test_what_is_too_much_to_tell(store: Store, acme: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (changes, keys):
+    for module in (changes, bulk):
         monkeypatch.setattr(module, "TOLD", 20)
     monkeypatch.setattr(changes, "_ASKED", 7)
     monkeypatch.setattr(changes, "_HELPING", 6)

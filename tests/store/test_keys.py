@@ -6,8 +6,9 @@ import pytest
 
 from extproc.errors import Reject
 from extproc.keys import StoredKey, digest
-from extproc.store import changes, keys
-from extproc.store.keys import Holder, Taken
+from extproc.store import bulk, changes
+from extproc.store.bulk import Taken
+from extproc.store.keys import Holder
 from extproc.store.models import Actor, AuditEntry
 from extproc.store.store import Store
 
@@ -137,8 +138,7 @@ def test_many(store: Store, acme: Holder) -> None:
 def test_all_of_many_or_none(
     store: Store, acme: Holder, monkeypatch: pytest.MonkeyPatch, before: int, bad: StoredKey, message: str
 ) -> None:
-    monkeypatch.setattr(keys, "TOLD", 20)
-    monkeypatch.setattr(keys, "_PART", 8)
+    monkeypatch.setattr(bulk, "TOLD", 20)
     add(store, acme, imported(1, 2, 3))
     known, stamp = good(store), store.following.stamp()
     with pytest.raises(Taken, match=message) as error:

@@ -1,0 +1,81 @@
+"""`headgate store`: which version the store of identities has, and how it gets to the one that this program needs."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from extproc.cli.common import add_source, state_folder
+from extproc.config.references import References, Unresolved
+
+if TYPE_CHECKING:
+    from extproc.store.database import Database
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describes the command."""
+    parser = commands.add_parser("store", help="look at the store of organizations, teams, users and keys, and migrate it")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    status = actions.add_parser("status", help="say which version the store has, and whether this Headgate can work with it")
+    status.set_defaults(run=_status)
+    migrate = actions.add_parser("migrate", help="bring the store to the version of this Headgate; one that is running goes on meanwhile")
+    migrate.set_defaults(run=_migrate)
+    for action in (status, migrate):
+        add_source(action)
+        where = "PostgreSQL, instead of the state folder: `env:NAME` or `file:PATH` of a URL such as postgresql://user:password@host/name"
+        action.add_argument("--url", help=where)
+
+
+def _status(given: argparse.Namespace) -> int:
+    from extproc.store import schema  # noqa: PLC0415 - see _run
+
+    def tell(database: "Database") -> int:
+        found = schema.found(database)
+        if not found.number:
+            print(f"there is no store yet; this Headgate makes one of version {schema.VERSION}")
+        else:
+            print(f"version {found.number}, for Headgates that know version {found.oldest} or later; this one knows {schema.VERSION}")
+        return 0 if found.usable else 1
+
+    return _run(given, tell)
+
+
+def _migrate(given: argparse.Namespace) -> int:
+    from extproc.store import schema  # noqa: PLC0415 - see _run
+
+    def bring(database: "Database") -> int:
+        before, after = schema.migrate(database)
+        print(f"the store is of version {after}" + (f", and was of version {before}" if before not in {0, after} else ""))
+        return 0
+
+    return _run(given, bring)
+
+
+def _run(given: argparse.Namespace, what: "Callable[[Database], int]") -> int:
+    """Does something with the database that is meant; what goes wrong is told without a trace."""
+    # Slow to import, for a command that few need.
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from extproc.store.database import Database, in_folder, url_of  # noqa: PLC0415
+
+    try:
+        database = Database(in_folder(state_folder(given)[0]) if given.url is None else url_of(_resolved(given.url)))
+        with closing(database):
+            return what(database)
+    except ValueError as error:
+        print(f"--url: {error}", file=sys.stderr)
+        return 2
+    except (SQLAlchemyError, OSError) as error:
+        # SQLAlchemy puts the statement behind the first line.
+        print(f"the store cannot be used: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+        return 1
+
+
+def _resolved(text: str) -> str:
+    found = References(os.environ, Path.cwd()).resolve(text, secret=True)
+    if isinstance(found, Unresolved):
+        raise ValueError(found.message)  # noqa: TRY004 - it is a value that is wrong
+    return found.text
