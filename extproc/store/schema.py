@@ -77,6 +77,8 @@ def ensure(database: Database) -> None:
 
 def migrate(database: Database, number: int = VERSION) -> tuple[int, int]:
     """Brings a database to a version, in one transaction; from which to which it came. What is newer already stays as it is."""
+    # What it says of its own doings, from its import on, belongs into nobody's log.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command  # noqa: PLC0415 - slow to import, and rarely needed
 
     with database.write() as connection:
@@ -91,8 +93,6 @@ def migrate(database: Database, number: int = VERSION) -> tuple[int, int]:
 def _config() -> "Config":
     from alembic.config import Config  # noqa: PLC0415 - see above
 
-    # What it says of its own doings belongs into nobody's log.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     # Alembic reads this with `%` for references; a folder may have one in its name.
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
