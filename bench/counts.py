@@ -68,10 +68,10 @@ def key(number: int) -> str:
 
 def key_state(folder: Path, count: int) -> KeyState:
     """So many keys as a snapshot tells them: in itself, or in a file in `folder`."""
+    keys = (StoredKey(f"key-{number}", digest(key(number)), f"team-{number % 1000}") for number in range(count))
     if count <= _TOLD:
-        return KeyState(added=tuple(StoredKey(f"key-{number}", digest(key(number)), f"team-{number % 1000}") for number in range(count)))
-    rows = ((digest(key(number)), f"key-{number}", f"team-{number % 1000}") for number in range(count))
-    return KeyState(file=str(write_key_file(folder, rows, Stamp(1, bytes(8)))))
+        return KeyState(added=tuple(keys))
+    return KeyState(file=str(write_key_file(folder, keys, Stamp(1, bytes(8)))))
 
 
 def model(number: int) -> str:

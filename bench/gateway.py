@@ -1,12 +1,15 @@
 """The configurations of Headgate that are measured, and the keys in their state folders."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from bench.system import MODEL
-from extproc.control.keystore import KeyStore
 from extproc.keys import StoredKey
+from extproc.store.keys import Holder
+from extproc.store.models import Actor
+from extproc.store.store import Store
 
 SEVERAL = "gpt-4o-several"
 """A model with two targets."""
@@ -47,8 +50,10 @@ def _all(cache: int) -> list[dict[str, Any]]:
 
 def fill_keys(state: Path, count: int) -> str:
     """Makes a caller's key in a state folder, and `count - 1` others of which only the hashes exist. Returns the key."""
-    store = KeyStore(state)
     # In order, so that SQLite's indexes of names and of digests grow at their ends: that saves a quarter of the time.
     digests = sorted(os.urandom(32) for _ in range(1, count))
-    store.add_many(StoredKey(f"key-{number:07}", digest, f"tenant-{number % 1000:03}") for number, digest in enumerate(digests, 1))
-    return store.create("bench", "bench")
+    keys = (StoredKey(f"key-{number:07}", digest, f"tenant-{number % 1000:03}") for number, digest in enumerate(digests, 1))
+    with closing(Store.open(state)) as store, store.write(Actor("bench")) as tables:
+        holder = Holder(tables.organizations.default().id)
+        tables.keys.add_many(holder, keys)
+        return tables.keys.create(holder, "bench", tenant="bench")[1]

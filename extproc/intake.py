@@ -36,7 +36,7 @@ from extproc.pool import plan
 from extproc.retrying import FOR_KEYS, planned
 from extproc.room import DIGITS, NO_ROOM, Held
 from extproc.snapshot import Snapshot
-from extproc.values import Request, Response, Target
+from extproc.values import Identity, Request, Response, Target
 
 TIMEOUT = "x-headgate-timeout"
 """The header by which a client says how many seconds the whole may last. What SDKs say of their own patience (`x-stainless-timeout`,
@@ -265,7 +265,9 @@ class Intake:
             return
         record, (provider, model) = request.record, split_target(mirror.to)
         target = Target(provider, model or record.model)
-        told = Mirrored(record.id, self._snapshot.generation, target, request.identity, record.model, record.route)
+        # Without what it may do, which has been asked, and cannot travel.
+        whose = Identity(request.identity.tenant, request.identity.key)
+        told = Mirrored(record.id, self._snapshot.generation, target, whose, record.model, record.route)
         try:
             headers = {name: request.headers[name] for name in those(tuple(request.headers), to_provider)}
             mirrors.send(without_credential(request.path), {**headers, names.MIRROR_HEADER: told.encode()}, request.body)

@@ -1,11 +1,12 @@
 """The key file: all keys of a big key store in one immutable file, which every worker maps and none copies.
 
     header   128 bytes: what this is, which state of the key store it shows, the SHA-256 of all of it
-    heap     tenants (length, UTF-8) and keys (digest, where the tenant is, length and UTF-8 of the name), in any order
+    heap     owners (length, msgpack) and keys (digest, where the owner is, length, msgpack), in any order
     slots    a hash table of 2^n 32-bit places in the heap, at most half of them taken; the next one is tried where one is taken
 
 A key is looked for at the slot that the first bytes of its digest name. It takes 1.5 looks on the average to find one and 2.5 to know
-that there is none, for ten keys as for ten million: 60 to 75 bytes a key, in pages that the kernel shares among the workers.
+that there is none, for ten keys as for ten million: 85 to 95 bytes a key, in pages that the kernel shares among the workers. Whom keys
+belong to is written once, however many keys somebody has.
 Numbers are in the machine's own byte order: the file is derived from the key store, and stays on the machine that wrote it.
 """
 
@@ -21,16 +22,18 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 from msgspec import Struct
 
-from extproc.values import Identity
+from extproc.identity.record import Owner, StoredKey
+from extproc.identity.settings import NOTHING, Settings
 
 SUFFIX = ".keys"
 TEMPORARY = ".unfinished-"
 """Begins the name of a file that is being written, or whose writer was killed."""
 
 _MAGIC = b"hg-keys\n"
-_VERSION = 1
+_VERSION = 2
 _ORDER = 0x01020304
 _HEADER = 128
 # Magic, version, order, size, keys, where the slots are, how many, the most looks, number and mark of the last change.
@@ -45,10 +48,38 @@ _LENGTH_AT = _LENGTH.unpack_from
 _KEY_SIZE = 32 + _KEY.size
 _FEWEST_SLOTS = 8
 _PART = 1 << 20
-# Tenants that are remembered while a file is written; one that comes again after so many others is written once more.
-_TENANTS = 65_536
+# Owners that are remembered while a file is written; one that comes again after so many others is written once more.
+_OWNERS = 65_536
 # In a table that is half empty, SHA-256 digests crowd by the dozen at most (32 of a million); more are something else.
 _MOST_LOOKS = 1024
+
+
+class _Whose(Struct, frozen=True, array_like=True):
+    """What many keys have in common."""
+
+    tenant: str
+    owner: Owner | None
+
+
+class _Own(Struct, frozen=True, array_like=True):
+    """What each key has for itself. What only few have stands behind, and is left out."""
+
+    name: str
+    id: str
+    rest: "_Rest | None" = None
+
+
+class _Rest(Struct, frozen=True, omit_defaults=True):
+    expires_at: int | None = None
+    settings: Settings = NOTHING
+    plan: str = ""
+
+
+_NOBODY = _Whose("", None)
+_NO_MORE = _Rest()
+_encode = msgspec.msgpack.Encoder().encode
+_own_of = msgspec.msgpack.Decoder(_Own).decode
+_whose_of = msgspec.msgpack.Decoder(_Whose).decode
 
 
 class KeyFileError(Exception):
@@ -149,8 +180,8 @@ class KeyFile:
         self._mask = header.slots - 1
         self._looks = range(header.looks)
 
-    def find(self, digest: bytes) -> Identity | None:
-        """Whose key has this digest, or None. Raises `KeyFileError` where the file contradicts itself."""
+    def find(self, digest: bytes) -> StoredKey | None:
+        """The key with this digest, or None. Raises `KeyFileError` where the file contradicts itself."""
         data, slots, mask = self._map, self._slots, self._mask
         at = _START(digest)[0] & mask
         for _ in self._looks:
@@ -158,30 +189,35 @@ class KeyFile:
             if not place:
                 return None
             if compare_digest(data[place : place + 32], digest):
-                return self._identity(place)
+                return self._key(place)
             at = (at + 1) & mask
         return None
 
-    def _identity(self, place: int) -> Identity:
+    def _key(self, place: int) -> StoredKey:
         data = self._map
         try:
-            tenant_at, length = _KEY_AT(data, place + 32)
-            place += _KEY_SIZE
-            name = data[place : place + length].decode()
-            if not tenant_at:
-                return Identity(name, name)
-            (length,) = _LENGTH_AT(data, tenant_at)
-            tenant_at += 4
-            return Identity(data[tenant_at : tenant_at + length].decode(), name)
-        except (struct.error, UnicodeDecodeError) as error:
+            owner_at, length = _KEY_AT(data, place + 32)
+            start = place + _KEY_SIZE
+            own = _own_of(data[start : start + length])
+            whose = _NOBODY
+            if owner_at:
+                (length,) = _LENGTH_AT(data, owner_at)
+                owner_at += 4
+                whose = _whose_of(data[owner_at : owner_at + length])
+        # ValueError: what settings cannot be; msgspec's errors are such.
+        except (struct.error, ValueError) as error:
             raise KeyFileError(f"a key file is damaged: {error}") from None
+        rest = own.rest or _NO_MORE
+        return StoredKey(
+            own.name, data[place : place + 32], whose.tenant, own.id, whose.owner, rest.expires_at, rest.settings, rest.plan
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return self.header.keys
 
 
-def write_key_file(folder: Path, keys: Iterable[tuple[bytes, str, str]], stamp: Stamp) -> Path:
-    """Writes digest, name and tenant of each key, and returns the file once it is complete. Nobody sees half of it.
+def write_key_file(folder: Path, keys: Iterable[StoredKey], stamp: Stamp) -> Path:
+    """Writes keys, and returns the file once it is complete. Nobody sees half of it.
 
     Raises `OSError`, and `ValueError` for what has no place in such a file.
     """
@@ -195,7 +231,7 @@ def write_key_file(folder: Path, keys: Iterable[tuple[bytes, str, str]], stamp: 
         raise
 
 
-def _fill(file: BinaryIO, keys: Iterable[tuple[bytes, str, str]], stamp: Stamp) -> bytes:
+def _fill(file: BinaryIO, keys: Iterable[StoredKey], stamp: Stamp) -> bytes:
     file.write(bytes(_HEADER))
     starts, places = _write_heap(file, keys)
     # Where the slots begin, a number of four bytes has to be able to begin.
@@ -214,31 +250,37 @@ def _fill(file: BinaryIO, keys: Iterable[tuple[bytes, str, str]], stamp: Stamp) 
     return digest
 
 
-def _write_heap(file: BinaryIO, keys: Iterable[tuple[bytes, str, str]]) -> tuple["array[int]", "array[int]"]:
+def _write_heap(file: BinaryIO, keys: Iterable[StoredKey]) -> tuple["array[int]", "array[int]"]:
     """The first eight bytes of each key's digest, and where it is."""
     starts, places = array("Q"), array("I")
-    tenants: dict[str, int] = {}
+    owners: dict[tuple[str, Owner | None], int] = {}
     at = _HEADER
     try:
-        for digest, name, tenant in keys:
-            if len(digest) != 32:
-                raise ValueError(f"the key {name!r} has no SHA-256")
-            tenant_at = 0
-            if tenant and tenant != name:
-                tenant_at = tenants.get(tenant, 0)
-                if not tenant_at:
-                    if len(tenants) >= _TENANTS:
-                        tenants.clear()
-                    tenants[tenant] = tenant_at = at
-                    text = tenant.encode()
-                    at += file.write(_LENGTH.pack(len(text)) + text)
-            text = name.encode()
-            starts.append(_START(digest)[0])
+        for key in keys:
+            if len(key.digest) != 32:
+                raise ValueError(f"the key {key.name!r} has no SHA-256")
+            whose = (key.tenant if key.tenant != key.name else "", key.owner)
+            owner_at = owners.get(whose, 0)
+            if not owner_at and whose != ("", None):
+                if len(owners) >= _OWNERS:
+                    owners.clear()
+                owners[whose] = owner_at = at
+                packed = _encode(_Whose(*whose))
+                at += file.write(_LENGTH.pack(len(packed)) + packed)
+            packed = _own(key)
+            starts.append(_START(key.digest)[0])
             places.append(at)
-            at += file.write(digest + _KEY.pack(tenant_at, len(text)) + text)
+            at += file.write(key.digest + _KEY.pack(owner_at, len(packed)) + packed)
     except (OverflowError, struct.error):
         raise ValueError("these keys need more than 4 GiB") from None
     return starts, places
+
+
+def _own(key: StoredKey) -> bytes:
+    # Most keys have no more than a name and an id.
+    if key.expires_at is None and not key.plan and key.settings == NOTHING:
+        return _encode((key.name, key.id))
+    return _encode(_Own(key.name, key.id, _Rest(key.expires_at, key.settings, key.plan)))
 
 
 def _table(starts: "array[int]", places: "array[int]") -> tuple["array[int]", int]:

@@ -14,8 +14,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from extproc.errors import Reject
+from extproc.identity.levels import Grants, Level
+from extproc.identity.record import StoredKey
+from extproc.identity.settings import Plan
 from extproc.keyfile import KeyFile, KeyFileError
 from extproc.values import Identity
+
+__all__ = ["PREFIX", "Granting", "KeyState", "KeyTable", "MappedKeys", "StoredKey", "StoredKeys", "digest", "make_key"]
 
 PREFIX = "hg-"
 
@@ -27,15 +32,6 @@ _AGAIN = 1.0
 _log = logging.getLogger(__name__)
 
 
-class StoredKey(Struct, frozen=True):
-    """A key as it is kept: never the key itself."""
-
-    name: str
-    digest: bytes
-    """SHA-256 of the key, 32 bytes."""
-    tenant: str = ""
-
-
 class KeyState(Struct, frozen=True):
     """The stored keys as a snapshot tells them: a key file, and what has changed since it was written."""
 
@@ -45,6 +41,10 @@ class KeyState(Struct, frozen=True):
     """Keys that the file does not have, or has otherwise."""
     revoked: tuple[bytes, ...] = ()
     """Digests of keys that are no longer in force, whatever the file says."""
+    levels: tuple[Level, ...] = ()
+    """Organizations, teams, users, ... of whom anything is set."""
+    plans: tuple[Plan, ...] = ()
+    """All there are: keys name theirs by id."""
 
 
 _NONE = KeyState()
@@ -58,10 +58,6 @@ def make_key() -> str:
 def digest(key: str) -> bytes:
     """What is stored of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-
-
-def _identities(keys: Iterable[StoredKey]) -> dict[bytes, Identity]:
-    return {key.digest: Identity(key.tenant or key.name, key.name) for key in keys}
 
 
 class MappedKeys:
@@ -89,8 +85,8 @@ class MappedKeys:
             self._fault = str(error)
             _log.error("requests with a key are refused: %s", error)
 
-    def find(self, digest: bytes) -> Identity | None:
-        """Whose key has this digest, or None. Raises `Reject` 503 if the file does not say."""
+    def find(self, digest: bytes) -> StoredKey | None:
+        """The key with this digest, or None. Raises `Reject` 503 if the file does not say."""
         file = self._file
         if file is None:
             file = self._open()
@@ -103,38 +99,69 @@ class MappedKeys:
         raise Reject(503, "keys_unavailable", message, headers=(("retry-after", "1"),))
 
 
+class Granting:
+    """What keys may do: by what is set for them, and for those whom they belong to."""
+
+    def __init__(self, levels: Iterable[Level] = (), plans: Iterable[Plan] = ()) -> None:
+        self._grants = Grants(levels)
+        self._plans = {plan.id: plan for plan in plans}
+
+    def identity(self, key: StoredKey) -> Identity:
+        """Whose key it is. Those of the same levels share what they may do."""
+        ids = key.owner.levels if key.owner is not None else ()
+        grant = self._grants.find(ids, key.level(self._plans))
+        return Identity(key.tenant or key.name, key.name, key.id, key.owner, key.expires_at, grant)
+
+
 class StoredKeys:
     """The keys of the state folder. All snapshots of a worker share them: a key that is revoked is so for each of them."""
 
-    __slots__ = ("_changed", "_known", "_mapped", "exist")
+    __slots__ = ("_changed", "_granting", "_known", "_mapped", "exist")
 
     def __init__(self, state: KeyState = _NONE, *, exist: bool = False) -> None:
         self._changed: dict[bytes, Identity | None] = {}
         # The same, and what was found in the file lately: whoever calls mostly calls again.
         self._known: dict[bytes, Identity | None] = {}
         self._mapped: MappedKeys | None = None
+        self._granting = Granting()
         self.exist = exist
         """The state folder has, or had, keys: revoking the last one must not open the gateway."""
         self.take(state, exist=exist)
 
     def take(self, state: KeyState, *, exist: bool) -> None:
         """From now on these are the keys."""
-        changed = {**dict.fromkeys(state.revoked), **_identities(state.added)}
+        granting = Granting(state.levels, state.plans)
+        changed = {**dict.fromkeys(state.revoked), **{key.digest: granting.identity(key) for key in state.added}}
         if self._mapped is None or self._mapped.path != state.file:
             self._mapped = MappedKeys(state.file) if state.file else None
-        self._changed, self._known, self.exist = changed, dict(changed), exist
+        self._changed, self._known, self._granting, self.exist = changed, dict(changed), granting, exist
 
     def find(self, digest: bytes) -> Identity | None:
-        """Whose key has this digest, or None. Raises `Reject` 503 if that cannot be known."""
+        """Whose key has this digest, or None. Raises `Reject` 503 if that cannot be known, 403 if whom it belongs to is suspended."""
         known = self._known
-        if self._mapped is None or digest in known:
-            return known.get(digest)
-        found = self._mapped.find(digest)
-        if found is not None:
-            if len(known) >= len(self._changed) + _REMEMBERED:
-                known = self._known = dict(self._changed)
-            known[digest] = found
+        found = known.get(digest)
+        if found is None and self._mapped is not None and digest not in known:
+            found = self._look(digest, self._mapped)
+        if found is None or (found.expires_at is not None and time.time() * 1000 >= found.expires_at):
+            return None
+        if found.grant.closed is not None:
+            raise _suspended(found.grant.closed)
         return found
+
+    def _look(self, digest: bytes, mapped: MappedKeys) -> Identity | None:
+        key = mapped.find(digest)
+        if key is None:
+            return None
+        known = self._known
+        if len(known) >= len(self._changed) + _REMEMBERED:
+            known = self._known = dict(self._changed)
+        known[digest] = found = self._granting.identity(key)
+        return found
+
+
+def _suspended(level: Level) -> Reject:
+    what = level.kind.replace("_", " ")
+    return Reject(403, "access_suspended", f"The {what} that this key belongs to is suspended. Its administrators can say why.")
 
 
 class KeyTable:
@@ -145,7 +172,8 @@ class KeyTable:
     def __init__(self, stored: StoredKeys, own: Iterable[StoredKey] = (), *, required: bool | None = None) -> None:
         """`own`: keys that stand in the configuration itself. `required`: see there; None: as soon as there are any keys."""
         self._stored = stored
-        self._own = _identities(own)
+        granting = Granting()
+        self._own = {key.digest: granting.identity(key) for key in own}
         self._required = True if required is None and self._own else required
 
     @property

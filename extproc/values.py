@@ -16,6 +16,8 @@ from extproc.dialects.envelope import Envelope, open_document, open_envelope
 from extproc.dialects.forms import open_form, set_model
 from extproc.dialects.splice import set_member
 from extproc.errors import Reject
+from extproc.identity.levels import EVERYTHING, Grant
+from extproc.identity.record import Owner
 from extproc.ledger.record import Record
 from extproc.tried import Tried
 from extproc.usage import Usage
@@ -104,13 +106,21 @@ def _lane(tenant: str) -> str:
     return blake2b(tenant.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest() if tenant else ""
 
 
-class Identity(Struct, frozen=True):
+class Identity(Struct, frozen=True, omit_defaults=True):
     """Who is calling."""
 
     tenant: str = ""
     """Whom the key belongs to; the boundary that the cache and the ledger keep."""
     key: str = ""
     """The key's name, never the key."""
+    id: str = ""
+    """The key's id; empty where it has none, as those that stand in the configuration."""
+    owner: Owner | None = None
+    """Whom the key belongs to: ids of organization, team, user, ..."""
+    expires_at: int | None = None
+    """Milliseconds since 1970: until then the key is good."""
+    grant: Grant = EVERYTHING
+    """What it may do, and what is kept of that. It cannot travel: an identity that is to is made without."""
 
     @property
     def lane(self) -> str:

@@ -151,7 +151,7 @@ def test_what_cannot_be_built_changes_no_keys() -> None:
 
 
 def test_keys_in_a_file(tmp_path: Path) -> None:
-    path = write_key_file(tmp_path, ((key.digest, key.name, key.tenant) for key in KEYS), Stamp(1, bytes(8)))
+    path = write_key_file(tmp_path, KEYS, Stamp(1, bytes(8)))
     settings = Settings(CONFIG, (("auth", msgspec.Raw(msgspec.msgpack.encode(Auth()))),))
     engine = Engine(Books(), Shelf(), lambda _: Shelf())
     generation = engine.load(encode(settings, KeyState(str(path)), keys_exist=True))

@@ -5,15 +5,18 @@ import sys
 
 HEAVY = (
     "aiohttp",
+    "alembic",
     "betterproto2",
     "envoy_data_plane",
     "genai_prices",
     "grpc",
     "httpx",
     "prometheus_client",
+    "psycopg",
     "pydantic",
     "redis",
     "requests",
+    "sqlalchemy",
     "sqlite3",
     "yaml",
 )

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extproc.identity.record import Owner, StoredKey
+from extproc.identity.settings import Settings
 from extproc.keyfile import KeyFile, KeyFileError, Stamp, file_name, is_whole, read_header, write_key_file
-from extproc.values import Identity
 from tests.examples import examples
 
 STAMP = Stamp(7, b"12345678")
@@ -19,15 +21,25 @@ STAMP = Stamp(7, b"12345678")
 ALIKE = st.builds(lambda first, last: bytes([first]) + bytes(15) + last, st.integers(0, 3), st.binary(min_size=16, max_size=16))
 DIGESTS = st.one_of(st.binary(min_size=32, max_size=32), ALIKE)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
-KEYS = st.dictionaries(DIGESTS, st.tuples(TEXT, st.sampled_from(["", "acme", "Ünïts"]) | TEXT), max_size=60)
+OWNERS = st.none() | st.builds(Owner, st.sampled_from(["org_1", "org_2"]), team=st.sampled_from(["", "team_1"]))
+SETTINGS = st.sampled_from([Settings(), Settings(models=("gpt-*",), tags={"a": "ü"})])
+KEY = st.builds(
+    StoredKey, TEXT, st.just(b""), st.sampled_from(["", "acme", "Ünïts"]) | TEXT, st.sampled_from(["", "key_1"]), OWNERS,
+    st.none() | st.integers(0, 2**53), SETTINGS, st.sampled_from(["", "plan_1"]),
+)  # fmt: skip
+KEYS = st.dictionaries(DIGESTS, KEY, max_size=60)
 
 
 def digest(number: int) -> bytes:
     return hashlib.sha256(b"%d" % number).digest()
 
 
-def many(count: int) -> list[tuple[bytes, str, str]]:
-    return [(digest(number), f"key-{number}", f"tenant-{number % 100}") for number in range(count)]
+def numbered(number: int) -> StoredKey:
+    return StoredKey(f"key-{number}", digest(number), f"tenant-{number % 100}")
+
+
+def many(count: int) -> list[StoredKey]:
+    return [numbered(number) for number in range(count)]
 
 
 @pytest.fixture
@@ -37,14 +49,14 @@ def path(tmp_path: Path) -> Path:
 
 @given(KEYS, st.lists(DIGESTS, max_size=20))
 @settings(max_examples=examples(200), deadline=None)
-def test_it_finds_what_a_dict_finds(
-    tmp_path_factory: pytest.TempPathFactory, keys: dict[bytes, tuple[str, str]], others: list[bytes]
-) -> None:
+def test_it_finds_what_a_dict_finds(tmp_path_factory: pytest.TempPathFactory, keys: dict[bytes, StoredKey], others: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("keys")
-    written = write_key_file(folder, ((hashed, name, tenant) for hashed, (name, tenant) in keys.items()), STAMP)
+    keys = {hashed: msgspec.structs.replace(key, digest=hashed) for hashed, key in keys.items()}
+    written = write_key_file(folder, keys.values(), STAMP)
     file = KeyFile(written)
     assert (len(file), file.header.stamp) == (len(keys), STAMP)
-    expected = {hashed: Identity(tenant or name, name) for hashed, (name, tenant) in keys.items()}
+    # A tenant that has the key's own name is not written.
+    expected = {hashed: key if key.tenant != key.name else msgspec.structs.replace(key, tenant="") for hashed, key in keys.items()}
     for hashed in [*keys, *others]:
         assert file.find(hashed) == expected.get(hashed)
 
@@ -52,7 +64,7 @@ def test_it_finds_what_a_dict_finds(
 def test_a_hundred_thousand(tmp_path: Path) -> None:
     file = KeyFile(write_key_file(tmp_path, many(100_000), STAMP))
     assert file.header.size < 100_000 * 100
-    assert all(file.find(digest(number)) == Identity(f"tenant-{number % 100}", f"key-{number}") for number in range(0, 100_000, 7))
+    assert all(file.find(digest(number)) == numbered(number) for number in range(0, 100_000, 7))
     assert not any(file.find(digest(number)) for number in range(100_000, 110_000))
 
 
@@ -79,10 +91,10 @@ def test_the_work_does_not_grow(tmp_path: Path, count: int) -> None:
     assert looks(path, found=False) < 3.0
 
 
-def test_more_tenants_than_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extproc.keyfile._TENANTS", 3)
+def test_more_owners_than_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extproc.keyfile._OWNERS", 3)
     file = KeyFile(write_key_file(tmp_path, many(1000), STAMP))
-    assert all(file.find(digest(number)) == Identity(f"tenant-{number % 100}", f"key-{number}") for number in range(1000))
+    assert all(file.find(digest(number)) == numbered(number) for number in range(1000))
 
 
 def test_the_file_is_the_owners_and_named_by_what_it_holds(path: Path, tmp_path: Path) -> None:
@@ -99,9 +111,9 @@ def test_the_file_is_the_owners_and_named_by_what_it_holds(path: Path, tmp_path:
 
 def test_what_has_no_place_in_it_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="SHA-256"):
-        write_key_file(tmp_path, [*many(3), (b"short", "x", "")], STAMP)
+        write_key_file(tmp_path, [*many(3), StoredKey("x", b"short")], STAMP)
     with pytest.raises(ValueError, match="begin alike"):
-        write_key_file(tmp_path, [(bytes(28) + number.to_bytes(4), "x", "") for number in range(2000)], STAMP)
+        write_key_file(tmp_path, [StoredKey("x", bytes(28) + number.to_bytes(4)) for number in range(2000)], STAMP)
     assert not list(tmp_path.iterdir())
 
 
@@ -110,7 +122,7 @@ def test_a_mapped_file_outlives_its_name(path: Path, tmp_path: Path) -> None:
     new = write_key_file(tmp_path, many(10), STAMP)
     path.unlink()
     new.rename(path)
-    assert old.find(digest(49)) == Identity("tenant-49", "key-49")
+    assert old.find(digest(49)) == numbered(49)
     with pytest.raises(KeyFileError, match="another one than its name says"):
         KeyFile(path)
 
@@ -127,7 +139,7 @@ def damaged(data: bytes, at: int, new: bytes) -> bytes:
         (lambda data: data[:100], "ends in its header"),
         (lambda data: data[:-1], "bytes long instead of"),
         (lambda data: data + b"\0", "bytes long instead of"),
-        (lambda data: damaged(data, 8, (2).to_bytes(4, "little")), "of version 2"),
+        (lambda data: damaged(data, 8, (3).to_bytes(4, "little")), "of version 3"),
         (lambda data: damaged(data, 12, b"\x01\x02\x03\x04"), "byte order"),
         (lambda data: damaged(data, 40, (3).to_bytes(8, "little")), "contradicts itself"),
         (lambda data: damaged(data, 32, (2**40).to_bytes(8, "little")), "contradicts itself"),

@@ -3,14 +3,19 @@
 import hashlib
 import logging
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc import keys as module
 from extproc.errors import Reject
+from extproc.identity.levels import EVERYTHING, Level
+from extproc.identity.record import Owner
+from extproc.identity.settings import NOTHING, Limit, Plan, Settings
 from extproc.keyfile import KeyFile, Stamp, write_key_file
 from extproc.keys import PREFIX, KeyState, KeyTable, StoredKey, StoredKeys, digest, make_key
 from extproc.values import Identity
@@ -30,7 +35,7 @@ def stored(*added: StoredKey) -> StoredKeys:
 
 
 def written(folder: Path, keys: Iterable[StoredKey], number: int = 1) -> str:
-    return str(write_key_file(folder, ((key.digest, key.name, key.tenant) for key in keys), Stamp(number, bytes(8))))
+    return str(write_key_file(folder, keys, Stamp(number, bytes(8))))
 
 
 def test_table() -> None:
@@ -87,7 +92,7 @@ def test_what_was_found_is_remembered_within_bounds(tmp_path: Path, monkeypatch:
     looked: list[bytes] = []
 
     class Counted(KeyFile):
-        def find(self, digest: bytes) -> Identity | None:
+        def find(self, digest: bytes) -> StoredKey | None:
             looked.append(digest)
             return super().find(digest)
 
@@ -176,3 +181,55 @@ def test_another_file_under_its_name_lets_nobody_in(tmp_path: Path) -> None:
     old.replace(new)
     with pytest.raises(Reject):
         KeyTable(StoredKeys(KeyState(str(new)), exist=True)).find("hg-2")
+
+
+def test_a_key_ends_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 999.9
+    monkeypatch.setattr("time.time", lambda: now)
+    ending = [msgspec.structs.replace(key, expires_at=1_000_000) for key in (ONE, TWO)]
+    keys = StoredKeys(KeyState(written(tmp_path, ending[:1]), (ending[1],)), exist=True)
+    assert [keys.find(key.digest) is not None for key in ending] == [True, True]
+    now = 1000.0
+    assert [keys.find(key.digest) for key in ending] == [None, None]
+
+
+def owned(name: str, *, team: str = "", settings: Settings = NOTHING, plan: str = "") -> StoredKey:
+    return StoredKey(name, digest(name), "acme", f"key_{name}", Owner("org_1", team=team, user="user_1"), settings=settings, plan=plan)
+
+
+def test_what_a_key_may_do(tmp_path: Path) -> None:
+    """What is set for whom it belongs to, and for itself; whether it is in the file or told beside it."""
+    levels = (
+        Level(kind="organization", id="org_1", settings=Settings(models=("gpt-*",))),
+        Level(kind="membership", id="user_1@team_1", settings=Settings(endpoints=("chat",))),
+    )
+    plain, member, own = owned("plain"), owned("member", team="team_1"), owned("own", settings=Settings(models=("gpt-5",)), plan="plan_1")
+    plan = Plan(id="plan_1", name="free", limits=(Limit(unit="requests", amount=Decimal(1), window="day"),))
+    for state in (
+        KeyState(written(tmp_path, [plain, member, own]), levels=levels, plans=(plan,)),
+        KeyState(added=(plain, member, own), levels=levels, plans=(plan,)),
+    ):
+        keys = StoredKeys(state, exist=True)
+        found = {key.name: keys.find(key.digest) for key in (plain, member, own)}
+        grants = {name: identity.grant for name, identity in found.items() if identity is not None}
+        assert [(name, grant.allows_model("gpt-4"), grant.allows_model("o1")) for name, grant in grants.items()] == [
+            ("plain", True, False), ("member", True, False), ("own", False, False),
+        ]  # fmt: skip
+        assert [grants[name].allows_endpoint("embeddings") for name in grants] == [True, False, True]
+        assert [(applied.kind, applied.id, applied.plan) for applied in grants["own"].limits] == [("key", "key_own", "free")]
+        assert found["member"] == Identity("acme", "member", "key_member", member.owner, None, grants["member"])
+    # Somebody else's settings: the same keys, and at once.
+    keys.take(KeyState(added=(plain,)), exist=True)
+    found["plain"] = keys.find(plain.digest)
+    assert found["plain"] is not None and found["plain"].grant is EVERYTHING
+
+
+def test_whose_organization_is_suspended(tmp_path: Path) -> None:
+    closed = Level(kind="organization", id="org_1", closed=True)
+    keys = StoredKeys(KeyState(written(tmp_path, [owned("one"), TWO]), levels=(closed,)), exist=True)
+    assert keys.find(TWO.digest) is not None
+    for _ in range(2):
+        with pytest.raises(Reject) as raised:
+            keys.find(owned("one").digest)
+        assert (raised.value.fault.status, raised.value.fault.code) == (403, "access_suspended")
+        assert "organization" in raised.value.fault.message

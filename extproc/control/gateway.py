@@ -27,7 +27,7 @@ from extproc.control.door import Door
 from extproc.control.effect import known_to_envoy, needs_restart
 from extproc.control.envoy import Envoy
 from extproc.control.handover import HandedEnvoy, Handover, Status, become, hold_signals, listen_to_signals, report, status, trial
-from extproc.control.keystore import KeyStore
+from extproc.control.identities import Identities
 from extproc.control.run_dir import sockets_folder
 from extproc.control.services import Services
 from extproc.control.source import Source, fingerprint
@@ -324,7 +324,7 @@ class Gateway:
 
     def _look(self) -> dict[Path, object]:
         """Changes whenever one of the files or the keys do."""
-        return dict(zip(self._files, fingerprint(self._files), strict=True)) | {self.state: KeyStore(self.state).version()}
+        return dict(zip(self._files, fingerprint(self._files), strict=True)) | {self.state: Identities(self.state).version()}
 
     def _status(self) -> dict[str, Any]:
         return self._services.status(self.config)
@@ -408,7 +408,7 @@ class Gateway:
 def keys_required(loaded: Loaded, state: Path) -> bool:
     """Whether callers need a key, as far as the configuration and the key store can tell."""
     configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in loaded.filters)
-    return configured or KeyStore(state).exist()
+    return configured or Identities(state).exist()
 
 
 def _cache_size(loaded: Loaded) -> tuple[int, int]:

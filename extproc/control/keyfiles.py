@@ -11,7 +11,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from extproc.control.keystore import Changes, KeyStore
+from extproc.control.identities import Identities
+from extproc.identity.record import Changes
 from extproc.keyfile import SUFFIX, TEMPORARY, Header, KeyFileError, is_whole, read_header, write_key_file
 from extproc.keys import KeyState
 
@@ -28,7 +29,7 @@ def key_state(state: Path, *, fold: bool) -> KeyState:
     """The keys of a state folder, as a snapshot tells them.
 
     `fold`: many changes are written into a new file first. Without it that is done only where they cannot be told otherwise.
-    Raises `OSError` or `sqlite3.Error` where it cannot be done.
+    Raises `OSError` where it cannot be done.
     """
     known = _known(state)
     if known is None or (fold and len(known[1]) > FOLD):
@@ -37,18 +38,19 @@ def key_state(state: Path, *, fold: bool) -> KeyState:
         if known is None:
             raise OSError(f"the keys of {state} change faster than they can be read")
     path, changes = known
-    return KeyState(str(path) if path is not None else "", changes.added, changes.revoked)
+    levels, plans = Identities(state).levels()
+    return KeyState(str(path) if path is not None else "", changes.keys, changes.gone, levels, plans)
 
 
 def _known(state: Path) -> tuple[Path | None, Changes] | None:
     """The newest good file, and what has changed since; None where there has to be a new one."""
-    store = KeyStore(state)
+    identities = Identities(state)
     for path in _files(state):
         header = _good(path)
-        changes = store.since(header.stamp) if header is not None else None
+        changes = identities.since(header.stamp) if header is not None else None
         if changes is not None:
             return path, changes
-    changes = store.since(None)
+    changes = identities.since(None)
     return (None, changes) if changes is not None else None
 
 
@@ -82,12 +84,14 @@ def _write_apart(state: Path) -> None:
 
 def write(state: Path) -> Path:
     """Writes the key file of a state folder, and removes those that nobody needs any more."""
-    store = KeyStore(state)
+    identities = Identities(state)
     folder = state / _FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     # What changes while the keys are read is told as a change since: so the moment that counts is the one before.
-    stamp = store.stamp()
-    path = write_key_file(folder, ((key.digest, key.name, key.tenant) for key in store.each()), stamp)
+    stamp = identities.stamp()
+    if stamp is None:
+        raise FileNotFoundError(f"there is no store in {state}")
+    path = write_key_file(folder, identities.each(), stamp)
     others = [other for other in _files(state) if other != path]
     for old in [*others[_KEPT - 1 :], *folder.glob(f"{TEMPORARY}*")]:
         old.unlink()

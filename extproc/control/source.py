@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from extproc.config.load import Advice, Loaded, load, nothing
 from extproc.config.model import Config, Provider
+from extproc.control.identities import Identities
 from extproc.control.keyfiles import key_state
-from extproc.control.keystore import KeyStore
 from extproc.control.pricing import quotes
 from extproc.snapshot import Settings, encode
 from extproc.tokens import veiled
@@ -38,7 +38,7 @@ class Source(Struct, frozen=True):
         """Reads and checks it. `faults`, `advice`: see `config.load.load`."""
 
         def has_stored_keys(folder: Path) -> bool:
-            return KeyStore(self.state or folder).exist()
+            return Identities(self.state or folder).exist()
 
         return load(self.path, self.environ, has_stored_keys=has_stored_keys, faults=faults, advice=advice)
 
@@ -59,7 +59,7 @@ class Source(Struct, frozen=True):
     def message(self, loaded: Loaded, clusters: Mapping[str, str] | None = None, *, fold: bool = False) -> bytes:
         """The snapshot for the workers, keys included. `clusters`: see `Settings.clusters`; `fold`: see `key_state`.
 
-        Raises `OSError` or `sqlite3.Error` where the keys cannot be read.
+        Raises `OSError` where the keys cannot be read.
         """
         config = loaded.config
         assert config is not None
@@ -71,7 +71,7 @@ class Source(Struct, frozen=True):
         filters = tuple(zip(names, settings, strict=True))
         keys = key_state(state, fold=fold)
         whole = Settings(config, filters, dict(clusters or {}), self.private, quotes(config))
-        return encode(whole, keys, keys_exist=KeyStore(state).exist())
+        return encode(whole, keys, keys_exist=Identities(state).exist())
 
 
 def _without_credentials(providers: Mapping[str, Provider]) -> dict[str, Provider]:

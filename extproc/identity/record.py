@@ -8,7 +8,7 @@ from extproc.identity.levels import Level
 from extproc.identity.settings import NOTHING, Plan, Settings
 
 
-class Owner(Struct, frozen=True):
+class Owner(Struct, frozen=True, array_like=True):
     """Whom a key belongs to: ids, empty where there is none. Many keys have the same one."""
 
     organization: str
@@ -30,16 +30,18 @@ def membership_level(user: str, group: str) -> str:
     return f"{user}@{group}"
 
 
-class KeyRecord(Struct, frozen=True):
-    """What one digest stands for. A key that was rotated has two of them for a time."""
+class StoredKey(Struct, frozen=True):
+    """What one digest stands for: never the key itself. A key that was rotated has two of them for a time."""
 
+    name: str
     digest: bytes
     """SHA-256 of the key, 32 bytes."""
-    id: str
-    name: str
-    tenant: str
-    """Whose cache and whose lines in the ledger."""
-    owner: Owner
+    tenant: str = ""
+    """Whose cache and whose lines in the ledger; empty: the key's own name."""
+    id: str = ""
+    """Empty for a key that stands in the configuration."""
+    owner: Owner | None = None
+    """Whom it belongs to; None: to nobody but the gateway."""
     expires_at: int | None = None
     """Milliseconds since 1970: from then on it is worth nothing. Workers go by their own clock."""
     settings: Settings = NOTHING
@@ -49,3 +51,17 @@ class KeyRecord(Struct, frozen=True):
     def level(self, plans: Mapping[str, Plan]) -> Level:
         """What is set for this key alone. `plans`: all there are, by id."""
         return Level(kind="key", id=self.id, settings=self.settings, plan=plans.get(self.plan))
+
+
+class Changes(Struct, frozen=True):
+    """What has become of what changed since some moment."""
+
+    keys: tuple[StoredKey, ...] = ()
+    """In force: new ones, and those that are otherwise than before."""
+    gone: tuple[bytes, ...] = ()
+    """Digests that are worth nothing any more."""
+    levels: bool = False
+    """Something else has changed, too: organizations, teams, users, plans, ..."""
+
+    def __len__(self) -> int:
+        return len(self.keys) + len(self.gone)

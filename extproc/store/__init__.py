@@ -1,0 +1,4 @@
+"""Identities in a database. Its modules need SQLAlchemy, which is slow to import: this one does not."""
+
+FILE = "store.sqlite"
+"""SQLite's, in the state folder."""

@@ -63,7 +63,7 @@ class Bulk:
         take_over = text(_ADD)
         values = {**holder, **here, "now": now}
         del values["organization_id"]
-        if added.count > TOLD:
+        if added.count >= TOLD:
             with untold(self._connection, sqlite=self._sqlite):
                 self._connection.execute(take_over, values)
         elif added.count:

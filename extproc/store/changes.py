@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, text
 from sqlalchemy.sql.elements import ColumnElement
 
 from extproc.identity.levels import Level, LevelKind
-from extproc.identity.record import KeyRecord, Owner, membership_level
+from extproc.identity.record import Changes, Owner, StoredKey, membership_level
 from extproc.identity.settings import Plan
 from extproc.keyfile import Stamp
 from extproc.store import models
@@ -46,20 +45,6 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class Changes(Struct, frozen=True):
-    """What has become of what changed since some moment."""
-
-    keys: tuple[KeyRecord, ...] = ()
-    """In force: new ones, and those that are otherwise than before."""
-    gone: tuple[bytes, ...] = ()
-    """Digests that are worth nothing any more."""
-    levels: bool = False
-    """Something else has changed, too: organizations, teams, users, plans, ..."""
-
-    def __len__(self) -> int:
-        return len(self.keys) + len(self.gone)
-
-
 class Following:
     """Reads what is in force, and what has changed since. Safe for threads. Raises `SQLAlchemyError` where the database does not answer."""
 
@@ -76,7 +61,7 @@ class Following:
         with self._database.read() as connection:
             return connection.execute(select(Key.id).limit(1)).first() is not None
 
-    def each(self) -> Iterator[KeyRecord]:
+    def each(self) -> Iterator[StoredKey]:
         """All keys in force, by id, in bounded memory. What others change meanwhile is as it was before, or after."""
         last = ""
         while True:
@@ -113,7 +98,7 @@ class Following:
 
 
 def _told(connection: Connection, digests: Collection[bytes], *, others: bool) -> Changes | None:
-    keys: list[KeyRecord] = []
+    keys: list[StoredKey] = []
     gone = set(digests)
     for some in _parts(digests):
         # One after the other: each by its own index.
@@ -138,14 +123,14 @@ def _in_force(*conditions: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return joined.where(Key.deleted_at.is_(None), Key.disabled_at.is_(None), *conditions)
 
 
-def _records(rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[KeyRecord]:
+def _records(rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[StoredKey]:
     """One for each digest that is good. Called for a million rows: so they are taken apart at once, and not name by name."""
     for id, name, tenant, digest, previous, until, expires, settings, plan, organization, project, team, user, account, tenant_of in rows:
         owner = Owner(organization, project or "", team or "", user or "", account or "")
-        yield KeyRecord(digest, id, name, tenant or tenant_of, owner, expires, settings, plan or "")
+        yield StoredKey(name, digest, tenant or tenant_of, id, owner, expires, settings, plan or "")
         if previous is not None:
             ends = until if expires is None else min(until, expires)
-            yield KeyRecord(previous, id, name, tenant or tenant_of, owner, ends, settings, plan or "")
+            yield StoredKey(name, previous, tenant or tenant_of, id, owner, ends, settings, plan or "")
 
 
 def _plans(connection: Connection) -> dict[str, Plan]:

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
 
-FILE = "store.sqlite"
+from extproc.store import FILE
 
 WRITERS = 0x6867_0001
 """Number of the advisory lock that writers on PostgreSQL hold to their end. Triggers take it, so it is part of the schema."""
@@ -47,11 +48,11 @@ def url_of(text: str) -> URL:
 class Database:
     """Connections to one database. Safe for threads; not for what `fork` makes of a process."""
 
-    def __init__(self, url: URL) -> None:
-        """Nothing is opened before it is needed."""
+    def __init__(self, url: URL, *, pooled: bool = True) -> None:
+        """Nothing is opened before it is needed. `pooled`: connections stay open, for whoever needs them often."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.engine = _sqlite(url) if self.is_sqlite else _postgresql(url)
+        self.engine = _sqlite(url, pooled) if self.is_sqlite else _postgresql(url)
 
     def there(self) -> bool:
         """Whether there is a database to ask: SQLite's file may be still to come."""
@@ -90,8 +91,9 @@ class Database:
         self.engine.dispose()
 
 
-def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _PATIENCE, "check_same_thread": False})
+def _sqlite(url: URL, pooled: bool) -> Engine:
+    pool = {} if pooled else {"poolclass": NullPool}
+    engine = create_engine(url, connect_args={"timeout": _PATIENCE, "check_same_thread": False}, **pool)
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _: object) -> None:

@@ -12,6 +12,9 @@ from extproc.store.repository import E, Repository, checked_name
 _BOUNDS = ("settings", "plan_id", "disabled")
 """What bounds a level, and is set from outside it (`identity.roles`)."""
 
+DEFAULT = "default"
+"""Name of the organization of keys that name none."""
+
 
 class Organizations(Repository[Organization]):
     """Tenants. Their names stay: they are what cache, ledger and reports know them by."""
@@ -26,6 +29,10 @@ class Organizations(Repository[Organization]):
     def named(self, name: str) -> Organization | None:
         """The one with this name."""
         return self.session.scalars(select(Organization).where(Organization.name == name, Organization.deleted_at.is_(None))).first()
+
+    def default(self) -> Organization:
+        """The one of keys that are made without a word of whom they belong to."""
+        return self.named(DEFAULT) or self.create(DEFAULT)
 
     def _check(self, entity: Organization) -> None:
         super()._check(entity)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from extproc.cli import main
-from extproc.control.keystore import KeyStore
 from extproc.keys import StoredKey, digest
+from tests import stored
 
 CONFIG = """
 providers: {one: {dialect: openai, base_url: "http://one.test/v1"}}
@@ -30,7 +30,7 @@ def test_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     text = f'alice,{hashed("hg-1")}\n\n"bob, the second", {hashed("hg-2")} ,acme\r\ncarol,{hashed("hg-3")},\n'
     assert imported(tmp_path, monkeypatch, text) == 0
     assert "imported 3 keys" in capsys.readouterr().out
-    assert list(KeyStore(tmp_path / "state").each()) == [
+    assert stored.each(tmp_path / "state") == [
         StoredKey("alice", digest("hg-1"), "alice"),
         StoredKey("bob, the second", digest("hg-2"), "acme"),
         StoredKey("carol", digest("hg-3"), "carol"),
@@ -57,24 +57,24 @@ def test_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "nothing was imported" in told
     assert message in told
     assert "hg-plain-key" not in told
-    assert not KeyStore(tmp_path / "state").exist()
+    assert not stored.each(tmp_path / "state")
 
 
 def test_nothing_to_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert imported(tmp_path, monkeypatch, "\n") == 1
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", "nothing was imported: there were no keys on standard input\n")
-    assert not KeyStore(tmp_path / "state").exist()
+    assert not stored.each(tmp_path / "state")
 
 
 def test_as_spreadsheets_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert imported(tmp_path, monkeypatch, f"\ufeffalice,sha256:{digest('hg-1').hex().upper()}\r\n") == 0
-    assert list(KeyStore(tmp_path / "state").each()) == [StoredKey("alice", digest("hg-1"), "alice")]
+    assert stored.each(tmp_path / "state") == [StoredKey("alice", digest("hg-1"), "alice")]
 
 
 def test_a_line_of_headings_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert imported(tmp_path, monkeypatch, f"name,hash,tenant\nalice,{hashed('hg-1')},acme\n") == 0
-    assert list(KeyStore(tmp_path / "state").each()) == [StoredKey("alice", digest("hg-1"), "acme")]
+    assert stored.each(tmp_path / "state") == [StoredKey("alice", digest("hg-1"), "acme")]
 
 
 def test_who_made_a_key_is_told_how_to_revoke_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,19 +84,18 @@ def test_who_made_a_key_is_told_how_to_revoke_it(tmp_path: Path, capsys: pytest.
     told = capsys.readouterr().err
     _, _, command = told.partition("headgate ")
     assert main(shlex.split(command)) == 0
-    assert list(KeyStore(tmp_path / "state").each()) == []
+    assert stored.each(tmp_path / "state") == []
 
 
 def test_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     text = f"alice,{hashed('hg-1')}\nbob,{hashed('hg-2')}\n"
     assert imported(tmp_path, monkeypatch, text, "--skip-existing") == 0
-    store = KeyStore(tmp_path / "state")
-    assert store.revoke("bob")
+    stored.revoke(tmp_path / "state", "bob")
     capsys.readouterr()
     assert imported(tmp_path, monkeypatch, f"{text}carol,{hashed('hg-3')}\n", "--skip-existing") == 0
     assert "imported 1 key into" in (told := capsys.readouterr().out)
     assert "(2 were there already)" in told
-    assert [key.name for key in store.each()] == ["alice", "carol"], "what was revoked stays so"
+    assert [key.name for key in stored.each(tmp_path / "state")] == ["alice", "carol"], "what was revoked stays so"
     assert imported(tmp_path, monkeypatch, text) == 1
     assert "line 1: another key has the hash of 'alice'" in capsys.readouterr().err
     # A name that now stands for another key is a mistake, whatever is skipped.

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from extproc.control import keyfiles
+from extproc.control.identities import Identities
 from extproc.control.keyfiles import FOLD, key_state
-from extproc.control.keystore import TOLD, KeyStore
 from extproc.keyfile import KeyFile, KeyFileError
 from extproc.keys import KeyState, StoredKey, StoredKeys, digest
+from extproc.store.changes import TOLD
+from tests import stored
 
 
 def imported(*numbers: int) -> list[StoredKey]:
@@ -18,11 +20,14 @@ def imported(*numbers: int) -> list[StoredKey]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> KeyStore:
-    """With more keys than are worth telling one by one."""
-    made = KeyStore(tmp_path)
-    made.add_many(imported(*range(FOLD + 1)))
-    return made
+def many(tmp_path: Path) -> None:
+    """More keys than are worth telling one by one."""
+    stored.add(tmp_path, imported(*range(FOLD + 1)))
+
+
+def told(state: KeyState) -> KeyState:
+    """Without what only the store can know."""
+    return KeyState(state.file, tuple(stored.plain(state.added)), state.revoked)
 
 
 def names(tmp_path: Path) -> set[str]:
@@ -41,12 +46,12 @@ def test_without_keys_there_is_no_file(tmp_path: Path) -> None:
 
 
 def test_few_keys_need_no_file(tmp_path: Path) -> None:
-    KeyStore(tmp_path).add_many(imported(*range(FOLD)))
-    assert key_state(tmp_path, fold=True) == KeyState(added=tuple(imported(*range(FOLD))))
+    stored.add(tmp_path, imported(*range(FOLD)))
+    assert told(key_state(tmp_path, fold=True)) == KeyState(added=tuple(imported(*range(FOLD))))
     assert not names(tmp_path)
 
 
-def test_many_are_folded_into_one(tmp_path: Path, store: KeyStore) -> None:
+def test_many_are_folded_into_one(tmp_path: Path, many: None) -> None:
     before = key_state(tmp_path, fold=False)
     assert (before.file, len(before.added)) == ("", FOLD + 1)
     state = key_state(tmp_path, fold=True)
@@ -58,42 +63,42 @@ def test_many_are_folded_into_one(tmp_path: Path, store: KeyStore) -> None:
     assert key_state(tmp_path, fold=True) == key_state(tmp_path, fold=False) == state
 
 
-def test_a_change_is_told_beside_the_file(tmp_path: Path, store: KeyStore) -> None:
+def test_a_change_is_told_beside_the_file(tmp_path: Path, many: None) -> None:
     file = key_state(tmp_path, fold=True).file
-    store.revoke("key-1")
-    key = store.create("new", "acme")
+    stored.revoke(tmp_path, "key-1")
+    key = stored.create(tmp_path, "new", "acme")
     state = key_state(tmp_path, fold=True)
-    assert state == KeyState(file, (StoredKey("new", digest(key), "acme"),), (digest("hg-1"),))
+    assert told(state) == KeyState(file, (StoredKey("new", digest(key), "acme"),), (digest("hg-1"),))
     assert in_force(state, 0, 1, 2) == [True, False, True]
 
 
-def test_many_changes_make_a_new_file(tmp_path: Path, store: KeyStore) -> None:
+def test_many_changes_make_a_new_file(tmp_path: Path, many: None) -> None:
     old = key_state(tmp_path, fold=True).file
-    store.revoke("key-1")
-    store.add_many(imported(*range(FOLD + 1, 2 * FOLD + 1)))
+    stored.revoke(tmp_path, "key-1")
+    stored.add(tmp_path, imported(*range(FOLD + 1, 2 * FOLD + 1)))
     # Nobody waits for it who wants a revoked key to be worthless.
-    told = key_state(tmp_path, fold=False)
-    assert (told.file, len(told.added), told.revoked) == (old, FOLD, (digest("hg-1"),))
+    changed = key_state(tmp_path, fold=False)
+    assert (changed.file, len(changed.added), changed.revoked) == (old, FOLD, (digest("hg-1"),))
     folded = key_state(tmp_path, fold=True)
     assert folded == KeyState(folded.file) != KeyState(old)
-    for state in (told, folded):
+    for state in (changed, folded):
         assert in_force(state, 0, 1, 2 * FOLD, 2 * FOLD + 1) == [True, False, True, False]
 
 
-def test_more_changes_than_can_be_told_need_a_new_file(tmp_path: Path, store: KeyStore) -> None:
+def test_more_changes_than_can_be_told_need_a_new_file(tmp_path: Path, many: None) -> None:
     old = key_state(tmp_path, fold=True).file
-    store.revoke("key-1")
-    store.add_many(imported(*range(FOLD + 1, FOLD + 1 + TOLD)))
+    stored.revoke(tmp_path, "key-1")
+    stored.add(tmp_path, imported(*range(FOLD + 1, FOLD + 1 + TOLD)))
     state = key_state(tmp_path, fold=False)
     assert state == KeyState(state.file) != KeyState(old)
     assert in_force(state, 0, 1, FOLD + TOLD) == [True, False, True]
 
 
-def test_the_last_two_are_kept(tmp_path: Path, store: KeyStore) -> None:
+def test_the_last_two_are_kept(tmp_path: Path, many: None) -> None:
     """A worker that starts just now may have been told of the one before."""
     files = [Path(key_state(tmp_path, fold=True).file).name]
     for number in range(3):
-        store.create(f"new-{number}", "")
+        stored.create(tmp_path, f"new-{number}")
         files.append(keyfiles.write(tmp_path).name)
         (tmp_path / "keyfiles" / ".unfinished-killed").touch()
     assert names(tmp_path) == {*files[-2:], ".unfinished-killed"}
@@ -102,7 +107,7 @@ def test_the_last_two_are_kept(tmp_path: Path, store: KeyStore) -> None:
 
 
 @pytest.mark.parametrize("damage", ["gone", "short", "flipped", "foreign", "empty"])
-def test_a_file_that_is_not_good_is_written_again(tmp_path: Path, store: KeyStore, damage: str) -> None:
+def test_a_file_that_is_not_good_is_written_again(tmp_path: Path, many: None, damage: str) -> None:
     file = Path(key_state(tmp_path, fold=True).file)
     data = file.read_bytes()
     # Others have it mapped: it must not change under them, so a damaged one is another file in its place.
@@ -115,43 +120,43 @@ def test_a_file_that_is_not_good_is_written_again(tmp_path: Path, store: KeyStor
     assert file.read_bytes() == data
 
 
-def test_a_file_of_another_store_is_not_used(tmp_path: Path, store: KeyStore) -> None:
+def test_a_file_of_another_store_is_not_used(tmp_path: Path, many: None) -> None:
     old = key_state(tmp_path, fold=True).file
-    (tmp_path / "keys.sqlite").unlink()
-    KeyStore(tmp_path).add_many(imported(1))
-    assert key_state(tmp_path, fold=True) == KeyState(added=tuple(imported(1)))
-    (tmp_path / "keys.sqlite").unlink()
+    (tmp_path / "store.sqlite").unlink()
+    stored.add(tmp_path, imported(1))
+    assert told(key_state(tmp_path, fold=True)) == KeyState(added=tuple(imported(1)))
+    (tmp_path / "store.sqlite").unlink()
     assert key_state(tmp_path, fold=True) == KeyState()
     assert names(tmp_path) == {Path(old).name}
 
 
-def test_what_cannot_be_written_is_told(tmp_path: Path, store: KeyStore) -> None:
+def test_what_cannot_be_written_is_told(tmp_path: Path, many: None) -> None:
     (tmp_path / "keyfiles").write_text("in the way")
     assert len(key_state(tmp_path, fold=False).added) == FOLD + 1
     with pytest.raises(OSError, match=r"the key file cannot be written: .*keyfiles"):
         key_state(tmp_path, fold=True)
 
 
-def test_what_changes_while_a_file_is_written_is_not_lost(tmp_path: Path, store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    each = KeyStore.each
+def test_what_changes_while_a_file_is_written_is_not_lost(tmp_path: Path, many: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    each = Identities.each
 
-    def slowly(self: KeyStore) -> Iterator[StoredKey]:
+    def slowly(self: Identities) -> Iterator[StoredKey]:
         for number, key in enumerate(each(self)):
             if number == 100:
                 # One that was read already, one that was not, and a new one.
                 for name in ("key-50", f"key-{FOLD}"):
-                    assert store.revoke(name)
-                store.add_many(imported(5000))
+                    stored.revoke(tmp_path, name)
+                stored.add(tmp_path, imported(5000))
             yield key
 
-    monkeypatch.setattr(KeyStore, "each", slowly)
+    monkeypatch.setattr(Identities, "each", slowly)
     keyfiles.write(tmp_path)
     state = key_state(tmp_path, fold=False)
     assert state.file
     assert in_force(state, 49, 50, FOLD - 1, FOLD, 5000) == [True, False, True, False, True]
 
 
-def test_readers_never_see_half_a_file(tmp_path: Path, store: KeyStore) -> None:
+def test_readers_never_see_half_a_file(tmp_path: Path, many: None) -> None:
     """While one file after the other is written, whoever looks finds all keys that were there all the time."""
     written = [keyfiles.write(tmp_path)]
     stop = threading.Event()
@@ -159,7 +164,7 @@ def test_readers_never_see_half_a_file(tmp_path: Path, store: KeyStore) -> None:
     def churn() -> None:
         number = 0
         while not stop.is_set():
-            store.create(f"new-{number}", "")
+            stored.create(tmp_path, f"new-{number}")
             written.append(keyfiles.write(tmp_path))
             number += 1
 

@@ -7,13 +7,13 @@ import pytest
 
 from extproc.config.load import Loaded
 from extproc.control.keyfiles import FOLD
-from extproc.control.keystore import KeyStore
 from extproc.control.source import Source, fingerprint, quickstart
 from extproc.engine import Engine
 from extproc.keys import KeyState, StoredKey, digest
 from extproc.snapshot import decode, decode_settings
 from extproc.tokens import veiled
 from filters.auth import Auth
+from tests import stored
 from tests.scene import Books, Shelf
 
 TEXT = """
@@ -75,7 +75,7 @@ def test_workers_are_told_no_credentials_of_google_s(tmp_path: Path) -> None:
 
 def test_the_message_survives_its_journey(tmp_path: Path) -> None:
     made = source(tmp_path, state=tmp_path / "state")
-    key = KeyStore(tmp_path / "state").create("one", "acme")
+    key = stored.create(tmp_path / "state", "one", "acme")
     found = loaded(made)
     data = made.message(found)
     _, message = decode(data)
@@ -86,7 +86,7 @@ def test_the_message_survives_its_journey(tmp_path: Path) -> None:
     assert settings.config.providers["one"].key == "sk-one"
     assert tuple(filters) == found.filters
     assert [name for name, _ in settings.filters] == ["meter", "auth", "route", "cache"]
-    assert (message.keys, message.keys_exist) == (KeyState(added=(StoredKey("one", digest(key), "acme"),)), True)
+    assert (stored.plain(message.keys.added), message.keys_exist) == ([StoredKey("one", digest(key), "acme")], True)
     engine = Engine(Books(), Shelf(), lambda _: Shelf())
     engine.load(data)
     assert list(engine.current.upstreams) == ["one", "demo"]
@@ -94,10 +94,9 @@ def test_the_message_survives_its_journey(tmp_path: Path) -> None:
 
 def test_revoking_the_last_key_does_not_open_the_gateway(tmp_path: Path) -> None:
     made = source(tmp_path, state=tmp_path / "state")
-    store = KeyStore(tmp_path / "state")
-    store.create("one", "")
+    stored.create(tmp_path / "state", "one")
     before = made.message(loaded(made))
-    store.revoke("one")
+    stored.revoke(tmp_path / "state", "one")
     after = made.message(loaded(made))
     generation, message = decode(after)
     assert (message.keys, message.keys_exist) == (KeyState(), True)
@@ -110,7 +109,7 @@ def test_revoking_the_last_key_does_not_open_the_gateway(tmp_path: Path) -> None
 
 def test_many_keys_travel_in_a_file(tmp_path: Path) -> None:
     made = source(tmp_path, state=tmp_path / "state")
-    KeyStore(tmp_path / "state").add_many(StoredKey(f"key-{number}", digest(f"hg-{number}")) for number in range(FOLD + 1))
+    stored.add(tmp_path / "state", (StoredKey(f"key-{number}", digest(f"hg-{number}")) for number in range(FOLD + 1)))
     unfolded, folded = made.message(loaded(made)), made.message(loaded(made), fold=True)
     assert len(unfolded) > 50 * FOLD > 10 * len(folded)
     engine = Engine(Books(), Shelf(), lambda _: Shelf())

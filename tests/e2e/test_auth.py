@@ -205,7 +205,7 @@ def test_the_ledger_knows_who_called(keyed: Gateway) -> None:
 def test_state_is_for_the_owner_alone(own: Gateway) -> None:
     create(own, "alice")
     assert own.state.stat().st_mode & 0o077 == 0
-    assert (own.state / "keys.sqlite").stat().st_mode & 0o077 == 0
+    assert (own.state / "store.sqlite").stat().st_mode & 0o077 == 0
     command = Path(f"/proc/{own.envoy()}/cmdline").read_text().split("\0")
     assert Path(command[command.index("--config-path") + 1]).parent.stat().st_mode & 0o077 == 0
 

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from extproc.control.keystore import TOLD, KeyStore
 from extproc.keys import StoredKey, digest
+from extproc.store.changes import TOLD
+from tests import stored
 from tests.e2e.gateway import Gateway, chat
 
 
@@ -37,11 +38,11 @@ def test_while_the_file_is_wrong(guarded: Gateway, config: dict[str, Any]) -> No
 
 def test_while_the_key_store_is_broken(guarded: Gateway, config: dict[str, Any]) -> None:
     """The watching goes on: what comes after the fault is noticed."""
-    store = guarded.state / "keys.sqlite"
-    good = store.read_bytes()
+    store = guarded.state / "store.sqlite"
+    aside = store.rename(guarded.state / "aside")
     store.write_bytes(b"nonsense" * 200)
     guarded.until(lambda: "is tried again" in guarded.log.read_text() or "not a database" in guarded.log.read_text(), "the fault is told")
-    store.write_bytes(good)
+    aside.replace(store)
     guarded.write({**config, "models": [*config["models"], {"name": "later", "targets": ["o/demo"]}]})
     key = guarded.run("keys", "create", "carol", str(guarded.path)).stdout.strip()
     guarded.until(lambda: status(guarded, key, "later") == 200, "it is all noticed", 15)
@@ -49,14 +50,13 @@ def test_while_the_key_store_is_broken(guarded: Gateway, config: dict[str, Any])
 
 def test_among_many(guarded: Gateway) -> None:
     """More keys than are told one by one: they are in a file that all workers map, and a change counts as soon as ever."""
-    store = KeyStore(guarded.state)
-    store.add_many(StoredKey(f"many-{number}", digest(f"hg-many-{number}"), "acme") for number in range(TOLD + 10))
+    stored.add(guarded.state, (StoredKey(f"many-{number}", digest(f"hg-many-{number}"), "acme") for number in range(TOLD + 10)))
     guarded.until(lambda: status(guarded, "hg-many-0") == status(guarded, f"hg-many-{TOLD + 9}") == 200, "they are known")
     (file,) = (guarded.state / "keyfiles").iterdir()
     assert all(file.name in Path(f"/proc/{pid}/maps").read_text() for pid in guarded.workers())
-    assert store.revoke("many-1")
+    stored.revoke(guarded.state, "many-1")
     guarded.until(lambda: status(guarded, "hg-many-1") == 401, "the key is refused", 3)
-    key = store.create("dave", "")
+    key = stored.create(guarded.state, "dave")
     guarded.until(lambda: status(guarded, key) == 200, "the key is known", 3)
     # A worker that is started anew knows the same.
     old = guarded.workers()

@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from extproc.identity.levels import Grants
-from extproc.identity.record import KeyRecord, Owner
+from extproc.identity.record import Changes, Owner, StoredKey
 from extproc.identity.settings import Limit, Settings
 from extproc.keyfile import Stamp
-from extproc.keys import StoredKey, digest
-from extproc.store import bulk, changes
-from extproc.store.changes import Changes
-from extproc.store.database import FILE
+from extproc.keys import digest
+from extproc.store import FILE, bulk, changes
 from extproc.store.keys import Holder
 from extproc.store.models import Actor
 from extproc.store.store import Store, Tables
@@ -94,13 +92,13 @@ def test_what_a_worker_is_told_of_a_key(store: Store) -> None:
         key, clear = tables.keys.create(holder, "one", expires_at=9, settings=ONE, plan_id=plan.id)
     owner = Owner(acme.id, "", team.id, alice.id)
     (record,) = store.following.each()
-    assert record == KeyRecord(digest(clear), key.id, "one", "acme", owner, 9, ONE, plan.id)
+    assert record == StoredKey("one", digest(clear), "acme", key.id, owner, 9, ONE, plan.id)
     levels, plans = store.following.levels()
     assert {level.id: level.kind for level in levels} == {
         acme.id: "organization", team.id: "team", alice.id: "user", f"{alice.id}@{team.id}": "membership",
     }  # fmt: skip
     grants = Grants(levels)
-    grant = grants.find(record.owner.levels, record.level(plans))
+    grant = grants.find(owner.levels, record.level(plans))
     assert (grant.allows_endpoint("chat"), grant.allows_endpoint("embeddings"), grant.allows_model("o1")) == (True, False, False)
     assert [applied.id for applied in grant.limits] == [alice.id]
     # Each change of a level is told as such, and keys are left alone.
@@ -117,7 +115,7 @@ def test_what_a_worker_is_told_of_a_key(store: Store) -> None:
             change(tables)
         assert store.following.since(stamp) == Changes(levels=True)
     levels, _ = store.following.levels()
-    closed = Grants(levels).find(record.owner.levels).closed
+    closed = Grants(levels).find(owner.levels).closed
     assert closed is not None and closed.id == acme.id
 
 

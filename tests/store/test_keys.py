@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from extproc.errors import Reject
-from extproc.keys import StoredKey, digest
-from extproc.store import bulk, changes
+from extproc.identity.record import Changes, StoredKey
+from extproc.keys import digest
+from extproc.store import bulk
 from extproc.store.bulk import Taken
 from extproc.store.keys import Holder
 from extproc.store.models import Actor, AuditEntry
@@ -145,7 +146,7 @@ def test_all_of_many_or_none(
         add(store, acme, [*imported(*range(10, 10 + before)), bad])
     assert error.value.index == before
     assert good(store) == known
-    assert store.following.since(stamp) == changes.Changes()
+    assert store.following.since(stamp) == Changes()
     # What follows changes is in its place again.
     add(store, acme, imported(99))
     told = store.following.since(stamp)

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from extproc.cli import main
-from extproc.store import schema
-from extproc.store.database import FILE, Database, in_folder, url_of
+from extproc.store import FILE, schema
+from extproc.store.database import Database, in_folder, url_of
 from extproc.store.keys import Holder
 from extproc.store.models import Actor, Base
 from extproc.store.store import Store

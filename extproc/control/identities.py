@@ -1,0 +1,83 @@
+"""The identities of a state folder, as the control process follows them: who is in force, and what has changed. It makes nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from extproc.identity.levels import Level
+from extproc.identity.record import Changes, StoredKey
+from extproc.identity.settings import Plan
+from extproc.keyfile import Stamp
+from extproc.store import FILE
+
+if TYPE_CHECKING:
+    from extproc.store.changes import Following
+
+
+class Identities:
+    """Those of one state folder. Raises `OSError` where they cannot be read."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._path = state / FILE
+
+    @contextmanager
+    def _store(self) -> Iterator["Following | None"]:
+        """None while there is none."""
+        try:
+            inode = self._path.stat().st_ino
+        except FileNotFoundError:
+            yield None
+            return
+        # Slow to import: a gateway without keys does without, and so do commands.
+        from extproc.store.local import FAULTS, opened  # noqa: PLC0415
+
+        try:
+            yield opened(self._state, inode)
+        except FAULTS as error:
+            # SQLAlchemy puts the statement behind the first line.
+            raise OSError(f"the store {self._path} cannot be read: {str(error).partition(chr(10))[0]}") from None
+
+    def version(self) -> tuple[tuple[int, int] | None, ...]:
+        """Changes whenever they do, and at most other times, too: SQLite writes into its log first, and later into the file."""
+        return tuple(map(_touched, (self._path, self._path.with_name(f"{FILE}-wal"))))
+
+    def exist(self) -> bool:
+        """Whether there are keys, or ever were any."""
+        with self._store() as store:
+            return store is not None and store.keys_exist()
+
+    def stamp(self) -> Stamp | None:
+        """The last change."""
+        with self._store() as store:
+            return store.stamp() if store is not None else None
+
+    def since(self, stamp: Stamp | None) -> Changes | None:
+        """See `Following.since`."""
+        with self._store() as store:
+            if store is None:
+                return Changes() if stamp is None else None
+            return store.since(stamp)
+
+    def each(self) -> Iterator[StoredKey]:
+        """The keys in force."""
+        with self._store() as store:
+            if store is not None:
+                yield from store.each()
+
+    def levels(self) -> tuple[tuple[Level, ...], tuple[Plan, ...]]:
+        """All levels that say something, and all plans."""
+        with self._store() as store:
+            if store is None:
+                return (), ()
+            levels, plans = store.levels()
+            return tuple(levels), tuple(plans.values())
+
+
+def _touched(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
