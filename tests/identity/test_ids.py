@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.identity.ids import PREFIXES, Ids, Kind, declared, is_declared, kind_of
+from tests.examples import examples
 
 MOMENTS = st.lists(st.integers(0, 4_102_444_800_000_000_000), min_size=2, max_size=20)
 
 
 @given(MOMENTS, st.integers(0, 2**52 - 1))
-@settings(max_examples=30)
+@settings(max_examples=examples(60))
 def test_each_is_greater_than_the_one_before(moments: list[int], drawn: int) -> None:
     """Whatever the clock does."""
     clock = iter(moments)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from extproc.identity.levels import EVERYTHING, ORDER, Applied, Grant, Grants, Level, inherit
 from extproc.identity.settings import NOTHING, Limit, Plan, Settings
+from tests.examples import examples
 
 MODELS = ("gpt-5", "gpt-5-mini", "claude-4", "claude-4\nx", "")
 PROVIDERS = ("openai", "anthropic")
@@ -72,7 +73,7 @@ def by_the_words(level: Level) -> list[bool]:
 
 
 @given(some_levels)
-@settings(max_examples=30)
+@settings(max_examples=examples(60))
 def test_what_all_levels_allow_is_allowed(given_levels: list[Level]) -> None:
     expected = [all(answers) for answers in zip(*map(by_the_words, [Level(kind="gateway"), *given_levels]), strict=True)]
     grant = inherit(given_levels)
@@ -82,7 +83,7 @@ def test_what_all_levels_allow_is_allowed(given_levels: list[Level]) -> None:
 
 
 @given(some_levels, levels)
-@settings(max_examples=30)
+@settings(max_examples=examples(60))
 def test_another_level_only_narrows(given_levels: list[Level], more: Level) -> None:
     before, after = inherit(given_levels), inherit([*given_levels, more])
     assert all(was or not now for was, now in zip(questions(before), questions(after), strict=True))
@@ -93,7 +94,7 @@ def test_another_level_only_narrows(given_levels: list[Level], more: Level) -> N
 
 
 @given(some_levels)
-@settings(max_examples=30)
+@settings(max_examples=examples(60))
 def test_what_is_said_further_in_names(given_levels: list[Level]) -> None:
     grant = inherit(given_levels)
     inwards = sorted(given_levels, key=lambda level: ORDER.index(level.kind))
@@ -146,7 +147,7 @@ def test_who_has_no_address_is_in_no_network(address: str) -> None:
 
 
 @given(settings_of_a_level)
-@settings(max_examples=30)
+@settings(max_examples=examples(60))
 def test_settings_are_told_as_json_and_msgpack(said: Settings) -> None:
     assert msgspec.json.decode(msgspec.json.encode(said), type=Settings) == said
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(said), type=Settings) == said

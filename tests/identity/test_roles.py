@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.identity.roles import RANKS, RULES, Action, Role, Standing, may, may_appoint
+from tests.examples import examples
 
 ROLES: tuple[Role, ...] = get_args(Role)
 roles = st.sampled_from([None, *ROLES])
@@ -20,7 +21,7 @@ def test_every_action_has_its_line() -> None:
 
 
 @given(actions)
-@settings(max_examples=50)
+@settings(max_examples=examples(100))
 def test_the_operator_may_do_everything_and_a_stranger_nothing(action: Action) -> None:
     assert may(Standing(operator=True), action)
     assert not may(Standing(), action)
@@ -28,7 +29,7 @@ def test_the_operator_may_do_everything_and_a_stranger_nothing(action: Action) -
 
 
 @given(standings, actions, roles, roles)
-@settings(max_examples=50)
+@settings(max_examples=examples(100))
 def test_a_higher_role_may_do_no_less(standing: Standing, action: Action, organization: Role | None, team: Role | None) -> None:
     def highest(one: Role | None, other: Role | None) -> Role | None:
         return max((one, other), key=lambda role: RANKS[role] if role else 0)
@@ -70,7 +71,7 @@ def test_who_may_what(standing: Standing, action: Action, expected: bool) -> Non
 
 
 @given(standings, st.sampled_from(ROLES), roles, st.booleans())
-@settings(max_examples=50)
+@settings(max_examples=examples(100))
 def test_nobody_gives_or_takes_what_he_has_not(standing: Standing, role: Role, before: Role | None, team: bool) -> None:
     if may_appoint(standing, role, before, team=team):
         held = [standing.organization, standing.team if team else None]

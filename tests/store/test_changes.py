@@ -20,6 +20,7 @@ from extproc.store import FILE, bulk, changes
 from extproc.store.keys import Holder
 from extproc.store.models import Actor
 from extproc.store.store import Store, Tables
+from tests.examples import examples
 from tests.store.conftest import empty
 
 OPERATOR = Actor("operator")
@@ -231,7 +232,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["add", "suspend", "delete", "back", 
 
 
 @given(STEPS, st.integers(0, 10))
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_and_what_has_changed_make_what_is(store: Store, steps: list[tuple[str, int]], at: int) -> None:
     empty(store)
     with store.write(OPERATOR) as tables:
