@@ -100,7 +100,13 @@ def _sqlite(url: URL, pooled: bool) -> Engine:
         # Transactions begin where we say so, below: sqlite3 would begin them before the first change, and read outside of any.
         connection.isolation_level = None
         # FULL: a key that was revoked stays so when the power fails (https://www.sqlite.org/pragma.html#pragma_synchronous).
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"cache_size = {_CACHE}"):
+        for pragma in (
+            "journal_mode = WAL",
+            "journal_size_limit = 16777216",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            f"cache_size = {_CACHE}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
