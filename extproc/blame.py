@@ -32,8 +32,8 @@ OVER = (
 
 
 def reason_of(details: str) -> str:
-    """Envoy's word for why it answers itself, without what follows in braces."""
-    return _NO_ADDRESS if names.NO_ADDRESS in details else details.partition("{")[0] or "local_reply"
+    """Envoy's word for why it answers itself, without what follows in braces; or ours, where the adapter refused."""
+    return _NO_ADDRESS if names.NO_ADDRESS in details else details.partition("{")[0].removeprefix(names.DETAILS_PREFIX) or "local_reply"
 
 
 def as_it_counts(delivery: Delivery, reason: str) -> str:

@@ -91,13 +91,13 @@ class Course:
     @property
     def _fleet(self) -> Target:
         """All targets of the model together, as budgets know them."""
-        return Target("", self._call.model)
+        return Target("", self._call.retrying.model if self._call.retrying is not None else "")
 
     def _settle_slots(self, handed: str) -> None:
         quotas = self._snapshot.quotas
         if quotas is None or all(turn.target == self._turns[0].target for turn in self._turns[: self.at]):
             return
-        if self._call.slot and self._turns[self.at - 2].target == self._turns[0].target:
+        if self._call.slot:
             self._engine.slots.give_back(bytes.fromhex(self._call.slot))
         wants, (number, _, ticket) = quotas.wants(self.target.provider, self.target.model), handed.partition(":")
         if ticket and number == str(self._number):

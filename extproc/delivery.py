@@ -419,6 +419,9 @@ class Delivery:
             out = self.feed(b"", True)
             self.close(whole=True)
             return out
+        told = self._answering.error if self._answering is not None else ""
+        # An error that it has told is what became of it, though it was not ended then.
+        why, counts = told or why, told or counts
         out, record = self.last_words(fault), self.request.record
         record.error, response.reason, response.ended = why, counts, "provider_broke"
         if self.several and response.tried:

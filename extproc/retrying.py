@@ -59,6 +59,8 @@ class Retrying(Struct, frozen=True, omit_defaults=True):
     """When the last attempt may begin, in seconds since the epoch; 0: whenever."""
     only: bool = False
     """There is one target, asked once for each of several keys, beside those that are named for refusals."""
+    model: str = ""
+    """The configured model, a name or a pattern, whatever the client called it: budgets go by it."""
 
     @property
     def watches(self) -> bool:
@@ -104,7 +106,7 @@ def retrying_of(model: Model, retries: Retries) -> Retrying | None:
     refusals = Refusals(
         *(tuple(Target(*split_target(name)) for name in names) for names in (model.on_context_length, model.on_content_policy))
     )
-    return None if own == USUAL and not refusals.most else Retrying(own, refusals)
+    return None if own == USUAL and not refusals.most else Retrying(own, refusals, model=model.name)
 
 
 def planned(targets: Sequence[Target], retrying: Retrying) -> tuple[Target, ...]:

@@ -34,9 +34,9 @@ def config(*targets: str | Aim, **more: Any) -> Config:
 class Asked:
     """One request, and its attempts one after the other, as Envoy makes them."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, model: str = "m") -> None:
         self.scene = scene
-        self.given = gated(scene, {**CHAT, "model": "m"})
+        self.given = gated(scene, {**CHAT, "model": model})
         self.told: dict[str, str] = {}
         self.planned = self._plan
         self.count = 0
@@ -175,6 +175,27 @@ def test_so_many_requests_go_on_to_another_target() -> None:
     refused = asked.attempt().first
     assert (refused.status, refused.headers["retry-after"], b"retry_budget_spent" in (refused.body or b"")) == (503, "1", True)
     assert scene.engine.budgets.spent == 2
+
+
+def test_a_budget_is_the_configured_models_by_whatever_name_it_is_asked_for() -> None:
+    retries = Retries(fallback_budget=0.0)
+    settings = config("openai/gpt", "anthropic/claude", retries=retries)
+    scene = Scene(replace(settings, models=(replace(settings.models[0], name="m*", aliases=("other",)),)))
+    went_on = 0
+    for number in range(30):
+        asked = Asked(scene, "other" if number % 3 == 0 else f"m{number}")
+        went_on += asked.fails(asked.attempt()).headers.get(":status") == "503"
+    assert went_on == 10
+
+
+def test_the_first_slot_is_given_back_also_where_an_attempt_never_got_here() -> None:
+    asked = Asked(scene := Scene(config()))
+    asked.attempt().session.close()
+    assert held(scene, FIRST) == 1
+    asked.count += 1
+    third = asked.attempt()
+    assert (third.cluster, held(scene, FIRST)) == ("provider_openai", 0)
+    third.session.close()
 
 
 def test_refusals_are_not_what_a_budget_is_for() -> None:

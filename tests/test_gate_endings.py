@@ -15,6 +15,7 @@ from extproc.dialects.framing import split
 from extproc.dialects.hub import BlockStart, Error, Start, StreamEvent, Text, TextDelta
 from extproc.envoy import names
 from extproc.gate import GateSession
+from extproc.standing.verdict import meaning
 from extproc.tried import Tried
 from extproc.usage import Usage
 from extproc.use import USE_KEY, Use
@@ -177,6 +178,23 @@ def test_nothing_has_come_but_the_head() -> None:
     # Nothing was delivered that the client could read.
     stream.session.close()
     assert (stream.record.outcome, stream.record.usage.output) == ("provider_broke", 0)
+
+
+@pytest.mark.parametrize("model", ["own-openai", "gpt"])
+def test_an_error_that_was_told_is_what_became_of_it(model: str) -> None:
+    """Though the stream then stays open: a refusal of what was asked is nobody's time-out."""
+    stream = begun(model, "openai" if model == "own-openai" else "anthropic")
+    one(stream.session, response_body(delta("Hel")))
+    fault = {"error": {"message": "no", "type": "invalid_request_error", "code": "content_policy_violation"}}
+    one(stream.session, response_body(b"data: " + msgspec.json.encode(fault) + b"\n\n"))
+    stream.until()
+    (tried,) = stream.heard
+    assert (tried.reason, stream.record.outcome, stream.record.error) == (
+        "content_policy_violation",
+        "provider_broke",
+        "content_policy_violation",
+    )
+    assert meaning(tried.status, tried.reason) == "request"
 
 
 @pytest.mark.parametrize(("header", "seconds", "counts"), [("", TOTAL, names.WHOLE_OVER), ("3", 3.0, "deadline_exceeded")])

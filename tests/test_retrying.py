@@ -25,7 +25,7 @@ def never(_: Target) -> bool:
 def test_only_what_envoy_does_not_do_is_told() -> None:
     usual = Retries()
     assert retrying_of(Model(name="m", targets=("p/a",)), usual) is None
-    assert retrying_of(Model(name="m", targets=("p/a",), retries=Retries(again=1)), usual) == Retrying(Retries(again=1))
+    assert retrying_of(Model(name="m", targets=("p/a",), retries=Retries(again=1)), usual) == Retrying(Retries(again=1), model="m")
     named = retrying_of(Model(name="m", targets=("p/a",), on_context_length=("p/long",)), usual)
     assert named is not None
     assert (named.refusals, named.watches) == (Refusals((LONG,)), True)

@@ -50,8 +50,9 @@ DETAILS_PREFIX = "headgate_"
 """Begins the `details` of the gate's immediate responses. Envoy rewrites every other reply of its own into the client's dialect."""
 
 RETRIABLE = [401, 402, 403, 404, 405, 408, 409, 410, 424, 425, 429, 498, 499]
-"""Bedrock has 424 for a model that failed, and Groq 498 for no room (https://console.groq.com/docs/flex-processing)."""
-"""Statuses, beside 5xx, after which another provider may do better: its key, its quota, its models. The gate switches retries on."""
+"""Statuses, beside 5xx, after which another provider may do better: its key, its quota, its models. The gate switches retries on.
+Bedrock has 424 for a model that failed, and Groq 498 for no room (https://console.groq.com/docs/flex-processing).
+"""
 
 ATTRIBUTES = "envoy.filters.http.ext_proc"
 """Key of the attributes in a message, whatever the filter is called."""

@@ -37,6 +37,8 @@ _BY_REASON: dict[str, Meaning] = {
     "insufficient_quota": "credential",
     "provider_authentication": "credential",
     "content_filter": "request",
+    "content_policy_violation": "request",
+    "moderation_blocked": "request",
     "context_length_exceeded": "request",
     "request_too_large": "request",
     "invalid_request": "request",

@@ -57,7 +57,7 @@ def _unread(descriptor: int) -> int:
     """Bytes that have come and wait in the socket."""
     try:
         return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
-    except OSError:
+    except (OSError, ValueError):  # closed just now: it has no number any more
         return 0
 
 
