@@ -178,7 +178,7 @@ class AdapterSession:
 
     def _failed(self, error: Exception, part: Part) -> Replies:
         """What Envoy is told of an error. Raises it where the answer's head has gone out: then it can only be broken off."""
-        name = self._call.id if self._call else "?"
+        name = self._call.called if self._call else "?"
         if isinstance(error, Reject):
             return self._refuse(error.fault, dict(error.headers))
         if isinstance(error, BrokenAnswer | Undone):

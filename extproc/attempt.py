@@ -21,6 +21,7 @@ from extproc.dialects.hub import Extra
 from extproc.dialects.quirks import Refit, addressed, resized
 from extproc.errors import Fault, Reject
 from extproc.inference import may_ask, misplaced
+from extproc.ledger.record import called
 from extproc.live import Live
 from extproc.pool import Lease, Pool
 from extproc.retrying import Retrying
@@ -74,6 +75,13 @@ class Call(Struct, frozen=True, omit_defaults=True):
     """See `Request.slot`; in hexadecimal digits."""
     lane: str = ""
     """Whose turn bulky bodies wait for, see `Identity.lane`. Empty where the gate itself makes the only attempt."""
+    mirror_of: str = ""
+    """See `Record.mirror_of`."""
+
+    @property
+    def called(self) -> str:
+        """See `Record.called`."""
+        return called(self.id, self.mirror_of)
 
     @property
     def forces_usage(self) -> bool:
@@ -415,6 +423,7 @@ class Attempt:
             provider_name=self.target.provider,
             key=self.key,
             request_id=call.id,
+            mirror_of=call.mirror_of,
             same=self.same,
             raw=call.kind == "raw",
             include_usage=call.include_usage,

@@ -481,7 +481,7 @@ class Delivery:
                 response.ended = "provider_broke"
                 who = f"{response.target.provider}/{response.target.model}" if response.target is not None else "its provider"
                 why = response.reason or answering.error or BROKEN_OFF
-                _log.warning("request %s: the answer of %s broke off: %s", self.request.record.id, who, why)
+                _log.warning("request %s: the answer of %s broke off: %s", self.request.record.called, who, why)
         else:
             response.ended = "complete" if whole or response.status else "client_closed"
 
@@ -489,7 +489,7 @@ class Delivery:
         try:
             self.catch_up()
         except Exception:  # noqa: BLE001 - as in `end`: a bug of one filter, and what passed is metered all the same
-            _log.exception("request %s: the last pieces of its answer", self.request.record.id)
+            _log.exception("request %s: the last pieces of its answer", self.request.record.called)
 
     async def end(self) -> None:
         """Lets every tap finish. Call once, after `close`."""
@@ -501,7 +501,7 @@ class Delivery:
             try:
                 await tap.end(response)
             except Exception:  # noqa: BLE001 - a bug of one filter: the others, above all the one that meters, still have their end
-                _log.exception("request %s: the end of %s failed", self.request.record.id, type(tap).__name__)
+                _log.exception("request %s: the end of %s failed", self.request.record.called, type(tap).__name__)
 
     def settle(self) -> Record:
         """The record, brought up to what is known now."""

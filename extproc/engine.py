@@ -21,6 +21,7 @@ from extproc.routes import Routes
 from extproc.slots.atonce import AtOnce
 from extproc.slots.slot import Slots
 from extproc.snapshot import Message, Snapshot, decode, decode_settings
+from extproc.standing.renewed import way
 from extproc.standing.view import View
 from extproc.tokens import Purse
 from extproc.tried import Tried
@@ -119,8 +120,10 @@ class Engine:
         memory = bound(shedding.memory, config.workers)
         self.pressure.follow(enabled=shedding.enabled, lag=shedding.lag, memory=memory)
         self.room.whole = bodies(shedding.bodies, memory) if shedding.enabled else 0
-        breakers = {name: config.breaker_of(name) for name, provider in config.providers.items() if provider.keys}
-        self.pools.follow({name: breaker.cool for name, breaker in breakers.items() if breaker is not None})
+        pooled = {name: provider for name, provider in config.providers.items() if provider.keys}
+        breakers = {name: config.breaker_of(name) for name in pooled}
+        cool = {name: breaker.cool for name, breaker in breakers.items() if breaker is not None}
+        self.pools.follow(cool, {name: way(provider) for name, provider in pooled.items()})
 
     def _compile(self, generation: str, message: Message) -> Snapshot:
         settings, filters = decode_settings(message)

@@ -200,6 +200,9 @@ class GateSession(Speaker):
         self._exchange = exchange = Exchange(self._engine.find(told.generation), headers)
         exchange.intake = MirrorIntake(exchange.snapshot, exchange.request, exchange.delivery, told)
         refused = await exchange.intake.begin()
+        if refused is None and self._engine.pressure.limit:
+            # Another worker may have sent it, which keeps up; here, clients come first.
+            refused = exchange.delivery.refuse(BUSY)
         if refused is not None:
             return self._answer(exchange.delivery, refused)
         return [_WANT_BODY[exchange.request.endpoint.dialect]]
@@ -254,7 +257,7 @@ class GateSession(Speaker):
         if exchange is None:
             _log.exception("a request could not even be read")
             return [answer(500, {"content-type": "text/plain"}, INTERNAL.message.encode(), details=names.DETAILS_PREFIX + INTERNAL.code)]
-        _log.exception("request %s failed", exchange.request.record.id)
+        _log.exception("request %s failed", exchange.request.record.called)
         return self._answer(exchange.delivery, exchange.delivery.refuse(INTERNAL))
 
     # Responses: nothing waits.
@@ -265,7 +268,7 @@ class GateSession(Speaker):
         except BrokenAnswer as error:
             return self._broken(delivery, str(error))
         except Exception:  # a bug of ours: told once; the response has begun, or its head cannot be made, so it is broken off
-            _log.exception("request %s failed in its answer", delivery.request.record.id)
+            _log.exception("request %s failed in its answer", delivery.request.record.called)
             raise
 
     def _broken(self, delivery: Delivery, why: str, ours: Fault | None = None) -> Replies:
@@ -277,7 +280,7 @@ class GateSession(Speaker):
         return [answer(fault.status, {"content-type": "application/json"}, body, details=details, metadata=self._record(delivery))]
 
     def _broken_fault(self, delivery: Delivery, why: str, ours: Fault | None = None) -> Fault:
-        _log.warning("request %s: %s", delivery.request.record.id, why)
+        _log.warning("request %s: %s", delivery.request.record.called, why)
         return ours or Fault(502, "bad_provider_answer", f"This cannot be answered: {why}.")
 
     def _whole(self, delivery: Delivery, incoming: Incoming) -> Replies | Waiting[Replies]:
@@ -298,7 +301,7 @@ class GateSession(Speaker):
             delivery.forgo(whole)
             return self._broken(delivery, str(undone), undone.fault)
         except Exception:  # as in `_guarded`
-            _log.exception("request %s failed in its answer", delivery.request.record.id)
+            _log.exception("request %s failed in its answer", delivery.request.record.called)
             raise
         return self._guarded(self._response_body, delivery, incoming)
 
@@ -319,7 +322,7 @@ class GateSession(Speaker):
         head = delivery.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end, tried=tried, reason=reason)
         self._body_mode = head.mode
         if local and delivery.call is not None and delivery.response is not None and delivery.response.status >= _SERVER_ERRORS:
-            _log.warning("request %s: %s", delivery.request.record.id, told_of_failure(delivery, local, details))
+            _log.warning("request %s: %s", delivery.request.record.called, told_of_failure(delivery, local, details))
         if delivery.relayed:
             self._take_use(delivery, incoming)
         if incoming.end and (body := delivery.fill()):
@@ -418,7 +421,7 @@ class GateSession(Speaker):
         who = delivery.response.target if delivery.response is not None else None
         fault = Fault(504, "provider_timeout", told.format(f"The provider {who.provider}" if who is not None else "The provider"))
         out = delivery.cut(fault, why, as_it_counts(delivery, why))
-        _log.warning("request %s: its stream is ended: %s", delivery.request.record.id, REASONS[why])
+        _log.warning("request %s: its stream is ended: %s", delivery.request.record.called, REASONS[why])
         self.say(self._last(delivery, out))
         return 0.0
 
@@ -441,7 +444,7 @@ class GateSession(Speaker):
             delivery.broken(fault)
             return self._last(delivery, out)
         except Exception:  # as in `_guarded`
-            _log.exception("request %s failed in its answer", delivery.request.record.id)
+            _log.exception("request %s failed in its answer", delivery.request.record.called)
             raise
 
     def _go_on(self, delivery: Delivery, incoming: Incoming) -> Replies:
@@ -475,7 +478,7 @@ class GateSession(Speaker):
         try:
             delivery.catch_up()
         except Exception:  # as in `_guarded`
-            _log.exception("request %s failed in its answer", delivery.request.record.id)
+            _log.exception("request %s failed in its answer", delivery.request.record.called)
             raise
         return [out[0] + aside(self._record(delivery))] if due else out
 

@@ -93,6 +93,11 @@ class _State:
                 self.waits.clear()
         self.waits[model] = max(until, self.waits.get(model, 0.0))
 
+    def forget(self, now: float) -> None:
+        """What its provider has told until now is worth nothing."""
+        self.since = now
+        self.waits.clear()
+
     def waiting(self, model: str, now: float) -> float:
         """Seconds for which it is not to be asked for that model."""
         return max(0.0, self.waits.get(model, 0.0) - now) if self.waits else 0.0
@@ -238,10 +243,19 @@ class Pools:
         """By provider, name and key, as long as some snapshot has it, in force or not: one that was in force before may be so again. A key
         that is replaced is another one, and has to wait for nothing."""
         self._cool: dict[str, float] = {}
+        self._asked: dict[str, str] = {}
 
-    def follow(self, cool: Mapping[str, float]) -> None:
-        """For how many seconds at most a 429 is believed (`Breaker.cool`), by provider; of who is not named, for as long as it says."""
+    def follow(self, cool: Mapping[str, float], asked: Mapping[str, str] | None = None) -> None:
+        """Another configuration is in force. `cool`: for how many seconds at most a 429 is believed (`Breaker.cool`), by provider; of who
+        is not named, for as long as it says. `asked`: how providers are asked (`standing.renewed.way`): of one that is asked otherwise
+        than before, keys wait for nothing any more.
+        """
         self._cool = dict(cool)
+        before, self._asked = self._asked, dict(asked or {})
+        now = self._clock()
+        for (provider, _, _), state in self._states.items():
+            if before.get(provider) != self._asked.get(provider):
+                state.forget(now)
 
     def open(self, name: str, provider: Provider, header: tuple[str, str] | None, workers: int) -> Pool | None:
         """The pool of a provider for a snapshot; None where it has not several keys. `header`: what carries a key, and what stands before

@@ -8,9 +8,12 @@ import pytest
 
 from extproc.config.concurrency import Queue
 from extproc.config.model import Aim, Config, Model
+from extproc.envoy import names
 from extproc.gate import GateSession
 from extproc.keys import StoredKey, digest
+from extproc.mirrored import Mirrored
 from extproc.slots.local import LocalSlots
+from extproc.values import Identity, Target
 from filters.load import Load
 from tests.playbook import Reply, later, one, request_body, request_headers, response_body, response_headers
 from tests.scene import CHAT, CONFIG, DEFAULT, Scene, head
@@ -164,6 +167,31 @@ def test_under_pressure_who_has_most_is_refused_and_no_body_is_read() -> None:
     assert isinstance(session, GateSession)
     session.close()
     assert session not in pressure.guests
+
+
+def test_under_pressure_copies_are_refused_first() -> None:
+    made = scene(concurrency=99)
+    pressure = made.engine.pressure
+    pressure.follow(enabled=True, lag=0.1, memory=0)
+    copy = Mirrored("of-this", made.generation, Target("openai", "gpt"), Identity("red", "red"), "gpt", "gpt").encode()
+    attributes = {names.FILTER_CHAIN_ATTRIBUTE: names.MIRRORS}
+
+    def copied() -> Reply:
+        session = GateSession(made.engine)
+        reply = one(session, request_headers(head(x_headgate_mirror=copy), attributes=attributes))
+        session.close()
+        return reply
+
+    assert copied().part == "request_headers"
+    for _ in range(5):
+        pressure.look(9.0, lambda: 0)
+    assert pressure.limit and refused(copied(), 503, "overloaded")
+    session = GateSession(made.engine)
+    assert one(session, headers("red")).part == "request_headers", "there is room for clients"
+    assert one(session, request_body(BODY)).status == 0, "the copy has given back what it took"
+    record = made.books[-1]
+    assert (record.mirror_of, record.outcome, record.error) == ("of-this", "rejected", "overloaded")
+    assert pressure.refused == 0
 
 
 def test_a_flood_of_large_bodies_is_refused_before_they_are_read() -> None:

@@ -242,6 +242,25 @@ def test_what_is_told_of_a_key_that_was_replaced_is_no_news_of_the_new_one() -> 
     assert rotated.worth("m") == 1
 
 
+def test_keys_of_a_provider_that_is_asked_otherwise_wait_for_nothing() -> None:
+    clock = Clock()
+    pools = Pools(clock=clock)
+    pool = opened(pools, key("a"), key("b", requests_per_minute=1))
+    pools.follow({}, {"it": "there"})
+    assert names(pool, 2) == ["a", "b"]
+    clock.now += 10
+    pools.hear(refused("a", resets=600))
+    pools.follow({}, {"it": "there", "other": "anywhere"})
+    assert pool.worth("m") == 0
+    pools.follow({}, {"it": "elsewhere"})
+    assert names(pool, 2) == ["a", "a"], "the other one is at its limit, as before"
+    clock.now += 1
+    pools.hear(replace(refused("a", resets=600), first=2.0))
+    assert pool.worth("m") == 1, "that was where it is not asked any more"
+    pools.hear(refused("a", resets=600))
+    assert pool.worth("m") == 0
+
+
 def test_a_later_end_counts() -> None:
     clock = Clock()
     pools = Pools(clock=clock)

@@ -315,6 +315,17 @@ def test_a_reload_keeps_what_is_known_of_keys_and_forgets_it_of_a_rotated_one() 
     assert headers["authorization"] == "Bearer sk-new"
 
 
+def test_a_reload_forgets_what_is_known_of_keys_whose_provider_was_mended() -> None:
+    scene = Scene(config(*KEYS[:3]))
+    for name in "ab":
+        scene.engine.hear(Tried("openai", "gpt", 429, "rate_limit_exceeded", name, resets=600))
+    scene.load(config(*KEYS[:3], pool="least_used"))
+    pool = scene.engine.current.pools["openai"]
+    assert pool.worth("gpt") == 1, "who is chosen has nothing to do with what is answered"
+    scene.load(config(*KEYS[:3], base_url="https://mended.test/v1"))
+    assert scene.engine.current.pools["openai"].worth("gpt") == 3
+
+
 def test_every_dialect_of_the_provider_draws_on_the_same_keys() -> None:
     provider = Provider(dialect="anthropic", also=("openai",), base_url="https://it.test/v1", keys=KEYS[:2], auth="x-api-key")
     carrier = credential_header(provider)

@@ -16,6 +16,7 @@ from extproc.dialects.hub import (
     Start,
 )
 from extproc.errors import Fault
+from extproc.ledger.record import called
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ class Terms(Struct, frozen=True):
     """The client's body, where its tokens are to be counted."""
     key: str = ""
     """The name of the provider's key, where it has several."""
+    mirror_of: str = ""
+    """See `Record.mirror_of`."""
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""
@@ -85,7 +88,7 @@ class Terms(Struct, frozen=True):
     def log(self, what: str) -> None:
         """Says what is wrong with the provider's answer."""
         who = f"{self.provider_name}, asked with the key {self.key}," if self.key else self.provider_name
-        log.warning("request %s: the provider %s %s", self.request_id, who, what)
+        log.warning("request %s: the provider %s %s", called(self.request_id, self.mirror_of), who, what)
 
 
 _LARGE = 1024 * 1024

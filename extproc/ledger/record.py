@@ -78,3 +78,13 @@ class Record(Struct, kw_only=True, omit_defaults=True):
     bytes_out: int = 0
     witness: Literal["worker", "envoy"] = "worker"
     """Who told it: the worker's journal, or Envoy's access log after a worker was killed."""
+
+    @property
+    def called(self) -> str:
+        """What the log calls it."""
+        return called(self.id, self.mirror_of)
+
+
+def called(id: str, mirror_of: str) -> str:
+    """What the log calls a request: its id, and where it is a copy for a mirror, of which one."""
+    return f"{id} (a copy of {mirror_of} for a mirror)" if mirror_of else id

@@ -29,7 +29,12 @@ class Asked(Struct, frozen=True):
 
 def asked(config: Config) -> dict[str, Asked]:
     """By the provider's name."""
-    return {name: Asked(_digest(_said(provider)), _keys(provider)) for name, provider in config.providers.items()}
+    return {name: Asked(way(provider), _keys(provider)) for name, provider in config.providers.items()}
+
+
+def way(provider: Provider) -> str:
+    """How a provider is asked, but for its keys: as a digest."""
+    return _digest(_said(provider))
 
 
 def renewed(before: Mapping[str, Asked], after: Mapping[str, Asked]) -> Iterator[Name]:

@@ -2,12 +2,14 @@
 that other callers have made up: those are told of together.
 """
 
+import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from extproc.config.model import Config, aim, split_target
+from extproc.globs import regex
 from extproc.pool import key_names
 from extproc.standing.told import Stand
 
@@ -34,7 +36,10 @@ def providers_status(config: Config, stands: Iterable[Stand], sick: Mapping[str,
         for name, provider in config.providers.items()
     ]
     hurt = any(
-        _hurts(stand) for name in config.providers for stand in ill.get(name, ()) if not stand.key and (name, stand.model) not in copied
+        _hurts(stand)
+        for name in config.providers
+        for stand in ill.get(name, ())
+        if not stand.key and not _is_copy(stand.model, _models(config, name), _copies(copied, name))
     )
     whole = all(one["healthy"] for one in providers) and not hurt
     return {"object": "providers.status", "status": "ok" if whole else "degraded", "providers": providers}
@@ -55,6 +60,18 @@ def _mirrors(config: Config) -> dict[tuple[str, str], list[str]]:
                 found.setdefault((provider, name), []).append(model.name)
     asked = {(name, known) for name in {provider for provider, _ in found} for known in _models(config, name)}
     return {target: models for target, models in found.items() if target not in asked}
+
+
+def _is_copy(model: str, asked: Collection[str], copies: Collection[str]) -> bool:
+    """Whether a provider is asked for that model by mirrors alone. A mirror that keeps the name may be asked for all of a pattern."""
+    return _meant(model, asked) is None and _meant(model, copies) is not None
+
+
+def _meant(model: str, names: Collection[str]) -> str | None:
+    """Which of these names, or patterns of names, takes it."""
+    if model in names:
+        return model
+    return next((name for name in names if "*" in name and re.fullmatch(regex(name), model, re.DOTALL)), None)
 
 
 def _copies(mirrors: Mapping[tuple[str, str], list[str]], provider: str) -> dict[str, list[str]]:
@@ -85,7 +102,8 @@ def _provider(
         if stand.key:
             by_key.setdefault(stand.key, []).append(stand)
         else:
-            by_model.setdefault(stand.model if stand.model in by_model else _OTHERS, []).append(stand)
+            row = _meant(stand.model, copies) if _is_copy(stand.model, models, copies) else stand.model
+            by_model.setdefault(row if row in by_model else _OTHERS, []).append(stand)
     targets = [
         {"model": model, **({"mirror_of": copies[model]} if model in copies else {"asked_as": models.get(model, [])}), **_worst(found, now)}
         for model, found in by_model.items()

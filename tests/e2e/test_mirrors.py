@@ -1,6 +1,7 @@
 """Mirrors: a copy of a conversation is asked of somebody else, and nothing of that reaches the client."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -84,6 +85,11 @@ def test_whatever_the_mirror_does(gateway: Gateway, openai_provider: Demo) -> No
             told.add(answer.headers["x-request-id"])
     asked(gateway, openai_provider, 6)
     assert {copy["outcome"] for copy in copies(gateway, told)} <= {"error", "provider_broke"}
+
+    def said(what: str) -> bool:
+        return re.search(rf"request \S+ \(a copy of \S+ for a mirror\): {what}", gateway.log.read_text()) is not None
+
+    gateway.until(lambda: said("no answer from a: ") and said("the provider a sent no answer "), "the log says that these are copies")
 
 
 def test_several_targets_and_another_dialect(gateway: Gateway, openai_provider: Demo, anthropic_provider: Demo) -> None:

@@ -112,6 +112,22 @@ def test_a_mirror_is_told_of_and_no_alarm() -> None:
     assert "asked_as" not in target
 
 
+def test_a_mirror_that_keeps_the_names_of_a_pattern_is_no_alarm_either() -> None:
+    models = (
+        Model(name="claude-*", targets=("a",), mirror=Mirror(to="c")),
+        Model(name="claude-small", targets=("c",)),
+    )
+
+    def told(*ill: str) -> tuple[str, dict[str, str]]:
+        stands = [Stand("c", model, "", "open", 30, 30, "timeout") for model in ill]
+        document = providers_status(msgspec.structs.replace(CONFIG, models=models), stands, {}, now=1000)
+        return document["status"], {target["model"]: target["state"] for target in document["providers"][2]["targets"]}
+
+    assert told("claude-large") == ("ok", {"claude-small": "closed", "claude-*": "open"})
+    assert told("claude-small") == ("degraded", {"claude-small": "open", "claude-*": "closed"}), "clients are answered by that one"
+    assert told("gpt-5")[0] == "degraded"
+
+
 def test_the_example_of_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "routing.md").read_text()
     (shown,) = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
