@@ -2,6 +2,7 @@
 may wait for ever, and nothing of a stream may be left.
 
     python -m bench.endings --seconds 15
+    HEADGATE_ENVOY=/elsewhere/envoy python -m bench.endings --envoy 1.36
 
 Envoy lets ext_proc end an answer before its provider (docs/envoy.md, "The last word of a stream"), which is seldom done, so it is tried
 here in all the company that it may have: providers that go on, flood, fall silent, end, close or reset at that very moment; clients that
@@ -126,8 +127,8 @@ DEEDS: dict[str, Deed] = {
 CLIENTS = ("reads", "late", "never", "hangs-up")
 
 
-def config(port: int) -> dict[str, Any]:
-    """A provider for each deed in two dialects, and a model for each with one target and with two."""
+def config(port: int, envoy: str) -> dict[str, Any]:
+    """A provider for each deed in two dialects, and a model for each with one target and with two. `envoy`: the version that it is."""
     timeouts = {"connect": 2, "first_byte": 5, "idle": IDLE, "total": TOTAL}
     providers, models = {}, []
     for deed in DEEDS:
@@ -136,7 +137,7 @@ def config(port: int) -> dict[str, Any]:
             providers[f"{deed}-{dialect}"] = {"dialect": dialect, "base_url": base, "key": "k", "timeouts": timeouts}
             own, other = f"{deed}-{dialect}/m", f"{deed}-{'anthropic' if dialect == 'openai' else 'openai'}/m"
             models += [{"name": f"{deed}-{dialect}-one", "targets": [own]}, {"name": f"{deed}-{dialect}-two", "targets": [own, other]}]
-    return {"providers": providers, "models": models, "breaker": "off", "workers": 2}
+    return {"providers": providers, "models": models, "breaker": "off", "workers": 2, "envoy_version": envoy}
 
 
 class Company:
@@ -207,12 +208,12 @@ def _stats(site: Site) -> dict[str, int]:
     return {name: int(value) for name, _, value in (line.partition(": ") for line in lines)}
 
 
-async def run(seconds: float, rate: float) -> int:
-    """So long, and so many streams a second. The exit status."""
+async def run(seconds: float, rate: float, envoy: str) -> int:
+    """So long, and so many streams a second, on an Envoy of that version. The exit status."""
     hostile = Hostile(DEEDS)
     await hostile.start({})
     with tempfile.TemporaryDirectory(prefix="hg-e-") as name:
-        site = Site(Path(name), config(hostile.port))
+        site = Site(Path(name), config(hostile.port, envoy))
         await site.start()
         try:
             return await _run(site, seconds, rate)
@@ -256,8 +257,9 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=float, default=15.0, help="how long streams begin")
     parser.add_argument("--rate", type=float, default=40.0, help="streams a second")
+    parser.add_argument("--envoy", default="1.40", help="`envoy_version`, where HEADGATE_ENVOY is an older one")
     given = parser.parse_args()
-    return asyncio.run(run(given.seconds, given.rate))
+    return asyncio.run(run(given.seconds, given.rate, given.envoy))
 
 
 if __name__ == "__main__":
