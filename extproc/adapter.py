@@ -74,6 +74,7 @@ class AdapterSession:
         "_told",
         "_told_at",
         "_tried",
+        "_unsaid",
     )  # fmt: skip
 
     def __init__(self, engine: Engine) -> None:
@@ -97,6 +98,8 @@ class AdapterSession:
         self._left = -1
         """Bytes to come of a body that passes unread and has its length told; -1: nobody knows."""
         self._out: list[bytes] = []
+        self._unsaid = ""
+        """The body of an error that came as a head alone."""
         self._released = False
         self._told: Use | None = None
         self._told_at = 0.0
@@ -257,13 +260,15 @@ class AdapterSession:
         self._answering = attempt.answering(int(self._headers.get(":status", "0")), self._headers)
         if incoming.end:
             # No body can be given to a head alone here; the gate sees to that, with an error's.
-            self._answering.feed(b"", True)
+            unsaid = self._answering.feed(b"", True)
             if type(self._answering) is Uncounted and self._answering.status < _ERRORS:
                 self._answering = attempt.failed(Fault(404, "not_found", "The provider counts no tokens."))
-                self._answering.feed(b"", True)
+                unsaid = self._answering.feed(b"", True)
             if (failed := self._failed_whole(self._answering)) is not None:
                 self._answering = failed
-                failed.feed(b"", True)
+                unsaid = failed.feed(b"", True)
+            if self._answering.status >= _ERRORS:
+                self._unsaid = b"".join(unsaid).decode("utf-8", "replace")
         if self._answering.mode == BodyMode.NONE:
             self._left = length_of(self._headers) or -1
             return self._release(incoming.end)
@@ -429,6 +434,6 @@ class AdapterSession:
         self._told_at = time.monotonic()
         self._told = use = Use(
             self._cluster, self._number, target.provider, target.model, answering.answered, answering.usage, answering.text,
-            answering.finished, answering.error, answering.amount,
+            answering.finished, answering.error, answering.amount, self._unsaid,
         )  # fmt: skip
         return {USE_KEY: use.encode()}

@@ -20,11 +20,13 @@ class Relayed(Answering):
         self._client = client
         self._split = client.framing.splitter()
         self._watch = client.stream_usage()
+        self.body = b""
+        """See `Use.body`."""
 
     def tell(self, use: Use) -> None:
         """The attempt's account, as far as it has got."""
         self.usage, self.answered, self.finished, self.error = use.usage, use.answered, use.finished, use.error
-        self.amount = use.amount
+        self.amount, self.body = use.amount, use.body.encode()
         self.text = max(self.text, use.text)
 
     def break_off(self, fault: Fault, request_id: str) -> list[bytes]:
@@ -34,7 +36,7 @@ class Relayed(Answering):
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         """Bytes of the client's dialect, cut into events where they are a stream."""
         if not self.stream:
-            return [chunk]
+            return [chunk or self.body] if end else [chunk]
         events = self._split.feed(chunk)
         for event in events:
             self._watch.feed(event)

@@ -31,6 +31,8 @@ class Use(Struct, frozen=True, omit_defaults=True):
     finished: bool = False
     error: str = ""
     amount: Amount | None = None
+    body: str = ""
+    """Of an error that came as a head alone, which can be given none where the attempt runs: what its client is to be told."""
 
     def encode(self) -> str:
         """As metadata carries it."""

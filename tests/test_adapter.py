@@ -13,8 +13,10 @@ from extproc.adapter import AdapterSession
 from extproc.answering import BrokenAnswer
 from extproc.aside import Here, Job
 from extproc.config.model import Limits, Model
+from extproc.dialects import DIALECTS
 from extproc.envoy import names
 from extproc.gate import GateSession
+from extproc.relayed import Relayed
 from extproc.tried import BROKEN_OFF, STOPPED, Tried
 from extproc.usage import Usage
 from extproc.use import USE_KEY, Use
@@ -239,6 +241,20 @@ def test_an_error_of_another_dialect() -> None:
     document = msgspec.json.decode(replies[1].body or b"")
     assert (document["error"]["message"], document["error"]["request_id"]) == ("busy", "r-1")
     assert ":status" not in replies[0].headers
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_what_an_error_without_a_body_is_told_aside(second: bool) -> None:
+    """A head alone can be given no body here. The gate says it."""
+    made = attempt(second=second)
+    (head,) = made.answer({":status": "308", "location": "https://elsewhere.test/x?key=secret"}, end=True)
+    use = use_of(head)
+    assert (head.headers[":status"], use.error) == ("502", "bad_provider_answer")
+    relayed = Relayed(502, {"content-type": "application/json"}, DIALECTS["openai"], raw=False)
+    relayed.tell(use)
+    told = msgspec.json.decode(b"".join(relayed.feed(b"", True)))["error"]["message"]
+    assert "points to https://elsewhere.test/x and is not followed" in told
+    assert "secret" not in told
 
 
 @pytest.mark.parametrize("second", [False, True])
