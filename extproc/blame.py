@@ -3,7 +3,7 @@
 from extproc.delivery import Delivery
 from extproc.envoy import names
 from extproc.intake import TIMEOUT
-from extproc.tried import LATE
+from extproc.tried import FULL, LATE, SPENT
 
 _OURS = "ext_proc"
 """Begins `response.code_details` where Envoy could not get an answer from one of our own workers."""
@@ -20,6 +20,8 @@ REASONS = {
     "upstream_per_try_timeout": "it did not begin to answer in time (timeouts.first_byte)",
     "upstream_per_try_idle_timeout": "it fell silent (timeouts.idle)",
     names.SILENT: "it fell silent (timeouts.idle)",
+    FULL: "it has no room (concurrency)",
+    SPENT: "too many requests have gone on to another target of late (retries.fallback_budget)",
 }
 
 
@@ -46,6 +48,8 @@ def told_of_failure(delivery: Delivery, reason: str, details: str) -> str:
     if details.startswith(_OURS):
         return f"a worker of ours ended or failed while it was under way; the providers have nothing to do with that ({details})"
     tried = delivery.request.record.tried
-    asked = [one.provider for one in tried or delivery.planned[: max(1, delivery.attempts)]]
+    asked = [one.provider for one in tried if one.asked] or [one.provider for one in delivery.planned[: max(1, delivery.attempts)]]
     before = f" (before that: {', '.join(asked[:-1])})" if asked[1:] else ""
+    if tried and not tried[-1].asked:
+        return f"no answer from {', '.join(asked)}, and {tried[-1].provider} is not asked: {REASONS[tried[-1].reason]}"
     return f"no answer from {asked[-1] if asked else 'anybody'}: {REASONS.get(reason, details)}{before}"

@@ -18,7 +18,7 @@ from extproc.retrying import FOR_KEYS, Failed, Next, Retrying, Turn, after, paus
 from extproc.slots.slot import NO_LINE, Choice, Full, Line
 from extproc.snapshot import Snapshot
 from extproc.standing.verdict import blames_key
-from extproc.tried import PLAN, Tried, encode_plan, passed_key
+from extproc.tried import PLAN, SPENT, Tried, encode_plan, passed_key
 from extproc.values import Target
 from extproc.wire.outgoing import packed
 
@@ -232,4 +232,4 @@ def _spent(model: str) -> Reject:
     message = (
         f"No answer, and too many requests for {model!r} have gone on to another target of late (`retries.fallback_budget`). Try again."
     )
-    return Reject(503, "retry_budget_spent", message, headers=(("retry-after", "1"),))
+    return Reject(503, SPENT, message, headers=(("retry-after", "1"),))

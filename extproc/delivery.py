@@ -56,6 +56,10 @@ class Head(Struct, frozen=True):
     remove: tuple[str, ...]
 
 
+def _last_asked(tried: Sequence[Tried]) -> Target | None:
+    return next((Target(one.provider, one.model) for one in reversed(tried) if one.asked), None)
+
+
 class Delivery:
     """One answer, whoever gives it, from its head to its last byte."""
 
@@ -165,9 +169,11 @@ class Delivery:
             self._tell(tried, response)
         if "request-id" not in headers or "request-id" in remove:
             self._name(response)
-        response.attempts = attempts
+        # Of the last one it may have turned out here that it cannot be asked.
+        unasked = bool(tried) and not tried[-1].asked
+        response.attempts = attempts - unasked
         # Envoy may have refused it before anybody was asked.
-        response.target = self._target(tried) if attempts or not local else None
+        response.target = (_last_asked(tried) if unasked else self._target(tried)) if attempts or not local else None
         wanted_whole = self._follow(response)
         if self._answering is not None:
             if wanted_whole and mode is BodyMode.STREAMED and not response.stream:

@@ -29,7 +29,7 @@ from extproc.intake import Forward
 from extproc.mirrored import decode
 from extproc.pressure import BUSY
 from extproc.transport.seam import Replies, Speaker
-from extproc.tried import FULL, Tried, attempts_told
+from extproc.tried import Tried, attempts_told
 from extproc.use import TELL_EVERY, USE_KEY, read_use
 from extproc.values import BodyMode, Response
 from extproc.ways import WHOLE, milliseconds, way_of
@@ -316,8 +316,8 @@ class GateSession(Speaker):
         if delivery.several:
             tried = attempts_told(incoming.metadata_of(names.USE_NAMESPACE), delivery.planned, attempts, reason)
             for one in tried:
-                # The adapter has seen nothing of it; and who had no room was not asked.
-                if not one.status and one.reason != FULL:
+                # The adapter has seen nothing of it.
+                if not one.status and one.asked:
                     self._engine.hear(msgspec.structs.replace(one, request=delivery.request.record.id))
         head = delivery.answer(seen, local=local, cluster=cluster, attempts=attempts, end=incoming.end, tried=tried, reason=reason)
         self._body_mode = head.mode

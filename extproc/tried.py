@@ -42,6 +42,14 @@ long that one took is not known, so it says nothing of who was asked.
 OURS = "undone"
 """The reason of one that was answered, and of whose answer the gateway itself could make nothing."""
 
+FULL = "concurrency_limit"
+"""The reason of a target that was passed over because it had no room."""
+
+SPENT = "retry_budget_spent"
+"""The reason of one that was not asked because too many requests had gone on to another target of late."""
+
+_UNASKED = frozenset((FULL, SPENT))
+
 _TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+.^_`|~:/0-9A-Za-z-]*")
 _UNSAID = re.compile(r'[^ -~]|["\\]')
 
@@ -74,6 +82,11 @@ class Tried(Struct, frozen=True, omit_defaults=True):
         """It gave no answer, or half of one."""
         return bool(self.reason)
 
+    @property
+    def asked(self) -> bool:
+        """It was. Others stand among the attempts to say why they were not."""
+        return bool(self.status) or self.reason not in _UNASKED
+
 
 def metadata_key(number: int) -> str:
     """Where the adapter leaves what came of attempt `number`, in `headgate.use`."""
@@ -89,9 +102,6 @@ def passed_key(number: int) -> str:
     """Where the adapter leaves who was passed over before attempt `number`, because there was no room."""
     return f"passed-{number}"
 
-
-FULL = "concurrency_limit"
-"""The reason of a target that was passed over because it had no room."""
 
 PLAN = "targets"
 """Where the adapter leaves all attempts, where a failed one has made them others than the gate had said."""

@@ -12,13 +12,14 @@ from extproc.config.model import Aim, Config, Model
 from extproc.config.pool import ProviderKey
 from extproc.config.retries import Retries
 from extproc.envoy import names
+from extproc.gate import GateSession
 from extproc.retrying import STOP
 from extproc.slots.slot import NO_LINE, Taken
 from extproc.standing.told import Stand, encode
 from extproc.tried import FULL, Tried, attempts_told, header
 from extproc.values import Target
-from tests.playbook import Reply
-from tests.scene import ANTHROPIC, CHAT, OPENAI, Scene, run
+from tests.playbook import Reply, one, request_body, request_headers, response_headers
+from tests.scene import ANTHROPIC, CHAT, OPENAI, Scene, head, run
 from tests.test_adapter import JSON, Try, gated
 
 GPT, CLAUDE, OTHER = Target("openai", "gpt"), Target("anthropic", "claude"), Target("openai", "other")
@@ -155,6 +156,21 @@ def test_who_is_named_for_a_refusal_has_to_be_there(state: str) -> None:
     head = asked.fails(made, 400, TOO_LONG)
     goes_on = state in ("", "limited")
     assert (head.headers.get(":status") == "409", STOP in head.headers) == (goes_on, not goes_on)
+
+
+def test_who_was_not_asked_after_all_is_told_and_not_booked(caplog: pytest.LogCaptureFixture) -> None:
+    """Envoy has gone on by itself, and here it turns out that there is no room: its own answer names our refusal."""
+    scene = Scene(config("openai/gpt", Aim(to="anthropic/claude", concurrency=1)))
+    session = GateSession(scene.engine)
+    one(session, request_headers(head()))
+    one(session, request_body(msgspec.json.encode({**CHAT, "model": "m"})))
+    refused = {":status": "503", "content-type": "application/json"}
+    one(session, response_headers(refused, cluster="provider_anthropic", attempt=2, details=f"{names.DETAILS_PREFIX}{FULL}"))
+    session.close()
+    (record,) = scene.books
+    assert (record.provider, record.attempts, record.error) == ("openai", 1, FULL)
+    assert [(one.provider, one.reason, one.asked) for one in record.tried] == [("openai", "no_answer", True), ("anthropic", FULL, False)]
+    assert "no answer from openai, and anthropic is not asked: it has no room" in caplog.text
 
 
 def test_so_many_requests_go_on_to_another_target() -> None:
