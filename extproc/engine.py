@@ -116,6 +116,8 @@ class Engine:
         return generation
 
     def _follow(self, config: Config) -> None:
+        if self.mirrors is not None:
+            self.mirrors.keep({model.mirror.to for model in config.models if model.mirror is not None and model.mirror.share})
         shedding = config.shedding
         memory = bound(shedding.memory, config.workers)
         self.pressure.follow(enabled=shedding.enabled, lag=shedding.lag, memory=memory)

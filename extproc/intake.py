@@ -270,7 +270,7 @@ class Intake:
         told = Mirrored(record.id, self._snapshot.generation, target, whose, record.model, record.route)
         try:
             headers = {name: request.headers[name] for name in those(tuple(request.headers), to_provider)}
-            mirrors.send(without_credential(request.path), {**headers, names.MIRROR_HEADER: told.encode()}, request.body)
+            mirrors.send(mirror.to, without_credential(request.path), {**headers, names.MIRROR_HEADER: told.encode()}, request.body)
         except Exception:  # noqa: BLE001 - a bug of ours, told once
             mirrors.dropped += 1
             _log.exception("request %s: no copy of it is sent to its mirror", record.id)

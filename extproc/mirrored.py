@@ -5,7 +5,7 @@ the mirrors' own listener alone, which only this machine's user can reach, and n
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Protocol
 
 import msgspec
@@ -20,8 +20,11 @@ class Copies(Protocol):
     dropped: int
     """So many were not sent, since the worker began."""
 
-    def send(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Sends a request off, or drops it. Returns at once."""
+    def send(self, mirror: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Sends a request off to a mirror, or drops it. Returns at once."""
+
+    def keep(self, mirrors: Container[str]) -> None:
+        """These are the mirrors from now on: what is under way to others is given up."""
 
 
 class MirrorIdentity(Identity, frozen=True):

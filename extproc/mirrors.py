@@ -5,15 +5,39 @@ and thrown away, for a provider is only asked as fast as somebody reads. Nobody 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Container, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
 
 MOST = 64
-"""Copies that one worker has under way."""
+"""Copies that one worker has under way. A mirror has no more of them than it leaves for others, so one that hangs silences no other."""
 _BYTES = 16 * 1024 * 1024
 """Bytes of their bodies."""
+_TELL_EVERY = 60.0
+"""Seconds between two words in the log about one mirror's copies that are dropped."""
 _WITHIN = 900.0
 """Seconds after which one is given up, whatever the provider's own time-outs say."""
 _PIECE = 64 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class _Copy(NamedTuple):
+    mirror: str
+    size: int
+
+
+class _Each(Struct):
+    """What one mirror has under way."""
+
+    copies: int = 0
+    size: int = 0
+    told: float = float("-inf")
+    """When it was said last that copies of it are dropped."""
 
 
 class Mirrors:
@@ -25,7 +49,9 @@ class Mirrors:
         """Since the worker began: no room for them, no time, or nobody listened."""
         self._path = path
         self._busy = busy
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], _Copy] = {}
+        self._each: defaultdict[str, _Each] = defaultdict(_Each)
+        """By mirror."""
         self._bytes = 0
 
     @property
@@ -33,15 +59,32 @@ class Mirrors:
         """How many there are."""
         return len(self._tasks)
 
-    def send(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Sends a request off, or drops it. Returns at once. `headers`: without those that frame a message."""
-        if len(self._tasks) >= MOST or self._bytes + len(body) > _BYTES or self._busy():
-            self.dropped += 1
+    def send(self, mirror: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Sends a request off, or drops it. Returns at once. `mirror`: for whom; `headers`: without those that frame a message."""
+        each, size = self._each[mirror], len(body)
+        if each.copies >= MOST - len(self._tasks) or each.size + size > _BYTES - self._bytes or self._busy():
+            self._drop(mirror)
             return
-        self._bytes += len(body)
-        task = asyncio.get_running_loop().create_task(self._post(_head(path, headers, len(body)), body))
-        self._tasks.add(task)
+        each.copies += 1
+        each.size += size
+        self._bytes += size
+        task = asyncio.get_running_loop().create_task(self._post(_head(path, headers, size), body))
+        self._tasks[task] = _Copy(mirror, size)
         task.add_done_callback(self._ended)
+
+    def keep(self, mirrors: Container[str]) -> None:
+        """These are the mirrors from now on: what is under way to others is given up."""
+        for task, copy in self._tasks.items():
+            if copy.mirror not in mirrors:
+                task.cancel()
+        self._each = defaultdict(_Each, {name: each for name, each in self._each.items() if each.copies or name in mirrors})
+
+    def _drop(self, mirror: str) -> None:
+        self.dropped += 1
+        each, now = self._each[mirror], time.monotonic()
+        if now - each.told >= _TELL_EVERY:
+            each.told = now
+            _log.warning("copies for the mirror %s are dropped: %d are under way to it, of %d bytes", mirror, each.copies, each.size)
 
     async def close(self) -> None:
         """Gives up what is under way."""
@@ -51,10 +94,14 @@ class Mirrors:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
+        copy = self._tasks.pop(task)
+        each = self._each[copy.mirror]
+        each.copies -= 1
+        each.size -= copy.size
+        self._bytes -= copy.size
 
     async def _post(self, head: bytes, body: bytes) -> None:
-        size, taken = len(body), False
+        taken = False
         try:
             async with asyncio.timeout(_WITHIN):
                 reader, writer = await asyncio.open_unix_connection(self._path)
@@ -69,8 +116,6 @@ class Mirrors:
         except (OSError, TimeoutError):
             # One that the listener has taken has an entry in the ledger, which says what became of it.
             self.dropped += not taken
-        finally:
-            self._bytes -= size
 
 
 def _head(path: str, headers: Mapping[str, str], size: int) -> bytes:

@@ -1,6 +1,6 @@
 """Requests of a model that has a mirror: what is copied, and a copy's own way in."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import msgspec
@@ -41,8 +41,11 @@ class Copies:
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, str], bytes]] = []
 
-    def send(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    def send(self, mirror: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
         self.sent.append((path, dict(headers), body))
+
+    def keep(self, mirrors: Container[str]) -> None:
+        pass
 
 
 def scene(config: Config = WATCHED, keys: tuple[StoredKey, ...] = ()) -> tuple[Scene, Copies]:

@@ -34,7 +34,7 @@ async def test_what_is_sent(tmp_path: Path) -> None:
     path = str(tmp_path / "m.sock")
     sent = Mirrors(path, lambda: False)
     async with await asyncio.start_unix_server(take, path):
-        sent.send("/v1/x?a=b", {"content-type": "text/plain", "x-name": "caf\u00e9"}, b"x" * 300_000)
+        sent.send("it", "/v1/x?a=b", {"content-type": "text/plain", "x-name": "caf\u00e9"}, b"x" * 300_000)
         await until(lambda: len(heard) == 2 and not sent.under_way)
     head = ("POST /v1/x?a=b HTTP/1.1", "host: mirror", "content-type: text/plain", "x-name: caf\u00e9", "content-length: 300000")
     assert heard == ["\r\n".join((*head, "connection: close", "", "")).encode(), b"x" * 300_000]
@@ -42,8 +42,8 @@ async def test_what_is_sent(tmp_path: Path) -> None:
 
 
 async def test_what_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirrors, "MOST", 2)
-    monkeypatch.setattr(mirrors, "_BYTES", 10)
+    monkeypatch.setattr(mirrors, "MOST", 4)
+    monkeypatch.setattr(mirrors, "_BYTES", 16)
     path, busy = str(tmp_path / "m.sock"), False
     taken: list[asyncio.StreamWriter] = []
 
@@ -53,26 +53,50 @@ async def test_what_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         writer.close()
 
     sent = Mirrors(path, lambda: busy)
-    sent.send("/", {}, b"nobody")
+    sent.send("it", "/", {}, b"nobody")
     await until(lambda: sent.dropped == 1)
     async with await asyncio.start_unix_server(hold, path):
-        sent.send("/", {}, b"123456")
-        sent.send("/", {}, b"12345")
+        sent.send("it", "/", {}, b"123456")
+        sent.send("it", "/", {}, b"12345")
         assert sent.dropped == 2, "too many bytes"
-        sent.send("/", {}, b"1234")
-        sent.send("/", {}, b"")
+        sent.send("it", "/", {}, b"1234")
+        sent.send("it", "/", {}, b"")
         assert sent.dropped == 3, "too many"
         await until(lambda: len(taken) == 2)
         taken[0].close()
         await until(lambda: sent.under_way == 1)
-        sent.send("/", {}, b"1")
+        sent.send("it", "/", {}, b"1")
         busy = True
-        sent.send("/", {}, b"1")
+        sent.send("it", "/", {}, b"1")
         assert sent.dropped == 4, "no time"
         assert sent.under_way == 2
         await sent.close()
         assert sent.under_way == 0
     assert sent.dropped == 4, "what was taken has an entry of its own"
+
+
+async def test_one_that_hangs_silences_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(mirrors, "MOST", 8)
+    path = str(tmp_path / "m.sock")
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    sent = Mirrors(path, lambda: False)
+    async with await asyncio.start_unix_server(hang, path):
+        for _ in range(20):
+            sent.send("hangs", "/", {}, b"1")
+        assert (sent.under_way, sent.dropped) == (4, 16)
+        assert caplog.text.count("copies for the mirror hangs are dropped: 4 are under way") == 1
+        sent.send("other", "/", {}, b"1")
+        assert (sent.under_way, sent.dropped) == (5, 16)
+        sent.keep({"other"})
+        await until(lambda: sent.under_way == 1)
+        for _ in range(20):
+            sent.send("other", "/", {}, b"1")
+        assert sent.under_way == 4
+        await sent.close()
 
 
 async def test_one_is_given_up_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +110,7 @@ async def test_one_is_given_up_in_the_end(tmp_path: Path, monkeypatch: pytest.Mo
 
     sent = Mirrors(path, lambda: False)
     async with await asyncio.start_unix_server(hang, path):
-        sent.send("/", {}, b"1")
+        sent.send("it", "/", {}, b"1")
         await asyncio.wait_for(ended.wait(), 5)
         await until(lambda: sent.under_way == 0)
     assert sent.dropped == 0
