@@ -326,6 +326,8 @@ class Envoy:
                 await asyncio.wait(leaving, timeout=max(0.0, until - loop.time()), return_when=asyncio.FIRST_COMPLETED)
                 for waiting in leaving:
                     waiting.cancel()
+            if active := await self._active():
+                _log.warning("requests that are cut, since their time is over (`drain`): %d", active)
         except (aiohttp.ClientError, OSError, TimeoutError):  # it has ended, or hangs: nobody to wait for
             return
 

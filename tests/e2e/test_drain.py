@@ -142,6 +142,7 @@ def test_the_second_signal_ends_all_at_once(
         assert time.monotonic() - began < SOON
         finish(asked)
         assert [each.whole for each in asked] == [False] * 4
+        assert "requests that are cut, since their time is over (`drain`): 4" in gateway.log.read_text()
     # It was not their clients who hung up.
     assert {(row["outcome"], row["requests"]) for row in gateway.ledger("outcome", requests=4)} == {("killed", 4)}
 
