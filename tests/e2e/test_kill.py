@@ -31,6 +31,8 @@ PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 MAKE = {"openai": chat, "anthropic": message}
 INTRUDER = "intruder"
 SHORT = "Short [demo: tokens=9]"
+BRIDGED = 2.0
+"""Seconds that a request waits for a worker at least: 40 retries with full jitter (`extproc/envoy/filters.py`), some 4 s as a rule."""
 _log = logging.getLogger(__name__)
 
 
@@ -277,10 +279,14 @@ def check_new(answered: list[Asked], killed: Killed) -> None:
 
 
 def check_in_hand(short: list[Asked], kills: list[Killed]) -> None:
-    """A request that was not answered was in a worker's hands when that was killed: an error, or a truncation if it had begun."""
+    """A request that was not answered was in a worker's hands when that was killed: an error, or a truncation if it had begun. Or it has
+    waited for the next one for as long as Envoy lets it, which a busy machine may not start in that time.
+    """
     for asked in short:
         if asked.status != 200 or asked.broken:
-            assert any(asked.began < killed.after and killed.before < asked.ended for killed in kills)
+            in_hand = any(asked.began < killed.after and killed.before < asked.ended for killed in kills)
+            times = [(round(asked.began - killed.before, 4), round(asked.ended - killed.before, 4)) for killed in kills]
+            assert in_hand or asked.ended - asked.began > BRIDGED, (asked.status, asked.text, times)
         if asked.status != 200:
             check_failure(asked)
 
