@@ -22,6 +22,7 @@ REASONS = {
     names.SILENT: "it fell silent (timeouts.idle)",
     FULL: "it has no room (concurrency)",
     SPENT: "too many requests have gone on to another target of late (retries.fallback_budget)",
+    names.NO_UPGRADE: "it did not take the WebSocket",
 }
 
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from extproc.answering import BUFFERED_AT_MOST, DROPPED, Answering, BrokenAnswer, Retell, Retold, WholeTranslated, WholeUntouched
+from extproc.answering.credential import FORBIDDEN, UNKNOWN
 from extproc.attempt import Attempt, Call, taken_off
 from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
@@ -33,6 +34,7 @@ from extproc.values import BodyMode, Request, Response, Target
 
 _log = logging.getLogger(__name__)
 
+_ERRORS, _NO_ANSWER = 400, 502
 _COME_AGAIN = (429, 503, 529)
 """Statuses that say when."""
 _OTHERS = ("provider", "envoy")
@@ -152,6 +154,12 @@ class Delivery:
             response.reason = reason or local
             self.request.record.error = local or "local_reply"
             mode = BodyMode.NONE
+            if local == names.NO_UPGRADE and self._attempt is not None:
+                # Its head is the provider's, and only its body is Envoy's.
+                set_headers, remove = self._attempt.response_headers(headers)
+                if status < _ERRORS or status in (UNKNOWN, FORBIDDEN):
+                    # A client would follow a redirect; and the key that is refused is ours.
+                    response.status = _NO_ANSWER
         else:
             answering, set_headers, remove = self._attempted(self.call, status, headers)
             self._answering, mode = answering, answering.mode

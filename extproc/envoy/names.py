@@ -64,6 +64,8 @@ VIA_UPSTREAM = "via_upstream"
 WHOLE_OVER = "response_timeout"
 """The same where the time for the whole request was over, all attempts together."""
 
+NO_UPGRADE = "websocket_handshake_unsuccessful"
+"""The same where a provider has answered a WebSocket's request with another status than 101: its head goes on, its body does not."""
 SILENT = "stream_idle_timeout"
 """The same where nothing came for too long, all attempts together."""
 BACKSTOP = 0.5

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
 import aiohttp
+import httpx
 import openai
 import pytest
 import trustme
@@ -45,6 +46,7 @@ class Talker(Upstream):
         app.router.add_get("/v1/realtime", self._openai)
         app.router.add_get("/ws/{service}", self._google)
         app.router.add_get("/v1/unknown", self._echo)
+        app.router.add_get("/moved/{tail:.*}", self._moved)
         super().__init__(app)
         self.seen: list[tuple[str, dict[str, str]]] = []
 
@@ -75,6 +77,9 @@ class Talker(Upstream):
             await sockets.send_bytes(json.dumps({"setupComplete": {}} if "setup" in message.json() else answer).encode())
         return sockets
 
+    async def _moved(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"location": "http://elsewhere.test/", "set-cookie": "a=b"}, text="over there")
+
     async def _echo(self, request: web.Request) -> web.StreamResponse:
         sockets = await self._open(request)
         async for message in sockets:
@@ -102,11 +107,13 @@ def config(talker: Talker) -> dict[str, Any]:
     return {
         "providers": {
             "o": {"dialect": "openai", "base_url": f"{talker.url}/v1", "key": "sk-provider-o"},
+            "moved": {"dialect": "openai", "base_url": f"{talker.url}/moved/v1", "key": "sk-provider-o"},
             "g": {"dialect": "gemini", "base_url": f"{talker.url}/v1beta", "key": "sk-provider-g"},
         },
         "models": [
             {"name": "voice", "targets": ["o/gpt-realtime&mini", "o/never"]},
             {"name": "gpt-*", "targets": ["o"]},
+            {"name": "moved", "targets": ["moved"]},
             {"name": "gemini-*", "targets": ["g"]},
         ],
         "filters": [{"meter": {}}, {"auth": {"keys": [key]}}, {"route": {}}],
@@ -231,6 +238,20 @@ def test_azures_clients_name_a_deployment(gateway: Gateway, talker: Talker) -> N
     url = f"ws://127.0.0.1:{gateway.port}/openai/realtime?api-version=2024-10-01-preview&deployment=voice&x=1"
     asyncio.run(connect(url, '{"type":"response.create"}', authorization=f"Bearer {KEY}"))
     assert talker.seen[0][0] == "/v1/realtime?model=gpt-realtime%26mini&x=1"
+
+
+def test_nobody_is_led_elsewhere(gateway: Gateway) -> None:
+    """The SDK would follow a redirect, with the caller's key."""
+    since, asked = (
+        time.time(),
+        {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "eA=="},
+    )
+    headers = {"authorization": f"Bearer {KEY}", **asked}
+    answer = httpx.get(f"{gateway.url}/v1/realtime?model=moved", headers=headers, verify=False, timeout=20)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "gateway_error")
+    assert "location" not in answer.headers and "set-cookie" not in answer.headers
+    found = entry(gateway, since)
+    assert (found["outcome"], found["status"], found["error"]) == ("error", 502, "websocket_handshake_unsuccessful")
 
 
 @pytest.mark.parametrize(
