@@ -18,7 +18,8 @@ REASONS = {
     "cluster_not_found": "Envoy does not know it (cluster_not_found)",
     names.WHOLE_OVER: "the whole took too long (timeouts.total, or x-headgate-timeout of the client)",
     "upstream_per_try_timeout": "it did not begin to answer in time (timeouts.first_byte)",
-    "upstream_per_try_idle_timeout": "it fell silent (timeouts.idle)",
+    # Of what has begun, nobody here is told: Envoy breaks it off.
+    "upstream_per_try_idle_timeout": "it did not begin to answer in time (timeouts.first_byte and timeouts.idle)",
     names.SILENT: "it fell silent (timeouts.idle)",
     FULL: "it has no room (concurrency)",
     SPENT: "too many requests have gone on to another target of late (retries.fallback_budget)",

@@ -80,7 +80,7 @@ _usual_head = lru_cache(maxsize=512)(_head)
 class GateSession(Speaker):
     """One request, from its headers to the end of its answer."""
 
-    __slots__ = ("_body_mode", "_ended", "_ending", "_engine", "_exchange", "_heard", "_stream", "_told", "counted")
+    __slots__ = ("_body_mode", "_ended", "_ending", "_engine", "_exchange", "_heard", "_opened", "_stream", "_told", "counted")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -90,6 +90,8 @@ class GateSession(Speaker):
         """The answer is a stream that goes on as it is said here, and this is how long it may take."""
         self._heard = 0.0
         """When the last of it came."""
+        self._opened = 0.0
+        """What that was before the first of it."""
         self._ended = False
         """Its end has been told."""
         self._told = 0.0
@@ -399,7 +401,7 @@ class GateSession(Speaker):
         now = time.monotonic()
         self._stream = waits._replace(total=now - delivery.first + waits.total)
         # What comes first may take as long as a first byte.
-        self._heard = now + waits.opening - waits.idle
+        self._heard = self._opened = now + waits.opening - waits.idle
         self._engine.clock.wind(self, min(now + waits.idle, self._stream.total))
 
     @property
@@ -419,11 +421,23 @@ class GateSession(Speaker):
         delivery, over = self._begun.delivery, waits.total <= now
         why, told = (names.WHOLE_OVER, OVER) if over else (names.SILENT, SILENT)
         who = delivery.response.target if delivery.response is not None else None
+        named = f"{who.provider}/{who.model}" if who is not None else "its provider"
         fault = Fault(504, "provider_timeout", told.format(f"The provider {who.provider}" if who is not None else "The provider"))
         out = delivery.cut(fault, why, as_it_counts(delivery, why))
-        _log.warning("request %s: its stream is ended: %s", delivery.request.record.called, REASONS[why])
-        self.say(self._last(delivery, out))
+        ends = "ended" if (begun := self._heard != self._opened) else "broken off before its first event"
+        _log.warning("request %s: the stream of %s is %s: %s", delivery.request.record.called, named, ends, REASONS[why])
+        self.say(self._last(delivery, out) if begun else self._unbegun(delivery, fault, out))
         return 0.0
+
+    def _unbegun(self, delivery: Delivery, fault: Fault, out: bytes) -> Replies:
+        """The end of a stream of which nothing has come but its head: Envoy takes no piece of a body before it has shown one itself, so it
+        breaks the answer off (docs/envoy.md).
+        """
+        self._ended = True
+        delivery.request.record.bytes_out -= len(out)
+        self._end(delivery)
+        metadata = _JOURNALLED if delivery.request.journalled else self._record(delivery)
+        return [answer(fault.status, {}, b"", details=names.DETAILS_PREFIX + fault.code, metadata=metadata)]
 
     def _last(self, delivery: Delivery, out: bytes) -> Replies:
         """The end of a stream, before its provider's. Envoy closes the provider's connection."""

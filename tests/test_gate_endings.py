@@ -154,6 +154,13 @@ def test_the_last_word_is_the_dialects_error(way: str, model: str) -> None:
     assert record.bytes_out == len(told) + len(last.body or b"")
 
 
+def test_the_log_names_whose_stream_is_ended(caplog: pytest.LogCaptureFixture) -> None:
+    stream = begun("gpt")
+    one(stream.session, response_body(delta("Hel")))
+    stream.until()
+    assert "the stream of openai/m is ended: it fell silent (timeouts.idle)" in caplog.text
+
+
 def test_nobody_is_ended_who_speaks() -> None:
     stream, now = begun("gpt"), time.monotonic()
     # What comes first may take as long as a first byte.
@@ -171,13 +178,20 @@ def test_nobody_is_ended_who_speaks() -> None:
     assert stream.said == []
 
 
-def test_nothing_has_come_but_the_head() -> None:
-    stream = begun("gpt", "anthropic")
+@pytest.mark.parametrize(("way", "model"), [("openai", "gpt"), ("anthropic", "gpt"), ("openai", "both")])
+def test_nothing_has_come_but_the_head(way: str, model: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Envoy takes no piece of a body before it has shown one itself: it would call that spurious."""
+    stream = begun(model, way)
     (last,) = stream.until()
-    assert last.body is not None and last.body.startswith(b"event: error\n")
+    assert (last.part, last.status, last.details) == ("immediate_response", 504, "headgate_provider_timeout")
+    assert "the stream of openai/m is broken off before its first event: it fell silent (timeouts.idle)" in caplog.text
+    assert say(stream.session, response_body(delta("Hel"))) == []
     # Nothing was delivered that the client could read.
     stream.session.close()
-    assert (stream.record.outcome, stream.record.usage.output) == ("provider_broke", 0)
+    record = stream.record
+    assert (record.outcome, record.error, record.usage.output, record.bytes_out) == ("provider_broke", names.SILENT, 0, 0)
+    (tried,) = stream.heard
+    assert (tried.provider, tried.reason) == ("openai", names.SILENT)
 
 
 @pytest.mark.parametrize("model", ["own-openai", "gpt"])

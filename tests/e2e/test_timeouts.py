@@ -17,6 +17,7 @@ from tests.e2e.ports import free_port
 from tests.e2e.upstream import Demo
 
 HANGS, SILENT, SLOW = "[demo: hang]", "[demo: silent=3]", "[demo: tokens=100 gap=0.1]"
+ONLY_A_HEAD = "[demo: silent=0]"
 UNCONNECTED = "upstream_reset_before_response_started"
 # One for all: each of its own would read the machine's certificates first.
 CLIENT = httpx.Client(verify=False, timeout=20, limits=httpx.Limits(max_keepalive_connections=0))
@@ -57,6 +58,7 @@ def config(openai_provider: Demo) -> Iterator[dict[str, Any]]:
                 {"name": "far", "targets": ["far/m"]},
                 {"name": "far+o", "targets": ["far/m", "o/m"]},
                 {"name": "quiet", "targets": ["o/m"], "timeouts": {"first_byte": 0.5, "idle": 0.5}},
+                {"name": "quiet+again", "targets": ["o/m"], "timeouts": {"first_byte": 0.5, "idle": 0.5}, "retries": {"again": 1}},
                 {"name": "quick+quiet", "targets": [{"to": "o/m", "timeouts": {"first_byte": 0.3, "idle": 0.6}}]},
                 {"name": "short", "targets": ["o/m"], "timeouts": {"total": 0.6}},
                 {"name": "short+short", "targets": ["o/m", "o/n"], "timeouts": {"total": 0.6, "first_byte": 0.4}},
@@ -159,3 +161,19 @@ def test_in_mid_stream(gateway: Gateway) -> None:
         pieces = got.text.count('"content":"') - got.text.count('"content":""')
         assert 0 < found["output"] <= 2 * pieces
         assert float(found["cost"]) == found["input"] + 2 * found["output"]
+
+
+def test_after_the_head_and_before_the_first_event(gateway: Gateway) -> None:
+    """Envoy takes no last word there, so the answer is broken off; who may be asked again is waited for, and the client gets the error."""
+    cases = (
+        Case("quiet", ONLY_A_HEAD, 200, "", "stream_idle_timeout", 0.5),
+        Case("quiet+again", ONLY_A_HEAD, 504, "provider o was silent for too long", "upstream_per_try_idle_timeout", 1.0),
+    )
+    for case, got in asked(gateway, cases, "openai", stream=True):
+        assert (got.status, got.whole) == (case.status, case.status == 504), (case, got)
+        assert case.says in got.text
+        found = entry(gateway, got.id)
+        assert (found["error"], found["output"], found["provider"]) == (case.error, 0, "o")
+    log = gateway.log.read_text()
+    assert "the stream of o/m is broken off before its first event: it fell silent (timeouts.idle)" in log
+    assert "Spurious response message" not in log
