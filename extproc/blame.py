@@ -3,13 +3,17 @@
 from extproc.delivery import Delivery
 from extproc.envoy import names
 from extproc.intake import TIMEOUT
-from extproc.tried import FULL, LATE, SPENT
+from extproc.tried import CONNECT, FULL, LATE, SPENT
 
 _OURS = "ext_proc"
 """Begins `response.code_details` where Envoy could not get an answer from one of our own workers."""
 
 _NO_ADDRESS = "no_address"
 """Our word for the attempt at a provider whose name cannot be resolved."""
+
+_RESET = "upstream_reset_before_response_started"
+_UNCONNECTED = ("remote_connection_failure", "local_connection_failure", "connection_timeout")
+"""Begin what Envoy says beside that of a connection that was never made (StreamResetReason): in its log of attempts, the flag `UF`."""
 
 # What an operator can do about Envoy's commonest reasons; the others speak for themselves.
 REASONS = {
@@ -40,8 +44,12 @@ def reason_of(details: str) -> str:
     return _NO_ADDRESS if names.NO_ADDRESS in details else details.partition("{")[0].removeprefix(names.DETAILS_PREFIX) or "local_reply"
 
 
-def as_it_counts(delivery: Delivery, reason: str) -> str:
-    """The same for who was asked last: who had a part of the time, or as little as the client liked, is not to blame that it is over."""
+def as_it_counts(delivery: Delivery, reason: str, details: str = "") -> str:
+    """The same for who was asked last: who had a part of the time, or as little as the client liked, is not to blame that it is over.
+    `details`: Envoy's, which say whether what it calls reset was ever a connection.
+    """
+    if reason == _RESET and details.partition("{")[2].startswith(_UNCONNECTED):
+        return CONNECT
     return LATE if reason == names.WHOLE_OVER and (delivery.several or TIMEOUT in delivery.request.headers) else reason
 
 

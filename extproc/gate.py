@@ -312,7 +312,7 @@ class GateSession(Speaker):
         cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
         local = "" if details == names.VIA_UPSTREAM else reason_of(details)
-        reason = as_it_counts(delivery, local) if local else ""
+        reason = as_it_counts(delivery, local, details) if local else ""
         seen = incoming.headers()
         tried: tuple[Tried, ...] = ()
         if delivery.several:

@@ -27,6 +27,8 @@ ATTEMPTS = "x-headgate-attempts"
 
 NO_ANSWER = "no_answer"
 """The reason of an attempt that had no head: refused, reset, or out of time. Envoy's log of attempts knows which."""
+CONNECT = "connect"
+"""The reason of one that had no connection."""
 BROKEN_OFF = "broken_off"
 """The reason of one whose answer ended before it was whole."""
 STOPPED = "stopped"

@@ -129,3 +129,26 @@ def test_a_stream_that_ends_before_it_is_whole_is_in_the_log(caplog: pytest.LogC
     session.close()
     assert [tried.reason for tried in told.heard] == [BROKEN_OFF]
     assert caplog.text.count(f"request {told.scene.books[-1].id}: the answer of openai/gpt broke off: {BROKEN_OFF}") == 1
+
+
+@pytest.mark.parametrize("model", ["gpt", "both"])
+@pytest.mark.parametrize(
+    ("why", "kind"),
+    [
+        ("{remote_connection_failure|delayed_connect_error:_Connection_refused}", "connect"),
+        ("{local_connection_failure|immediate_connect_error}", "connect"),
+        ("{connection_timeout}", "connect"),
+        ("{connection_termination}", "reset"),
+        ("", "reset"),
+    ],
+)
+def test_a_connection_that_was_never_made(model: str, why: str, kind: str) -> None:
+    """Of a single target, and of the last one of several: before the head, Envoy calls all of it reset."""
+    told = Told()
+    session = told.ask(model)
+    details = "upstream_reset_before_response_started"
+    one(session, response_headers({":status": "503", **JSON}, details=details + why, cluster="provider_openai"))
+    one(session, response_body(b"{}", end=True))
+    session.close()
+    assert told.kinds() == [kind]
+    assert told.scene.books[0].error == details, "the ledger has Envoy's word"
