@@ -153,6 +153,8 @@ class StreamTranslated(Answering):
         return [event for event in written if event]
 
     def break_off(self, fault: Fault, request_id: str) -> list[bytes]:
+        if self.error:
+            return []
         writer = self._writer
         return [event for event in (writer.write(Error(fault)), writer.end()) if event]
 
