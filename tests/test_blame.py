@@ -10,7 +10,7 @@ from extproc.config.pool import ProviderKey
 from extproc.gate import GateSession
 from extproc.slots.atonce import AtOnce
 from extproc.standing.verdict import meaning
-from extproc.tried import BROKEN_OFF, LATE, OURS, STOPPED, Tried
+from extproc.tried import LATE, OURS, STOPPED, Tried
 from tests.playbook import one, request_body, request_headers, response_body, response_headers, say
 from tests.scene import ANTHROPIC, CHAT, OPENAI, Scene, head
 from tests.test_answering import MESSAGE, STREAM
@@ -127,8 +127,8 @@ def test_a_stream_that_ends_before_it_is_whole_is_in_the_log(caplog: pytest.LogC
     one(session, response_headers(SSE))
     say(session, response_body(STREAM[: STREAM.rindex(b"data:", 0, len(STREAM) // 2)], end=True))
     session.close()
-    assert [tried.reason for tried in told.heard] == [BROKEN_OFF]
-    assert caplog.text.count(f"request {told.scene.books[-1].id}: the answer of openai/gpt broke off: {BROKEN_OFF}") == 1
+    assert [tried.reason for tried in told.heard] == ["stream_interrupted"]
+    assert caplog.text.count(f"request {told.scene.books[-1].id}: the answer of openai/gpt broke off: stream_interrupted") == 1
 
 
 @pytest.mark.parametrize("model", ["gpt", "both"])

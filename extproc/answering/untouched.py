@@ -28,6 +28,7 @@ _NOTHING = (b"", b"null", b"{}", b"[]")
 
 
 STILLBORN = Fault(502, "empty_stream", "The provider ended its stream before the first event.")
+INTERRUPTED = Fault(502, "stream_interrupted", "the provider closed the stream before its end")
 _DONE = b"[DONE]"
 _EMPTY = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
@@ -177,7 +178,9 @@ class WholeUntouched(Answering):
 
 
 class StreamUntouched(Answering):
-    """A stream of the client's own dialect. Only an event that exists because we forced usage is taken out."""
+    """A stream of the client's own dialect. Only an event that exists because we forced usage is taken out, and one that breaks off gets
+    the error event that its provider owes: HTTP's end is no end of a stream, and SDKs would take it for one.
+    """
 
     stream = True
 
@@ -241,11 +244,26 @@ class StreamUntouched(Answering):
         self._learn()
         if end and not self.finished and not self.error:
             self.finished = self._is_complete()
+            if not self.finished and self._terms.kind in self._terms.client.operations:
+                events = self._interrupted(events)
         hide = self._terms.hide_usage and self.usage is not None
         self.even = self._cut_surely and self.begun and not self._split.waiting and not hide
         if hide:
             events = [event for event in events if not self._terms.client.is_usage_only(event)]
         return events
+
+    def _interrupted(self, events: list[bytes]) -> list[bytes]:
+        """The last events of a stream that has no end, and the error. Half an event would swallow that, and tells nobody anything.
+
+        Only for what has a reader: how others end (a transcription, or speech) is their provider's to say.
+        """
+        terms = self._terms
+        if self._split.waiting:
+            watch = terms.client.stream_usage()
+            watch.feed(events.pop())
+            self.text = max(self.text - watch.text, 0)
+        self.error = INTERRUPTED.code
+        return [*events, told_instead(terms.client, INTERRUPTED, terms.request_id, begun=self.begun)]
 
 
 def told_instead(client: Dialect, fault: Fault, request_id: str, *, begun: bool) -> bytes:

@@ -16,6 +16,7 @@ _BY_REASON: dict[str, Meaning] = {
     "reset": "reset",
     NO_ANSWER: "reset",
     BROKEN_OFF: "reset",
+    "stream_interrupted": "reset",
     LATE: "nothing",
     STOPPED: "nothing",
     OURS: "nothing",

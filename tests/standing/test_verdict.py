@@ -27,6 +27,7 @@ from extproc.tried import LATE, OURS
         (200, OURS, "nothing"),
         (503, OURS, "nothing"),
         (200, "broken_off", "reset"),
+        (200, "stream_interrupted", "reset"),
         (200, "reset", "reset"),
         (200, "overloaded", "overloaded"),
         (200, "bad_provider_answer", "bad_answer"),
