@@ -61,6 +61,7 @@ class AdapterSession:
         "_cluster",
         "_course",
         "_engine",
+        "_given_up",
         "_headers",
         "_held",
         "_last",
@@ -101,6 +102,8 @@ class AdapterSession:
         self._unsaid = ""
         """The body of an error that came as a head alone."""
         self._released = False
+        self._given_up: BrokenAnswer | None = None
+        """Why the answer cannot go on, which has been told: with the next piece it is broken off."""
         self._told: Use | None = None
         self._told_at = 0.0
         self._began = time.monotonic()
@@ -189,6 +192,8 @@ class AdapterSession:
             fault = error.fault if isinstance(error, Undone) else Fault(502, "bad_provider_answer", f"{error}")
             if self._released:
                 self._broke(fault.code if isinstance(error, BrokenAnswer) else "")
+                if isinstance(error, BrokenAnswer) and self._given_up is None and part is Part.RESPONSE_BODY and not self._last:
+                    return self._give_up(error, fault)
                 raise error
             if part >= Part.RESPONSE_BODY and isinstance(error, BrokenAnswer):
                 # Its provider's fault, so another one is asked: a reply of ours would be the last word.
@@ -201,6 +206,16 @@ class AdapterSession:
             self._broke("")
             raise error
         return self._refuse(INTERNAL)
+
+    def _give_up(self, error: BrokenAnswer, fault: Fault) -> Replies:
+        """Tells whose fault it is before the answer is broken off: afterwards Envoy would know of a worker that failed, and no more."""
+        self._given_up = error
+        answering = self._answering
+        events = answering.break_off(fault, self._call.id if self._call else "")
+        answering.error = fault.code
+        said = self._say(b"".join(events)) or [BEFORE[0]]
+        said[-1] += aside({names.USE_NAMESPACE: self._use()})
+        return said
 
     def _broke(self, reason: str) -> None:
         """An answer whose head has gone cannot go on. `reason`: empty where that is our own doing, which is told to nobody."""
@@ -275,6 +290,8 @@ class AdapterSession:
         return self._release(True) if incoming.end else []
 
     def _response_body(self, incoming: Incoming) -> Replies:
+        if self._given_up is not None:
+            raise self._given_up
         answering, end = self._answering, incoming.end
         self._last = end and incoming.part is Part.RESPONSE_BODY
         self._owed += 1

@@ -464,8 +464,11 @@ def test_what_is_too_large_is_refused_or_broken_off() -> None:
     made = attempt(scene=scene)
     made.answer(JSON)
     assert made.piece(b"x" * (270 * KIB))[0].part == "response_headers"
+    # Envoy keeps what it is told before, and its log has it; nothing more of the answer goes on.
+    (told,) = made.piece(b"x" * (40 * KIB))
+    assert (use_of(told).error, told.body or b"") == ("bad_provider_answer", b"")
     with pytest.raises(BrokenAnswer):
-        made.piece(b"x" * (40 * KIB))
+        made.piece(b"x")
     made = attempt(scene=scene)
     made.answer(JSON)
     # A head that Envoy retries, and no reply of ours, which it would not.
@@ -473,6 +476,17 @@ def test_what_is_too_large_is_refused_or_broken_off() -> None:
     assert (head.part, head.headers[":status"], told.part) == ("response_headers", "502", "response_body")
     assert b"limits.response_body" in (told.body or b"")
     assert [reply.body for piece in (b"x" * KIB, b"x") for reply in made.piece(piece)] == [b""]
+
+
+def test_of_an_event_that_is_too_large_the_client_is_told_before_its_stream_is_broken_off() -> None:
+    made = attempt({**CHAT, "stream": True}, Scene(msgspec.structs.replace(CONFIG, limits=Limits(response_body=300 * KIB))))
+    made.answer(SSE)
+    assert made.piece(delta("Hello"))[0].part == "response_headers"
+    (told,) = made.piece(b"data: " + b"x" * (310 * KIB))
+    assert use_of(told).error == "bad_provider_answer"
+    assert (told.body or b"").startswith(b'data: {"error":')
+    with pytest.raises(BrokenAnswer):
+        made.piece(b"x")
 
 
 @pytest.mark.parametrize("second", [False, True])

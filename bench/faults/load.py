@@ -130,7 +130,7 @@ def _word(kind: Kind, status: int, text: bytes) -> str:
         return f"{status} {code_of(text)}"
     if len(text) > ENOUGH:
         return "hung up"
-    if kind.stream and any(error in text for error in _ERRORS):
+    if any(error in text for error in _ERRORS):
         return "error event"
     if kind.stream and _ENDS[kind.dialect] not in text:
         return "cut"

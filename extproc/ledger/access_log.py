@@ -146,7 +146,13 @@ def verdict(text: bytes) -> Verdict | None:
         return Verdict("provider_broke", status)
     if details.startswith(_ENDED):
         return Verdict("killed", status, _ENDED)
-    return Verdict("killed", status) if details.startswith("ext_proc_") else None
+    if not details.startswith("ext_proc_"):
+        return None
+    use = _use(line)
+    if use is not None and use.error and use.attempt == _number(line, "attempts") and use.cluster == _text(line, "cluster"):
+        # The worker that ran the attempt broke it off, and had said why.
+        return Verdict("provider_broke", status, use.error)
+    return Verdict("killed", status)
 
 
 def line_id(text: bytes) -> str:

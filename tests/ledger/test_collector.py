@@ -20,6 +20,7 @@ from extproc.ledger.report import report
 from extproc.ledger.sources import segments
 from extproc.ledger.store import Store
 from extproc.usage import Usage
+from extproc.use import USE_KEY, Use
 from tests.ledger.told import PRICES, append, entry, line
 
 
@@ -79,6 +80,22 @@ def test_envoy_knows_who_broke_off(tmp_path: Path, make: Make, details: str, sta
     assert found.record.error == error
     assert collector.store.db.execute("SELECT outcome, status, partial, error FROM entries").fetchall() == [(outcome, status, 1, error)]
     assert collector.collect(2000).entries == []
+
+
+@pytest.mark.parametrize(
+    ("use", "outcome", "error"),
+    [
+        (Use("c", 1, error="bad_provider_answer"), "provider_broke", "bad_provider_answer"),
+        (Use("c", 1), "killed", ""),
+        (Use("c", 2, error="bad_provider_answer"), "killed", ""),
+        (Use("other", 1, error="bad_provider_answer"), "killed", ""),
+    ],
+)
+def test_a_worker_that_breaks_an_answer_off_says_before_why(tmp_path: Path, make: Make, use: Use, outcome: str, error: str) -> None:
+    Journal(places(tmp_path).journal, "w").append(entry("a", outcome="client_closed", status=200, partial=True))
+    append(places(tmp_path).access_log, line("a", None, details="ext_proc_error_gRPC_error_13{broken_off}", use={USE_KEY: use.encode()}))
+    (found,) = make(tmp_path).collect(1000).entries
+    assert (found.record.outcome, found.record.error) == (outcome, error)
 
 
 @pytest.mark.parametrize("line_first", [False, True])
