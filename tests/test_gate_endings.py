@@ -141,6 +141,7 @@ def test_the_last_word_is_the_dialects_error(way: str, model: str) -> None:
     events = read_by(way, told + (last.body or b""))
     (fault,) = [event.fault for event in events if isinstance(event, Error)]
     assert "silent for too long" in fault.message
+    assert b"r-1" in (last.body or b""), "the request has an id, which helps whoever asks about it"
     assert any(isinstance(event, TextDelta) for event in events)
     if way == "array":
         assert msgspec.json.decode(told + (last.body or b""))[-1]["error"]["code"] == 504

@@ -156,7 +156,7 @@ class StreamTranslated(Answering):
         if self.error:
             return []
         writer = self._writer
-        return [event for event in (writer.write(Error(fault)), writer.end()) if event]
+        return [event for event in (writer.write(Error(fault, request_id)), writer.end()) if event]
 
     def _count(self, watch: StreamUsage, block: bytes) -> None:
         """One raw event, after an error. What was told before and what is told now are parts of the same sums, and none goes down."""
@@ -177,7 +177,7 @@ class StreamTranslated(Answering):
         if not self.error:
             self.error, self.finished = fault.code, False
             terms.log("sent more in a stream than is taken (limits.response_body)")
-        return writer.write(Error(fault)) + writer.end()
+        return writer.write(Error(fault, terms.request_id)) + writer.end()
 
     def _write(self, part: StreamEvent) -> bytes:
         if type(part) is TextDelta or type(part) is ReasoningDelta or type(part) is ArgumentsDelta:
@@ -205,10 +205,12 @@ class StreamTranslated(Answering):
                 return self._learn(Error(unusable(self._terms, str(EmptyAnswer(part.raw or "error")))))
             case Stop():
                 self._stopped = True
-            case Error() if not self.error:
-                self.error = part.fault.code
-                self._watch = self._terms.provider.stream_usage()
-                self._terms.log(in_short(part.fault))
+            case Error():
+                part.request = self._terms.request_id
+                if not self.error:
+                    self.error = part.fault.code
+                    self._watch = self._terms.provider.stream_usage()
+                    self._terms.log(in_short(part.fault))
         return part
 
     def _weight(self, parts: list[StreamEvent], event: bytes) -> int:

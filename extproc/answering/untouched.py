@@ -271,7 +271,7 @@ def told_instead(client: Dialect, fault: Fault, request_id: str, *, begun: bool)
     if begun:
         return client.stream_error(fault, request_id)
     writer = client.stream_writer(include_usage=False)
-    return writer.write(Error(fault)) + writer.end()
+    return writer.write(Error(fault, request_id)) + writer.end()
 
 
 def look_at_first(answering: Answering, events: list[bytes], provider: Dialect) -> None:

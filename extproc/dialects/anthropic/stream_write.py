@@ -104,7 +104,7 @@ class StreamWriter(Serial):
                 return self._opaque(event)
             case Error():
                 self._ended = True
-                return _event("error", write_error(event.fault, ""))
+                return _event("error", write_error(event.fault, event.request))
             case Finish():
                 return self.end()
         return b""

@@ -118,7 +118,7 @@ class InvokedWriter:
             return b""
         if type(event) is Error:
             self._failed = True
-            return fail(event.fault, "")
+            return fail(event.fault, event.request)
         if type(event) is Used:
             self._used = event.usage
         return self._packed(self._inner.write(event))

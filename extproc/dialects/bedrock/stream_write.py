@@ -108,7 +108,7 @@ class StreamWriter(Serial):
                 return self._opaque(event)
             case Error():
                 self._ended = True
-                return fail(event.fault, "")
+                return fail(event.fault, event.request)
             case Finish():
                 return self.end()
         return b""

@@ -113,7 +113,7 @@ class StreamWriter(Writing):
                 self._drop(f"delta.{next(iter(event.value), '')}")
             case Error():
                 self._ended = True
-                return fail(event.fault, "")
+                return fail(event.fault, event.request)
             case Finish():
                 return self.end()
         return b""

@@ -145,7 +145,7 @@ class StreamWriter(Writing):
                 return self._opaque(event)
             case Error():
                 self._ended = True
-                return self._response(write_error(event.fault, "")) + self._frame.end()
+                return self._response(write_error(event.fault, event.request)) + self._frame.end()
             case Finish():
                 return self.end()
         return b""

@@ -121,6 +121,8 @@ class Error(Struct):
     """The stream failed; nothing follows."""
 
     fault: Fault
+    request: str = ""
+    """The gateway's id of the request, which its client is told."""
 
 
 class Finish(Struct):

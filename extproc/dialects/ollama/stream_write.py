@@ -105,7 +105,7 @@ class StreamWriter(Writing):
                 self._drop("blocks[].citations")
             case Error():
                 self._ended = True
-                return line(write_error(event.fault, ""))
+                return line(write_error(event.fault, event.request))
             case Finish():
                 return self.end()
         return b""

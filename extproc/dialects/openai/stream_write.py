@@ -48,7 +48,6 @@ from extproc.dialects.openai.signatures import own_seal, write_seal
 from extproc.dialects.openai.tokens import write_usage
 from extproc.dialects.openai_errors import write_error
 from extproc.dialects.writing import Writing
-from extproc.errors import Fault
 from extproc.usage import Usage
 
 _encode = msgspec.json.encode
@@ -129,7 +128,7 @@ class StreamWriter(Writing):
             case Aside() if event.dialect == NAME:
                 return self._event({**self._head, "choices": [], **event.value})
             case Error():
-                return self._fail(event.fault)
+                return self._fail(event)
             case Finish():
                 return self.end()
         return b""
@@ -359,6 +358,6 @@ class StreamWriter(Writing):
         )
         return self._role(event.choice) + rest + self._chunk(event.choice, {}, word, event.extra if own else None)
 
-    def _fail(self, fault: Fault) -> bytes:
+    def _fail(self, event: Error) -> bytes:
         self._ended = True
-        return self._event(write_error(fault, "")) + DONE
+        return self._event(write_error(event.fault, event.request)) + DONE

@@ -7,7 +7,7 @@ many parts as there are texts in a row.
 import msgspec
 
 from extproc.dialects import texts
-from extproc.dialects.hub import Block, Citation, Extra, Logprob, Seal
+from extproc.dialects.hub import Block, Citation, Error, Extra, Logprob, Seal
 from extproc.dialects.openai_errors import write_error
 from extproc.dialects.responses.answer import Ids
 from extproc.dialects.responses.reasoning import write_seal
@@ -80,9 +80,9 @@ class Output:
         self.sequence += 1
         return b"event: " + kind.encode() + b"\ndata: " + _encode(body) + b"\n\n"
 
-    def error(self, fault: Fault) -> bytes:
+    def error(self, event: Error) -> bytes:
         """The next one, after which clients read no more of the output."""
-        told = stream_error(fault, "", self.sequence)
+        told = stream_error(event.fault, event.request, self.sequence)
         self.sequence += 1
         return told
 

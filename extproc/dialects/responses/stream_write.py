@@ -43,7 +43,6 @@ from extproc.dialects.responses.stream_items import FIELD, PART
 from extproc.dialects.responses.stream_output import Open, Output
 from extproc.dialects.responses.tokens import write_usage
 from extproc.dialects.responses.tools import asked_texts
-from extproc.errors import Fault
 from extproc.usage import Usage
 
 _PING = b": ping\n\n"
@@ -99,7 +98,7 @@ class StreamWriter:
             case OpaqueDelta() | Aside():
                 return self._opaque(event)
             case Error():
-                return self._fail(event.fault)
+                return self._fail(event)
             case Finish():
                 return self.end()
         return b""
@@ -121,9 +120,9 @@ class StreamWriter:
             self._response["usage"] = write_usage(self._usage)
         return begun + ended + self._output.event(f"response.{status['status']}", {"response": self._response})
 
-    def _fail(self, fault: Fault) -> bytes:
+    def _fail(self, event: Error) -> bytes:
         self._ended = True
-        told = self._output.error(fault)
+        fault, told = event.fault, self._output.error(event)
         if not self._started:
             return told
         code = "rate_limit_exceeded" if fault.status == 429 else "server_error" if fault.status >= 500 else "invalid_prompt"
