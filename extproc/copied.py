@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
+from extproc.attempt import Call
 from extproc.delivery import Delivery
 from extproc.errors import Fault
 from extproc.filter import Handler, Tap
@@ -56,6 +59,10 @@ class MirrorIntake(Intake):
             self._request.identity = MirrorIdentity(identity.tenant, identity.key)
             answered = await super()._run(self._snapshot.mirrored)
         return answered if answered is not None else await self._heed()
+
+    def _call(self, request: Request, *, alone: bool) -> Call:
+        """See `Intake._call`. Others are no copies, and need not be asked."""
+        return msgspec.structs.replace(super()._call(request, alone=alone), mirror_of=request.record.mirror_of)
 
     async def _run(self, handlers: Sequence[Handler]) -> Response | None:
         """The filters are not asked again."""

@@ -387,7 +387,6 @@ class Intake:
             gives=asked.gives,
             betas="" if betas.HEADER in ruled else request.betas,
             lane="" if alone else request.identity.lane,
-            mirror_of=request.record.mirror_of,
         )
 
 
