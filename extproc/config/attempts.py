@@ -17,6 +17,7 @@ def check_attempts(config: Config, warning: Error) -> None:
         path = f"$.models[{at}]"
         if model.retries is not None:
             _check_retries(model.retries, f"{path}.retries", warning)
+        _check_budget(model, path, warning)
         for field in ("targets", "otherwise"):
             _check_times(model, list(map(aim, getattr(model, field))), config, f"{path}.{field}", warning)
         _check_refusals(model, path, warning)
@@ -30,6 +31,12 @@ def _check_retries(retries: Retries, path: str, warning: Error) -> None:
                 warning(f"{path}.{name}", f"`{name}` counts with `again` alone")
     elif retries.pause > retries.longest:
         warning(f"{path}.pause", f"no pause is longer than `longest`, which is {retries.longest:g} seconds")
+
+
+def _check_budget(model: Model, path: str, warning: Error) -> None:
+    alone = len(model.targets) == 1 and not (model.on_context_length or model.on_content_policy)
+    if alone and model.retries is not None and model.retries.fallback_budget is not None:
+        warning(f"{path}.retries.fallback_budget", "this has no effect: there is one target, and no other one to fall back to")
 
 
 def _check_times(model: Model, aims: list[Aim], config: Config, path: str, warning: Error) -> None:

@@ -25,6 +25,11 @@ def check_older(config: Config, warning: Warn) -> None:
             warning(
                 path, f"{old} each target is asked once, and none in another's place: `again`, `on_context_length`, `on_content_policy`"
             )
+        if model.retries is not None:
+            warning(f"{path}.retries", f"{old} Envoy decides alone what is worth another target: `retries` has no effect")
+        for which, one in enumerate(map(aim, model.targets)):
+            if len(model.targets) == 1 and one.provider in config.providers and config.providers[one.provider].keys:
+                warning(f"{path}.targets[{which}]", f"{old} a request has one of the provider's keys, and none is tried after that")
         if len(model.targets) > 1:
             _check(model, config, path, lambda path, message: warning(path, f"{old} {message}"))
     if config.retries != Retries() and not any(model.retries for model in config.models):

@@ -36,6 +36,8 @@ models:
         ("", "longest: 9, budget: 1, again: 1", "targets: [a]", []),
         ("", "again: 1, pause: 9, longest: 1", "targets: [a]", ["$.retries.pause"]),
         ("", "", "targets: [a], retries: {longest: 9, budget: 0.1}", ["retries.longest", "retries.budget"]),
+        ("", "", "targets: [a], retries: {fallback_budget: 0.1}", ["retries.fallback_budget"]),
+        ("", "", "targets: [a, b], retries: {fallback_budget: 0.1}", []),
         ("", "", "targets: [a/x], on_context_length: [b/x, a/x]", ["on_context_length[1]"]),
         ("", "", "targets: [a/x, b/x], on_content_policy: [a/x]", ["on_content_policy[0]"]),
         ("", "", "targets: [a/x, b/x], on_content_policy: [b/x]", []),

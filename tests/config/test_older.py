@@ -32,6 +32,7 @@ models:
         ("targets: [a, b], on_context_length: [c/long]", "", ["$.models[0]"]),
         ("targets: [a, b]", "retries: {again: 1}", ["$.retries", "$.models[0]"]),
         ("targets: [a, b]", "retries: {on: [429]}", ["$.retries"]),
+        ("targets: [a, b], retries: {fallback_budget: 0.1}", "", ["$.models[0].retries"]),
     ],
 )
 def test_what_is_told_of_it(load_text: Load, model: str, more: str, told: list[str]) -> None:
@@ -40,6 +41,13 @@ def test_what_is_told_of_it(load_text: Load, model: str, more: str, told: list[s
     assert sorted(problem.path for problem in loaded.problems) == sorted(told)
     assert all("on Envoy 1.38" in problem.message for problem in loaded.problems)
     assert not load_text(TEXT.format(version="1.40", model=model.replace("sticky", "weighted"), more=more)).problems
+
+
+def test_what_is_told_of_keys(load_text: Load) -> None:
+    text = TEXT.replace('"https://a.example/v1"', '"https://a.example/v1", keys: [one, two]')
+    for model, told in (("targets: [a]", True), ("targets: [b]", False)):
+        problems = load_text(text.format(version="1.38", model=model, more="")).problems
+        assert ("$.models[0].targets[0]" in [problem.path for problem in problems]) is told
 
 
 @pytest.mark.parametrize("version", ["1.35", "2.0", "1.4", "1.40.1", "new"])
