@@ -6,11 +6,9 @@ on the side is paid for at another model's price, so it is not added.
 https://platform.openai.com/docs/api-reference/realtime-server-events/response/done, https://ai.google.dev/api/live
 """
 
-from msgspec.structs import astuple
-
 from extproc.answering import Answering, Terms
 from extproc.dialects.messages import Messages
-from extproc.usage import Usage
+from extproc.usage import COUNTS, Usage
 
 _TELLING = (b'"response.done"', b'"usageMetadata"')
 """One of them stands in each message that tells usage. In a quoted text the quotes would have a backslash before them."""
@@ -38,4 +36,5 @@ class Live(Answering):
         self.answered = model or self.answered
         if usage is not None:
             before = self.usage or Usage()
-            self.usage = Usage(*(one + other for one, other in zip(astuple(before), astuple(usage), strict=True)))
+            sums = {name: getattr(before, name) + getattr(usage, name) for name in COUNTS}
+            self.usage = Usage(**sums, tier=usage.tier or before.tier)

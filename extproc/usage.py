@@ -27,6 +27,12 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     """Part of `input` that was audio."""
     output_audio: int = 0
     """Part of `output` that was audio."""
+    input_image: int = 0
+    """Part of `input` that was pictures."""
+    output_image: int = 0
+    """Part of `output` that was pictures."""
+    tier: str = ""
+    """The service that the provider says it was, where that has prices of its own: `flex`, `priority`, `batch`, `fast`. See `tier_of`."""
 
     @property
     def total(self) -> int:
@@ -37,6 +43,29 @@ class Usage(Struct, frozen=True, omit_defaults=True):
 def higher(one: Usage, other: Usage) -> Usage:
     """Of two accounts of the same answer, which may both lack something, the larger count of each kind."""
     return Usage(*map(max, astuple(one), astuple(other)))
+
+
+COUNTS = tuple(name for name in Usage.__struct_fields__ if name != "tier")
+"""The fields that are counts."""
+_TIERS = {
+    "flex": "flex", "priority": "priority", "batch": "batch", "fast": "fast",
+    "ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority",
+}  # fmt: skip
+
+
+def tier_of(word: object) -> str:
+    """The service that a provider names in its answer, in one word for all providers; empty for the one that is usual, or unknown.
+
+    OpenAI and Groq say `service_tier` (https://platform.openai.com/docs/api-reference/chat/object), Anthropic `service_tier` and `speed`
+    in `usage` (https://docs.claude.com/en/api/service-tiers), Gemini `serviceTier` and Vertex `trafficType` in `usageMetadata`.
+    """
+    return _TIERS.get(word, "") if isinstance(word, str) else ""
+
+
+def of_tier(usage: Usage | None, word: object) -> Usage | None:
+    """The usage, of the service that the answer around it names."""
+    tier = tier_of(word)
+    return replace(usage, tier=tier) if tier and usage is not None else usage
 
 
 MOST = 2**40

@@ -162,7 +162,10 @@ class _Reading:
             return None
         self.absent += models
         named = tuple({setting.name: msgspec.to_builtins(setting.settings)} for setting in filters)
-        config = replace(config, filters=named, ext_proc=beside(config.ext_proc, self.folder))
+        pricing = config.pricing
+        if pricing.litellm is not None:
+            pricing = replace(pricing, litellm=str(self.folder.absolute() / pricing.litellm))
+        config = replace(config, filters=named, ext_proc=beside(config.ext_proc, self.folder), pricing=pricing)
         try:
             config = msgspec.convert(msgspec.to_builtins(config), Config)
         except msgspec.ValidationError as error:

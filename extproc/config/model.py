@@ -16,6 +16,7 @@ from extproc.config.health import Health
 from extproc.config.listeners import Admin, ExtProc, Listener
 from extproc.config.mirror import Mirror
 from extproc.config.pool import Choice, ProviderKey
+from extproc.config.pricing import Pricing
 from extproc.config.retries import Retries
 from extproc.config.section import Bytes, Seconds, Section
 from extproc.config.shedding import Shedding
@@ -259,19 +260,64 @@ def priced_as(one: Aim, name: str) -> str:
     return f"{one.provider}/{one.model or name}"
 
 
+class LongPrompt(Section, frozen=True):
+    """Prices of a request with a long prompt: of all its tokens."""
+
+    tokens: Annotated[int, Meta(ge=1)]
+    """It is for more input tokens than that."""
+    input: str | None = None
+    """As of the price."""
+    output: str | None = None
+    """As of the price."""
+    cache_read: str | None = None
+    """As of the price."""
+    cache_write: str | None = None
+    """As of the price."""
+    cache_write_1h: str | None = None
+    """As of the price."""
+
+
 class Price(Section, frozen=True):
     """A price that overrides, or adds to, the built-in price list. US dollars per million tokens, exact decimals in quotes."""
 
     model: str
     """`provider/model`; the model may be a pattern."""
-    input: str
+    input: str | None = None
     """Input tokens that no cache had."""
-    output: str
+    output: str | None = None
     """Output tokens, reasoning included."""
     cache_read: str | None = None
     """Input tokens read from the provider's cache; `input` unless given."""
     cache_write: str | None = None
     """Input tokens written to the provider's cache; `input` unless given."""
+    cache_write_1h: str | None = None
+    """Those that the cache keeps for an hour; `cache_write` unless given."""
+    reasoning: str | None = None
+    """Output tokens of reasoning; `output` unless given."""
+    input_audio: str | None = None
+    """Input tokens of audio; `input` unless given."""
+    output_audio: str | None = None
+    """Output tokens of audio; `output` unless given."""
+    input_image: str | None = None
+    """Input tokens of pictures; `input` unless given."""
+    output_image: str | None = None
+    """Output tokens of pictures; `output` unless given."""
+    request: str | None = None
+    """US dollars for each request, beside what is counted."""
+    image: str | None = None
+    """US dollars for each image that is made."""
+    second: str | None = None
+    """US dollars for each second of audio that is heard."""
+    character: str | None = None
+    """US dollars for each character that is spoken."""
+    search: str | None = None
+    """US dollars for each search that documents are ranked by."""
+    above: tuple[LongPrompt, ...] = ()
+    """What longer prompts cost instead, in rising order."""
+    since: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a day, such as `2026-11-01`")] | None = None
+    """The day, in UTC, from which on it holds: of several prices for a model the latest counts. From ever, unless given."""
+    tier: Literal["flex", "priority", "batch", "fast"] | None = None
+    """It is for answers that were given this service; kinds without a price of it cost what they usually do. For all others unless given."""
 
 
 class Limits(Section, frozen=True):
@@ -318,6 +364,8 @@ class Config(Section, frozen=True):
     """How long clients may want to wait."""
     prices: tuple[Price, ...] = ()
     """Own prices."""
+    pricing: Pricing = Pricing()
+    """Other lists of prices, and what tenants are charged."""
     retries: Retries = Retries()
     """What is worth another attempt, and how many there are, unless a model says otherwise."""
     breaker: Breakers | Literal["off"] = Breakers()

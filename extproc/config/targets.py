@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extproc.config.mirror import Mirror
-from extproc.config.model import Aim, Config, Model, Price, aim, split_target
+from extproc.config.model import Aim, Config, LongPrompt, Model, Price, aim, split_target
 from extproc.config.nearest import hint, quoted
 from extproc.config.walk import sound
 
@@ -20,6 +20,15 @@ _NAME = re.compile(r"[^\s?\[\]^$|(){}\\\"'`<>,;#\x00-\x1f\x7f]+")
 _MAX_NAME = 256
 
 
+_MILLION = "per million tokens"
+AMOUNTS = {
+    **dict.fromkeys(
+        ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio", "input_image",
+         "output_image"), _MILLION,
+    ),
+    "request": "each", "image": "each", "second": "each", "character": "each", "search": "each",
+}  # fmt: skip
+"""Fields of a price that are amounts, and what of."""
 _TARGETS = ("targets", "otherwise", "on_context_length", "on_content_policy")
 """Fields of a model that name targets."""
 
@@ -62,11 +71,21 @@ def check_prices(config: Config, providers: Collection[str], error: Error) -> No
             continue
         path = f"$.prices[{at}]"
         if isinstance(price.model, str):
-            _check_priced(price.model, f"{path}.model", seen, providers, error)
-        for field in ("input", "output", "cache_read", "cache_write"):
-            amount = getattr(price, field)
-            if isinstance(amount, str) and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?", amount):
-                error(f"{path}.{field}", 'a price is dollars per million tokens as a decimal in quotes, such as "2.50", and never negative')
+            _check_priced(price, path, seen, providers, error)
+        for at_least, long in enumerate(price.above if sound(price.above) else ()):
+            if isinstance(long, LongPrompt):
+                _check_amounts(long, f"{path}.above[{at_least}]", error)
+        _check_amounts(price, path, error)
+
+
+def _check_amounts(price: Price | LongPrompt, path: str, error: Error) -> None:
+    amounts = [field for field in AMOUNTS if getattr(price, field, None) is not None]
+    if not amounts:
+        error(path, "it names no price: `input` and `output`, above all")
+    for field in amounts:
+        amount = getattr(price, field)
+        if isinstance(amount, str) and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?", amount):
+            error(f"{path}.{field}", f'a price is dollars {AMOUNTS[field]} as a decimal in quotes, such as "2.50", and never negative')
 
 
 def present(config: Config, absent: list[Absent]) -> tuple[Config, list[Absent]]:
@@ -87,15 +106,17 @@ def present(config: Config, absent: list[Absent]) -> tuple[Config, list[Absent]]
     return replace(config, models=tuple(models), prices=prices), left_out
 
 
-def _check_priced(model: str, path: str, seen: dict[str, str], providers: Collection[str], error: Error) -> None:
+def _check_priced(price: Price, place: str, seen: dict[str, str], providers: Collection[str], error: Error) -> None:
+    model, path = price.model, f"{place}.model"
     provider, name = split_target(model)
     if not name:
         error(path, "a price is for `provider/model`, and the model is missing")
     elif provider not in providers:
         error(path, f"there is no provider {quoted(provider)}" + hint(provider, providers, "there are"))
-    if model in seen:
-        error(path, f"{seen[model]} is for the same model")
-    seen.setdefault(model, path)
+    what = f"{model} {price.since} {price.tier}"
+    if what in seen:
+        error(path, f"{seen[what]} is for the same model")
+    seen.setdefault(what, path)
 
 
 def _present(targets: tuple[str | Aim, ...], config: Config) -> tuple[str | Aim, ...]:

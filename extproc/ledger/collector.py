@@ -24,7 +24,7 @@ from extproc.ledger.recent import Recent
 from extproc.ledger.record import Record
 from extproc.ledger.sources import Logs, Reading, read_segment, segments
 from extproc.ledger.store import Store, is_entry
-from extproc.usage import Usage
+from extproc.usage import COUNTS
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _MOST = 2**53
 _SWITCHED = 101
 _UPGRADED = b'"status":101'
 _NOT_PRICED = Priced()
-_counts = attrgetter(*(f"usage.{name}" for name in Usage.__struct_fields__), "amount", "attempts", "status", "bytes_in", "bytes_out")
+_counts = attrgetter(*(f"usage.{name}" for name in COUNTS), "amount", "attempts", "status", "bytes_in", "bytes_out")
 
 
 class Busy(RuntimeError):

@@ -19,7 +19,7 @@ from extproc.ledger.named import Named
 from extproc.ledger.providers import ProviderMetrics
 from extproc.ledger.record import Record
 from extproc.ledger.standings import StandingMetrics
-from extproc.usage import Usage
+from extproc.usage import COUNTS
 
 Reload = Literal["accepted", "refused", "unchanged"]
 """What came of reading the configuration again."""
@@ -28,7 +28,7 @@ CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
 _DURATION = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 _FIRST_BYTE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-_TOKENS = Usage.__struct_fields__
+_TOKENS = COUNTS
 _tokens = attrgetter(*_TOKENS)
 _labels = attrgetter(
     "provider", "route", "dialect", "status", "outcome", "stream", "cache", "witness", "metered", "partial", "estimated"

@@ -1,123 +1,171 @@
-"""A price list's line for one model, as integers: what a usage costs in a few multiplications, to the last digit.
+"""Prices of one model at one time, and what a usage costs by them: exact, whoever's list they are from.
 
-genai-prices finds out anew at each call which of its units count what; that costs more than all else that is done with a record. For
-usage in text tokens it comes down to one price for each kind of token, so that much is read from its list once a model. Everything
-else (audio, prices by the request, counts that contradict each other) is left to genai-prices itself: `price` says None then.
+Totals hold their parts, as in `Usage`. A kind that has no price of its own costs what the kind does that holds it: reasoning what output
+does, what was read from a cache what input does. What was used and has no price at all makes the whole unpriced: it is never nothing.
 """
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import TYPE_CHECKING
+from decimal import Context, Decimal
 
 from msgspec import Struct
 
-from extproc.ledger.money import EXACT
+from extproc.amount import Unit
+from extproc.ledger.money import EXACT, add
 from extproc.usage import Usage
 
-if TYPE_CHECKING:
-    from genai_prices.types import ModelPrice, TieredPrices
+INPUT = ("input", "cache_read", "cache_write", "cache_write_1h", "input_audio", "cache_read_audio", "input_image", "cache_read_image")
+OUTPUT = ("output", "reasoning", "output_audio", "output_image")
+TOKENS = (*INPUT, *OUTPUT)
+"""Priced in US dollars per million tokens."""
+PIECES: dict[Unit, tuple[str, ...]] = {
+    "images": ("image",), "seconds": ("second", "hour"), "characters": ("character",), "searches": ("search",),
+}  # fmt: skip
+"""Priced in US dollars each, by the unit that a record counts them in; the first that has a price."""
+KINDS = frozenset((*TOKENS, *(kind for kinds in PIECES.values() for kind in kinds), "request"))
+"""All that there is a price for. `request`: each that a provider answered."""
+_PER = -6
+_HOUR = 3600
+# An hour's price divided by 3,600 may have no end: as many digits as genai-prices keeps.
+_DIVIDING = Context(prec=28)
 
-_KNOWN = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok")
-_NEVER_COUNTED = frozenset(
-    ("web_searches_kcount", "storage_searches_kcount", "input_audio_mtok", "output_audio_mtok", "cache_audio_read_mtok",
-     "input_image_mtok", "output_image_mtok", "cache_image_read_mtok")
-)  # fmt: skip
-"""Prices of what a usage without audio says nothing of."""
-_PER = 6
-"""Prices are for a million tokens."""
+
+class Scale(Struct, frozen=True):
+    """The price of one kind, US dollars a million tokens, or each."""
+
+    base: Decimal
+    above: tuple[tuple[int, Decimal], ...] = ()
+    """What it is instead where the whole request has more input tokens than that, in rising order."""
+
+    def at(self, above: int) -> Decimal:
+        """What it is for more input tokens than `above`."""
+        return next((price for start, price in reversed(self.above) if start <= above), self.base)
 
 
-class _Rates(Struct, frozen=True):
-    """Prices in units of 10 ** -places dollars a million tokens."""
-
-    above: int
-    """They hold for more input tokens than this."""
-    input: int
-    output: int
-    cache_read: int
-    cache_write: int
-    cache_write_1h: int
+Rates = Mapping[str, Scale]
+"""By kind: see `KINDS`."""
 
 
 class Cost(Struct, frozen=True):
-    """US dollars."""
+    """US dollars, exact, by kind: `input` and `output` always, others where they were used and have a price of their own."""
 
-    input: Decimal
-    output: Decimal
+    parts: dict[str, Decimal]
+
+    @property
+    def input(self) -> Decimal:
+        """All that the input cost."""
+        return add(self.parts.get(kind, _NOTHING) for kind in INPUT)
+
+    @property
+    def output(self) -> Decimal:
+        """All that the output cost."""
+        return add(self.parts.get(kind, _NOTHING) for kind in OUTPUT)
 
     @property
     def total(self) -> Decimal:
-        """Both together."""
-        return EXACT.add(self.input, self.output)
+        """All together."""
+        return add(self.parts.values())
+
+
+_NOTHING = Decimal(0)
+
+
+class Step(Struct, frozen=True):
+    """Prices that hold for more input tokens than `above`, by kind."""
+
+    above: int
+    prices: dict[str, Decimal]
 
 
 class Tariff(Struct, frozen=True):
-    """Prices of one model's tokens."""
+    """Prices of one model, as one kind of service."""
 
-    steps: tuple[_Rates, ...]
+    steps: tuple[Step, ...]
     """From the highest on: providers charge all tokens of a long prompt at the higher price."""
-    exponent: int
-    sells_output: bool = True
+    least_seconds: int = 0
+    """Audio that is shorter is charged as if it were as long."""
 
-    def price(self, usage: Usage) -> Cost | None:
-        """What the usage costs. None: that cannot be told from here."""
-        fresh = usage.input - usage.cache_read - usage.cache_write
-        lasting = usage.cache_write_1h
-        if fresh < 0 or lasting > usage.cache_write or (usage.output and not self.sells_output):
+    def price(self, usage: Usage, unit: Unit = "", amount: float = 0.0) -> Cost | None:
+        """What the usage costs, with the amount of what else was counted. None: that cannot be told from here."""
+        prices = next((step.prices for step in self.steps if usage.input > step.above), self.steps[-1].prices)
+        counts = _counted(usage, prices)
+        if counts is None:
             return None
-        rates = self.steps[0]
-        for rates in self.steps:
-            if usage.input > rates.above:
-                break
-        bought = (
-            rates.input * fresh
-            + rates.cache_read * usage.cache_read
-            + rates.cache_write * (usage.cache_write - lasting)
-            + rates.cache_write_1h * lasting
-        )
-        return Cost(Decimal(bought).scaleb(self.exponent, EXACT), Decimal(rates.output * usage.output).scaleb(self.exponent, EXACT))
+        parts = {"input": _NOTHING, "output": _NOTHING}
+        for kind, count in counts.items():
+            if count:
+                price = prices.get(kind)
+                if price is None:
+                    return None
+                parts[kind] = EXACT.multiply(price, Decimal(count)).scaleb(_PER, EXACT)
+        piece = next((kind for kind in PIECES.get(unit, ()) if kind in prices), "") if amount > 0 else ""
+        if piece:
+            parts[piece] = self._pieces(piece, prices[piece], amount)
+        if "request" in prices:
+            parts["request"] = prices["request"]
+        if not usage.total and not piece and "request" not in prices and (amount > 0 or not _by_tokens(prices)):
+            return None
+        return Cost(parts)
+
+    def _pieces(self, kind: str, price: Decimal, amount: float) -> Decimal:
+        # As it is written: `0.1` seconds are a tenth, and not the binary fraction nearest to it.
+        count = Decimal(repr(amount))
+        if kind in PIECES["seconds"]:
+            count = max(count, Decimal(self.least_seconds))
+        bought = EXACT.multiply(price, count)
+        return _DIVIDING.divide(bought, Decimal(_HOUR)) if kind == "hour" else bought
 
 
-def flat(input_price: Decimal, output: Decimal, cache_read: Decimal, cache_write: Decimal) -> Tariff:
-    """One price a kind of token, whatever the length of the prompt."""
-    prices = (input_price, output, cache_read, cache_write, cache_write)
-    places = _places(prices)
-    return Tariff((_Rates(-1, *(_scaled(price, places) for price in prices)),), -places - _PER)
-
-
-def listed(prices: "ModelPrice") -> Tariff | None:
-    """The same of a line of genai-prices, for usage without audio. None: it charges for more than tokens, or not for input at all."""
-    named: dict[str, Decimal | TieredPrices] = {name: price for name, price in vars(prices).items() if price is not None}
-    if not named.keys() <= _NEVER_COUNTED.union(_KNOWN) or "input_mtok" not in named:
+def tariff(rates: Rates, least_seconds: int = 0) -> Tariff | None:
+    """The prices, ready to be multiplied. None: there are none."""
+    if not rates:
         return None
-    if "cache_write_1h_mtok" in named and "cache_write_mtok" not in named:
+    thresholds = {-1, *(start for scale in rates.values() for start, _ in scale.above)}
+    steps = (Step(above, {kind: scale.at(above) for kind, scale in rates.items()}) for above in sorted(thresholds, reverse=True))
+    return Tariff(tuple(steps), least_seconds)
+
+
+def flat(prices: Mapping[str, Decimal]) -> Rates:
+    """One price a kind, whatever the length of the prompt."""
+    return {kind: Scale(price) for kind, price in prices.items()}
+
+
+def _by_tokens(prices: Iterable[str]) -> bool:
+    return all(kind in TOKENS for kind in prices)
+
+
+def _counted(usage: Usage, prices: Mapping[str, Decimal]) -> dict[str, int] | None:
+    """Tokens by the kinds that have prices of their own. None: the counts contradict each other."""
+    write, read = usage.cache_write, usage.cache_read
+    if usage.input < read + write or usage.cache_write_1h > write:
         return None
-    thresholds = {-1, *(tier.start for price in named.values() if not isinstance(price, Decimal) for tier in price.tiers)}
-    steps = [(above, _at(named, above)) for above in sorted(thresholds, reverse=True)]
-    places = _places(price for _, step in steps for price in step)
-    return Tariff(
-        tuple(_Rates(above, *(_scaled(price, places) for price in step)) for above, step in steps), -places - _PER, "output_mtok" in named
-    )
-
-
-def _at(named: "Mapping[str, Decimal | TieredPrices]", above: int) -> list[Decimal]:
-    """Prices of `_KNOWN` for more input than `above`. What has none of its own costs what the kind that it belongs to does."""
-
-    def price(name: str, other: Decimal) -> Decimal:
-        found = named.get(name, other)
-        if isinstance(found, Decimal):
-            return found
-        return next((tier.price for tier in reversed(found.tiers) if tier.start <= above), found.base)
-
-    fresh, output = price("input_mtok", Decimal(0)), price("output_mtok", Decimal(0))
-    write = price("cache_write_mtok", fresh)
-    return [fresh, output, price("cache_read_mtok", fresh), write, price("cache_write_1h_mtok", write)]
-
-
-def _places(prices: Iterable[Decimal]) -> int:
-    """Decimal places that all of them fit into."""
-    return max(0, *(-int(price.as_tuple().exponent) for price in prices))
-
-
-def _scaled(price: Decimal, places: int) -> int:
-    return int(price.scaleb(places, EXACT))
+    read, write = (read if "cache_read" in prices else 0), (write if "cache_write" in prices else 0)
+    hour = usage.cache_write_1h if "cache_write_1h" in prices and write else 0
+    audio = usage.input_audio if "input_audio" in prices else 0
+    image = usage.input_image if "input_image" in prices else 0
+    # Providers rarely say how much of the audio was cached: as little as the sums allow.
+    shared = max(0, audio + image + read + write - usage.input)
+    cached_audio = min(audio, shared)
+    cached_image = min(image, shared - cached_audio)
+    reasoning = usage.reasoning if "reasoning" in prices else 0
+    spoken = usage.output_audio if "output_audio" in prices else 0
+    drawn = usage.output_image if "output_image" in prices else 0
+    reasoning -= max(0, reasoning + spoken + drawn - usage.output)
+    counts = {
+        "input": usage.input + shared - read - write - audio - image,
+        "cache_read": read - cached_audio - cached_image,
+        "cache_write": write - hour,
+        "cache_write_1h": hour,
+        "input_audio": audio - cached_audio,
+        "input_image": image - cached_image,
+        "output": usage.output - reasoning - spoken - drawn,
+        "reasoning": reasoning,
+        "output_audio": spoken,
+        "output_image": drawn,
+    }
+    if min(counts.values()) < 0 or shared > audio + image:
+        return None
+    for kind, count in (("cache_read_audio", cached_audio), ("cache_read_image", cached_image)):
+        if count:
+            known = kind if kind in prices else "cache_read"
+            counts[known] = counts.get(known, 0) + count
+    return counts
