@@ -9,7 +9,7 @@ from pathlib import Path
 from extproc.cli.common import add_source, load, source
 from extproc.config.model import Config
 from extproc.control import amazon, google, sealed
-from extproc.control.pricing import unpriced
+from extproc.control.pricing import lists, unpriced
 from extproc.control.startup import faults, no_compiler
 from extproc.control.trust import ca_file
 from extproc.filter import Filter
@@ -65,6 +65,7 @@ def run(given: argparse.Namespace) -> int:
             print(f"  provider {name} gets its key from {provider.envoy_key_file}, which Envoy alone reads")
         if len(provider.keys) > 1:
             print(f"  provider {name} has {len(provider.keys)} keys, taken by {provider.pool.replace('_', ' ')}")
+    _tell_prices(config)
     for told in filter(None, (settings.about() for settings in loaded.filters if isinstance(settings, Filter))):
         print(f"  {told}")
     for absent in loaded.absent:
@@ -72,8 +73,14 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
+def _tell_prices(config: Config) -> None:
+    if (table := lists(config, None).litellm) is not None:
+        unread = ", ".join(sorted(table.unread()))
+        print(f"  prices: {len(table.entries)} models of {config.pricing.litellm}" + (f"; not read: {unread}" if unread else ""))
+
+
 def _advice(config: Config) -> Iterator[str]:
     yield from amazon.lacking(config)
     yield from sealed.lacking(config)
-    yield from PriceBook(providers=config.providers).unknown()
+    yield from PriceBook(providers=config.providers, lists=lists(config, None)).unknown()
     yield from unpriced(config)

@@ -5,8 +5,8 @@ import sqlite3
 import sys
 
 from extproc.cli.common import add_source, state_folder
+from extproc.control.pricing import book
 from extproc.envoy.names import cluster_name
-from extproc.ledger.prices import PriceBook
 from extproc.ledger.usage_report import has_ledger, moment, usage
 
 
@@ -33,7 +33,7 @@ def run(given: argparse.Namespace) -> int:
         print(f"there is no ledger in {state}: it is no state folder that a gateway has run with (--state)", file=sys.stderr)
         return 2
     by = [name.strip() for name in given.by.split(",") if name.strip()]
-    prices = PriceBook(config.prices, config.providers) if config is not None else None
+    prices = book(config, state) if config is not None else None
     clusters = {cluster_name(name): name for name in config.providers} if config is not None else None
     try:
         since, until = (moment(text) if text else None for text in (given.since, given.until))

@@ -317,7 +317,7 @@ class Price(Section, frozen=True):
     since: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a day, such as `2026-11-01`")] | None = None
     """The day, in UTC, from which on it holds: of several prices for a model the latest counts. From ever, unless given."""
     tier: Literal["flex", "priority", "batch", "fast"] | None = None
-    """It is for answers that were given this service; kinds without a price of it cost what they usually do. For all others unless given."""
+    """It is for answers that were given this service; kinds without a price here cost what they usually do. For all unless given."""
 
 
 class Limits(Section, frozen=True):

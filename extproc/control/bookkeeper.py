@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from extproc.config.model import Config
+from extproc.control.pricing import book, marks
 from extproc.envoy.names import cluster_name
 from extproc.ledger.collector import Collector
 from extproc.ledger.metrics import Metrics
-from extproc.ledger.prices import PriceBook
 from extproc.loops import forever
 
 # Whatever a collection finds, it costs a commit, and looking costs something even where there is nothing. Envoy writes its log once a
@@ -31,9 +31,10 @@ class Bookkeeper:
     def __init__(self, state: Path, config: Config, metrics: Metrics, access_log: Path) -> None:
         """`access_log`: where Envoy writes it. Raises `Busy` when another process collects there."""
         self._metrics = metrics
-        self._collector = Collector(
-            state, _prices(config), access_log=access_log, clusters=_clusters(config), limit=_LIMIT
-        )  # fmt: skip
+        self._state, self._config = state, config
+        self._priced_by = (config, marks(config, state))
+        """What the prices were made of that are in force."""
+        self._collector = Collector(state, book(config, state), access_log=access_log, clusters=_clusters(config), limit=_LIMIT)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._task: asyncio.Task[None] | None = None
 
@@ -43,7 +44,7 @@ class Bookkeeper:
 
     def follow(self, config: Config, aliases: Mapping[str, str]) -> None:
         """The configuration has changed: other prices, other providers. `aliases`: their names in Envoy, where those are not their own."""
-        self._collector.prices = _prices(config)
+        self._config = config
         # Lines of requests that began before still name the clusters of before.
         self._collector.clusters |= _clusters(config) | {cluster_name(alias): name for name, alias in aliases.items()}
 
@@ -60,9 +61,20 @@ class Bookkeeper:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._collect)
 
     def _collect(self) -> bool:
+        self._follow_lists()
         collected = self._collector.collect()
         self._metrics.feed(collected)
         return collected.more
+
+    def _follow_lists(self) -> None:
+        """The configuration has changed, or a list of prices has: what is collected from now on is priced by them."""
+        config, (made_of, before) = self._config, self._priced_by
+        now = marks(config, self._state)
+        if config is made_of and now == before:
+            return
+        self._collector.prices, self._priced_by = book(config, self._state), (config, now)
+        if now != before:
+            _log.info("lists of prices have changed: what is collected from now on is priced by them")
 
     async def close(self) -> None:
         """Collects what is left, and lets go of the ledger."""
@@ -76,10 +88,6 @@ class Bookkeeper:
             _log.error("the ledger cannot be written: %s; what is left is collected at the next start", error)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._collector.close)
         self._thread.shutdown()
-
-
-def _prices(config: Config) -> PriceBook:
-    return PriceBook(config.prices, config.providers)
 
 
 def _clusters(config: Config) -> dict[str, str]:

@@ -28,6 +28,7 @@ from extproc.control.effect import known_to_envoy, needs_restart
 from extproc.control.envoy import Envoy
 from extproc.control.handover import HandedEnvoy, Handover, Status, become, hold_signals, listen_to_signals, report, status, trial
 from extproc.control.identities import Identities
+from extproc.control.pricing import marks
 from extproc.control.run_dir import sockets_folder
 from extproc.control.services import Services
 from extproc.control.source import Source, fingerprint
@@ -324,7 +325,9 @@ class Gateway:
 
     def _look(self) -> dict[Path, object]:
         """Changes whenever one of the files or the keys do."""
-        return dict(zip(self._files, fingerprint(self._files), strict=True)) | {self.state: Identities(self.state).version()}
+        files: dict[Path, object] = dict(zip(self._files, fingerprint(self._files), strict=True))
+        # Prices are the workers' business, too, where a strategy asks for them.
+        return files | marks(self.config, self.state) | {self.state: Identities(self.state).version()}
 
     def _status(self) -> dict[str, Any]:
         return self._services.status(self.config)

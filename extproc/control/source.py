@@ -70,7 +70,7 @@ class Source(Struct, frozen=True):
         config = msgspec.structs.replace(config, filters=(), providers=_without_credentials(config.providers))
         filters = tuple(zip(names, settings, strict=True))
         keys = key_state(state, fold=fold)
-        whole = Settings(config, filters, dict(clusters or {}), self.private, quotes(config))
+        whole = Settings(config, filters, dict(clusters or {}), self.private, quotes(config, state))
         return encode(whole, keys, keys_exist=Identities(state).exist())
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from extproc.config.listeners import ExtProc, ExtProcTls
 from extproc.config.model import Config
 from extproc.config.network import files, reached_by
+from extproc.control import pricing
 from extproc.control.google import origin
 from extproc.listening import tls_of
 from extproc.transport.tls import Tls, context
@@ -32,6 +33,7 @@ def faults(config: Config) -> list[str]:
     found = [_NO_GRPCIO] if config.transport == "grpcio" and not _installed("grpc") else []
     found += [_NO_REDIS] if config.redis is not None and not _installed("redis") else []
     found += _google_faults(config)
+    found += pricing.faults(config)
     network = config.ext_proc
     return found if network is None or network.tls is None else found + _tls_faults(network, network.tls)
 

@@ -56,7 +56,11 @@ class Adjustments:
 def _rule(at: int, one: Adjustment) -> _Rule:
     path = f"$.pricing.adjust[{at}]"
     return _Rule(
-        f"adjust[{at}]", _pattern(one.tenant), _pattern(one.models), _decimal(f"{path}.factor", one.factor), _decimal(f"{path}.plus", one.plus)
+        f"adjust[{at}]",
+        _pattern(one.tenant),
+        _pattern(one.models),
+        _decimal(f"{path}.factor", one.factor),
+        _decimal(f"{path}.plus", one.plus),
     )
 
 

@@ -31,7 +31,7 @@ _LEAST = {("groq", "whisper-large-v3"): 10, ("groq", "whisper-large-v3-turbo"): 
 
 def card(vendor: str, model: "ModelInfo", version: str, *, own: bool = True) -> Card:
     """A model's prices. `own`: it is the vendor's, so that variants of its prices are, too."""
-    from genai_prices.types import ModelPrice  # noqa: PLC0415 - heavy
+    from genai_prices.types import ModelPrice
 
     periods = (Period(rates(model.prices)),) if isinstance(model.prices, ModelPrice) else tuple(map(_period, model.prices))
     tiers = tuple(found for one in (model.price_variants or ()) if (found := _variant(one)) is not None) if own else ()
@@ -52,7 +52,7 @@ def _scale(price: "Decimal | TieredPrices", shift: int) -> Scale:
 
 
 def _period(one: "ConditionalPrice | PriceVariant", tier: str = "") -> Period:
-    from genai_prices.types import StartDateConstraint  # noqa: PLC0415 - heavy
+    from genai_prices.types import StartDateConstraint
 
     when = one.constraint
     if when is None:

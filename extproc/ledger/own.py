@@ -57,7 +57,9 @@ def _card(pattern: str, prices: dict[int, Price], version: str) -> Card:
 def _rates(index: int, price: Price) -> Rates:
     rates: dict[str, Scale] = {}
     for kind in AMOUNTS:
-        steps = tuple((long.tokens, amount) for at, long in enumerate(price.above) if (amount := _amount(index, long, kind, at)) is not None)
+        steps = tuple(
+            (long.tokens, amount) for at, long in enumerate(price.above) if (amount := _amount(index, long, kind, at)) is not None
+        )
         base = _amount(index, price, kind)
         if base is None:
             if steps:

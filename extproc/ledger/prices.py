@@ -90,21 +90,21 @@ class Builtin:
     def vendors(self) -> "DataSnapshot":
         """All of it."""
         # The bundled prices as they are: `get_snapshot` would take ones that somebody else in the process has downloaded.
-        from genai_prices.data import providers  # noqa: PLC0415 - heavy
-        from genai_prices.data_snapshot import DataSnapshot  # noqa: PLC0415
+        from genai_prices.data import providers
+        from genai_prices.data_snapshot import DataSnapshot
 
         return DataSnapshot(providers=providers, from_auto_update=False)
 
     @cached_property
     def version(self) -> str:
         """Its name and release."""
-        from genai_prices import __version__  # noqa: PLC0415
+        from genai_prices import __version__
 
         return f"genai-prices {__version__}"
 
     def find(self, vendor: str, model: str) -> Card | None:
         """See `List`."""
-        from extproc.ledger.listed import card  # noqa: PLC0415 - it needs genai-prices
+        from extproc.ledger.listed import card
 
         known = next((one for one in self.vendors.providers if one.id == vendor), None)
         found = None if known is None else known.find_model(model, all_providers=self.vendors.providers)
@@ -139,7 +139,9 @@ class PriceBook:
             if provider.prices is not None and self._named(provider.prices) is None:
                 vendors = (vendor.id for vendor in self._builtin.vendors.providers)
                 near = hint(provider.prices, vendors, "it has")
-                lines.append(f"$.providers.{name}.prices: its requests will be unpriced: {quoted(provider.prices)} is not in the list{near}")
+                lines.append(
+                    f"$.providers.{name}.prices: its requests will be unpriced: {quoted(provider.prices)} is not in the list{near}"
+                )
         return lines
 
     def price(self, record: Record) -> Priced:

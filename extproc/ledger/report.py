@@ -19,6 +19,7 @@ GROUPS = {
     "answered": "CASE WHEN answered = '' THEN target ELSE answered END",
     "dialect": "dialect",
     "path": "path",
+    "tier": "tier",
     "outcome": "outcome",
     "status": "CAST(status AS TEXT)",
     "witness": "witness",
@@ -43,6 +44,8 @@ _SUMS = {
     "reasoning": "coalesce(sum(reasoning), 0)",
     "input_audio": "coalesce(sum(input_audio), 0)",
     "output_audio": "coalesce(sum(output_audio), 0)",
+    "input_image": "coalesce(sum(input_image), 0)",
+    "output_image": "coalesce(sum(output_image), 0)",
     "images": "coalesce(sum(amount) FILTER (WHERE unit = 'images'), 0)",
     "seconds": "coalesce(sum(amount) FILTER (WHERE unit = 'seconds'), 0)",
     "characters": "coalesce(sum(amount) FILTER (WHERE unit = 'characters'), 0)",
@@ -50,6 +53,7 @@ _SUMS = {
     "saved_input": "coalesce(sum(saved_input), 0)",
     "saved_output": "coalesce(sum(saved_output), 0)",
     "cost": "coalesce(exact_sum(cost), '0')",
+    "price": "coalesce(exact_sum(coalesce(price, cost)), '0')",
 }
 
 
@@ -75,6 +79,8 @@ class Row(Struct, kw_only=True):
     reasoning: int
     input_audio: int
     output_audio: int
+    input_image: int
+    output_image: int
     images: float
     """Images made."""
     seconds: float
@@ -87,13 +93,23 @@ class Row(Struct, kw_only=True):
     """Tokens that cache hits did not buy again."""
     saved_output: int
     cost: Decimal
-    """US dollars, exact."""
+    """What providers charge: US dollars, exact."""
+    price: Decimal
+    """What tenants are charged, with margins and discounts; copies for mirrors are charged to nobody."""
 
 
-def _which(store: Store, *, mirrors: bool) -> str:
-    """Of which entries. A ledger that is only read may be that of an earlier release, which runs and knew no mirrors."""
-    if store.db.execute("SELECT 1 FROM pragma_table_info('entries') WHERE name = 'mirror_of'").fetchone() is None:
-        return "0" if mirrors else "1"
+_OTHERWISE = {"mirror_of": "''", "tier": "''", "input_image": "0", "output_image": "0", "price": "NULL"}
+"""Columns that earlier releases did not have, and what they say of all that these have entered."""
+
+
+def _entries(store: Store) -> str:
+    """The entries. A ledger that is only read may be that of an earlier release, which runs."""
+    known = {name for (name,) in store.db.execute("SELECT name FROM pragma_table_info('entries')")}
+    lacking = [f"{value} AS {name}" for name, value in _OTHERWISE.items() if name not in known]
+    return f"(SELECT *, {', '.join(lacking)} FROM entries)" if lacking else "entries"
+
+
+def _which(*, mirrors: bool) -> str:
     return "mirror_of <> ''" if mirrors else "mirror_of = ''"
 
 
@@ -109,13 +125,13 @@ def report(
         raise ValueError(f"cannot group by {', '.join(unknown)}; there are {', '.join(GROUPS)}")
     groups = [GROUPS[name] for name in by]
     ordinals = ", ".join(str(number + 1) for number in range(len(groups)))
-    where = f"time >= ? AND time < ? AND {_which(store, mirrors=mirrors)}"
-    query = f"SELECT {', '.join([*groups, *_SUMS.values()])} FROM entries WHERE {where}" + (
+    where = f"time >= ? AND time < ? AND {_which(mirrors=mirrors)}"
+    query = f"SELECT {', '.join([*groups, *_SUMS.values()])} FROM {_entries(store)} WHERE {where}" + (
         f" GROUP BY {ordinals} ORDER BY {ordinals}" if groups else ""
     )
     bounds = (since.timestamp() if since else float("-inf"), until.timestamp() if until else float("inf"))
     rows: list[Row] = []
     for row in store.db.execute(query, bounds):
         sums = dict(zip(_SUMS, row[len(groups) :], strict=True))
-        rows.append(Row(group=dict(zip(by, row, strict=False)), **{**sums, "cost": Decimal(sums["cost"])}))
+        rows.append(Row(group=dict(zip(by, row, strict=False)), **{**sums, "cost": Decimal(sums["cost"]), "price": Decimal(sums["price"])}))
     return rows

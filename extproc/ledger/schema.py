@@ -38,9 +38,18 @@ MIGRATIONS = (
     """
     ALTER TABLE entries ADD COLUMN mirror_of TEXT NOT NULL DEFAULT '';
     """,
+    """
+    ALTER TABLE entries ADD COLUMN input_image INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE entries ADD COLUMN output_image INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE entries ADD COLUMN tier TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN price TEXT;
+    ALTER TABLE entries ADD COLUMN price_parts TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN price_rule TEXT NOT NULL DEFAULT '';
+    """,
 )
-"""`entries`: one row a request that reached a provider or the cache. `settled`: recent ids that need no entry. `sources`: how far each
-file has been read. `pending`: access log lines whose worker has not spoken. `corrupt`: lines that nobody could read, the first of them."""
+"""`entries`: one row a request that reached a provider or the cache; its `price` is null where what is charged is the `cost`. `settled`:
+recent ids that need no entry. `sources`: how far each file has been read. `pending`: access log lines whose worker has not spoken.
+`corrupt`: lines that nobody could read, the first of them."""
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -26,6 +26,10 @@ _Hours = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]
 _Weekday = Annotated[int, Meta(ge=1, le=7)]
 
 
+_DATED = re.compile(r"(?<=-)(20[0-9]{2})(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])(?=-|:|$)")
+"""A day in a name, as some write it that sell others' models: `gpt-5.2-20251211` is `gpt-5.2-2025-12-11`."""
+
+
 class _Part(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Base of all parts of the document: what is not known is refused."""
 
@@ -160,6 +164,10 @@ class Catalogue:
         """A provider's model, by any name that it goes by."""
         if vendor not in self.sheet.providers:
             return None
+        dashed = _DATED.sub(r"\1-\2-\3", model)
+        return self._find(vendor, model) or (self._find(vendor, dashed) if dashed != model else None)
+
+    def _find(self, vendor: str, model: str) -> Card | None:
         if (found := self._listing(vendor, model)) is not None:
             return self._card(vendor, found)
         for other in self.sheet.providers[vendor].also:

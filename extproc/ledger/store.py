@@ -1,14 +1,15 @@
 """The ledger: SQLite, one row a request that reached a provider or the cache.
 
-Money is exact decimal text, US dollars. A cache hit cost nothing, and its tokens are in `saved_input` and `saved_output`, because nobody
-sold them again. A request that was refused before any provider is no entry; its id is remembered for a while, so that Envoy's access
-log does not make one of it.
+Money is exact decimal text, US dollars: `cost` is the provider's, `price` what is charged, where that is not the same. A cache hit cost
+nothing, and its tokens are in `saved_input` and `saved_output`, because nobody sold them again. A request that was refused before any
+provider is no entry; its id is remembered for a while, so that Envoy's access log does not make one of it.
 """
 
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from operator import attrgetter
 from pathlib import Path
 
@@ -28,7 +29,7 @@ _HEAD = (
 _TAIL = ("unit", "amount", "partial", "estimated", "metered", "duration", "first_byte", "bytes_in", "bytes_out", "witness")
 _COLUMNS = (
     *_HEAD, *_USAGE, "saved_input", "saved_output", *_TAIL, "tried", "provider_key", "mirror_of",
-    "priced", "cost", "cost_parts", "price_source", "price_version",
+    "priced", "cost", "cost_parts", "price_source", "price_version", "price", "price_parts", "price_rule",
 )  # fmt: skip
 _PUT = f"INSERT OR REPLACE INTO entries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _SETTLE = "INSERT OR REPLACE INTO settled (id, seen, witness) VALUES (?, ?, ?)"
@@ -190,11 +191,17 @@ class Store:
         return 0 if row is None else int(row[0])
 
 
+def _parts(parts: dict[str, Decimal]) -> str:
+    return msgspec.json.encode({kind: plain(amount) for kind, amount in parts.items()}).decode()
+
+
 def _row(record: Record, priced: Priced) -> tuple[object, ...]:
     usage, cost = record.usage, priced.cost
     hit = record.cache == "hit"
     counts = (*_BOUGHT_NOTHING, usage.input, usage.output) if hit else (*_usage(usage), 0, 0)
-    parts = msgspec.json.encode({kind: plain(amount) for kind, amount in priced.parts.items()}).decode()
-    money = (cost is not None, None if cost is None else plain(cost), parts, priced.source, priced.version)
+    charged: tuple[str | None, str, str] = (None, "", "")
+    if priced.price is not None:
+        charged = (plain(priced.price), _parts(priced.price_parts), priced.rule)
+    money = (cost is not None, None if cost is None else plain(cost), _parts(priced.parts), priced.source, priced.version, *charged)
     tried = msgspec.json.encode(record.tried).decode() if record.tried else ""
     return (*_head(record), *counts, *_tail(record), tried, record.provider_key, record.mirror_of, *money)

@@ -122,7 +122,7 @@ def _values(row: Row) -> dict[str, object]:
     """The row without its group, money as plain text."""
     values = msgspec.structs.asdict(row)
     del values["group"]
-    return {**values, "cost": plain(row.cost)}
+    return {**values, "cost": plain(row.cost), "price": plain(row.price)}
 
 
 def _json(by: Sequence[str], since: datetime | None, until: datetime | None, rows: list[Row], total: Row | None) -> str:
@@ -155,14 +155,17 @@ def _table(by: Sequence[str], rows: list[Row], total: Row | None) -> str:
         return "no usage recorded\n"
     numbers = [name for name in _NUMBERS if name in _ALWAYS or getattr(total, name)]
     # All amounts with as many decimals as the finest needs, so that points align and nothing is rounded.
-    places_needed = max(2, *(len(plain(row.cost).partition(".")[2]) for row in [*rows, total]))
-    lines = [[*by, *(name.replace("_", " ") for name in numbers), "cost $"]]
+    charged = any(row.price != row.cost for row in [*rows, total])
+    money = ("cost", "price") if charged else ("cost",)
+    places_needed = max(2, *(len(plain(getattr(row, name)).partition(".")[2]) for row in [*rows, total] for name in money))
+    lines = [[*by, *(name.replace("_", " ") for name in numbers), *["charged $"] * charged, "cost $"]]
     for row in [*rows, total]:
         group = (
             [_printable(row.group.get(name, "")) or "-" for name in by] if row is not total else ["total", *[""] * (len(by) - 1)][: len(by)]
         )
         mark = "+?" if row.unpriced or row.unmetered else ""
-        lines.append([*group, *(_number(getattr(row, name)) for name in numbers), f"{row.cost:,.{places_needed}f}{mark}"])
+        amounts = [f"{getattr(row, name):,.{places_needed}f}" for name in reversed(money)]
+        lines.append([*group, *(_number(getattr(row, name)) for name in numbers), *amounts[:-1], amounts[-1] + mark])
     if not by:
         lines.pop()
     return _align(lines, len(by)) + _notes(total)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from extproc.dialects import counts
 from extproc.dialects.hub import Extra
-from extproc.usage import Usage, natural
+from extproc.usage import Usage, natural, tier_of
 
 
 class _Creation(Struct):
@@ -40,6 +40,8 @@ class Tokens(Struct):
     cache_creation: _Creation | None = None
     output_tokens_details: _Out | None = None
     iterations: list[_Iteration] | None = None
+    service_tier: Any = None
+    speed: Any = None
 
     def update(self, later: "Tokens") -> None:
         """Takes over what a later event of the same stream says."""
@@ -73,6 +75,8 @@ def count(tokens: Tokens) -> Usage | None:
         cache_write=written,
         cache_write_1h=min(hour, written),
         reasoning=natural(details.thinking_tokens) if details else 0,
+        # Where both are told: a batch is never fast, and the dearer one counts.
+        tier=tier_of(tokens.speed) or tier_of(tokens.service_tier),
     )
 
 

@@ -13,6 +13,7 @@ from extproc.dialects.bedrock.request_restore import own_content
 from extproc.dialects.bedrock.tokens import read_usage, write_usage
 from extproc.dialects.fields import obj, object_of, take_str, tool_id
 from extproc.dialects.hub import Answer, Block, Choice, Extra, Image, Reasoning, Refusal, StopReason, Text, ToolCall, Video, kind_of
+from extproc.usage import of_tier
 
 _STOPS = {
     "end_turn": StopReason.END,
@@ -80,7 +81,7 @@ def read_answer(body: Extra) -> Answer:
     blocks = read_content(message.pop("content", None), "output.message.content")
     word = take_str(rest, "stopReason")
     raw = rest.get("usage")
-    usage = read_usage(raw)
+    usage = of_tier(read_usage(raw), tier_of(rest.get("serviceTier")))
     if usage:
         del rest["usage"]
     if output:

@@ -7,7 +7,7 @@ The kind of an event is its name in the framing. Texts and reasoning begin witho
 from collections.abc import Callable
 from typing import Any
 
-from extproc.dialects.bedrock.answer import read_stop, stop_sequence
+from extproc.dialects.bedrock.answer import read_stop, stop_sequence, tier_of
 from extproc.dialects.bedrock.blocks import NAME, SERVER_CALL, read_block
 from extproc.dialects.bedrock.citations import read_citation
 from extproc.dialects.bedrock.errors import read_exception
@@ -40,6 +40,7 @@ from extproc.dialects.hub import (
 )
 from extproc.dialects.reading import Reading, decoded
 from extproc.errors import Fault
+from extproc.usage import of_tier
 
 PADDING = "p"
 
@@ -160,7 +161,7 @@ class StreamReader(Reading):
         return [*events, Stop(reason=read_stop(word), raw=word, sequence=met, dialect=NAME, extra=value)]
 
     def _metadata(self, value: Extra) -> list[StreamEvent]:
-        usage = read_usage(value.get("usage"))
+        usage = of_tier(read_usage(value.get("usage")), tier_of(value.get("serviceTier")))
         told: list[StreamEvent] = [Used(usage, value, NAME)] if usage else [Aside(NAME, {"metadata": value})]
         if not self._stopped:
             return told

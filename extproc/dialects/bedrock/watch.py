@@ -3,7 +3,7 @@
 A message's kind stands in its headers, where a length comes before it that no JSON has, so no text can look like it.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -14,7 +14,7 @@ from extproc.dialects.eventstream import EVENT_STREAM, parse
 from extproc.dialects.framing import split
 from extproc.dialects.glimpse import Texts
 from extproc.dialects.watching import Watching
-from extproc.usage import Usage, natural
+from extproc.usage import Usage, natural, of_tier
 
 _STOP = b"\x0b:event-type\x07\x00\x0bmessageStop"
 _METADATA = b"\x0b:event-type\x07\x00\x08metadata"
@@ -37,6 +37,7 @@ class _Carrier(Struct):
     usage: Tokens | None = None
     inputTextTokenCount: int | None = None  # noqa: N815 - Titan's, for a vector
     trace: _Trace | None = None
+    serviceTier: Any = None  # noqa: N815
 
 
 class _Metrics(Struct):
@@ -66,7 +67,8 @@ def usage(body: bytes) -> tuple[Usage | None, str]:
     if carrier is None:
         return None, ""
     router = carrier.trace.promptRouter if carrier.trace else None
-    told = count(carrier.usage) if carrier.usage else None
+    tier = carrier.serviceTier
+    told = of_tier(count(carrier.usage), tier.get("type") if type(tier) is dict else None) if carrier.usage else None
     if told is None and carrier.inputTextTokenCount is not None:
         told = Usage(input=natural(carrier.inputTextTokenCount))
     return told, (router.invokedModelId if router else None) or ""

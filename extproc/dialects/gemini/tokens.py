@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 
 from extproc.dialects import counts
 from extproc.dialects.hub import Extra
-from extproc.usage import MOST, Usage, natural
+from extproc.usage import MOST, Usage, natural, tier_of
 
 
 class _Modality(Struct):
@@ -34,6 +34,9 @@ class Tokens(Struct):
     # What the Live API calls what others call candidates.
     responseTokenCount: int | None = None  # noqa: N815
     responseTokensDetails: list[_Modality] | None = None  # noqa: N815
+    serviceTier: Any = None  # noqa: N815
+    # Vertex's word for the same.
+    trafficType: Any = None  # noqa: N815
 
     def merged(self, later: "Tokens") -> "Tokens":
         """With what a later chunk of the same stream says."""
@@ -57,8 +60,11 @@ def count(tokens: Tokens) -> Usage | None:
         output=made,
         cache_read=min(natural(tokens.cachedContentTokenCount), prompt),
         reasoning=thoughts,
-        input_audio=_audio(tokens.promptTokensDetails) + _audio(tokens.toolUsePromptTokensDetails),
-        output_audio=_audio(tokens.candidatesTokensDetails or tokens.responseTokensDetails),
+        input_audio=_of("AUDIO", tokens.promptTokensDetails) + _of("AUDIO", tokens.toolUsePromptTokensDetails),
+        output_audio=_of("AUDIO", tokens.candidatesTokensDetails or tokens.responseTokensDetails),
+        input_image=_of("IMAGE", tokens.promptTokensDetails) + _of("IMAGE", tokens.toolUsePromptTokensDetails),
+        output_image=_of("IMAGE", tokens.candidatesTokensDetails or tokens.responseTokensDetails),
+        tier=tier_of(tokens.serviceTier) or tier_of(tokens.trafficType),
     )
 
 
@@ -79,19 +85,21 @@ def glance(told: Extra) -> Usage | None:
         detail = details[0] if type(details) is list and len(details) == 1 else None
         if type(detail) is not dict or detail.get("modality") != "TEXT" or type(detail.get("tokenCount")) is not int:
             return None
+    if told.get("serviceTier", "standard") != "standard" or told.get("trafficType", "ON_DEMAND") != "ON_DEMAND":
+        return None
     if thoughts and (made < thoughts or total != prompt + made):
         made += thoughts
     return Usage(input=prompt, output=made, cache_read=cached, reasoning=thoughts)
 
 
-def _audio(details: list[_Modality] | None) -> int:
+def _of(modality: str, details: list[_Modality] | None) -> int:
     if details is None:  # as in most chunks of a stream
         return 0
-    audio = 0
+    found = 0
     for one in details:
-        if one.modality == "AUDIO":
-            audio += natural(one.tokenCount)
-    return audio
+        if one.modality == modality:
+            found += natural(one.tokenCount)
+    return found
 
 
 def read_tokens(value: Any) -> Tokens | None:

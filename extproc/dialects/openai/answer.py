@@ -22,6 +22,7 @@ from extproc.dialects.openai.parts import (
 from extproc.dialects.openai.reasoning import write_reasoning
 from extproc.dialects.openai.signatures import own_message_seal, write_seal
 from extproc.dialects.openai.tokens import read_usage, write_usage
+from extproc.usage import of_tier
 
 _STOPS = {
     "stop": StopReason.END,
@@ -70,6 +71,7 @@ def read_answer(body: Extra) -> Answer:
     """A chat completion. Raises `ValueError` if it is none."""
     answer = read_whole(body, "chat.completion", _choice)
     answer.service_tier = take_str(answer.extra, "service_tier")
+    answer.usage = of_tier(answer.usage, answer.service_tier)
     return answer
 
 

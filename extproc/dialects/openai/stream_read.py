@@ -44,6 +44,7 @@ from extproc.dialects.openai.signatures import read_seal, take_seal
 from extproc.dialects.openai.tokens import read_usage
 from extproc.dialects.openai_errors import read_object
 from extproc.dialects.reading import Reading, decoded
+from extproc.usage import of_tier
 
 _PER_CHUNK = ("object", "id", "created", "model", "obfuscation")
 """Said in every chunk, or (obfuscation) random on purpose."""
@@ -136,7 +137,7 @@ class StreamReader(Reading):
         raw = chunk.get("usage")
         if raw is None and type(groq := chunk.get("x_groq")) is dict:
             raw = groq.get("usage")
-        if usage := read_usage(raw):
+        if usage := of_tier(read_usage(raw), chunk.get("service_tier")):
             events.append(Used(usage, raw, NAME))
         if not choices:
             aside = {key: value for key, value in chunk.items() if key not in _PER_CHUNK and key not in ("usage", "service_tier") and value}

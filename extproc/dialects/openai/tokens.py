@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from extproc.dialects import counts
 from extproc.dialects.hub import Extra
-from extproc.usage import Usage, natural
+from extproc.usage import Usage, natural, of_tier
 
 _HAS_USAGE = re.compile(rb'"usage"\s*:\s*\{')
 
@@ -22,11 +22,13 @@ class _In(Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class _Out(Struct):
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 _NONE_IN, _NONE_OUT = _In(), _Out()
@@ -58,6 +60,7 @@ class _Response(Struct):
     """Of the realtime API's `response.done`."""
 
     usage: Tokens | None = None
+    service_tier: Any = None
 
 
 class Carrier(Struct):
@@ -65,6 +68,7 @@ class Carrier(Struct):
 
     usage: Tokens | None = None
     model: str | None = None
+    service_tier: Any = None
     x_groq: _Groq | None = None
     response: _Response | None = None
 
@@ -79,7 +83,8 @@ def carried(body: bytes) -> tuple[Usage | None, str] | None:
         return None
     within = carrier.x_groq or carrier.response
     tokens = carrier.usage or (within.usage if within else None)
-    return (count(tokens) if tokens else None), carrier.model or ""
+    tier = carrier.service_tier or (carrier.response.service_tier if carrier.response else None)
+    return (of_tier(count(tokens), tier) if tokens else None), carrier.model or ""
 
 
 def has_usage(body: bytes) -> bool:
@@ -114,6 +119,8 @@ def count(tokens: Tokens) -> Usage | None:
         reasoning=reasoning,
         input_audio=natural(into.audio_tokens) if into.audio_tokens else 0,
         output_audio=natural(out.audio_tokens) if out.audio_tokens else 0,
+        input_image=natural(into.image_tokens) if into.image_tokens else 0,
+        output_image=natural(out.image_tokens) if out.image_tokens else 0,
     )
 
 

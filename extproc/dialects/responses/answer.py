@@ -28,6 +28,7 @@ from extproc.dialects.responses.parts import NAME, write_annotation, write_logpr
 from extproc.dialects.responses.reasoning import write_reasoning, write_seal
 from extproc.dialects.responses.tokens import read_usage, write_usage
 from extproc.dialects.responses.tools import asked_texts
+from extproc.usage import of_tier
 
 _TIERS = ("auto", "default", "flex", "scale", "priority")
 
@@ -67,8 +68,8 @@ def read_answer(body: Extra) -> Answer:
         why = error.get("message") if type(error) is dict else error
         raise ValueError(f"the response failed: {str(why or 'it says not why')[:500]}")
     blocks = read_blocks(rest.pop("output", None), rest.get("tools"))
-    usage = read_usage(rest.get("usage"))
     created, tier = rest.get("created_at"), rest.get("service_tier")
+    usage = of_tier(read_usage(rest.get("usage")), tier)
     stop = read_stop(rest, called=any(type(block) is ToolCall for block in blocks))
     return Answer(
         dialect=NAME,

@@ -38,6 +38,7 @@ from extproc.dialects.responses.reasoning import ORIGIN, PARAGRAPHS
 from extproc.dialects.responses.stream_items import PART, Items, number_in
 from extproc.dialects.responses.tokens import read_usage
 from extproc.errors import Fault
+from extproc.usage import of_tier
 
 
 class StreamReader(Reading):
@@ -118,7 +119,7 @@ class StreamReader(Reading):
             for i, item in enumerate(output):
                 events += self._items.whole(item, f"response.output[{i}]", item)
         events += self._items.close_all()
-        if usage := read_usage(response.get("usage")):
+        if usage := of_tier(read_usage(response.get("usage")), response.get("service_tier")):
             events.append(Used(usage, response.get("usage"), NAME))
         status = "incomplete" if value.get("type") == "response.incomplete" else "completed"
         stop = read_stop({**response, "status": status}, called=self._items.called)

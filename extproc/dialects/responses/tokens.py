@@ -10,18 +10,20 @@ from msgspec import Struct
 
 from extproc.dialects import counts
 from extproc.dialects.hub import Extra
-from extproc.usage import Usage, natural
+from extproc.usage import Usage, natural, of_tier
 
 
 class _In(Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class _Out(Struct):
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 _NONE_IN, _NONE_OUT = _In(), _Out()
@@ -40,11 +42,13 @@ class Tokens(Struct):
 class _Response(Struct):
     usage: Tokens | None = None
     model: str | None = None
+    service_tier: Any = None
 
 
 class _Carrier(Struct):
     usage: Tokens | None = None
     model: str | None = None
+    service_tier: Any = None
     response: _Response | None = None
 
 
@@ -58,7 +62,8 @@ def carried(body: bytes) -> tuple[Usage | None, str]:
         return None, ""
     response = carrier.response or _Response()
     tokens = carrier.usage or response.usage
-    return (count(tokens) if tokens else None), carrier.model or response.model or ""
+    tier = carrier.service_tier or response.service_tier
+    return (of_tier(count(tokens), tier) if tokens else None), carrier.model or response.model or ""
 
 
 def count(tokens: Tokens) -> Usage | None:
@@ -80,6 +85,8 @@ def count(tokens: Tokens) -> Usage | None:
         reasoning=reasoning,
         input_audio=natural(into.audio_tokens) if into.audio_tokens else 0,
         output_audio=natural(out.audio_tokens) if out.audio_tokens else 0,
+        input_image=natural(into.image_tokens) if into.image_tokens else 0,
+        output_image=natural(out.image_tokens) if out.image_tokens else 0,
     )
 
 
