@@ -76,7 +76,7 @@ class Installed:
         self._name(entry, *(one for one in before if one.digest != entry.digest))
         return catalogue
 
-    def revert(self) -> Entry | None:
+    def revert(self) -> Entry:
         """Takes the one in force away; the one before it is in force then, or the built-in list alone. Raises OSError; LookupError where
         there is none. What was in force is returned.
         """

@@ -17,7 +17,7 @@ from extproc.errors import ConfigError
 from extproc.ledger.card import Card, Period, is_zone
 from extproc.ledger.tariff import KINDS, Rates, Scale
 
-FORMAT = "headgate-catalogue/1"
+FORMAT: Literal["headgate-catalogue/1"] = "headgate-catalogue/1"
 MOST_BYTES = 32 * 2**20
 Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,30})?$")]
 """US dollars: a million tokens, or one piece."""
