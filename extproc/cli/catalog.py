@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import ssl
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -117,7 +118,9 @@ async def _download(url: str) -> bytes:
 
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_PATIENCE), trust_env=True) as session,
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(_PATIENCE), trust_env=True, connector=aiohttp.TCPConnector(ssl=ssl.create_default_context())
+            ) as session,
             session.get(url, max_redirects=3) as answer,
         ):
             if any(one.url.scheme != "https" for one in (*answer.history, answer)):

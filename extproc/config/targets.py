@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection
+from datetime import date
 from typing import Literal
 
 from msgspec import Struct
@@ -75,7 +76,30 @@ def check_prices(config: Config, providers: Collection[str], error: Error) -> No
         for at_least, long in enumerate(price.above if sound(price.above) else ()):
             if isinstance(long, LongPrompt):
                 _check_amounts(long, f"{path}.above[{at_least}]", error)
+                _check_long(price, at_least, f"{path}.above[{at_least}]", error)
         _check_amounts(price, path, error)
+        if isinstance(price.since, str) and not _is_day(price.since):
+            error(f"{path}.since", f"{quoted(price.since)} is no day")
+        if sound(price.tier) and price.tier is not None and not any(one.model == price.model and one.tier is None for one in config.prices):
+            error(f"{path}.tier", f"{quoted(price.model)} needs a price without `tier` as well, for all other requests")
+
+
+def _check_long(price: Price, at: int, path: str, error: Error) -> None:
+    """`at`: which of its prices for long prompts."""
+    long, before = price.above[at], price.above[at - 1].tokens if at else 0
+    if sound(before) and sound(long.tokens) and long.tokens <= before:
+        error(f"{path}.tokens", "each has to be for more tokens than the one before")
+    for field in AMOUNTS:
+        if getattr(long, field, None) is not None and getattr(price, field) is None:
+            error(f"{path}.{field}", f"the price has no `{field}` for other prompts, and so needs one")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_amounts(price: Price | LongPrompt, path: str, error: Error) -> None:

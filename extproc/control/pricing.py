@@ -63,16 +63,12 @@ def unpriced(config: Config) -> list[str]:
 
 
 def faults(config: Config) -> Iterator[str]:
-    """A line for each list of the configuration that cannot be read, and for own prices and adjustments that are none."""
+    """A line for each list of the configuration that cannot be read."""
     if config.pricing.litellm is not None:
         try:
             litellm.read(Path(config.pricing.litellm))
         except (OSError, ValueError) as error:
             yield f"$.pricing.litellm: {config.pricing.litellm} is no table of LiteLLM's: {error}"
-    try:
-        PriceBook(config.prices, adjust=config.pricing.adjust)
-    except ConfigError as error:
-        yield str(error)
 
 
 def _mark(path: Path) -> Mark:
