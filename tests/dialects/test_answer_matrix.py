@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from extproc.dialects import DIALECTS
 from extproc.dialects.hub import Answer, Audio, Choice, Citation, Image, Logprob, Reasoning, Refusal, Seal, StopReason, Text, ToolCall
@@ -51,7 +52,7 @@ def stop(reason: StopReason) -> Feature:
 
 
 def used(name: str, told: str, **counts: int) -> Feature:
-    usage = Usage(**{"input": 99, "output": 99, **counts})
+    usage = replace(Usage(input=99, output=99), **counts)
     return Feature(f"usage: {name}", lambda provider: answered(usage=usage), (f"usage.{told}", getattr(usage, told)))
 
 

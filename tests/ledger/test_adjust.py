@@ -47,19 +47,19 @@ def record(**more: object) -> Record:
 
 def test_the_first_rule_that_fits_counts() -> None:
     charged = BOOK.price(record())
-    assert (charged.cost, charged.price, charged.rule) == (2, Decimal("2.501"), "adjust[1]")
+    assert (charged.cost, charged.price, charged.rule) == (Decimal(2), Decimal("2.501"), "adjust[1]")
     assert charged.price_parts == {"input": Decimal("1.25"), "output": Decimal("1.25"), "plus": Decimal("0.001")}
     assert BOOK.price(record(target="large-1")).price == BOOK.price(record(target="x", answered="large-2")).price == Decimal("1.8")
     assert BOOK.price(record(tenant="other", route="fast")).price == 6
     as_it_is = BOOK.price(record(tenant="other"))
-    assert (as_it_is.cost, as_it_is.price, as_it_is.rule) == (2, None, "")
+    assert (as_it_is.cost, as_it_is.price, as_it_is.rule) == (Decimal(2), None, "")
 
 
 def test_what_nobody_is_charged_for() -> None:
     copy = BOOK.price(record(mirror_of="b"))
-    assert (copy.cost, copy.price, copy.rule) == (2, 0, "mirror")
+    assert (copy.cost, copy.price, copy.rule) == (Decimal(2), Decimal(0), "mirror")
     hit, failed = BOOK.price(record(cache="hit")), BOOK.price(record(outcome="error", status=500, usage={}))
-    assert (hit.cost, hit.price, failed.cost, failed.price) == (0, None, 0, None)
+    assert (hit.cost, hit.price, failed.cost, failed.price) == (Decimal(0), None, Decimal(0), None)
     unpriced = BOOK.price(record(provider="nobody", target="unheard-of"))
     assert (unpriced.cost, unpriced.price) == (None, None)
 
@@ -89,10 +89,10 @@ def test_the_ledger_keeps_both_and_reports_show_both(tmp_path: Path) -> None:
             one.usage = msgspec.structs.replace(one.usage, tier="flex", output_image=7)
             store.add([(one, BOOK.price(one))], NOW)
     rows = {row.group["tenant"]: row for row in report(store, ["tenant", "tier"])}
-    assert (rows["acme"].cost, rows["acme"].price, rows["acme"].group["tier"]) == (2, Decimal("2.501"), "flex")
-    assert (rows["other"].cost, rows["other"].price, rows["other"].output_image) == (2, 2, 7)
+    assert (rows["acme"].cost, rows["acme"].price, rows["acme"].group["tier"]) == (Decimal(2), Decimal("2.501"), "flex")
+    assert (rows["other"].cost, rows["other"].price, rows["other"].output_image) == (Decimal(2), Decimal(2), 7)
     (copies,) = report(store, mirrors=True)
-    assert (copies.cost, copies.price) == (2, 0)
+    assert (copies.cost, copies.price) == (Decimal(2), Decimal(0))
     (told,) = store.db.execute("SELECT price_parts FROM entries WHERE id = '0'").fetchone()
     assert msgspec.json.decode(told) == {"input": "1.25", "output": "1.25", "plus": "0.001"}
     store.close()

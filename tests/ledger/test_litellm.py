@@ -94,12 +94,12 @@ def test_off_peak() -> None:
         },
     }  # fmt: skip
 
-    def at(*moment: int) -> Decimal | None:
-        return cost(entry, Usage(1_000_000), datetime(*moment, tzinfo=UTC))  # type: ignore[arg-type,misc] - a day and a time
+    def at(month: int, day: int, hour: int, minute: int = 0) -> Decimal | None:
+        return cost(entry, Usage(1_000_000), datetime(2026, month, day, hour, minute, tzinfo=UTC))
 
-    assert [at(2026, 11, 2, 12), at(2026, 11, 2, 16, 29), at(2026, 11, 4, 17)] == [4, 4, 4]
+    assert [at(11, 2, 12), at(11, 2, 16, 29), at(11, 4, 17)] == [4, 4, 4]
     # Monday there begins at four in the afternoon here; Sunday is cheap from that time of Saturday on.
-    assert [at(2026, 11, 2, 16, 30), at(2026, 11, 3, 0, 29), at(2026, 11, 7, 16), at(2026, 11, 8, 15)] == [1, 1, 1, 1]
+    assert [at(11, 2, 16, 30), at(11, 3, 0, 29), at(11, 7, 16), at(11, 8, 15)] == [1, 1, 1, 1]
     flat = {"input_cost_per_token": 4e-06, "off_peak_pricing": {"hours_utc": "11:00-13:00", "input_cost_per_token": 2e-06}}
     assert cost(flat, Usage(1_000_000)) == 2
 
@@ -163,13 +163,13 @@ def test_which_entry_it_is() -> None:
         it = priced(table, provider, model, Usage(1_000_000))
         return it.cost, it.source
 
-    assert found("openai", "gpt-4o") == (1, "litellm:gpt-4o")
-    assert found("openai", "GPT-4o") == (1, "litellm:gpt-4o")
-    assert found("google", "gemini-x") == (3, "litellm:gemini/gemini-x")
-    assert found("google", "gemini-y") == (5, "litellm:gemini-y")
-    assert found("lab", "qwen") == (6, "litellm:dashscope/qwen")
+    assert found("openai", "gpt-4o") == (Decimal(1), "litellm:gpt-4o")
+    assert found("openai", "GPT-4o") == (Decimal(1), "litellm:gpt-4o")
+    assert found("google", "gemini-x") == (Decimal(3), "litellm:gemini/gemini-x")
+    assert found("google", "gemini-y") == (Decimal(5), "litellm:gemini-y")
+    assert found("lab", "qwen") == (Decimal(6), "litellm:dashscope/qwen")
     assert found("lab", "qwen-other") == (None, "")
-    assert found("openai", "gpt-own") == (9, "override:openai/gpt-own")
+    assert found("openai", "gpt-own") == (Decimal(9), "override:openai/gpt-own")
     assert found("openai", "gpt-4o-mini")[1] == "genai-prices:openai/gpt-4o-mini", "the lists behind it have what it has not"
     assert table.unknown() == []
 

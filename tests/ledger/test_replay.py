@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from extproc.config.forms import DialectName
 from extproc.config.model import Provider
 from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
@@ -22,7 +23,7 @@ from tests.ledger.theirs import money
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 NOW = datetime(2026, 11, 1, 9, 30, tzinfo=UTC).timestamp()
-_PATHS = {
+_PATHS: dict[str, DialectName] = {
     "/chat/completions": "openai", "/embeddings": "openai", "/messages": "anthropic", "/responses": "responses", "/chat": "cohere",
     "/embed": "cohere", "Content": "gemini", "Contents": "gemini", ":predict": "gemini", "/converse": "bedrock",
     "/converse-stream": "bedrock", "/invoke": "bedrock",
@@ -32,7 +33,7 @@ _PATHS = {
 class Answer(NamedTuple):
     """What a provider has answered, and counted."""
 
-    dialect: str
+    dialect: DialectName
     url: str
     usage: Usage
     answered: str
@@ -45,8 +46,8 @@ def recorded() -> Iterator[Answer]:
         for pair in json.loads(path.read_text()):
             request, response = pair["request"], pair["response"]
             url = urlsplit(request["url"])
-            dialect = next((name for end, name in _PATHS.items() if url.path.endswith(end)), "")
-            if response["status"] == 200 and dialect:
+            dialect = next((name for end, name in _PATHS.items() if url.path.endswith(end)), None)
+            if response["status"] == 200 and dialect is not None:
                 usage, model = counted(dialect, response)
                 if usage is not None:
                     yield Answer(dialect, f"{url.scheme}://{url.netloc}{url.path}", usage, model, asked(url.path, request.get("json")))

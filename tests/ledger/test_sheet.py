@@ -71,8 +71,8 @@ def test_prices_of_a_catalogue() -> None:
     assert priced(catalogue, "big", Usage(1_000_000, tier="flex"))[0] == Decimal("0.1")
     assert priced(catalogue, "ear", Usage(), unit="seconds", amount=1)[0] == Decimal("0.1")
     assert priced(catalogue, "gift", million)[0] == 0
-    assert priced(catalogue, "gpt-4o", million) == (7, "catalogue:lab/gpt-4o")
-    assert priced(catalogue, "gpt-4o", million, provider="openai") == (7, "catalogue:openai/gpt-4o")
+    assert priced(catalogue, "gpt-4o", million) == (Decimal(7), "catalogue:lab/gpt-4o")
+    assert priced(catalogue, "gpt-4o", million, provider="openai") == (Decimal(7), "catalogue:openai/gpt-4o")
     assert priced(catalogue, "gpt-4o-mini", million, provider="openai")[1] == "genai-prices:openai/gpt-4o-mini"
     assert priced(catalogue, "unheard-of", million) == (None, "")
     assert catalogue.version == f"catalogue 2026-11-20 sha256:{catalogue.digest[:16]}"

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extproc.amount import Unit
 from extproc.ledger.card import Card, Period
 from extproc.ledger.listed import rates
 from extproc.ledger.tariff import KINDS, Scale, Tariff, flat, tariff
@@ -110,8 +111,8 @@ def test_parts_are_told_by_kind() -> None:
         ({"request": "0.005"}, "", 0, "0.005"),
     ],
 )
-def test_pieces_have_prices_each(prices: dict[str, str], unit: str, amount: float, cost: str) -> None:
-    found = made(**prices).price(Usage(), unit, amount)  # type: ignore[arg-type] - a parameter is any string
+def test_pieces_have_prices_each(prices: dict[str, str], unit: Unit, amount: float, cost: str) -> None:
+    found = made(**prices).price(Usage(), unit, amount)
     assert found is not None
     assert found.total == Decimal(cost)
 
@@ -133,7 +134,7 @@ def test_short_audio_costs_as_much_as_the_least_that_is_sold() -> None:
     short, long = least.price(Usage(), "seconds", 2.5), least.price(Usage(), "seconds", 12)
     assert short is not None
     assert long is not None
-    assert (short.total, long.total) == (10, 12)
+    assert (short.total, long.total) == (Decimal(10), Decimal(12))
 
 
 def test_long_prompts_cost_more_as_a_whole() -> None:
