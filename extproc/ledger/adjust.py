@@ -43,6 +43,8 @@ class Adjustments:
         if record.mirror_of:
             # Nobody asked for it, and nobody got its answer.
             return Charge(Decimal(0), {}, "mirror")
+        if not self._rules:
+            return None
         models = (f"{record.provider}/{record.answered or record.target}", f"{record.provider}/{record.target}", record.route)
         for rule in self._rules:
             if rule.tenant.fullmatch(record.tenant) and any(map(rule.models.fullmatch, models)):

@@ -11,6 +11,10 @@ from extproc.ledger.tariff import Cost, Rates, Tariff, tariff
 _FREE = Cost({"input": Decimal(0), "output": Decimal(0)})
 
 
+_END = 253_402_300_800
+"""The year 10000, which no calendar here has."""
+
+
 class Period(Struct, frozen=True):
     """Prices, and when they hold. Days and hours are UTC's."""
 
@@ -66,11 +70,17 @@ class Card(Struct, frozen=True):
 
     def tariff(self, when: float, tier: str = "") -> Tariff | None:
         """The prices at a time, in seconds since 1970. None: there are none. Raises OSError, ValueError, OverflowError for no time."""
+        if len(self.periods) == 1 and not tier and 0 <= when < _END:
+            return self._made((0,))
         moment = datetime.fromtimestamp(when, UTC)
         standing = next((at for at in range(len(self.periods) - 1, -1, -1) if self.periods[at].holds(moment)), 0)
         special = [at for at, one in enumerate(self.tiers) if tier and one.tier == tier and one.holds(moment)]
-        numbers = (standing, *special)
+        return self._made((standing, *special))
+
+    def _made(self, numbers: tuple[int, ...]) -> Tariff | None:
+        """The prices of a period, with those of services in their place."""
         if numbers not in self.made:
+            standing, *special = numbers
             rates = dict(self.periods[standing].rates)
             for at in reversed(special):
                 rates |= self.tiers[at].rates

@@ -63,7 +63,11 @@ class Cost(Struct, frozen=True):
     @property
     def total(self) -> Decimal:
         """All together."""
-        return add(self.parts.values())
+        total = _NOTHING
+        for part in self.parts.values():
+            if part:
+                total = EXACT.add(total, part)
+        return total
 
 
 _NOTHING = Decimal(0)
@@ -96,7 +100,7 @@ class Tariff(Struct, frozen=True):
                 price = prices.get(kind)
                 if price is None:
                     return None
-                parts[kind] = EXACT.multiply(price, Decimal(count)).scaleb(_PER, EXACT)
+                parts[kind] = EXACT.scaleb(EXACT.multiply(price, count), _PER)
         piece = next((kind for kind in PIECES.get(unit, ()) if kind in prices), "") if amount > 0 else ""
         if piece:
             parts[piece] = self._pieces(piece, prices[piece], amount)
@@ -140,6 +144,14 @@ def _counted(usage: Usage, prices: Mapping[str, Decimal]) -> dict[str, int] | No
         return None
     read, write = (read if "cache_read" in prices else 0), (write if "cache_write" in prices else 0)
     hour = usage.cache_write_1h if "cache_write_1h" in prices and write else 0
+    if not (usage.input_audio or usage.input_image or usage.output_audio or usage.output_image or "reasoning" in prices):
+        counts = {"input": usage.input - read - write, "output": usage.output}
+        return counts | {"cache_read": read, "cache_write": write - hour, "cache_write_1h": hour} if read or write else counts
+    return _of_all_kinds(usage, prices, read, write, hour)
+
+
+def _of_all_kinds(usage: Usage, prices: Mapping[str, Decimal], read: int, write: int, hour: int) -> dict[str, int] | None:
+    """The same, where more than words is counted. `read`, `write`, `hour`: what the cache had and keeps, where that has its own price."""
     audio = usage.input_audio if "input_audio" in prices else 0
     image = usage.input_image if "input_image" in prices else 0
     # Providers rarely say how much of the audio was cached: as little as the sums allow.

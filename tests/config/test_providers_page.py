@@ -62,8 +62,8 @@ asked for. An edit counts for what is asked after it; what is in the ledger keep
 (`ai_proxy_unpriced_total`). The demo provider (`base_url: "demo:"`) costs nothing but what `prices` say, so that they can be tried with it.
 Where a provider of the list goes by another name or address here, `prices: openai` in its section says whose prices are its.
 
-[prices.md](prices.md) has the rest: services and long prompts, days, images and audio, LiteLLM's table, catalogues that are updated without an
-upgrade, and what tenants are charged.
+[prices.md](prices.md) has the rest: services and long prompts, days, images and audio, LiteLLM's table, catalogues that are updated without
+an upgrade, and what tenants are charged.
 
 ## The catalogue
 """

@@ -10,14 +10,14 @@ from extproc.dialects.hub import Answer
 from extproc.usage import Usage, higher, tier_of
 from tests.dialects import traffic
 
-OPENAI = {
+OPENAI: dict[str, Any] = {
     "id": "a",
     "object": "chat.completion",
     "model": "m",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}],
 }
-RESPONSE = {"id": "r", "object": "response", "status": "completed", "model": "m", "output": []}
-CLAUDE = {
+RESPONSE: dict[str, Any] = {"id": "r", "object": "response", "status": "completed", "model": "m", "output": []}
+CLAUDE: dict[str, Any] = {
     "id": "a",
     "type": "message",
     "role": "assistant",
@@ -25,9 +25,12 @@ CLAUDE = {
     "content": [{"type": "text", "text": "x"}],
     "stop_reason": "end_turn",
 }
-GEMINI = {"candidates": [{"content": {"role": "model", "parts": [{"text": "x"}]}, "finishReason": "STOP"}], "modelVersion": "m"}
-BEDROCK = {"output": {"message": {"role": "assistant", "content": [{"text": "x"}]}}, "stopReason": "end_turn"}
-_COUNTED = {"promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 7}
+GEMINI: dict[str, Any] = {
+    "candidates": [{"content": {"role": "model", "parts": [{"text": "x"}]}, "finishReason": "STOP"}],
+    "modelVersion": "m",
+}
+BEDROCK: dict[str, Any] = {"output": {"message": {"role": "assistant", "content": [{"text": "x"}]}}, "stopReason": "end_turn"}
+_COUNTED: dict[str, Any] = {"promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 7}
 CASES = [
     ("openai", {**OPENAI, "usage": {"prompt_tokens": 5, "completion_tokens": 2}, "service_tier": "flex"}, Usage(5, 2, tier="flex")),
     ("openai", {**OPENAI, "usage": {"prompt_tokens": 5, "completion_tokens": 2}, "service_tier": "default"}, Usage(5, 2)),
