@@ -189,6 +189,9 @@ def _pieces(entry: Mapping[str, Any], rates: dict[str, Scale]) -> None:
     """What is sold by the piece, where it is not sold by tokens: some entries have both, for who counts the one or the other."""
     mode = entry.get("mode")
     kind, fields, tokens = _PIECES.get(mode, ("", (), ())) if isinstance(mode, str) else ("", (), ())
+    if kind == "image" and "output_image" in rates:
+        # All that it makes is pictures, also where the answer does not say so of its tokens.
+        rates.setdefault("output", rates["output_image"])
     prices = [price for field in fields if (price := _amount(entry.get(field))) is not None]
     if prices and not any(kind in rates and rates[kind].base for kind in tokens):
         for token in tokens:

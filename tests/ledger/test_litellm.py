@@ -132,6 +132,7 @@ def test_pictures_that_are_sold_by_tokens_are_not_sold_twice() -> None:
         "output_cost_per_image": 0.039,
     }
     assert cost(entry, Usage(0, 1290, output_image=1290), unit="images", amount=1) == Decimal("0.0387")
+    assert cost(entry, Usage(0, 1290), unit="images", amount=1) == Decimal("0.0387")
 
 
 def test_what_has_no_price_is_unpriced_and_not_free() -> None:
