@@ -2,6 +2,7 @@
 
 from extproc.aside import Aside, Job, Undone, is_bulky
 from extproc.cachestore.entry import Entry, Lead, Store
+from extproc.callers.known import Known
 from extproc.canonical import Fingerprint, fingerprint
 from extproc.config.concurrency import Queue
 from extproc.config.model import HeaderEdits
@@ -58,6 +59,7 @@ __all__ = [
     "Job",
     "Keep",
     "KeyTable",
+    "Known",
     "Lead",
     "Line",
     "ModelRoute",

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from extproc.aside import Aside, Here
 from extproc.cachestore.entry import Store
+from extproc.callers.tokens import NoSets, Sets
 from extproc.clock import Clock
 from extproc.config.model import Config, Redis
 from extproc.environment import Environment, Journal
@@ -43,11 +44,12 @@ class Engine:
         self, journal: Journal, memory: Store, open_redis: Callable[[Redis], Store], aside: Aside | None = None,
         turns: Turns | None = None, open_redis_turns: Callable[[Redis], Turns] | None = None, *,
         pause: Callable[[float], Awaitable[None]] | None = None, standing: View | None = None, slots: Slots | None = None,
-        mirrors: Copies | None = None,
+        mirrors: Copies | None = None, issuers: Sets | None = None,
     ) -> None:  # fmt: skip
         """`turns`: where conversations are kept; nowhere unless given. `open_redis_turns`: where instead, if there is a Redis. `pause`:
         waits so many seconds; not at all unless given. `slots`: who hands them out; this engine itself unless given, and then nobody waits.
-        `mirrors`: sends copies of requests to mirrors; nothing is mirrored unless given.
+        `mirrors`: sends copies of requests to mirrors; nothing is mirrored unless given. `issuers`: where the keys are of those whose
+        tokens are taken.
         """
         self.pause = pause or _at_once
         """Before a target is asked again."""
@@ -69,6 +71,8 @@ class Engine:
         self.room = Room()
         """For bodies."""
         self.slots: Slots = slots or AtOnce()
+        self.issuers: Sets = issuers or NoSets()
+        """Keys of those whose tokens are taken."""
         self.mirrors = mirrors
         """Copies of requests on their way."""
         self.clock = Clock()
@@ -148,6 +152,7 @@ class Engine:
             redis_turns=self._turns_in_redis(config.redis),
             standing=self.standing,
             slots=self.slots,
+            issuers=self.issuers,
             room=self.room,
             mirrors=self.mirrors,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct, field
 
 from extproc.aside import Aside, Here
+from extproc.callers.tokens import NoSets, Sets
 from extproc.config.model import Config
 from extproc.keys import StoredKeys
 from extproc.ledger.record import Record
@@ -56,6 +57,8 @@ class Environment(Struct, frozen=True):
     """Which targets are left alone for now."""
     slots: Slots = field(default_factory=AtOnce)
     """Who hands out the slots of tenants, targets and providers."""
+    issuers: Sets = field(default_factory=NoSets)
+    """Keys of the issuers whose tokens are taken."""
     room: Room = field(default_factory=Room)
     """For the bodies of requests."""
     mirrors: Copies | None = None

@@ -28,6 +28,7 @@ from extproc.exchange import Exchange
 from extproc.intake import Forward
 from extproc.mirrored import decode
 from extproc.pressure import BUSY
+from extproc.standing.verdict import blames_key
 from extproc.transport.seam import Replies, Speaker
 from extproc.tried import Tried, attempts_told
 from extproc.use import TELL_EVERY, USE_KEY, read_use
@@ -75,6 +76,11 @@ def _head(headers: tuple[tuple[str, str], ...], remove: tuple[str, ...], mode: B
 
 _usual_head = lru_cache(maxsize=512)(_head)
 """The same for one target: nearly always the same is changed as of the answer before."""
+
+
+def _of_own_key(delivery: Delivery, tried: Tried) -> bool:
+    """A caller's own key was refused, or is at its limits: that is nobody else's trouble."""
+    return delivery.request.own is not None and blames_key(tried.status, tried.reason)
 
 
 class GateSession(Speaker):
@@ -153,7 +159,7 @@ class GateSession(Speaker):
         if self._stream is not None:
             self._engine.clock.stop(self)
         rest = begin(delivery.end())
-        if self._engine.ears and (tried := delivery.tried()) is not None:
+        if self._engine.ears and (tried := delivery.tried()) is not None and not _of_own_key(delivery, tried):
             self._engine.hear(tried)
         record = delivery.request.record
         # A stream's events come and go one by one.
@@ -183,6 +189,8 @@ class GateSession(Speaker):
         if names.MIRROR_HEADER in headers and incoming.attribute(names.FILTER_CHAIN_ATTRIBUTE) == names.MIRRORS:
             return await self._mirrored(headers)
         self._exchange = exchange = Exchange(self._engine.current, headers)
+        if exchange.snapshot.vouches:
+            exchange.request.vouched = incoming.structs(names.JWT_NAMESPACE)
         pressure = self._engine.pressure
         pressure.guests.add(self)
         refused = await exchange.intake.begin()

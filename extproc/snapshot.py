@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from extproc.callers.own import Passing
 from extproc.config.lookup import FILTERS
 from extproc.config.mirror import Mirror
 from extproc.config.model import Config
@@ -53,7 +54,7 @@ class Snapshot:
 
     __slots__ = (
         "chains", "config", "early", "environment", "filters", "generation", "mirrored", "mirrors", "particular", "pools", "quotas",
-        "readers", "upstreams",
+        "readers", "upstreams", "vouches",
     )  # fmt: skip
 
     def __init__(self, generation: str, environment: Environment, filters: Sequence[Filter]) -> None:
@@ -71,11 +72,16 @@ class Snapshot:
         """By the configured model: who is asked as well. None: nobody, of any."""
         if environment.mirrors is not None:
             self.mirrors = {one.name: one.mirror for one in self.config.models if one.mirror is not None and one.mirror.share} or None
+        self.vouches = any(one.verify != "gateway" for one in self.config.callers.jwt)
+        """Envoy says who some callers are."""
         self.particular = bool(self.pools) or self.chains is not None or self.mirrors is not None
         """There is more to know of a request's only target than who it is."""
         opened = [(settings, settings.open(environment)) for settings in filters]
         handlers: list[tuple[bool, Handler]] = [(settings.early, handler) for settings, handler in opened]
         mirrored = [handler for settings, handler in opened if settings.mirrored]
+        if self.config.callers.own_keys:
+            # Before a target's slot is taken.
+            handlers.append((False, Passing(self.config.providers)))
         quotas = Quotas(self.config, environment.slots)
         self.quotas: Quotas | None = quotas or None
         """None: no target is bounded."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -121,6 +121,8 @@ class Identity(Struct, frozen=True, omit_defaults=True):
     """Milliseconds since 1970: until then the key is good."""
     grant: Grant = EVERYTHING
     """What it may do, and what is kept of that. It cannot travel: an identity that is to is made without."""
+    roles: tuple[str, ...] = ()
+    """What a caller's token says that he may do here: owner, admin, member, viewer."""
 
     @property
     def lane(self) -> str:
@@ -129,6 +131,16 @@ class Identity(Struct, frozen=True, omit_defaults=True):
         It hides nothing, and needs no salt: it goes as far as the call does, in whose metadata the record names the tenant beside it.
         """
         return _lane(self.tenant)
+
+
+class OwnKey(NamedTuple):
+    """A provider's key that the caller has sent as his own."""
+
+    credential: str
+    providers: tuple[str, ...]
+    """To whom it may be sent."""
+    digest: str
+    """A keyed hash of it, in hexadecimal."""
 
 
 class Target(Struct, frozen=True):
@@ -140,6 +152,7 @@ class Target(Struct, frozen=True):
 
 
 _NONE: Mapping[Target, tuple[Patience, ...]] = {}
+_UNVOUCHED: Mapping[str, Any] = {}
 
 
 class Request:
@@ -147,8 +160,8 @@ class Request:
 
     __slots__ = (
         "_envelope", "_json", "betas", "body", "bulky", "configured", "edited", "endpoint", "first", "headers", "identity", "journalled",
-        "method", "needs", "passed", "path", "patience", "provider", "record", "retrying", "says", "set_headers", "slot", "targets",
-        "unavailable",
+        "method", "needs", "own", "passed", "path", "patience", "provider", "record", "retrying", "says", "set_headers", "slot", "targets",
+        "unavailable", "vouched",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: dict[str, str], endpoint: Endpoint, record: Record, provider: str = "") -> None:
@@ -164,6 +177,10 @@ class Request:
         """What the ledger will say of this request; filters fill in what they know."""
         self.journalled = False
         """The record is on disk: the second witness, Envoy's log, need not hear of it any more."""
+        self.own: OwnKey | None = None
+        """The caller's own key for a provider, in place of ours."""
+        self.vouched: Mapping[str, Any] = _UNVOUCHED
+        """What Envoy has found in tokens that it has checked, by the name that it was told to give it."""
         self.body = b""
         """Empty before the body was read, and always for `raw`."""
         self.bulky = False

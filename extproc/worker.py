@@ -23,6 +23,7 @@ from extproc.cachestore.entry import Store
 from extproc.cachestore.local import LocalStore
 from extproc.cachestore.shared import RemoteStore
 from extproc.cachestore.shelf import Shelf
+from extproc.callers.issuers import ISSUERS, RemoteSets
 from extproc.checked import HEALTH, decode_ill
 from extproc.clock import TICK
 from extproc.config.model import Redis
@@ -132,9 +133,10 @@ class Worker:
         self._loaded = asyncio.Event()
         self._servers: list[Server] = []
         self._journal = Journal(places(state).journal, self._name)
-        pushes = {SNAPSHOT: self._load, TOKENS: self._renew, STANDING: self._heed, HEALTH: self._check}
+        pushes = {SNAPSHOT: self._load, TOKENS: self._renew, STANDING: self._heed, HEALTH: self._check, ISSUERS: self._trust}
         self._link = link = Link(f"{run_dir}/{LINK}", pushes, self._up)
         line = LinkLine(link)
+        self._issuers = RemoteSets(link)
         self._beside = Beside()
         memory = RemoteStore(link) if setup.cache is None else LocalStore(Shelf(*setup.cache))
         # As for the cache: the only worker needs to ask nobody.
@@ -145,6 +147,7 @@ class Worker:
         self._engine = Engine(
             self._journal, memory, open_redis, self._beside, RemoteTurns(link), open_redis_turns,
             pause=asyncio.sleep, standing=View(line), slots=self._slots, mirrors=self._mirrors,
+            issuers=self._issuers,
         )  # fmt: skip
         self._ear, self._lookout = Ear(self._engine.standing, line), Lookout(self._engine, self._late)
 
@@ -162,6 +165,9 @@ class Worker:
 
     def _heed(self, data: bytes) -> None:
         self._engine.standing.take(data)
+
+    def _trust(self, data: bytes) -> None:
+        self._issuers.take(data)
 
     def _check(self, data: bytes) -> None:
         self._engine.standing.ill(decode_ill(data))

@@ -21,6 +21,7 @@ from extproc import (
     Handler,
     Identity,
     KeyTable,
+    Known,
     Reject,
     Request,
     StoredKey,
@@ -56,8 +57,11 @@ class Auth(Filter, frozen=True, kw_only=True):
         listener = environment.config.listener
         private = listener.open or (environment.private and is_loopback_name(listener.address))
         own = [StoredKey(key.name, binascii.unhexlify(key.hash.removeprefix("sha256:")), key.tenant) for key in self.keys]
-        table = KeyTable(environment.stored_keys, own, required=self.required if private else True)
-        return _Auth(table, strangers_possible=not listener.open)
+        known = Known(environment.config, environment.issuers)
+        required = self.required if private else True
+        table = KeyTable(environment.stored_keys, own, required=True if required is None and known else required)
+        auth = _Auth(table, strangers_possible=not listener.open)
+        return _Several(auth, table, known) if known else auth
 
 
 class _Auth:
@@ -78,6 +82,41 @@ class _Auth:
         request.identity = Identity()
         if self._check_host:
             _check_loopback(request.headers)
+
+
+class _Several:
+    """The same where callers are known by more than virtual keys."""
+
+    def __init__(self, without: _Auth, table: KeyTable, known: Known) -> None:
+        self._without = without
+        self._table = table
+        self._known = known
+
+    async def request(self, request: Request) -> None:
+        sent, refusal = list(dict.fromkeys(_sent_keys(request.headers, request.path))), None
+        for key in sent:
+            identity = None
+            try:
+                identity = await self._known.by_token(key)
+            except Reject as reject:
+                # Another one may be good; if none is, this is what is wrong.
+                refusal = refusal or reject
+            identity = identity or self._table.find(key)
+            if identity is not None:
+                request.identity = identity
+                self._known.lend(request, [one for one in sent if one != key])
+                return
+        identity = self._known.by_envoy(request, sent)
+        if identity is not None:
+            request.identity = identity
+            self._known.lend(request, sent)
+            return
+        if refusal is not None:
+            raise refusal
+        if (stranger := self._known.by_own_key(request, sent)) is not None:
+            request.identity = stranger
+            return
+        await self._without.request(request)
 
 
 def _sent_keys(headers: dict[str, str], path: str) -> Iterator[str]:

@@ -150,6 +150,7 @@ def _shape(request: Request) -> list[object]:
         [(name, headers[name]) for name in _shaping(tuple(headers))],
         sorted(request.set_headers.items()),
         request.betas,
+        request.own.digest if request.own is not None else "",
     ]
 
 

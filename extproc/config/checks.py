@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from extproc.config.callers import Callers
 from extproc.config.filters import Setting
 from extproc.config.model import Aws, Config, Google, Paths, Provider, Redis
 from extproc.config.nearest import quoted
@@ -184,7 +185,7 @@ def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callabl
             f"{auth.path}.required",
             f"others can reach {address}, so everybody needs a key; take this out, listen on 127.0.0.1, or say `listener.open: true`",
         )
-    elif not getattr(auth.settings, "keys", ()) and not has_stored_keys():
+    elif not getattr(auth.settings, "keys", ()) and not _known(config) and not has_stored_keys():
         message = (
             f"others can reach {address}, and there are no callers' keys: make one with `headgate keys create`, or list them at "
             "`filters: - auth: {keys: ...}`; or listen on 127.0.0.1; or say `listener.open: true` if something else authenticates"
@@ -195,6 +196,12 @@ def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callabl
             )
         else:
             report.error("$.listener.address", message)
+
+
+def _known(config: Config) -> bool:
+    """Whether callers may be known by something else than a key; what is wrong has been told."""
+    callers = config.callers
+    return not isinstance(callers, Callers) or not all(map(sound, (callers.jwt, callers.mesh, callers.own_keys))) or callers.known
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -31,6 +31,7 @@ from extproc.config.problem import Mark, Problem, Problems, format_problems
 from extproc.config.references import References
 from extproc.config.strategies import Chosen, check_choices, read_strategies, with_strategies
 from extproc.config.targets import Absent, check_models, check_prices, present
+from extproc.config.visitors import check_callers
 from extproc.config.walk import Walker, child, sound
 
 Advice = Callable[[Config], Iterable[str]]
@@ -146,6 +147,8 @@ class _Reading:
                 if isinstance(section.breaker, Breaker):
                     check_breaker(f"{path}.breaker", section.breaker, report.warning)
             check_loads(config, filters, report.warning)
+            if self.references.secrets:
+                check_callers(config, providers, report)
         check_prices(config, providers, report.error)
         if self.references.secrets:
             check_redis(config, filters, report)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from extproc.config.breaker import Breaker, Breakers
+from extproc.config.callers import Callers
 from extproc.config.concurrency import Concurrency, Many, Queue
 from extproc.config.forms import Auth, DialectName, Folder, HeaderName, HeaderValue, Name, Operation, Path, SettingValue
 from extproc.config.health import Health
@@ -354,6 +355,8 @@ class Config(Section, frozen=True):
     """What a request passes through, in order: each entry is one filter's name and its settings."""
     listener: Listener = Listener()
     """Where callers come in."""
+    callers: Callers = Callers()
+    """Who may call beside those who have a virtual key."""
     admin: Admin = Admin()
     """Where the operator looks in."""
     limits: Limits = Limits()

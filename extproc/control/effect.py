@@ -7,6 +7,11 @@ from extproc.envoy.silences import silences
 _AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "drain", "envoy_threads", "state")
 
 
+def _in_listener(config: Config) -> object:
+    callers = config.callers
+    return callers.mesh is not None and callers.mesh.trusted, [one for one in callers.jwt if one.verify != "gateway"]
+
+
 def known_to_envoy(config: Config) -> object:
     """What its watched files say of a configuration: whatever else changes is the workers' business alone."""
     return config.providers, config.limits, silences(config)
@@ -15,6 +20,8 @@ def known_to_envoy(config: Config) -> object:
 def needs_restart(old: Config, new: Config) -> list[str]:
     """What of `new` takes effect at the next start, or with an upgrade: the names of settings, for people."""
     found = [name for name in _AT_START if getattr(old, name) != getattr(new, name)]
+    if _in_listener(old) != _in_listener(new):
+        found.append("what of `callers` Envoy's listener has to know")
     # These stand in Envoy's bootstrap; the other limits are the workers' or the routes'.
     limits = ("request_headers", "concurrent_requests")
     if old.mirrors != new.mirrors:

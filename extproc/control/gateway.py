@@ -239,6 +239,7 @@ class Gateway:
                 except (OSError, RuntimeError, sqlite3.Error, aiohttp.ClientError) as error:
                     reason = str(error)
                     await self._services.tokens.follow(self.config)
+                    await self._services.issuers.follow(self.config)
                 else:
                     return True
             _log.error("the new configuration is refused, the old one serves on: %s", reason)
@@ -250,7 +251,10 @@ class Gateway:
         config, before = loaded.config, self._services.message
         assert config is not None
         await self._services.tokens.follow(config)
+        # Requests that began with the configuration before still need the keys of its issuers.
+        await self._services.issuers.follow(self.config, config)
         await self._swap(config, await asyncio.to_thread(self._source.message, loaded, self._aliases(config)))
+        await self._services.issuers.follow(config)
         self._loaded, self._in_force = loaded, True
         if self._services.message != before:
             self._metrics.reloaded("accepted")
@@ -411,7 +415,8 @@ class Gateway:
 def keys_required(loaded: Loaded, state: Path) -> bool:
     """Whether callers need a key, as far as the configuration and the key store can tell."""
     configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in loaded.filters)
-    return configured or Identities(state).exist()
+    known = loaded.config is not None and loaded.config.callers.known
+    return configured or known or Identities(state).exist()
 
 
 def _cache_size(loaded: Loaded) -> tuple[int, int]:

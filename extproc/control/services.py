@@ -9,11 +9,13 @@ from msgspec import msgpack
 
 from extproc.cachestore.shared import CacheService
 from extproc.cachestore.shelf import Shelf
+from extproc.callers.issuers import ISSUERS, RENEW
 from extproc.checked import HEALTH, decode_ill
 from extproc.config.model import Config
 from extproc.control.google import Tokens
 from extproc.control.handover import Handover
 from extproc.control.health import Checks
+from extproc.control.issuers import Issuers
 from extproc.control.slots import SlotService
 from extproc.control.standing import Standing
 from extproc.control.trust import ca_file
@@ -61,8 +63,9 @@ class Services:
         self.checks = Checks(
             lambda message: self._tell(HEALTH, message), metrics, self.tokens.bearer, run_dir=str(run_dir), ca_file=ca_file
         )  # fmt: skip
+        self.issuers = Issuers(lambda message: self._tell(ISSUERS, message), metrics, ca_file=ca_file)
         asked = (self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers)
-        handlers = {name: handler for each in asked for name, handler in each.items()} | {NOTICE: self._heard}
+        handlers = {name: handler for each in asked for name, handler in each.items()} | {NOTICE: self._heard, RENEW: self.issuers.renew}
         self._link = LinkServer(str(run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._disconnected)
 
     async def start(self, config: Config, handed: Handover) -> None:
@@ -71,6 +74,7 @@ class Services:
         """
         await self._link.start(*(socket.socket(fileno=descriptor) for descriptor in handed.sockets.get("link", ())))
         await self.tokens.follow(config)
+        await self.issuers.follow(config)
         await self.standing.follow(config)
         self.standing.resume(handed.standing, handed.asked)
 
@@ -103,6 +107,7 @@ class Services:
         """Ends, for another one that takes over: the descriptor of the socket that is listened on, and what is known of targets."""
         await self.checks.close()
         await self.tokens.close()
+        await self.issuers.close()
         kept = self._link.keep()
         await self._link.away(_LAST_WORDS)
         stands = tuple(self.standing.stands())
@@ -114,6 +119,7 @@ class Services:
         """Ends."""
         await self.checks.close()
         await self.tokens.close()
+        await self.issuers.close()
         await self.standing.close()
         await self._link.close()
         await self._turns.close()
@@ -121,7 +127,8 @@ class Services:
     def _news(self) -> tuple[tuple[str, bytes], ...]:
         # A request that comes at once has its token.
         return (
-            (TOKENS, self.tokens.message()), (STANDING, self.standing.message()), (HEALTH, self.checks.message()), (SNAPSHOT, self.message),
+            (TOKENS, self.tokens.message()), (STANDING, self.standing.message()), (HEALTH, self.checks.message()),
+            (ISSUERS, self.issuers.message()), (SNAPSHOT, self.message),
         )  # fmt: skip
 
     async def _tell(self, method: str, message: bytes) -> int:

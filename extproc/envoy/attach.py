@@ -8,6 +8,7 @@ from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import Expr
 
 from extproc.config.model import Config
 from extproc.envoy import names
+from extproc.envoy.jwt import enabled
 from extproc.envoy.listener import connection_manager_parts
 from extproc.envoy.local_reply import local_reply_config
 from extproc.envoy.message import Plain, extension
@@ -27,7 +28,7 @@ def shared_manager_parts(config: Config, places: Places) -> Plain:
         "local_reply_config": local_reply_config(config, only=_OURS),
         "access_log": [{**log, "filter": only_ours} for log in parts["access_log"]],
         "http_filters": [
-            {**http_filter, "disabled": True} if http_filter["name"] == names.GATE_FILTER else http_filter
+            {**http_filter, "disabled": True} if http_filter["name"] in (names.GATE_FILTER, names.TOKEN_FILTER) else http_filter
             for http_filter in parts["http_filters"]
         ],
     }
@@ -35,4 +36,7 @@ def shared_manager_parts(config: Config, places: Places) -> Plain:
 
 def shared_virtual_host(config: Config) -> Plain:
     """The virtual host, which switches the gate on: a configuration of its own for a filter, even an empty one, does that."""
-    return {**virtual_host(config), "typed_per_filter_config": {names.GATE_FILTER: {"@type": _PER_ROUTE, "overrides": {}}}}
+    return {
+        **virtual_host(config),
+        "typed_per_filter_config": {names.GATE_FILTER: {"@type": _PER_ROUTE, "overrides": {}}, **enabled(config)},
+    }

@@ -44,6 +44,7 @@ from extproc.config.urls import ProviderUrl, provider_url
 from extproc.envoy import names
 from extproc.envoy.chains import orders, version
 from extproc.envoy.filters import upstream_filters
+from extproc.envoy.jwt import checked_by_envoy, cluster_of, origin
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
 from extproc.envoy.sealed import any_sealed, cleaner, injector, is_sealed
@@ -77,11 +78,19 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
             _owned(name, _named(cluster, resolved, config, filters)),
             _provider(resolved, provider, address, discovery, config, places, []),
         ]
+    found += [_issuer(at, one.jwks_url, config, places) for at, one in enumerate(checked_by_envoy(config)) if one.jwks_url is not None]
     found += [
         _chain(order, config, places, upstream_filters(clean=clean, version=version(config)) if adapter or clean is not None else [])
         for order in orders(config)
     ]
     return [*found, _no_address(config, places)] if named else found
+
+
+def _issuer(at: int, url: str, config: Config, places: Places) -> Plain:
+    """Where Envoy fetches an issuer's keys."""
+    where = Provider(dialect="openai", base_url=origin(url))
+    discovery, address = _address(provider_url(where), places)
+    return _provider(cluster_of(at), where, address, discovery, config, places, [])
 
 
 def _owned(name: str, cluster: Plain) -> Plain:

@@ -65,8 +65,10 @@ def _mode(request_body: ProcessingModeBodySendMode) -> ProcessingMode:
     )
 
 
-def gate(*, mirrors: bool = False) -> Plain:
-    """The gate, an HTTP filter before the router. Fails closed. `mirrors`: on the listener of copied requests."""
+def gate(*, mirrors: bool = False, vouches: bool = False) -> Plain:
+    """The gate, an HTTP filter before the router. Fails closed. `mirrors`: on the listener of copied requests. `vouches`: it is told
+    what Envoy has found in tokens.
+    """
     processor = ExternalProcessor(
         grpc_service=_service(names.GATE_CLUSTER),
         stat_prefix="gate",
@@ -77,7 +79,10 @@ def gate(*, mirrors: bool = False) -> Plain:
         request_attributes=[names.FILTER_CHAIN_ATTRIBUTE] if mirrors else [],
         response_attributes=[names.CLUSTER_ATTRIBUTE, names.ATTEMPT_ATTRIBUTE, names.DETAILS_ATTRIBUTE],
         # Not its own namespace: the gate knows what it said, and would get it back with every chunk.
-        metadata_options=_metadata(forwarded=[names.USE_NAMESPACE], received=[names.NAMESPACE, names.TARGETS_NAMESPACE]),
+        metadata_options=_metadata(
+            forwarded=[names.USE_NAMESPACE, *([names.JWT_NAMESPACE] if vouches else [])],
+            received=[names.NAMESPACE, names.TARGETS_NAMESPACE],
+        ),
     )
     return extension(names.GATE_FILTER, processor)
 

@@ -27,6 +27,7 @@ from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.http.set_filter_state.v3 import Config as SetFilterState
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
+    HttpConnectionManagerForwardClientCertDetails,
     HttpConnectionManagerPathWithEscapedSlashesAction,
     HttpConnectionManagerServerHeaderTransformation,
     HttpConnectionManagerUpgradeConfig,
@@ -39,6 +40,7 @@ from extproc.envoy import names
 from extproc.envoy.access_log import ATTEMPT, REQUEST, access_log, failed
 from extproc.envoy.chains import version
 from extproc.envoy.filters import gate, upstream_filters
+from extproc.envoy.jwt import token_filter, vouches
 from extproc.envoy.local_reply import local_reply_config
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
@@ -78,7 +80,11 @@ def mirrors_listener(config: Config, places: Places, *, files: bool) -> Plain:
     )
     parts = _manager(config, places, files)
     parts["stat_prefix"] = names.MIRRORS
-    parts["http_filters"] = [gate(mirrors=True) if one["name"] == names.GATE_FILTER else one for one in parts["http_filters"]]
+    parts["http_filters"] = [
+        gate(mirrors=True) if one["name"] == names.GATE_FILTER else one
+        for one in parts["http_filters"]
+        if one["name"] != names.TOKEN_FILTER
+    ]
     manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": parts}
     return plain(message, filter_chains=[{"name": names.MIRRORS, "filters": [manager]}])
 
@@ -92,7 +98,7 @@ def connection_manager_parts(config: Config, places: Places) -> Plain:
         "upgrade_configs": [plain(HttpConnectionManagerUpgradeConfig(upgrade_type="websocket"))],
         "local_reply_config": local_reply_config(config),
         "access_log": [access_log(places.access_log, REQUEST)],
-        "http_filters": [_path(), gate()],
+        "http_filters": [_path(), *token_filter(config), gate(vouches=vouches(config))],
     }
 
 
@@ -116,6 +122,9 @@ def _manager(config: Config, places: Places, files: bool) -> Plain:
         # HTTP/2 providers refuse a :scheme that is not their connection's.
         scheme_header_transformation=SchemeHeaderTransformation(match_upstream=True),
     )
+    if config.callers.mesh is not None and config.callers.mesh.trusted:
+        # Whoever is in front has checked certificates, not this listener, which would take the header off otherwise.
+        message.forward_client_cert_details = HttpConnectionManagerForwardClientCertDetails.ALWAYS_FORWARD_ONLY
     document = typed(message, **connection_manager_parts(config, places))
     document["http_filters"] = [*document["http_filters"], _router(config, places)]
     if files:

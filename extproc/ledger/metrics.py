@@ -13,6 +13,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from extproc.ledger.collector import Collected, Entry
+from extproc.ledger.issuers import IssuerMetrics
 from extproc.ledger.loads import LoadMetrics
 from extproc.ledger.money import add
 from extproc.ledger.named import Named
@@ -86,8 +87,8 @@ class Metrics:
         self._handshakes = gauge("tls_handshakes_failed", "TLS handshakes with Envoys that failed, since the worker began.", ("worker",))
         self.standing = StandingMetrics(registry)
         """How targets and keys stand."""
-        self.providers = ProviderMetrics(registry)
-        """What is known of providers beside what they answer."""
+        self.providers, self.issuers = ProviderMetrics(registry), IssuerMetrics(registry)
+        """What is known of providers beside what they answer, and of those whose tokens are taken."""
         self._reloads = counter("config_reloads_total", "Times that the configuration was read again, by what came of it.", ("result",))
         self._in_force = gauge("config_in_force", "1: the files say what is in force. 0: what they say is refused.")
         self._reloaded = gauge("config_taken_timestamp_seconds", "When the files last said something that could be used.")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
+from google.protobuf.struct_pb2 import Value
 
 from extproc.envoy.names import ATTRIBUTES
 from extproc.wire import scan
@@ -190,6 +191,23 @@ class Incoming:
     def metadata_of(self, namespace: str) -> dict[str, str]:
         """The strings of a namespace of dynamic metadata."""
         return self._aside.metadata.get(namespace, {})
+
+    def structs(self, namespace: str) -> dict[str, object]:
+        """A namespace of dynamic metadata with all that is in it, whatever its form. For who needs it: the message is read anew."""
+        spaces = _parse(self._data).metadata_context.filter_metadata
+        return {key: _plain(value) for key, value in spaces[namespace].fields.items()} if namespace in spaces else {}
+
+
+def _plain(value: Value) -> object:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return {key: _plain(one) for key, one in value.struct_value.fields.items()}
+    if kind == "list_value":
+        return [_plain(one) for one in value.list_value.values]
+    if kind == "number_value":
+        # Numbers have lost what they were; what is whole is told as such.
+        return int(value.number_value) if value.number_value.is_integer() else value.number_value
+    return None if kind in (None, "null_value") else value.bool_value if kind == "bool_value" else value.string_value
 
 
 def _joined(pairs: list[scan.Pair]) -> dict[str, str]:

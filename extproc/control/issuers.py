@@ -1,0 +1,178 @@
+"""The public keys of those whose tokens are taken (JWKS by URL): fetched, fetched again before they are old, and pushed to the workers.
+
+The last good ones count for as long as an issuer cannot be reached: a key is taken back by an answer without it, never by silence.
+"""
+
+import asyncio
+import logging
+import re
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+
+from extproc.callers.issuers import encode_keys
+from extproc.callers.keyset import LARGEST, read
+from extproc.callers.tokens import purpose_of
+from extproc.config.callers import Issuer, Refresh
+from extproc.config.model import Config
+from extproc.ledger.metrics import Metrics
+from extproc.link.server import Peer
+
+PATIENCE = 5.0
+"""Seconds that a start or a reload waits for the first keys."""
+_TIMEOUT = aiohttp.ClientTimeout(total=3.0)
+"""Below the patience of whoever asks for a key that is not known (`callers.issuers.PATIENCE`)."""
+_USUAL = 300.0
+"""Seconds for which keys count where their issuer does not say it."""
+_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
+_OK = 200
+_MAX_AGE = re.compile(r"(?:^|,)\s*max-age\s*=\s*\"?([0-9]{1,9})\"?\s*(?:,|$)", re.IGNORECASE)
+_NOT_KEPT = re.compile(r"(?:^|,)\s*(?:no-store|no-cache)\s*(?:,|$)", re.IGNORECASE)
+
+_log = logging.getLogger(__name__)
+
+
+def fresh_for(cache_control: str, refresh: Refresh) -> float:
+    """Seconds for which an answer with this `cache-control` (RFC 9111, section 5.2.2) counts, within the bounds."""
+    told = _MAX_AGE.search(cache_control)
+    wanted = 0.0 if _NOT_KEPT.search(cache_control) else float(told[1]) if told else _USUAL
+    return max(refresh.least, min(wanted, refresh.most))
+
+
+class Issuers:
+    """The issuers of a configuration."""
+
+    def __init__(
+        self, push: Callable[[bytes], Awaitable[object]], metrics: Metrics, *, ca_file: Callable[[], str], patience: float = PATIENCE
+    ) -> None:  # fmt: skip
+        """`push` gives keys to the workers that are there. `ca_file`: who vouches for issuers."""
+        self._push = push
+        self._metrics = metrics
+        self._ca_file = ca_file
+        self._patience = patience
+        self._keepers: dict[str, _Keeper] = {}
+
+    async def follow(self, *configs: Config) -> None:
+        """Keeps the keys of those configurations' issuers, and of no others. Returns once those are there that can be had, or soon."""
+        issuers = [one for config in configs for one in config.callers.jwt]
+        wanted = {purpose_of(one): one for one in issuers if one.jwks_url is not None and one.verify == "gateway"}
+        for purpose in self._keepers.keys() - wanted.keys():
+            await self._keepers.pop(purpose).close()
+        for purpose, issuer in wanted.items():
+            keeper = self._keepers.get(purpose)
+            if keeper is None:
+                self._keepers[purpose] = _Keeper(issuer, self._tell, self._metrics, self._ca_file)
+            else:
+                keeper.refresh = issuer.refresh
+        trying = [asyncio.ensure_future(keeper.tried.wait()) for keeper in self._keepers.values()]
+        if trying:
+            _, late = await asyncio.wait(trying, timeout=self._patience)
+            for each in late:
+                each.cancel()
+        await self._tell()
+
+    def message(self) -> bytes:
+        """All of them, for a worker that has none yet."""
+        return encode_keys({purpose: keeper.keys for purpose, keeper in self._keepers.items() if keeper.keys is not None})
+
+    async def renew(self, _: Peer, purpose: bytes) -> bytes:
+        """A worker has seen a token that names a key which it does not know."""
+        keeper = self._keepers.get(purpose.decode())
+        if keeper is not None:
+            await keeper.renew()
+        return b""
+
+    async def close(self) -> None:
+        """Keeps none any more."""
+        keepers, self._keepers = self._keepers, {}
+        for keeper in keepers.values():
+            await keeper.close()
+
+    async def _tell(self) -> None:
+        await self._push(self.message())
+
+
+class _Keeper:
+    """The keys of one issuer."""
+
+    def __init__(
+        self, issuer: Issuer, changed: Callable[[], Awaitable[object]], metrics: Metrics, ca_file: Callable[[], str]
+    ) -> None:  # fmt: skip
+        self.keys: list[dict[str, Any]] | None = None
+        """As they were last to be had."""
+        self.refresh = issuer.refresh
+        self.tried = asyncio.Event()
+        """They have been asked for, whatever came of it."""
+        self._name = issuer.issuer
+        assert issuer.jwks_url is not None
+        self._url = issuer.jwks_url
+        self._changed = changed
+        self._metrics = metrics
+        self._ca_file = ca_file
+        self._failures = 0
+        self._next = 0.0
+        """When they may be asked for again because a key is not known."""
+        self._fetching = asyncio.Lock()
+        self._task = asyncio.get_running_loop().create_task(self._keep())
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def renew(self) -> None:
+        """Fetches them, unless that has been done just now. Several who ask at once cause one fetch."""
+        async with self._fetching:
+            if time.monotonic() >= self._next:
+                await self._fetch()
+
+    async def _keep(self) -> None:
+        while True:
+            async with self._fetching:
+                pause = await self._fetch()
+            await asyncio.sleep(pause)
+
+    async def _fetch(self) -> float:
+        """Asks once. Returns how many seconds to wait until the next time."""
+        try:
+            keys, pause = await self._asked()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            pause = _PAUSES[min(self._failures, len(_PAUSES) - 1)]
+            self._failed(str(error) or type(error).__name__)
+        else:
+            changed, self.keys = keys != self.keys, keys
+            self._failures = 0
+            self._metrics.issuers.fetched(self._name, len(keys))
+            if changed:
+                _log.info("the issuer %s has %d keys: %s", self._name, len(keys), ", ".join(str(one.get("kid", "-"))[:64] for one in keys))
+                await self._changed()
+        # It may be asked for that while it is asked again and again, too: what is bounded is how often.
+        self._next = time.monotonic() + self.refresh.again
+        self.tried.set()
+        return pause
+
+    async def _asked(self) -> tuple[list[dict[str, Any]], float]:
+        context = ssl.create_default_context(cafile=self._ca_file()) if self._url.startswith("https:") else False
+        connector = aiohttp.TCPConnector(ssl=context, force_close=True)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as session,
+            # Who may say where keys are is who is named; a redirect would let somebody else.
+            session.get(self._url, allow_redirects=False, headers={"accept": "application/json"}) as answer,
+        ):
+            if answer.status != _OK:
+                raise ValueError(f"it answers with status {answer.status}")
+            text = bytearray()
+            async for piece in answer.content.iter_any():
+                text += piece
+                if len(text) > LARGEST:
+                    break
+            return read(bytes(text)), fresh_for(answer.headers.get("cache-control", ""), self.refresh)
+
+    def _failed(self, why: str) -> None:
+        self._failures += 1
+        self._metrics.issuers.failed(self._name)
+        then = "those at hand go on counting" if self.keys is not None else "its tokens are refused with 503 until there are some"
+        log = _log.error if self._failures in (1, 10) or self._failures % 100 == 0 else _log.debug
+        log("no keys from the issuer %s at %s: %s; %s", self._name, self._url, why, then)
