@@ -262,13 +262,9 @@ class Intake:
         """
         mirrors = self._snapshot.environment.mirrors
         # Who sends a key of his own has not asked for another provider to hear of it.
-        if (
-            mirrors is None
-            or request.own is not None
-            or request.record.mirror_of
-            or not request.endpoint.converses
-            or random() >= mirror.share
-        ):
+        if mirrors is None or request.own is not None or request.record.mirror_of or not request.endpoint.converses:
+            return
+        if random() >= mirror.share:  # noqa: S311 - a lot
             return
         record, (provider, model) = request.record, split_target(mirror.to)
         target = Target(provider, model or record.model)

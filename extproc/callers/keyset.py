@@ -66,7 +66,7 @@ def read(text: bytes | str) -> list[dict[str, Any]]:
         raise ValueError(f"it is larger than {LARGEST // 1024} KiB")
     try:
         document = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise ValueError("it is no JSON") from None
     listed = document.get("keys") if type(document) is dict else None
     if type(listed) is not list:

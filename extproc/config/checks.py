@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from extproc.config.callers import Callers
 from extproc.config.filters import Setting
 from extproc.config.model import Aws, Config, Google, Paths, Provider, Redis
 from extproc.config.nearest import quoted
@@ -201,7 +200,7 @@ def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callabl
 def _known(config: Config) -> bool:
     """Whether callers may be known by something else than a key; what is wrong has been told."""
     callers = config.callers
-    return not isinstance(callers, Callers) or not all(map(sound, (callers.jwt, callers.mesh, callers.own_keys))) or callers.known
+    return not (sound(callers) and all(map(sound, (callers.jwt, callers.mesh, callers.own_keys)))) or callers.known
 
 
 def _overlap(one: str, other: str) -> bool:
