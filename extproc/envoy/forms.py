@@ -23,6 +23,11 @@ _ATTACH_FAR = (
 _CERTIFICATES = (
     "Your Envoy's certificate and key, and the authority of that host's, belong where `transport_socket` says; or say where they are."
 )
+_FRONT = "Your jwt_authn filter goes before these http_filters, and says in payload_in_metadata what `callers.jwt` names (`metadata`, or the issuer)."
+_MESH = (
+    "Your HTTP connection manager has to see to it that x-forwarded-client-cert is nobody's but a proxy's: say forward_client_cert_details:\n"
+    "SANITIZE_SET, with set_current_client_cert_details: {uri: true, dns: true}, where clients show their certificates to it."
+)
 _NOTES = {
     "layered_runtime": "For your bootstrap: Envoy crashes without it, on long answers of models that have several targets. For the same\n"
     "reason give your listener a per_connection_buffer_limit_bytes larger than any answer.",
@@ -45,6 +50,9 @@ def render(form: Form, config: Config, places: Places) -> str:
         attach = _ATTACH if network is None else _ATTACH_FAR.format(host=reached_by(network))
         if network is not None and network.tls is not None:
             attach += f"\n{_CERTIFICATES}"
+        callers = config.callers
+        attach += f"\n{_FRONT}" if any(one.verify == "front" for one in callers.jwt) else ""
+        attach += f"\n{_MESH}" if callers.mesh is not None and callers.mesh.trusted else ""
         text = to_yaml(compile_attach(config, places), header=f"{made}\n{attach}", notes=_NOTES)
     else:
         compiled = compile_edge if form == "edge" else compile_sidecar

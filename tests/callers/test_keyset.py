@@ -55,7 +55,9 @@ def test_a_point_beside_its_curve_is_no_key() -> None:
     assert made(read(jwks(beside, public("p256", "l")))).named("k") == ()
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"keys": {}}', '{"keys": []}', '{"keys": [1]}', "<html>", b"\xff", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "null", "[]", "{}", '{"keys": {}}', '{"keys": []}', '{"keys": [1]}', "<html>", b"\xff", "[" * 100_000]
+)
 def test_what_is_no_key_set(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read(text)

@@ -39,7 +39,6 @@ def asked(tokens: Tokens, text: str) -> Identity | tuple[int, str]:
     try:
         return run(tokens.find(text))
     except Reject as reject:
-        assert text not in reject.fault.message
         return reject.fault.status, reject.fault.code
 
 
@@ -165,7 +164,7 @@ def test_headers_that_are_not_taken(header: dict[str, Any]) -> None:
 
 def test_no_key_comes_from_the_token() -> None:
     stranger = public("p256", "mine", which=1)
-    header = {"jwk": stranger, "jku": "https://evil.test/keys", "x5u": "https://evil.test/cert", "x5c": ["MII"]}
+    header: dict[str, Any] = {"jwk": stranger, "jku": "https://evil.test/keys", "x5u": "https://evil.test/cert", "x5c": ["MII"]}
     for kid in ("k", "mine", None):
         assert found(token(kid=kid, which=1, **header)) == BAD
     assert found(token(**header)) == ALICE
@@ -177,7 +176,9 @@ def test_a_token_without_a_key_id() -> None:
     assert found(token(kid=None), issuer(jwks=many)) == BAD
 
 
-@pytest.mark.parametrize("text", ["ey.ey.ey", "eyJ.e30.", "..", "ey..", "a.b.c", "ey\u00e9.ey.ey", "ey\udcff.ey.ey", "ey+/.ey.ey=", "ey J.a.b"])
+@pytest.mark.parametrize(
+    "text", ["ey.ey.ey", "eyJ.e30.", "..", "ey..", "a.b.c", "ey\u00e9.ey.ey", "ey\udcff.ey.ey", "ey+/.ey.ey=", "ey J.a.b"]
+)
 def test_what_is_no_token(text: str) -> None:
     assert found(text) == BAD
 
@@ -206,14 +207,14 @@ _HEADERS = st.dictionaries(
 _SIGNATURES = st.one_of(st.binary(max_size=80), st.just(bytes(64)), st.just(b"\x30\x06\x02\x01\x01\x02\x01\x01"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(_HEADERS, _SIGNATURES)
 def test_no_header_makes_up_for_a_signature(header: dict[str, Any], signature: bytes) -> None:
     head, body = b64(json.dumps(header).encode()), b64(json.dumps(claims()).encode())
     assert found(f"{head}.{body}.{b64(signature)}", issuer(jwks=ALL)) == BAD
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
 def test_no_text_makes_it_fail_otherwise(first: str, second: str, third: str) -> None:
     assert found(f"{first}.{second}.{third}") == BAD
@@ -268,11 +269,11 @@ def test_a_token_that_is_remembered_is_not_checked_again(monkeypatch: pytest.Mon
     good, sets = token(claims(exp=now[0] + 100), kid="k0"), Sets(keys(0))
     tokens = Tokens([REMOTE], sets, lambda: now[0])
     assert asked(tokens, good) == ALICE
-    opened: list[str] = []
-    whole = module._opened
-    monkeypatch.setattr(module, "_opened", lambda text: (opened.append(text), whole(text))[1])
-    assert asked(tokens, good) == ALICE
-    assert opened == []
+    with monkeypatch.context() as patched:
+        patched.delattr(module, "_opened")
+        assert asked(tokens, good) == ALICE
+        with pytest.raises(NameError):
+            asked(tokens, token())
     # The same keys as another set: one may have been taken back.
     sets.sets = [keys(1)]
     assert asked(tokens, good) == BAD
@@ -293,3 +294,11 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("text", "is_one"), [("eyJ.a.b", True), ("hg-1", False), ("ey.a", False), ("sk-a.b.c", False), ("", False)])
 def test_what_looks_like_one(text: str, is_one: bool) -> None:
     assert looks_like_one(text) is is_one
+
+
+def test_a_refusal_repeats_nothing_of_a_token() -> None:
+    for text in (token(which=1), token(claims(exp=5)), "ey.secret.x", token(claims(iss="https://secret.test"))):
+        with pytest.raises(Reject) as raised:
+            run(Tokens([issuer()], NoSets()).find(text))
+        assert not any(part in raised.value.fault.message for part in ("secret", *text.split(".")))
+        assert raised.value.headers == (("www-authenticate", 'Bearer error="invalid_token"'),)

@@ -1,5 +1,6 @@
 """`x-forwarded-client-cert`: read strictly, and made into callers."""
 
+import contextlib
 import re
 
 import pytest
@@ -58,7 +59,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(_PLAIN, _TEXT, st.lists(st.tuples(st.booleans(), _PLAIN), max_size=3)), min_size=1, max_size=4))
 def test_what_is_written_is_read(elements: list[tuple[str, str, list[tuple[bool, str]]]]) -> None:
     """Whatever stands in a subject, which a client may have chosen: it stays there."""
@@ -72,13 +73,11 @@ def test_what_is_written_is_read(elements: list[tuple[str, str, list[tuple[bool,
     assert parse(written) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(st.sampled_from('aURIBy=;,"\\ x/'), max_size=40))
 def test_anything_is_read_or_refused(value: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         assert 1 <= len(parse(value)) <= 32
-    except ValueError:
-        pass
 
 
 def found(header: str, *workloads: Workload, element: str = "last") -> Identity | None:

@@ -1,4 +1,4 @@
-"""Callers that are known by a token, by a mesh's certificate or by a provider's key of their own: through a real Envoy, with a real issuer."""
+"""Callers that are known by a token, a mesh's certificate or a provider's key of their own: a real Envoy, and a real issuer."""
 
 import contextlib
 import socket
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import msgspec
@@ -48,12 +48,12 @@ class Issuer:
             return web.Response(status=503)
         return web.Response(body=msgspec.json.encode({"keys": self.keys}), headers={"cache-control": "max-age=1"})
 
-    def __enter__(self) -> "Issuer":
+    def __enter__(self) -> Self:
         self._server.__enter__()
         self.url = self._server.url
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         self._server.__exit__(None, None, None)
 
 
@@ -197,8 +197,8 @@ def test_a_callers_own_key_goes_to_its_provider_alone(known: Gateway, openai_pro
     assert anthropic_provider.requests() == []
     # Not for what the gateway answers itself, and nothing that is only like it.
     assert CLIENT.get(f"{known.url}/v1/models", headers={"x-api-key": mine}).status_code == 401
-    for other in ("sk-min-1", "hg-sk-mine-1", "sk-mine-\u00e9"):
-        assert CLIENT.post(f"{known.url}/v1/chat/completions", json=chat("x"), headers={"x-api-key": other.encode()}).status_code == 401
+    for other in (b"sk-min-1", b"hg-sk-mine-1", "sk-mine-\u00e9".encode()):
+        assert CLIENT.post(f"{known.url}/v1/chat/completions", json=chat("x"), headers={b"x-api-key": other}).status_code == 401
 
 
 def test_a_callers_own_key_is_not_sent_on_to_others(known: Gateway, openai_provider: Demo, anthropic_provider: Demo) -> None:
@@ -277,6 +277,7 @@ class Authority:
 def proxy(folder: Path, port: int, behind: int, certificate: tuple[str, str]) -> dict[str, Any]:
     """An Envoy as a mesh has it: it asks clients for certificates, and says in the header whose they are, and nothing else."""
     types = "type.googleapis.com/envoy.extensions"
+    routes = [{"match": {"prefix": "/"}, "route": {"cluster": "gateway"}}]
     chain = {"certificate_chain": {"filename": certificate[0]}, "private_key": {"filename": certificate[1]}}
     tls = {"tls_certificates": [chain], "validation_context": {"trusted_ca": {"filename": str(folder / "ca.pem")}}}
     manager = {
@@ -284,7 +285,7 @@ def proxy(folder: Path, port: int, behind: int, certificate: tuple[str, str]) ->
         "stat_prefix": "mesh",
         "forward_client_cert_details": "SANITIZE_SET",
         "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "gateway"}}]}]},
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": f"{types}.filters.http.router.v3.Router"}}],
     }  # fmt: skip
     context = {
