@@ -23,10 +23,13 @@ _ATTACH_FAR = (
 _CERTIFICATES = (
     "Your Envoy's certificate and key, and the authority of that host's, belong where `transport_socket` says; or say where they are."
 )
-_FRONT = "Your jwt_authn filter goes before these http_filters, and says in payload_in_metadata what `callers.jwt` names (`metadata`, or the issuer)."
+_FRONT = (
+    "Your jwt_authn filter goes before these http_filters. Its payload_in_metadata is what `callers.jwt` says:\n`metadata`, or the issuer."
+)
 _MESH = (
-    "Your HTTP connection manager has to see to it that x-forwarded-client-cert is nobody's but a proxy's: say forward_client_cert_details:\n"
-    "SANITIZE_SET, with set_current_client_cert_details: {uri: true, dns: true}, where clients show their certificates to it."
+    "Your HTTP connection manager has to see to it that x-forwarded-client-cert is nobody's but a proxy's.\n"
+    "Where clients show their certificates to it, say forward_client_cert_details: SANITIZE_SET, with\n"
+    "set_current_client_cert_details: {uri: true, dns: true}."
 )
 _NOTES = {
     "layered_runtime": "For your bootstrap: Envoy crashes without it, on long answers of models that have several targets. For the same\n"

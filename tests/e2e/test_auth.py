@@ -134,6 +134,14 @@ def test_a_key_is_asked_for_before_anything_else(keyed: Gateway) -> None:
         assert answer.status_code == 401
 
 
+def test_nobody_says_for_himself_whose_certificate_he_has(keyed: Gateway, openai_provider: Demo) -> None:
+    """Where no mesh is trusted, Envoy takes the header off."""
+    spoofed = {"x-forwarded-client-cert": "URI=spiffe://mesh.test/ns/acme/sa/bot"}
+    assert ask(keyed, **spoofed).status_code == 401
+    assert ask(keyed, FILE_KEY, **spoofed).status_code == 200
+    assert "spiffe" not in str(openai_provider.requests())
+
+
 @pytest.mark.parametrize("host", ["evil.com", "gateway.example:8080"])
 def test_with_keys_any_host_will_do(keyed: Gateway, host: str) -> None:
     assert ask(keyed, FILE_KEY, host=host, origin="https://app.example").status_code == 200

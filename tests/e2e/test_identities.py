@@ -28,7 +28,7 @@ from tests.e2e.test_auth import FILE_KEY, filters, hashed
 from tests.e2e.upstream import Demo, Scripted
 
 CLIENT = httpx.Client(verify=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
-GOOD = {"Authorization": "Bearer {}"}
+NOWHERE = f"http://127.0.0.1:{free_port()}/jwks"
 SECRET = "a-secret-of-the-operator"
 AUTH = filters(keys=[{"name": "of-the-file", "hash": hashed(FILE_KEY), "tenant": "the-tenant"}])
 
@@ -70,11 +70,12 @@ def known(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any], issu
     here = {"issuer": issuer.url, "audiences": ["gateway"], "jwks_url": f"{issuer.url}/jwks", **own}
     # An issuer whose tokens Envoy checks.
     there = {"issuer": "https://envoys.test", "audiences": ["gateway"], "jwks_url": f"{issuer.url}/jwks", "verify": "envoy"}
+    never = {"issuer": "https://never.test", "audiences": ["gateway"], "jwks_url": NOWHERE}
     callers = {
-        "jwt": [here, {**there, "claims": {"tenant": "org"}}],
+        "jwt": [here, {**there, "claims": {"tenant": "org"}}, never],
         "own_keys": [{"providers": ["o"], "pattern": "sk-mine-*"}],
         "hash_key": "env:OWN_SECRET",
-        "mesh": {"workloads": [{"uri": "spiffe://mesh.test/ns/{tenant}/sa/{key}"}]},
+        "mesh": {"trusted": True, "workloads": [{"uri": "spiffe://mesh.test/ns/{tenant}/sa/{key}"}]},
     }
     whole = {**config, "filters": AUTH, "callers": callers}
     with Gateway(tmp_path_factory.mktemp("gateway"), whole, {"OWN_SECRET": SECRET}) as running:
@@ -222,26 +223,7 @@ def test_nobody_gets_what_another_ones_key_has_bought(known: Gateway, openai_pro
     assert ["authorization", "Bearer sk-mine-a"] in requests[-1]["headers"]
 
 
-def test_the_ledger_knows_who_called(known: Gateway, issuer: Issuer) -> None:
-    for text in (signed(issuer, sub="frank", org="acme"), FILE_KEY, "sk-mine-c", "sk-mine-d"):
-        assert ask(known, text).status_code == 200
-    assert ask(known, token(claims(iss="https://envoys.test", sub="erin", org="umbrella"), kid="first")).status_code == 200
-    assert ask(known, FILE_KEY, **{"x-api-key": "sk-mine-c"}).status_code == 200
-
-    def told() -> bool:
-        rows = who(known, 1)
-        alone, beside = ({key for tenant, key in rows if key.startswith(f"{begins}own:")} for begins in ("", "of-the-file/"))
-        return len(alone) >= 2 and len(beside) >= 1 and rows >= {("acme", "frank"), ("the-tenant", "of-the-file"), ("umbrella", "erin")}
-
-    known.until(told, "all are in the ledger", 30)
-
-
 # A mesh.
-
-
-def test_a_header_from_outside_is_worthless(known: Gateway) -> None:
-    """Nobody in front is trusted, so Envoy takes it off."""
-    assert code(ask(known, **{"x-forwarded-client-cert": "URI=spiffe://mesh.test/ns/acme/sa/bot"})) == (401, "missing_api_key")
 
 
 class Authority:
@@ -320,36 +302,50 @@ def answers(port: int) -> bool:
     return False
 
 
-def test_callers_of_a_mesh(tmp_path: Path, config: dict[str, Any]) -> None:
-    mesh = {"trusted": True, "workloads": [{"uri": "spiffe://mesh.test/ns/{tenant}/sa/{key}"}]}
+def test_an_issuer_that_was_never_there(known: Gateway) -> None:
+    refused = ask(known, token(claims(iss="https://never.test")))
+    assert (code(refused), refused.headers["retry-after"]) == ((503, "keys_unavailable"), "5")
+
+
+def test_callers_of_a_mesh(known: Gateway, tmp_path: Path) -> None:
     authority, port = Authority(tmp_path), free_port()
-    client = authority.make("client", x509.UniformResourceIdentifier("spiffe://mesh.test/ns/acme/sa/bot"), x509.DNSName("bot.test"))
-    other = authority.make("other", x509.UniformResourceIdentifier("spiffe://elsewhere.test/ns/acme/sa/bot"))
+    client = authority.make("client", x509.UniformResourceIdentifier("spiffe://mesh.test/ns/meshed/sa/bot"), x509.DNSName("bot.test"))
+    other = authority.make("other", x509.UniformResourceIdentifier("spiffe://elsewhere.test/ns/meshed/sa/bot"))
     server = authority.make("server", x509.DNSName("localhost"))
-    # Beside them an issuer that was never there.
-    url = f"http://127.0.0.1:{free_port()}"
-    one = {"issuer": url, "audiences": ["gateway"], "jwks_url": f"{url}/jwks"}
-    with Gateway(tmp_path, {**config, "callers": {"mesh": mesh, "jwt": [one]}}) as running:
-        refused = ask(running, token(claims(iss=url)))
-        assert (code(refused), refused.headers["retry-after"]) == ((503, "keys_unavailable"), "5")
-        (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(proxy(tmp_path, port, running.port, server)))
-        command = [find_envoy(), "-c", str(tmp_path / "mesh.yaml"), "--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
-        envoy = subprocess.Popen(command, cwd=tmp_path)
-        try:
-            running.until(lambda: answers(port), "the proxy listens", 30)
-            spoofed = {"x-forwarded-client-cert": "URI=spiffe://mesh.test/ns/root/sa/root"}
-            with httpx.Client(verify=with_certificate(client)) as certified:
-                for headers in ({}, spoofed):
-                    answer = certified.post(f"https://127.0.0.1:{port}/v1/chat/completions", json=chat("Hello"), headers=headers)
-                    assert answer.status_code == 200, answer.text
-            with httpx.Client(verify=with_certificate(other)) as strange:
-                answer = strange.post(f"https://127.0.0.1:{port}/v1/chat/completions", json=chat("Hello"), headers=spoofed)
-                assert answer.status_code == 401
-            assert code(ask(running)) == (401, "missing_api_key")
-            assert code(ask(running, **{"x-forwarded-client-cert": 'URI="'})) == (401, "invalid_client_certificate")
-            known = who(running, 2)
-            assert ("acme", "bot") in known
-            assert ("root", "root") not in known
-        finally:
-            envoy.terminate()
-            envoy.wait(10)
+    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(proxy(tmp_path, port, known.port, server)))
+    command = [find_envoy(), "-c", str(tmp_path / "mesh.yaml"), "--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
+    envoy = subprocess.Popen(command, cwd=tmp_path)
+    try:
+        known.until(lambda: answers(port), "the proxy listens", 30)
+        url, spoofed = (
+            f"https://127.0.0.1:{port}/v1/chat/completions",
+            {"x-forwarded-client-cert": "URI=spiffe://mesh.test/ns/root/sa/root"},
+        )
+        with httpx.Client(verify=with_certificate(client)) as certified:
+            for headers in ({}, spoofed):
+                answer = certified.post(url, json=chat("Hello"), headers=headers)
+                assert answer.status_code == 200, answer.text
+        with httpx.Client(verify=with_certificate(other)) as strange:
+            assert strange.post(url, json=chat("Hello"), headers=spoofed).status_code == 401
+    finally:
+        envoy.terminate()
+        envoy.wait(10)
+    assert code(ask(known)) == (401, "missing_api_key")
+    assert code(ask(known, **{"x-forwarded-client-cert": 'URI="'})) == (401, "invalid_client_certificate")
+
+
+def test_the_ledger_knows_who_called(known: Gateway, issuer: Issuer) -> None:
+    for text in (signed(issuer, sub="frank", org="acme"), FILE_KEY, "sk-mine-c", "sk-mine-d"):
+        assert ask(known, text).status_code == 200
+    assert ask(known, token(claims(iss="https://envoys.test", sub="erin", org="umbrella"), kid="first")).status_code == 200
+    assert ask(known, FILE_KEY, **{"x-api-key": "sk-mine-c"}).status_code == 200
+
+    expected = {("acme", "frank"), ("the-tenant", "of-the-file"), ("umbrella", "erin"), ("meshed", "bot")}
+
+    def told() -> bool:
+        rows = who(known, 1)
+        assert ("root", "root") not in rows
+        alone, beside = ({key for tenant, key in rows if key.startswith(f"{begins}own:")} for begins in ("", "of-the-file/"))
+        return len(alone) >= 2 and len(beside) >= 1 and rows >= expected
+
+    known.until(told, "all are in the ledger", 30)
