@@ -101,7 +101,7 @@ class _Several:
             except Reject as reject:
                 # Another one may be good; if none is, this is what is wrong.
                 refusal = refusal or reject
-            identity = identity or self._table.find(key)
+            identity = identity or self._found(key)
             if identity is not None:
                 request.identity = identity
                 self._known.lend(request, [one for one in sent if one != key])
@@ -117,6 +117,13 @@ class _Several:
             request.identity = stranger
             return
         await self._without.request(request)
+
+    def _found(self, key: str) -> Identity | None:
+        try:
+            return self._table.find(key)
+        except Reject:
+            # While nobody can tell, callers who are known by something else are; the others are told so in the end.
+            return None
 
 
 def _sent_keys(headers: dict[str, str], path: str) -> Iterator[str]:

@@ -68,7 +68,7 @@ def identity_of(claims: dict[str, Any], issuer: Issuer) -> Identity:
     tenant = _name(claims, said) if said else ""
     if said and not tenant and not issuer.tenant:
         raise refused("The token does not say whom its caller belongs to.")
-    return Identity(tenant or issuer.tenant or issuer.issuer, key, _roles(claims, issuer))
+    return Identity(tenant or issuer.tenant or issuer.issuer, key, roles=_roles(claims, issuer))
 
 
 def _name(claims: dict[str, Any], path: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extproc.callers.claims import OWN
 from extproc.callers.tokens import looks_like_one
@@ -60,7 +61,7 @@ class OwnTable:
         if own is not None:
             request.own = own
             identity = request.identity
-            request.identity = Identity(identity.tenant, f"{identity.key}/{OWN}{own.digest}", identity.roles)
+            request.identity = replace(identity, key=f"{identity.key}/{OWN}{own.digest}")
 
     def _find(self, sent: Sequence[str], *, with_key: bool) -> OwnKey | None:
         for key in sent:

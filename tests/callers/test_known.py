@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from extproc import Handler, Identity, Reject
 from extproc.config.callers import Callers, Claims, Issuer, Mesh, OwnKeys, Workload
-from extproc.keys import StoredKey, digest
+from extproc.keys import KeyState, StoredKey, StoredKeys, digest
 from extproc.wire.ext_proc_pb2 import ProcessingRequest
 from extproc.wire.incoming import Incoming
 from filters.auth import Auth
@@ -90,3 +90,16 @@ def test_metadata_of_any_form_is_read() -> None:
     incoming = Incoming(message.SerializeToString())
     assert incoming.structs("space") == {"name": said}
     assert incoming.structs("other") == {}
+
+
+def test_while_nobody_can_tell_whose_a_key_is() -> None:
+    """That keys of the state folder cannot be read is no reason to refuse those who are known otherwise, nor to tell anybody that his key is
+    wrong.
+    """
+    stored = StoredKeys(KeyState(file="/nowhere/keys"), exist=True)
+    callers = Callers(jwt=(HERE,), mesh=MESH, own_keys=OWN, hash_key="x" * 16)
+    handler = Auth().open(replace(environment(replace(CONFIG, callers=callers)), stored_keys=stored))
+    assert asked(handler, {"authorization": f"Bearer {token()}"}) == Identity(ISSUER, "alice")
+    assert asked(handler, {"x-api-key": "whatever", **XFCC}) == Identity("acme", "bot")
+    assert isinstance(asked(handler, {"x-api-key": "sk-1"}), Identity)
+    assert asked(handler, {"x-api-key": "hg-1"}) == (503, "keys_unavailable")

@@ -51,10 +51,10 @@ def test_what_the_gateway_answers_itself_is_for_those_it_knows() -> None:
 
 def test_who_is_known_stays_who_he_is() -> None:
     made = request()
-    made.identity = Identity("acme", "bob", ("admin",))
+    made.identity = Identity("acme", "bob", roles=("admin",), id="key_1")
     OwnTable(CALLERS).beside(["unknown", "other-1"], made)
     assert made.own is not None and made.own.providers == ("other",)
-    assert made.identity == Identity("acme", f"bob/own:{made.own.digest}", ("admin",))
+    assert made.identity == Identity("acme", f"bob/own:{made.own.digest}", roles=("admin",), id="key_1")
 
 
 def passed(own: OwnKey | None, *providers: str, **more: Provider) -> Request:

@@ -101,8 +101,8 @@ def test_clocks_may_differ_a_little() -> None:
 def test_claims_say_who_calls() -> None:
     said = claims(org_id="acme", client={"id": "cli", "roles": ["Admins", "x", 3]}, scope="viewer other")
     nested = Claims(tenant="org_id", key=("client", "id"), roles=("client", "roles"))
-    assert found(token(said), issuer(claims=nested, roles={"admin": ("Admins",)})) == Identity("acme", "cli", ("admin",))
-    assert found(token(said), issuer(claims=Claims(roles="scope"), tenant="lab")) == Identity("lab", "alice", ("viewer",))
+    assert found(token(said), issuer(claims=nested, roles={"admin": ("Admins",)})) == Identity("acme", "cli", roles=("admin",))
+    assert found(token(said), issuer(claims=Claims(roles="scope"), tenant="lab")) == Identity("lab", "alice", roles=("viewer",))
     assert found(token(claims()), issuer(claims=Claims(tenant="org_id"))) == BAD
     assert found(token(claims()), issuer(claims=Claims(tenant="org_id"), tenant="lab")) == Identity("lab", "alice")
     assert found(token(claims(org_id="own:1")), issuer(claims=Claims(tenant="org_id"), tenant="lab")) == BAD
