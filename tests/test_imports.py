@@ -7,6 +7,7 @@ HEAVY = (
     "aiohttp",
     "alembic",
     "betterproto2",
+    "cryptography",
     "envoy_data_plane",
     "genai_prices",
     "grpc",
