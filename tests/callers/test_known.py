@@ -93,7 +93,7 @@ def test_metadata_of_any_form_is_read() -> None:
 
 
 def test_while_nobody_can_tell_whose_a_key_is() -> None:
-    """That keys of the state folder cannot be read is no reason to refuse those who are known otherwise, nor to tell anybody that his key is
+    """That keys of the state folder cannot be read is no reason to refuse those who are known otherwise, nor to tell anybody that his is
     wrong.
     """
     stored = StoredKeys(KeyState(file="/nowhere/keys"), exist=True)
