@@ -118,7 +118,6 @@ CUTS = st.lists(st.integers(0, 50), max_size=30)
         (200, JSON, {"provider": "anthropic"}, WholeTranslated),
         (200, SSE, {}, StreamUntouched),
         (200, {"content-type": "text/event-stream; charset=utf-8"}, {"provider": "anthropic"}, StreamTranslated),
-        (200, SSE, {"provider": "anthropic", "stream": False}, Told),
         (200, {"content-type": "audio/mpeg"}, {"kind": "json", "gives": "audio"}, Untouched),
         (200, {}, {"kind": "json", "gives": "audio"}, Untouched),
         (200, {"content-type": "text/plain"}, {"kind": "json", "gives": "audio"}, WholeUntouched),

@@ -62,8 +62,6 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     if form == "stream":
         if terms.apart is not None:
             return StreamApart(status, terms, terms.apart)
-        if not terms.same and not terms.stream:
-            return no_answer(terms, "sent a stream, which it was not asked for")
         return StreamUntouched(status, terms) if terms.same else StreamTranslated(status, terms)
     if form == "json":
         size = length_of(headers)

@@ -74,8 +74,6 @@ class Terms(Struct, frozen=True):
     """The name of the provider's key, where it has several."""
     mirror_of: str = ""
     """See `Record.mirror_of`."""
-    stream: bool = True
-    """The client has asked for one."""
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""
