@@ -2,8 +2,9 @@
 
 It keeps no state between attempts: Envoy hands it the original body again, and the gate's `Call` as dynamic metadata. It holds the
 response's head back until the answer has shown life - a stream its first event, any other body its end - so that what dies before is
-still retried with the next target (tried on Envoy 1.40, docs/envoy.md). What goes on of a body is what is said here, piece by piece or
-all at its end (`FULL_DUPLEX_STREAMED`), and never before the reply to the head. Beyond `_HELD` bytes the head goes out, come what may.
+still retried with the next target (tried on Envoy 1.40, docs/envoy.md). A reply to a piece of the body may never come before the reply to
+the head, nor trailers before all pieces are answered; so what is held is told when its length or its JSON is complete, and beyond `_HELD`
+bytes the head goes out, come what may.
 """
 
 import logging
@@ -26,12 +27,12 @@ from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
 from extproc.retrying import AGAIN, AGAIN_UNSEEN, STOP, Next
-from extproc.transport.seam import Replies
+from extproc.transport.seam import Refused, Replies, Status
 from extproc.tried import BROKEN_OFF, STOPPED, Tried, encode, metadata_key
 from extproc.use import TELL_EVERY, USE_KEY, Use
 from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part
-from extproc.wire.outgoing import BEFORE, GO_ON, Metadata, answer, aside, last, reply
+from extproc.wire.outgoing import GO_ON, answer, aside, reply
 
 _HELD = 256 * 1024
 """Bytes of an answer that are kept while it may still be asked of the next target."""
@@ -39,7 +40,7 @@ _HELD = 256 * 1024
 _ERRORS, _SERVER_ERRORS = 400, 500
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_CLEARED = reply(Part.RESPONSE_BODY, body=b"")
+_CLEARED, _AS_IT_CAME = reply(Part.RESPONSE_BODY, body=b""), GO_ON[Part.RESPONSE_BODY]
 
 _log = logging.getLogger(__name__)
 _decode_call = msgspec.json.Decoder(Call).decode
@@ -60,14 +61,13 @@ class AdapterSession:
         "_call",
         "_cluster",
         "_course",
+        "_done",
         "_engine",
         "_given_up",
         "_headers",
         "_held",
-        "_last",
         "_left",
         "_number",
-        "_older",
         "_out",
         "_owed",
         "_pause",
@@ -90,14 +90,12 @@ class AdapterSession:
         self._headers: dict[str, str] = {}
         self._owed = 0
         """Pieces of the body that have come and are not answered."""
-        self._older = False
-        """An Envoy before 1.40, which wants a reply to each piece, and does not survive what else is said here."""
-        self._last = False
-        """The provider's last piece has come."""
+        self._done = False
+        """All of the answer has come, if not its end: what still comes is none of it."""
         self._held = 0
         """Bytes of the body that came before its head was let go."""
         self._left = -1
-        """Bytes to come of a body that passes unread and has its length told; -1: nobody knows."""
+        """Bytes to come of a body that has its length told; -1: nobody knows."""
         self._out: list[bytes] = []
         self._unsaid = ""
         """The body of an error that came as a head alone."""
@@ -116,6 +114,8 @@ class AdapterSession:
         """One message from Envoy."""
         incoming = Incoming(message)
         try:
+            if incoming.part is Part.RESPONSE_BODY and not incoming.end:
+                incoming.end = self._completes(incoming.body)
             if (work := self._work(incoming)) is not None:
                 return begin(self._after(work, incoming))
             replies = self._step(incoming)
@@ -132,7 +132,7 @@ class AdapterSession:
         """What is to be done aside before this message is: with a bulky body, or the end of a bulky answer that is no stream."""
         if incoming.part is Part.REQUEST_BODY and (is_bulky(incoming.body) or self._hides(incoming.body)):
             return self._rewrite(incoming.body)
-        if incoming.part >= Part.RESPONSE_BODY and incoming.end and type(self._answering) is WholeTranslated:
+        if incoming.part >= Part.RESPONSE_BODY and incoming.end and not self._done and type(self._answering) is WholeTranslated:
             job = self._answering.job(incoming.body)
             return self._retell(self._answering, *job) if job is not None else None
         if incoming.part is Part.RESPONSE_HEADERS and (course := self._course) is not None and course.looks:
@@ -191,9 +191,13 @@ class AdapterSession:
             _log.warning("request %s: %s", name, error)
             fault = error.fault if isinstance(error, Undone) else Fault(502, "bad_provider_answer", f"{error}")
             if self._released:
-                self._broke(fault.code if isinstance(error, BrokenAnswer) else "")
-                if isinstance(error, BrokenAnswer) and self._given_up is None and part is Part.RESPONSE_BODY and not self._last:
+                broken = isinstance(error, BrokenAnswer)
+                self._broke(fault.code if broken else "")
+                if isinstance(error, BrokenAnswer) and self._given_up is None and part is Part.RESPONSE_BODY and not self._done:
                     return self._give_up(error, fault)
+                if broken:
+                    # Envoy hands it to the gate, which tells by it whose fault this is (`blame`).
+                    raise Refused(Status.INTERNAL, names.UNUSABLE) from error
                 raise error
             if part >= Part.RESPONSE_BODY and isinstance(error, BrokenAnswer):
                 # Its provider's fault, so another one is asked: a reply of ours would be the last word.
@@ -213,7 +217,7 @@ class AdapterSession:
         answering = self._answering
         events = answering.break_off(fault, self._call.id if self._call else "")
         answering.error = fault.code
-        said = self._say(b"".join(events)) or [BEFORE[0]]
+        said = self._say(b"".join(events))
         said[-1] += aside({names.USE_NAMESPACE: self._use()})
         return said
 
@@ -250,7 +254,6 @@ class AdapterSession:
         # Attempts go down the list of targets, one each; the cluster says whether Envoy and we agree on that.
         chained = self._cluster.startswith(names.CHAIN)
         # In a chain Envoy chooses by itself, and one that has no address is not among them.
-        self._older = snapshot.chains is not None
         at = int(incoming.attribute(names.AT_ATTRIBUTE) or 0) + 1 if chained else max(self._number, 1)
         self._course = course = Course(self._engine, call, snapshot, self._number, at)
         target = course.target
@@ -284,38 +287,64 @@ class AdapterSession:
                 unsaid = failed.feed(b"", True)
             if self._answering.status >= _ERRORS:
                 self._unsaid = b"".join(unsaid).decode("utf-8", "replace")
+        self._left = length_of(self._headers) or -1
         if self._answering.mode == BodyMode.NONE:
-            self._left = length_of(self._headers) or -1
             return self._release(incoming.end)
         return self._release(True) if incoming.end else []
+
+    def _completes(self, chunk: bytes) -> bool:
+        """Whether all has come with this piece, though it is not told as the last one. Where trailers follow none is, and they are told
+        of when all pieces are answered: too late for what is held. Without them, the empty message behind it may come too late to be told.
+        """
+        if self._done:
+            return False
+        if self._left >= 0:
+            self._left = max(self._left - len(chunk), 0)
+            return not self._left
+        answering = self._answering
+        return answering.mode is not BodyMode.NONE and not answering.stream and answering.completes(chunk)
 
     def _response_body(self, incoming: Incoming) -> Replies:
         if self._given_up is not None:
             raise self._given_up
-        answering, end = self._answering, incoming.end
-        self._last = end and incoming.part is Part.RESPONSE_BODY
+        answering, chunk, end = self._answering, incoming.body, incoming.end
         self._owed += 1
-        if self._left >= 0:
-            # As in the gate (`Delivery.feed`): the last byte is the end, and the empty message behind it may come too late to be told.
-            self._left = max(self._left - len(incoming.body), 0)
-            end = end or not self._left
+        if self._done:
+            # What unread bytes have beyond their length is theirs all the same; an empty end is as it came.
+            return self._say(chunk if answering.mode is BodyMode.NONE else b"", chunk)
+        self._done = end
+        events = answering.feed(chunk, end)
         if self._released:
-            return self._pass(incoming.body, answering.feed(incoming.body, end), incoming.end)
-        self._held += len(incoming.body)
-        self._out += answering.feed(incoming.body, end)
-        if answering.stream:
-            fault = answering.opening or (STILLBORN if incoming.end and not answering.begun else None)
-            if fault is not None:
-                return self._fail(self._attempt.failed(_as_error(fault)))
-        elif incoming.end and (failed := self._failed_whole(answering)) is not None:
+            return self._pass(incoming.part, chunk, events, end)
+        self._held += len(chunk)
+        self._out += events
+        if (failed := self._stillborn(end)) is not None:
             return self._fail(failed)
-        if incoming.end or (answering.stream and answering.begun) or self._held > _HELD:
-            return self._release(incoming.end)
+        if end or (answering.stream and answering.begun) or self._held > _HELD:
+            return self._release(end)
         return []
 
     def _response_trailers(self, incoming: Incoming) -> Replies:
-        """Trailers are the end of a body of which no piece was told as the last."""
-        return [*self._response_body(incoming), GO_ON[incoming.part]]
+        """Trailers are the end of a body of which no piece was told as the last. Nothing can be added to it any more."""
+        if self._given_up is not None:
+            raise self._given_up
+        if self._done:
+            return [GO_ON[incoming.part]]
+        self._done, events = True, self._answering.feed(b"", True)
+        if self._released:
+            return self._pass(incoming.part, b"", events, end=True)
+        # There was no piece at all.
+        self._out += events
+        failed = self._stillborn(end=True)
+        return [*(self._release(end=True) if failed is None else self._fail(failed)), GO_ON[incoming.part]]
+
+    def _stillborn(self, end: bool) -> Answering | None:
+        """What is no answer after all, as far as its head has not gone out, as the error that it is."""
+        answering = self._answering
+        if not answering.stream:
+            return self._failed_whole(answering) if end else None
+        fault = answering.opening or (STILLBORN if end and not answering.begun else None)
+        return self._attempt.failed(_as_error(fault)) if fault is not None else None
 
     def _failed_whole(self, answering: Answering) -> Answering | None:
         """The error that an answer is which would pass as it is: one that came in its place, or, if there is another target to ask, one
@@ -335,12 +364,12 @@ class AdapterSession:
 
     def _fail(self, answering: Answering) -> Replies:
         """What is no answer after all, told as the error that it is: Envoy asks the next target, or passes it on."""
-        before, self._answering = self._answering, answering
+        before, self._answering, self._done = self._answering, answering, True
         answering.usage, answering.answered, answering.amount = before.usage, before.answered, before.amount
         self._out = answering.feed(b"", True)
         return self._release(True)
 
-    def _pass(self, chunk: bytes, events: list[bytes], end: bool) -> Replies:
+    def _pass(self, part: Part, chunk: bytes, events: list[bytes], end: bool) -> Replies:
         """A piece of an answer whose head has gone."""
         answering = self._answering
         if not answering.stream and answering.rewrites:
@@ -349,25 +378,25 @@ class AdapterSession:
             events, self._out = (self._out, []) if end else ([], self._out)
             if answering.status != int(self._headers[":status"]) and end:
                 raise BrokenAnswer("the provider sent no answer")
+        if end and type(answering) is WholeUntouched and not answering.finished and answering.breaks_off:
+            # Of HTTP it may have been the end: a client shall not take it for one.
+            raise BrokenAnswer(f"the provider {self._attempt.target.provider} sent JSON that breaks off")
+        out = b"".join(events)
+        if out and not self._owed:
+            raise BrokenAnswer("the provider's trailers came before all of it could be told")
         if end:
             self._ended()
-        out = b"".join(events)
-        use = self._use()
-        metadata: Metadata | None = {names.USE_NAMESPACE: use} if use else None
-        said = self._say(out)
-        if metadata:
-            said = said or [BEFORE[0]]
-            said[-1] += aside(metadata)
+        said = self._say(out, chunk) or [GO_ON[part]]
+        if use := self._use():
+            said[-1] += aside({names.USE_NAMESPACE: use})
         return said
 
-    def _say(self, out: bytes) -> Replies:
-        """What goes on. It ends with the provider's last piece and never before it, which Envoy does not survive; or with trailers."""
+    def _say(self, out: bytes, came: bytes | None = None) -> Replies:
+        """A reply to each piece that waits for one; the last of them says all that goes on. `came`: the only piece, if it is."""
         owed, self._owed = self._owed, 0
-        if self._older:
-            return [*[_CLEARED] * (owed - 1), reply(Part.RESPONSE_BODY, body=out)] if owed else []
-        if self._last:
-            return [last(out)]
-        return [BEFORE[len(out)] + out] if out else []
+        if not owed:
+            return []
+        return [*[_CLEARED] * (owed - 1), _AS_IT_CAME if out == came else reply(Part.RESPONSE_BODY, body=out)]
 
     def _release(self, end: bool) -> Replies:
         """The head, and what there is of the body."""

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from extproc.adapter import AdapterSession
-from extproc.answering import BrokenAnswer
 from extproc.aside import Here, Job
 from extproc.config.model import Limits, Model
 from extproc.dialects import DIALECTS
 from extproc.envoy import names
 from extproc.gate import GateSession
 from extproc.relayed import Relayed
+from extproc.transport.seam import Refused
 from extproc.tried import STOPPED, Tried
 from extproc.usage import Usage
 from extproc.use import USE_KEY, Use
@@ -28,6 +28,7 @@ from tests.test_answering import DONE, MESSAGE, MESSAGE_STREAM, STREAM, delta
 JSON = {":status": "200", "content-type": "application/json"}
 SSE = {":status": "200", "content-type": "text/event-stream"}
 PASSED = Reply("response_body")
+CLEARED = Reply("response_body", body=b"")
 KIB = 1024
 PATH = "/v1/chat/completions"
 
@@ -151,15 +152,16 @@ def test_a_request_keeps_its_snapshot() -> None:
 
 def test_the_head_is_held_until_the_first_event() -> None:
     made = attempt({**CHAT, "stream": True, "stream_options": {"include_usage": True}})
-    assert made.answer({**SSE, "set-cookie": "a=b", "content-length": "99"}) == []
+    assert made.answer({**SSE, "set-cookie": "a=b", "content-length": "9999"}) == []
     first = delta("Hello")
     assert made.piece(first[:20]) == []
     assert made.piece(first[20:40]) == []
     replies = made.piece(first[40:])
-    # The head first, then all that came.
-    assert [reply.part for reply in replies] == ["response_headers", "response_body"]
+    # The head first, then one reply for each piece.
+    assert [reply.part for reply in replies] == ["response_headers", *["response_body"] * 3]
     assert replies[0].remove == ["set-cookie", "content-length"]
-    assert (replies[1].body, replies[1].end) == (first, False)
+    assert replies[1:3] == [CLEARED] * 2
+    assert replies[3].body == first
     assert made.piece(delta("!")) == [PASSED]
     last = made.piece(STREAM[len(delta("Hel") + delta("lo")) :], end=True)
     assert use_of(last[0]) == Use("provider_openai", 1, "openai", "gpt", "gpt-1", Usage(input=5, output=2), 6, True)
@@ -172,10 +174,10 @@ def test_json_is_held_to_its_end() -> None:
     assert made.answer({**JSON, "content-length": str(len(body))}) == []
     assert made.piece(body[:30]) == []
     replies = made.piece(body[30:], end=True)
-    assert [reply.part for reply in replies] == ["response_headers", "response_body"]
+    assert [reply.part for reply in replies] == ["response_headers", "response_body", "response_body"]
     # Its length is what it was.
     assert (replies[0].headers, replies[0].remove) == ({}, [])
-    assert (replies[1].body, replies[1].end) == (body, True)
+    assert (replies[1].body, replies[2].body) == (b"", body)
     assert use_of(replies[0]).usage == Usage(input=5, output=2)
 
 
@@ -218,8 +220,9 @@ def test_a_stream_without_an_event_does_not_fill_envoys_buffer() -> None:
     made.answer(SSE)
     assert made.piece(b"data: " + b"x" * (200 * KIB)) == []
     replies = made.piece(b"x" * (100 * KIB))
-    assert [reply.part for reply in replies] == ["response_headers"]
+    assert [reply.part for reply in replies] == ["response_headers", "response_body", "response_body"]
     # The event is not whole, so nothing of it has passed; it does when it is.
+    assert replies[1:] == [CLEARED] * 2
     assert len(made.piece(b"\n\n")[0].body or b"") == 300 * KIB + 8
 
 
@@ -293,9 +296,9 @@ def test_a_bad_answer_of_the_clients_dialect_is_tried_elsewhere(body: bytes) -> 
     assert made.answer({**JSON, "content-length": str(len(body))}) == []
     assert made.piece(body[:3]) == []
     replies = made.piece(body[3:], end=True)
-    assert [reply.part for reply in replies] == ["response_headers", "response_body"]
+    assert [reply.part for reply in replies] == ["response_headers", "response_body", "response_body"]
     assert replies[0].headers[":status"] == "502"
-    assert b'"error"' in (replies[1].body or b"")
+    assert b'"error"' in (replies[2].body or b"")
     assert use_of(replies[0]).error
 
 
@@ -467,7 +470,7 @@ def test_what_is_too_large_is_refused_or_broken_off() -> None:
     # Envoy keeps what it is told before, and its log has it; nothing more of the answer goes on.
     (told,) = made.piece(b"x" * (40 * KIB))
     assert (use_of(told).error, told.body or b"") == ("bad_provider_answer", b"")
-    with pytest.raises(BrokenAnswer):
+    with pytest.raises(Refused, match=names.UNUSABLE):
         made.piece(b"x")
     made = attempt(scene=scene)
     made.answer(JSON)
@@ -475,7 +478,7 @@ def test_what_is_too_large_is_refused_or_broken_off() -> None:
     head, told = made.piece(b"x" * (310 * KIB))
     assert (head.part, head.headers[":status"], told.part) == ("response_headers", "502", "response_body")
     assert b"limits.response_body" in (told.body or b"")
-    assert [reply.body for piece in (b"x" * KIB, b"x") for reply in made.piece(piece)] == [b""]
+    assert [reply for piece in (b"x" * KIB, b"x") for reply in made.piece(piece)] == [CLEARED] * 2
 
 
 def test_of_an_event_that_is_too_large_the_client_is_told_before_its_stream_is_broken_off() -> None:
@@ -485,7 +488,7 @@ def test_of_an_event_that_is_too_large_the_client_is_told_before_its_stream_is_b
     (told,) = made.piece(b"data: " + b"x" * (310 * KIB))
     assert use_of(told).error == "bad_provider_answer"
     assert (told.body or b"").startswith(b'data: {"error":')
-    with pytest.raises(BrokenAnswer):
+    with pytest.raises(Refused, match=names.UNUSABLE):
         made.piece(b"x")
 
 
@@ -499,7 +502,7 @@ def test_what_cannot_be_unpacked_is_tried_elsewhere(kind: dict[str, str], *, str
     assert use_of(head).error == "bad_provider_answer"
     assert b"cannot be decompressed" in (told.body or b"")
     # What it sends besides reaches nobody.
-    assert made.piece(b'"c-1"}', end=True) == [Reply("response_body", body=b"", end=True)]
+    assert made.piece(b'"c-1"}', end=True) == [CLEARED]
 
 
 def test_a_bug_before_the_head_has_gone_is_a_500(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -600,19 +603,17 @@ def test_no_byte_is_lost(cuts: list[int], second: bool) -> None:
     assert (use_of(last).usage, use_of(last).finished) == (Usage(input=5, output=2), True)
 
 
-def test_an_older_envoy_gets_one_reply_for_each_piece() -> None:
-    scene = Scene(msgspec.structs.replace(CONFIG, envoy_version="1.36"))
-    order = "chain_openai+anthropic"
-    sent, body, metadata = gated(scene, {**CHAT, "stream": True, "stream_options": {"include_usage": True}})
-    session = AdapterSession(scene.engine)
-    attributes = {names.CLUSTER_ATTRIBUTE: order, names.ATTEMPT_ATTRIBUTE: 1, names.AT_ATTRIBUTE: 0}
-    one(session, request_headers(sent, attributes=attributes, metadata=metadata))
-    one(session, request_body(body))
-    assert say(session, response_headers(SSE, cluster=order)) == []
-    first = delta("Hello")
-    assert say(session, response_body(first[:20])) == []
-    replies = say(session, response_body(first[20:]))
-    assert [reply.part for reply in replies] == ["response_headers", "response_body", "response_body"]
-    assert [(reply.body, reply.end) for reply in replies[1:]] == [(b"", False), (first, False)]
-    assert one(session, response_body(STREAM[len(delta("Hel") + delta("lo")) :])).part == "response_body"
-    assert one(session, response_body(b"", end=True)).part == "response_body"
+@pytest.mark.parametrize("length", [True, False])
+def test_what_breaks_off_beyond_256_kib_is_broken_off(length: bool) -> None:
+    """As HTTP it may have ended; its client shall not take it for an answer."""
+    scene = Scene()
+    heard: list[Tried] = []
+    scene.engine.ears.append(heard.append)
+    made = attempt(scene=scene)
+    body = msgspec.json.encode({**ANSWER, "x": "x" * (400 * KIB)})[: 300 * KIB]
+    made.answer({**JSON, "content-length": str(len(body))} if length else JSON)
+    assert made.piece(body[:-9])[0].part == "response_headers"
+    with pytest.raises(Refused, match=names.UNUSABLE):
+        made.piece(body[-9:], end=not length)
+    made.session.close()
+    assert [tried.reason for tried in heard] == ["", "bad_provider_answer"]

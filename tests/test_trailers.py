@@ -3,12 +3,14 @@
 import msgspec
 import pytest
 
+from extproc.envoy.names import UNUSABLE
+from extproc.transport.seam import Refused
 from extproc.usage import Usage
 from tests.playbook import Reply, one, response_body, response_headers, say, trailers
 from tests.scene import CHAT
 from tests.test_adapter import attempt, use_of
 from tests.test_answering import CHAT as ANSWER
-from tests.test_answering import MESSAGE, STREAM, delta
+from tests.test_answering import MESSAGE, MESSAGE_STREAM, STREAM, delta
 from tests.test_gate import JSON, PASSED, SSE, asked, gate, record_of
 
 BODY = msgspec.json.encode(ANSWER)
@@ -54,35 +56,70 @@ def test_a_stream_that_lacks_its_end() -> None:
     assert scene.books[0].outcome == "provider_broke"
 
 
-def test_the_adapter_tells_the_gate_of_the_end() -> None:
-    made = attempt({**CHAT, "stream": True, "stream_options": {"include_usage": True}})
+COUNTED = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+
+
+@pytest.mark.parametrize(("second", "body"), [(False, STREAM), (True, MESSAGE_STREAM)])
+def test_a_stream_at_the_adapter_has_said_its_end_before(second: bool, body: bytes) -> None:
+    made = attempt(COUNTED, second=second)
     made.answer(SSE)
-    made.piece(STREAM)
-    (reply,) = say(made.session, trailers())
-    assert reply.part == "response_trailers"
-    made = attempt({**CHAT, "stream": True, "stream_options": {"include_usage": True}})
+    head, last = made.piece(body)
+    assert use_of(head).finished
+    assert (last.body or body).endswith(b"data: [DONE]\n\n")
+    assert say(made.session, trailers()) == [DONE]
+
+
+def test_the_end_of_a_stream_that_cannot_be_told_any_more_breaks_it_off() -> None:
+    made = attempt(COUNTED)
     made.answer(SSE)
     made.piece(STREAM[:-1])
-    said, over = say(made.session, trailers())
-    assert (said.body, said.end, use_of(said).finished, over) == (b"data: [DONE]\n", False, True, DONE)
+    with pytest.raises(Refused, match=UNUSABLE):
+        say(made.session, trailers())
+
+
+@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize("second", [False, True])
+def test_what_the_adapter_holds_is_told_as_soon_as_it_is_whole(second: bool, length: bool) -> None:
+    """Trailers come when it is answered, and so too late for it."""
+    made = attempt(second=second)
+    body = msgspec.json.encode(MESSAGE if second else ANSWER)
+    assert made.answer({**JSON, "content-length": str(len(body))} if length else JSON) == []
+    assert made.piece(body[:-1]) == []
+    head, cleared, said = made.piece(body[-1:])
+    told = said.body or b""
+    assert (head.headers.get("content-length", str(len(body))), cleared.body) == (str(len(told)), b"")
+    assert b'"Hello"' in told
+    assert use_of(head).finished
+    # What follows is none of it.
+    assert made.piece(b"\n{}")[0].body == b""
+    assert say(made.session, trailers()) == [DONE]
 
 
 @pytest.mark.parametrize("second", [False, True])
-def test_what_the_adapter_holds_is_whole_with_them(second: bool) -> None:
+def test_an_error_is_told_as_soon_as_it_is_whole(second: bool) -> None:
     made = attempt(second=second)
-    body = msgspec.json.encode(MESSAGE if second else ANSWER)
-    assert (made.answer(JSON), made.piece(body)) == ([], [])
-    head, said, over = say(made.session, trailers())
-    # Only they end it.
-    assert (head.headers["content-length"], said.end, over) == (str(len(said.body or b"")), False, DONE)
-    assert b'"Hello"' in (said.body or b"")
+    made.answer({**JSON, ":status": "503"})
+    head, said = made.piece(b'{"error":{"message":"no"}}')
+    assert (use_of(head).finished, b'"no"' in (said.body or b'"no"')) == (True, True)
+    assert say(made.session, trailers()) == [DONE]
 
 
-def test_what_the_adapter_cannot_read_is_tried_elsewhere() -> None:
+def test_trailers_without_a_body_are_tried_elsewhere() -> None:
     made = attempt(second=True)
-    assert (made.answer(JSON), made.piece(b'{"type":"mess')) == ([], [])
-    head, said, over = say(made.session, trailers())
-    assert (head.headers[":status"], said.part, over) == ("502", "response_body", DONE)
+    assert made.answer(JSON) == []
+    head, over = say(made.session, trailers())
+    assert (head.headers[":status"], over) == ("502", DONE)
+
+
+@pytest.mark.parametrize(("many", "told"), [(10, True), (10_000, False)])
+def test_json_that_seems_to_end_with_each_piece_is_not_looked_at_for_ever(many: int, told: bool) -> None:
+    """Each look is at all that there is: with 10,000 of these pieces, at 50 MB."""
+    made = attempt(second=True)
+    made.answer(JSON)
+    assert made.piece(b'{"x":"') == []
+    for _ in range(many):
+        assert made.piece(b"}") == []
+    assert len(made.piece(b'"}')) == (1 + many + 2 if told else 0)
 
 
 WHOLE = msgspec.json.encode(MESSAGE)

@@ -37,6 +37,9 @@ class Failure(Answering):
         self._terms = terms
         self._body = Collected(terms)
 
+    def completes(self, chunk: bytes) -> bool:
+        return self._body.completes(chunk)
+
     def feed(self, chunk: bytes, end: bool) -> list[bytes]:
         self._body.add(chunk)
         if not end:

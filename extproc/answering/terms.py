@@ -93,17 +93,21 @@ class Terms(Struct, frozen=True):
 
 _LARGE = 1024 * 1024
 """Bytes beyond which nobody looks whether they are whole."""
+_LOOKS = 16 * _LARGE
+"""Bytes that are looked at for that in all: a body may come in pieces that each end as JSON does."""
 
 
 class Collected:
     """A body that is needed whole, piece by piece, up to a bound."""
 
-    __slots__ = ("_pieces", "_terms", "size")
+    __slots__ = ("_looks", "_pieces", "_terms", "size")
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._pieces: list[bytes] = []
         self.size = 0
+        self._looks = _LOOKS
+        """Bytes that may still be looked at, to see whether they are whole."""
 
     def add(self, chunk: bytes) -> None:
         """One piece. Raises `BrokenAnswer` when it is too much."""
@@ -114,8 +118,10 @@ class Collected:
 
     def completes(self, chunk: bytes) -> bool:
         """Whether it is JSON to its end with this piece, which is to be added next. What is large is not looked at."""
-        if self.size + len(chunk) > _LARGE or not chunk.rstrip().endswith((b"}", b"]")):
+        size = self.size + len(chunk)
+        if size > min(_LARGE, self._looks) or not chunk.rstrip().endswith((b"}", b"]")):
             return False
+        self._looks -= size
         try:
             msgspec.json.decode(self.whole() + chunk, type=msgspec.Raw)
         except (msgspec.DecodeError, RecursionError):

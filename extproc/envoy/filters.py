@@ -104,8 +104,8 @@ def adapter(version: tuple[int, int] = FULL) -> Plain:
             request_header_mode=SEND,
             request_body_mode=BUFFERED,
             response_header_mode=SEND,
-            # In `STREAMED`, trailers are not told of before all that came has been answered. An older Envoy does not survive the other.
-            response_body_mode=ProcessingModeBodySendMode.FULL_DUPLEX_STREAMED if version >= FULL else STREAMED,
+            # `FULL_DUPLEX_STREAMED` would hold no provider back, however far behind a worker is.
+            response_body_mode=STREAMED,
             request_trailer_mode=SKIP,
             response_trailer_mode=SEND if version >= FULL else SKIP,
         ),
@@ -115,7 +115,7 @@ def adapter(version: tuple[int, int] = FULL) -> Plain:
         # What follows a failed attempt may be others than the gate had said.
         metadata_options=_metadata(forwarded=[names.NAMESPACE], received=[names.USE_NAMESPACE, names.NAMESPACE, names.TARGETS_NAMESPACE]),
         # Headers that are withheld until the first event can still become an error, and be retried.
-        send_body_without_waiting_for_header_response=version < FULL,
+        send_body_without_waiting_for_header_response=True,
         # Where it is not known, a whole answer of several targets has no content-length.
         allow_content_length_header=version >= _LENGTH_ALLOWED,
     )

@@ -53,6 +53,9 @@ NO_TARGET_CLUSTER = "headgate_no_target"
 DETAILS_PREFIX = "headgate_"
 """Begins the `details` of the gate's immediate responses. Envoy rewrites every other reply of its own into the client's dialect."""
 
+UNUSABLE = "unusable_answer"
+"""What the adapter's stream ends with where a provider's answer cannot be read to its end: a part of `response.code_details`."""
+
 RETRIABLE = [401, 402, 403, 404, 405, 408, 409, 410, 424, 425, 429, 498, 499]
 """Statuses, beside 5xx, after which another provider may do better: its key, its quota, its models. The gate switches retries on.
 Bedrock has 424 for a model that failed, and Groq 498 for no room (https://console.groq.com/docs/flex-processing).
