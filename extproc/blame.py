@@ -7,6 +7,8 @@ from extproc.tried import CONNECT, FULL, LATE, SPENT
 
 _OURS = "ext_proc"
 """Begins `response.code_details` where Envoy could not get an answer from one of our own workers."""
+UNUSABLE = "bad_provider_answer"
+"""Our word for an answer that an adapter could not read to its end."""
 
 _NO_ADDRESS = "no_address"
 """Our word for the attempt at a provider whose name cannot be resolved."""
@@ -18,6 +20,7 @@ _UNCONNECTED = ("remote_connection_failure", "local_connection_failure", "connec
 # What an operator can do about Envoy's commonest reasons; the others speak for themselves.
 REASONS = {
     _NO_ADDRESS: "its name cannot be resolved",
+    UNUSABLE: "its answer could not be read to its end (the log says why)",
     "no_healthy_upstream": "it has no address (no_healthy_upstream)",
     "cluster_not_found": "Envoy does not know it (cluster_not_found)",
     names.WHOLE_OVER: "the whole took too long (timeouts.total, or x-headgate-timeout of the client)",
@@ -41,7 +44,12 @@ OVER = (
 
 def reason_of(details: str) -> str:
     """Envoy's word for why it answers itself, without what follows in braces; or ours, where the adapter refused."""
-    return _NO_ADDRESS if names.NO_ADDRESS in details else details.partition("{")[0].removeprefix(names.DETAILS_PREFIX) or "local_reply"
+    if names.NO_ADDRESS in details:
+        return _NO_ADDRESS
+    # An adapter ends its stream so, whose answer's head had gone: not its own fault.
+    if f"{{{names.UNUSABLE}" in details:
+        return UNUSABLE
+    return details.partition("{")[0].removeprefix(names.DETAILS_PREFIX) or "local_reply"
 
 
 def as_it_counts(delivery: Delivery, reason: str, details: str = "") -> str:
@@ -55,7 +63,7 @@ def as_it_counts(delivery: Delivery, reason: str, details: str = "") -> str:
 
 def told_of_failure(delivery: Delivery, reason: str, details: str) -> str:
     """Who gave no answer, and why: of several targets only those that were asked."""
-    if details.startswith(_OURS):
+    if reason.startswith(_OURS):
         return f"a worker of ours ended or failed while it was under way; the providers have nothing to do with that ({details})"
     tried = delivery.request.record.tried
     asked = [one.provider for one in tried if one.asked] or [one.provider for one in delivery.planned[: max(1, delivery.attempts)]]

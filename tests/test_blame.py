@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from extproc.config.concurrency import Concurrency
 from extproc.config.model import Aim, Config, Model
 from extproc.config.pool import ProviderKey
+from extproc.envoy.names import UNUSABLE
 from extproc.gate import GateSession
 from extproc.slots.atonce import AtOnce
 from extproc.standing.verdict import meaning
@@ -67,6 +68,31 @@ def test_a_time_that_is_the_provider_s_own() -> None:
     say(session, response_body(b"{}", end=True))
     session.close()
     assert told.kinds() == ["timeout"]
+
+
+UNREADABLE = f"ext_proc_error_gRPC_error_13{{{UNUSABLE}{{via_upstream}}}}"
+DEAD = "ext_proc_error_gRPC_error_14{upstream_reset_after_response_started{connection_termination}}"
+BUG = "ext_proc_error_gRPC_error_13{broken_off{via_upstream}}"
+
+
+@pytest.mark.parametrize(
+    ("details", "status", "error", "outcome", "words"),
+    [
+        (UNREADABLE, "502", "bad_provider_answer", "error", "no answer from openai: its answer could not be read to its end"),
+        (DEAD, "500", "ext_proc_error_gRPC_error_14", "killed", "a worker of ours ended or failed"),
+        (BUG, "500", "ext_proc_error_gRPC_error_13", "killed", "a worker of ours ended or failed"),
+    ],
+)
+def test_what_an_adapter_cannot_read_is_not_its_own_fault(
+    details: str, status: str, error: str, outcome: str, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = Told()
+    session = told.ask("both")
+    one(session, response_headers({**JSON, ":status": status}, details=details, cluster="provider_openai"))
+    one(session, response_body(b"{}", end=True))
+    session.close()
+    assert [(record.error, record.outcome) for record in told.scene.books] == [(error, outcome)]
+    assert words in caplog.text
 
 
 def test_all_keys_are_at_our_limits() -> None:

@@ -118,6 +118,13 @@ def _failures() -> tuple[Reply, ...]:
     """What is wrong here, or at a provider."""
     return (
         Reply(
+            _status(500) + " && " + _details("ext_proc") + f' && response.code_details.contains("{names.UNUSABLE}")',
+            502,
+            "bad_provider_answer",
+            f"{_PROVIDER} sent an answer that cannot be read to its end. Try again.",
+            instead=True,
+        ),
+        Reply(
             _status(504) + " && " + _details("ext_proc"),
             504,
             "gateway_timeout",
