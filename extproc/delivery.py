@@ -44,9 +44,9 @@ TOGETHER = 32
 """Pieces of a stream that are read together: some 10 KB, as a rule. With more of them, each is hardly cheaper."""
 
 
-FLOOD, FASTEST = 32 << 20, 4 << 20
-"""Bytes of a stream from which on it may not come faster than so many a second. What a worker does not keep up with, Envoy holds for it
-without a bound, where streams go on as they are said.
+FLOOD, FASTEST = 16 << 20, 4 << 20
+"""Bytes of a stream that may come as fast as they like, and bytes a second that those after them may. What a worker does not keep up with,
+Envoy holds for it without a bound, where streams go on as they are said.
 """
 
 
@@ -66,8 +66,9 @@ class Delivery:
     """One answer, whoever gives it, from its head to its last byte."""
 
     __slots__ = (
-        "_answering", "_asked", "_attempt", "_bare", "_cut", "_first", "_following", "_held", "_kept", "_left", "_started", "_status",
-        "_upstreams", "_waits", "attempts", "call", "cluster", "keeps", "over", "relayed", "request", "response", "taps", "whole",
+        "_answering", "_asked", "_attempt", "_bare", "_came", "_cut", "_first", "_following", "_held", "_kept", "_left", "_started",
+        "_status", "_upstreams", "_waits", "attempts", "call", "cluster", "keeps", "over", "relayed", "request", "response", "taps",
+        "whole",
     )  # fmt: skip
 
     def __init__(self, request: Request, upstreams: Mapping[str, Upstream], started: float) -> None:
@@ -100,6 +101,8 @@ class Delivery:
         offered to `job`.
         """
         self._left = -1
+        self._came = 0
+        """Bytes that have been read."""
         self._cut: Tried | None = None
         """What came of the attempt of several whose answer was ended here."""
         self._waits = False
@@ -309,6 +312,7 @@ class Delivery:
         answering.feed_later(kept)
         response.answered, response.finished = answering.answered, answering.finished
         events = b"".join(kept)
+        self._came += len(events)
         self.request.record.bytes_out += len(events)
         for tap in self._following:
             tap.events([events])
@@ -331,6 +335,7 @@ class Delivery:
             # A client that has its content-length may hang up before the empty last message comes: the answer is whole already.
             self._left -= len(chunk)
             end = end or self._left <= 0
+        self._came += len(chunk)
         events = answering.feed(chunk, end)
         response.usage, response.answered, response.finished = answering.usage, answering.answered, answering.finished
         if answering.status != response.status:
@@ -402,11 +407,8 @@ class Delivery:
 
     @property
     def floods(self) -> bool:
-        """Its provider sends more, and faster, than any model speaks."""
-        record = self.request.record
-        if record.bytes_out < FLOOD:
-            return False
-        return record.bytes_out > FASTEST * (time.perf_counter() - self._started - record.first_byte)
+        """Its provider sends more, and faster, than any model speaks, whether or not anything of it goes on."""
+        return self._came >= FLOOD and self._came > FASTEST * (time.perf_counter() - self._asked - self._first)
 
     @property
     def first(self) -> float:

@@ -65,6 +65,8 @@ _PASS_JOURNALLED = reply(Part.RESPONSE_BODY, metadata=_JOURNALLED)
 _REQUEST_HEADERS, _REQUEST_BODY = Part.REQUEST_HEADERS, Part.REQUEST_BODY
 _RESPONSE_HEADERS, _RESPONSE_BODY, _RESPONSE_TRAILERS = Part.RESPONSE_HEADERS, Part.RESPONSE_BODY, Part.RESPONSE_TRAILERS
 
+_FLOODS = "the provider sends a stream faster than it can be passed on"
+
 _PART = 1024 * 1024
 """Bytes from which on a body may be no more than what Envoy holds of it (its buffer's limit)."""
 
@@ -461,13 +463,17 @@ class GateSession(Speaker):
         try:
             return self._go_on(delivery, incoming)
         except BrokenAnswer as error:
-            fault = self._broken_fault(delivery, str(error))
-            out = delivery.last_words(fault)
-            delivery.broken(fault)
-            return self._last(delivery, out)
+            return self._unusable(delivery, str(error))
         except Exception:  # as in `_guarded`
             _log.exception("request %s failed in its answer", delivery.request.record.called)
             raise
+
+    def _unusable(self, delivery: Delivery, why: str) -> Replies:
+        """The rest of a stream cannot be told."""
+        fault = self._broken_fault(delivery, why)
+        out = delivery.last_words(fault)
+        delivery.broken(fault)
+        return self._last(delivery, out)
 
     def _go_on(self, delivery: Delivery, incoming: Incoming) -> Replies:
         if delivery.relayed:
@@ -478,7 +484,7 @@ class GateSession(Speaker):
         if incoming.end:
             delivery.close(whole=True)
         elif delivery.floods:
-            raise BrokenAnswer("the provider sends a stream faster than it can be passed on")
+            raise BrokenAnswer(_FLOODS)
         if response is None or response.ended:
             self._end(delivery)
         more = b""
@@ -502,6 +508,8 @@ class GateSession(Speaker):
         except Exception:  # as in `_guarded`
             _log.exception("request %s failed in its answer", delivery.request.record.called)
             raise
+        if delivery.floods:
+            return [*out, *self._unusable(delivery, _FLOODS)]
         return [out[0] + aside(self._record(delivery))] if due else out
 
     def _take_use(self, delivery: Delivery, incoming: Incoming) -> None:

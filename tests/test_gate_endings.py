@@ -275,6 +275,24 @@ def test_a_flood_is_ended(model: str, fastest: int, ends: bool, monkeypatch: pyt
     assert (b"faster than it can be passed on" in (last.body or b"")) is ends
 
 
+@pytest.mark.parametrize(("model", "piece"), [("gpt", b": nothing\n\n"), ("own-openai", delta("x"))])
+def test_a_flood_of_small_pieces_is_ended(model: str, piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of comments nothing goes on; and events that need no change are read some time later, all together."""
+    monkeypatch.setattr(delivery, "FLOOD", 2_000)
+    monkeypatch.setattr(delivery, "FASTEST", 1)
+    stream = begun(model, "anthropic" if model == "gpt" else "openai")
+    one(stream.session, response_body(delta("Hel")))
+    last, pieces = Reply(""), 0
+    while not last.end:
+        *_, last = say(stream.session, response_body(piece))
+        pieces += 1
+        assert pieces * len(piece) < 10_000
+    assert pieces * len(piece) > 1_000
+    assert b"faster than it can be passed on" in (last.body or b"")
+    assert say(stream.session, response_body(piece)) == []
+    assert (stream.record.outcome, stream.record.error) == ("provider_broke", "bad_provider_answer")
+
+
 def test_trailers_are_its_end() -> None:
     stream = begun("gpt", "anthropic")
     for event in (delta("Hel"), delta(None, "stop"), USAGE_ONLY):
