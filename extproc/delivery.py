@@ -44,7 +44,7 @@ TOGETHER = 32
 """Pieces of a stream that are read together: some 10 KB, as a rule. With more of them, each is hardly cheaper."""
 
 
-FLOOD, FASTEST = 16 << 20, 4 << 20
+FLOOD, FASTEST = 16 << 20, 1 << 20
 """Bytes of a stream that may come as fast as they like, and bytes a second that those after them may. What a worker does not keep up with,
 Envoy holds for it without a bound, where streams go on as they are said.
 """
