@@ -416,7 +416,7 @@ class AdapterSession:
         status, following, more = self._judged(told)
         if following is not None and following.goes_on:
             retrying = attempt.call.retrying
-            self._pause, status = following.pause, AGAIN_UNSEEN if retrying is not None and retrying.careful else AGAIN
+            self._pause, status = following.pause, AGAIN_UNSEEN if retrying is not None and retrying.holds_back else AGAIN
         elif following is not None:
             headers[STOP] = "true"
         headers[":status"] = str(status)

@@ -57,6 +57,8 @@ class More(NamedTuple):
     attempts: int = 0
     careful: bool = False
     """See `Retrying.careful`."""
+    told: bool = False
+    """Only after what the provider has said: not where it gave no answer."""
 
 
 class Forward(Struct, frozen=True):
@@ -337,7 +339,7 @@ class Intake:
             edited,
         )
         clusters = tuple(self._snapshot.upstreams[target.provider].cluster for target in call.targets)
-        more = More(retrying.refusals.most, retrying.careful) if retrying is not None else More()
+        more = More(retrying.refusals.most, retrying.careful, not retrying.retries.no_answer) if retrying is not None else More()
         chain = names.chain_name(clusters) if self._snapshot.chains is not None else ""
         whole = self._whole(given[TIMEOUT]) if TIMEOUT in given else 0.0
         return Forward(call, outgoing, clusters, self._timeouts(self._askable(call)), more, chain, whole)

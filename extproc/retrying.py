@@ -74,6 +74,11 @@ class Retrying(Struct, frozen=True, omit_defaults=True):
         """
         return self.only and not self.retries.again and self.refusals.longest <= 1
 
+    @property
+    def holds_back(self) -> bool:
+        """Envoy is not told to try again after server's errors, for to it silence is one: so it is told of no such error either."""
+        return self.careful or not self.retries.no_answer
+
 
 FOR_KEYS = Retrying()
 """What is done where a target is asked with several keys, and nothing else is said."""
@@ -152,7 +157,7 @@ def after(
     asked = {turn.target for turn in so_far}
     if named := tuple(Turn(one) for one in retrying.refusals.after(failed.reason) if one not in asked and steps_in(one)):
         return Next(True, turns=so_far + named)
-    if not rest or (failed.status < _SERVER_ERRORS and failed.status not in retries.on):
+    if not rest or not (retries.server_errors if failed.status >= _SERVER_ERRORS else failed.status in retries.on):
         return Next(False)
     here, whole = so_far[-1], rest
     rest = tuple(one for one in rest if one.target == here.target or room(one.target))

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from extproc.config.model import Model
 from extproc.config.retries import Retries
+from extproc.config.timeouts import Timeouts
+from extproc.intake import More
 from extproc.retrying import FOR_KEYS, Budgets, Failed, Refusals, Retrying, Turn, after, planned, retrying_of
 from extproc.values import Target
+from extproc.ways import way_of
 
 A, B, LONG, FREE = (Target("p", name) for name in ("a", "b", "long", "free"))
 REFUSALS = Refusals((LONG,), (FREE,))
@@ -156,3 +160,24 @@ def test_names_that_clients_make_up_are_not_remembered() -> None:
     assert len(budgets) == 4096
     # Who is asked all the while is not the one that is forgotten.
     assert not budgets.take(A)
+
+
+@pytest.mark.parametrize(
+    ("retries", "status", "goes_on"),
+    [
+        (Retries(), 500, True),
+        (Retries(server_errors=False), 500, False),
+        (Retries(server_errors=False), 429, True),
+        (Retries(on=(), no_answer=False), 500, True),
+        (Retries(on=()), 429, False),
+    ],
+)
+def test_which_failures_are_worth_another_attempt(retries: Retries, status: int, goes_on: bool) -> None:
+    assert after(Retrying(retries), (Turn(A), Turn(B)), Failed(1, status, ""), 0, never).goes_on is goes_on
+
+
+def test_silence_need_not_be() -> None:
+    """Envoy would go on by itself, also after a status that it takes for silence's like."""
+    assert Retrying(Retries(no_answer=False)).holds_back and not Retrying().holds_back
+    said = way_of(("a", "b"), (Timeouts(), Timeouts()), "openai", More(told=True), "", upgrade=False, stream=False)
+    assert said.headers["x-envoy-retry-on"] == "retriable-status-codes"

@@ -31,6 +31,8 @@ def _check_retries(retries: Retries, path: str, warning: Error) -> None:
                 warning(f"{path}.{name}", f"`{name}` counts with `again` alone")
     elif retries.pause > retries.longest:
         warning(f"{path}.pause", f"no pause is longer than `longest`, which is {retries.longest:g} seconds")
+    if not (retries.on or retries.server_errors or retries.no_answer):
+        warning(path, "no failure is worth another attempt: each request has one, but for targets that are named for refusals")
 
 
 def _check_budget(model: Model, path: str, warning: Error) -> None:

@@ -13,12 +13,14 @@ Status = Annotated[int, Meta(ge=400, le=499)]
 
 
 class Retries(Section, frozen=True):
-    """What happens when an attempt fails. A provider that gives no answer at all (it refuses the connection, resets it, is out of time) or
-    a server's error (5xx) is always worth another attempt; what it refuses may be.
-    """
+    """What happens when an attempt fails, and after which failures there is another one."""
 
     on: tuple[Status, ...] = (401, 402, 403, 404, 405, 408, 409, 410, 424, 425, 429, 498, 499)
     """Statuses from 400 to 499 after which the next target is asked: it may have a key, a quota, a model that this one has not."""
+    server_errors: bool = True
+    """So it is after a server's error: 5xx, and a 200 that is no answer."""
+    no_answer: bool = True
+    """So it is where a provider gives no answer at all: it refuses the connection, resets it, is silent, or out of time."""
     again: Annotated[int, Meta(ge=0, le=4)] = 0
     """How often a target is asked again before the next one is: not so often that there would be more than 16 attempts at all targets."""
     pause: Annotated[float, Meta(ge=0, le=60)] = 0.25
