@@ -52,6 +52,8 @@ _PART = 1 << 20
 _OWNERS = 65_536
 # In a table that is half empty, SHA-256 digests crowd by the dozen at most (32 of a million); more are something else.
 _MOST_LOOKS = 1024
+_OWNERS = 4096
+"""Owners that are remembered."""
 
 
 class _Whose(Struct, frozen=True, array_like=True):
@@ -164,7 +166,7 @@ def file_name(digest: bytes) -> str:
 class KeyFile:
     """A key file, mapped. It stays whole and in force here whatever becomes of its name."""
 
-    __slots__ = ("_looks", "_map", "_mask", "_slots", "header")
+    __slots__ = ("_looks", "_map", "_mask", "_owners", "_slots", "header")
 
     def __init__(self, path: Path) -> None:
         """Raises `KeyFileError` unless the file is what its name says."""
@@ -179,6 +181,8 @@ class KeyFile:
         self._slots = memoryview(self._map)[header.slots_at :].cast("I")
         self._mask = header.slots - 1
         self._looks = range(header.looks)
+        self._owners = {0: _NOBODY}
+        """By their places in the file, 0 for none: those that were looked up lately."""
 
     def find(self, digest: bytes) -> StoredKey | None:
         """The key with this digest, or None. Raises `KeyFileError` where the file contradicts itself."""
@@ -199,11 +203,9 @@ class KeyFile:
             owner_at, length = _KEY_AT(data, place + 32)
             start = place + _KEY_SIZE
             own = _own_of(data[start : start + length])
-            whose = _NOBODY
-            if owner_at:
-                (length,) = _LENGTH_AT(data, owner_at)
-                owner_at += 4
-                whose = _whose_of(data[owner_at : owner_at + length])
+            whose = self._owners.get(owner_at)
+            if whose is None:
+                whose = self._owner(owner_at)
         # ValueError: what settings cannot be; msgspec's errors are such.
         except (struct.error, ValueError) as error:
             raise KeyFileError(f"a key file is damaged: {error}") from None
@@ -211,6 +213,16 @@ class KeyFile:
         return StoredKey(
             own.name, data[place : place + 32], whose.tenant, own.id, whose.owner, rest.expires_at, rest.settings, rest.plan
         )  # fmt: skip
+
+    def _owner(self, place: int) -> _Whose:
+        """Many keys have the same one, and it is the same object for all of them."""
+        data = self._map
+        (length,) = _LENGTH_AT(data, place)
+        place += 4
+        if len(self._owners) > _OWNERS:
+            self._owners = {0: _NOBODY}
+        self._owners[place - 4] = whose = _whose_of(data[place : place + length])
+        return whose
 
     def __len__(self) -> int:
         return self.header.keys

@@ -14,9 +14,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from extproc.errors import Reject
-from extproc.identity.levels import Grants, Level
-from extproc.identity.record import StoredKey
-from extproc.identity.settings import Plan
+from extproc.identity.levels import Grant, Grants, Level
+from extproc.identity.record import Owner, StoredKey
+from extproc.identity.settings import NOTHING, Plan
 from extproc.keyfile import KeyFile, KeyFileError
 from extproc.values import Identity
 
@@ -105,12 +105,24 @@ class Granting:
     def __init__(self, levels: Iterable[Level] = (), plans: Iterable[Plan] = ()) -> None:
         self._grants = Grants(levels)
         self._plans = {plan.id: plan for plan in plans}
+        self._usual: dict[Owner | None, Grant] = {}
+        """By owner: of keys for which nothing is set but what is set for their owners."""
 
     def identity(self, key: StoredKey) -> Identity:
         """Whose key it is. Those of the same levels share what they may do."""
-        ids = key.owner.levels if key.owner is not None else ()
-        grant = self._grants.find(ids, key.level(self._plans))
-        return Identity(key.tenant or key.name, key.name, key.id, key.owner, key.expires_at, grant)
+        owner = key.owner
+        grant = self._usual.get(owner) if key.settings is NOTHING and not key.plan else None
+        if grant is None:
+            grant = self._find(key)
+        return Identity(key.tenant or key.name, key.name, key.id, owner, key.expires_at, grant)
+
+    def _find(self, key: StoredKey) -> Grant:
+        grant = self._grants.find(key.owner.levels if key.owner is not None else (), key.level(self._plans))
+        if key.settings is NOTHING and not key.plan:
+            if len(self._usual) >= _REMEMBERED:
+                self._usual.clear()
+            self._usual[key.owner] = grant
+        return grant
 
 
 class StoredKeys:
