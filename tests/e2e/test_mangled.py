@@ -202,4 +202,7 @@ def test_every_client_gets_an_end(gateway: Gateway, client: str) -> None:
     assert "Traceback" not in log
     for case, one in outcomes.items():
         lines = [line for line in log.splitlines() if one.id and f"request {one.id}:" in line]
-        assert len(lines) == (one.end != "answer"), (case, one, lines)
+        # That an answer broke off may be said once more, with the target against which it counts.
+        told = [line for line in lines if " broke off: " not in line]
+        assert (len(told) if told else len(lines)) == (one.end != "answer"), (case, one, lines)
+        assert len(lines) - len(told) <= 1, (case, one, lines)

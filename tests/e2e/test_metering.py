@@ -196,7 +196,7 @@ def settled(gateway: Gateway, id: str) -> Entry:
 def test_a_provider_that_breaks_off_in_its_stream(gateway: Gateway) -> None:
     def one(way: tuple[str, str, str]) -> Entry:
         dialect, model, how = way
-        id, status = ask(gateway, dialect, body(dialect, model, f"Go on. [demo: tokens=100 {how}]", stream=True))
+        id, status = ask(gateway, dialect, body(dialect, model, f"Go on. [demo: tokens=100 gap=0.02 {how}]", stream=True))
         assert status == 200
         return settled(gateway, id)
 
