@@ -193,11 +193,11 @@ class KeyFile:
             if not place:
                 return None
             if compare_digest(data[place : place + 32], digest):
-                return self._key(place)
+                return self._key(place, digest)
             at = (at + 1) & mask
         return None
 
-    def _key(self, place: int) -> StoredKey:
+    def _key(self, place: int, digest: bytes) -> StoredKey:
         data = self._map
         try:
             owner_at, length = _KEY_AT(data, place + 32)
@@ -211,7 +211,7 @@ class KeyFile:
             raise KeyFileError(f"a key file is damaged: {error}") from None
         rest = own.rest or _NO_MORE
         return StoredKey(
-            own.name, data[place : place + 32], whose.tenant, own.id, whose.owner, rest.expires_at, rest.settings, rest.plan
+            own.name, digest, whose.tenant, own.id, whose.owner, rest.expires_at, rest.settings, rest.plan
         )  # fmt: skip
 
     def _owner(self, place: int) -> _Whose:
