@@ -54,12 +54,10 @@ def counted(usage: Any) -> Usage:
         output=made + thoughts,
         cache_read=usage.get("cachedContentTokenCount") or 0,
         reasoning=thoughts,
-        input_audio=_of("AUDIO", heard),
-        output_audio=_of("AUDIO", usage.get("candidatesTokensDetails") or ()),
-        input_image=_of("IMAGE", heard),
-        output_image=_of("IMAGE", usage.get("candidatesTokensDetails") or ()),
+        input_audio=_audio(heard),
+        output_audio=_audio(usage.get("candidatesTokensDetails") or ()),
     )
 
 
-def _of(modality: str, details: Any) -> int:
-    return sum(one.get("tokenCount") or 0 for one in details if one.get("modality") == modality)
+def _audio(details: Any) -> int:
+    return sum(one.get("tokenCount") or 0 for one in details if one.get("modality") == "AUDIO")
