@@ -156,6 +156,9 @@ class Provider(Section, frozen=True):
     """A check that is made again and again; without it, a provider's health shows in the answers that it gives."""
     tls_server_name: str | None = None
     """Name to ask for and to check in its certificate; the host of `base_url` unless given."""
+    http2: bool = True
+    """Whether it is asked by HTTP/2 where it offers that over TLS. False: by HTTP/1.1 alone, of which no request is lost when the provider
+    changes connections (docs/envoy.md)."""
     headers: HeaderRules = HeaderRules()
     """Headers to change for this provider alone."""
     paths: Paths = Paths()

@@ -126,7 +126,7 @@ def _provider(
     if discovery is ClusterDiscoveryType.LOGICAL_DNS:
         # Both families, tried at once: `localhost` may be served on one of them only.
         message.dns_lookup_family = ClusterDnsLookupFamily.ALL
-    document = plain(message, typed_extension_protocol_options={PROTOCOL: _protocol(secure, filters)})
+    document = plain(message, typed_extension_protocol_options={PROTOCOL: _protocol(secure and provider.http2, filters)})
     if secure:
         document["transport_socket"] = _tls(_server_name(provider, url), places)
     return document
@@ -193,9 +193,9 @@ def _address(url: ProviderUrl, places: Places) -> tuple[ClusterDiscoveryType, Ad
     return ClusterDiscoveryType.STATIC if is_ip(url.host) else ClusterDiscoveryType.LOGICAL_DNS, address
 
 
-def _protocol(secure: bool, filters: list[Plain]) -> Plain:
+def _protocol(negotiated: bool, filters: list[Plain]) -> Plain:
     options = Upstream(common_http_protocol_options=HttpProtocolOptions(idle_timeout=_IDLE))
-    if secure:
+    if negotiated:
         # ALPN decides. allow_connect: WebSockets over HTTP/2 (RFC 8441).
         options.auto_config = HttpProtocolOptionsAutoHttpConfig(
             http_protocol_options=Http1ProtocolOptions(), http2_protocol_options=Http2ProtocolOptions(allow_connect=True)

@@ -11,9 +11,8 @@ PROTOCOL = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 def config(base_url: str = "demo:", **more: Any) -> Config:
-    provider = Provider(
-        dialect="openai", base_url=base_url, tls_server_name=more.pop("tls_server_name", None), timeouts=Timeouts(connect=2)
-    )
+    own = {name: more.pop(name) for name in ("tls_server_name", "http2") if name in more}
+    provider = Provider(dialect="openai", base_url=base_url, timeouts=Timeouts(connect=2), **own)
     return Config(providers={"it": provider}, models=(Model(name="*", targets=("it",)),), **more)
 
 
@@ -72,6 +71,13 @@ def test_demo_is_on_a_socket() -> None:
 
 def test_plain_http_has_no_tls() -> None:
     assert "transport_socket" not in cluster("http://api.example")
+
+
+@pytest.mark.parametrize(("http2", "asked"), [(True, "auto_config"), (False, "explicit_http_config")])
+def test_http2_where_it_is_not_refused(http2: bool, asked: str) -> None:
+    options = cluster("https://api.example", http2=http2)["typed_extension_protocol_options"][PROTOCOL]
+    assert asked in options
+    assert http2 == ("http2_protocol_options" in options[asked])
 
 
 def test_certificate_is_checked_for_the_host() -> None:
