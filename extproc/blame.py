@@ -3,7 +3,7 @@
 from extproc.delivery import Delivery
 from extproc.envoy import names
 from extproc.intake import TIMEOUT
-from extproc.tried import CONNECT, FULL, LATE, SPENT
+from extproc.tried import CONNECT, FULL, LATE, NO_SOCKET, SPENT
 
 _OURS = "ext_proc"
 """Begins `response.code_details` where Envoy could not get an answer from one of our own workers."""
@@ -57,7 +57,7 @@ def as_it_counts(delivery: Delivery, reason: str, details: str = "") -> str:
     `details`: Envoy's, which say whether what it calls reset was ever a connection.
     """
     if reason == _RESET and details.partition("{")[2].startswith(_UNCONNECTED):
-        return CONNECT
+        return NO_SOCKET if NO_SOCKET in details else CONNECT
     return LATE if reason == names.WHOLE_OVER and (delivery.several or TIMEOUT in delivery.request.headers) else reason
 
 

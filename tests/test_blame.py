@@ -163,6 +163,7 @@ def test_a_stream_that_ends_before_it_is_whole_is_in_the_log(caplog: pytest.LogC
     [
         ("{remote_connection_failure|delayed_connect_error:_Connection_refused}", "connect"),
         ("{local_connection_failure|immediate_connect_error}", "connect"),
+        ("{local_connection_failure|socket_creation_failure}", "nothing"),
         ("{connection_timeout}", "connect"),
         ("{connection_termination}", "reset"),
         ("", "reset"),

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bench.faults.play import Part, Play, rest
@@ -136,7 +136,7 @@ async def _without_descriptors(play: Play, pids: list[int], port: int = 0) -> No
                 free = next(number for number in itertools.count() if str(number) not in used)
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, hard))
             burst = asyncio.create_task(play.burst(_MANY))
-            answered = bool(port) and await _answers(port)
+            answered = bool(port) and await _all_answered(port)
             await rest(_WHILE)
         finally:
             for pid, limits in before.items():
@@ -147,16 +147,22 @@ async def _without_descriptors(play: Play, pids: list[int], port: int = 0) -> No
             raise SiteError(f"port {port} took a connection, for which there was no descriptor")
 
 
-async def _answers(port: int) -> bool:
-    """Whether anybody there answers within a second."""
+async def _all_answered(port: int) -> bool:
+    """Whether each of many connections is answered within a second. They stay: a descriptor that somebody else gave back is taken then."""
+    async with AsyncExitStack() as kept:
+        for _ in range(_MANY):
+            if not await _answers(port, kept):
+                return False
+    return True
+
+
+async def _answers(port: int, kept: AsyncExitStack) -> bool:
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(1):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            try:
-                writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
-                return bool(await reader.read(1))
-            finally:
-                writer.close()
+            kept.callback(writer.close)
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            return bool(await reader.read(1))
     return False
 
 

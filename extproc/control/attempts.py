@@ -16,6 +16,7 @@ from msgspec import Struct
 from extproc.control.addresses import SEPARATOR
 from extproc.envoy import names
 from extproc.ledger.tail import read_lines
+from extproc.tried import CONNECT, NO_SOCKET
 
 _AT_ONCE = 2000
 _KEPT = 4096
@@ -37,6 +38,7 @@ class _Line(Struct):
     flags: str | None = None
     status: int | None = None
     start_time: str | None = None
+    transport_failure: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Line).decode
@@ -48,7 +50,7 @@ class Unanswered(Struct, frozen=True):
     provider: str
     """Empty where its name had no address."""
     reason: str
-    """`connect`, `timeout` or `reset`."""
+    """`connect`, `timeout` or `reset`; or `NO_SOCKET`."""
     began: float
     """Seconds since the epoch; 0: not known."""
     half: bool = False
@@ -65,6 +67,8 @@ def read_line(text: bytes) -> tuple[str, Unanswered] | None:
     reason = next((_REASONS[flag] for flag in flags if flag in _REASONS), "")
     if not line.request_id or not reason or _GIVEN_UP in flags:
         return None
+    if reason == CONNECT and NO_SOCKET in (line.transport_failure or ""):
+        reason = NO_SOCKET
     cluster, prefix = line.cluster or "", names.cluster_name("")
     provider = cluster.removeprefix(prefix).partition(SEPARATOR)[0] if cluster.startswith(prefix) else ""
     return line.request_id, Unanswered(provider, reason, _seconds(line.start_time or ""), half=bool(line.status))

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from extproc.config.breaker import Failing
-from extproc.tried import BROKEN_OFF, LATE, NO_ANSWER, OURS, STOPPED
+from extproc.tried import BROKEN_OFF, LATE, NO_ANSWER, NO_SOCKET, OURS, STOPPED
 
 Meaning = Literal[Failing, "limited", "request", "nothing"]
 """A kind of failure; or `limited`: too many requests (or tokens) for now; `request`: it is the request's own trouble, and who says so
@@ -20,6 +20,7 @@ _BY_REASON: dict[str, Meaning] = {
     LATE: "nothing",
     STOPPED: "nothing",
     OURS: "nothing",
+    NO_SOCKET: "nothing",
     "bad_provider_answer": "bad_answer",
     # `response.code_details` of Envoy's own answers.
     "no_address": "connect",

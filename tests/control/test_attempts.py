@@ -20,6 +20,8 @@ def line(request: str = "r-1", flags: str = "UF", **more: Any) -> str:
     ("more", "expected"),
     [
         ({}, Unanswered("a", "connect", BEGAN)),
+        ({"transport_failure": "delayed_connect_error:_111"}, Unanswered("a", "connect", BEGAN)),
+        ({"transport_failure": "socket_creation_failure"}, Unanswered("a", "socket_creation_failure", BEGAN)),
         ({"flags": "UT"}, Unanswered("a", "timeout", BEGAN)),
         ({"flags": "UC,UPE"}, Unanswered("a", "reset", BEGAN)),
         ({"cluster": "provider_a~1f2e3d4c"}, Unanswered("a", "connect", BEGAN)),

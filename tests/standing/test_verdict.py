@@ -3,7 +3,7 @@
 import pytest
 
 from extproc.standing.verdict import meaning
-from extproc.tried import LATE, OURS
+from extproc.tried import LATE, NO_SOCKET, OURS
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ from extproc.tried import LATE, OURS
         (0, "invalid_request", "nothing"),
         (0, "", "nothing"),
         (0, LATE, "nothing"),
+        (0, NO_SOCKET, "nothing"),
         (200, OURS, "nothing"),
         (503, OURS, "nothing"),
         (200, "broken_off", "reset"),
