@@ -1,11 +1,10 @@
 """What a target charges for tokens, as workers have it: compiled by the control process, which has the price lists."""
 
-from decimal import Context, Decimal, Inexact
+from decimal import Decimal
 
 from msgspec import Struct
 
-_EXACT = Context(prec=100, traps=[Inexact])
-"""Prices have some twenty digits, and counts some ten."""
+from extproc.exact import EXACT
 
 
 class Step(Struct, frozen=True):
@@ -26,4 +25,4 @@ class Price(Struct, frozen=True):
     def cost(self, input_tokens: int, output_tokens: int) -> Decimal:
         """US dollars, exact, for tokens of which none is in a provider's cache."""
         step = next((step for step in self.steps if input_tokens > step.above), self.steps[-1])
-        return _EXACT.add(_EXACT.multiply(step.input, input_tokens), _EXACT.multiply(step.output, output_tokens))
+        return EXACT.add(EXACT.multiply(step.input, input_tokens), EXACT.multiply(step.output, output_tokens))

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from extproc.config.pricing import Adjustment
 from extproc.errors import ConfigError
+from extproc.exact import EXACT
 from extproc.globs import regex
-from extproc.ledger.money import EXACT, add
+from extproc.ledger.money import add
 from extproc.ledger.record import Record
 
 

@@ -7,8 +7,8 @@ from datetime import time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from extproc.exact import EXACT
 from extproc.ledger.card import Card, Period
-from extproc.ledger.money import EXACT
 from extproc.ledger.tariff import Rates, Scale
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from extproc.exact import EXACT
 from extproc.ledger.card import Card, Period, is_zone
-from extproc.ledger.money import EXACT
 from extproc.ledger.tariff import Rates, Scale
 
 MOST_BYTES = 64 * 2**20

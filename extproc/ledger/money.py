@@ -2,10 +2,9 @@
 
 import sqlite3
 from collections.abc import Iterable
-from decimal import Context, Decimal, Inexact
+from decimal import Decimal
 
-EXACT = Context(prec=2000, traps=[Inexact])
-"""Adds without ever rounding: it raises rather than lose a digit, and no sum of prices comes near its width."""
+from extproc.exact import EXACT
 
 
 def add(amounts: Iterable[Decimal]) -> Decimal:

@@ -26,10 +26,10 @@ from msgspec.structs import replace
 from extproc.config.model import Price, Provider
 from extproc.config.nearest import hint, quoted
 from extproc.config.pricing import Adjustment
+from extproc.exact import EXACT
 from extproc.ledger.adjust import Adjustments
 from extproc.ledger.card import Card, given_away
 from extproc.ledger.litellm import LiteLLM
-from extproc.ledger.money import EXACT
 from extproc.ledger.own import overrides as own_prices
 from extproc.ledger.record import Record
 from extproc.ledger.sheet import Catalogue

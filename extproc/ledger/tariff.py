@@ -10,7 +10,8 @@ from decimal import Context, Decimal
 from msgspec import Struct
 
 from extproc.amount import Unit
-from extproc.ledger.money import EXACT, add
+from extproc.exact import EXACT
+from extproc.ledger.money import add
 from extproc.usage import Usage
 
 INPUT = ("input", "cache_read", "cache_write", "cache_write_1h", "input_audio", "cache_read_audio", "input_image", "cache_read_image")

@@ -1,16 +1,16 @@
 """Money in counters: whole nano-dollars, which fit into what Redis counts with. What is below stays with whoever knows it exactly."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, Inexact
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from extproc.exact import EXACT
 
 NANOS = 1_000_000_000
 """Nano-dollars in a dollar."""
-_EXACT = Context(prec=2000, traps=[Inexact])
-"""It raises rather than lose a digit."""
 
 
 def reserved(dollars: Decimal) -> int:
     """What is reserved for an estimate, in nano-dollars: rounded up."""
-    return int(_EXACT.multiply(dollars, NANOS).to_integral_value(ROUND_CEILING))
+    return int(EXACT.multiply(dollars, NANOS).to_integral_value(ROUND_CEILING))
 
 
 def settled(before: Decimal, dollars: Decimal) -> int:
@@ -18,7 +18,7 @@ def settled(before: Decimal, dollars: Decimal) -> int:
 
     What is below a nano-dollar is told with the first that completes one: the sum of all that was told is the exact sum, rounded down.
     """
-    return _whole(_EXACT.add(before, dollars)) - _whole(before)
+    return _whole(EXACT.add(before, dollars)) - _whole(before)
 
 
 def plain_dollars(nanos: int) -> str:
@@ -28,4 +28,4 @@ def plain_dollars(nanos: int) -> str:
 
 
 def _whole(dollars: Decimal) -> int:
-    return int(_EXACT.multiply(dollars, NANOS).to_integral_value(ROUND_FLOOR))
+    return int(EXACT.multiply(dollars, NANOS).to_integral_value(ROUND_FLOOR))
