@@ -26,7 +26,7 @@ from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
-from extproc.retrying import AGAIN, AGAIN_UNSEEN, STOP, Next
+from extproc.retrying import STOP, UNSAID, Next
 from extproc.transport.seam import Refused, Replies, Status
 from extproc.tried import BROKEN_OFF, STOPPED, Tried, encode, metadata_key
 from extproc.use import TELL_EVERY, USE_KEY, Use
@@ -415,8 +415,7 @@ class AdapterSession:
         told = self._tell(whole=end)
         status, following, more = self._judged(told)
         if following is not None and following.goes_on:
-            retrying = attempt.call.retrying
-            self._pause, status = following.pause, AGAIN_UNSEEN if retrying is not None and retrying.holds_back else AGAIN
+            self._pause, status = following.pause, (attempt.call.retrying or UNSAID).again
         elif following is not None:
             headers[STOP] = "true"
         headers[":status"] = str(status)

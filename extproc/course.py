@@ -14,7 +14,7 @@ from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import Reject
 from extproc.quotas import busy, too_much
-from extproc.retrying import FOR_KEYS, Failed, Next, Retrying, Turn, after, pause_after
+from extproc.retrying import UNSAID, Failed, Next, Retrying, Turn, after, pause_after
 from extproc.slots.slot import NO_LINE, Choice, Full, Line
 from extproc.snapshot import Snapshot
 from extproc.standing.verdict import blames_key
@@ -48,7 +48,7 @@ class Course:
     def __init__(self, engine: Engine, call: Call, snapshot: Snapshot, number: int, at: int) -> None:
         """`number`: of the attempt, from 1 on; `at`: of its turn, which is another one where an older Envoy has left some out."""
         self._engine, self._call, self._snapshot, self._number, self.at = engine, call, snapshot, number, at
-        self._retrying = call.retrying or (FOR_KEYS if call.keys else None)
+        self._retrying = call.retrying or (UNSAID if call.keys else None)
         turns = tuple(map(Turn, call.targets, call.keys or ("",) * len(call.targets)))
         # Where Envoy has come to the end of the list and had attempts left, it asks the last one again.
         self._turns = turns + turns[-1:] * (at - len(turns))
@@ -197,7 +197,7 @@ class Course:
         retrying = self._retrying
         if retrying is None and self._next is None and all(map(self._has_room, self._rest())):
             return None
-        retrying = retrying or Retrying()
+        retrying = retrying or UNSAID
         failed = Failed(self.at, status, tried.reason, tried.resets, blames_key(tried.status, tried.reason))
         following = after(retrying, self._turns, failed, time.time(), self._engine.budgets.take, self._may_step_in, self._has_room)
         if following.goes_on and retrying.retries.fallback_budget is not None and not retrying.refusals.after(tried.reason):

@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Sequence
 from random import random
-from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -33,7 +32,7 @@ from extproc.filter import Handler, Tap
 from extproc.ledger.record import Record
 from extproc.mirrored import Mirrored
 from extproc.pool import plan
-from extproc.retrying import FOR_KEYS, planned
+from extproc.retrying import UNSAID, More, planned
 from extproc.room import DIGITS, NO_ROOM, Held
 from extproc.snapshot import Snapshot
 from extproc.values import Identity, Request, Response, Target
@@ -49,16 +48,6 @@ STRICT = "x-headgate-strict"
 _YES = frozenset({"true", "1", "yes", "on"})
 
 _log = logging.getLogger(__name__)
-
-
-class More(NamedTuple):
-    """What there may be beside one attempt at each target."""
-
-    attempts: int = 0
-    careful: bool = False
-    """See `Retrying.careful`."""
-    told: bool = False
-    """Only after what the provider has said: not where it gave no answer."""
 
 
 class Forward(Struct, frozen=True):
@@ -289,7 +278,7 @@ class Intake:
         if (pool := self._snapshot.pools.get(target.provider)) is not None:
             request.targets = (target,) * max(1, pool.worth(target.model))
             if len(request.targets) > 1:
-                request.retrying = msgspec.structs.replace(request.retrying or FOR_KEYS, only=True)
+                request.retrying = msgspec.structs.replace(request.retrying or UNSAID, only=True)
 
     def _pass_over(self) -> None:
         """A target that nothing can be sent to is left out while there are others: Envoy would take our refusal for an answer."""
@@ -339,7 +328,7 @@ class Intake:
             edited,
         )
         clusters = tuple(self._snapshot.upstreams[target.provider].cluster for target in call.targets)
-        more = More(retrying.refusals.most, retrying.careful, not retrying.retries.no_answer) if retrying is not None else More()
+        more = (retrying or UNSAID).more
         chain = names.chain_name(clusters) if self._snapshot.chains is not None else ""
         whole = self._whole(given[TIMEOUT]) if TIMEOUT in given else 0.0
         return Forward(call, outgoing, clusters, self._timeouts(self._askable(call)), more, chain, whole)

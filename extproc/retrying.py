@@ -17,9 +17,19 @@ from extproc.values import Target
 USUAL = Retries()
 STOP = "x-envoy-ratelimited"
 """The header of an answer after which Envoy asks nobody else, whatever its status (RetryStateImpl::wouldRetryFromHeaders)."""
-AGAIN, AGAIN_UNSEEN = 503, 409
-"""Statuses after which it does. The second one is for where it is told to go on, beside that, only after what no provider has seen."""
 _SERVER_ERRORS = 500
+
+# What Envoy goes on after (`x-envoy-retry-on`). Which statuses are worth another target beside server's errors is the route's to say
+# (`retriable_status_codes`).
+_ALL = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
+_UNSEEN = "connect-failure,refused-stream,retriable-status-codes"
+"""What no provider has seen, and what the adapter says."""
+_TOLD = "retriable-status-codes"
+"""What the adapter says: there is an answer, or else nothing is worth another attempt."""
+_AGAIN = {_ALL: 503, _UNSEEN: 409, _TOLD: 409}
+"""The status by which the adapter says it. To Envoy silence is a server's error; so where it is not to go on after that, it is told of no
+such error either.
+"""
 _BESIDE = 10.0
 """Requests that may ask again whatever share that is."""
 _REMEMBERED = 4096
@@ -50,6 +60,14 @@ class Refusals(Struct, frozen=True, omit_defaults=True):
         return max(len(self.length), len(self.policy))
 
 
+class More(NamedTuple):
+    """What there may be beside one attempt at each target."""
+
+    attempts: int = 0
+    retry_on: str = _ALL
+    """See `Retrying.retry_on`."""
+
+
 class Retrying(Struct, frozen=True, omit_defaults=True):
     """What is to be done after a request's failed attempts, where that is not what Envoy does by itself."""
 
@@ -68,20 +86,27 @@ class Retrying(Struct, frozen=True, omit_defaults=True):
         return self.retries.again > 0 or self.refusals.most > 0
 
     @property
-    def careful(self) -> bool:
-        """What gives no answer is asked nothing more: the next attempt would be at the same target. Of several that are named for one
-        refusal the next one is worth asking then, and Envoy knows no difference.
-        """
-        return self.only and not self.retries.again and self.refusals.longest <= 1
+    def retry_on(self) -> str:
+        """What Envoy goes on after."""
+        if not self.retries.no_answer:
+            return _TOLD
+        # What gives no answer is asked nothing more where the next attempt would be at the same target. Of several that are named for one
+        # refusal the next one is worth asking then, and Envoy knows no difference.
+        return _UNSEEN if self.only and not self.retries.again and self.refusals.longest <= 1 else _ALL
 
     @property
-    def holds_back(self) -> bool:
-        """Envoy is not told to try again after server's errors, for to it silence is one: so it is told of no such error either."""
-        return self.careful or not self.retries.no_answer
+    def again(self) -> int:
+        """The status of an answer that Envoy is to go on after, whatever the provider gave it."""
+        return _AGAIN[self.retry_on]
+
+    @property
+    def more(self) -> More:
+        """What Envoy is told of it."""
+        return More(self.refusals.most, self.retry_on)
 
 
-FOR_KEYS = Retrying()
-"""What is done where a target is asked with several keys, and nothing else is said."""
+UNSAID = Retrying()
+"""What is done where nothing is said of it."""
 
 
 class Turn(NamedTuple):

@@ -6,16 +6,9 @@ from typing import NamedTuple
 
 from extproc.config.timeouts import Timeouts, longest
 from extproc.envoy import names
-from extproc.intake import More
+from extproc.retrying import More
 from extproc.wire.encode import fields
 from extproc.wire.outgoing import packed
-
-# Which statuses are worth another target is the route's to say (`retriable_status_codes`).
-_RETRY_ON = "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
-# Where the next attempt would be at the same target: what it has not seen, and what the adapter says (`AGAIN_UNSEEN`).
-_RETRY_UNSEEN = "connect-failure,refused-stream,retriable-status-codes"
-# Where nothing is worth another attempt that the adapter has not seen.
-_RETRY_TOLD = "retriable-status-codes"
 
 WHOLE = "x-envoy-upstream-rq-timeout-ms"
 """The header that says how long the whole may take."""
@@ -46,7 +39,7 @@ def way_of(
     if more is not None:
         own[names.ADAPTER] = names.ADAPTER_ON
         headers["x-envoy-max-retries"] = str(len(clusters) - 1 + more.attempts)
-        headers["x-envoy-retry-on"] = _RETRY_TOLD if more.told else _RETRY_UNSEEN if more.careful else _RETRY_ON
+        headers["x-envoy-retry-on"] = more.retry_on
     if more is None or chain:
         headers[names.CLUSTER_HEADER] = chain or clusters[0]
     first_byte = max(one.first_byte for one in timeouts)

@@ -9,8 +9,7 @@ from hypothesis import strategies as some
 from extproc.config.model import Model
 from extproc.config.retries import Retries
 from extproc.config.timeouts import Timeouts
-from extproc.intake import More
-from extproc.retrying import FOR_KEYS, Budgets, Failed, Refusals, Retrying, Turn, after, planned, retrying_of
+from extproc.retrying import UNSAID, Budgets, Failed, Refusals, Retrying, Turn, after, planned, retrying_of
 from extproc.values import Target
 from extproc.ways import way_of
 
@@ -54,10 +53,11 @@ def test_an_attempt_that_envoy_made_beyond_the_list_is_one_of_the_last_target() 
 
 
 def test_who_gives_no_answer_is_asked_nothing_more_for_his_keys_sake() -> None:
-    assert Retrying(only=True).careful and not Retrying().careful
-    assert not Retrying(Retries(again=1), only=True).careful
+    for careful in (Retrying(only=True), Retrying(refusals=REFUSALS, only=True)):
+        assert (careful.retry_on, careful.again) == ("connect-failure,refused-stream,retriable-status-codes", 409)
     # The second of those that are named for a refusal is worth asking if the first one is silent.
-    assert Retrying(refusals=REFUSALS, only=True).careful and not Retrying(refusals=Refusals((LONG, B)), only=True).careful
+    for other in (Retrying(), Retrying(Retries(again=1), only=True), Retrying(refusals=Refusals((LONG, B)), only=True)):
+        assert (other.retry_on, other.again) == ("5xx,reset,connect-failure,refused-stream,retriable-status-codes", 503)
     assert planned((A, A, A), Retrying(Retries(again=1), only=True)) == (A, A, A)
     assert planned((A, A), Retrying(Retries(again=3), only=True)) == (A,) * 4
 
@@ -85,10 +85,10 @@ def test_a_pause_doubles_up_to_the_longest_and_heeds_the_provider() -> None:
 def test_another_key_is_somebody_else_where_it_is_the_key_that_failed() -> None:
     keys = Turn(A, "one"), Turn(A, "two"), Turn(B)
     by_key, by_provider = Failed(1, 429, "", resets=4, by_key=True), Failed(1, 503, "overloaded")
-    assert after(FOR_KEYS, keys, by_key, 0, never)[:3] == (True, 0, None)
+    assert after(UNSAID, keys, by_key, 0, never)[:3] == (True, 0, None)
     # Else the target is there again for its keys' sake alone.
-    assert after(FOR_KEYS, keys, by_provider, 0, always)[:3] == (True, 0, (Turn(A, "one"), Turn(B)))
-    assert after(FOR_KEYS, keys[:2], by_provider, 0, always)[:3] == (False, 0, None)
+    assert after(UNSAID, keys, by_provider, 0, always)[:3] == (True, 0, (Turn(A, "one"), Turn(B)))
+    assert after(UNSAID, keys[:2], by_provider, 0, always)[:3] == (False, 0, None)
     retrying = Retrying(Retries(again=1, pause=1))
     assert 0.5 <= after(retrying, keys, by_provider, 0, always).pause <= 1
     assert after(retrying, keys, by_provider, 0, never)[:3] == (True, 0, (Turn(A, "one"), Turn(B)))
@@ -178,6 +178,7 @@ def test_which_failures_are_worth_another_attempt(retries: Retries, status: int,
 
 def test_silence_need_not_be() -> None:
     """Envoy would go on by itself, also after a status that it takes for silence's like."""
-    assert Retrying(Retries(no_answer=False)).holds_back and not Retrying().holds_back
-    said = way_of(("a", "b"), (Timeouts(), Timeouts()), "openai", More(told=True), "", upgrade=False, stream=False)
+    told = Retrying(Retries(no_answer=False))
+    assert told.again == Retrying(Retries(no_answer=False), only=True).again == 409
+    said = way_of(("a", "b"), (Timeouts(), Timeouts()), "openai", told.more, "", upgrade=False, stream=False)
     assert said.headers["x-envoy-retry-on"] == "retriable-status-codes"
