@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from extproc.answering import STILLBORN, Answering, BrokenAnswer, Retell, Uncounted, WholeTranslated, WholeUntouched
+from extproc.answering import STILLBORN, TRAILERS_FIRST, Answering, BrokenAnswer, Retell, Uncounted, WholeTranslated, WholeUntouched
 from extproc.answering.way import length_of
 from extproc.aside import SMALL, Undone, is_bulky, paid_for
 from extproc.attempt import Attempt, Call, taken_off
@@ -187,29 +187,40 @@ class AdapterSession:
         name = self._call.called if self._call else "?"
         if isinstance(error, Reject):
             return self._refuse(error.fault, dict(error.headers))
-        if isinstance(error, BrokenAnswer | Undone):
+        if isinstance(error, BrokenAnswer):
+            return self._unusable(error, part)
+        if isinstance(error, Undone):
             _log.warning("request %s: %s", name, error)
-            fault = error.fault if isinstance(error, Undone) else Fault(502, "bad_provider_answer", f"{error}")
-            if self._released:
-                broken = isinstance(error, BrokenAnswer)
-                self._broke(fault.code if broken else "")
-                if isinstance(error, BrokenAnswer) and self._given_up is None and part is Part.RESPONSE_BODY and not self._done:
-                    return self._give_up(error, fault)
-                if broken:
-                    # Envoy hands it to the gate, which tells by it whose fault this is (`blame`).
-                    raise Refused(Status.INTERNAL, names.UNUSABLE) from error
-                raise error
-            if part >= Part.RESPONSE_BODY and isinstance(error, BrokenAnswer):
-                # Its provider's fault, so another one is asked: a reply of ours would be the last word.
-                told = self._fail(self._attempt.failed(fault))
-                return told if part is Part.RESPONSE_BODY else [*told, GO_ON[part]]
-            return self._refuse(fault)
-        # A bug of ours: told once, and nothing goes on with a request that is half made.
-        _log.error("request %s failed in an attempt", name, exc_info=error)
+            fault = error.fault
+        else:
+            # A bug of ours: told once, and nothing goes on with a request that is half made.
+            _log.error("request %s failed in an attempt", name, exc_info=error)
+            fault = INTERNAL
         if part >= Part.RESPONSE_BODY and self._released:
             self._broke("")
             raise error
-        return self._refuse(INTERNAL)
+        return self._refuse(fault)
+
+    def _unusable(self, error: BrokenAnswer, part: Part) -> Replies:
+        """The provider's answer is none."""
+        if error is not self._given_up:
+            _log.warning("request %s: %s", self._call.called if self._call else "?", error)
+        fault = Fault(502, "bad_provider_answer", f"{error}")
+        if self._released:
+            return self._cut_short(error, fault, part)
+        if part < Part.RESPONSE_BODY:
+            return self._refuse(fault)
+        # Its provider's fault, so another one is asked: a reply of ours would be the last word.
+        told = self._fail(self._attempt.failed(fault))
+        return told if part is Part.RESPONSE_BODY else [*told, GO_ON[part]]
+
+    def _cut_short(self, error: BrokenAnswer, fault: Fault, part: Part) -> Replies:
+        """The same of one whose head has gone."""
+        self._broke(fault.code)
+        if self._given_up is None and part is Part.RESPONSE_BODY and not self._done:
+            return self._give_up(error, fault)
+        # Envoy hands it to the gate, which tells by it whose fault this is (`blame`).
+        raise Refused(Status.INTERNAL, names.UNUSABLE) from error
 
     def _give_up(self, error: BrokenAnswer, fault: Fault) -> Replies:
         """Tells whose fault it is before the answer is broken off: afterwards Envoy would know of a worker that failed, and no more."""
@@ -378,12 +389,11 @@ class AdapterSession:
             events, self._out = (self._out, []) if end else ([], self._out)
             if answering.status != int(self._headers[":status"]) and end:
                 raise BrokenAnswer("the provider sent no answer")
-        if end and type(answering) is WholeUntouched and not answering.finished and answering.breaks_off:
-            # Of HTTP it may have been the end: a client shall not take it for one.
-            raise BrokenAnswer(f"the provider {self._attempt.target.provider} sent JSON that breaks off")
+        if end:
+            answering.check_end()
         out = b"".join(events)
         if out and not self._owed:
-            raise BrokenAnswer("the provider's trailers came before all of it could be told")
+            raise BrokenAnswer(TRAILERS_FIRST)
         if end:
             self._ended()
         said = self._say(out, chunk) or [GO_ON[part]]

@@ -340,15 +340,8 @@ class Delivery:
         response.usage, response.answered, response.finished = answering.usage, answering.answered, answering.finished
         if answering.status != response.status:
             self._change_status(answering, response)
-        if (
-            end
-            and not answering.finished
-            and type(answering) is WholeUntouched
-            and answering.breaks_off
-            and answering.mode is BodyMode.STREAMED
-        ):
-            # Of HTTP it may have been the end: a client shall not take it for one.
-            raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent JSON that breaks off")
+        if end and not answering.finished and answering.mode is BodyMode.STREAMED:
+            answering.check_end()
         if end and (lost := answering.headers.get(DROPPED)):
             response.headers[DROPPED] = lost
         if self._held is not None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from extproc.answering import BrokenAnswer, Retell
+from extproc.answering import TRAILERS_FIRST, BrokenAnswer, Retell
 from extproc.aside import Undone, paid_for
 from extproc.blame import OVER, REASONS, SILENT, as_it_counts, reason_of, told_of_failure
 from extproc.config.timeouts import Longest
@@ -397,10 +397,10 @@ class GateSession(Speaker):
             self._take_use(delivery, incoming)
         if delivery.feed(b"", True):
             # Envoy takes nothing more of the body.
-            raise BrokenAnswer("the provider's trailers came before all of it could be told")
+            raise BrokenAnswer(TRAILERS_FIRST)
         delivery.close(whole=True)
         self._end(delivery)
-        return reply(incoming.part, metadata=_JOURNALLED if delivery.request.journalled else self._record(delivery))
+        return reply(incoming.part, metadata=self._at_last(delivery))
 
     # Streams, which the gate can end by itself.
 
@@ -446,14 +446,13 @@ class GateSession(Speaker):
         self._ended = True
         delivery.request.record.bytes_out -= len(out)
         self._end(delivery)
-        metadata = _JOURNALLED if delivery.request.journalled else self._record(delivery)
-        return [answer(fault.status, {}, b"", details=names.DETAILS_PREFIX + fault.code, metadata=metadata)]
+        return [answer(fault.status, {}, b"", details=names.DETAILS_PREFIX + fault.code, metadata=self._at_last(delivery))]
 
     def _last(self, delivery: Delivery, out: bytes) -> Replies:
         """The end of a stream, before its provider's. Envoy closes the provider's connection."""
         self._ended = True
         self._end(delivery)
-        return [last(out) + aside(_JOURNALLED if delivery.request.journalled else self._record(delivery))]
+        return [last(out) + aside(self._at_last(delivery))]
 
     def _streamed(self, delivery: Delivery, incoming: Incoming) -> Replies:
         """A piece of a stream, or its end: trailers are such, where there are some."""
@@ -522,3 +521,7 @@ class GateSession(Speaker):
         """The record as it stands, for Envoy to keep: its access log has it if this worker dies."""
         self._told = time.monotonic()
         return {names.NAMESPACE: {names.RECORD: _encode(delivery.settle())}}
+
+    def _at_last(self, delivery: Delivery) -> Metadata:
+        """The same at the end of an answer, when the journal may have it."""
+        return _JOURNALLED if delivery.request.journalled else self._record(delivery)

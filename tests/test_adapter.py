@@ -481,7 +481,7 @@ def test_what_is_too_large_is_refused_or_broken_off() -> None:
     assert [reply for piece in (b"x" * KIB, b"x") for reply in made.piece(piece)] == [CLEARED] * 2
 
 
-def test_of_an_event_that_is_too_large_the_client_is_told_before_its_stream_is_broken_off() -> None:
+def test_of_an_event_that_is_too_large_the_client_is_told_before_its_stream_is_broken_off(caplog: pytest.LogCaptureFixture) -> None:
     made = attempt({**CHAT, "stream": True}, Scene(msgspec.structs.replace(CONFIG, limits=Limits(response_body=300 * KIB))))
     made.answer(SSE)
     assert made.piece(delta("Hello"))[0].part == "response_headers"
@@ -490,6 +490,8 @@ def test_of_an_event_that_is_too_large_the_client_is_told_before_its_stream_is_b
     assert (told.body or b"").startswith(b'data: {"error":')
     with pytest.raises(Refused, match=names.UNUSABLE):
         made.piece(b"x")
+    # The log says it once.
+    assert caplog.text.count("limits.response_body") == 1
 
 
 @pytest.mark.parametrize("second", [False, True])

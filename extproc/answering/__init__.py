@@ -8,7 +8,7 @@ and without anything of its content.
 from extproc.answering.choose import choose
 from extproc.answering.failure import Failure, Told
 from extproc.answering.retold import Retell, Retold
-from extproc.answering.terms import DROPPED, BrokenAnswer, Terms, dropped
+from extproc.answering.terms import DROPPED, TRAILERS_FIRST, BrokenAnswer, Terms, dropped
 from extproc.answering.translated import StreamTranslated, WholeTranslated
 from extproc.answering.uncounted import Uncounted
 from extproc.answering.unpacked import Unpacked
@@ -16,6 +16,7 @@ from extproc.answering.untouched import STILLBORN, StreamUntouched, Untouched, W
 from extproc.answering.way import BUFFERED_AT_MOST, Answering
 
 __all__ = [
-    "BUFFERED_AT_MOST", "DROPPED", "STILLBORN", "Answering", "BrokenAnswer", "Failure", "Retell", "Retold", "StreamTranslated",
-    "StreamUntouched", "Terms", "Told", "Uncounted", "Unpacked", "Untouched", "WholeTranslated", "WholeUntouched", "choose", "dropped",
+    "BUFFERED_AT_MOST", "DROPPED", "STILLBORN", "TRAILERS_FIRST", "Answering", "BrokenAnswer", "Failure", "Retell", "Retold",
+    "StreamTranslated", "StreamUntouched", "Terms", "Told", "Uncounted", "Unpacked", "Untouched", "WholeTranslated", "WholeUntouched",
+    "choose", "dropped",
 ]  # fmt: skip

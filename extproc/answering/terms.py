@@ -33,6 +33,10 @@ class BrokenAnswer(Exception):
     """The provider's answer is none, or more than is taken, and the client's response has begun: it can only be broken off."""
 
 
+TRAILERS_FIRST = "the provider's trailers came before all of it could be told"
+"""Of an answer of which something is still to be told when Envoy takes nothing more of its body."""
+
+
 class Terms(Struct, frozen=True):
     """What an answer is read by: who speaks what, and what the client asked for."""
 

@@ -9,7 +9,7 @@ import msgspec
 from extproc.amount import amount_of, searches_of
 from extproc.answering.failure import Told, instead
 from extproc.answering.retold import EmptyAnswer, in_full, in_plain_words, unusable, unusable_in_log
-from extproc.answering.terms import Collected, Terms, in_short, too_much
+from extproc.answering.terms import BrokenAnswer, Collected, Terms, in_short, too_much
 from extproc.answering.way import Answering
 from extproc.aside import is_bulky
 from extproc.dialects import trouble
@@ -124,16 +124,14 @@ class WholeUntouched(Answering):
         if not self.finished:
             self._is_none()
 
-    @property
-    def breaks_off(self) -> bool:
-        """It has ended, and not as JSON does."""
+    def check_end(self) -> None:
         if self.finished or not self._wrong:
-            return False
+            return
         try:
             msgspec.json.decode(self._body.whole(), type=msgspec.Raw)
         except (msgspec.DecodeError, RecursionError):
-            return True
-        return False
+            # Of HTTP it may have been the end: a client shall not take it for one.
+            raise BrokenAnswer(f"the provider {self._terms.provider_name} sent JSON that breaks off") from None
 
     def _is_none(self) -> None:
         self.opening = unusable(self._terms, self._wrong)

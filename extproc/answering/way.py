@@ -69,6 +69,11 @@ class Answering(ABC):
         """Whether all has come with this chunk of a JSON answer, which is to be fed next."""
         return False
 
+    def check_end(self) -> None:  # noqa: B027 - how most answers end is told in them
+        """Asked after the last chunk of an answer whose head has gone. Raises `BrokenAnswer` where a client would take the end for that of
+        a whole one, and it is none.
+        """
+
     def may_wait(self, chunk: bytes) -> bool:
         """Asked while `even`. True: this chunk goes on as it is and leaves all `even`; what it tells may be learnt by `feed_later`."""
         return False
