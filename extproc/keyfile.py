@@ -49,11 +49,11 @@ _KEY_SIZE = 32 + _KEY.size
 _FEWEST_SLOTS = 8
 _PART = 1 << 20
 # Owners that are remembered while a file is written; one that comes again after so many others is written once more.
-_OWNERS = 65_536
+_WRITTEN = 65_536
+# Owners that a worker remembers to have read.
+_READ = 4096
 # In a table that is half empty, SHA-256 digests crowd by the dozen at most (32 of a million); more are something else.
 _MOST_LOOKS = 1024
-_OWNERS = 4096
-"""Owners that are remembered."""
 
 
 class _Whose(Struct, frozen=True, array_like=True):
@@ -210,18 +210,16 @@ class KeyFile:
         except (struct.error, ValueError) as error:
             raise KeyFileError(f"a key file is damaged: {error}") from None
         rest = own.rest or _NO_MORE
-        return StoredKey(
-            own.name, digest, whose.tenant, own.id, whose.owner, rest.expires_at, rest.settings, rest.plan
-        )  # fmt: skip
+        return StoredKey(own.name, digest, whose.tenant, own.id, whose.owner, rest.expires_at, rest.settings, rest.plan)
 
-    def _owner(self, place: int) -> _Whose:
+    def _owner(self, at: int) -> _Whose:
         """Many keys have the same one, and it is the same object for all of them."""
         data = self._map
-        (length,) = _LENGTH_AT(data, place)
-        place += 4
-        if len(self._owners) > _OWNERS:
+        (length,) = _LENGTH_AT(data, at)
+        start = at + _LENGTH.size
+        if len(self._owners) > _READ:
             self._owners = {0: _NOBODY}
-        self._owners[place - 4] = whose = _whose_of(data[place : place + length])
+        self._owners[at] = whose = _whose_of(data[start : start + length])
         return whose
 
     def __len__(self) -> int:
@@ -274,7 +272,7 @@ def _write_heap(file: BinaryIO, keys: Iterable[StoredKey]) -> tuple["array[int]"
             whose = (key.tenant if key.tenant != key.name else "", key.owner)
             owner_at = owners.get(whose, 0)
             if not owner_at and whose != ("", None):
-                if len(owners) >= _OWNERS:
+                if len(owners) >= _WRITTEN:
                     owners.clear()
                 owners[whose] = owner_at = at
                 packed = _encode(_Whose(*whose))

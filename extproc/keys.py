@@ -111,17 +111,17 @@ class Granting:
     def identity(self, key: StoredKey) -> Identity:
         """Whose key it is. Those of the same levels share what they may do."""
         owner = key.owner
-        grant = self._usual.get(owner) if key.settings is NOTHING and not key.plan else None
-        if grant is None:
-            grant = self._find(key)
+        special = key.settings is not NOTHING or key.plan
+        grant = self._find(key) if special else self._usual.get(owner) or self._find_usual(key)
         return Identity(key.tenant or key.name, key.name, key.id, owner, key.expires_at, grant)
 
     def _find(self, key: StoredKey) -> Grant:
-        grant = self._grants.find(key.owner.levels if key.owner is not None else (), key.level(self._plans))
-        if key.settings is NOTHING and not key.plan:
-            if len(self._usual) >= _REMEMBERED:
-                self._usual.clear()
-            self._usual[key.owner] = grant
+        return self._grants.find(key.owner.levels if key.owner is not None else (), key.level(self._plans))
+
+    def _find_usual(self, key: StoredKey) -> Grant:
+        if len(self._usual) >= _REMEMBERED:
+            self._usual.clear()
+        self._usual[key.owner] = grant = self._find(key)
         return grant
 
 

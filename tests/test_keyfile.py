@@ -92,7 +92,8 @@ def test_the_work_does_not_grow(tmp_path: Path, count: int) -> None:
 
 
 def test_more_owners_than_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extproc.keyfile._OWNERS", 3)
+    monkeypatch.setattr("extproc.keyfile._WRITTEN", 3)
+    monkeypatch.setattr("extproc.keyfile._READ", 3)
     file = KeyFile(write_key_file(tmp_path, many(1000), STAMP))
     assert all(file.find(digest(number)) == numbered(number) for number in range(1000))
 
