@@ -17,9 +17,11 @@ import msgspec
 from extproc.answering import STILLBORN, TRAILERS_FIRST, Answering, BrokenAnswer, Retell, Uncounted, WholeTranslated, WholeUntouched
 from extproc.answering.way import length_of
 from extproc.aside import SMALL, Undone, is_bulky, paid_for
-from extproc.attempt import Attempt, Call, taken_off
+from extproc.attempt import Attempt
 from extproc.bodies import invoked
+from extproc.call import Call
 from extproc.course import Course
+from extproc.crossing import taken_off
 from extproc.dialects import DIALECTS, INVOKE_COUNT
 from extproc.dialects.failing import code_for
 from extproc.drive import Waiting, begin

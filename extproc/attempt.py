@@ -5,88 +5,25 @@ nothing between attempts: all that it needs of the request is a `Call`, which th
 """
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple
-from urllib.parse import quote, unquote_plus
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from extproc import crossing
 from extproc.answering import Answering, Terms, Told, choose, dropped
-from extproc.deployments import MODEL_PARAMETERS
+from extproc.call import Call
+from extproc.deployments import with_model
 from extproc.dialects import INVOKE_COUNT, INVOKED, betas, forms, heard, seals, splice, takes_messages, told_apart
 from extproc.dialects.dialect import Apart, common, names_model
 from extproc.dialects.hub import Extra
 from extproc.dialects.quirks import Refit, addressed, resized
 from extproc.errors import Fault, Reject
 from extproc.inference import may_ask, misplaced
-from extproc.ledger.record import called
-from extproc.live import Live
+from extproc.live import Live, upgrade
 from extproc.pool import Lease, Pool
-from extproc.retrying import Retrying
 from extproc.upstream import Portrait, Upstream, asked_with, portrait
-from extproc.values import Kind, Target
-
-
-class Call(Struct, frozen=True, omit_defaults=True):
-    """What an attempt needs to know of the request beside its body. Holds no credential of the caller's."""
-
-    id: str
-    generation: str
-    """The snapshot that the request began with."""
-    dialect: str
-    """The client's."""
-    kind: Kind
-    path: str
-    """The client's, with its query, but for what looks like a credential there."""
-    headers: dict[str, str]
-    """The client's; only those that may cross to a provider at all. Empty where the gate itself makes the only attempt."""
-    targets: tuple[Target, ...]
-    """Of each attempt, in their order."""
-    rules: dict[str, str] = {}
-    """What the gate's rules set: it crosses whatever its name, to providers of any dialect."""
-    model: str = ""
-    """The name that the client asked for."""
-    stream: bool = False
-    include_usage: bool = False
-    """The client itself asked for usage in the stream."""
-    asks_usage: bool = False
-    """See `Place.asks_usage`."""
-    named: bool = False
-    """The path names the model, and says whether the answer is to be streamed."""
-    rest: str = ""
-    """What follows the model's name in such a path."""
-    strict: bool = False
-    """The client would rather be refused than lose a field in translation."""
-    says: dict[str, Any] = {}
-    """See `Request.says`."""
-    sdk: str = ""
-    """See `Endpoint.sdk`."""
-    betas: str = ""
-    """See `Request.betas`. Empty where the gate's rules say what the header is."""
-    gives: str = ""
-    """See `Endpoint.gives`."""
-    retrying: Retrying | None = None
-    """See `Request.retrying`."""
-    keys: tuple[str, ...] = ()
-    """Names of the keys that the attempts are to take, see `pool.plan`. Empty where no provider has several."""
-    slot: str = ""
-    """See `Request.slot`; in hexadecimal digits."""
-    lane: str = ""
-    """Whose turn bulky bodies wait for, see `Identity.lane`. Empty where the gate itself makes the only attempt."""
-    mirror_of: str = ""
-    """See `Record.mirror_of`."""
-
-    @property
-    def called(self) -> str:
-        """See `Record.called`."""
-        return called(self.id, self.mirror_of)
-
-    @property
-    def forces_usage(self) -> bool:
-        """The stream tells its usage only because we ask for it, and the client is not to see that."""
-        return self.stream and self.asks_usage and not self.include_usage
+from extproc.values import Target
 
 
 class Outgoing(Struct, frozen=True):
@@ -245,7 +182,7 @@ class Attempt:
             raise misplaced()
         void = cut.void
         if "upgrade" in seen:
-            own.update(_upgrade(seen))
+            own.update(upgrade(seen))
             void = tuple(name for name in void if name not in own)
         if ruled is None:
             own = {name: value for name, value in call.headers.items() if name in cut.passing} | own
@@ -262,7 +199,7 @@ class Attempt:
         default = [name for name, _ in upstream.headers if name in passing and name not in call.rules]
         without = tuple(name for name in (*default, *removed) if name in self._base())
         own = self._own(without, seen, body, new_body)
-        void = tuple(name for name in seen if name not in passing and name not in own and may_remove(name))
+        void = tuple(name for name in seen if name not in passing and name not in own and crossing.may_remove(name))
         return Cut(passing, without, void)
 
     def _base(self) -> dict[str, str]:
@@ -327,7 +264,7 @@ class Attempt:
             path = self.upstream.of_model(call.rest, self.target.model)
         if path is None:
             renamed = call.kind == "live" and call.named
-            asked = _with_model(call.path, self.target.model) if renamed else call.path
+            asked = with_model(call.path, self.target.model) if renamed else call.path
             return self.upstream.path(asked, self._client, self.target.model)
         return asked_with(path, call.path.partition("?")[2]) if self.same and self.upstream.quirks.query else path
 
@@ -443,50 +380,8 @@ class Attempt:
         """What to set and what to take off the provider's response headers before a client sees them."""
         edits = self.upstream.response
         headers = {**edits.set, **dropped(self.dropped)} if self.dropped else dict(edits.set)
-        return headers, _withheld(tuple(seen), self.same, seen.get(":status") == "101", edits.remove)
-
-
-# A provider's answers have all the same names in the same order, so what becomes of them is remembered for a whole head.
-
-
-@lru_cache(maxsize=512)
-def _withheld(seen: tuple[str, ...], same: bool, upgraded: bool, removed: tuple[str, ...]) -> tuple[str, ...]:
-    """What no client gets of a provider's headers. `removed`: by the provider's edits."""
-    withheld = crossing.others(seen, crossing.to_caller if same else crossing.to_other_caller)
-    if upgraded:
-        # Without `connection: upgrade` an upgrade is none (RFC 9110, section 7.8).
-        withheld = tuple(name for name in withheld if name != "connection")
-    return (*withheld, *(name for name in removed if name in seen and name not in withheld))
-
-
-@lru_cache(maxsize=512)
-def taken_off(seen: tuple[str, ...], remove: tuple[str, ...], set_: tuple[str, ...]) -> tuple[str, ...]:
-    """What is to be removed from a head: those of `remove` that are there and not set anyway, once each."""
-    return tuple(name for name in dict.fromkeys(remove) if name in seen and name not in set_)
-
-
-def may_remove(name: str) -> bool:
-    """Whether a header may be taken off before Envoy routes the request: it finds no route without `x-forwarded-proto`, which its
-    routes take off themselves.
-    """
-    return name[0] != ":" and name != "x-forwarded-proto"
+        return headers, crossing.withheld(tuple(seen), self.same, seen.get(":status") == "101", edits.remove)
 
 
 def _malformed(error: Exception) -> Reject:
     return Reject(400, "invalid_json", f"The request body is not valid JSON: {error}.")
-
-
-def _with_model(path: str, model: str) -> str:
-    """A path whose query names another model, and is otherwise as it was."""
-    bare, _, query = path.partition("?")
-    others = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in MODEL_PARAMETERS]
-    return "&".join((f"{bare}?model={quote(model, safe='')}", *others))
-
-
-def _upgrade(seen: Mapping[str, str]) -> dict[str, str]:
-    wanted = {"upgrade": seen["upgrade"], "connection": "upgrade"}
-    offered = seen.get("sec-websocket-protocol", "").split(",")
-    protocols = [protocol for protocol in map(str.strip, offered) if protocol and not protocol.startswith(crossing.KEY_PROTOCOL)]
-    if protocols:
-        wanted["sec-websocket-protocol"] = ", ".join(protocols)
-    return wanted

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from extproc.attempt import Call
+from extproc.call import Call
 from extproc.delivery import Delivery
 from extproc.errors import Fault
 from extproc.filter import Handler, Tap

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from extproc.attempt import Call
+from extproc.call import Call
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import Reject

@@ -102,3 +102,26 @@ def those(names: tuple[str, ...], may: Callable[[str], bool]) -> tuple[str, ...]
 def others(names: tuple[str, ...], may: Callable[[str], bool]) -> tuple[str, ...]:
     """Those of `names` that may not."""
     return tuple(filterfalse(may, names))
+
+
+@lru_cache(maxsize=512)
+def withheld(seen: tuple[str, ...], same: bool, upgraded: bool, removed: tuple[str, ...]) -> tuple[str, ...]:
+    """What no client gets of a provider's headers. `removed`: by the provider's edits."""
+    held = others(seen, to_caller if same else to_other_caller)
+    if upgraded:
+        # Without `connection: upgrade` an upgrade is none (RFC 9110, section 7.8).
+        held = tuple(name for name in held if name != "connection")
+    return (*held, *(name for name in removed if name in seen and name not in held))
+
+
+@lru_cache(maxsize=512)
+def taken_off(seen: tuple[str, ...], remove: tuple[str, ...], set_: tuple[str, ...]) -> tuple[str, ...]:
+    """What is to be removed from a head: those of `remove` that are there and not set anyway, once each."""
+    return tuple(name for name in dict.fromkeys(remove) if name in seen and name not in set_)
+
+
+def may_remove(name: str) -> bool:
+    """Whether a header may be taken off before Envoy routes the request: it finds no route without `x-forwarded-proto`, which its
+    routes take off themselves.
+    """
+    return name[0] != ":" and name != "x-forwarded-proto"

@@ -16,7 +16,9 @@ from msgspec import Struct
 
 from extproc.answering import BUFFERED_AT_MOST, DROPPED, Answering, BrokenAnswer, Retell, Retold, WholeTranslated, WholeUntouched
 from extproc.answering.credential import FORBIDDEN, UNKNOWN
-from extproc.attempt import Attempt, Call, taken_off
+from extproc.attempt import Attempt
+from extproc.call import Call
+from extproc.crossing import taken_off
 from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
 from extproc.envoy import names

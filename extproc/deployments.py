@@ -8,7 +8,7 @@ A deployment is what Azure calls a model that somebody has given a name: to us i
 """
 
 import re
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, unquote_plus
 
 ROOT = "/openai/"
 """Begins all of them."""
@@ -37,3 +37,10 @@ def at_openai(path: str) -> tuple[str, str]:
 def may_name_deployment(plain: str) -> bool:
     """Whether a provider might find a deployment in a path, as a lenient server reads it."""
     return _DEPLOYMENTS.match(plain) is not None
+
+
+def with_model(path: str, model: str) -> str:
+    """A path whose query names another model, and is otherwise as it was."""
+    bare, _, query = path.partition("?")
+    others = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in MODEL_PARAMETERS]
+    return "&".join((f"{bare}?model={quote(model, safe='')}", *others))

@@ -16,12 +16,13 @@ from msgspec import Struct
 
 from extproc.amount import spoken
 from extproc.aside import Undone, is_bulky
-from extproc.attempt import Attempt, Call, Outgoing, may_remove
+from extproc.attempt import Attempt, Outgoing
 from extproc.bodies import settle_meaning
+from extproc.call import Call
 from extproc.config.mirror import Mirror
 from extproc.config.model import split_target
 from extproc.config.timeouts import NONE_SAID, Longest, Timeouts, longest, patient
-from extproc.crossing import those, to_provider, without_credential
+from extproc.crossing import may_remove, those, to_provider, without_credential
 from extproc.delivery import Delivery
 from extproc.dialects import betas
 from extproc.endpoints import check_head, check_size

@@ -6,7 +6,10 @@ on the side is paid for at another model's price, so it is not added.
 https://platform.openai.com/docs/api-reference/realtime-server-events/response/done, https://ai.google.dev/api/live
 """
 
+from collections.abc import Mapping
+
 from extproc.answering import Answering, Terms
+from extproc.crossing import KEY_PROTOCOL
 from extproc.dialects.messages import Messages
 from extproc.usage import COUNTS, Usage
 
@@ -38,3 +41,13 @@ class Live(Answering):
             before = self.usage or Usage()
             sums = {name: getattr(before, name) + getattr(usage, name) for name in COUNTS}
             self.usage = Usage(**sums, tier=usage.tier or before.tier)
+
+
+def upgrade(seen: Mapping[str, str]) -> dict[str, str]:
+    """The headers that ask a provider for one. `seen`: the client's; what is a key among the protocols that it offers stays here."""
+    wanted = {"upgrade": seen["upgrade"], "connection": "upgrade"}
+    offered = seen.get("sec-websocket-protocol", "").split(",")
+    protocols = [protocol for protocol in map(str.strip, offered) if protocol and not protocol.startswith(KEY_PROTOCOL)]
+    if protocols:
+        wanted["sec-websocket-protocol"] = ", ".join(protocols)
+    return wanted

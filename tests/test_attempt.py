@@ -8,7 +8,8 @@ import pytest
 from extproc import Reject
 from extproc import attempt as attempt_module
 from extproc.answering import WholeTranslated
-from extproc.attempt import Attempt, Call, Outgoing
+from extproc.attempt import Attempt, Outgoing
+from extproc.call import Call
 from extproc.config.model import Paths, Provider
 from extproc.crossing import CREDENTIALS, to_provider, without_credential
 from extproc.dialects import seals

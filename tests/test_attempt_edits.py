@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extproc.attempt import Attempt, Call, may_remove
+from extproc.attempt import Attempt
+from extproc.call import Call
 from extproc.config.model import HeaderEdits, HeaderRules, Provider
-from extproc.crossing import CREDENTIALS, to_provider
+from extproc.crossing import CREDENTIALS, may_remove, to_provider
 from extproc.dialects import DIALECTS
 from extproc.upstream import compile_upstream
 from extproc.values import Target

@@ -8,7 +8,8 @@ import pytest
 from extproc import Reject
 from extproc.amount import Amount
 from extproc.answering import WholeTranslated, WholeUntouched
-from extproc.attempt import Attempt, Call
+from extproc.attempt import Attempt
+from extproc.call import Call
 from extproc.config.catalogue import catalogue
 from extproc.config.model import Paths, Provider
 from extproc.endpoints import endpoint

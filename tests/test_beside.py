@@ -15,8 +15,9 @@ import pytest
 from bench.dialogue import MODELS, answer, request
 from extproc.answering import Retell, Retold, WholeTranslated
 from extproc.aside import Failed, Here, Refused, Undone, is_bulky
-from extproc.attempt import Attempt, Call, Rewrite, Rewritten
+from extproc.attempt import Attempt, Rewrite, Rewritten
 from extproc.beside import Beside
+from extproc.call import Call
 from extproc.canonical import Digest, Fingerprint, fingerprint
 from extproc.chores import Jobs, Outcomes, do
 from extproc.config.model import Provider

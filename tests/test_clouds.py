@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from extproc.attempt import Attempt, Call, Outgoing
+from extproc.attempt import Attempt, Outgoing
+from extproc.call import Call
 from extproc.config.load import load
 from extproc.dialects import DIALECTS
 from extproc.endpoints import endpoint

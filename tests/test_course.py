@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from extproc.attempt import Call
+from extproc.call import Call
 from extproc.config.concurrency import Concurrency
 from extproc.config.model import Aim, Config, Model
 from extproc.config.pool import ProviderKey

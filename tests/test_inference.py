@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc import Reject
-from extproc.attempt import Attempt, Call
+from extproc.attempt import Attempt
+from extproc.call import Call
 from extproc.config.model import Paths, Provider
 from extproc.dialects import DIALECTS
 from extproc.endpoints import endpoint

@@ -7,7 +7,8 @@ import pytest
 
 from extproc.adapter import AdapterSession
 from extproc.aside import is_bulky
-from extproc.attempt import Attempt, Call
+from extproc.attempt import Attempt
+from extproc.call import Call
 from extproc.config.breaker import Breaker, Breakers
 from extproc.config.model import Aim, Config, Model, Paths, Provider
 from extproc.config.pool import ProviderKey

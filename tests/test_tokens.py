@@ -5,7 +5,8 @@ import time
 import msgspec
 import pytest
 
-from extproc.attempt import Attempt, Call
+from extproc.attempt import Attempt
+from extproc.call import Call
 from extproc.config.model import Google, Provider
 from extproc.errors import Reject
 from extproc.tokens import Purse, Token, encode_tokens, veiled
