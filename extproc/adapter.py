@@ -8,13 +8,14 @@ bytes the head goes out, come what may.
 """
 
 import logging
-import time
 from collections.abc import Coroutine, Mapping
 from types import MappingProxyType
 
 import msgspec
 
-from extproc.answering import STILLBORN, TRAILERS_FIRST, Answering, BrokenAnswer, Retell, Uncounted, WholeTranslated, WholeUntouched
+from extproc import stillborn
+from extproc.account import Account
+from extproc.answering import TRAILERS_FIRST, Answering, BrokenAnswer, Retell, Uncounted, WholeTranslated
 from extproc.answering.way import length_of
 from extproc.aside import SMALL, Undone, is_bulky, paid_for
 from extproc.attempt import Attempt
@@ -23,15 +24,12 @@ from extproc.call import Call
 from extproc.course import Course
 from extproc.crossing import taken_off
 from extproc.dialects import DIALECTS, INVOKE_COUNT
-from extproc.dialects.failing import code_for
 from extproc.drive import Waiting, begin
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
 from extproc.retrying import STOP, UNSAID, Next
 from extproc.transport.seam import Refused, Replies, Status
-from extproc.tried import BROKEN_OFF, STOPPED, Tried, encode, metadata_key
-from extproc.use import TELL_EVERY, USE_KEY, Use
 from extproc.values import BodyMode
 from extproc.wire.incoming import Incoming, Part
 from extproc.wire.outgoing import GO_ON, answer, aside, reply
@@ -39,7 +37,7 @@ from extproc.wire.outgoing import GO_ON, answer, aside, reply
 _HELD = 256 * 1024
 """Bytes of an answer that are kept while it may still be asked of the next target."""
 
-_ERRORS, _SERVER_ERRORS = 400, 500
+_ERRORS = 400
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _CLEARED, _AS_IT_CAME = reply(Part.RESPONSE_BODY, body=b""), GO_ON[Part.RESPONSE_BODY]
@@ -48,47 +46,22 @@ _log = logging.getLogger(__name__)
 _decode_call = msgspec.json.Decoder(Call).decode
 
 
-def _as_error(fault: Fault) -> Fault:
-    """With the status of one."""
-    return fault if fault.status >= _ERRORS else msgspec.structs.replace(fault, status=502)
-
-
 class AdapterSession:
     """One attempt, from the request that Envoy is about to send to the end of its answer."""
 
     __slots__ = (
-        "_answering",
-        "_attempt",
-        "_began",
-        "_call",
-        "_cluster",
-        "_course",
-        "_done",
-        "_engine",
-        "_given_up",
-        "_headers",
-        "_held",
-        "_left",
-        "_number",
-        "_out",
-        "_owed",
-        "_pause",
-        "_released",
-        "_told",
-        "_told_at",
-        "_tried",
-        "_unsaid",
+        "_account", "_answering", "_attempt", "_call", "_course", "_done", "_engine", "_given_up", "_headers", "_held", "_left", "_out",
+        "_owed", "_pause", "_released",
     )  # fmt: skip
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._account = Account(engine)
         self._call: Call | None = None
         # Begun by the head of the request and of the response, which Envoy sends before anything that needs them.
         self._course: Course | None = None
         self._attempt: Attempt
         self._answering: Answering
-        self._cluster = ""
-        self._number = 0
         self._headers: dict[str, str] = {}
         self._owed = 0
         """Pieces of the body that have come and are not answered."""
@@ -99,18 +72,11 @@ class AdapterSession:
         self._left = -1
         """Bytes to come of a body that has its length told; -1: nobody knows."""
         self._out: list[bytes] = []
-        self._unsaid = ""
-        """The body of an error that came as a head alone."""
         self._released = False
         self._given_up: BrokenAnswer | None = None
         """Why the answer cannot go on, which has been told: with the next piece it is broken off."""
-        self._told: Use | None = None
-        self._told_at = 0.0
-        self._began = time.monotonic()
         self._pause = 0.0
         """Seconds that what is to be said now has to wait."""
-        self._tried: Tried | None = None
-        """What came of it, as far as it has been told."""
 
     def receive(self, message: bytes) -> Replies | Waiting[Replies]:
         """One message from Envoy."""
@@ -199,7 +165,7 @@ class AdapterSession:
             _log.error("request %s failed in an attempt", name, exc_info=error)
             fault = INTERNAL
         if part >= Part.RESPONSE_BODY and self._released:
-            self._broke("")
+            self._account.drop()
             raise error
         return self._refuse(fault)
 
@@ -218,7 +184,7 @@ class AdapterSession:
 
     def _cut_short(self, error: BrokenAnswer, fault: Fault, part: Part) -> Replies:
         """The same of one whose head has gone."""
-        self._broke(fault.code)
+        self._account.break_off(self._attempt, self._answering, fault.code)
         if self._given_up is None and part is Part.RESPONSE_BODY and not self._done:
             return self._give_up(error, fault)
         # Envoy hands it to the gate, which tells by it whose fault this is (`blame`).
@@ -231,28 +197,22 @@ class AdapterSession:
         events = answering.break_off(fault, self._call.id if self._call else "")
         answering.error = fault.code
         said = self._say(b"".join(events))
-        said[-1] += aside({names.USE_NAMESPACE: self._use()})
+        said[-1] += aside({names.USE_NAMESPACE: self._account.use(self._attempt, answering)})
         return said
-
-    def _broke(self, reason: str) -> None:
-        """An answer whose head has gone cannot go on. `reason`: empty where that is our own doing, which is told to nobody."""
-        if self._tried is not None and reason:
-            self._over(self._tried, reason)
-        self._tried = None
 
     def close(self) -> None:
         """Envoy has closed the stream, at the end or because the attempt failed: nothing is kept."""
         if (attempt := getattr(self, "_attempt", None)) is not None:
             attempt.end()
-        if self._tried is not None:
-            self._over(self._tried, STOPPED)
+        if self._account.tried is not None:
+            self._account.stop(self._attempt, self._answering)
         if self._course is not None:
             self._course.end()
 
     def _refuse(self, fault: Fault, headers: Mapping[str, str] = _NO_HEADERS) -> Replies:
         dialect = DIALECTS[self._call.dialect if self._call else "openai"]
         body = msgspec.json.encode(dialect.write_error(fault, self._call.id if self._call else ""))
-        metadata = {names.USE_NAMESPACE: {USE_KEY: Use(self._cluster, self._number, error=fault.code).encode()}}
+        metadata = {names.USE_NAMESPACE: self._account.refused(fault.code)}
         details = names.DETAILS_PREFIX + fault.code
         return [answer(fault.status, {"content-type": "application/json", **headers}, body, details=details, metadata=metadata)]
 
@@ -260,19 +220,19 @@ class AdapterSession:
 
     def _request_headers(self, incoming: Incoming) -> Replies:
         self._headers = incoming.headers()
-        self._cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
-        self._number = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
+        self._account.cluster = cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
+        self._account.number = number = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
         self._call = call = _decode_call(incoming.metadata(names.NAMESPACE, names.CALL))
         snapshot = self._engine.find(call.generation)
         # Attempts go down the list of targets, one each; the cluster says whether Envoy and we agree on that.
-        chained = self._cluster.startswith(names.CHAIN)
+        chained = cluster.startswith(names.CHAIN)
         # In a chain Envoy chooses by itself, and one that has no address is not among them.
-        at = int(incoming.attribute(names.AT_ATTRIBUTE) or 0) + 1 if chained else max(self._number, 1)
-        self._course = course = Course(self._engine, call, snapshot, self._number, at)
+        at = int(incoming.attribute(names.AT_ATTRIBUTE) or 0) + 1 if chained else max(number, 1)
+        self._course = course = Course(self._engine, call, snapshot, number, at)
         target = course.target
         upstream = snapshot.upstreams.get(target.provider)
-        if upstream is None or (upstream.cluster != self._cluster and not chained):
-            raise LookupError(f"attempt {self._number} went to {self._cluster!r}, where {target.provider!r} was due")
+        if upstream is None or (upstream.cluster != cluster and not chained):
+            raise LookupError(f"attempt {number} went to {cluster!r}, where {target.provider!r} was due")
         self._pause = course.begin(incoming.metadata(names.NAMESPACE, names.JUDGED), incoming.metadata(names.NAMESPACE, names.HANDED))
         self._attempt = Attempt(call, target, upstream, snapshot.config.limits.response_body, at)
         return [self._request(incoming.part, b"")] if incoming.end else [GO_ON[incoming.part]]
@@ -295,11 +255,11 @@ class AdapterSession:
             if type(self._answering) is Uncounted and self._answering.status < _ERRORS:
                 self._answering = attempt.failed(Fault(404, "not_found", "The provider counts no tokens."))
                 unsaid = self._answering.feed(b"", True)
-            if (failed := self._failed_whole(self._answering)) is not None:
+            if (failed := stillborn.whole(attempt, self._answering, another=self._another)) is not None:
                 self._answering = failed
                 unsaid = failed.feed(b"", True)
             if self._answering.status >= _ERRORS:
-                self._unsaid = b"".join(unsaid).decode("utf-8", "replace")
+                self._account.unsaid = b"".join(unsaid).decode("utf-8", "replace")
         self._left = length_of(self._headers) or -1
         if self._answering.mode == BodyMode.NONE:
             return self._release(incoming.end)
@@ -352,28 +312,12 @@ class AdapterSession:
         return [*(self._release(end=True) if failed is None else self._fail(failed)), GO_ON[incoming.part]]
 
     def _stillborn(self, end: bool) -> Answering | None:
-        """What is no answer after all, as far as its head has not gone out, as the error that it is."""
-        answering = self._answering
-        if not answering.stream:
-            return self._failed_whole(answering) if end else None
-        fault = answering.opening or (STILLBORN if end and not answering.begun else None)
-        return self._attempt.failed(_as_error(fault)) if fault is not None else None
+        return stillborn.as_far(self._attempt, self._answering, end=end, another=self._another)
 
-    def _failed_whole(self, answering: Answering) -> Answering | None:
-        """The error that an answer is which would pass as it is: one that came in its place, or, if there is another target to ask, one
-        that it tells itself.
-        """
-        if isinstance(answering, WholeUntouched):
-            if answering.finished:
-                answering.verify()
-            if (told := answering.failure()) is not None:
-                return told
-        fault = answering.opening
-        if fault is None:
-            return None
-        another = self._call is not None and self._course is not None and self._course.at < len(self._call.targets)
-        worth = fault.status >= _SERVER_ERRORS or fault.status in names.RETRIABLE
-        return self._attempt.failed(_as_error(fault)) if another and worth else None
+    @property
+    def _another(self) -> bool:
+        """There is another target to ask."""
+        return self._call is not None and self._course is not None and self._course.at < len(self._call.targets)
 
     def _fail(self, answering: Answering) -> Replies:
         """What is no answer after all, told as the error that it is: Envoy asks the next target, or passes it on."""
@@ -397,9 +341,9 @@ class AdapterSession:
         if out and not self._owed:
             raise BrokenAnswer(TRAILERS_FIRST)
         if end:
-            self._ended()
+            self._account.end(self._attempt, answering)
         said = self._say(out, chunk) or [GO_ON[part]]
-        if use := self._use():
+        if use := self._account.use(self._attempt, answering):
             said[-1] += aside({names.USE_NAMESPACE: use})
         return said
 
@@ -424,7 +368,7 @@ class AdapterSession:
             headers["content-length"] = str(len(out))
         elif answering.mode != BodyMode.NONE:
             remove += ("content-length",)
-        told = self._tell(whole=end)
+        told = self._account.head(attempt, answering, int(self._headers[":status"]), whole=end)
         status, following, more = self._judged(told)
         if following is not None and following.goes_on:
             self._pause, status = following.pause, (attempt.call.retrying or UNSAID).again
@@ -434,7 +378,7 @@ class AdapterSession:
         # A provider may say it, too; and what we set is not taken off.
         headers = {name: value for name, value in headers.items() if self._headers.get(name) != value or name == STOP}
         remove = taken_off(tuple(self._headers), remove, tuple(headers))
-        metadata = {names.USE_NAMESPACE: told | self._use()}
+        metadata = {names.USE_NAMESPACE: told | self._account.use(attempt, answering)}
         replies = [reply(Part.RESPONSE_HEADERS, headers=headers, remove=remove, metadata=metadata, more=more)]
         replies += self._say(out)
         self._headers[":status"] = str(status)
@@ -443,54 +387,12 @@ class AdapterSession:
 
     def _judged(self, told: dict[str, str | bytes]) -> tuple[int, Next | None, bytes]:
         """What the answer means, what follows it, and metadata that say so, beside what is added to `told`."""
-        course, tried, status = self._course, self._tried, self._answering.status
+        course, tried, status = self._course, self._account.tried, self._answering.status
+        if course is not None and tried is not None:
+            course.heard(tried)
         following = course.following(tried, status) if course is not None and tried is not None and tried.failed else None
         if course is None or following is None:
             return status, None, b""
         use, more = course.told(following)
         told |= use
         return status, following, more
-
-    def _tell(self, *, whole: bool) -> dict[str, str | bytes]:
-        """The head goes out, so it is known what came of the attempt. `whole`: it is over, too. Returns what the gate is to know of it."""
-        answering, target, took = self._answering, self._attempt.target, time.monotonic() - self._began
-        status = int(self._headers[":status"])
-        reason = answering.error or (code_for(answering.status) if answering.status >= _ERRORS else "")
-        self._tried = tried = Tried(
-            target.provider, target.model, status, reason, self._attempt.key, round(took, 4), round(took, 4) if whole else 0.0,
-            answering.resets,
-        )  # fmt: skip
-        self._engine.hear(tried)
-        if self._course is not None:
-            self._course.heard(tried)
-        return {metadata_key(self._number): encode(tried)}
-
-    def _ended(self) -> None:
-        """An answer whose head had gone is over."""
-        if self._tried is not None:
-            answering = self._answering
-            self._over(self._tried, answering.error or ("" if answering.finished or answering.mode is BodyMode.NONE else BROKEN_OFF))
-
-    def _over(self, tried: Tried, reason: str) -> None:
-        """Tells the end of what was told at its head to answer; of what is not read, nobody knows."""
-        stopped = reason == STOPPED
-        if tried.whole or tried.failed or (stopped and self._answering.mode is BodyMode.NONE):
-            return
-        id, whole = self._attempt.call.id if stopped else "", time.monotonic() - self._began
-        self._tried = msgspec.structs.replace(tried, reason=reason, whole=whole, again=True, request=id)
-        self._engine.hear(self._tried)
-
-    def _use(self) -> dict[str, str | bytes]:
-        """What the gate is to know of this answer, if there is news."""
-        answering, attempt = self._answering, self._attempt
-        told = self._told
-        news = told is None or (told.usage, told.finished, told.error) != (answering.usage, answering.finished, answering.error)
-        if not news and time.monotonic() - self._told_at < TELL_EVERY:
-            return {}
-        target = attempt.target
-        self._told_at = time.monotonic()
-        self._told = use = Use(
-            self._cluster, self._number, target.provider, target.model, answering.answered, answering.usage, answering.text,
-            answering.finished, answering.error, answering.amount, self._unsaid,
-        )  # fmt: skip
-        return {USE_KEY: use.encode()}
