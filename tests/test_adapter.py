@@ -1,7 +1,7 @@
 """The adapter's promises to Envoy: a playbook of messages in, replies out."""
 
 from base64 import b64encode
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -12,71 +12,16 @@ from msgspec.structs import replace
 from extproc.adapter import AdapterSession
 from extproc.aside import Here, Job
 from extproc.config.model import Limits, Model
-from extproc.dialects import DIALECTS
 from extproc.envoy import names
 from extproc.gate import GateSession
-from extproc.relayed import Relayed
 from extproc.transport.seam import Refused
-from extproc.tried import STOPPED, Tried
 from extproc.usage import Usage
-from extproc.use import USE_KEY, Use
-from tests.playbook import Reply, one, request_body, request_headers, response_body, response_headers, say, trailers
-from tests.scene import CHAT, CONFIG, OPENAI, Scene, head
+from extproc.use import Use
+from tests.playbook import Reply, one, request_body, request_headers, say, trailers
+from tests.scene import CHAT, CONFIG, Scene, head
 from tests.test_answering import CHAT as ANSWER
 from tests.test_answering import DONE, MESSAGE, MESSAGE_STREAM, STREAM, delta
-
-JSON = {":status": "200", "content-type": "application/json"}
-SSE = {":status": "200", "content-type": "text/event-stream"}
-PASSED = Reply("response_body")
-CLEARED = Reply("response_body", body=b"")
-KIB = 1024
-PATH = "/v1/chat/completions"
-
-
-def gated(scene: Scene, body: Any = CHAT, path: str = PATH, **headers: str) -> tuple[dict[str, str], bytes, dict[str, Any]]:
-    """What the gate makes of a request for two targets: its headers, its body, its metadata."""
-    session = GateSession(scene.engine)
-    sent = head(path, authorization="Bearer hg-callers", **headers)
-    one(session, request_headers(sent))
-    reply = one(
-        session,
-        request_body(msgspec.json.encode({**body, "model": body.get("model") if "model" in body and body["model"] != "gpt" else "both"})),
-    )
-    assert reply.part == "request_body", reply.body
-    after = {name: value for name, value in sent.items() if name not in reply.remove} | reply.headers
-    return after, reply.body or msgspec.json.encode({**body, "model": "both"}), reply.metadata
-
-
-class Try:
-    """One attempt, as Envoy makes it."""
-
-    def __init__(self, scene: Scene, gated: tuple[dict[str, str], bytes, dict[str, Any]], number: int, cluster: str) -> None:
-        self.session = AdapterSession(scene.engine)
-        self.headers, self.body, metadata = gated
-        self.number, self.cluster = number, cluster
-        attributes = {names.CLUSTER_ATTRIBUTE: cluster, names.ATTEMPT_ATTRIBUTE: number}
-        self.first = one(self.session, request_headers(self.headers, attributes=attributes, metadata=metadata))
-        self.second = one(self.session, request_body(self.body)) if self.first.part == "request_headers" else self.first
-
-    def sent(self) -> tuple[dict[str, str], Any]:
-        """What the provider gets."""
-        headers = {name: value for name, value in self.headers.items() if name not in self.second.remove} | self.second.headers
-        return headers, msgspec.json.decode(self.body if self.second.body is None else self.second.body)
-
-    def answer(self, headers: dict[str, str], *, end: bool = False) -> list[Reply]:
-        return say(self.session, response_headers(headers, end=end, cluster=self.cluster, attempt=self.number))
-
-    def piece(self, body: bytes, *, end: bool = False) -> list[Reply]:
-        return say(self.session, response_body(body, end=end))
-
-
-def attempt(body: Any = CHAT, scene: Scene | None = None, *, second: bool = False, path: str = PATH, **headers: str) -> Try:
-    scene = scene or Scene()
-    return Try(scene, gated(scene, body, path, **headers), 2 if second else 1, "provider_anthropic" if second else "provider_openai")
-
-
-def use_of(reply: Reply) -> Use:
-    return msgspec.json.decode(reply.metadata[names.USE_NAMESPACE][USE_KEY], type=Use)
+from tests.trying import CLEARED, JSON, KIB, PASSED, SSE, Try, attempt, gated, use_of
 
 
 def test_a_first_attempt() -> None:
@@ -247,20 +192,6 @@ def test_an_error_of_another_dialect() -> None:
 
 
 @pytest.mark.parametrize("second", [False, True])
-def test_what_an_error_without_a_body_is_told_aside(second: bool) -> None:
-    """A head alone can be given no body here. The gate says it."""
-    made = attempt(second=second)
-    (head,) = made.answer({":status": "308", "location": "https://elsewhere.test/x?key=secret"}, end=True)
-    use = use_of(head)
-    assert (head.headers[":status"], use.error) == ("502", "bad_provider_answer")
-    relayed = Relayed(502, {"content-type": "application/json"}, DIALECTS["openai"], raw=False)
-    relayed.tell(use)
-    told = msgspec.json.decode(b"".join(relayed.feed(b"", True)))["error"]["message"]
-    assert "points to https://elsewhere.test/x and is not followed" in told
-    assert "secret" not in told
-
-
-@pytest.mark.parametrize("second", [False, True])
 @pytest.mark.parametrize(("status", "sent"), [("503", None), ("401", "502"), ("202", "502"), ("204", "502"), ("304", "502")])
 def test_a_head_alone_is_answered_at_once(status: str, sent: str | None, second: bool) -> None:
     made = attempt(second=second)
@@ -269,194 +200,6 @@ def test_a_head_alone_is_answered_at_once(status: str, sent: str | None, second:
     assert reply.headers.get(":status") == sent
     assert use_of(reply).error
     assert use_of(reply).finished
-
-
-def test_what_is_no_answer_is_a_bad_gateway_and_so_tried_elsewhere() -> None:
-    made = attempt(second=True)
-    made.answer({":status": "200", "content-type": "text/html"})
-    replies = made.piece(b"<html>Log in</html>", end=True)
-    assert replies[0].headers[":status"] == "502"
-    made = attempt(second=True)
-    made.answer(JSON)
-    replies = made.piece(b"<html>", end=True)
-    assert replies[0].headers[":status"] == "502"
-    assert use_of(replies[0]).error == "bad_provider_answer"
-
-
-OVERLOADED = b'{"error":{"message":"The server is overloaded","type":"server_error","param":null,"code":"overloaded"}}'
-TOO_LONG = b'{"error":{"message":"Too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}'
-
-
-SILENT = b'{"choices":[{"error":{"code":502,"message":"dead"},"message":{"role":"assistant","content":""},"finish_reason":"error"}]}'
-
-
-@pytest.mark.parametrize("body", [b"<html>", b'{"id":"c"', b'"Hello"', OVERLOADED, SILENT, msgspec.json.encode(ANSWER)[:-1] + b",,"])
-def test_a_bad_answer_of_the_clients_dialect_is_tried_elsewhere(body: bytes) -> None:
-    made = attempt()
-    assert made.answer({**JSON, "content-length": str(len(body))}) == []
-    assert made.piece(body[:3]) == []
-    replies = made.piece(body[3:], end=True)
-    assert [reply.part for reply in replies] == ["response_headers", "response_body", "response_body"]
-    assert replies[0].headers[":status"] == "502"
-    assert b'"error"' in (replies[2].body or b"")
-    assert use_of(replies[0]).error
-
-
-def test_nothing_at_all_is_tried_elsewhere() -> None:
-    (reply,) = attempt().answer({**JSON, "content-length": "0"}, end=True)
-    assert reply.headers[":status"] == "502"
-    assert use_of(reply).error == "bad_provider_answer"
-
-
-def test_a_bad_answer_of_the_clients_dialect_costs_what_it_costs() -> None:
-    made = attempt()
-    made.answer(JSON)
-    replies = made.piece(
-        OVERLOADED[:-1] + b',"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7},"model":"gpt-1"}', end=True
-    )
-    assert (use_of(replies[0]).usage, use_of(replies[0]).answered) == (Usage(input=5, output=2), "gpt-1")
-
-
-def test_a_web_page_of_the_clients_dialect_is_tried_elsewhere() -> None:
-    made = attempt()
-    assert made.answer({":status": "200", "content-type": "text/html"}) == []
-    replies = made.piece(b"<html>Log in</html>", end=True)
-    assert replies[0].headers[":status"] == "502"
-    assert b"text/html" in (replies[1].body or b"")
-
-
-def spoken() -> Try:
-    """An attempt at the first of two targets that speak."""
-    models = (Model(name="both", targets=("openai/tts", "spare/tts")),)
-    config = msgspec.structs.replace(CONFIG, providers={"openai": OPENAI, "spare": OPENAI}, models=models)
-    return attempt({"model": "both", "input": "Hi", "voice": "alloy"}, Scene(config), path="/v1/audio/speech")
-
-
-def test_the_announced_length_is_the_end_of_what_passes_unread() -> None:
-    made = spoken()
-    (began,) = made.answer({":status": "200", "content-type": "audio/mpeg", "content-length": "7"})
-    assert (use_of(began).finished, made.piece(b"ID3")) == (False, [PASSED])
-    (last,) = made.piece(b"fake")
-    # The gate takes it for the end, too: told with the empty message behind it, this would come too late.
-    assert (last.body, last.end, use_of(last).finished, use_of(last).error) == (None, False, True, "")
-    assert made.piece(b"", end=True) == [PASSED]
-
-
-def test_what_passes_unread_and_is_cut_off_is_not_finished() -> None:
-    made = spoken()
-    made.answer({":status": "200", "content-type": "audio/mpeg", "content-length": "7"})
-    assert made.piece(b"ID3fak") == [PASSED]
-    made = spoken()
-    made.answer({":status": "200", "content-type": "audio/mpeg"})
-    assert made.piece(b"ID3fake") == [PASSED]
-    assert use_of(made.piece(b"", end=True)[0]).finished
-
-
-def test_an_error_in_a_stream_is_told_at_once() -> None:
-    made = attempt()
-    made.answer(SSE)
-    assert not use_of(made.piece(delta("Hel"))[0]).error
-    (told,) = made.piece(b'data: {"error":{"message":"died","type":"server_error"}}\n\n')
-    assert use_of(told).error
-
-
-def alone() -> Try:
-    """An attempt at the last target, which speaks the client's dialect."""
-    scene = Scene()
-    headers, question, metadata = gated(scene)
-    call = msgspec.json.decode(metadata[names.NAMESPACE][names.CALL])
-    call["targets"] = call["targets"][:1]
-    metadata = {**metadata, names.NAMESPACE: {**metadata[names.NAMESPACE], names.CALL: msgspec.json.encode(call).decode()}}
-    return Try(scene, (headers, question, metadata), 1, "provider_openai")
-
-
-FAILED_IN_PART = msgspec.json.encode({**ANSWER, "error": {"code": 502, "message": "dead"}})
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "kept"),
-    [
-        (OVERLOADED, "502", True),
-        (OVERLOADED.replace(b'"overloaded"', b'"rate_limit_exceeded"'), "429", True),
-        (b'{"error":"busy"}', "502", False),
-        (b'{"id":"c"', "502", False),
-        (msgspec.json.encode(ANSWER)[:-1] + b",,", "502", False),
-        (b"", "502", False),
-        (b"<html>", "502", False),
-        (b'{"error":{"message":"Incorrect API key provided: sk-1","code":"invalid_api_key"}}', "502", False),
-        (FAILED_IN_PART, None, True),
-    ],
-)
-@pytest.mark.parametrize("length", [True, False])
-def test_a_bad_answer_of_the_last_target_is_the_error_that_it_is(body: bytes, status: str | None, kept: bool, length: bool) -> None:
-    made = alone()
-    made.answer({**JSON, "content-length": str(len(body)), "x-ratelimit-reset-requests": "7s"} if length else JSON)
-    replies = [*made.piece(body[:9]), *made.piece(body[9:], end=True)]
-    assert replies[0].headers.get(":status") == status
-    out = b"".join(reply.body or b"" for reply in replies[1:])
-    if kept:
-        assert out == body
-    else:
-        assert msgspec.json.decode(out)["error"]["message"]
-        assert b"sk-1" not in out
-    assert replies[0].headers.get("retry-after") == ("7" if status == "429" and length else None)
-    assert use_of(replies[0]).error
-
-
-def test_nothing_at_all_of_the_last_target_is_an_error() -> None:
-    for head_ in ({**JSON, "content-length": "0"}, {":status": "200", "content-length": "0"}):
-        (reply,) = alone().answer(head_, end=True)
-        assert reply.headers[":status"] == "502"
-        assert use_of(reply).error == "bad_provider_answer"
-
-
-def test_a_web_page_of_the_last_target_is_an_error() -> None:
-    made = alone()
-    made.answer({":status": "200", "content-type": "text/html; charset=utf-8"})
-    replies = made.piece(b"<html>Log in</html>", end=True)
-    assert replies[0].headers[":status"] == "502"
-    assert b"text/html" in (replies[1].body or b"")
-
-
-NO_CHOICES = b'data: {"id":"c","object":"chat.completion.chunk","model":"gpt-1","choices":[],"prompt_filter_results":[{}]}\n\n'
-
-
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        [b"data: <html>\n\n"],
-        [b"data: [DONE]\n\n"],
-        [NO_CHOICES, b"data: " + OVERLOADED + b"\n\n"],
-        [NO_CHOICES + b"data: " + OVERLOADED + b"\n\n"],
-        [NO_CHOICES, b"data: [DONE]\n\n"],
-    ],
-)
-def test_a_stream_that_begins_with_no_answer_is_tried_elsewhere(pieces: list[bytes]) -> None:
-    made = attempt({**CHAT, "model": "both", "stream": True})
-    made.answer(SSE)
-    replies = [reply for piece in pieces for reply in made.piece(piece)]
-    assert replies[0].headers[":status"] == "502"
-    assert use_of(replies[0]).error
-    assert b'"error"' in (replies[-1].body or b"")
-
-
-def test_a_chunk_without_choices_waits_for_the_next() -> None:
-    """Azure's first one, which tells what its filters think of the prompt."""
-    made = attempt({**CHAT, "model": "both", "stream": True})
-    made.answer(SSE)
-    assert made.piece(NO_CHOICES) == []
-    replies = made.piece(delta("Hello"))
-    assert ":status" not in replies[0].headers
-    assert b"".join(reply.body or b"" for reply in replies[1:]) == NO_CHOICES + delta("Hello")
-
-
-def test_what_is_the_requests_fault_is_told_as_that_and_not_tried_elsewhere() -> None:
-    """Envoy asks nobody else after a 400."""
-    made = attempt()
-    made.answer(JSON)
-    replies = made.piece(TOO_LONG, end=True)
-    assert replies[0].headers[":status"] == "400"
-    assert replies[-1].body in (None, TOO_LONG)
 
 
 def test_what_is_too_large_is_refused_or_broken_off() -> None:
@@ -494,19 +237,6 @@ def test_of_an_event_that_is_too_large_the_client_is_told_before_its_stream_is_b
     assert caplog.text.count("limits.response_body") == 1
 
 
-@pytest.mark.parametrize("second", [False, True])
-@pytest.mark.parametrize(("kind", "stream"), [(JSON, False), (SSE, True)])
-def test_what_cannot_be_unpacked_is_tried_elsewhere(kind: dict[str, str], *, stream: bool, second: bool) -> None:
-    made = attempt({**CHAT, "stream": stream}, second=second)
-    made.answer({**kind, "content-encoding": "gzip"})
-    head, told = made.piece(b'{"id":', end=False)
-    assert (head.part, head.headers[":status"]) == ("response_headers", "502")
-    assert use_of(head).error == "bad_provider_answer"
-    assert b"cannot be decompressed" in (told.body or b"")
-    # What it sends besides reaches nobody.
-    assert made.piece(b'"c-1"}', end=True) == [CLEARED]
-
-
 def test_a_bug_before_the_head_has_gone_is_a_500(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     made = attempt(second=True)
     made.answer(JSON)
@@ -526,31 +256,6 @@ def test_a_bug_afterwards_breaks_it_off(caplog: pytest.LogCaptureFixture) -> Non
         made.piece(DONE)
     made.session.close()
     assert "r-1" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("pieces", "end", "reasons"),
-    [
-        ((delta("Hello"),), False, ["", STOPPED]),
-        ((delta("Hello"),), True, ["", "stream_interrupted"]),
-        ((delta("Hello"), DONE), True, ["", ""]),
-        ((b"",), False, []),
-    ],
-)
-def test_the_end_of_a_stream_is_told_once(pieces: tuple[bytes, ...], end: bool, reasons: list[str]) -> None:
-    """One that just stops may have been given up by its client: Envoy's log is asked, by the request's id."""
-    scene = Scene()
-    heard: list[Tried] = []
-    scene.engine.ears.append(heard.append)
-    made = attempt({**CHAT, "stream": True}, scene)
-    made.answer(SSE)
-    for piece in pieces:
-        made.piece(piece)
-    if end:
-        made.piece(b"", end=True)
-    made.session.close()
-    assert [tried.reason for tried in heard] == reasons
-    assert [tried.request for tried in heard if tried.reason == STOPPED] == ["r-1"] * reasons.count(STOPPED)
 
 
 T = TypeVar("T")
@@ -603,19 +308,3 @@ def test_no_byte_is_lost(cuts: list[int], second: bool) -> None:
         assert out == STREAM
     last = [reply for reply in replies if reply.metadata][-1]
     assert (use_of(last).usage, use_of(last).finished) == (Usage(input=5, output=2), True)
-
-
-@pytest.mark.parametrize("length", [True, False])
-def test_what_breaks_off_beyond_256_kib_is_broken_off(length: bool) -> None:
-    """As HTTP it may have ended; its client shall not take it for an answer."""
-    scene = Scene()
-    heard: list[Tried] = []
-    scene.engine.ears.append(heard.append)
-    made = attempt(scene=scene)
-    body = msgspec.json.encode({**ANSWER, "x": "x" * (400 * KIB)})[: 300 * KIB]
-    made.answer({**JSON, "content-length": str(len(body))} if length else JSON)
-    assert made.piece(body[:-9])[0].part == "response_headers"
-    with pytest.raises(Refused, match=names.UNUSABLE):
-        made.piece(body[-9:], end=not length)
-    made.session.close()
-    assert [tried.reason for tried in heard] == ["", "bad_provider_answer"]

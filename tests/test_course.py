@@ -20,7 +20,7 @@ from extproc.tried import FULL, Tried, attempts_told, header
 from extproc.values import Target
 from tests.playbook import Reply, one, request_body, request_headers, response_headers
 from tests.scene import ANTHROPIC, CHAT, OPENAI, Scene, head, run
-from tests.test_adapter import JSON, Try, gated
+from tests.trying import JSON, Try, gated
 
 GPT, CLAUDE, OTHER = Target("openai", "gpt"), Target("anthropic", "claude"), Target("openai", "other")
 SCOPE, FIRST = "target:anthropic/claude", "target:openai/gpt"

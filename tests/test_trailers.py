@@ -8,10 +8,10 @@ from extproc.transport.seam import Refused
 from extproc.usage import Usage
 from tests.playbook import Reply, one, response_body, response_headers, say, trailers
 from tests.scene import CHAT
-from tests.test_adapter import attempt, use_of
 from tests.test_answering import CHAT as ANSWER
 from tests.test_answering import MESSAGE, MESSAGE_STREAM, STREAM, delta
 from tests.test_gate import JSON, PASSED, SSE, asked, gate, record_of
+from tests.trying import attempt, use_of
 
 BODY = msgspec.json.encode(ANSWER)
 DONE = Reply("response_trailers")
