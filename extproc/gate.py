@@ -15,33 +15,33 @@ import msgspec
 
 from extproc.answering import TRAILERS_FIRST, BrokenAnswer, Retell
 from extproc.aside import Undone, paid_for
-from extproc.blame import OVER, REASONS, SILENT, as_it_counts, reason_of, told_of_failure
-from extproc.config.timeouts import Longest
+from extproc.blame import as_it_counts, reason_of, told_of_failure
 from extproc.copied import MirrorIntake
-from extproc.delivery import TOGETHER, Delivery, Head
+from extproc.delivery import Delivery, Head
 from extproc.dialects import DIALECTS
 from extproc.drive import Waiting, begin
+from extproc.ending import end, unusable
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
 from extproc.exchange import Exchange
 from extproc.intake import Forward
+from extproc.keeping import JOURNALLED, at_last, encode, record, take_use
 from extproc.mirrored import decode
 from extproc.pressure import BUSY
-from extproc.standing.verdict import blames_key
-from extproc.transport.seam import Replies, Speaker
+from extproc.streaming import Stream
+from extproc.transport.seam import Replies, Speaker, unheard
 from extproc.tried import Tried, attempts_told
-from extproc.use import TELL_EVERY, USE_KEY, read_use
+from extproc.use import TELL_EVERY
 from extproc.values import BodyMode, Response
 from extproc.ways import WHOLE, milliseconds, way_of
 from extproc.wire.encode import entry, space
-from extproc.wire.incoming import Incoming, Part, piece
-from extproc.wire.outgoing import BEFORE, GO_ON, Metadata, answer, aside, last, reply
+from extproc.wire.incoming import Incoming, Part
+from extproc.wire.outgoing import GO_ON, Metadata, answer, aside, reply
 
 _BAD_REQUEST, _SERVER_ERRORS = 400, 500
 
 _log = logging.getLogger(__name__)
-_encode = msgspec.json.Encoder().encode
 
 # The commonest reply to request headers, made once a dialect: "send me the body whole, and show me the response".
 _WANT_BODY = {
@@ -54,18 +54,12 @@ _WANT_BODY = {
 
 T = TypeVar("T")
 
-_PASS, _BEFORE = GO_ON[Part.RESPONSE_BODY], BEFORE
-
-# The journal has the record: what Envoy was told for the case of our death would only make its log's line longer.
-_JOURNALLED: Metadata = {names.NAMESPACE: {names.RECORD: ""}}
-_FORGET = aside(_JOURNALLED)
-_PASS_JOURNALLED = reply(Part.RESPONSE_BODY, metadata=_JOURNALLED)
+_PASS = GO_ON[Part.RESPONSE_BODY]
+_PASS_JOURNALLED = reply(Part.RESPONSE_BODY, metadata=JOURNALLED)
 
 # Looking a member up in an enumeration costs as much as a call.
 _REQUEST_HEADERS, _REQUEST_BODY = Part.REQUEST_HEADERS, Part.REQUEST_BODY
 _RESPONSE_HEADERS, _RESPONSE_BODY, _RESPONSE_TRAILERS = Part.RESPONSE_HEADERS, Part.RESPONSE_BODY, Part.RESPONSE_TRAILERS
-
-_FLOODS = "the provider sends a stream faster than it can be passed on"
 
 _PART = 1024 * 1024
 """Bytes from which on a body may be no more than what Envoy holds of it (its buffer's limit)."""
@@ -80,49 +74,34 @@ _usual_head = lru_cache(maxsize=512)(_head)
 """The same for one target: nearly always the same is changed as of the answer before."""
 
 
-def _of_own_key(delivery: Delivery, tried: Tried) -> bool:
-    """A caller's own key was refused, or is at its limits: that is nobody else's trouble."""
-    return delivery.request.own is not None and blames_key(tried.status, tried.reason)
-
-
 class GateSession(Speaker):
     """One request, from its headers to the end of its answer."""
 
-    __slots__ = ("_body_mode", "_ended", "_ending", "_engine", "_exchange", "_heard", "_opened", "_stream", "_told", "counted")
+    __slots__ = ("_body_mode", "_ending", "_engine", "_exchange", "_stream", "_told", "counted")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._exchange: Exchange | None = None
         self._body_mode = BodyMode.NONE
-        self._stream: Longest | None = None
-        """The answer is a stream that goes on as it is said here, and this is how long it may take."""
-        self._heard = 0.0
-        """When the last of it came."""
-        self._opened = 0.0
-        """What that was before the first of it."""
-        self._ended = False
-        """Its end has been told."""
+        self._stream: Stream | None = None
+        """The answer, where it is a stream that goes on as it is said there."""
         self._told = 0.0
+        """When Envoy was told of the record."""
         self._ending: Waiting[None] | None = None
         self.counted = False
         """See `pressure.Guest`."""
+        self.say = unheard
 
     def receive(self, message: bytes) -> Replies | Waiting[Replies]:
         """One message from Envoy."""
-        exchange = self._exchange
-        delivery = exchange.delivery if exchange is not None else None
-        if delivery is not None and delivery.keeps and (chunk := piece(message)) is not None and (kept := delivery.keep(chunk)):
-            self._heard = now = time.monotonic()
-            out = [_BEFORE[len(chunk)] + chunk]
-            due = now - self._told > TELL_EVERY
-            return self._caught_up(delivery, due, out) if due or kept >= TOGETHER else out
+        if self._stream is not None:
+            return self._stream.receive(message)
         incoming = Incoming(message)
         part = incoming.part
         if part is _REQUEST_BODY or part is _REQUEST_HEADERS:
             return begin(self._request(incoming))
-        if delivery is not None:
-            if self._stream is not None and part > _RESPONSE_HEADERS:
-                return self._streamed(delivery, incoming)
+        if (exchange := self._exchange) is not None:
+            delivery = exchange.delivery
             if part is _RESPONSE_BODY:
                 if delivery.whole:
                     return self._whole(delivery, incoming)
@@ -141,9 +120,12 @@ class GateSession(Speaker):
             pressure.guests.discard(self)
             if pressure.limit and self.counted:
                 pressure.left(self._exchange.request.identity.tenant)
-            delivery = self._exchange.delivery
-            delivery.close(whole=False)
-            self._end(delivery)
+            delivery, stream = self._exchange.delivery, self._stream
+            if not delivery.over:
+                delivery.close(whole=False)
+                self._end(delivery)
+            if stream is not None:
+                return stream.ending
         return self._ending
 
     @property
@@ -156,18 +138,10 @@ class GateSession(Speaker):
 
     def _end(self, delivery: Delivery) -> None:
         """The end comes before the client has the last byte, so that what it asks next finds the answer kept and the usage written."""
-        if delivery.response is None or not delivery.response.ended or delivery.over:
-            return
         if self._stream is not None:
-            self._engine.clock.stop(self)
-        rest = begin(delivery.end())
-        if self._engine.ears and (tried := delivery.tried()) is not None and not _of_own_key(delivery, tried):
-            self._engine.hear(tried)
-        record = delivery.request.record
-        # A stream's events come and go one by one.
-        self._engine.leftovers.passed(record.bytes_in if record.stream else record.bytes_in + record.bytes_out)
-        # What waits has been begun; the transport sees to the rest of it when Envoy closes the stream.
-        self._ending = rest if isinstance(rest, Waiting) else None
+            self._stream.end()
+        elif delivery.response is not None and delivery.response.ended and not delivery.over:
+            self._ending = end(self._engine, delivery)
 
     @property
     def _begun(self) -> Exchange:
@@ -241,9 +215,9 @@ class GateSession(Speaker):
         if forward.whole and not upgrade:
             # Not a part of the way, of which there would be as many as clients have numbers.
             headers[WHOLE] = milliseconds(forward.whole + names.BACKSTOP * call.stream)
-        own = way.own + entry(names.RECORD, _encode(delivery.settle()))
+        own = way.own + entry(names.RECORD, encode(delivery.settle()))
         if forward.more is not None:
-            own += entry(names.CALL, _encode(call))
+            own += entry(names.CALL, encode(call))
         self._told = time.monotonic()
         return reply(
             part,
@@ -256,7 +230,7 @@ class GateSession(Speaker):
         )
 
     def _answer(self, delivery: Delivery, response: Response) -> Replies:
-        own: dict[str, str | bytes] = {names.DIALECT: delivery.request.endpoint.dialect, names.RECORD: _encode(delivery.settle())}
+        own: dict[str, str | bytes] = {names.DIALECT: delivery.request.endpoint.dialect, names.RECORD: encode(delivery.settle())}
         details = names.DETAILS_PREFIX + (delivery.request.record.error or delivery.request.record.cache or response.origin)
         headers = {name: value for name, value in response.headers.items() if value is not None}
         told = answer(response.status, headers, response.body, details=details, metadata={names.NAMESPACE: own})
@@ -286,14 +260,10 @@ class GateSession(Speaker):
     def _broken(self, delivery: Delivery, why: str, ours: Fault | None = None) -> Replies:
         """`ours`: where the provider has nothing to do with it."""
         # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
-        fault = self._broken_fault(delivery, why, ours)
+        fault = ours or unusable(delivery, why)
         body = delivery.broken(fault, ended="provider_broke" if ours is None else "complete")
         details = names.DETAILS_PREFIX + fault.code
-        return [answer(fault.status, {"content-type": "application/json"}, body, details=details, metadata=self._record(delivery))]
-
-    def _broken_fault(self, delivery: Delivery, why: str, ours: Fault | None = None) -> Fault:
-        _log.warning("request %s: %s", delivery.request.record.called, why)
-        return ours or Fault(502, "bad_provider_answer", f"This cannot be answered: {why}.")
+        return [answer(fault.status, {"content-type": "application/json"}, body, details=details, metadata=record(delivery))]
 
     def _whole(self, delivery: Delivery, incoming: Incoming) -> Replies | Waiting[Replies]:
         """A piece of an answer that waits for its end, or all of it."""
@@ -310,6 +280,7 @@ class GateSession(Speaker):
         try:
             delivery.take(await paid_for(self._engine.aside, job, whole, delivery.request.identity.lane))
         except Undone as undone:
+            _log.warning("request %s: %s", delivery.request.record.called, undone)
             delivery.forgo(whole)
             return self._broken(delivery, str(undone), undone.fault)
         except Exception:  # as in `_guarded`
@@ -336,19 +307,18 @@ class GateSession(Speaker):
         if local and delivery.call is not None and delivery.response is not None and delivery.response.status >= _SERVER_ERRORS:
             _log.warning("request %s: %s", delivery.request.record.called, told_of_failure(delivery, local, details))
         if delivery.relayed:
-            self._take_use(delivery, incoming)
+            take_use(delivery, incoming)
         if incoming.end and (body := delivery.fill()):
             return self._instead(delivery, seen, head, body)
         mode = head.mode
         if delivery.streams and not incoming.end:
             mode = BodyMode.FULL_DUPLEX_STREAMED
-            self._begin_stream(delivery)
+            assert delivery.call is not None
+            self._stream = Stream(self._engine, delivery, self._begun.intake.patience(delivery.call), self.say)
         told = (_head if tried else _usual_head)(tuple(head.headers.items()), head.remove, mode)
-        if delivery.relayed:
-            return told + aside(self._record(delivery))
-        # Of a single target Envoy has known from the start who answers, and the head says nothing else that it does not see itself.
         self._told = time.monotonic()
-        return told
+        # Of a single target Envoy has known from the start who answers, and the head says nothing else that it does not see itself.
+        return told + aside(record(delivery)) if delivery.relayed else told
 
     def _instead(self, delivery: Delivery, seen: dict[str, str], head: Head, body: bytes) -> bytes:
         """An answer of ours in place of one without a body; what may cross of its head stays."""
@@ -356,11 +326,11 @@ class GateSession(Speaker):
         headers = {"content-type": "application/json", **kept, **head.headers, **delivery.late}
         headers.pop(":status", None)
         details = names.DETAILS_PREFIX + (delivery.settle().error or "no_body")
-        return answer(delivery.status, headers, body, details=details, metadata=self._record(delivery))
+        return answer(delivery.status, headers, body, details=details, metadata=record(delivery))
 
     def _response_body(self, delivery: Delivery, incoming: Incoming) -> bytes:
         if delivery.relayed:
-            self._take_use(delivery, incoming)
+            take_use(delivery, incoming)
         response = delivery.response
         usage, status = (response.usage, response.status) if response is not None else (None, 0)
         body = incoming.body
@@ -374,9 +344,10 @@ class GateSession(Speaker):
         news = response is not None and response.usage is not usage
         metadata: Metadata | None = None
         if delivery.request.journalled:
-            metadata = _JOURNALLED
+            metadata = JOURNALLED
         elif news or time.monotonic() - self._told > TELL_EVERY:
-            metadata = self._record(delivery)
+            self._told = time.monotonic()
+            metadata = record(delivery)
         unchanged = out is body or out == body
         # Of an error, what its body says decides headers, too; a translated answer is never what it was.
         amended = not unchanged or status >= _BAD_REQUEST or (response is not None and response.status != status)
@@ -385,7 +356,7 @@ class GateSession(Speaker):
             return reply(incoming.part, headers=headers, body=None if unchanged else out, metadata=metadata)
         if unchanged and metadata is None:
             return _PASS
-        if unchanged and metadata is _JOURNALLED:
+        if unchanged and metadata is JOURNALLED:
             return _PASS_JOURNALLED
         return reply(incoming.part, body=None if unchanged else out, metadata=metadata)
 
@@ -394,134 +365,10 @@ class GateSession(Speaker):
         if delivery.response is None or delivery.response.ended:
             return GO_ON[incoming.part]
         if delivery.relayed:
-            self._take_use(delivery, incoming)
+            take_use(delivery, incoming)
         if delivery.feed(b"", True):
             # Envoy takes nothing more of the body.
             raise BrokenAnswer(TRAILERS_FIRST)
         delivery.close(whole=True)
         self._end(delivery)
-        return reply(incoming.part, metadata=self._at_last(delivery))
-
-    # Streams, which the gate can end by itself.
-
-    def _begin_stream(self, delivery: Delivery) -> None:
-        """From now on its time runs."""
-        assert delivery.call is not None
-        waits = self._begun.intake.patience(delivery.call)
-        now = time.monotonic()
-        self._stream = waits._replace(total=now - delivery.first + waits.total)
-        # What comes first may take as long as a first byte.
-        self._heard = self._opened = now + waits.opening - waits.idle
-        self._engine.clock.wind(self, min(now + waits.idle, self._stream.total))
-
-    @property
-    def _due(self) -> float:
-        """When its time is over, as far as can be said."""
-        waits = self._stream
-        assert waits is not None
-        return min(self._heard + waits.idle, waits.total)
-
-    def look(self, now: float) -> float:
-        """See `clock.Timed`."""
-        waits = self._stream
-        assert waits is not None
-        if (due := self._due) > now:
-            # What comes first may take longer than what comes then, so the time may be over sooner.
-            return min(due, now + waits.idle)
-        delivery, over = self._begun.delivery, waits.total <= now
-        why, told = (names.WHOLE_OVER, OVER) if over else (names.SILENT, SILENT)
-        who = delivery.response.target if delivery.response is not None else None
-        named = f"{who.provider}/{who.model}" if who is not None else "its provider"
-        fault = Fault(504, "provider_timeout", told.format(f"The provider {who.provider}" if who is not None else "The provider"))
-        out = delivery.cut(fault, why, as_it_counts(delivery, why))
-        ends = "ended" if (begun := self._heard != self._opened) else "broken off before its first event"
-        _log.warning("request %s: the stream of %s is %s: %s", delivery.request.record.called, named, ends, REASONS[why])
-        self.say(self._last(delivery, out) if begun else self._unbegun(delivery, fault, out))
-        return 0.0
-
-    def _unbegun(self, delivery: Delivery, fault: Fault, out: bytes) -> Replies:
-        """The end of a stream of which nothing has come but its head: Envoy takes no piece of a body before it has shown one itself, so it
-        breaks the answer off (docs/envoy.md).
-        """
-        self._ended = True
-        delivery.request.record.bytes_out -= len(out)
-        self._end(delivery)
-        return [answer(fault.status, {}, b"", details=names.DETAILS_PREFIX + fault.code, metadata=self._at_last(delivery))]
-
-    def _last(self, delivery: Delivery, out: bytes) -> Replies:
-        """The end of a stream, before its provider's. Envoy closes the provider's connection."""
-        self._ended = True
-        self._end(delivery)
-        return [last(out) + aside(self._at_last(delivery))]
-
-    def _streamed(self, delivery: Delivery, incoming: Incoming) -> Replies:
-        """A piece of a stream, or its end: trailers are such, where there are some."""
-        if self._ended:
-            return []
-        self._heard = time.monotonic()
-        try:
-            return self._go_on(delivery, incoming)
-        except BrokenAnswer as error:
-            return self._unusable(delivery, str(error))
-        except Exception:  # as in `_guarded`
-            _log.exception("request %s failed in its answer", delivery.request.record.called)
-            raise
-
-    def _unusable(self, delivery: Delivery, why: str) -> Replies:
-        """The rest of a stream cannot be told."""
-        fault = self._broken_fault(delivery, why)
-        out = delivery.last_words(fault)
-        delivery.broken(fault)
-        return self._last(delivery, out)
-
-    def _go_on(self, delivery: Delivery, incoming: Incoming) -> Replies:
-        if delivery.relayed:
-            self._take_use(delivery, incoming)
-        response = delivery.response
-        usage = response.usage if response is not None else None
-        out = delivery.feed(incoming.body, incoming.end)
-        if incoming.end:
-            delivery.close(whole=True)
-        elif delivery.floods:
-            raise BrokenAnswer(_FLOODS)
-        if response is None or response.ended:
-            self._end(delivery)
-        more = b""
-        if delivery.request.journalled:
-            more = _FORGET
-        elif (
-            (response is not None and response.usage is not usage)
-            or self._heard - self._told > TELL_EVERY
-            or incoming.part > _RESPONSE_BODY
-        ):
-            more = aside(self._record(delivery))
-        if incoming.part is _RESPONSE_BODY:
-            return [(last(out) if incoming.end else _BEFORE[len(out)] + out) + more]
-        before = [_BEFORE[len(out)] + out] if out else []
-        return [*before, GO_ON[incoming.part] + more]
-
-    def _caught_up(self, delivery: Delivery, due: bool, out: Replies) -> Replies:
-        """The last piece was kept, as others before; now they are read."""
-        try:
-            delivery.catch_up()
-        except Exception:  # as in `_guarded`
-            _log.exception("request %s failed in its answer", delivery.request.record.called)
-            raise
-        if delivery.floods:
-            return [*out, *self._unusable(delivery, _FLOODS)]
-        return [out[0] + aside(self._record(delivery))] if due else out
-
-    def _take_use(self, delivery: Delivery, incoming: Incoming) -> None:
-        """What the adapter says of the answer, aside."""
-        use = read_use(incoming.metadata(names.USE_NAMESPACE, USE_KEY), delivery.cluster, delivery.attempts)
-        if use is not None:
-            delivery.tell(use)
-
-    def _record(self, delivery: Delivery) -> Metadata:
-        """The record as it stands, for Envoy to keep: its access log has it if this worker dies."""
-        self._told = time.monotonic()
-        return {names.NAMESPACE: {names.RECORD: _encode(delivery.settle())}}
-
-    def _at_last(self, delivery: Delivery) -> Metadata:
-        """The same at the end of an answer, when the journal may have it."""
-        return _JOURNALLED if delivery.request.journalled else self._record(delivery)
+        return reply(incoming.part, metadata=at_last(delivery))

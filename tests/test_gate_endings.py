@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from extproc import delivery
+from extproc import delivery, streaming
 from extproc.clock import TICK, Clock
 from extproc.config.model import Config, Limits, Model, Provider
 from extproc.config.timeouts import Timeouts
@@ -76,8 +76,15 @@ class Stream(NamedTuple):
 
     def until(self, seconds: float = 0.0) -> list[Reply]:
         """Looks so long after its time is over. What is said then."""
-        self.session.look(self.session._due + seconds)
+        self.under_way.look(self.under_way.due + seconds)
         return [read(one) for one in self.said]
+
+    @property
+    def under_way(self) -> streaming.Stream:
+        """The same as the gate has it."""
+        made = self.session._stream
+        assert made is not None
+        return made
 
     @property
     def record(self) -> Any:
@@ -165,17 +172,17 @@ def test_the_log_names_whose_stream_is_ended(caplog: pytest.LogCaptureFixture) -
 def test_nobody_is_ended_who_speaks() -> None:
     stream, now = begun("gpt"), time.monotonic()
     # What comes first may take as long as a first byte.
-    assert now + 19 < stream.session._due < now + 21
+    assert now + 19 < stream.under_way.due < now + 21
     # It may be quicker, and then has less time from then on.
     assert stream.opened < now + 8
-    assert stream.session.look(stream.opened) < now + 15
+    assert stream.under_way.look(stream.opened) < now + 15
     one(stream.session, response_body(delta("Hel")))
-    assert now + 6 < stream.session._due < now + 8
+    assert now + 6 < stream.under_way.due < now + 8
     for _ in range(3):
-        due = stream.session._due
+        due = stream.under_way.due
         one(stream.session, response_body(delta("lo")))
-        assert stream.session._due > due
-        assert stream.session.look(due) == stream.session._due
+        assert stream.under_way.due > due
+        assert stream.under_way.look(due) == stream.under_way.due
     assert stream.said == []
 
 
@@ -217,9 +224,8 @@ def test_the_whole_is_over(header: str, seconds: float, counts: str) -> None:
     began = time.monotonic()
     stream = begun("gpt", x_headgate_timeout=header)
     one(stream.session, response_body(delta("Hel")))
-    limits = stream.session._stream
-    assert limits is not None
-    stream.session._heard = limits.total
+    limits = stream.under_way.waits
+    stream.under_way._heard = limits.total
     assert 0 <= limits.total - seconds - began < 1
     (last,) = stream.until()
     assert b"within the time for the whole request" in (last.body or b"")

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extproc import Response, Tap
-from extproc import gate as gate_module
+from extproc import Response, Tap, streaming
 from extproc.delivery import TOGETHER
 from extproc.envoy import names
 from extproc.exchange import Exchange
@@ -216,7 +215,7 @@ def test_an_account_that_is_due_has_all_that_passed(monkeypatch: pytest.MonkeyPa
     session = begun(Scene(SPOKEN, FILTERS), "openai", usage=True)
     for _ in range(3):
         assert one(session, piece_of(delta("x" * 40))).metadata == {}
-    monkeypatch.setattr(gate_module, "TELL_EVERY", -1.0)
+    monkeypatch.setattr(streaming, "TELL_EVERY", -1.0)
     told = record_of(one(session, piece_of(delta("x" * 40))).metadata)
     assert (told.usage.output, told.estimated, told.answered) == (40, True, "gpt-1")
 

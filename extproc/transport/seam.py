@@ -45,6 +45,10 @@ class Session(Protocol):
         """The stream has ended: half-closed or cancelled, both are normal. Called once. What is left to do may wait."""
 
 
+def unheard(replies: Replies) -> None:
+    """What a session says that nobody carries."""
+
+
 class Speaker:
     """A session that may speak unasked."""
 
