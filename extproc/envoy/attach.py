@@ -14,7 +14,9 @@ from extproc.envoy.local_reply import local_reply_config
 from extproc.envoy.message import Plain, extension
 from extproc.envoy.places import Places
 from extproc.envoy.routes import virtual_host
+from extproc.envoy.trailers import untrailed
 
+_SWITCHED = (names.GATE_FILTER, names.TOKEN_FILTER, names.TRAILERS_FILTER)
 _OURS = f'xds.virtual_host_name == "{names.ROUTES}"'
 _PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute"
 
@@ -28,8 +30,7 @@ def shared_manager_parts(config: Config, places: Places) -> Plain:
         "local_reply_config": local_reply_config(config, only=_OURS),
         "access_log": [{**log, "filter": only_ours} for log in parts["access_log"]],
         "http_filters": [
-            {**http_filter, "disabled": True} if http_filter["name"] in (names.GATE_FILTER, names.TOKEN_FILTER) else http_filter
-            for http_filter in parts["http_filters"]
+            {**http_filter, "disabled": True} if http_filter["name"] in _SWITCHED else http_filter for http_filter in parts["http_filters"]
         ],
     }
 
@@ -38,5 +39,5 @@ def shared_virtual_host(config: Config) -> Plain:
     """The virtual host, which switches the gate on: a configuration of its own for a filter, even an empty one, does that."""
     return {
         **virtual_host(config),
-        "typed_per_filter_config": {names.GATE_FILTER: {"@type": _PER_ROUTE, "overrides": {}}, **enabled(config)},
+        "typed_per_filter_config": {names.GATE_FILTER: {"@type": _PER_ROUTE, "overrides": {}}, **untrailed(), **enabled(config)},
     }

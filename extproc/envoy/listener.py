@@ -45,6 +45,7 @@ from extproc.envoy.local_reply import local_reply_config
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
 from extproc.envoy.routes import route_configuration
+from extproc.envoy.trailers import trailers_filter
 
 _LEAST_BUFFERED = 64 * 1024 * 1024
 _MOST_BUFFERED = 2**31
@@ -98,7 +99,7 @@ def connection_manager_parts(config: Config, places: Places) -> Plain:
         "upgrade_configs": [plain(HttpConnectionManagerUpgradeConfig(upgrade_type="websocket"))],
         "local_reply_config": local_reply_config(config),
         "access_log": [access_log(places.access_log, REQUEST)],
-        "http_filters": [_path(), *token_filter(config), gate(vouches=vouches(config))],
+        "http_filters": [_path(), trailers_filter(), *token_filter(config), gate(vouches=vouches(config))],
     }
 
 

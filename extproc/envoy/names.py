@@ -22,6 +22,8 @@ GATE_FILTER = "headgate.gate"
 ADAPTER_FILTER = "headgate.adapter"
 CLEANER_FILTER = "headgate.cleaner"
 """Takes credentials off before the adapter, see `sealed`."""
+TRAILERS_FILTER = "headgate.trailers"
+"""Takes the trailers of requests off, see `trailers`."""
 PATH_STATE = "headgate.path"
 """Filter state that keeps the client's own path, without its query: attempts rewrite `:path`, and queries may hold keys."""
 

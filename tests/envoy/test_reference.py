@@ -70,7 +70,8 @@ def test_mirrors_have_a_listener_of_their_own(files: bool) -> None:
     (ours,), (theirs,) = mirrors["filter_chains"], public["filter_chains"]
     assert (ours["name"], theirs.get("name")) == (names.MIRRORS, None)
     manager, other = (chain["filters"][0]["typed_config"] for chain in (ours, theirs))
-    asked = manager["http_filters"][1]["typed_config"].pop("request_attributes")
+    (gate,) = (one for one in manager["http_filters"] if one["name"] == names.GATE_FILTER)
+    asked = gate["typed_config"].pop("request_attributes")
     assert asked == [names.FILTER_CHAIN_ATTRIBUTE]
     assert manager | {"stat_prefix": "headgate"} == other
 
