@@ -107,15 +107,12 @@ class Board:
         if self._coolings.limited(name, now, heard.resets, settings.cool):
             self._changes.append(Change(name, "cooling", _told(heard), self._coolings.left(name, now), heard.resets > 0))
         # Who answers so is there; but it says nothing of whether he would have answered.
-        circuit = self._circuits.get(heard.name)
-        if circuit is not None:
-            outcome = Outcome.GOOD if circuit.look(now) == "half_open" else Outcome.NOTHING
-            self._step(heard.name, outcome, heard, settings, begun, now)
+        self._step(heard.name, Outcome.OTHER, heard, settings, begun, now)
 
     def _step(self, name: Name, outcome: Outcome, heard: Heard, settings: Breaker, begun: float, now: float) -> None:
         circuit = self._circuits.get(name)
         if circuit is None:
-            if outcome is Outcome.NOTHING or (outcome is Outcome.GOOD and settings.rate is None) or not self._room():
+            if outcome > Outcome.BAD or (outcome is Outcome.GOOD and settings.rate is None) or not self._room():
                 return
             circuit = self._circuits[name] = Circuit(settings)
         if outcome is Outcome.BAD:
@@ -217,7 +214,9 @@ def _ones(name: Name, of: dict[Name, float]) -> bool:
 def _outcome(means: Meaning | None, settings: Breaker) -> Outcome:
     if means is None or means == "request":
         return Outcome.GOOD
-    return Outcome.BAD if means in settings.counts else Outcome.NOTHING
+    if means == "nothing":
+        return Outcome.NOTHING
+    return Outcome.BAD if means in settings.counts else Outcome.OTHER
 
 
 def _told(heard: Heard) -> str:

@@ -31,6 +31,8 @@ class Outcome(IntEnum):
     """It fails."""
     NOTHING = 2
     """Neither: the client gave up before."""
+    OTHER = 3
+    """It is there, and gives no answer for a reason that does not count: what it was opened for is over, and no more is known."""
 
 
 class Window:
@@ -180,7 +182,14 @@ class Circuit:
 
 
 _STEPS = {
-    "closed": {Outcome.GOOD: Circuit.counted, Outcome.BAD: Circuit.failed, Outcome.NOTHING: Circuit.nothing},
-    "open": {Outcome.GOOD: Circuit.answered, Outcome.BAD: Circuit.nothing, Outcome.NOTHING: Circuit.nothing},
-    "half_open": {Outcome.GOOD: Circuit.answered, Outcome.BAD: Circuit.failed_again, Outcome.NOTHING: Circuit.given_up},
-}
+    "closed": {
+        Outcome.GOOD: Circuit.counted, Outcome.BAD: Circuit.failed, Outcome.NOTHING: Circuit.nothing, Outcome.OTHER: Circuit.nothing,
+    },
+    "open": {
+        Outcome.GOOD: Circuit.answered, Outcome.BAD: Circuit.nothing, Outcome.NOTHING: Circuit.nothing, Outcome.OTHER: Circuit.nothing,
+    },
+    "half_open": {
+        Outcome.GOOD: Circuit.answered, Outcome.BAD: Circuit.failed_again, Outcome.NOTHING: Circuit.given_up,
+        Outcome.OTHER: Circuit.answered,
+    },
+}  # fmt: skip

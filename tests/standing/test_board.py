@@ -98,6 +98,10 @@ def test_only_failures_that_count() -> None:
     for at in range(2):
         it.hear(heard(0, "timeout"), at)
     assert shown(it, 3) == {GPT: "open"}
+    # Whoever tries it gets another failure: what it was opened for is over.
+    it.lease(GPT, 12)
+    it.hear(heard(500), 12)
+    assert shown(it, 12) == {}
 
 
 def test_another_configuration() -> None:

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from extproc.config.breaker import Breaker
 from extproc.standing.breaker import Circuit, Outcome, State
 
-GOOD, BAD, NOTHING = Outcome
+GOOD, BAD, NOTHING, OTHER = Outcome
 
 
 def broken(**more: object) -> Circuit:
@@ -64,6 +64,16 @@ def test_a_probe_that_shows_nothing_or_is_not_used_is_given_to_another() -> None
     assert circuit.lease(11)
     assert circuit.lease(20) == 0
     assert circuit.lease(21), "its outcome never came"
+
+
+def test_a_probe_that_fails_in_a_way_that_does_not_count_closes_it() -> None:
+    """What it was opened for is over; while it is open, or closed, such a failure shows nothing."""
+    circuit = broken()
+    assert not circuit.hear(OTHER, 9, 9)
+    assert circuit.lease(10)
+    assert circuit.hear(OTHER, 10, 11)
+    assert circuit.look(11) == "closed"
+    assert not circuit.hear(OTHER, 12, 12)
 
 
 def test_what_began_before_the_state_did_shows_nothing_of_it() -> None:
@@ -128,16 +138,17 @@ class Machine(RuleBasedStateMachine):
             self.become("half_open", self.since + 5)
 
     def good(self) -> int:
-        return sum(outcome is GOOD for _, outcome in self.log)
+        """Probes that were answered."""
+        return sum(outcome in (GOOD, OTHER) for _, outcome in self.log)
 
     def due(self) -> bool:
         row = 0
-        for _, outcome in reversed([one for one in self.log if one[1] is not NOTHING]):
+        for _, outcome in reversed([one for one in self.log if one[1] in (GOOD, BAD)]):
             if outcome is GOOD:
                 break
             row += 1
         # The window's steps are seconds here: the one that is not over yet, and eleven before it.
-        recent = [outcome for at, outcome in self.log if at > self.now - 12 and outcome is not NOTHING]
+        recent = [outcome for at, outcome in self.log if at > self.now - 12 and outcome in (GOOD, BAD)]
         bad, rate = recent.count(BAD), self.settings.rate
         return row >= self.settings.failures or (rate is not None and len(recent) >= self.settings.least and bad >= rate * len(recent))
 
