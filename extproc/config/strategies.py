@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from extproc.config.document import Entry, Mapping, Node, Scalar, Sequence
 from extproc.config.lookup import STRATEGIES
 from extproc.config.model import Aim, Config, Model, aim
+from extproc.config.nearest import quoted
 from extproc.config.problem import Problems
 from extproc.config.retries import MOST
 from extproc.config.scalars import is_nothing
@@ -22,6 +23,8 @@ from extproc.config.walk import Place, Walker, child, sound
 from extproc.crossing import CREDENTIALS
 from extproc.strategies.sticky import Sticky
 
+_MIRRORED = ("mirror", "mirrored", "mirroring", "shadow")
+"""What others call a strategy."""
 _TEXT = inspect.type_info(str)
 
 Chosen = dict[int, str | dict[str, Any]]
@@ -152,6 +155,8 @@ def _read(said: Scalar | Mapping, path: str, walker: Walker, problems: Problems)
     except LookupError as error:
         # What a reference gives may be a secret, put here by mistake.
         message = f"this refers to no strategy; they are: {', '.join(STRATEGIES.names())}" if walker.places[path].referred else str(error)
+        if name in _MIRRORED and not walker.places[path].referred:
+            message = f"there is no strategy {quoted(name)}: copies of requests are sent by a model's `mirror`, whatever its strategy"
         problems.error(path, walker.places[path].mark, message)
         return None
     before = problems.errors

@@ -85,6 +85,7 @@ def test_settings_and_places(load_text: Load) -> None:
     ("strategy", "targets", "path", "part"),
     [
         ("wieghted", "[a]", "$.models[0].strategy", 'there is no strategy "wieghted"; did you mean "weighted"?'),
+        ("mirrored", "[a]", "$.models[0].strategy", "copies of requests are sent by a model's `mirror`"),
         ("{wieghted: {}}", "[a]", "$.models[0].strategy", 'did you mean "weighted"?'),
         ("fair", "[a]", "$.models[0].strategy", f"the strategies are: {', '.join(STRATEGIES.names())}"),
         ("{sticky: {bye: caller}}", "[a]", "$.models[0].strategy.sticky.bye", 'did you mean "by"?'),
