@@ -259,15 +259,15 @@ class Delivery:
         # What is refused here has a reason of ours, such as that all keys are at our limits, and nobody was asked.
         if response is None or response.origin not in _OTHERS:
             return None
-        target, ended, request = attempt.target, response.ended, ""
+        target, ended, request, mirror_of = attempt.target, response.ended, "", ""
         reason = response.reason or self.request.record.error or (BROKEN_OFF if ended == "provider_broke" else "")
         if ended == "client_closed" and not reason:
             if not self._status:
                 return None
-            reason, request = STOPPED, self.request.record.id
+            reason, request, mirror_of = STOPPED, self.request.record.id, self.request.record.mirror_of
         whole, resets = time.perf_counter() - self._asked, self._answering.resets if self._answering is not None else 0.0
         status = self._status if response.origin == "provider" else 0
-        return Tried(target.provider, target.model, status, reason, attempt.key, self._first, whole, resets, request)
+        return Tried(target.provider, target.model, status, reason, attempt.key, self._first, whole, resets, request, mirror_of=mirror_of)
 
     def tell(self, use: Use) -> None:
         """What the adapter says of the answer, aside."""

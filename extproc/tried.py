@@ -80,6 +80,8 @@ class Tried(Struct, frozen=True, omit_defaults=True):
     """The request's id, of an attempt that had no head, or just stopped: by it Envoy's log of attempts is found to say why."""
     again: bool = False
     """It has been told before, when it began to answer; this is its end."""
+    mirror_of: str = ""
+    """The id of the request that this one, which `request` names, is a copy of for a mirror."""
 
     @property
     def failed(self) -> bool:

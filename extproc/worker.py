@@ -154,9 +154,12 @@ class Worker:
     # What the control process pushes.
 
     def _load(self, data: bytes) -> None:
-        engine, hear = self._engine, self._ear.hear
+        engine, ear = self._engine, self._ear
         engine.load(data)
-        if engine.current.config.breaks and hear not in engine.ears:
+        hear, other = (ear.hear, ear.hear_failure) if engine.current.config.breaks else (ear.hear_failure, ear.hear)
+        if other in engine.ears:
+            engine.ears.remove(other)
+        if hear not in engine.ears:
             engine.ears.append(hear)
         self._loaded.set()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from extproc.config.model import Config, Model, Redis, aim, split_target
 from extproc.control.attempts import AttemptsLog
+from extproc.ledger.record import called
 from extproc.ledger.standings import StandingMetrics
 from extproc.link.server import Handler, Peer
 from extproc.standing.board import Board, Change
@@ -133,7 +134,8 @@ class Standing:
             return False
         heard.reason = found.reason
         if half:
-            _log.warning("request %s: the answer of %s/%s broke off: %s", heard.request, heard.provider, heard.model, found.reason)
+            name = called(heard.request, heard.mirror_of)
+            _log.warning("request %s: the answer of %s/%s broke off: %s", name, heard.provider, heard.model, found.reason)
         if found.began:
             heard.took = max(0.0, time.time() - found.began)
         return True

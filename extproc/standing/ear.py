@@ -28,7 +28,7 @@ class Tells(Protocol):
 
 
 class Ear:
-    """One worker's. `hear` is for `Engine.ears`, `flush` for every `SUMS_EVERY` seconds."""
+    """One worker's. `hear` is for `Engine.ears`, or `hear_failure` where nobody has a breaker; `flush` for every `SUMS_EVERY` seconds."""
 
     def __init__(self, view: View, line: Tells) -> None:
         self._view = view
@@ -59,12 +59,20 @@ class Ear:
         self._sums.pop(tried.provider, None)
         self._add(tried)
 
+    def hear_failure(self, tried: Tried) -> None:
+        """The same, where only what has failed is worth telling: the log says of it what Envoy knows."""
+        if tried.reason or not tried.status:
+            self._add(tried)
+
     def _add(self, tried: Tried) -> None:
         """Is told soon."""
         took = tried.whole or tried.first
         self._heard.append(
-            Heard(tried.provider, tried.model, tried.key, tried.status, tried.reason, tried.resets, took, request=tried.request)
-        )
+            Heard(
+                tried.provider, tried.model, tried.key, tried.status, tried.reason, tried.resets, took,
+                request=tried.request, mirror_of=tried.mirror_of,
+            )
+        )  # fmt: skip
         if len(self._heard) >= _MOST:
             self.flush()
         elif not self._due:

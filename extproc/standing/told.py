@@ -59,6 +59,8 @@ class Heard(Struct, array_like=True):
     times: int = 1
     request: str = ""
     """See `Tried.request`."""
+    mirror_of: str = ""
+    """See `Tried.mirror_of`."""
 
     @property
     def name(self) -> Name:

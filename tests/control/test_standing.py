@@ -86,8 +86,8 @@ Start = Callable[..., Any]
 async def start(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
     running: list[Machine] = []
 
-    async def begin(**more: object) -> Machine:
-        breaker = Breakers(failures=3, open=0.4)
+    async def begin(*, off: bool = False, **more: object) -> Machine:
+        breaker = "off" if off else Breakers(failures=3, open=0.4)
         machine = Machine(tmp_path_factory.mktemp("m"), replace(CONFIG, breaker=breaker, **more))
         running.append(machine)
         await machine.start()
@@ -198,8 +198,8 @@ async def test_envoys_log_says_who_broke_off_an_answer(start: Start, caplog: pyt
     line = {"cluster": "provider_openai", "flags": "UPE", "request_id": "r-1", "start_time": "2026-11-22T09:02:59.273Z", "status": 200}
     told = [line, {**line, "request_id": "r-2", "flags": "SI"}, {**line, "request_id": "r-3", "flags": "DC"}, {**line, "request_id": "r-4"}]
     machine.log.write_text("".join(json.dumps(each) + "\n" for each in told))
-    for request in ("r-1", "r-2", "r-3", "r-5"):
-        one.ear.hear(replace(GOOD, reason=STOPPED, request=request, again=True))
+    for request, original in (("r-1", ""), ("r-2", "o-2"), ("r-3", ""), ("r-5", "")):
+        one.ear.hear(replace(GOOD, reason=STOPPED, request=request, mirror_of=original, again=True))
     one.ear.flush()
     await asyncio.sleep(0.05)
     await machine.standing.step()
@@ -209,10 +209,32 @@ async def test_envoys_log_says_who_broke_off_an_answer(start: Start, caplog: pyt
     counted = [machine.value("ai_proxy_attempt_failures_total", provider="openai", reason=reason) for reason in kinds]
     assert counted == [0, 1, 1, 0]
     assert [text for text in caplog.messages if "broke off" in text] == [
-        f"request {name}: the answer of openai/gpt broke off: {why}" for name, why in (("r-1", "reset"), ("r-2", "timeout"))
+        f"request {name}: the answer of openai/gpt broke off: {why}"
+        for name, why in (("r-1", "reset"), ("r-2 (a copy of o-2 for a mirror)", "timeout"))
     ]
     one.ear.hear(BAD)
     await until(lambda: one.view.troubled)
+
+
+async def test_without_breakers_the_log_says_it_all_the_same(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    machine = await start(off=True)
+    one = machine.workers[0]
+    await machine.standing.step()
+    line = {"cluster": "provider_openai", "flags": "UPE", "request_id": "r-1", "start_time": "2026-11-22T09:02:59.273Z", "status": 200}
+    machine.log.write_text(json.dumps(line) + "\n")
+    for tried in (GOOD, BAD, BAD, BAD, replace(GOOD, reason=STOPPED, request="r-1", again=True)):
+        one.ear.hear_failure(tried)
+    one.ear.flush()
+
+    async def told() -> bool:
+        await machine.standing.step()
+        return "request r-1: the answer of openai/gpt broke off: reset" in caplog.messages
+
+    async with asyncio.timeout(10):
+        while not await told():
+            await asyncio.sleep(0.01)
+    assert machine.standing.stands() == []
+    assert machine.value("ai_proxy_attempt_failures_total", provider="openai", reason="overloaded") == 3
 
 
 async def test_a_log_that_cannot_be_read(start: Start, caplog: pytest.LogCaptureFixture) -> None:

@@ -141,3 +141,13 @@ def test_the_connection_serves_on(gateway: Gateway, client: httpx.Client) -> Non
     ) as answer:
         assert answer.extensions["network_stream"] is stream
         assert b"provider_timeout" not in answer.read()
+
+
+@pytest.mark.parametrize(("model", "who"), [("one", "o/m"), ("two", "o/m")])
+def test_who_broke_off_is_logged_where_nobody_has_a_breaker(gateway: Gateway, client: httpx.Client, model: str, who: str) -> None:
+    asked = {"model": model, "stream": True, "messages": [{"role": "user", "content": "Hello there, my friend [demo: break=2]"}]}
+    with client.stream("POST", f"{gateway.url}/v1/chat/completions", json=asked) as answer:
+        with pytest.raises(httpx.RemoteProtocolError):
+            answer.read()
+        id = answer.headers["x-request-id"]
+    gateway.until(lambda: f"request {id}: the answer of {who} broke off: reset" in gateway.log.read_text(), "the log says it")
