@@ -19,7 +19,7 @@ state: state
 """
 RUNNING = """
 import fcntl, os, signal, sys
-signal.signal(signal.SIGUSR2, lambda *_: None if sys.argv[2] == "silent" else sys.exit())
+signal.signal(signal.SIGUSR2, lambda *_: print("is asked", flush=True) if sys.argv[2] == "silent" else sys.exit())
 file = open(sys.argv[1], "w")
 fcntl.flock(file, fcntl.LOCK_EX)
 print(os.getpid(), file=file, flush=True)
@@ -43,6 +43,11 @@ class Other:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         self.process.stdout.readline()
+
+    def asked(self) -> None:
+        """Returns when it is asked to become another version."""
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"is asked\n"
 
     def end(self) -> None:
         self.process.kill()
@@ -97,12 +102,16 @@ def test_what_comes_of_it(
     state = gateway.parent / "state"
     # The last one's end is not this one's.
     handover.report(state, Status(3, "refused", ("of old",)))
-    later = [threading.Timer(0.1, handover.report, (state, Status(4, "checking"))), threading.Timer(0.3, handover.report, (state, last))]
-    for each in later:
-        each.start()
+
+    def answer() -> None:
+        other.asked()
+        handover.report(state, Status(4, "checking"))
+        handover.report(state, last)
+
+    answering = threading.Thread(target=answer)
+    answering.start()
     assert main(["upgrade", str(gateway)]) == code
+    answering.join()
     said = capsys.readouterr()
     assert told in said.out + said.err
     assert "of old" not in said.err
-    for each in later:
-        each.join()
