@@ -31,6 +31,7 @@ REASONS = {
     FULL: "it has no room (concurrency)",
     SPENT: "too many requests have gone on to another target of late (retries.fallback_budget)",
     names.NO_UPGRADE: "it did not take the WebSocket",
+    names.ENDING: "the time is over that is left for what is under way when a gateway, or a worker, ends (drain)",
 }
 
 

@@ -11,6 +11,8 @@ from typing import Protocol
 
 TICK = 0.25
 """Seconds between two looks."""
+LAST_WORDS = 0.25
+"""Seconds that streams have for their last words, where the gateway, or their worker, ends before them."""
 _LATE = 2.0
 """Ticks after which a look comes too late: what has come meanwhile is still to be read, and the next look sees it."""
 
@@ -22,6 +24,9 @@ class Timed(Protocol):
 
     def look(self, now: float) -> float:
         """Its time may be over. Returns when it is to be looked at again, in seconds of `time.monotonic`; 0: never."""
+
+    def finish(self) -> None:
+        """Its time is over, whatever it is: nobody will be here for the rest of it."""
 
 
 class Clock:
@@ -43,6 +48,15 @@ class Clock:
     def stop(self, one: Timed) -> None:
         """It has no time any more."""
         self._due.pop(one, None)
+
+    def finish(self) -> None:
+        """Ends all of them, now."""
+        for one in list(self._due):
+            try:
+                one.finish()
+            except Exception:  # noqa: BLE001 - as in `step`
+                _log.exception("a stream could not be ended")
+            self.stop(one)
 
     def step(self) -> None:
         """Looks. To be called every `TICK` seconds."""

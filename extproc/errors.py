@@ -28,6 +28,9 @@ class Fault(Struct, frozen=True):
 INTERNAL = Fault(500, "internal_error", "The gateway failed. Its log has the reason, under this request's id.")
 """What a client is told of a bug of ours."""
 
+GONE = Fault(503, "gateway_ending", "The gateway is being stopped, and the time for what was under way is over. Try again.")
+"""What the client of a stream is told that the gateway does not live to see the end of."""
+
 
 class Reject(Exception):
     """The caller's request is refused. Raised by filters and dialects; the client sees it in its own dialect."""

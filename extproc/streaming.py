@@ -16,9 +16,10 @@ from extproc.drive import Waiting
 from extproc.ending import end, unusable
 from extproc.engine import Engine
 from extproc.envoy import names
-from extproc.errors import Fault
+from extproc.errors import GONE, Fault
 from extproc.keeping import JOURNALLED, at_last, record, take_use
 from extproc.transport.seam import Replies
+from extproc.tried import OURS
 from extproc.use import TELL_EVERY
 from extproc.wire.incoming import Incoming, Part, piece
 from extproc.wire.outgoing import BEFORE, GO_ON, answer, aside, last
@@ -131,14 +132,20 @@ class Stream:
             # What comes first may take longer than what comes then, so the time may be over sooner.
             return min(due, now + waits.idle)
         why, told = (names.WHOLE_OVER, OVER) if waits.total <= now else (names.SILENT, SILENT)
-        self._time_out(why, told)
+        who = self._delivery.response.target if self._delivery.response is not None else None
+        fault = Fault(504, "provider_timeout", told.format(f"The provider {who.provider}" if who is not None else "The provider"))
+        self._cut(fault, why, as_it_counts(self._delivery, why))
         return 0.0
 
-    def _time_out(self, why: str, told: str) -> None:
+    def finish(self) -> None:
+        """See `clock.Timed`."""
+        self._cut(GONE, names.ENDING, OURS)
+
+    def _cut(self, fault: Fault, why: str, counts: str) -> None:
+        """See `Delivery.cut`."""
         delivery = self._delivery
         who = delivery.response.target if delivery.response is not None else None
-        fault = Fault(504, "provider_timeout", told.format(f"The provider {who.provider}" if who is not None else "The provider"))
-        out = delivery.cut(fault, why, as_it_counts(delivery, why))
+        out = delivery.cut(fault, why, counts)
         ends = "ended" if (begun := self._heard != self._opened) else "broken off before its first event"
         named = f"{who.provider}/{who.model}" if who is not None else "its provider"
         _log.warning("request %s: the stream of %s is %s: %s", delivery.request.record.called, named, ends, REASONS[why])

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from extproc.answering import Answering
+from extproc.envoy.names import ENDING
 from extproc.ledger.record import Outcome, Record
 from extproc.usage import Usage, broken_off
 from extproc.values import Request, Response
@@ -73,6 +74,8 @@ def _guess(record: Record, request: Request, response: Response, answering: Answ
 
 
 def _outcome(response: Response, error: str) -> Outcome:
+    if error == ENDING:
+        return "killed"
     if response.ended in ("client_closed", "provider_broke"):
         return response.ended
     if response.origin == "gateway" and response.status >= 400:

@@ -7,6 +7,7 @@ process; while the link to that is lost, it goes on with the snapshot that it ha
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -25,7 +26,7 @@ from extproc.cachestore.shared import RemoteStore
 from extproc.cachestore.shelf import Shelf
 from extproc.callers.issuers import ISSUERS, RemoteSets
 from extproc.checked import HEALTH, decode_ill
-from extproc.clock import TICK
+from extproc.clock import LAST_WORDS, TICK, Clock
 from extproc.config.model import Redis
 from extproc.engine import Engine
 from extproc.envoy import names
@@ -55,6 +56,8 @@ LINK = "control.sock"
 """The control process's socket, in the run folder."""
 SNAPSHOT = "snapshot"
 """The push that carries a snapshot."""
+FINISH = "finish"
+"""The push that ends all streams with their last words: Envoy is about to be stopped."""
 
 NOTICE = "notice"
 """The notice by which a worker says that it serves, and how it fares: when it begins to serve, and then every `NOTICE_EVERY` seconds."""
@@ -133,7 +136,14 @@ class Worker:
         self._loaded = asyncio.Event()
         self._servers: list[Server] = []
         self._journal = Journal(places(state).journal, self._name)
-        pushes = {SNAPSHOT: self._load, TOKENS: self._renew, STANDING: self._heed, HEALTH: self._check, ISSUERS: self._trust}
+        pushes = {
+            SNAPSHOT: self._load,
+            TOKENS: self._renew,
+            STANDING: self._heed,
+            HEALTH: self._check,
+            ISSUERS: self._trust,
+            FINISH: self._finish,
+        }
         self._link = link = Link(f"{run_dir}/{LINK}", pushes, self._up)
         line = LinkLine(link)
         self._issuers = RemoteSets(link)
@@ -174,6 +184,9 @@ class Worker:
 
     def _check(self, data: bytes) -> None:
         self._engine.standing.ill(decode_ill(data))
+
+    def _finish(self, _: bytes) -> None:
+        self._engine.clock.finish()
 
     def _late(self) -> float:
         return max((server.late() for server in self._servers), default=0.0)
@@ -233,22 +246,31 @@ class Worker:
         self._tell()
         # Nobody waits for those, so nothing of ours does.
         await self._mirrors.close()
-        await _stop(self._servers, self._setup.drain, self._end)
+        await _stop(self._servers, self._setup.drain, self._end, self._engine.clock)
         for each in regular:
             each.cancel()
         self._ear.flush()
 
 
-async def _stop(servers: Sequence[Server], drain: float, end: End) -> None:
-    """Envoy is told to go elsewhere, and finds nobody listening here; what it has begun here ends here, if there is time enough."""
+async def _stop(servers: Sequence[Server], drain: float, end: End, clock: Clock) -> None:
+    """Envoy is told to go elsewhere, and finds nobody listening here; what it has begun here ends here, if there is time enough. Streams
+    that have not ended by then get their last words.
+    """
 
     async def cut_short() -> None:
         await end.hurry.wait()
         await asyncio.gather(*(server.stop(_AT_ONCE) for server in servers))
 
-    hurrying = asyncio.ensure_future(cut_short())
+    async def finish() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, drain - LAST_WORDS)):
+                await end.hurry.wait()
+        clock.finish()
+
+    others = [asyncio.ensure_future(each) for each in (cut_short(), finish())]
     await asyncio.gather(*(server.stop(drain) for server in servers))
-    hurrying.cancel()
+    for other in others:
+        other.cancel()
 
 
 async def _first(*events: asyncio.Event) -> None:

@@ -162,6 +162,25 @@ def test_the_last_word_is_the_dialects_error(way: str, model: str) -> None:
     assert record.bytes_out == len(told) + len(last.body or b"")
 
 
+@pytest.mark.parametrize(("way", "model"), [("openai", "gpt"), ("anthropic", "gpt"), ("openai", "both"), ("bedrock", "own-bedrock")])
+def test_a_gateway_that_ends_says_so(way: str, model: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It is nobody's fault, and what was delivered is charged."""
+    stream = begun(model, way)
+    told = one(stream.session, response_body(delta("Hel") if model == "gpt" else written(way)))
+    stream.scene.engine.clock.finish()
+    (last,) = (read(each) for each in stream.said)
+    assert (last.part, last.end) == ("response_body", True)
+    events = read_by(way, (written(way) if told.body is None else told.body) + (last.body or b""))
+    (fault,) = [event.fault for event in events if isinstance(event, Error)]
+    assert "The gateway is being stopped" in fault.message
+    assert "is ended: the time is over that is left for what is under way" in caplog.text
+    stream.session.close()
+    record = stream.record
+    assert (record.outcome, record.error, record.partial, record.usage.output) == ("killed", names.ENDING, True, 1)
+    assert {meaning(each.status, each.reason) for each in stream.heard} == {"nothing"}
+    assert len(stream.scene.engine.clock) == 0
+
+
 def test_the_log_names_whose_stream_is_ended(caplog: pytest.LogCaptureFixture) -> None:
     stream = begun("gpt")
     one(stream.session, response_body(delta("Hel")))
@@ -338,6 +357,11 @@ class Watch:
             raise LookupError("a bug")
         return self.again.pop(0)
 
+    def finish(self) -> None:
+        self.looks.append(0.0)
+        if not self.again:
+            raise LookupError("a bug")
+
 
 def test_the_clock(caplog: pytest.LogCaptureFixture) -> None:
     now = 100.0
@@ -350,6 +374,17 @@ def test_the_clock(caplog: pytest.LogCaptureFixture) -> None:
         now += TICK
         clock.step()
     assert (twice.looks, once.looks, bad.looks, stopped.looks) == ([100.5, 101.0], [100.5], [100.5], [])
+    assert len(clock) == 0
+    assert "a stream could not be ended" in caplog.text
+
+
+def test_a_clock_that_finishes_ends_all(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock(lambda: 100.0)
+    watches = Watch(1.0), Watch(), Watch(1.0)
+    for watch in watches:
+        clock.wind(watch, 200.0)
+    clock.finish()
+    assert [watch.looks for watch in watches] == [[0.0]] * 3
     assert len(clock) == 0
     assert "a stream could not be ended" in caplog.text
 

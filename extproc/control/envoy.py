@@ -6,7 +6,7 @@ import json
 import logging
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import aiohttp
 import yaml
 from msgspec import Struct
 
+from extproc.clock import LAST_WORDS
 from extproc.config.model import Config
 from extproc.control.addresses import SEPARATOR
 from extproc.control.aside import aside, busy
@@ -28,7 +29,7 @@ from extproc.ledger.access_log import rotate, rotate_due
 _TAKEN_WITHIN = 5.0
 _LOOK_EVERY = 0.02
 # How often the requests of an Envoy that is to end are counted.
-_COUNT_EVERY = 0.1
+_COUNT_EVERY = 0.05
 _LOG_MOST = 64 * 1024 * 1024
 _COMPILER = "compiles for Envoy"
 # How long a new Envoy may take until it serves.
@@ -308,28 +309,40 @@ class Envoy:
         async with self._session().post(f"http://envoy{path}", timeout=aiohttp.ClientTimeout(total=2)) as response:
             response.raise_for_status()
 
-    async def drain(self, until: float, hurry: asyncio.Event) -> None:
-        """Has it take no more requests, and returns when none is under way; at the loop's time `until`, or with `hurry`, in any case."""
+    async def drain(self, until: float, hurry: asyncio.Event, finish: Callable[[], Awaitable[None]]) -> None:
+        """Has it take no more requests, and returns when none is under way; at the loop's time `until`, or with `hurry`, in any case.
+        `finish`: ends streams, a moment before that.
+        """
         loop = asyncio.get_running_loop()
-        told = False
         try:
             # The first tells clients whose connection stays open to make a new one next time; the second closes the door to new ones.
             await self._post("/healthcheck/fail")
             await self._post("/drain_listeners")
-            while (active := await self._active()) and loop.time() < until and not hurry.is_set():
-                if not told:
-                    told = True
-                    _log.info("requests under way: %d; they have %.3g s, the same signal again ends them", active, until - loop.time())
-                await asyncio.sleep(_COUNT_EVERY)
-            if self._child is not None:
-                leaving = {loop.create_task(self._child.left()), loop.create_task(hurry.wait())}
-                await asyncio.wait(leaving, timeout=max(0.0, until - loop.time()), return_when=asyncio.FIRST_COMPLETED)
-                for waiting in leaving:
-                    waiting.cancel()
+            if active := await self._active():
+                _log.info("requests under way: %d; they have %.3g s, the same signal again ends them", active, until - loop.time())
+            if not await self._idle(until - LAST_WORDS, hurry):
+                await finish()
+                await self._idle(loop.time() + LAST_WORDS, asyncio.Event())
             if active := await self._active():
                 _log.warning("requests that are cut, since their time is over (`drain`): %d", active)
         except (aiohttp.ClientError, OSError, TimeoutError):  # it has ended, or hangs: nobody to wait for
             return
+
+    async def _idle(self, until: float, hurry: asyncio.Event) -> bool:
+        """Waits until nothing is under way, also not in those before it. Whether that is so at the loop's time `until`, or with `hurry`."""
+        loop = asyncio.get_running_loop()
+        while await self._active():
+            if loop.time() >= until or hurry.is_set():
+                return False
+            await asyncio.sleep(_COUNT_EVERY)
+        if self._child is None:
+            return True
+        left, hurrying = loop.create_task(self._child.left()), loop.create_task(hurry.wait())
+        await asyncio.wait((left, hurrying), timeout=max(0.0, until - loop.time()), return_when=asyncio.FIRST_COMPLETED)
+        over = left.done()
+        for waiting in (left, hurrying):
+            waiting.cancel()
+        return over
 
     async def active(self) -> int:
         """Requests under way; 0 where it is not there."""

@@ -207,7 +207,7 @@ class Gateway:
         # Envoy first: what it still sends its workers they can still answer.
         if self._envoy is not None:
             if self._started:
-                await self._envoy.drain(until, self._hurry)
+                await self._envoy.drain(until, self._hurry, self._services.finish)
             await self._envoy.stop()
         elif self._started:
             _log.info("what is under way may take %g s more; the same signal again ends it", self._running.drain)

@@ -11,6 +11,7 @@ from extproc.cachestore.shared import CacheService
 from extproc.cachestore.shelf import Shelf
 from extproc.callers.issuers import ISSUERS, RENEW
 from extproc.checked import HEALTH, decode_ill
+from extproc.clock import LAST_WORDS
 from extproc.config.model import Config
 from extproc.control.google import Tokens
 from extproc.control.handover import Handover
@@ -26,9 +27,9 @@ from extproc.standing.status import providers_status
 from extproc.standing.told import STANDING, Stand
 from extproc.tokens import TOKENS
 from extproc.turns.service import TurnService
-from extproc.worker import LINK, NOTICE, SNAPSHOT, Notice
+from extproc.worker import FINISH, LINK, NOTICE, SNAPSHOT, Notice
 
-_LAST_WORDS = 5.0
+_HANDED_OVER = 5.0
 """Seconds in which workers are told that another one takes over."""
 
 
@@ -90,6 +91,10 @@ class Services:
         self.message = message
         return await self._link.push(SNAPSHOT, message)
 
+    async def finish(self) -> None:
+        """Has workers end their streams with their last words."""
+        await self._link.push(FINISH, timeout=LAST_WORDS)
+
     def status(self, config: Config) -> dict[str, Any]:
         """How providers, targets and keys stand, for people."""
         return providers_status(config, self.standing.stands(), decode_ill(self.checks.message()))
@@ -109,7 +114,7 @@ class Services:
         await self.tokens.close()
         await self.issuers.close()
         kept = self._link.keep()
-        await self._link.away(_LAST_WORDS)
+        await self._link.away(_HANDED_OVER)
         stands = tuple(self.standing.stands())
         await self.standing.close()
         await self._turns.close()

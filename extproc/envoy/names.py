@@ -77,6 +77,8 @@ NO_UPGRADE = "websocket_handshake_unsuccessful"
 """The same where a provider has answered a WebSocket's request with another status than 101: its head goes on, its body does not."""
 SILENT = "stream_idle_timeout"
 """The same where nothing came for too long, all attempts together."""
+ENDING = "gateway_ending"
+"""The ledger's word where the gateway, or the worker, has ended before the answer."""
 BACKSTOP = 0.5
 """Seconds by which Envoy's clocks run behind the gate's own, which ends streams in their dialect; Envoy can only break them off."""
 

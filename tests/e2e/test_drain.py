@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.books import entries
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway, chat
 from tests.e2e.upstream import Demo
@@ -43,9 +44,14 @@ class Slow(threading.Thread):
                 self.status = answer.status_code
                 for piece in answer.iter_text():
                     self.text += piece
-            self.whole = "[DONE]" in self.text or '"usage"' in self.text
+            self.whole = not self.ended and ("[DONE]" in self.text or '"usage"' in self.text)
         except httpx.HTTPError:
-            self.whole = False
+            self.text += " (cut)"
+
+    @property
+    def ended(self) -> bool:
+        """It is a stream that was told why it ends here, and has a proper end."""
+        return "The gateway is being stopped" in self.text and self.text.endswith("data: [DONE]\n\n")
 
 
 def begin(gateway: Gateway, slow: Demo, seconds: float) -> list[Slow]:
@@ -98,7 +104,8 @@ def test_a_worker_whose_time_is_over(
             # Two that come together are one, so the first has to have been heard.
             gateway.until(lambda: set(gateway.workers()) - {worker}, "another one is there")
         finish(asked)
-        assert [each.whole for each in asked] == [False] * 4
+        assert [each.ended for each in asked] == [True, False] * 2
+        assert not any(each.whole for each in asked[1::2])
         assert time.monotonic() - began < SOON
 
 
@@ -141,10 +148,28 @@ def test_the_second_signal_ends_all_at_once(
         assert gateway.wait() == 0
         assert time.monotonic() - began < SOON
         finish(asked)
-        assert [each.whole for each in asked] == [False] * 4
-        assert "requests that are cut, since their time is over (`drain`): 4" in gateway.log.read_text()
+        assert [each.ended for each in asked] == [True, False] * 2
+        assert not any(each.whole for each in asked[1::2])
+        assert "requests that are cut, since their time is over (`drain`): 2" in gateway.log.read_text()
     # It was not their clients who hung up.
     assert {(row["outcome"], row["requests"]) for row in gateway.ledger("outcome", requests=4)} == {("killed", 4)}
+
+
+def test_the_end_of_its_time(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any], openai_provider: Demo) -> None:
+    """Streams that go on get their last words, and who has no body yet is cut."""
+    with Gateway(folder(tmp_path_factory), {**config, "drain": 2}) as gateway:
+        asked = begin(gateway, openai_provider, LONG)
+        os.kill(gateway.pid, signal.SIGTERM)
+        assert gateway.wait() == 0
+        finish(asked)
+        assert [each.ended for each in asked] == [True, False] * 2
+        assert not any(each.whole for each in asked[1::2])
+        for stream in asked[::2]:
+            assert '"gateway_ending"' in stream.text
+    assert {(row["outcome"], row["requests"]) for row in gateway.ledger("outcome", requests=4)} == {("killed", 4)}
+    told = [one for one in entries(gateway).values() if one["error"] == "gateway_ending"]
+    assert len(told) == 2
+    assert all(one["output"] > 0 and one["partial"] for one in told), "charged for what was delivered"
 
 
 def test_an_idle_one_ends_at_once(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> None:
