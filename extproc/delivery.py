@@ -69,8 +69,8 @@ class Delivery:
 
     __slots__ = (
         "_answering", "_asked", "_attempt", "_bare", "_came", "_cut", "_first", "_following", "_held", "_kept", "_left", "_started",
-        "_status", "_upstreams", "_waits", "attempts", "call", "cluster", "keeps", "over", "relayed", "request", "response", "taps",
-        "whole",
+        "_status", "_upstreams", "_waits", "attempts", "call", "cluster", "keeps", "over", "reached", "relayed", "request", "response",
+        "taps", "whole",
     )  # fmt: skip
 
     def __init__(self, request: Request, upstreams: Mapping[str, Upstream], started: float) -> None:
@@ -78,6 +78,8 @@ class Delivery:
         self.request = request
         self._upstreams = upstreams
         self._started = started
+        self.reached = started
+        """When all of the request had come."""
         self.response: Response | None = None
         self.call: Call | None = None
         """What those are told who are to answer; None until somebody is."""
@@ -337,6 +339,8 @@ class Delivery:
             # A client that has its content-length may hang up before the empty last message comes: the answer is whole already.
             self._left -= len(chunk)
             end = end or self._left <= 0
+        if response.stream and not self._came:
+            self.request.record.first_token = time.perf_counter() - self._started
         self._came += len(chunk)
         events = answering.feed(chunk, end)
         response.usage, response.answered, response.finished = answering.usage, answering.answered, answering.finished
@@ -451,7 +455,10 @@ class Delivery:
     def _follow(self, response: Response) -> bool:
         """The taps see the head. Whether one of them wants a body whole."""
         self.response = response
-        self.request.record.first_byte = time.perf_counter() - self._started
+        now, record = time.perf_counter(), self.request.record
+        record.first_byte = now - self._started
+        # Less than nothing by now, if it stood in a line meanwhile.
+        record.ours += (self._asked or now) - self.reached
         whole = False
         for tap in reversed(self.taps):
             tap.start(response)

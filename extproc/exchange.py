@@ -17,6 +17,10 @@ from extproc.ledger.record import Record
 from extproc.snapshot import Snapshot
 from extproc.values import Endpoint, Request
 
+END_USER = "x-headgate-user"
+"""The header in which callers name those for whom they ask."""
+_NAMED = 256
+
 
 class Exchange:
     """One request under way: what is asked by its head, its way in, and its answer's way out."""
@@ -36,6 +40,8 @@ class Exchange:
             kind = Endpoint(kind.dialect, "misplaced")
         bare = path.partition("?")[0]
         record = Record(id=headers.get("x-request-id") or str(uuid.uuid4()), time=time.time(), dialect=kind.dialect, path=bare)
+        if END_USER in headers:
+            record.end_user = headers[END_USER][:_NAMED]
         self.request = request = Request(method, path, headers, kind, record, provider)
         self.delivery = delivery = Delivery(request, snapshot.upstreams, started)
         self.intake = Intake(snapshot, request, delivery, deployment)

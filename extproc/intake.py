@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Sequence
 from random import random
+from time import perf_counter
 
 import msgspec
 from msgspec import Struct
@@ -128,6 +129,7 @@ class Intake:
         request = self._request
         request.body = self._given = body
         request.record.bytes_in = len(body)
+        self._delivery.reached = perf_counter()
         if self._held is not None:
             self._held.settle(len(body))
         try:

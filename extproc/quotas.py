@@ -5,13 +5,14 @@ The slot is that of the target which is asked first: it is held to the end of th
 whose slot the attempt there takes by itself (`course.py`).
 """
 
+import time
 from collections.abc import Iterator
 
 from extproc.config.concurrency import concurrency
 from extproc.config.model import Config, aim
 from extproc.errors import Reject, come_again
 from extproc.slots.holding import Holding
-from extproc.slots.slot import NO_LINE, Choice, Full, Line, Slots, Want
+from extproc.slots.slot import NO_LINE, Choice, Full, Line, Slots, Taken, Want
 from extproc.standing.verdict import meaning
 from extproc.tried import Tried, only
 from extproc.values import Request, Response, Target
@@ -50,7 +51,7 @@ class Quotas:
             self._put_off(request)
             return None
         line = self._lines.get(request.record.route, NO_LINE)
-        taken = await self.slots.take(choices, line)
+        taken = await (self.slots.take(choices, line) if not line.most else self._in_line(request, choices, line))
         if isinstance(taken, Full):
             raise busy(request.record.model, taken, line)
         if taken.choice:
@@ -59,6 +60,13 @@ class Quotas:
         request.slot = taken.ticket
         held = choices[taken.choice]
         return _Watching(self, taken.ticket, request) if any(want.adapt for want in held) else Holding(self.slots, taken.ticket)
+
+    async def _in_line(self, request: Request, choices: tuple[Choice, ...], line: Line) -> Taken | Full:
+        began = time.perf_counter()
+        try:
+            return await self.slots.take(choices, line)
+        finally:
+            request.record.waited(time.perf_counter() - began, known=True)
 
     def _put_off(self, request: Request) -> None:
         """Of those behind the first, whoever is known to be full is asked last."""

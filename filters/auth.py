@@ -76,6 +76,8 @@ class _Auth:
             identity = self._table.find(key)
             if identity is not None:
                 request.identity = identity
+                if identity.owner is not None:
+                    _tell(request, identity)
                 return
         if self._table.required:
             raise _refusal(sent)
@@ -103,12 +105,12 @@ class _Several:
                 refusal = refusal or reject
             identity = identity or self._found(key)
             if identity is not None:
-                request.identity = identity
+                _tell(request, identity)
                 self._known.lend(request, [one for one in sent if one != key])
                 return
         identity = self._known.by_envoy(request, sent)
         if identity is not None:
-            request.identity = identity
+            _tell(request, identity)
             self._known.lend(request, sent)
             return
         if refusal is not None:
@@ -124,6 +126,14 @@ class _Several:
         except Reject:
             # While nobody can tell, callers who are known by something else are; the others are told so in the end.
             return None
+
+
+def _tell(request: Request, identity: Identity) -> None:
+    """Whose the request is, to those behind this filter and to the ledger; its tenant and its key the ledger is told at the end."""
+    record, grant = request.record, identity.grant
+    request.identity = identity
+    record.owner, record.key_id = identity.owner, identity.id
+    record.tags, record.cost_centre = grant.tags, grant.cost_centre
 
 
 def _sent_keys(headers: dict[str, str], path: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ end of the answer, streams included. Callers without keys are one tenant.
 """
 
 import re
+import time
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
@@ -74,9 +75,11 @@ class _Load:
         """As long as it waits Envoy holds its body, which therefore needs room as if it were read."""
         length = request.headers.get("content-length", "" if request.endpoint.buffered else "0")
         held = self._room.claim(request.identity.tenant, length)
+        began = time.perf_counter()
         try:
             return await self._slots.take(choices, self._line)
         finally:
+            request.record.waited(time.perf_counter() - began, known=not request.endpoint.buffered)
             if held is not None:
                 held.settle(0)
 

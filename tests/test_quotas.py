@@ -1,5 +1,7 @@
 """Slots of targets and providers: who is passed over, who is refused, who has said that it has too much to do."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -9,6 +11,7 @@ from extproc.errors import Reject
 from extproc.quotas import Quotas
 from extproc.slots.atonce import AtOnce
 from extproc.slots.holding import Holding
+from extproc.slots.local import LocalSlots
 from extproc.tried import LATE, Tried
 from extproc.values import Request, Response, Target
 from tests.scene import ANTHROPIC, OPENAI, Scene, request, run
@@ -128,3 +131,15 @@ def test_a_fixed_bound_stays() -> None:
     assert tap is not None
     run(tap.end(Response(429, {}, origin="provider")))
     assert slots.table.scopes == 0
+
+
+async def test_the_record_says_how_long_it_stood_in_line() -> None:
+    quotas = Quotas(config(Aim(to="openai/gpt", concurrency=1), queue=Queue()), LocalSlots())
+    first = await quotas.request(asked(GPT))
+    assert first is not None
+    waiting = asked(GPT)
+    task = asyncio.ensure_future(quotas.request(waiting))
+    await asyncio.sleep(0.01)
+    await first.end(Response(200, {}))
+    assert await task is not None
+    assert 0.01 <= waiting.record.queue < 60

@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from extproc.amount import Unit
+from extproc.identity.record import Owner
 from extproc.tried import Tried
 from extproc.usage import Usage
 
@@ -78,6 +79,28 @@ class Record(Struct, kw_only=True, omit_defaults=True):
     bytes_out: int = 0
     witness: Literal["worker", "envoy"] = "worker"
     """Who told it: the worker's journal, or Envoy's access log after a worker was killed."""
+    owner: Owner | None = None
+    """Whom the key belongs to: ids of organization, project, team, user and service account; None where it belongs to nobody."""
+    key_id: str = ""
+    """The key's id, which stays when it is renamed; empty where it has none."""
+    end_user: str = ""
+    """Whom the caller says that he asks for (`x-headgate-user`)."""
+    tags: dict[str, str] = {}
+    """What is set for the owner's levels, see `identity.settings`."""
+    cost_centre: str = ""
+    """Likewise."""
+    queue: float = 0.0
+    """Seconds that it stood in lines for a slot."""
+    ours: float = 0.0
+    """Seconds that it took here, without those in lines: from its last byte until it went on, or was answered."""
+    first_token: float = 0.0
+    """Seconds to the first piece of an answer that is streamed; its head may come earlier. 0: it was no stream, or nothing came."""
+
+    def waited(self, seconds: float, *, known: bool) -> None:
+        """It stood in a line. `known`: all of it had come by then, so that these seconds would be taken for `ours`."""
+        self.queue += seconds
+        if known:
+            self.ours -= seconds
 
     @property
     def called(self) -> str:

@@ -23,6 +23,15 @@ GROUPS = {
     "outcome": "outcome",
     "status": "CAST(status AS TEXT)",
     "witness": "witness",
+    "organization": "organization",
+    "project": "project",
+    "team": "team",
+    "user": "user_id",
+    "service_account": "service_account",
+    "key_id": "key_id",
+    "end_user": "end_user",
+    "tags": "tags",
+    "cost_centre": "cost_centre",
     "day": "strftime('%Y-%m-%d', time, 'unixepoch')",
     "hour": "strftime('%Y-%m-%dT%H:00Z', time, 'unixepoch')",
     "month": "strftime('%Y-%m', time, 'unixepoch')",
@@ -98,7 +107,12 @@ class Row(Struct, kw_only=True):
     """What tenants are charged, with margins and discounts; copies for mirrors are charged to nobody."""
 
 
-_OTHERWISE = {"mirror_of": "''", "tier": "''", "input_image": "0", "output_image": "0", "price": "NULL"}
+_OTHERWISE = {
+    "mirror_of": "''", "tier": "''", "input_image": "0", "output_image": "0", "price": "NULL",
+    **dict.fromkeys(
+        ("organization", "project", "team", "user_id", "service_account", "key_id", "end_user", "tags", "cost_centre"), "''"
+    ),
+}  # fmt: skip
 """Columns that earlier releases did not have, and what they say of all that these have entered."""
 
 

@@ -46,6 +46,20 @@ MIGRATIONS = (
     ALTER TABLE entries ADD COLUMN price_parts TEXT NOT NULL DEFAULT '';
     ALTER TABLE entries ADD COLUMN price_rule TEXT NOT NULL DEFAULT '';
     """,
+    """
+    ALTER TABLE entries ADD COLUMN organization TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN project TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN team TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN user_id TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN service_account TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN key_id TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN end_user TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN tags TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN cost_centre TEXT NOT NULL DEFAULT '';
+    ALTER TABLE entries ADD COLUMN queue REAL NOT NULL DEFAULT 0;
+    ALTER TABLE entries ADD COLUMN ours REAL NOT NULL DEFAULT 0;
+    ALTER TABLE entries ADD COLUMN first_token REAL NOT NULL DEFAULT 0;
+    """,
 )
 """`entries`: one row a request that reached a provider or the cache; its `price` is null where what is charged is the `cost`. `settled`:
 recent ids that need no entry. `sources`: how far each file has been read. `pending`: access log lines whose worker has not spoken.

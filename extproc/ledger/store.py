@@ -14,7 +14,9 @@ from operator import attrgetter
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import astuple
 
+from extproc.identity.record import Owner
 from extproc.ledger.money import add_exact_sum, plain
 from extproc.ledger.prices import Priced
 from extproc.ledger.record import Outcome, Record
@@ -27,9 +29,12 @@ _HEAD = (
     "status", "outcome", "error",
 )  # fmt: skip
 _TAIL = ("unit", "amount", "partial", "estimated", "metered", "duration", "first_byte", "bytes_in", "bytes_out", "witness")
+_WHO = ("key_id", "end_user", "cost_centre", "queue", "ours", "first_token")
+_NOBODY = Owner("")
 _COLUMNS = (
     *_HEAD, *_USAGE, "saved_input", "saved_output", *_TAIL, "tried", "provider_key", "mirror_of",
     "priced", "cost", "cost_parts", "price_source", "price_version", "price", "price_parts", "price_rule",
+    "organization", "project", "team", "user_id", "service_account", "tags", *_WHO,
 )  # fmt: skip
 _PUT = f"INSERT OR REPLACE INTO entries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _SETTLE = "INSERT OR REPLACE INTO settled (id, seen, witness) VALUES (?, ?, ?)"
@@ -41,7 +46,7 @@ _KEPT_CORRUPT = 1000
 # KiB, negative as SQLite wants it.
 _CACHE = -16 * 1024
 _LOG_PAGES = 4000
-_head, _tail, _usage = attrgetter(*_HEAD), attrgetter(*_TAIL), attrgetter(*_USAGE)
+_head, _tail, _usage, _who = attrgetter(*_HEAD), attrgetter(*_TAIL), attrgetter(*_USAGE), attrgetter(*_WHO)
 _BOUGHT_NOTHING = _usage(Usage())
 
 
@@ -204,4 +209,6 @@ def _row(record: Record, priced: Priced) -> tuple[object, ...]:
         charged = (plain(priced.price), _parts(priced.price_parts), priced.rule)
     money = (cost is not None, None if cost is None else plain(cost), _parts(priced.parts), priced.source, priced.version, *charged)
     tried = msgspec.json.encode(record.tried).decode() if record.tried else ""
-    return (*_head(record), *counts, *_tail(record), tried, record.provider_key, record.mirror_of, *money)
+    tags = msgspec.json.encode(record.tags, order="sorted").decode() if record.tags else ""
+    whose = (*astuple(record.owner or _NOBODY), tags, *_who(record))
+    return (*_head(record), *counts, *_tail(record), tried, record.provider_key, record.mirror_of, *money, *whose)

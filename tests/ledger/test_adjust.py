@@ -1,5 +1,7 @@
 """Margins and discounts: exact, the first rule that fits, and the provider's cost is kept beside them."""
 
+import contextlib
+import sqlite3
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -104,19 +106,18 @@ def test_the_ledger_keeps_both_and_reports_show_both(tmp_path: Path) -> None:
 
 def test_a_ledger_of_an_earlier_release_is_read_and_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
-    store = Store(path)
-    for column in ("price", "price_parts", "price_rule", "tier", "input_image", "output_image"):
-        store.db.execute(f"ALTER TABLE entries DROP COLUMN {column}")
-    store.db.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
-    columns = [name for (name,) in store.db.execute("SELECT name FROM pragma_table_info('entries')")]
-    values = {"id": "a", "time": NOW, "cost": "0.5", "priced": 1, "cost_parts": "{}"}
-    store.db.execute(f"INSERT INTO entries VALUES ({','.join('?' * len(columns))})", [values.get(name, 0) for name in columns])
-    store.db.execute("UPDATE entries SET cache = '', mirror_of = '', outcome = 'complete'")
-    store.close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for step in MIGRATIONS[:5]:
+            db.executescript(step)
+        db.execute("PRAGMA user_version = 5")
+        columns = [name for (name,) in db.execute("SELECT name FROM pragma_table_info('entries')")]
+        values = {"id": "a", "time": NOW, "cost": "0.5", "priced": 1, "cost_parts": "{}"}
+        db.execute(f"INSERT INTO entries VALUES ({','.join('?' * len(columns))})", [values.get(name, 0) for name in columns])
+        db.execute("UPDATE entries SET cache = '', mirror_of = '', outcome = 'complete'")
     for read_only in (True, False):
         store = Store(path, read_only=read_only)
-        (row,) = report(store, ["tier"])
-        assert (row.group, row.cost, row.price) == ({"tier": ""}, Decimal("0.5"), Decimal("0.5"))
+        (row,) = report(store, ["tier", "team"])
+        assert (row.group, row.cost, row.price) == ({"tier": "", "team": ""}, Decimal("0.5"), Decimal("0.5"))
         store.close()
 
 

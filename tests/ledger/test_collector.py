@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 import pytest
 
+from extproc.identity.record import Owner
 from extproc.ledger.access_log import rotate
 from extproc.ledger.collector import Busy, Collected, Collector, Entry
 from extproc.ledger.journal import Journal
@@ -354,3 +355,19 @@ def test_a_segment_that_cannot_be_read_blocks_no_other(tmp_path: Path, make: Mak
     assert ids(collector.collect()) == ["a"]
     assert ids(collector.collect()) == []
     assert len(caplog.records) == 1
+
+
+def test_an_entry_says_whose_it_is_and_how_long_it_took(tmp_path: Path, make: Make) -> None:
+    owner = Owner("org", "proj", "team", "user")
+    told = {"owner": owner, "key_id": "key_1", "end_user": "eve", "tags": {"b": "2", "a": "1"}, "cost_centre": "4711"}
+    times = {"queue": 0.5, "ours": 0.25, "first_token": 1.5}
+    Journal(places(tmp_path).journal, "w").append(entry("a", **told, **times))
+    append(places(tmp_path).access_log, line("b", entry("b", **told, **times), status=500))
+    collector = make(tmp_path, grace=1)
+    collector.collect(1000)
+    collector.collect(1002)
+    columns = "id, organization, project, team, user_id, service_account, key_id, end_user, tags, cost_centre, queue, ours, first_token"
+    rows = collector.store.db.execute(f"SELECT {columns} FROM entries ORDER BY id").fetchall()
+    expected = ("org", "proj", "team", "user", "", "key_1", "eve", '{"a":"1","b":"2"}', "4711", 0.5, 0.25, 1.5)
+    assert rows == [("a", *expected), ("b", *expected)]
+    assert [row.group for row in report(collector.store, ["team", "user"])] == [{"team": "team", "user": "user"}]
