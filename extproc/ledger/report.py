@@ -1,12 +1,14 @@
 """What the ledger adds up to, by whatever its entries have: exact sums, a row a group."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from msgspec import Struct
 
 from extproc.ledger.store import Store
+from extproc.ledger.sums import COUNTED, MEASURED, SQLITE
 
 GROUPS = {
     "key": "key",
@@ -37,33 +39,6 @@ GROUPS = {
     "month": "strftime('%Y-%m', time, 'unixepoch')",
 }
 """What can be grouped by. `model` is what the caller asked for, `route` the configured name or pattern that matched. Days are UTC."""
-
-_SUMS = {
-    "requests": "count(*)",
-    "errors": "count(*) FILTER (WHERE outcome IN ('error', 'provider_broke', 'killed'))",
-    "partial": "coalesce(sum(partial), 0)",
-    "estimated": "coalesce(sum(estimated), 0)",
-    "cache_hits": "count(*) FILTER (WHERE cache = 'hit')",
-    "unpriced": "count(*) FILTER (WHERE NOT priced AND metered)",
-    "unmetered": "count(*) FILTER (WHERE NOT priced AND NOT metered)",
-    "input": "coalesce(sum(input), 0)",
-    "output": "coalesce(sum(output), 0)",
-    "cache_read": "coalesce(sum(cache_read), 0)",
-    "cache_write": "coalesce(sum(cache_write), 0)",
-    "reasoning": "coalesce(sum(reasoning), 0)",
-    "input_audio": "coalesce(sum(input_audio), 0)",
-    "output_audio": "coalesce(sum(output_audio), 0)",
-    "input_image": "coalesce(sum(input_image), 0)",
-    "output_image": "coalesce(sum(output_image), 0)",
-    "images": "coalesce(sum(amount) FILTER (WHERE unit = 'images'), 0)",
-    "seconds": "coalesce(sum(amount) FILTER (WHERE unit = 'seconds'), 0)",
-    "characters": "coalesce(sum(amount) FILTER (WHERE unit = 'characters'), 0)",
-    "searches": "coalesce(sum(amount) FILTER (WHERE unit = 'searches'), 0)",
-    "saved_input": "coalesce(sum(saved_input), 0)",
-    "saved_output": "coalesce(sum(saved_output), 0)",
-    "cost": "coalesce(exact_sum(cost), '0')",
-    "price": "coalesce(exact_sum(coalesce(price, cost)), '0')",
-}
 
 
 class Row(Struct, kw_only=True):
@@ -107,6 +82,16 @@ class Row(Struct, kw_only=True):
     """What tenants are charged, with margins and discounts; copies for mirrors are charged to nobody."""
 
 
+_UNITS = frozenset({"images", "seconds", "characters", "searches"})
+
+
+def row_of(group: dict[str, str], sums: Mapping[str, Any]) -> Row:
+    """A row, of what the database says that the sums are."""
+    values: dict[str, Any] = {name: int(sums[name]) for name in COUNTED}
+    values |= {name: float(sums[name]) if name in _UNITS else Decimal(sums[name]) for name in MEASURED}
+    return Row(group=group, **values)
+
+
 _OTHERWISE = {
     "mirror_of": "''", "tier": "''", "input_image": "0", "output_image": "0", "price": "NULL",
     **dict.fromkeys(
@@ -140,12 +125,12 @@ def report(
     groups = [GROUPS[name] for name in by]
     ordinals = ", ".join(str(number + 1) for number in range(len(groups)))
     where = f"time >= ? AND time < ? AND {_which(mirrors=mirrors)}"
-    query = f"SELECT {', '.join([*groups, *_SUMS.values()])} FROM {_entries(store)} WHERE {where}" + (
+    sums = SQLITE.sums()
+    query = f"SELECT {', '.join([*groups, *sums.values()])} FROM {_entries(store)} WHERE {where}" + (
         f" GROUP BY {ordinals} ORDER BY {ordinals}" if groups else ""
     )
     bounds = (since.timestamp() if since else float("-inf"), until.timestamp() if until else float("inf"))
-    rows: list[Row] = []
-    for row in store.db.execute(query, bounds):
-        sums = dict(zip(_SUMS, row[len(groups) :], strict=True))
-        rows.append(Row(group=dict(zip(by, row, strict=False)), **{**sums, "cost": Decimal(sums["cost"]), "price": Decimal(sums["price"])}))
-    return rows
+    return [
+        row_of(dict(zip(by, row, strict=False)), dict(zip(sums, row[len(groups) :], strict=True)))
+        for row in store.db.execute(query, bounds)
+    ]

@@ -60,10 +60,51 @@ MIGRATIONS = (
     ALTER TABLE entries ADD COLUMN ours REAL NOT NULL DEFAULT 0;
     ALTER TABLE entries ADD COLUMN first_token REAL NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE ledger_groups (
+        id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
+        organization TEXT NOT NULL, project TEXT NOT NULL, team TEXT NOT NULL, user_id TEXT NOT NULL, service_account TEXT NOT NULL,
+        tenant TEXT NOT NULL, key_id TEXT NOT NULL, key TEXT NOT NULL, cost_centre TEXT NOT NULL, tags TEXT NOT NULL,
+        provider TEXT NOT NULL, model TEXT NOT NULL, target TEXT NOT NULL, outcome TEXT NOT NULL, mirror TEXT NOT NULL
+    );
+    CREATE TABLE ledger_days (
+        group_id INTEGER NOT NULL, day TEXT NOT NULL,
+        requests INTEGER NOT NULL, errors INTEGER NOT NULL, partial INTEGER NOT NULL, estimated INTEGER NOT NULL,
+        cache_hits INTEGER NOT NULL, unpriced INTEGER NOT NULL, unmetered INTEGER NOT NULL, input INTEGER NOT NULL,
+        output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, reasoning INTEGER NOT NULL,
+        input_audio INTEGER NOT NULL, output_audio INTEGER NOT NULL, input_image INTEGER NOT NULL, output_image INTEGER NOT NULL,
+        saved_input INTEGER NOT NULL, saved_output INTEGER NOT NULL, images TEXT NOT NULL, seconds TEXT NOT NULL,
+        characters TEXT NOT NULL, searches TEXT NOT NULL, cost TEXT NOT NULL, price TEXT NOT NULL,
+        PRIMARY KEY (group_id, day)
+    ) WITHOUT ROWID;
+    CREATE INDEX ledger_days_day ON ledger_days (day);
+    CREATE TABLE ledger_months (
+        group_id INTEGER NOT NULL, day TEXT NOT NULL,
+        requests INTEGER NOT NULL, errors INTEGER NOT NULL, partial INTEGER NOT NULL, estimated INTEGER NOT NULL,
+        cache_hits INTEGER NOT NULL, unpriced INTEGER NOT NULL, unmetered INTEGER NOT NULL, input INTEGER NOT NULL,
+        output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, reasoning INTEGER NOT NULL,
+        input_audio INTEGER NOT NULL, output_audio INTEGER NOT NULL, input_image INTEGER NOT NULL, output_image INTEGER NOT NULL,
+        saved_input INTEGER NOT NULL, saved_output INTEGER NOT NULL, images TEXT NOT NULL, seconds TEXT NOT NULL,
+        characters TEXT NOT NULL, searches TEXT NOT NULL, cost TEXT NOT NULL, price TEXT NOT NULL,
+        PRIMARY KEY (group_id, day)
+    ) WITHOUT ROWID;
+    CREATE INDEX ledger_months_day ON ledger_months (day);
+    CREATE TABLE ledger_totals (
+        group_id INTEGER NOT NULL, day TEXT NOT NULL,
+        requests INTEGER NOT NULL, errors INTEGER NOT NULL, partial INTEGER NOT NULL, estimated INTEGER NOT NULL,
+        cache_hits INTEGER NOT NULL, unpriced INTEGER NOT NULL, unmetered INTEGER NOT NULL, input INTEGER NOT NULL,
+        output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, reasoning INTEGER NOT NULL,
+        input_audio INTEGER NOT NULL, output_audio INTEGER NOT NULL, input_image INTEGER NOT NULL, output_image INTEGER NOT NULL,
+        saved_input INTEGER NOT NULL, saved_output INTEGER NOT NULL, images TEXT NOT NULL, seconds TEXT NOT NULL,
+        characters TEXT NOT NULL, searches TEXT NOT NULL, cost TEXT NOT NULL, price TEXT NOT NULL,
+        PRIMARY KEY (group_id, day)
+    ) WITHOUT ROWID;
+    CREATE INDEX ledger_totals_day ON ledger_totals (day);
+    """,
 )
 """`entries`: one row a request that reached a provider or the cache; its `price` is null where what is charged is the `cost`. `settled`:
 recent ids that need no entry. `sources`: how far each file has been read. `pending`: access log lines whose worker has not spoken.
-`corrupt`: lines that nobody could read, the first of them."""
+`corrupt`: lines that nobody could read, the first of them. `ledger_days` and its like: see `aggregates.py`."""
 
 
 def migrate(db: sqlite3.Connection) -> None:

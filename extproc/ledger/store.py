@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from hashlib import sha256
 from operator import attrgetter
 from pathlib import Path
 
@@ -17,10 +18,12 @@ import msgspec
 from msgspec.structs import astuple
 
 from extproc.identity.record import Owner
+from extproc.ledger.aggregates import fold
 from extproc.ledger.money import add_exact_sum, plain
 from extproc.ledger.prices import Priced
 from extproc.ledger.record import Outcome, Record
 from extproc.ledger.schema import migrate
+from extproc.ledger.sums import SQLITE
 from extproc.usage import Usage
 
 _USAGE = Usage.__struct_fields__
@@ -42,6 +45,9 @@ _STOP = "DELETE FROM pending WHERE id = ?"
 _WITNESSES = """
     SELECT id, witness FROM entries WHERE id IN (SELECT value FROM json_each(?1))
     UNION ALL SELECT id, witness FROM settled WHERE id IN (SELECT value FROM json_each(?1))"""
+_ADD_NEWER = tuple(fold(SQLITE, "(SELECT * FROM entries WHERE rowid > ?1)"))
+_TAKE_OUT = tuple(fold(SQLITE, "(SELECT * FROM entries WHERE id = ?1)", out=True))
+_PUT_BACK = tuple(fold(SQLITE, "(SELECT * FROM entries WHERE id = ?1)"))
 _KEPT_CORRUPT = 1000
 # KiB, negative as SQLite wants it.
 _CACHE = -16 * 1024
@@ -72,6 +78,7 @@ class Store:
         try:
             self.db.execute("PRAGMA busy_timeout = 5000")
             add_exact_sum(self.db)
+            self.db.create_function("sha256_of", 1, _digest, deterministic=True)
             if not read_only:
                 self.db.execute("PRAGMA journal_mode = WAL")
                 # Request ids are random, so each entry of a long ledger touches a page of its own: it pays to keep many at hand, and
@@ -79,6 +86,7 @@ class Store:
                 self.db.execute(f"PRAGMA cache_size = {_CACHE}")
                 self.db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
                 migrate(self.db)
+                self._fill()
         except BaseException:
             self.db.close()
             raise
@@ -112,23 +120,43 @@ class Store:
     def add(self, fresh: Sequence[tuple[Record, Priced]], now: float) -> None:
         """Enter requests that nobody has told of before."""
         entries = [_row(record, priced) for record, priced in fresh if is_entry(record)]
-        self.db.executemany(_PUT, entries)
+        if entries:
+            (last,) = self.db.execute("SELECT coalesce(max(rowid), 0) FROM entries").fetchone()
+            self.db.executemany(_PUT, entries)
+            self._fold(_ADD_NEWER, last)
         if len(entries) < len(fresh):
             self.db.executemany(_SETTLE, ((record.id, now, record.witness) for record, _ in fresh if not is_entry(record)))
 
     def put(self, record: Record, priced: Priced, now: float) -> None:
         """Enter the request in place of what is known of it."""
         self.db.execute("DELETE FROM settled WHERE id = ?", (record.id,))
+        self._fold(_TAKE_OUT, record.id)
         self.db.execute("DELETE FROM entries WHERE id = ?", (record.id,))
         self.add([(record, priced)], now)
 
     def broke(self, id: str, outcome: Outcome, status: int, error: str = "") -> None:
         """It was not the client that broke off, though the worker could tell no more than that nobody listened any longer."""
+        if self.db.execute("SELECT 1 FROM entries WHERE id = ? AND outcome = 'client_closed'", (id,)).fetchone() is None:
+            return
+        self._fold(_TAKE_OUT, id)
         self.db.execute(
-            "UPDATE entries SET outcome = ?, status = ?, error = CASE error WHEN '' THEN ? ELSE error END "
-            "WHERE id = ? AND outcome = 'client_closed'",
+            "UPDATE entries SET outcome = ?, status = ?, error = CASE error WHEN '' THEN ? ELSE error END WHERE id = ?",
             (outcome, status, error, id),
         )
+        self._fold(_PUT_BACK, id)
+
+    def _fold(self, statements: tuple[str, ...], which: object) -> None:
+        for statement in statements:
+            self.db.execute(statement, (which,))
+
+    def _fill(self) -> None:
+        """Adds up what earlier releases have entered, once."""
+        filled = "SELECT 1 FROM tallies WHERE name = 'aggregated'"
+        if self.db.execute(filled).fetchone() is None:
+            with self.transaction():
+                if self.db.execute(filled).fetchone() is None:
+                    self._fold(_ADD_NEWER, 0)
+                    self.db.execute("INSERT INTO tallies VALUES ('aggregated', 1)")
 
     def measured(self, seen: Record) -> None:
         """How long an upgraded connection lasted, and what it carried, as Envoy has seen it."""
@@ -194,6 +222,10 @@ class Store:
         """Number of lines so far that nobody could read."""
         row = self.db.execute("SELECT value FROM tallies WHERE name = 'corrupt'").fetchone()
         return 0 if row is None else int(row[0])
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 def _parts(parts: dict[str, Decimal]) -> str:
