@@ -3,11 +3,18 @@
 import argparse
 import sqlite3
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
 from extproc.cli.common import add_source, state_folder
 from extproc.control.pricing import book
 from extproc.envoy.names import cluster_name
-from extproc.ledger.usage_report import has_ledger, moment, usage
+from extproc.ledger import focus
+from extproc.ledger.books import books_of
+from extproc.ledger.prices import PriceBook
+from extproc.ledger.reports import FIRST, LAST, Wanted
+from extproc.ledger.reports import usage as rows
+from extproc.ledger.usage_report import collect_leftovers, has_ledger, moment, usage
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,6 +29,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", dest="form", action="store_const", const="json", default="table", help="for programs")
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="for spreadsheets")
+    form.add_argument(
+        "--format", dest="form", choices=("table", "json", "csv", "focus"), help="focus: FOCUS 1.2, for FinOps tools, by whole days"
+    )
+    parser.add_argument("--issuer", default="Headgate", help="who runs the gateway, as FOCUS names him (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -37,6 +48,9 @@ def run(given: argparse.Namespace) -> int:
     clusters = {cluster_name(name): name for name in config.providers} if config is not None else None
     try:
         since, until = (moment(text) if text else None for text in (given.since, given.until))
+        if given.form == "focus":
+            print(_focus(state, since, until, given.issuer, prices, clusters), end="")
+            return 0
         print(usage(state, by, since, until, given.form, mirrors=given.mirrors, prices=prices, clusters=clusters))
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -47,3 +61,13 @@ def run(given: argparse.Namespace) -> int:
         print(f"the ledger in {state} cannot be read: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _focus(
+    state: Path, since: datetime | None, until: datetime | None, issuer: str, prices: PriceBook | None, clusters: dict[str, str] | None
+) -> str:
+    if prices is not None:
+        collect_leftovers(state, prices, clusters=clusters)
+    first, last = (moment.astimezone(UTC).date() if moment is not None else None for moment in (since, until))
+    with books_of(state) as books:
+        return focus.csv(rows(books, Wanted(by=focus.BY, since=first or FIRST, until=last or LAST)), issuer)

@@ -34,7 +34,7 @@ GROUPS = {
 """What can be grouped by, and filtered, beside `day`, `month` and `tag:NAME`; and its column. Ids, but for the key and the tenant."""
 TAG = "tag:"
 _TIMES = ("day", "month")
-_FIRST, _LAST = date(1970, 1, 1), date(9999, 12, 1)
+FIRST, LAST = date(1970, 1, 1), date(9999, 12, 1)
 
 
 class Books(Protocol):
@@ -67,8 +67,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     by: tuple[str, ...] = ()
     """What rows are told apart by; they come in its order. None: there is one row, the total, or none."""
-    since: date = _FIRST
-    until: date = _LAST
+    since: date = FIRST
+    until: date = LAST
     """Exclusive."""
     where: Mapping[str, str] = {}
     """Values of groups, all of which have to be so."""

@@ -1,7 +1,5 @@
 """`headgate usage`: who used what, and what it cost, as a table for people and as JSON or CSV for programs."""
 
-import csv
-import io
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from extproc.ledger.money import plain
 from extproc.ledger.places import places
 from extproc.ledger.prices import PriceBook
 from extproc.ledger.report import Row, report
+from extproc.ledger.spreadsheet import as_csv, cell
 from extproc.ledger.store import Store
 
 _NUMBERS = (
@@ -61,7 +60,7 @@ def usage(
     """
     where = places(state)
     if prices is not None and state.is_dir():
-        _collect_leftovers(state, prices, access_log, clusters)
+        collect_leftovers(state, prices, access_log, clusters)
     if not where.database.exists():
         rows, total, copies = [], None, 0
     else:
@@ -105,7 +104,8 @@ def moment(text: str, now: datetime | None = None) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _collect_leftovers(state: Path, prices: PriceBook, access_log: Path | None, clusters: Mapping[str, str] | None) -> None:
+def collect_leftovers(state: Path, prices: PriceBook, access_log: Path | None = None, clusters: Mapping[str, str] | None = None) -> None:
+    """Collects what workers have left, unless the gateway runs, which does it itself."""
     try:
         collector = Collector(state, prices, access_log=access_log, clusters=clusters)
     except (Busy, PermissionError, sqlite3.OperationalError):
@@ -138,16 +138,8 @@ def _json(by: Sequence[str], since: datetime | None, until: datetime | None, row
 
 
 def _csv(by: Sequence[str], rows: list[Row]) -> str:
-    out = io.StringIO()
     columns = [*by, *(name for name in Row.__struct_fields__ if name != "group")]
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    # A spreadsheet takes a cell that begins like this for a formula, and callers choose their model names.
-    safe = [
-        {name: f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text for name, text in row.group.items()} for row in rows
-    ]
-    writer.writerows({**group, **_values(row)} for group, row in zip(safe, rows, strict=True))
-    return out.getvalue()
+    return as_csv(columns, ({name: cell(text) for name, text in row.group.items()} | _values(row) for row in rows))
 
 
 def _table(by: Sequence[str], rows: list[Row], total: Row | None) -> str:

@@ -1,0 +1,47 @@
+"""`headgate invoices` and `headgate usage --format focus`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from extproc.cli import main
+from extproc.ledger.journal import Journal
+from extproc.ledger.places import places
+from tests.ledger.test_aggregates import record
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    journal = Journal(places(tmp_path / "state").journal, "w")
+    journal.append(record("a", day=5, team="red", provider="demo", target="demo"))
+    journal.close()
+    return tmp_path / "state"
+
+
+def test_a_month(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["invoices", "--state", str(state), "--month", "2026-10"]) == 0
+    assert "Invoice of org, 2026-10" in capsys.readouterr().out
+    assert main(["invoices", "--state", str(state), "--month", "2026-10", "--format", "json", "--organization", "org"]) == 0
+    (made,) = json.loads(capsys.readouterr().out)
+    assert made["organization"] == "org" and len(made["lines"]) == 1
+    assert main(["invoices", "--state", str(state), "--month", "2026-10", "--format", "csv"]) == 0
+    assert capsys.readouterr().out.startswith("month,organization,cost_centre,project,team,")
+    assert main(["invoices", "--state", str(state), "--month", "2026-11"]) == 0
+    assert capsys.readouterr().out == "nothing was used in 2026-11\n"
+
+
+def test_focus(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["usage", "--state", str(state), "--format", "focus", "--since", "2026-10-01", "--issuer", "Acme IT"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.startswith("BilledCost,BillingAccountId,")
+    assert ",Acme IT," in row
+
+
+def test_what_is_wrong(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["invoices", "--state", str(state), "--month", "october"]) == 2
+    assert "no month" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["invoices", "--state", str(tmp_path / "empty"), "--month", "2026-10"]) == 2
+    assert "no ledger" in capsys.readouterr().err
