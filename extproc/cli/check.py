@@ -66,6 +66,8 @@ def run(given: argparse.Namespace) -> int:
         if len(provider.keys) > 1:
             print(f"  provider {name} has {len(provider.keys)} keys, taken by {provider.pool.replace('_', ' ')}")
     _tell_prices(config)
+    if config.notifications.receivers:
+        print(f"  notifications go to {', '.join(one.name for one in config.notifications.receivers)}")
     for told in filter(None, (settings.about() for settings in loaded.filters if isinstance(settings, Filter))):
         print(f"  {told}")
     for absent in loaded.absent:

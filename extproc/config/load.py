@@ -28,6 +28,7 @@ from extproc.config.network import beside, check_ext_proc
 from extproc.config.older import check_older
 from extproc.config.optional import absent_providers, split_providers
 from extproc.config.problem import Mark, Problem, Problems, format_problems
+from extproc.config.receivers import check_notifications
 from extproc.config.references import References
 from extproc.config.strategies import Chosen, check_choices, read_strategies, with_strategies
 from extproc.config.targets import Absent, check_models, check_prices, present
@@ -149,6 +150,7 @@ class _Reading:
             check_loads(config, filters, report.warning)
             if self.references.secrets:
                 check_callers(config, providers, report)
+                check_notifications(config.notifications, report)
         check_prices(config, providers, report.error)
         if self.references.secrets:
             check_redis(config, filters, report)

@@ -16,6 +16,7 @@ from extproc.config.forms import Auth, DialectName, Folder, HeaderName, HeaderVa
 from extproc.config.health import Health
 from extproc.config.listeners import Admin, ExtProc, Listener
 from extproc.config.mirror import Mirror
+from extproc.config.notifications import Notifications
 from extproc.config.pool import Choice, ProviderKey
 from extproc.config.pricing import Pricing
 from extproc.config.retries import Retries
@@ -378,6 +379,8 @@ class Config(Section, frozen=True):
     """When targets that fail are left alone; `off`: never, unless their provider says otherwise."""
     redis: Redis | None = None
     """State shared by several machines."""
+    notifications: Notifications = Notifications()
+    """Who is told of what has happened."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     """Python worker processes; Envoy spreads requests over them."""
     transport: Transport = "native"

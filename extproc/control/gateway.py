@@ -255,8 +255,9 @@ class Gateway:
         await self._services.issuers.follow(self.config, config)
         await self._swap(config, await asyncio.to_thread(self._source.message, loaded, self._aliases(config)))
         await self._services.issuers.follow(config)
+        notified = await self._services.notifier.follow(config.notifications)
         self._loaded, self._in_force = loaded, True
-        if self._services.message != before:
+        if self._services.message != before or notified:
             self._metrics.reloaded("accepted")
             return
         # Whoever has edited the file, or sent a signal, waits for a word.
@@ -400,7 +401,7 @@ class Gateway:
             self._metrics.websockets(await self._envoy.websockets())
             for provider, is_open in (await self._envoy.open_breakers()).items():
                 self._metrics.providers.full(provider, is_open)
-        self._services.show()
+        await self._services.show()
         return self._metrics.render()
 
     async def _housekeeping(self) -> None:

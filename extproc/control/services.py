@@ -17,6 +17,7 @@ from extproc.control.google import Tokens
 from extproc.control.handover import Handover
 from extproc.control.health import Checks
 from extproc.control.issuers import Issuers
+from extproc.control.notifications import Notifier
 from extproc.control.slots import SlotService
 from extproc.control.standing import Standing
 from extproc.control.trust import ca_file
@@ -59,7 +60,10 @@ class Services:
         self._cache = CacheService(shelf)
         self._turns = TurnService(state)
         self._slots = SlotService()
-        self.standing = Standing(lambda message: self._tell(STANDING, message), metrics.standing, attempts_log)
+        self.notifier = Notifier(
+            state, metrics.notifications, ca_file=ca_file, stands=lambda: self.standing.stands(),  # noqa: PLW0108 - each knows the other
+        )  # fmt: skip
+        self.standing = Standing(lambda message: self._tell(STANDING, message), metrics.standing, attempts_log, self.notifier.changed)
         self.tokens = Tokens(lambda message: self._tell(TOKENS, message), metrics)
         self.checks = Checks(
             lambda message: self._tell(HEALTH, message), metrics, self.tokens.bearer, run_dir=str(run_dir), ca_file=ca_file
@@ -78,6 +82,7 @@ class Services:
         await self.issuers.follow(config)
         await self.standing.follow(config)
         self.standing.resume(handed.standing, handed.asked)
+        await self.notifier.follow(config.notifications)
 
     async def speak(self) -> None:
         """Tells the workers everything, where they have been told nothing yet."""
@@ -99,9 +104,10 @@ class Services:
         """How providers, targets and keys stand, for people."""
         return providers_status(config, self.standing.stands(), decode_ill(self.checks.message()))
 
-    def show(self) -> None:
+    async def show(self) -> None:
         """Brings the metrics up to date."""
         self.standing.show()
+        await self.notifier.show()
         self._metrics.conversations(self._turns.counts, self._turns.count, self._turns.size)
 
     async def sweep(self) -> None:
@@ -117,6 +123,7 @@ class Services:
         await self._link.away(_HANDED_OVER)
         stands = tuple(self.standing.stands())
         await self.standing.close()
+        await self.notifier.close()
         await self._turns.close()
         return kept, stands
 
@@ -126,6 +133,7 @@ class Services:
         await self.tokens.close()
         await self.issuers.close()
         await self.standing.close()
+        await self.notifier.close()
         await self._link.close()
         await self._turns.close()
 

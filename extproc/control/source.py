@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from extproc.config.load import Advice, Loaded, load, nothing
 from extproc.config.model import Config, Provider
+from extproc.config.notifications import Notifications
 from extproc.control.identities import Identities
 from extproc.control.keyfiles import key_state
 from extproc.control.pricing import quotes
@@ -66,8 +67,10 @@ class Source(Struct, frozen=True):
         state = self.state_folder(config)
         names = [next(iter(entry)) for entry in config.filters]
         settings = [msgspec.Raw(msgspec.msgpack.encode(settings)) for settings in loaded.filters]
-        # The filters travel as checked structs; what the file said of them is of no more use.
-        config = msgspec.structs.replace(config, filters=(), providers=_without_credentials(config.providers))
+        # The filters travel as checked structs; what the file said of them is of no more use. Nor do workers notify anybody.
+        config = msgspec.structs.replace(
+            config, filters=(), providers=_without_credentials(config.providers), notifications=Notifications()
+        )  # fmt: skip
         filters = tuple(zip(names, settings, strict=True))
         keys = key_state(state, fold=fold)
         whole = Settings(config, filters, dict(clusters or {}), self.private, quotes(config, state))

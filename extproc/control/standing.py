@@ -41,9 +41,12 @@ Push = Callable[[bytes], Awaitable[object]]
 class Standing:
     """All of them. Times are those of `time.monotonic`."""
 
-    def __init__(self, push: Push, metrics: StandingMetrics, attempts_log: Path) -> None:
-        """`push` tells all workers."""
+    def __init__(
+        self, push: Push, metrics: StandingMetrics, attempts_log: Path, changed: Callable[[Change], None] = lambda change: None
+    ) -> None:  # fmt: skip
+        """`push` tells all workers. `changed` is told of what this machine has found out."""
         self._push = push
+        self._news = changed
         self._metrics = metrics
         self._attempts = AttemptsLog(attempts_log)
         self._readable = True
@@ -204,6 +207,7 @@ class Standing:
         self._metrics.changed(changes)
         for change in changes:
             _say(change)
+            self._news(change)
         if self._fleet is not None:
             self._fleet.tell(changes)
         self._tell_workers()

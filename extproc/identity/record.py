@@ -65,3 +65,17 @@ class Changes(Struct, frozen=True):
 
     def __len__(self) -> int:
         return len(self.keys) + len(self.gone)
+
+
+class ExpiringKey(Struct, frozen=True):
+    """A key that is about to expire, or has just done so."""
+
+    id: str
+    name: str
+    prefix: str
+    expires_at: int
+    """Milliseconds since 1970."""
+    organization: tuple[str, str]
+    """Id and name."""
+    team: str = ""
+    user: str = ""

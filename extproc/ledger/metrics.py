@@ -17,6 +17,7 @@ from extproc.ledger.issuers import IssuerMetrics
 from extproc.ledger.loads import LoadMetrics
 from extproc.ledger.money import add
 from extproc.ledger.named import Named
+from extproc.ledger.notified import NotificationMetrics
 from extproc.ledger.providers import ProviderMetrics
 from extproc.ledger.record import Record
 from extproc.ledger.standings import StandingMetrics
@@ -106,8 +107,8 @@ class Metrics:
         self._turned: dict[str, int] = {}
         self._turns_kept = gauge("conversation_turns_kept", "Turns that are kept now.")
         self._turns_bytes = gauge("conversation_bytes_kept", "Bytes of them.")
-        self.load = LoadMetrics(registry)
-        """Of the workers."""
+        self.load, self.notifications = LoadMetrics(registry), NotificationMetrics(registry)
+        """Of the workers; and what becomes of notifications."""
         self._under_way: Gauge | None = None
         self._websockets: Gauge | None = None
         gauge("build_info", "Version of Headgate.", ("version",)).labels(version).set(1)

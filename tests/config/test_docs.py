@@ -2,6 +2,7 @@
 and nothing in it is told to have no effect.
 """
 
+import base64
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -43,7 +44,9 @@ class _Environ(defaultdict[str, str]):
     """Has every variable."""
 
     def __missing__(self, name: str) -> str:
-        return f"value-of-{name}"
+        if name.endswith("_WEBHOOK_SECRET"):
+            return "whsec_" + base64.b64encode(name.encode().ljust(24)).decode()
+        return f"https://value.test/{name}" if name.endswith("_URL") else f"value-of-{name}"
 
     def get(self, name: str, default: Any = None) -> Any:
         return self[name]

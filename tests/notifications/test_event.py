@@ -1,0 +1,114 @@
+"""Events from values, whom they are for, and their words."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from extproc.config.notifications import Email, Webhook
+from extproc.identity.record import ExpiringKey
+from extproc.limits.limit import Crossed
+from extproc.limits.money import reserved
+from extproc.limits.rule import Rule
+from extproc.limits.window import Window
+from extproc.notifications import event
+from extproc.notifications.words import text, title
+from extproc.standing.board import Change
+from extproc.standing.cooling import Name
+
+BUDGET = Rule(
+    id="organization acme: 50 USD a month", unit="cost", amount=reserved(Decimal(50)), window=Window("month"), per=("key", "tag:team"),
+    group="org_1",
+)  # fmt: skip
+REQUESTS = Rule(id="team blue: 100 requests a day", unit="requests", amount=100, window=Window("day"), hard=False)
+ACME = ("org_1", "acme")
+KEY = ExpiringKey("key_1", "alice", "abcdefgh", 1_800_000_000_000, ACME, team="team_1")
+
+
+def hook(**changes: Any) -> Webhook:
+    return Webhook(**{"name": "hook", "url": "https://h", "secret": "s", **changes})
+
+
+def counter(rule: Rule, **values: str) -> str:
+    want = rule.want(1, values)
+    assert want is not None
+    return want.counter
+
+
+def test_a_threshold() -> None:
+    name = counter(BUDGET, key="alice|%", **{"tag:team": "blue"})
+    found = event.limit_threshold(BUDGET, Crossed(name, 0.8, reserved(Decimal("40.00000012")), BUDGET.amount), ACME)
+    assert found.type == "limit.threshold"
+    assert found.data == {
+        "rule": BUDGET.id, "unit": "cost", "hard": True, "for": {"key": "alice|%", "tag:team": "blue"},
+        "organization": {"id": "org_1", "name": "acme"}, "threshold": 0.8, "used": "40.00000012", "limit": "50",
+    }  # fmt: skip
+    assert title(found) == "80 % of a budget used: organization acme: 50 USD a month"
+    for line in ("Organization: acme", "For key: alice|%", "Used: 40.00000012 of 50 USD", "refused once it is used up"):
+        assert line in text(found)
+
+
+def test_a_soft_one_and_a_counter_whose_name_is_too_long() -> None:
+    found = event.limit_threshold(REQUESTS, Crossed("team blue: 100 requests a day", 1.0, 100, 100))
+    assert (found.data["for"], found.data["organization"], found.organization) == ({}, None, ())
+    assert title(found) == "100 % of a limit used: team blue: 100 requests a day"
+    assert "Used: 100 of 100 requests" in text(found)
+    assert "nothing is refused" in text(found)
+    name = counter(BUDGET, key="k" * 300, **{"tag:team": "blue"})
+    assert event.limit_threshold(BUDGET, Crossed(name, 0.5, 1, 2)).data["for"] == {}
+
+
+def test_an_exhausted_budget() -> None:
+    found = event.budget_exhausted(BUDGET, counter(BUDGET, key="alice", **{"tag:team": "b"}), 1_800_000_000.0, ACME)
+    assert found.data["resets"] == "2027-01-15T08:00:00.000Z"
+    assert (found.data["limit"], found.data["for"]["key"]) == ("50", "alice")
+    assert title(found) == "Budget exhausted: organization acme: 50 USD a month"
+    assert "Room again: 2027-01-15T08:00:00.000Z" in text(found)
+    assert event.budget_exhausted(BUDGET, "x", 0).data["resets"] is None
+
+
+def test_keys_that_expire_have_one_id_wherever_they_are_found() -> None:
+    week, day, over = (event.key_expires(KEY, days) for days in (7, 1, 0))
+    assert [one.type for one in (week, day, over)] == ["key.expiring", "key.expiring", "key.expired"]
+    assert len({week.id, day.id, over.id}) == 3
+    assert event.key_expires(KEY, 7).id == week.id
+    assert week.data["key"] == {"id": "key_1", "name": "alice", "prefix": "abcdefgh"}
+    assert (week.data["days"], week.data["team"], week.data["user"], "days" in over.data) == (7, "team_1", None, False)
+    assert [title(one) for one in (week, day, over)] == [
+        "Key alice expires in less than 7 days", "Key alice expires in less than a day", "Key alice has expired",
+    ]  # fmt: skip
+    assert "It begins with: hg-abcdefgh" in text(week)
+    assert "Team: team_1" in text(week)
+
+
+def test_breakers() -> None:
+    opened = event.breaker_opened(Change(Name("p", "m"), "open", "5 failures in a row", 60.0))
+    closed = event.breaker_closed(Name("p", "", "second"))
+    assert opened.data == {"provider": "p", "model": "m", "key": None, "reason": "5 failures in a row", "again_in": 60.0}
+    assert (title(opened), title(closed)) == ("p/m is left alone", "Key second of provider p is asked again")
+    assert "Why: 5 failures in a row" in text(opened)
+    assert "This is the last of 3 such events." in text(closed, 3)
+
+
+@pytest.mark.parametrize("name", ["a\r\nBcc: eve@example.com", "x" * 1000, "\u202e\x00\x1b[31m", "ü\n.\n"])
+def test_names_are_harmless(name: str) -> None:
+    found = event.key_expires(ExpiringKey("key_1", name, name, 0, ("org_1", name), team=name, user=name), 1)
+    assert title(found).isprintable()
+    assert len(title(found)) < 200
+    assert all(line.isprintable() and len(line) < 200 for line in text(found).split("\n"))
+    assert len(text(found).split("\n")) == 9
+
+
+def test_whom_it_is_for() -> None:
+    threshold = event.limit_threshold(REQUESTS, Crossed("c", 0.5, 1, 2), ACME)
+    opened = event.breaker_opened(Change(Name("p", "m"), "open", ""))
+    assert threshold.is_for(hook())
+    assert threshold.is_for(hook(organizations=("acme",)))
+    assert threshold.is_for(hook(organizations=("x", "org_1"), events=("key.expired", "limit.threshold")))
+    assert not threshold.is_for(hook(organizations=("beta",)))
+    assert not threshold.is_for(hook(events=("key.expired",)))
+    assert opened.is_for(Email(name="m", smtp="s:25", sender="a@b", to=("c@d",)))
+    assert not opened.is_for(hook(organizations=("acme",)))
+    assert event.test("hook").is_for(hook(organizations=("acme",), events=("key.expired",)))
+    assert ("notifications.dropped" in event.dropped("hook", 3).type) is event.dropped("hook", 3).is_for(hook(events=("key.expired",)))
+    assert [title(event.dropped("h", 3)), title(event.test("h"))] == ["3 notifications dropped", "Test"]
