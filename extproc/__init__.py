@@ -1,5 +1,15 @@
 """Headgate's engine. What a filter may use is what this module exports, and nothing else."""
 
+from extproc.admission import (
+    allowed_provider,
+    allowed_retrying,
+    allowed_targets,
+    check_address,
+    check_model,
+    check_operation,
+    client_address,
+    shows,
+)
 from extproc.aside import Aside, Job, Undone, is_bulky
 from extproc.cachestore.entry import Entry, Lead, Store
 from extproc.callers.known import Known
@@ -14,6 +24,7 @@ from extproc.felt import Felt
 from extproc.filter import Filter, Handler, Tap, together
 from extproc.globs import regex as glob_pattern
 from extproc.hosts import is_loopback_name
+from extproc.identity.levels import EVERYTHING
 from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
 from extproc.listing import models_document
@@ -37,6 +48,7 @@ from extproc.values import Endpoint, Identity, Request, Response, Target
 
 __all__ = [
     "CREDENTIALS",
+    "EVERYTHING",
     "KEY_PARAMETER",
     "KEY_PROTOCOL",
     "Aside",
@@ -86,6 +98,13 @@ __all__ = [
     "Usage",
     "View",
     "Want",
+    "allowed_provider",
+    "allowed_retrying",
+    "allowed_targets",
+    "check_address",
+    "check_model",
+    "check_operation",
+    "client_address",
     "come_again",
     "fingerprint",
     "glob_pattern",
@@ -99,6 +118,7 @@ __all__ = [
     "output_limit",
     "plain_path",
     "providers_status",
+    "shows",
     "to_provider",
     "together",
     "unavailable",

@@ -261,6 +261,8 @@ class Intake:
         if random() >= mirror.share:  # noqa: S311 - a lot
             return
         record, (provider, model) = request.record, split_target(mirror.to)
+        if not request.identity.grant.allows_provider(provider):
+            return
         target = Target(provider, model or record.model)
         # Without what it may do, which has been asked, and cannot travel.
         whose = Identity(request.identity.tenant, request.identity.key)

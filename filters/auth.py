@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from extproc import (
     CREDENTIALS,
+    EVERYTHING,
     KEY_PARAMETER,
     KEY_PROTOCOL,
     Environment,
@@ -25,6 +26,9 @@ from extproc import (
     Reject,
     Request,
     StoredKey,
+    check_address,
+    check_operation,
+    client_address,
     is_loopback_name,
 )
 
@@ -60,14 +64,15 @@ class Auth(Filter, frozen=True, kw_only=True):
         known = Known(environment.config, environment.issuers)
         required = self.required if private else True
         table = KeyTable(environment.stored_keys, own, required=True if required is None and known else required)
-        auth = _Auth(table, strangers_possible=not listener.open)
+        auth = _Auth(table, strangers_possible=not listener.open, proxies=listener.proxies)
         return _Several(auth, table, known) if known else auth
 
 
 class _Auth:
-    def __init__(self, table: KeyTable, *, strangers_possible: bool) -> None:
+    def __init__(self, table: KeyTable, *, strangers_possible: bool, proxies: int) -> None:
         self._table = table
         self._check_host = strangers_possible
+        self._proxies = proxies
 
     async def request(self, request: Request) -> None:
         sent = False
@@ -78,12 +83,21 @@ class _Auth:
                 request.identity = identity
                 if identity.owner is not None:
                     _tell(request, identity)
+                if identity.grant is not EVERYTHING:
+                    self.admit(request)
                 return
         if self._table.required:
             raise _refusal(sent)
         request.identity = Identity()
         if self._check_host:
             _check_loopback(request.headers)
+
+    def admit(self, request: Request) -> None:
+        """Raises `Reject` 403 for what a caller may not of whom something is set, as far as it can be told from a request's head."""
+        grant, endpoint = request.identity.grant, request.endpoint
+        check_address(grant, client_address(request.headers, self._proxies))
+        if not endpoint.reading:
+            check_operation(grant, endpoint, request.path.partition("?")[0])
 
 
 class _Several:
@@ -105,13 +119,11 @@ class _Several:
                 refusal = refusal or reject
             identity = identity or self._found(key)
             if identity is not None:
-                _tell(request, identity)
-                self._known.lend(request, [one for one in sent if one != key])
+                self._take(request, identity, [one for one in sent if one != key])
                 return
         identity = self._known.by_envoy(request, sent)
         if identity is not None:
-            _tell(request, identity)
-            self._known.lend(request, sent)
+            self._take(request, identity, sent)
             return
         if refusal is not None:
             raise refusal
@@ -119,6 +131,12 @@ class _Several:
             request.identity = stranger
             return
         await self._without.request(request)
+
+    def _take(self, request: Request, identity: Identity, others: list[str]) -> None:
+        _tell(request, identity)
+        if identity.grant is not EVERYTHING:
+            self._without.admit(request)
+        self._known.lend(request, others)
 
     def _found(self, key: str) -> Identity | None:
         try:

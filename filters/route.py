@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from extproc import (
+    EVERYTHING,
     Environment,
     Felt,
     Filter,
@@ -19,11 +20,17 @@ from extproc import (
     Tap,
     Target,
     View,
+    allowed_provider,
+    allowed_retrying,
+    allowed_targets,
+    check_model,
+    check_operation,
     key_names,
     look_aside,
     models_document,
     plain_path,
     providers_status,
+    shows,
     together,
     unavailable,
 )
@@ -175,7 +182,7 @@ class _Route:
         request.record.model = asked
         route = self._routes.find(asked)
         if route is None:
-            raise self._unknown(asked)
+            raise self._unknown(request, asked)
         request.record.route = route.name
         targets = route.resolve(asked)
         if route.patient:
@@ -184,12 +191,22 @@ class _Route:
             targets = tuple(target for target in targets if target.provider == named)
             if not targets:
                 raise Reject(404, "model_not_found", f"The model {asked!r} is not asked of the provider {named!r} here.", param="model")
+        if request.identity.grant is not EVERYTHING:
+            targets = self._granted(request, targets)
         if not request.endpoint.converses or (self._mute and any(target.provider in self._mute for target in targets)):
             targets = self._able(request, targets)
         elif route.retrying is not None:
-            request.retrying = route.retrying
+            request.retrying = allowed_retrying(request.identity.grant, route.retrying)
         request.targets = targets
         return self._choose(request, route) if route.chooses and targets else {}
+
+    def _granted(self, request: Request, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Those that the caller may ask. Raises `Reject` 403."""
+        grant = request.identity.grant
+        # The body may have told what is asked for.
+        check_operation(grant, request.endpoint, request.path.partition("?")[0])
+        check_model(grant, request.record.model)
+        return allowed_targets(grant, request.record.model, targets)
 
     def _choose(self, request: Request, route: ModelRoute) -> Mapping[Target, Pulse]:
         """Leaves the targets that are for this request, in the order that the model's strategy gives."""
@@ -257,8 +274,13 @@ class _Route:
 
     def _by_provider(self, request: Request) -> None:
         provider = self._named(request) or self._first.get(request.endpoint.dialect)
+        if (grant := request.identity.grant) is not EVERYTHING:
+            provider = allowed_provider(grant, self._named(request), self._speaking(request.endpoint.dialect))
         # Nobody: a filter behind this one may answer, or it is refused.
         request.targets = (Target(provider, ""),) if provider is not None else ()
+
+    def _speaking(self, dialect: str) -> list[str]:
+        return [name for name, dialects in self._dialects.items() if dialect in dialects]
 
     def _named(self, request: Request) -> str:
         if request.provider and request.provider not in self._dialects:
@@ -266,14 +288,21 @@ class _Route:
             raise Reject(404, "provider_not_found", f"There is no provider {request.provider[:_LONGEST]!r} here; there are: {known}.")
         return request.provider
 
-    def _unknown(self, asked: str) -> Reject:
-        near = self._routes.near(asked)
+    def _unknown(self, request: Request, asked: str) -> Reject:
+        near = [name for name in self._routes.near(asked) if request.identity.grant.allows_model(name)]
         hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "GET /v1/models lists what there is."
         return Reject(404, "model_not_found", f"There is no model {asked!r} here. {hint}", param="model")
 
     def _models(self, request: Request, one: str) -> Response:
-        if len(one) > _LONGEST or (one and self._routes.find(one) is None):
-            raise self._unknown(one[:_LONGEST])
-        asked = request.endpoint
-        document = models_document(asked.dialect, self._routes.names(), one, path=request.path, sdk=asked.sdk)
+        if len(one) > _LONGEST or (one and not self._shown(request, one)):
+            raise self._unknown(request, one[:_LONGEST])
+        asked, names = request.endpoint, self._routes.names()
+        if request.identity.grant is not EVERYTHING:
+            names = [name for name in names if self._shown(request, name)]
+        document = models_document(asked.dialect, names, one, path=request.path, sdk=asked.sdk)
         return Response(200, {"content-type": "application/json"}, msgspec.json.encode(document))
+
+    def _shown(self, request: Request, name: str) -> bool:
+        """Whether there is such a model for the caller."""
+        route = self._routes.find(name)
+        return route is not None and shows(request.identity.grant, name, (target.provider for target in route.targets))

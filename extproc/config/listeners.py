@@ -1,5 +1,9 @@
 """Where the gateway is reached: by callers, by its operator, and by an Envoy on another host."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from extproc.config.section import Port, Section
 
 
@@ -12,6 +16,9 @@ class Listener(Section, frozen=True):
     """TCP port."""
     open: bool = False
     """Serve without callers' keys on an address that others can reach. Say this only behind something else that authenticates."""
+    proxies: Annotated[int, Meta(ge=0, le=16)] = 0
+    """So many proxies stand in front of it, each of which appends whom it hears to `x-forwarded-for`: who is bounded to networks
+    (`networks` of a key, a team, ...) is judged by what the outermost of them says."""
 
 
 class Admin(Section, frozen=True):

@@ -106,6 +106,11 @@ class Grant:
         self._networks = [tuple(map(network, one.networks)) for one in said if one.networks is not None]
         self._known: dict[str, bool] = {}
 
+    @property
+    def any_model(self) -> bool:
+        """Whether all models may be asked for."""
+        return not self._models
+
     def allows_model(self, name: str) -> bool:
         """Whether a model may be asked for, by the name that the client gives it."""
         known = self._known.get(name)

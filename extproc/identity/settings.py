@@ -61,7 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     providers: tuple[Word, ...] | None = None
     """Providers that may be asked."""
     endpoints: tuple[Word, ...] | None = None
-    """Operations that may be asked for: `chat`, `embeddings`, ..."""
+    """Operations that may be asked for: `chat`, `embeddings`, `rerank`, `images`, `audio`, `moderations`, `realtime`, `files`, `batches`,
+    and `raw` for all that passes through unread. Whoever has some `models` alone asks for the last three only where they stand here."""
     networks: tuple[str, ...] | None = None
     """Addresses of callers, such as `10.0.0.0/8` or `2001:db8::1`."""
     limits: tuple[Limit, ...] = ()

@@ -8,6 +8,7 @@ import pytest
 from extproc import Handler, Identity, Reject, is_loopback_name
 from extproc.config.listeners import Listener
 from extproc.crossing import CREDENTIALS
+from extproc.identity.settings import Settings
 from extproc.keys import KeyState, StoredKey, StoredKeys, digest
 from filters.auth import Auth, Key
 from tests.scene import CONFIG, environment, head, request, run
@@ -154,3 +155,31 @@ def test_only_loopback_origins_without_keys(origin: str, mine: bool) -> None:
 )
 def test_loopback(host: str, mine: bool) -> None:
     assert is_loopback_name(host) == mine
+
+
+def bounded(**said: Any) -> tuple[StoredKey, ...]:
+    return (StoredKey("one", digest("hg-1"), "acme", settings=Settings(**said)),)
+
+
+@pytest.mark.parametrize(
+    ("said", "path", "outcome"),
+    [
+        ({"networks": ("127.0.0.0/8",)}, "/v1/chat/completions", None),
+        ({"networks": ("10.0.0.0/8",)}, "/v1/chat/completions", (403, "network_not_allowed")),
+        ({"networks": ("10.0.0.0/8",)}, "/v1/models", (403, "network_not_allowed")),
+        ({"endpoints": ("chat",)}, "/v1/chat/completions", None),
+        ({"endpoints": ("chat",)}, "/v1/embeddings", (403, "endpoint_not_allowed")),
+        # Its body says what it is, which is not read yet.
+        ({"endpoints": ("chat",)}, "/model/titan/invoke", None),
+    ],
+)
+def test_what_is_set_for_a_key(said: dict[str, Any], path: str, outcome: tuple[int, str] | None) -> None:
+    found = asked(opened(keys=bounded(**said)), {**head(path), "x-api-key": "hg-1"})
+    assert found == outcome if outcome is not None else isinstance(found, Identity)
+
+
+def test_what_a_caller_says_of_where_he_is_counts_for_nothing() -> None:
+    keys = bounded(networks=("10.0.0.0/8",))
+    sent = {**head(), "x-api-key": "hg-1", "x-forwarded-for": "10.0.0.1, 127.0.0.1"}
+    assert asked(opened(keys=keys), sent) == (403, "network_not_allowed")
+    assert isinstance(asked(opened(keys=keys, proxies=1), sent), Identity)

@@ -5,10 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from extproc import Handler, Reject, Request, Response, Target
+from extproc import Handler, Identity, Reject, Request, Response, Target
 from extproc.config.model import Aim, Model
 from extproc.config.when import When
 from extproc.dialects.quirks import Quirks
+from extproc.identity.levels import Grant, Level
+from extproc.identity.settings import Settings
 from filters.route import Route
 from tests.scene import CHAT, CONFIG, environment, head, request, run
 
@@ -365,3 +367,46 @@ def test_one_that_remembers_is_found_whatever_the_strategy(targets: tuple[str, .
 def test_as_written_stays_as_written() -> None:
     handler = _remembering("ordered", Aim(to="openai/a", when=When(tenants=("*",))), "anthropic/b")
     assert {_begins(handler, "/v1/responses", tenant, 1) for tenant in map(str, range(1, 40))} == {"openai"}
+
+
+def granted(body: Any = CHAT, path: str = "/v1/chat/completions", method: str = "POST", **said: Any) -> Request | Response | Reject:
+    """What becomes of a request of a caller for whom something is set."""
+    made = request(head(path, method), body)
+    made.identity = Identity(grant=Grant([Level(kind="key", settings=Settings(**said))]))
+    try:
+        answered = run(HANDLER.request(made))
+    except Reject as reject:
+        return reject
+    return answered if isinstance(answered, Response) else made
+
+
+def refusal(outcome: Request | Response | Reject) -> tuple[int, str]:
+    assert isinstance(outcome, Reject)
+    return outcome.fault.status, outcome.fault.code
+
+
+def test_a_bounded_caller_asks_for_what_he_may() -> None:
+    made = granted({**CHAT, "model": "both"}, models=("both",), providers=("anthropic",))
+    assert isinstance(made, Request) and made.targets == (Target("anthropic", "claude"),)
+    assert refusal(granted(models=("claude-*",))) == (403, "model_not_allowed")
+    assert refusal(granted(providers=("anthropic",))) == (403, "provider_not_allowed")
+    assert refusal(granted(endpoints=("embeddings",))) == (403, "endpoint_not_allowed")
+    missing = granted({**CHAT, "model": "gppt"}, models=("fast",))
+    assert refusal(missing) == (404, "model_not_found") and "gpt'" not in str(missing).replace("gppt", "")
+
+
+def test_a_bounded_caller_asks_without_a_model_whom_he_may() -> None:
+    made = granted(b"", "/v1/files", "GET", providers=("openai",))
+    assert isinstance(made, Request) and made.targets == (Target("openai", ""),)
+    assert refusal(granted(b"", "/v1/files", "GET", providers=("anthropic",))) == (403, "provider_not_allowed")
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1beta/models", "/api/tags", "/v1/models?limit=9"])
+def test_a_bounded_caller_sees_what_he_may_ask_for(path: str) -> None:
+    told = granted(b"", path, "GET", models=("gpt", "f*", "both"), providers=("openai",))
+    assert isinstance(told, Response)
+    assert b"gpt" in told.body and b"fast" in told.body and b"both" in told.body
+    assert b"quick" not in told.body and b"other" not in told.body
+    one = granted(b"", "/v1/models/gpt", "GET", models=("gpt",))
+    assert isinstance(one, Response) and one.status == 200
+    assert refusal(granted(b"", "/v1/models/fast", "GET", models=("gpt",))) == (404, "model_not_found")
