@@ -45,6 +45,8 @@ class KeyState(Struct, frozen=True):
     """Organizations, teams, users, ... of whom anything is set."""
     plans: tuple[Plan, ...] = ()
     """All there are: keys name theirs by id."""
+    stale: bool = False
+    """The store cannot be asked, so of a key that is not here nobody can tell whose it is."""
 
 
 _NONE = KeyState()
@@ -95,8 +97,7 @@ class MappedKeys:
                 return file.find(digest)
             except KeyFileError as error:
                 self._refuse(error)
-        message = "The gateway cannot read its keys at the moment, so it does not know whose this one is. Try again."
-        raise Reject(503, "keys_unavailable", message, headers=(("retry-after", "1"),))
+        raise _unknown()
 
 
 class Granting:
@@ -128,7 +129,7 @@ class Granting:
 class StoredKeys:
     """The keys of the state folder. All snapshots of a worker share them: a key that is revoked is so for each of them."""
 
-    __slots__ = ("_changed", "_granting", "_known", "_mapped", "exist")
+    __slots__ = ("_changed", "_granting", "_known", "_mapped", "_stale", "exist")
 
     def __init__(self, state: KeyState = _NONE, *, exist: bool = False) -> None:
         self._changed: dict[bytes, Identity | None] = {}
@@ -136,6 +137,7 @@ class StoredKeys:
         self._known: dict[bytes, Identity | None] = {}
         self._mapped: MappedKeys | None = None
         self._granting = Granting()
+        self._stale = False
         self.exist = exist
         """The state folder has, or had, keys: revoking the last one must not open the gateway."""
         self.take(state, exist=exist)
@@ -147,6 +149,7 @@ class StoredKeys:
         if self._mapped is None or self._mapped.path != state.file:
             self._mapped = MappedKeys(state.file) if state.file else None
         self._changed, self._known, self._granting, self.exist = changed, dict(changed), granting, exist
+        self._stale = state.stale
 
     def find(self, digest: bytes) -> Identity | None:
         """Whose key has this digest, or None. Raises `Reject` 503 if that cannot be known, 403 if whom it belongs to is suspended."""
@@ -155,6 +158,8 @@ class StoredKeys:
         if found is None and self._mapped is not None and digest not in known:
             found = self._look(digest, self._mapped)
         if found is None or (found.expires_at is not None and time.time() * 1000 >= found.expires_at):
+            if found is None and self._stale and digest not in self._changed:
+                raise _unknown()
             return None
         if found.grant.closed is not None:
             raise _suspended(found.grant.closed)
@@ -169,6 +174,11 @@ class StoredKeys:
             known = self._known = dict(self._changed)
         known[digest] = found = self._granting.identity(key)
         return found
+
+
+def _unknown() -> Reject:
+    message = "The gateway cannot read its keys at the moment, so it does not know whose this one is. Try again."
+    return Reject(503, "keys_unavailable", message, headers=(("retry-after", "1"),))
 
 
 def _suspended(level: Level) -> Reject:

@@ -33,6 +33,7 @@ from extproc import (
 )
 
 _BEARER = "bearer "
+_UNAVAILABLE = 503
 
 
 class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,10 +76,17 @@ class _Auth:
         self._proxies = proxies
 
     async def request(self, request: Request) -> None:
-        sent = False
+        sent, unavailable = False, None
         for key in _sent_keys(request.headers, request.path):
             sent = True
-            identity = self._table.find(key)
+            try:
+                identity = self._table.find(key)
+            except Reject as reject:
+                if reject.fault.status != _UNAVAILABLE:
+                    raise
+                # Of this one nobody can tell; another one may be known.
+                unavailable = reject
+                continue
             if identity is not None:
                 request.identity = identity
                 if identity.owner is not None:
@@ -86,6 +94,8 @@ class _Auth:
                 if identity.grant is not EVERYTHING:
                     self.admit(request)
                 return
+        if unavailable is not None:
+            raise unavailable
         if self._table.required:
             raise _refusal(sent)
         request.identity = Identity()

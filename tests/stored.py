@@ -1,4 +1,4 @@
-"""Keys in a state folder, for tests that need some: made, revoked, and looked at, as commands do it."""
+"""Keys in a state folder, or in a database by URL, for tests that need some: made, revoked, and looked at, as commands do it."""
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from extproc.keys import StoredKey
+from extproc.store.database import url_of
 from extproc.store.keys import Holder
 from extproc.store.models import Actor
 from extproc.store.store import Store, Tables
@@ -13,23 +14,23 @@ from extproc.store.store import Store, Tables
 T = TypeVar("T")
 
 
-def change(state: Path, what: Callable[[Tables, Holder], T]) -> T:
+def change(state: Path | str, what: Callable[[Tables, Holder], T]) -> T:
     """Does something with all keys and the default organization."""
-    with closing(Store.open(state)) as store, store.write(Actor("tests")) as tables:
+    with closing(Store.open(state if isinstance(state, Path) else url_of(state))) as store, store.write(Actor("tests")) as tables:
         return what(tables, Holder(tables.organizations.default().id))
 
 
-def create(state: Path, name: str, tenant: str = "") -> str:
+def create(state: Path | str, name: str, tenant: str = "") -> str:
     """Makes a key, and returns it."""
     return change(state, lambda tables, holder: tables.keys.create(holder, name, tenant=tenant or name)[1])
 
 
-def add(state: Path, keys: Iterable[StoredKey]) -> int:
+def add(state: Path | str, keys: Iterable[StoredKey]) -> int:
     """Adds keys by their hashes."""
     return change(state, lambda tables, holder: tables.keys.add_many(holder, keys))
 
 
-def revoke(state: Path, name: str) -> None:
+def revoke(state: Path | str, name: str) -> None:
     """Makes a key worthless."""
 
     def end(tables: Tables, holder: Holder) -> None:

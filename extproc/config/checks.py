@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -9,6 +10,7 @@ from extproc.config.filters import Setting
 from extproc.config.model import Aws, Config, Google, Paths, Provider, Redis
 from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
+from extproc.config.store import Store
 from extproc.config.urls import (
     ProviderUrl,
     address_fault,
@@ -157,6 +159,18 @@ def check_redis(config: Config, filters: list[Setting], report: Report) -> None:
                 report.error(f"{setting.path}.store", "this needs the section `redis` with its `url`")
 
 
+def check_store(config: Config, report: Report) -> None:
+    """The URL of the store, of which nothing is repeated that may be a password."""
+    store = config.store
+    if not isinstance(store, Store) or not isinstance(store.url, str):
+        return
+    parts = urlsplit(store.url) if "://" in store.url else None
+    if parts is None or parts.scheme not in ("postgresql", "postgres"):
+        report.error("$.store.url", "this is no URL of PostgreSQL, such as postgresql://user:password@host/name")
+    elif not report.referred("$.store.url") and "@" in store.url and ":" in store.url.partition("://")[2].partition("@")[0]:
+        report.warning("$.store.url", "a password is written here plainly; take the URL from `env:NAME` or `file:PATH`")
+
+
 def check_listeners(config: Config, filters: list[Setting], has_stored_keys: Callable[[], bool], report: Report) -> None:
     """Where Envoy listens, and that strangers do not find an open door."""
     for name, section in (("listener", config.listener), ("admin", config.admin)):
@@ -184,7 +198,7 @@ def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callabl
             f"{auth.path}.required",
             f"others can reach {address}, so everybody needs a key; take this out, listen on 127.0.0.1, or say `listener.open: true`",
         )
-    elif not getattr(auth.settings, "keys", ()) and not _known(config) and not has_stored_keys():
+    elif not getattr(auth.settings, "keys", ()) and not _known(config) and config.store is None and not has_stored_keys():
         message = (
             f"others can reach {address}, and there are no callers' keys: make one with `headgate keys create`, or list them at "
             "`filters: - auth: {keys: ...}`; or listen on 127.0.0.1; or say `listener.open: true` if something else authenticates"

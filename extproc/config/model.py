@@ -22,6 +22,7 @@ from extproc.config.pricing import Pricing
 from extproc.config.retries import Retries
 from extproc.config.section import Bytes, Seconds, Section
 from extproc.config.shedding import Shedding
+from extproc.config.store import Store
 from extproc.config.timeouts import Patience, Timeouts, Waiting
 from extproc.config.when import Need, When
 from extproc.dialects.quirks import Quirks
@@ -399,6 +400,8 @@ class Config(Section, frozen=True):
     """Envoy's worker threads (`--concurrency`)."""
     state: Folder = ".headgate"
     """Where the journal, the ledger and the keys are."""
+    store: Store | None = None
+    """Where organizations, teams, users and keys are, if not in the state folder."""
 
     @property
     def mirrors(self) -> bool:

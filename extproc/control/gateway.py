@@ -26,6 +26,7 @@ from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.door import Door
 from extproc.control.effect import known_to_envoy, needs_restart
 from extproc.control.envoy import Envoy
+from extproc.control.feed import Feed
 from extproc.control.handover import HandedEnvoy, Handover, Status, become, hold_signals, listen_to_signals, report, status, trial
 from extproc.control.identities import Identities
 from extproc.control.pricing import marks
@@ -82,6 +83,7 @@ class Gateway:
         self.state = source.state_folder(config)
         self.run_dir = run_dir or sockets_folder(self.state)
         self._source = source
+        self._feed = Feed(self.state)
         self._loaded = loaded
         self._in_force = True
         """What the files say is what is in force."""
@@ -129,7 +131,10 @@ class Gateway:
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
-        self._services.message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=True)
+        await self._feed.follow(_store_of(self.config))
+        self._services.message = await asyncio.to_thread(
+            self._source.message, self._loaded, self._aliases(self.config), fold=True, up=self._feed.up
+        )  # fmt: skip
         self._warn(self.config)
         handed = self._handover or Handover()
         await self._services.start(self.config, handed)
@@ -215,6 +220,7 @@ class Gateway:
         await self._demo.close()
         await self._operator.close()
         await self._services.close()
+        await self._feed.close()
         if self._books is not None:
             await self._books.close()
         if self._own_run_dir:
@@ -240,6 +246,7 @@ class Gateway:
                     reason = str(error)
                     await self._services.tokens.follow(self.config)
                     await self._services.issuers.follow(self.config)
+                    await self._feed.follow(_store_of(self.config))
                 else:
                     return True
             _log.error("the new configuration is refused, the old one serves on: %s", reason)
@@ -253,7 +260,8 @@ class Gateway:
         await self._services.tokens.follow(config)
         # Requests that began with the configuration before still need the keys of its issuers.
         await self._services.issuers.follow(self.config, config)
-        await self._swap(config, await asyncio.to_thread(self._source.message, loaded, self._aliases(config)))
+        await self._feed.follow(_store_of(config))
+        await self._swap(config, await asyncio.to_thread(self._source.message, loaded, self._aliases(config), up=self._feed.up))
         await self._services.issuers.follow(config)
         notified = await self._services.notifier.follow(config.notifications)
         self._loaded, self._in_force = loaded, True
@@ -266,7 +274,8 @@ class Gateway:
 
     async def _take_keys(self, *, fold: bool = False) -> None:
         """Keys that were made or revoked count at once, also while the file is wrong. `fold`: see `key_state`."""
-        message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=fold)
+        up = self._feed.up
+        message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=fold, up=up)
         if message != self._services.message:
             taken = await self._services.swap(message)
             _log.info("new keys in force in %d of %d workers", taken, len(self.workers))
@@ -332,7 +341,8 @@ class Gateway:
         """Changes whenever one of the files or the keys do."""
         files: dict[Path, object] = dict(zip(self._files, fingerprint(self._files), strict=True))
         # Prices are the workers' business, too, where a strategy asks for them.
-        return files | marks(self.config, self.state) | {self.state: Identities(self.state).version()}
+        identities = (*Identities(self.state, _store_of(self.config)).version(), self._feed.version)
+        return files | marks(self.config, self.state) | {self.state: identities}
 
     def _status(self) -> dict[str, Any]:
         return self._services.status(self.config)
@@ -369,6 +379,7 @@ class Gateway:
         sockets = {"origin": self._demo.keep(), "admin": self._operator.keep()}
         await self._demo.close()
         await self._operator.close()
+        await self._feed.close()
         kept, standing = await self._services.leave()
         sockets["link"] = [kept]
         if self._books is not None:
@@ -417,7 +428,12 @@ def keys_required(loaded: Loaded, state: Path) -> bool:
     """Whether callers need a key, as far as the configuration and the key store can tell."""
     configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in loaded.filters)
     known = loaded.config is not None and loaded.config.callers.known
-    return configured or known or Identities(state).exist()
+    return configured or known or Identities(state, _store_of(loaded.config)).exist()
+
+
+def _store_of(config: Config | None) -> str:
+    """The URL of the store; empty where that is in the state folder."""
+    return config.store.url if config is not None and config.store is not None else ""
 
 
 def _cache_size(loaded: Loaded) -> tuple[int, int]:

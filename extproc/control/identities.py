@@ -1,4 +1,6 @@
-"""The identities of a state folder, as the control process follows them: who is in force, and what has changed. It makes nothing."""
+"""The identities of a state folder, or of a database elsewhere, as the control process follows them: who is in force, and what has changed.
+It makes nothing.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +20,23 @@ if TYPE_CHECKING:
 class Identities:
     """Those of one state folder. Raises `OSError` where they cannot be read."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, url: str = "") -> None:
+        """`url`: of the database that they are in, instead of the folder."""
+        self._url = url
         self._state = state
         self._path = state / FILE
 
     @contextmanager
     def _store(self) -> Iterator["Following | None"]:
         """None while there is none."""
+        if self._url:
+            from extproc.store.local import FAULTS, opened_at  # noqa: PLC0415 - see below
+
+            try:
+                yield opened_at(self._url)
+            except (*FAULTS, ValueError) as error:
+                raise OSError(f"the store cannot be read: {str(error).partition(chr(10))[0]}") from None
+            return
         try:
             inode = self._path.stat().st_ino
         except FileNotFoundError:
@@ -40,11 +52,18 @@ class Identities:
             raise OSError(f"the store {self._path} cannot be read: {str(error).partition(chr(10))[0]}") from None
 
     def version(self) -> tuple[tuple[int, int] | None, ...]:
-        """Changes whenever they do, and at most other times, too: SQLite writes into its log first, and later into the file."""
+        """Changes whenever those of the folder do, and at most other times, too: SQLite writes into its log first, and later into the file.
+
+        Of a database elsewhere `feed.py` tells.
+        """
+        if self._url:
+            return ()
         return tuple(map(_touched, (self._path, self._path.with_name(f"{FILE}-wal"))))
 
     def exist(self) -> bool:
-        """Whether there are keys, or ever were any."""
+        """Whether there are keys, or ever were any. Who keeps them elsewhere means to have some: nobody is let in while it is not known."""
+        if self._url:
+            return True
         with self._store() as store:
             return store is not None and store.keys_exist()
 

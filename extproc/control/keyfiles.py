@@ -4,6 +4,8 @@ A change of a few keys is told with the snapshot itself. Once there are many, th
 that takes seconds of computing for a million keys, which the control process has other uses for, and memory that it would not give back.
 
     python -m extproc.control.keyfiles STATE        writes the key file of a state folder
+
+Standard input has the URL of the store, if that is elsewhere.
 """
 
 import subprocess
@@ -25,26 +27,26 @@ _KEPT = 2
 _WITHIN = 600.0
 
 
-def key_state(state: Path, *, fold: bool) -> KeyState:
-    """The keys of a state folder, as a snapshot tells them.
+def key_state(state: Path, *, fold: bool, url: str = "") -> KeyState:
+    """The keys of a state folder, as a snapshot tells them. `url`: of the store, if that is elsewhere.
 
     `fold`: many changes are written into a new file first. Without it that is done only where they cannot be told otherwise.
     Raises `OSError` where it cannot be done.
     """
-    known = _known(state)
+    identities = Identities(state, url)
+    known = _known(state, identities)
     if known is None or (fold and len(known[1]) > FOLD):
-        _write_apart(state)
-        known = _known(state)
+        _write_apart(state, url)
+        known = _known(state, identities)
         if known is None:
             raise OSError(f"the keys of {state} change faster than they can be read")
     path, changes = known
-    levels, plans = Identities(state).levels()
+    levels, plans = identities.levels()
     return KeyState(str(path) if path is not None else "", changes.keys, changes.gone, levels, plans)
 
 
-def _known(state: Path) -> tuple[Path | None, Changes] | None:
+def _known(state: Path, identities: Identities) -> tuple[Path | None, Changes] | None:
     """The newest good file, and what has changed since; None where there has to be a new one."""
-    identities = Identities(state)
     for path in _files(state):
         header = _good(path)
         changes = identities.since(header.stamp) if header is not None else None
@@ -74,17 +76,18 @@ def _whole(path: Path, header: Header, modified: int, inode: int) -> bool:
     return is_whole(path, header)
 
 
-def _write_apart(state: Path) -> None:
+def _write_apart(state: Path, url: str) -> None:
     command = [sys.executable, "-m", "extproc.control.keyfiles", str(state)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_WITHIN, check=False)
+    # Others see the arguments of a command: the URL may hold a password.
+    done = subprocess.run(command, input=url, capture_output=True, text=True, timeout=_WITHIN, check=False)
     if done.returncode != 0:
         reason = done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
         raise OSError(f"the key file cannot be written: {reason}")
 
 
-def write(state: Path) -> Path:
-    """Writes the key file of a state folder, and removes those that nobody needs any more."""
-    identities = Identities(state)
+def write(state: Path, url: str = "") -> Path:
+    """Writes the key file of a state folder, and removes those that nobody needs any more. `url`: see `key_state`."""
+    identities = Identities(state, url)
     folder = state / _FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     # What changes while the keys are read is told as a change since: so the moment that counts is the one before.
@@ -99,4 +102,4 @@ def write(state: Path) -> Path:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), sys.stdin.read().strip())

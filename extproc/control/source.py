@@ -11,6 +11,7 @@ from extproc.config.load import Advice, Loaded, load, nothing
 from extproc.config.model import Config, Provider
 from extproc.config.notifications import Notifications
 from extproc.control.identities import Identities
+from extproc.control.kept import remote_state
 from extproc.control.keyfiles import key_state
 from extproc.control.pricing import quotes
 from extproc.snapshot import Settings, encode
@@ -57,8 +58,8 @@ class Source(Struct, frozen=True):
         base = Path.cwd() if self.path == quickstart() else self.path.parent
         return (base / config.state).absolute()
 
-    def message(self, loaded: Loaded, clusters: Mapping[str, str] | None = None, *, fold: bool = False) -> bytes:
-        """The snapshot for the workers, keys included. `clusters`: see `Settings.clusters`; `fold`: see `key_state`.
+    def message(self, loaded: Loaded, clusters: Mapping[str, str] | None = None, *, fold: bool = False, up: bool = True) -> bytes:
+        """The snapshot for the workers, keys included. `clusters`: see `Settings.clusters`; `fold`: see `key_state`; `up`: see `Feed.up`.
 
         Raises `OSError` where the keys cannot be read.
         """
@@ -67,14 +68,15 @@ class Source(Struct, frozen=True):
         state = self.state_folder(config)
         names = [next(iter(entry)) for entry in config.filters]
         settings = [msgspec.Raw(msgspec.msgpack.encode(settings)) for settings in loaded.filters]
-        # The filters travel as checked structs; what the file said of them is of no more use. Nor do workers notify anybody.
+        # The filters travel as checked structs; what the file said of them is of no more use. Nor do workers notify anybody, or ask a store.
+        url = config.store.url if config.store is not None else ""
         config = msgspec.structs.replace(
-            config, filters=(), providers=_without_credentials(config.providers), notifications=Notifications()
+            config, filters=(), providers=_without_credentials(config.providers), notifications=Notifications(), store=None
         )  # fmt: skip
         filters = tuple(zip(names, settings, strict=True))
-        keys = key_state(state, fold=fold)
+        keys = remote_state(state, url, fold=fold, up=up) if url else key_state(state, fold=fold)
         whole = Settings(config, filters, dict(clusters or {}), self.private, quotes(config, state))
-        return encode(whole, keys, keys_exist=Identities(state).exist())
+        return encode(whole, keys, keys_exist=Identities(state, url).exist())
 
 
 def _without_credentials(providers: Mapping[str, Provider]) -> dict[str, Provider]:

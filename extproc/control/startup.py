@@ -20,6 +20,7 @@ _NO_GOOGLE = (
     "$.providers.{}.google: google-auth is not installed: `pip install 'headgate[google]'`, or give a `key` that is an access token"
 )
 _NO_JWT = "$.callers.jwt: cryptography is not installed: `pip install 'headgate[jwt]'`, or have Envoy check tokens (`verify: envoy`)"
+_NO_POSTGRES = "$.store: psycopg is not installed: `pip install 'headgate[postgres]'`, or take this out for SQLite in the state folder"
 _ASKS = "asks for {} (`ext_proc.host`, or `address` where that is not given)"
 _OTHER_NAME = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH (OpenSSL, x509_vfy.h)."""
@@ -36,6 +37,7 @@ def faults(config: Config) -> list[str]:
     found += _google_faults(config)
     found += pricing.faults(config)
     found += [_NO_JWT] if any(one.verify == "gateway" for one in config.callers.jwt) and not _installed("cryptography") else []
+    found += [_NO_POSTGRES] if config.store is not None and not _installed("psycopg") else []
     network = config.ext_proc
     return found if network is None or network.tls is None else found + _tls_faults(network, network.tls)
 

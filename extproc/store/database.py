@@ -25,6 +25,11 @@ _PATIENCE = 10
 # KiB, negative as SQLite wants it: many keys are added without writing in between.
 _CACHE = -64 * 1024
 _WRITING = {"headgate_writes": True}
+# Who waits for a machine that is gone without a word waits no longer than that, either.
+_CONNECTION = {
+    "connect_timeout": _PATIENCE, "tcp_user_timeout": 1000 * _PATIENCE, "keepalives_idle": 5, "keepalives_interval": 2,
+    "keepalives_count": 3,
+}  # fmt: skip
 
 
 def in_folder(state: Path) -> URL:
@@ -45,6 +50,11 @@ def url_of(text: str) -> URL:
     raise ValueError(f"{url.get_backend_name()} is no database that can be used: postgresql://user:password@host/name, or sqlite:///FILE")
 
 
+def libpq_of(text: str) -> str:
+    """The same for PostgreSQL's own clients. Raises `ValueError`."""
+    return url_of(text).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 class Database:
     """Connections to one database. Safe for threads; not for what `fork` makes of a process."""
 
@@ -52,7 +62,7 @@ class Database:
         """Nothing is opened before it is needed. `pooled`: connections stay open, for whoever needs them often."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.engine = _sqlite(url, pooled) if self.is_sqlite else _postgresql(url)
+        self.engine = _sqlite(url, pooled) if self.is_sqlite else _postgresql(url, pooled)
 
     def there(self) -> bool:
         """Whether there is a database to ask: SQLite's file may be still to come."""
@@ -118,11 +128,12 @@ def _sqlite(url: URL, pooled: bool) -> Engine:
     return engine
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, pooled: bool) -> Engine:
+    pool: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 4} if pooled else {"poolclass": NullPool}
     try:
         # One moment for all that is read in a transaction. Writers are one at a time, so none of them fails for having begun too early
         # as long as the lock is taken first: and that needs the usual level, where each statement sees what was committed before it.
-        engine = create_engine(url, pool_pre_ping=True, pool_size=4, connect_args={"connect_timeout": _PATIENCE})
+        engine = create_engine(url, connect_args=_CONNECTION, **pool)
     except ImportError:
         raise ValueError("PostgreSQL needs a package that is not installed: pip install 'headgate[postgres]'") from None
 

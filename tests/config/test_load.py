@@ -47,6 +47,8 @@ def _with(**changes: Any) -> str:
         (_with(listener="{port: 9180}"), "$.admin.port", "has the port 9180 already"),
         (_with(redis="{url: 'http://:s3cret@h'}"), "$.redis.url", "begin with `redis://`"),
         (_with(redis="{}"), "$.redis", 'the key "url" is missing'),
+        (_with(store="{url: 'mysql://u:s3cret@h/x'}"), "$.store.url", "no URL of PostgreSQL"),
+        (_with(store="{url: s3cret}"), "$.store.url", "no URL of PostgreSQL"),
         (_with(prices="[{model: demo/x, input: '-1', output: '1'}]"), "$.prices[0].input", "never negative"),
         (_with(prices="[{model: demo/x, input: '1', output: 1e5}]"), "$.prices[0].output", "decimal in quotes"),
         (_with(prices="[{model: demo, input: '1', output: '1'}]"), "$.prices[0].model", "the model is missing"),
@@ -128,6 +130,7 @@ def test_all_at_once(load_text: Load) -> None:
     [
         (BASE.replace('"env:OPENAI"', "sk-s3cret"), "$.providers.openai.key", "written here plainly"),
         (_with(redis="{url: 'redis://:s3cret@h'}"), "$.redis.url", "a password is written here plainly"),
+        (_with(store="{url: 'postgresql://u:s3cret@h/x'}"), "$.store.url", "a password is written here plainly"),
         (_with(admin="{address: 0.0.0.0}"), "$.admin.address", "asks for no key"),
         (BASE.replace('"demo:"', '"http://h", tls_server_name: "a"'), "$.providers.demo.tls_server_name", "no effect"),
     ],

@@ -183,3 +183,17 @@ def test_what_a_caller_says_of_where_he_is_counts_for_nothing() -> None:
     sent = {**head(), "x-api-key": "hg-1", "x-forwarded-for": "10.0.0.1, 127.0.0.1"}
     assert asked(opened(keys=keys), sent) == (403, "network_not_allowed")
     assert isinstance(asked(opened(keys=keys, proxies=1), sent), Identity)
+
+
+def test_while_the_store_cannot_be_asked() -> None:
+    """A key that is known lets in, also beside one of somebody else's; of others nobody can tell."""
+    where = msgspec.structs.replace(environment(), stored_keys=StoredKeys(KeyState(added=KEYS, stale=True), exist=True))
+    handler = Auth().open(where)
+    one = Identity("acme", "one")
+    assert asked(handler, {**head(), "authorization": "Bearer hg-1"}) == one
+    assert asked(handler, {**head(), "authorization": "Bearer sk-theirs", "x-api-key": "hg-1"}) == one
+    assert asked(handler, {**head(), "x-api-key": "hg-3"}) == (503, "keys_unavailable")
+    assert asked(handler) == (401, "missing_api_key")
+    gone = StoredKeys(KeyState(added=KEYS, revoked=(digest("hg-3"),), stale=True), exist=True)
+    handler = Auth().open(msgspec.structs.replace(where, stored_keys=gone))
+    assert asked(handler, {**head(), "x-api-key": "hg-3"}) == (401, "invalid_api_key")
