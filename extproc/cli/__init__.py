@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from extproc.cli import catalog, check, compile_, invoices, keys, notify, providers, reconcile, serve, store, upgrade, usage, version
+from extproc.cli import catalog, check, compile_, groups, invoices, keys, notify, providers, reconcile, serve, store, upgrade, usage, version
 from extproc.version import VERSION
 
 _STORY = """\
@@ -15,6 +15,7 @@ An AI gateway that lives inside Envoy: one URL in front of many providers, with 
   headgate check gateway.yaml     say everything that is wrong with a configuration
   headgate providers              list the providers that a configuration can name with one word
   headgate keys create alice      make a key for a caller
+  headgate teams create research  and organizations, projects, users, service accounts and plans
   headgate usage                  who used what, and what it cost
   headgate invoices --month ...   what each organization owes for a month
   headgate reconcile FILE         compare the ledger with a provider's invoice or usage export
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="headgate", description=_STORY, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"headgate {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (serve, check, compile_, providers, keys, store, usage, reconcile, invoices, catalog, notify, upgrade, version):
+    for module in (serve, check, compile_, providers, keys, groups, store, usage, reconcile, invoices, catalog, notify, upgrade, version):
         module.add(commands)
     given, rest = parser.parse_known_args(arguments)
     if len(rest) == 1 and not rest[0].startswith("-") and getattr(given, "config", ...) is None:

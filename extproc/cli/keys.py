@@ -1,224 +1,216 @@
-"""`headgate keys`: makes, imports, lists and revokes callers' keys. A running gateway notices at once."""
+"""`headgate keys`: makes, rotates, suspends, lists and revokes callers' keys. A running gateway notices at once."""
 
 import argparse
-import csv
-import getpass
-import re
 import shlex
 import sys
-from array import array
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
-from datetime import UTC, datetime
-from itertools import chain, islice
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
-from extproc.cli.common import add_source, state_folder
+from extproc.cli import imports, whose
+from extproc.cli.bounds import add_bounds, lasting, settings
+from extproc.cli.common import add_source
+from extproc.cli.place import Place, place
+from extproc.cli.table import bounds, moment, print_json, print_table, public
 from extproc.errors import Reject
-from extproc.keys import StoredKey, digest
-from extproc.store import FILE
+from extproc.identity.ids import kind_of
 
 if TYPE_CHECKING:
     from extproc.store.models import Key
-    from extproc.store.store import Store, Tables
+    from extproc.store.store import Tables
 
-_HASH = re.compile(r"sha256:([0-9a-fA-F]{64})")
-_HEADER = ["name", "hash"]
-"""How a file may begin that a program wrote."""
-_READ = 10_000
-"""Keys that are read before the store is opened for them."""
-T = TypeVar("T")
-_NAME_RULE = "a key's name has 1 to 128 printable characters"
+_HEADINGS = ("NAME", "TENANT", "CREATED", "STATE", "PREFIX", "ID", "OF", "SET")
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describes the command."""
     parser = commands.add_parser("keys", help="make, list and revoke callers' keys")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add_create(actions)
+    listing = actions.add_parser("list", help="list all keys, or those of somebody")
+    listing.add_argument("--in-force", action="store_true", help="only those that let somebody in")
+    whose.add_holder(listing)
+    listing.add_argument("--json", action="store_true", help="for programs")
+    listing.set_defaults(run=_list)
+    finding = actions.add_parser("find", help="whose key begins so; a whole key that somebody has found may be given, best by `-`")
+    finding.add_argument("prefix", help="how it begins; `-` reads it from standard input")
+    finding.add_argument("--json", action="store_true", help="for programs")
+    finding.set_defaults(run=_find)
+    add_source(listing)
+    add_source(finding)
+    for name, run, about in (
+        ("rotate", _rotate, "give a key another secret; it stays the same key, with the same limits"),
+        ("disable", _disable, "suspend a key; a running gateway follows within a second"),
+        ("enable", _enable, "let a suspended key in again"),
+        ("revoke", _revoke, "make a key worthless for good; a running gateway follows within a second"),
+    ):
+        action = actions.add_parser(name, help=about)
+        action.add_argument("name", help="the key, by name or id")
+        action.add_argument("--organization", metavar="NAME", help="whose key it is; `default` unless given")
+        if run is _rotate:
+            action.add_argument("--overlap", type=lasting, default=0, metavar="24h", help="how long the secret before goes on to be good")
+        action.set_defaults(run=run)
+        add_source(action)
+    imports.add(actions)
+
+
+def _add_create(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     create = actions.add_parser("create", help="make a key; it is shown once and stored hashed")
     create.add_argument("name", help="what reports and logs call it")
-    create.add_argument("--tenant", default="", help="whom it belongs to: its cache and its lines in reports; the name unless given")
+    tenant = "whose cache and lines in reports it has; its organization's unless given, or, where none is given, the key's own name"
+    create.add_argument("--tenant", help=tenant)
+    whose.add_holder(create)
+    create.add_argument("--expires", type=lasting, metavar="30d", help="it is worth nothing after so long")
+    add_bounds(create)
     create.set_defaults(run=_create)
-    listing = actions.add_parser("list", help="list all keys")
-    listing.set_defaults(run=_list)
-    revoke = actions.add_parser("revoke", help="make a key worthless; a running gateway follows within a second")
-    revoke.add_argument("name")
-    revoke.set_defaults(run=_revoke)
-    hashing = actions.add_parser("hash", help="read keys from standard input, one a line, print what `filters: - auth: keys:` wants")
-    hashing.description = (
-        "Prints `sha256:` and the key's SHA-256 in hexadecimal: what `printf %%s KEY | sha256sum` says, with nothing added."
-    )
-    hashing.set_defaults(run=_hash)
-    importing = actions.add_parser("import", help="add keys that callers have already, by their hashes: all of them or none")
-    importing.description = (
-        "Reads lines `name,hash` or `name,hash,tenant` (CSV) from standard input; a hash is what `headgate keys hash` prints."
-    )
-    importing.add_argument("--skip-existing", action="store_true", help="pass over those that are there already, by name and hash")
-    importing.set_defaults(run=_import)
-    for action in (create, importing, listing, revoke):
-        add_source(action)
+    add_source(create)
 
 
 def _create(given: argparse.Namespace) -> int:
-    if not _is_name(given.name):
-        print(_NAME_RULE, file=sys.stderr)
+    if not imports.is_name(given.name):
+        print(imports.NAME_RULE, file=sys.stderr)
         return 2
-    state, _ = state_folder(given)
+    where = place(given)
+    expires = int(time.time() * 1000) + given.expires if given.expires is not None else None
+    # Keys of nobody in particular are tenants of their own.
+    tenant = given.tenant or (given.name if given.organization is None else None)
 
     def make(tables: "Tables") -> str:
-        from extproc.store.keys import Holder  # noqa: PLC0415 - see _change
-
-        holder = Holder(tables.organizations.default().id)
-        return tables.keys.create(holder, given.name, tenant=given.tenant or given.name)[1]
+        held, plan = whose.holder(tables, given, making=True), whose.plan(tables, given.plan).id if given.plan is not None else None
+        return tables.keys.create(held, given.name, tenant=tenant, expires_at=expires, settings=settings(given), plan_id=plan)[1]
 
     try:
-        key = _change(state, make)
+        key = where.change(make)
     except Reject as error:
-        if error.fault.code == "name_taken":
-            print(f"there is, or was, a key named {given.name!r}; names are not used twice, so that reports stay true", file=sys.stderr)
-        else:
-            print(error, file=sys.stderr)
+        taken = f"there is, or was, a key named {given.name!r}; names are not used twice, so that reports stay true"
+        print(taken if error.fault.code == "name_taken" else error, file=sys.stderr)
         return 1
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     print(key)
     print(
-        f"This is the only time that it is shown. It is for the gateway on {state}, whose callers need a key from now on.", file=sys.stderr
+        f"This is the only time that it is shown. It is for the gateway on {where.called}, whose callers need a key from now on.",
+        file=sys.stderr,
     )
-    where = [*(["--state", str(given.state)] if given.state else []), *([str(given.config)] if given.config else [])]
-    print(f"To revoke this one: headgate keys revoke {shlex.join([given.name, *where])}", file=sys.stderr)
+    print(f"To revoke this one: headgate keys revoke {_again(given)}", file=sys.stderr)
     return 0
 
 
-def _import(given: argparse.Namespace) -> int:
-    state, _ = state_folder(given)
-    # By a key's place, the line that it stands in: a million of them in 8 MB.
-    places = array("Q")
-    try:
-        count = _add(state, _read(sys.stdin, places), skip_existing=given.skip_existing)
-    except ValueError as error:
-        index = getattr(error, "index", None)
-        where = f"line {places[index]}: " if index is not None else ""
-        print(f"nothing was imported: {where}{error}", file=sys.stderr)
-        return 1
-    if not places:
-        print("nothing was imported: there were no keys on standard input", file=sys.stderr)
-        return 1
-    skipped = f" ({len(places) - count} were there already)" if count < len(places) else ""
-    print(f"imported {count} key{'' if count == 1 else 's'} into {state}{skipped}, whose callers need a key from now on")
-    return 0
-
-
-def _add(state: Path, keys: Iterator[StoredKey], *, skip_existing: bool) -> int:
-    # Who types them, or makes them slowly, keeps nobody else from writing meanwhile.
-    first = list(islice(keys, _READ))
-    if not first:
-        return 0
-
-    def add_all(tables: "Tables") -> int:
-        from extproc.store.keys import Holder  # noqa: PLC0415 - see _change
-
-        holder = Holder(tables.organizations.default().id)
-        return tables.keys.add_many(holder, chain(first, keys), skip_existing=skip_existing)
-
-    return _change(state, add_all)
-
-
-def _read(lines: Iterable[str], places: "array[int]") -> Iterator[StoredKey]:
-    """Raises `ValueError` that tells the line. `places` gets the line of each key."""
-    reader = csv.reader(_unmarked(lines))
-    try:
-        for row in reader:
-            if row and not (reader.line_num == 1 and [cell.strip().lower() for cell in row[:2]] == _HEADER):
-                places.append(reader.line_num)
-                yield _key(row, reader.line_num)
-    except csv.Error as error:
-        raise ValueError(f"line {reader.line_num}: {error}") from None
-
-
-def _unmarked(lines: Iterable[str]) -> Iterator[str]:
-    """Without the byte order mark that spreadsheets begin a file with."""
-    for number, line in enumerate(lines):
-        yield line if number else line.removeprefix("\ufeff")
-
-
-def _key(row: list[str], line: int) -> StoredKey:
-    name, hashed, tenant = [*map(str.strip, row), "", ""][:3]
-    found = _HASH.fullmatch(hashed)
-    if len(row) > 3 or found is None:
-        raise ValueError(f"line {line}: this is not `name,sha256:HASH` or `name,sha256:HASH,tenant`")
-    if not _is_name(name):
-        raise ValueError(f"line {line}: {_NAME_RULE}")
-    return StoredKey(name, bytes.fromhex(found[1]), tenant or name)
-
-
-def _is_name(text: str) -> bool:
-    return bool(text.strip()) and len(text) <= 128 and text.isprintable()
+def _again(given: argparse.Namespace) -> str:
+    """The arguments by which the same key is meant."""
+    options = (("--organization", given.organization), ("--state", given.state), ("", given.config))
+    return shlex.join([given.name, *(part for name, value in options if value for part in (name, str(value)) if part)])
 
 
 def _list(given: argparse.Namespace) -> int:
-    state, _ = state_folder(given, reading=True)
-    rows = [("NAME", "TENANT", "CREATED", "STATE"), *_rows(state)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    where = place(given, reading=True)
+    if not where.exists():
+        return _print([], as_json=given.json)
+    try:
+        return _print(where.look(lambda tables: list(_listed(tables, given))), as_json=given.json)
+    except Reject as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _listed(tables: "Tables", given: argparse.Namespace) -> Iterator[tuple["Key", str]]:
+    """Each key with its tenant; those that are gone, too, oldest first."""
+    table: Any = tables.keys.entity
+    asked = any(getattr(given, name) is not None for name in ("organization", "user", *whose.PARTS))
+    held = whose.holder(tables, given) if asked else None
+    said = {name: value for name in held.__struct_fields__ if (value := getattr(held, name)) is not None} if held is not None else {}
+    conditions = [getattr(table, name) == value for name, value in said.items()]
+    after = None
+    while after != "":
+        page = tables.keys.list(*conditions, after=after or "", limit=1000, deleted=not given.in_force)
+        for key in page.items:
+            if not given.in_force or _state(key).startswith(("in force", "until")):
+                yield key, _tenant(tables, key)
+        after = page.after
+
+
+def _tenant(tables: "Tables", key: "Key") -> str:
+    return key.tenant or tables.organizations.find(key.organization_id, deleted=True).name
+
+
+def _find(given: argparse.Namespace) -> int:
+    where = place(given, reading=True)
+    text = sys.stdin.readline().strip() if given.prefix == "-" else given.prefix
+    found = where.look(lambda tables: [(key, _tenant(tables, key)) for key in tables.keys.of_prefix(text)]) if where.exists() else []
+    if not found:
+        print("no key that is in force begins so; those that were imported by their hashes have no known beginning", file=sys.stderr)
+        return 1
+    return _print(found, as_json=given.json)
+
+
+def _print(found: list[tuple["Key", str]], *, as_json: bool) -> int:
+    if as_json:
+        print_json([{**public(key), "tenant": tenant, "state": _state(key)} for key, tenant in found])
+        return 0
+    rows = [
+        (key.name, tenant, _time(key.created_at), _state(key), f"hg-{key.prefix}" if key.prefix else "", key.id, _of(key), _set(key))
+        for key, tenant in found
+    ]
+    print_table([_HEADINGS, *rows])
     return 0
 
 
-def _rows(state: Path) -> Iterator[tuple[str, str, str, str]]:
-    """All keys, those that are gone, too, oldest first."""
-    if not (state / FILE).exists():
-        return
-    with closing(_open(state)) as store, store.read() as tables:
-        after = None
-        while after != "":
-            page = tables.keys.list(after=after or "", limit=1000, deleted=True)
-            for key in page.items:
-                tenant = key.tenant or tables.organizations.find(key.organization_id, deleted=True).name
-                yield key.name, tenant, _time(key.created_at), _state(key)
-            after = page.after
+def _of(key: "Key") -> str:
+    return ",".join(id for id in (key.project_id, key.team_id, key.user_id, key.service_account_id) if id)
+
+
+def _set(key: "Key") -> str:
+    return "; ".join(filter(None, (bounds(key.settings), f"plan {key.plan_id}" if key.plan_id else "")))
+
+
+def _rotate(given: argparse.Namespace) -> int:
+    def rotate(tables: "Tables", key: "Key") -> str:
+        return tables.keys.rotate(key.id, overlap=given.overlap)[1]
+
+    return _one(given, rotate, "this is its only secret from now on" if not given.overlap else "the secret before is good for a while")
+
+
+def _disable(given: argparse.Namespace) -> int:
+    return _one(given, lambda tables, key: tables.keys.change(key.id, {"disabled": True}), "suspended; `headgate keys enable` ends that")
+
+
+def _enable(given: argparse.Namespace) -> int:
+    return _one(given, lambda tables, key: tables.keys.change(key.id, {"disabled": False}), "lets in again")
 
 
 def _revoke(given: argparse.Namespace) -> int:
-    state, _ = state_folder(given, reading=True)
+    return _one(given, lambda tables, key: tables.keys.delete(key.id), "revoked; a running gateway refuses it within a second")
 
-    def end(tables: "Tables") -> bool:
-        key = tables.keys.named(tables.organizations.default().id, given.name)
-        if key is None or key.deleted_at is not None:
-            return False
-        tables.keys.delete(key.id)
-        return True
 
-    if not (state / FILE).exists() or not _change(state, end):
-        print(f"no key named {given.name!r} is in force in {state}; `headgate keys list` shows all of them", file=sys.stderr)
+def _one(given: argparse.Namespace, what: "Callable[[Tables, Key], object]", told: str) -> int:
+    """Does something with one key that is there. A new secret is printed, the only time."""
+    where = place(given, reading=True)
+    try:
+        done = _changed(where, given, what) if where.exists() else None
+    except Reject as error:
+        print(error, file=sys.stderr)
         return 1
-    print(f"revoked {given.name}; a running gateway refuses it within a second")
+    if done is None:
+        print(f"no key named {given.name!r} is in force in {where.called}; `headgate keys list` shows all of them", file=sys.stderr)
+        return 1
+    if isinstance(done[0], str):
+        print(done[0])
+        print(f"{given.name}: {told}", file=sys.stderr)
+    else:
+        print(f"{given.name}: {told}")
     return 0
 
 
-def _open(state: Path) -> "Store":
-    # Slow to import: other commands do without.
-    from extproc.store.store import Store  # noqa: PLC0415
+def _changed(where: Place, given: argparse.Namespace, what: "Callable[[Tables, Key], object]") -> tuple[object] | None:
+    def change(tables: "Tables") -> tuple[object] | None:
+        if kind_of(given.name) == "key":
+            key: Key | None = tables.keys.find(given.name)
+        else:
+            key = tables.keys.named(whose.organization(tables, given.organization).id, given.name)
+        return (what(tables, key),) if key is not None and key.deleted_at is None else None
 
-    return Store.open(state)
-
-
-def _change(state: Path, what: "Callable[[Tables], T]") -> T:
-    from extproc.store.models import Actor  # noqa: PLC0415 - see _open
-
-    with closing(_open(state)) as store, store.write(Actor("command line")) as tables:
-        return what(tables)
-
-
-def _hash(_: argparse.Namespace) -> int:
-    keys = [getpass.getpass("Key: ")] if sys.stdin.isatty() else _unmarked(sys.stdin)
-    given = 0
-    for key in filter(None, map(str.strip, keys)):
-        given += 1
-        print(f"sha256:{digest(key).hex()}")
-    if not given:
-        print("no key was given", file=sys.stderr)
-        return 2
-    return 0
+    return where.change(change)
 
 
 def _state(key: "Key") -> str:
@@ -226,8 +218,10 @@ def _state(key: "Key") -> str:
         return f"revoked {_time(key.deleted_at)}"
     if key.disabled_at is not None:
         return f"suspended {_time(key.disabled_at)}"
-    return "in force" if key.expires_at is None else f"until {_time(key.expires_at)}"
+    if key.expires_at is None:
+        return "in force"
+    return f"until {_time(key.expires_at)}" if key.expires_at > time.time() * 1000 else f"expired {_time(key.expires_at)}"
 
 
 def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return moment(milliseconds).replace("T", " ")

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extproc.cli.common import add_source, state_folder
+from extproc.cli.common import add_source
+from extproc.cli.place import place
 from extproc.config.references import References, Unresolved
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     migrate.set_defaults(run=_migrate)
     for action in (status, migrate):
         add_source(action)
-        where = "PostgreSQL, instead of the state folder: `env:NAME` or `file:PATH` of a URL such as postgresql://user:password@host/name"
+        where = "PostgreSQL, instead of what the configuration says: `env:NAME` or `file:PATH` of a URL such as postgresql://user:password@host/name"
         action.add_argument("--url", help=where)
 
 
@@ -62,7 +63,9 @@ def _run(given: argparse.Namespace, what: "Callable[[Database], int]") -> int:
     from extproc.store.database import Database, in_folder, url_of  # noqa: PLC0415
 
     try:
-        database = Database(in_folder(state_folder(given)[0]) if given.url is None else url_of(_resolved(given.url)))
+        where = place(given)
+        url = _resolved(given.url) if given.url is not None else where.url
+        database = Database(url_of(url) if url else in_folder(where.state))
         with closing(database):
             return what(database)
     except ValueError as error:

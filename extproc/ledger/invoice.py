@@ -12,7 +12,7 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from extproc.ledger.money import EXACT, add, plain
+from extproc.ledger.money import add, plain
 from extproc.ledger.report import Row
 from extproc.ledger.reports import Books, Wanted, usage
 from extproc.ledger.spreadsheet import as_csv, cell

@@ -2,3 +2,5 @@
 
 FILE = "store.sqlite"
 """SQLite's, in the state folder."""
+DEFAULT = "default"
+"""Name of the organization of keys that name none."""

@@ -6,14 +6,12 @@ from sqlalchemy import select
 
 from extproc.errors import Reject
 from extproc.identity.settings import NOTHING, Limit, Settings
+from extproc.store import DEFAULT
 from extproc.store.models import Key, Membership, Organization, Plan, Project, ServiceAccount, Team, User
 from extproc.store.repository import E, Repository, checked_name
 
 _BOUNDS = ("settings", "plan_id", "disabled")
 """What bounds a level, and is set from outside it (`identity.roles`)."""
-
-DEFAULT = "default"
-"""Name of the organization of keys that name none."""
 
 
 class Organizations(Repository[Organization]):
