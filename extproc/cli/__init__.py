@@ -5,7 +5,22 @@ import logging
 import sys
 from pathlib import Path
 
-from extproc.cli import catalog, check, compile_, groups, invoices, keys, notify, providers, reconcile, serve, store, upgrade, usage, version
+from extproc.cli import (
+    catalog,
+    check,
+    compile_,
+    groups,
+    invoices,
+    keys,
+    notify,
+    providers,
+    reconcile,
+    serve,
+    store,
+    upgrade,
+    usage,
+    version,
+)
 from extproc.version import VERSION
 
 _STORY = """\

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from msgspec import Struct
 
+from extproc.exact import EXACT
 from extproc.ledger.money import add, plain
 from extproc.ledger.report import Row
 from extproc.ledger.reports import Books, Wanted, usage

@@ -10,7 +10,7 @@ All days are of UTC.
 from collections.abc import Iterator
 from decimal import Decimal
 
-from extproc.ledger.money import EXACT
+from extproc.exact import EXACT
 from extproc.reconcile.line import Line
 from extproc.reconcile.row import Row
 

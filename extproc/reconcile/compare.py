@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from extproc.ledger.money import EXACT
+from extproc.exact import EXACT
 from extproc.reconcile.export import Export, Key, Sum
 from extproc.reconcile.ledger import Day, Days, Doubts, folded
 from extproc.reconcile.names import matched

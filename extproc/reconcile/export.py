@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from extproc.ledger.money import EXACT
+from extproc.exact import EXACT
 from extproc.reconcile import anthropic, bedrock, openai
 from extproc.reconcile.line import Line, lines
 from extproc.reconcile.row import Malformed, Row

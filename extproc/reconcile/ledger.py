@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 from msgspec import Struct
 
-from extproc.ledger.money import EXACT
+from extproc.exact import EXACT
 from extproc.ledger.store import Store
 
 HOLDS = {
