@@ -33,6 +33,7 @@ PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "respons
 MODELS = {"openai": "gpt", "anthropic": "claude-1", "responses": "gpt"}
 CLUSTERS = {"openai": "provider_openai", "anthropic": "provider_anthropic", "responses": "provider_openai"}
 BOTH = msgspec.structs.replace(CONFIG.providers["openai"], also=("responses",))
+_TIMES = ("time", "duration", "first_byte", "first_token", "queue", "ours")
 SPOKEN = msgspec.structs.replace(CONFIG, providers={**CONFIG.providers, "openai": BOTH})
 
 
@@ -54,7 +55,7 @@ def asked(dialect: str, *, usage: bool) -> bytes:
 
 def seen(scene: Scene, out: list[bytes]) -> Seen:
     (record,) = scene.books
-    told = {name: value for name, value in msgspec.structs.asdict(record).items() if name not in ("time", "duration", "first_byte")}
+    told = {name: value for name, value in msgspec.structs.asdict(record).items() if name not in _TIMES}
     return Seen(out, told, [entry.body for entry in scene.shelf.kept.values()])
 
 
