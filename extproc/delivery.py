@@ -9,27 +9,25 @@ A request may wait, a token may not: of what is done here only the end waits.
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import msgspec
-from msgspec import Struct
 
 from extproc.answering import BUFFERED_AT_MOST, DROPPED, Answering, BrokenAnswer, Retell, Retold, WholeTranslated, WholeUntouched
 from extproc.answering.credential import FORBIDDEN, UNKNOWN
 from extproc.attempt import Attempt
 from extproc.call import Call
-from extproc.crossing import taken_off
 from extproc.dialects import DIALECTS
 from extproc.dialects.framing import split
 from extproc.envoy import names
-from extproc.errors import Fault, come_again
+from extproc.errors import Fault
 from extproc.filter import Tap
+from extproc.head import Edits, Head, attempted, made
 from extproc.ledger.record import Record
+from extproc.outcome import Asked, last_asked, of_only, tell
 from extproc.relayed import Relayed
 from extproc.retrying import STOP
 from extproc.tally import forecast, tally
-from extproc.tried import ATTEMPTS, BROKEN_OFF, OURS, STOPPED, Tried, header, soonest
-from extproc.uploads import UPLOAD_URLS, through_us
+from extproc.tried import BROKEN_OFF, Tried
 from extproc.upstream import Upstream
 from extproc.use import Use
 from extproc.values import BodyMode, Request, Response, Target
@@ -37,40 +35,15 @@ from extproc.values import BodyMode, Request, Response, Target
 _log = logging.getLogger(__name__)
 
 _ERRORS, _NO_ANSWER = 400, 502
-_COME_AGAIN = (429, 503, 529)
-"""Statuses that say when."""
-_OTHERS = ("provider", "envoy")
-"""Who tells, by an answer, what came of an attempt."""
-
-TOGETHER = 32
-"""Pieces of a stream that are read together: some 10 KB, as a rule. With more of them, each is hardly cheaper."""
-
-
-FLOOD, FASTEST = 16 << 20, 1 << 20
-"""Bytes of a stream that may come as fast as they like, and bytes a second that those after them may. What a worker does not keep up with,
-Envoy holds for it without a bound, where streams go on as they are said.
-"""
-
-
-class Head(Struct, frozen=True):
-    """The head of an answer, as the client is to get it."""
-
-    mode: BodyMode
-    headers: dict[str, str]
-    remove: tuple[str, ...]
-
-
-def _last_asked(tried: Sequence[Tried]) -> Target | None:
-    return next((Target(one.provider, one.model) for one in reversed(tried) if one.asked), None)
 
 
 class Delivery:
     """One answer, whoever gives it, from its head to its last byte."""
 
     __slots__ = (
-        "_answering", "_asked", "_attempt", "_bare", "_came", "_cut", "_first", "_following", "_held", "_kept", "_left", "_started",
-        "_status", "_upstreams", "_waits", "attempts", "call", "cluster", "keeps", "over", "reached", "relayed", "request", "response",
-        "taps", "whole",
+        "_asked", "_attempt", "_bare", "_following", "_held", "_kept", "_left", "_started", "_status", "_upstreams", "_waits",
+        "answering", "attempts", "call", "came", "cluster", "cut", "first", "keeps", "over", "reached", "relayed", "request", "response", "taps",
+        "whole",
     )  # fmt: skip
 
     def __init__(self, request: Request, upstreams: Mapping[str, Upstream], started: float) -> None:
@@ -84,10 +57,11 @@ class Delivery:
         self.call: Call | None = None
         """What those are told who are to answer; None until somebody is."""
         self._attempt: Attempt | None = None
-        self._answering: Answering | None = None
+        self.answering: Answering | None = None
+        """How a provider's answer is read."""
         self._asked = 0.0
         """When the request went on, by `time.perf_counter`."""
-        self._first = 0.0
+        self.first = 0.0
         """Seconds from then to the answer's head."""
         self._status = 0
         """What the answer's head said."""
@@ -105,10 +79,10 @@ class Delivery:
         offered to `job`.
         """
         self._left = -1
-        self._came = 0
+        self.came = 0
         """Bytes that have been read."""
-        self._cut: Tried | None = None
-        """What came of the attempt of several whose answer was ended here."""
+        self.cut: Tried | None = None
+        """What came of the attempt of several whose answer was ended here (`ending`)."""
         self._waits = False
         """Nothing of the answer is told before its end, and nobody has said how long it is."""
         self._bare = False
@@ -131,7 +105,7 @@ class Delivery:
         self._name(response)
         self._follow(response)
         events = split(DIALECTS[self.request.endpoint.dialect].framing, response.body) if response.stream else [response.body]
-        response.body = b"".join(self._tap(events))
+        response.body = b"".join(self.passed(events))
         response.finished, response.ended = True, "complete"
         self.request.record.bytes_out = len(response.body)
         return response
@@ -152,10 +126,11 @@ class Delivery:
         """
         self._bare = end
         self._status = status = int(headers.get(":status", "0"))
-        self._first = time.perf_counter() - self._asked
+        self.first = time.perf_counter() - self._asked
         self.cluster, self.attempts = cluster, attempts
         set_headers: dict[str, str] = {}
         remove: tuple[str, ...] = ()
+        answering: Answering | None = None
         if local or self.call is None:
             response = Response(status, {}, origin="envoy")
             response.reason = reason or local
@@ -168,8 +143,8 @@ class Delivery:
                     # A client would follow a redirect; and the key that is refused is ours.
                     response.status = _NO_ANSWER
         else:
-            answering, set_headers, remove = self._attempted(self.call, status, headers)
-            self._answering, mode = answering, answering.mode
+            answering, (set_headers, remove) = self._read(self.call, status, headers)
+            self.answering, mode = answering, answering.mode
             response = Response(answering.status, {}, origin="provider", stream=answering.stream)
             if content_type := set_headers.get("content-type", headers.get("content-type")):
                 response.headers["content-type"] = content_type
@@ -181,59 +156,33 @@ class Delivery:
                 # The head waits for the body, which may be an error.
                 answering.mode = mode = BodyMode.BUFFERED
         if tried:
-            self._tell(tried, response)
+            tell(tried, response, self.request.record)
         if "request-id" not in headers or "request-id" in remove:
             self._name(response)
         # Of the last one it may have turned out here that it cannot be asked.
         unasked = bool(tried) and not tried[-1].asked
         response.attempts = attempts - unasked
         # Envoy may have refused it before anybody was asked.
-        response.target = (_last_asked(tried) if unasked else self._target(tried)) if attempts or not local else None
+        response.target = (last_asked(tried) if unasked else self._target(tried)) if attempts or not local else None
         wanted_whole = self._follow(response)
-        if self._answering is not None:
+        if answering is not None:
             if wanted_whole and mode is BodyMode.STREAMED and not response.stream:
                 self._held = []
-            if self._answering.rewrites or response.stream or self._held is not None:
+            if answering.rewrites or response.stream or self._held is not None:
                 remove += ("content-length",)
-            waits = not response.stream and (self._answering.rewrites or self._held is not None)
+            waits = not response.stream and (answering.rewrites or self._held is not None)
             self._waits = waits and mode is BodyMode.STREAMED and self._left < 0
             self.whole = waits or mode >= BodyMode.BUFFERED
-        if response.status != status:
-            set_headers[":status"] = str(response.status)
-        for name, value in response.headers.items():
-            if value is None:
-                remove += (name,)
-            elif headers.get(name) != value:
-                set_headers[name] = value
-        return Head(mode, set_headers, taken_off(tuple(headers), remove, tuple(set_headers)) if remove else ())
+        return made(headers, status, response, mode, (set_headers, remove))
 
-    def _tell(self, tried: tuple[Tried, ...], response: Response) -> None:
-        """All attempts, to the client and the ledger."""
-        record = self.request.record
-        response.tried = tried
-        response.headers[ATTEMPTS] = header(tried)
-        record.provider_key = tried[-1].key
-        if len(tried) > 1 or tried[0].failed:
-            record.tried = tried
-        if len(tried) > 1 and response.status in _COME_AGAIN and (wait := soonest(tried)):
-            # The last one's own is not when the others may be asked.
-            response.headers |= dict((come_again(wait),)) | {"retry-after-ms": None}
-
-    def _attempted(self, call: Call, status: int, headers: Mapping[str, str]) -> tuple[Answering, dict[str, str], tuple[str, ...]]:
-        """How a provider's answer is read, and what its head says to the attempt: headers to set, and to take off."""
+    def _read(self, call: Call, status: int, headers: Mapping[str, str]) -> tuple[Answering, Edits]:
+        """How a provider's answer is read, and what its head says to the attempt."""
         attempt = self._attempt
         if attempt is None:
             self.relayed = True
-            return Relayed(status, headers, DIALECTS[call.dialect], raw=call.kind == "raw"), {}, (STOP,) if STOP in headers else ()
+            return Relayed(status, headers, DIALECTS[call.dialect], raw=call.kind == "raw"), ({}, (STOP,) if STOP in headers else ())
         answering = attempt.answering(status, headers)
-        set_headers, remove = attempt.response_headers(headers)
-        if answering.rewrites:
-            remove += answering.voids
-        for name in UPLOAD_URLS:
-            if name in headers:
-                set_headers[name] = through_us(headers[name], attempt.upstream, attempt.root, self.request)
-        set_headers.update(answering.headers)
-        return answering, set_headers, remove
+        return answering, attempted(attempt, answering, headers, self.request)
 
     def _target(self, tried: Sequence[Tried] = ()) -> Target | None:
         """Who answered: the last of the attempts that are told of, or else the first of those that were to be asked."""
@@ -254,54 +203,43 @@ class Delivery:
         return self.call is not None and self._attempt is None
 
     def tried(self) -> Tried | None:
-        """What came of the only attempt, now that it is over; None where there was none, or its client hung up before the head."""
-        attempt, response = self._attempt, self.response
-        if attempt is None:
-            return self._cut
-        # What is refused here has a reason of ours, such as that all keys are at our limits, and nobody was asked.
-        if response is None or response.origin not in _OTHERS:
-            return None
-        target, ended, request, mirror_of = attempt.target, response.ended, "", ""
-        reason = response.reason or self.request.record.error or (BROKEN_OFF if ended == "provider_broke" else "")
-        if ended == "client_closed" and not reason:
-            if not self._status:
-                return None
-            reason, request, mirror_of = STOPPED, self.request.record.id, self.request.record.mirror_of
-        whole, resets = time.perf_counter() - self._asked, self._answering.resets if self._answering is not None else 0.0
-        status = self._status if response.origin == "provider" else 0
-        return Tried(target.provider, target.model, status, reason, attempt.key, self._first, whole, resets, request, mirror_of=mirror_of)
+        """What is to be told at the end of what came of an attempt: the only one, or the last of several, if its answer was ended here."""
+        if self._attempt is None or self.response is None:
+            return self.cut
+        asked = Asked(self._status, self.first, time.perf_counter() - self._asked)
+        return of_only(self._attempt, self.answering, self.response, self.request.record, asked)
 
     def tell(self, use: Use) -> None:
         """What the adapter says of the answer, aside."""
-        if isinstance(self._answering, Relayed):
-            self._answering.tell(use)
+        if isinstance(self.answering, Relayed):
+            self.answering.tell(use)
 
     @property
     def status(self) -> int:
         """What the client gets; reading the body may have changed it."""
-        return self._answering.status if self._answering is not None else 0
+        return self.answering.status if self.answering is not None else 0
 
     def job(self, chunk: bytes, end: bool) -> tuple[Retell, bytes] | None:
         """What can be done aside before `chunk` is fed, and given to `take`: the job, and the whole answer."""
-        answering = self._answering
+        answering = self.answering
         last = end or 0 <= self._left <= len(chunk)
         return answering.job(chunk) if last and type(answering) is WholeTranslated else None
 
     def take(self, retold: Retold) -> None:
         """The job is done."""
-        if type(self._answering) is WholeTranslated:
-            self._answering.take(retold)
+        if type(self.answering) is WholeTranslated:
+            self.answering.take(retold)
 
     @property
     def late(self) -> Mapping[str, str]:
         """Headers that the body decides, where the head waits for that."""
-        return self._answering.headers if self._answering is not None else {}
+        return self.answering.headers if self.answering is not None else {}
 
     def keep(self, chunk: bytes) -> int:
         """Keeps a small piece of a stream, which goes to the client as it came, to be read later; see `catch_up`. Returns how many are
         kept by now. 0: this one cannot wait, and is to be fed.
         """
-        answering, kept = self._answering, self._kept
+        answering, kept = self.answering, self._kept
         if answering is None or not answering.may_wait(chunk):
             return 0
         kept.append(chunk)
@@ -310,24 +248,24 @@ class Delivery:
     def catch_up(self) -> None:
         """Reads what was kept."""
         kept, self._kept = self._kept, []
-        answering, response = self._answering, self.response
+        answering, response = self.answering, self.response
         if not kept or answering is None or response is None:
             return
         answering.feed_later(kept)
         response.answered, response.finished = answering.answered, answering.finished
         events = b"".join(kept)
-        self._came += len(events)
+        self.came += len(events)
         self.request.record.bytes_out += len(events)
         for tap in self._following:
             tap.events([events])
 
     def completes(self, chunk: bytes) -> bool:
         """Whether a JSON answer is whole with this piece: where trailers follow, none is told as the last one, and then it is too late."""
-        return self._waits and self._answering is not None and self._answering.completes(chunk)
+        return self._waits and self.answering is not None and self.answering.completes(chunk)
 
     def feed(self, chunk: bytes, end: bool) -> bytes:
         """The provider's bytes as the client gets them. Raises `BrokenAnswer`."""
-        answering, response = self._answering, self.response
+        answering, response = self.answering, self.response
         if answering is None or response is None:
             return chunk
         if response.ended:
@@ -339,9 +277,9 @@ class Delivery:
             # A client that has its content-length may hang up before the empty last message comes: the answer is whole already.
             self._left -= len(chunk)
             end = end or self._left <= 0
-        if response.stream and not self._came:
+        if response.stream and not self.came:
             self.request.record.first_token = time.perf_counter() - self._started
-        self._came += len(chunk)
+        self.came += len(chunk)
         events = answering.feed(chunk, end)
         response.usage, response.answered, response.finished = answering.usage, answering.answered, answering.finished
         if answering.status != response.status:
@@ -354,7 +292,7 @@ class Delivery:
             self._held += events
             events = [b"".join(self._held)] if end else []
         if self._following:
-            events = self._tap(events)
+            events = self.passed(events)
         # One event is joined without a copy.
         out = b"".join(events)
         if end:
@@ -370,82 +308,18 @@ class Delivery:
             raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent no answer")
         response.status = answering.status
 
-    def fill(self) -> bytes:
-        """Ends an answer that came without a body: the body that the client gets instead, since an error has the shape of its dialect."""
-        out, call, response = self.feed(b"", True), self.call, self.response
-        self.close(whole=True)
-        if out or self._answering is None or call is None or response is None or call.kind == "raw" or response.status < 400:
-            return out
-        dialect = DIALECTS[call.dialect]
-        out = msgspec.json.encode(dialect.write_error(dialect.read_error(response.status, b""), call.id))
-        self.request.record.bytes_out = len(out)
-        return out
-
-    def forgo(self, whole: bytes) -> None:
-        """The job is not done, and the answer is lost; what it cost is told all the same."""
-        if type(self._answering) is WholeTranslated and self.response is not None:
-            self.response.usage, self.response.answered = self._answering.forgo(whole)
-
-    def broken(self, fault: Fault, *, ended: Literal["complete", "provider_broke"] = "provider_broke") -> bytes:
-        """The answer cannot go on: the body that the client gets instead, if its head has not gone out yet. `ended`: `complete` where the
-        provider has done its part.
-        """
-        request, response, answering = self.request, self.response, self._answering
-        if response is not None:
-            response.status, response.ended = fault.status, ended
-            response.reason = OURS if ended == "complete" else ""
-        if answering is not None:
-            answering.error = fault.code
-        return msgspec.json.encode(DIALECTS[request.endpoint.dialect].write_error(fault, request.record.id))
-
     @property
     def streams(self) -> bool:
         """The answer is a provider's stream, which can be ended before its time."""
-        answering = self._answering
+        answering = self.answering
         return answering is not None and answering.stream and answering.mode is BodyMode.STREAMED
 
     @property
-    def floods(self) -> bool:
-        """Its provider sends more, and faster, than any model speaks, whether or not anything of it goes on."""
-        return self._came >= FLOOD and self._came > FASTEST * (time.perf_counter() - self._asked - self._first)
+    def lasted(self) -> float:
+        """Seconds since the answer's head."""
+        return time.perf_counter() - self._asked - self.first
 
-    @property
-    def first(self) -> float:
-        """Seconds from when the request went on to the answer's head."""
-        return self._first
-
-    def last_words(self, fault: Fault) -> bytes:
-        """What the client of a stream gets instead of the rest of it."""
-        self.keeps = False
-        self._catch_up_at_last()
-        events = self._tap(self._answering.break_off(fault, self.request.record.id)) if self._answering is not None else []
-        out = b"".join(events)
-        self.request.record.bytes_out += len(out)
-        return out
-
-    def cut(self, fault: Fault, why: str, counts: str) -> bytes:
-        """Ends a stream whose time is over: its last bytes. `why`: the ledger's word for it; `counts`: see `Response.reason`."""
-        self._catch_up_at_last()
-        response = self.response
-        assert response is not None
-        if response.finished:
-            # All is said, and the provider has only not ended it.
-            self.keeps = False
-            out = self.feed(b"", True)
-            self.close(whole=True)
-            return out
-        told = self._answering.error if self._answering is not None else ""
-        # An error that it has told is what became of it, though it was not ended then.
-        why, counts = told or why, told or counts
-        out, record = self.last_words(fault), self.request.record
-        record.error, response.reason, response.ended = why, counts, "provider_broke"
-        if self.several and response.tried:
-            last = response.tried[-1]
-            whole = last.first + time.perf_counter() - self._asked - self._first
-            cut = msgspec.structs.replace(last, reason=counts, whole=round(whole, 4))
-            response.tried = record.tried = (*response.tried[:-1], cut)
-            self._cut = msgspec.structs.replace(cut, again=True)
-        return out
+    # What taps see.
 
     def _name(self, response: Response) -> None:
         """Some clients look for the request's id in a header of their own; `x-request-id`, for all, is Envoy's to set."""
@@ -467,7 +341,8 @@ class Delivery:
                 whole = whole or tap.whole
         return whole
 
-    def _tap(self, events: list[bytes]) -> list[bytes]:
+    def passed(self, events: list[bytes]) -> list[bytes]:
+        """Events as the client gets them."""
         for tap in self._following:
             if not events:
                 break
@@ -486,8 +361,8 @@ class Delivery:
         if response.ended:
             return
         if self._kept:
-            self._catch_up_at_last()
-        answering = self._answering
+            self.catch_up_at_last()
+        answering = self.answering
         if answering is not None and answering.mode != BodyMode.NONE:
             response.finished = answering.finished
             # A client hangs up on the error that a provider's stream tells, and it is the provider's all the same.
@@ -503,7 +378,8 @@ class Delivery:
         else:
             response.ended = "complete" if whole or response.status else "client_closed"
 
-    def _catch_up_at_last(self) -> None:
+    def catch_up_at_last(self) -> None:
+        """The same before the end, which comes in any case."""
         try:
             self.catch_up()
         except Exception:  # noqa: BLE001 - as in `end`: a bug of one filter, and what passed is metered all the same
@@ -526,4 +402,4 @@ class Delivery:
         duration = time.perf_counter() - self._started
         if self.response is None:
             return forecast(self.request, duration)
-        return tally(self.request, self.response, self._answering, duration)
+        return tally(self.request, self.response, self.answering, duration)

@@ -17,14 +17,15 @@ from extproc.answering import TRAILERS_FIRST, BrokenAnswer, Retell
 from extproc.aside import Undone, paid_for
 from extproc.blame import as_it_counts, reason_of, told_of_failure
 from extproc.copied import MirrorIntake
-from extproc.delivery import Delivery, Head
+from extproc.delivery import Delivery
 from extproc.dialects import DIALECTS
 from extproc.drive import Waiting, begin
-from extproc.ending import end, unusable
+from extproc.ending import broken, end, fill, forgo, unusable
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import INTERNAL, Fault, Reject
 from extproc.exchange import Exchange
+from extproc.head import Head
 from extproc.intake import Forward
 from extproc.keeping import JOURNALLED, at_last, encode, record, take_use
 from extproc.mirrored import decode
@@ -261,7 +262,7 @@ class GateSession(Speaker):
         """`ours`: where the provider has nothing to do with it."""
         # Envoy answers with it where the head has not gone out yet, and breaks the response off where it has.
         fault = ours or unusable(delivery, why)
-        body = delivery.broken(fault, ended="provider_broke" if ours is None else "complete")
+        body = broken(delivery, fault, ended="provider_broke" if ours is None else "complete")
         details = names.DETAILS_PREFIX + fault.code
         return [answer(fault.status, {"content-type": "application/json"}, body, details=details, metadata=record(delivery))]
 
@@ -281,7 +282,7 @@ class GateSession(Speaker):
             delivery.take(await paid_for(self._engine.aside, job, whole, delivery.request.identity.lane))
         except Undone as undone:
             _log.warning("request %s: %s", delivery.request.record.called, undone)
-            delivery.forgo(whole)
+            forgo(delivery, whole)
             return self._broken(delivery, str(undone), undone.fault)
         except Exception:  # as in `_guarded`
             _log.exception("request %s failed in its answer", delivery.request.record.called)
@@ -308,7 +309,7 @@ class GateSession(Speaker):
             _log.warning("request %s: %s", delivery.request.record.called, told_of_failure(delivery, local, details))
         if delivery.relayed:
             take_use(delivery, incoming)
-        if incoming.end and (body := delivery.fill()):
+        if incoming.end and (body := fill(delivery)):
             return self._instead(delivery, seen, head, body)
         mode = head.mode
         if delivery.streams and not incoming.end:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from extproc.answering import BrokenAnswer
 from extproc.blame import OVER, REASONS, SILENT, as_it_counts
 from extproc.config.timeouts import Longest
-from extproc.delivery import TOGETHER, Delivery
+from extproc.delivery import Delivery
 from extproc.drive import Waiting
-from extproc.ending import end, unusable
+from extproc.ending import broken, cut, end, last_words, unusable
 from extproc.engine import Engine
 from extproc.envoy import names
 from extproc.errors import GONE, Fault
@@ -24,6 +24,12 @@ from extproc.use import TELL_EVERY
 from extproc.wire.incoming import Incoming, Part, piece
 from extproc.wire.outgoing import BEFORE, GO_ON, answer, aside, last
 
+TOGETHER = 32
+"""Pieces of a stream that are read together: some 10 KB, as a rule. With more of them, each is hardly cheaper."""
+FLOOD, FASTEST = 16 << 20, 1 << 20
+"""Bytes of a stream that may come as fast as they like, and bytes a second that those after them may. What a worker does not keep up with,
+Envoy holds for it without a bound, where streams go on as they are said.
+"""
 _FLOODS = "the provider sends a stream faster than it can be passed on"
 
 _FORGET = aside(JOURNALLED)
@@ -73,7 +79,7 @@ class Stream:
         except Exception:  # as in `_read`
             _log.exception("request %s failed in its answer", delivery.request.record.called)
             raise
-        if delivery.floods:
+        if self._floods:
             return [*out, *self._give_up(_FLOODS)]
         if self._heard - self._told <= TELL_EVERY:
             return out
@@ -103,7 +109,7 @@ class Stream:
         out = delivery.feed(incoming.body, incoming.end)
         if incoming.end:
             delivery.close(whole=True)
-        elif delivery.floods:
+        elif self._floods:
             raise BrokenAnswer(_FLOODS)
         if response.ended:
             self.end()
@@ -117,6 +123,11 @@ class Stream:
             return [(last(out) if incoming.end else _BEFORE[len(out)] + out) + more]
         before = [_BEFORE[len(out)] + out] if out else []
         return [*before, GO_ON[incoming.part] + more]
+
+    @property
+    def _floods(self) -> bool:
+        """Its provider sends more, and faster, than any model speaks, whether or not anything of it goes on."""
+        return self._delivery.came >= FLOOD and self._delivery.came > FASTEST * self._delivery.lasted
 
     # Its end, before its provider's.
 
@@ -142,10 +153,10 @@ class Stream:
         self._cut(GONE, names.ENDING, OURS)
 
     def _cut(self, fault: Fault, why: str, counts: str) -> None:
-        """See `Delivery.cut`."""
+        """See `ending.cut`."""
         delivery = self._delivery
         who = delivery.response.target if delivery.response is not None else None
-        out = delivery.cut(fault, why, counts)
+        out = cut(delivery, fault, why, counts)
         ends = "ended" if (begun := self._heard != self._opened) else "broken off before its first event"
         named = f"{who.provider}/{who.model}" if who is not None else "its provider"
         _log.warning("request %s: the stream of %s is %s: %s", delivery.request.record.called, named, ends, REASONS[why])
@@ -164,8 +175,8 @@ class Stream:
     def _give_up(self, why: str) -> Replies:
         """The rest of it cannot be told."""
         fault = unusable(self._delivery, why)
-        out = self._delivery.last_words(fault)
-        self._delivery.broken(fault)
+        out = last_words(self._delivery, fault)
+        broken(self._delivery, fault)
         return self._last(out)
 
     def _last(self, out: bytes) -> Replies:

@@ -9,6 +9,7 @@ from extproc import Identity, Reject, Request, Response, StoredKey, Tap
 from extproc.answering import BrokenAnswer
 from extproc.aside import Here, Job
 from extproc.config.model import Google, Limits, Model, Provider
+from extproc.ending import fill
 from extproc.engine import Engine
 from extproc.exchange import Exchange
 from extproc.keys import digest
@@ -400,7 +401,7 @@ def test_a_head_alone_gets_a_body(status: str, sent: int) -> None:
         if status == "200" and made.request.targets[0].provider == "openai":
             continue
         made.delivery.answer({**JSON, ":status": status}, local="", cluster="", attempts=1, end=True)
-        body = made.delivery.fill()
+        body = fill(made.delivery)
         assert msgspec.json.decode(body)["error"]["message"]
         record = ended(made).delivery.settle()
         assert (made.delivery.status, record.status, record.outcome, record.bytes_out) == (sent, sent, "error", len(body))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from extproc import delivery, streaming
+from extproc import streaming
 from extproc.clock import TICK, Clock
 from extproc.config.model import Config, Limits, Model, Provider
 from extproc.config.timeouts import Timeouts
@@ -290,8 +290,8 @@ def test_one_that_cannot_be_read_ends_as_well() -> None:
 @pytest.mark.parametrize(("fastest", "ends"), [(1, True), (1 << 40, False)])
 @pytest.mark.parametrize("model", ["own-openai", "both"])
 def test_a_flood_is_ended(model: str, fastest: int, ends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "FLOOD", 30_000)
-    monkeypatch.setattr(delivery, "FASTEST", fastest)
+    monkeypatch.setattr(streaming, "FLOOD", 30_000)
+    monkeypatch.setattr(streaming, "FASTEST", fastest)
     stream = begun(model)
     replies = [one(stream.session, response_body(delta("x" * 2000) * 3)) for _ in range(4)]
     assert not any(one.end for one in replies)
@@ -303,8 +303,8 @@ def test_a_flood_is_ended(model: str, fastest: int, ends: bool, monkeypatch: pyt
 @pytest.mark.parametrize(("model", "piece"), [("gpt", b": nothing\n\n"), ("own-openai", delta("x"))])
 def test_a_flood_of_small_pieces_is_ended(model: str, piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of comments nothing goes on; and events that need no change are read some time later, all together."""
-    monkeypatch.setattr(delivery, "FLOOD", 2_000)
-    monkeypatch.setattr(delivery, "FASTEST", 1)
+    monkeypatch.setattr(streaming, "FLOOD", 2_000)
+    monkeypatch.setattr(streaming, "FASTEST", 1)
     stream = begun(model, "anthropic" if model == "gpt" else "openai")
     one(stream.session, response_body(delta("Hel")))
     last, pieces = Reply(""), 0

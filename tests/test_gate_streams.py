@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc import Response, Tap, streaming
-from extproc.delivery import TOGETHER
 from extproc.envoy import names
 from extproc.exchange import Exchange
 from extproc.gate import GateSession
 from extproc.ledger.record import Record
+from extproc.streaming import TOGETHER
 from extproc.usage import Usage
 from extproc.wire.ext_proc_pb2 import HttpBody, ProcessingRequest
 from filters.cache import Cache

@@ -12,10 +12,10 @@ import pytest
 from bench import noop
 from bench.counts import Question, key_state, route_names
 from bench.engine import answered, chat, engine, streamed
-from extproc.delivery import TOGETHER
 from extproc.drive import Waiting
 from extproc.engine import Engine
 from extproc.gate import GateSession
+from extproc.streaming import TOGETHER
 from extproc.transport.seam import Opener, Session
 from extproc.wire import incoming
 from extproc.wire.layout import Layouts

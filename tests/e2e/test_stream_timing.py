@@ -83,7 +83,7 @@ def test_every_event_is_passed_on_at_once(gateway: Gateway, openai_provider: Dem
 # A slow reader.
 
 FLOODS = [("openai", "flood"), ("anthropic", "flood"), ("openai", "flood-then-o"), ("anthropic", "flood-then-o")]
-# Not so many that the gate ends a stream for its speed (`delivery.FLOOD`).
+# Not so many that the gate ends a stream for its speed (`streaming.FLOOD`).
 BYTES = 12 * 1024 * 1024
 # What Envoy may hold for one client that does not read, before the gate and behind it; and what all the rest may vary by.
 HELD = 2 * 64 * 1024 * 1024
