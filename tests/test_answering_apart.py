@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from mistralai.client.models import CompletionChunk, TextChunk, ThinkChunk
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from extproc.answering import Answering, Unpacked, choose
+from extproc.answering import Answering, BrokenAnswer, Unpacked, choose
 from extproc.answering.terms import DROPPED
 from extproc.attempt import Attempt
 from extproc.dialects import told_apart
@@ -62,6 +62,17 @@ def test_a_whole_answer(content: list[Any], told: dict[str, Any]) -> None:
     message, way = whole(answered(content=content))
     assert message == {"role": "assistant", **told}
     assert (way.finished, way.usage, way.answered, way.headers) == (True, Usage(input=5, output=2), "magistral", {})
+
+
+@pytest.mark.parametrize("cut", [30, -1])
+def test_one_that_breaks_off(cut: int) -> None:
+    way = choose(200, JSON, terms(apart=APART))
+    body = answered(content=[thinking("Hm"), TEXT])[:cut]
+    assert way.feed(body, end=False) == []
+    assert b"".join(way.feed(b"", end=True)) == body
+    assert not way.finished
+    with pytest.raises(BrokenAnswer, match="JSON that breaks off"):
+        way.check_end()
 
 
 def test_a_signature_is_kept() -> None:

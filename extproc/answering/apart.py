@@ -37,9 +37,6 @@ class WholeApart(WholeUntouched):
             self.headers = {**self.headers, **dropped([*self._terms.dropped, *lost])}
         return [told]
 
-    def check_end(self) -> None:
-        """It stands as it came."""
-
 
 class StreamApart(StreamUntouched):
     """A stream. What is lost of it is not named: its head has gone out."""
