@@ -374,6 +374,7 @@ class Attempt:
             apart=self._apart,
             gives=call.gives,
             question=self._question,
+            stream=call.stream,
         )
 
     def response_headers(self, seen: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

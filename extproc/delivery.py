@@ -309,6 +309,11 @@ class Delivery:
         response.status = answering.status
 
     @property
+    def at_once(self) -> bool:
+        """What is to be told is known with the head: see `fill`."""
+        return self.answering is not None and self.answering.at_once
+
+    @property
     def streams(self) -> bool:
         """The answer is a provider's stream, which can be ended before its time."""
         answering = self.answering

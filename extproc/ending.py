@@ -37,7 +37,9 @@ def _of_own_key(delivery: Delivery, tried: Tried) -> bool:
 
 
 def fill(delivery: Delivery) -> bytes:
-    """Ends an answer that came without a body: the body that the client gets instead, since an error has the shape of its dialect."""
+    """Ends an answer that came without a body, or whose body nobody waits for: the body that the client gets instead, since an error has
+    the shape of its dialect.
+    """
     out, call, response = delivery.feed(b"", True), delivery.call, delivery.response
     delivery.close(whole=True)
     if out or delivery.answering is None or call is None or response is None or call.kind == "raw" or response.status < _ERRORS:

@@ -62,6 +62,9 @@ _PASS_JOURNALLED = reply(Part.RESPONSE_BODY, metadata=JOURNALLED)
 _REQUEST_HEADERS, _REQUEST_BODY = Part.REQUEST_HEADERS, Part.REQUEST_BODY
 _RESPONSE_HEADERS, _RESPONSE_BODY, _RESPONSE_TRAILERS = Part.RESPONSE_HEADERS, Part.RESPONSE_BODY, Part.RESPONSE_TRAILERS
 
+_FRAMING = ("content-length", "transfer-encoding")
+"""Headers that are about a provider's body."""
+
 _PART = 1024 * 1024
 """Bytes from which on a body may be no more than what Envoy holds of it (its buffer's limit)."""
 
@@ -309,7 +312,7 @@ class GateSession(Speaker):
             _log.warning("request %s: %s", delivery.request.record.called, told_of_failure(delivery, local, details))
         if delivery.relayed:
             take_use(delivery, incoming)
-        if incoming.end and (body := fill(delivery)):
+        if (incoming.end or delivery.at_once) and (body := fill(delivery)):
             return self._instead(delivery, seen, head, body)
         mode = head.mode
         if delivery.streams and not incoming.end:
@@ -322,8 +325,8 @@ class GateSession(Speaker):
         return told + aside(record(delivery)) if delivery.relayed else told
 
     def _instead(self, delivery: Delivery, seen: dict[str, str], head: Head, body: bytes) -> bytes:
-        """An answer of ours in place of one without a body; what may cross of its head stays."""
-        kept = {name: value for name, value in seen.items() if name[0] != ":" and name != "content-length" and name not in head.remove}
+        """An answer of ours in place of one without a body, or with one that nobody waits for; what may cross of its head stays."""
+        kept = {name: value for name, value in seen.items() if name[0] != ":" and name not in _FRAMING and name not in head.remove}
         headers = {"content-type": "application/json", **kept, **head.headers, **delivery.late}
         headers.pop(":status", None)
         details = names.DETAILS_PREFIX + (delivery.settle().error or "no_body")

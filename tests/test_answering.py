@@ -84,6 +84,7 @@ def timeless(out: bytes) -> bytes:
 
 def terms(client: str = "openai", provider: str = "openai", **changes: Any) -> Terms:
     usual: dict[str, Any] = {"kind": "chat", "asked": {}, "raw": False, "include_usage": False, "hide_usage": False, "most": 1 << 20}
+    usual["stream"] = True
     usual["form"] = common(changes.get("kind", "chat"))
     return Terms(
         client=DIALECTS[client],

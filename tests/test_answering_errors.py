@@ -107,6 +107,18 @@ def test_a_web_page_is_no_answer() -> None:
     assert (answering.status, answering.finished) == (502, True)
 
 
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_stream_that_nobody_asked_for_is_no_answer(provider: str) -> None:
+    """Nor is its end waited for. Of what is no conversation nobody knows what was asked for."""
+    sse = {"content-type": "text/event-stream"}
+    answering = choose(200, sse, terms(provider=provider, stream=False))
+    assert answering.at_once
+    assert "where none was asked for" in msgspec.json.decode(fed(answering, b'data: {"x'))["error"]["message"]
+    assert answering.status == 502
+    assert choose(200, sse, terms(provider=provider)).stream
+    assert choose(200, sse, terms(kind="transcription", stream=False)).stream
+
+
 SLOW = {"code": "rate_limit_exceeded", "message": "x"}
 
 

@@ -22,6 +22,7 @@ from tests.test_answering import CHAT as ANSWER
 from tests.test_answering import DONE, MESSAGE, STREAM, USAGE_ONLY, delta
 
 BODY = msgspec.json.encode(CHAT)
+STREAMED = msgspec.json.encode({**CHAT, "stream": True})
 JSON = {":status": "200", "content-type": "application/json"}
 SSE = {":status": "200", "content-type": "text/event-stream"}
 
@@ -307,7 +308,7 @@ def test_the_announced_length_is_the_end() -> None:
 )
 def test_how_a_stream_ends(pieces: list[bytes], whole: bool, outcome: str) -> None:
     log: list[str] = []
-    made = started(exchange(Told("a", log)))
+    made = started(exchange(Told("a", log)), STREAMED)
     made.delivery.answer(SSE, local="", cluster="provider_openai", attempts=1)
     for piece in pieces:
         made.delivery.feed(piece, False)
@@ -318,7 +319,7 @@ def test_how_a_stream_ends(pieces: list[bytes], whole: bool, outcome: str) -> No
         assert (record.usage, record.estimated) == (Usage(input=5, output=2), False)
     else:
         # Nobody told: a token is taken for four bytes.
-        assert (record.usage, record.estimated) == (Usage(input=-(-len(BODY) // 4), output=3 if pieces else 0), True)
+        assert (record.usage, record.estimated) == (Usage(input=-(-len(STREAMED) // 4), output=3 if pieces else 0), True)
 
 
 def test_a_client_that_gives_up_before_the_answer() -> None:

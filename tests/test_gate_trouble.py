@@ -66,7 +66,7 @@ def test_a_bug_of_ours_is_a_500_in_the_clients_dialect(path: str, caplog: pytest
 
 def test_a_bug_in_an_answer_breaks_it_off(caplog: pytest.LogCaptureFixture) -> None:
     scene, session = gate(faulty("events"))
-    asked(session)
+    asked(session, {**CHAT, "stream": True})
     one(session, response_headers(SSE))
     with pytest.raises(ZeroDivisionError):
         say(session, response_body(STREAM))

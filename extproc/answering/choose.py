@@ -60,6 +60,10 @@ def _choose(status: int, headers: Mapping[str, str], terms: Terms) -> Answering:
     if status != _OK and status in _BODILESS and terms.kind != "live":
         return no_answer(terms, f"answered with status {status}, which has no body, where there is to be an answer")
     if form == "stream":
+        if not terms.stream and common(terms.kind) == "chat":
+            unasked = no_answer(terms, "sent a stream where none was asked for")
+            unasked.at_once = True
+            return unasked
         if terms.apart is not None:
             return StreamApart(status, terms, terms.apart)
         return StreamUntouched(status, terms) if terms.same else StreamTranslated(status, terms)

@@ -78,6 +78,8 @@ class Terms(Struct, frozen=True):
     """The name of the provider's key, where it has several."""
     mirror_of: str = ""
     """See `Record.mirror_of`."""
+    stream: bool = False
+    """The client asked for a stream."""
 
     def name(self, answer: object) -> None:
         """Gives an answer, or the start of a stream, what some providers do not say and all clients want: an id, and the model."""

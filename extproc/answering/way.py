@@ -39,6 +39,8 @@ class Answering(ABC):
     """The fault's code, where the answer is an error, or became one: then it is not `finished`, whatever comes after."""
     resets = 0.0
     """Seconds after which the provider may be asked again, where the answer is an error that says so."""
+    at_once = False
+    """An error of ours that waits for nothing of the body, which may have no end."""
     begun = False
     """A stream has shown life: its first event, comments aside, has come."""
     opening: Fault | None = None
