@@ -42,8 +42,8 @@ class Delivery:
 
     __slots__ = (
         "_asked", "_attempt", "_bare", "_following", "_held", "_kept", "_left", "_started", "_status", "_upstreams", "_waits",
-        "answering", "attempts", "call", "came", "cluster", "cut", "first", "keeps", "over", "reached", "relayed", "request", "response", "taps",
-        "whole",
+        "answering", "attempts", "call", "came", "cluster", "cut", "first", "keeps", "over", "reached", "relayed", "request", "response",
+        "taps", "whole",
     )  # fmt: skip
 
     def __init__(self, request: Request, upstreams: Mapping[str, Upstream], started: float) -> None:

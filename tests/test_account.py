@@ -57,7 +57,7 @@ def test_what_passes_unread_and_is_cut_off_is_not_finished() -> None:
 
 
 def test_an_error_in_a_stream_is_told_at_once() -> None:
-    made = attempt()
+    made = attempt({**CHAT, "stream": True})
     made.answer(SSE)
     assert not use_of(made.piece(delta("Hel"))[0]).error
     (told,) = made.piece(b'data: {"error":{"message":"died","type":"server_error"}}\n\n')
