@@ -1,5 +1,7 @@
 """What the ledger is told of who asked, and how long it took."""
 
+import msgspec
+
 from extproc import StoredKey
 from extproc.exchange import Exchange
 from extproc.identity.levels import Level
@@ -55,7 +57,7 @@ def test_times() -> None:
     made = Scene().exchange(head())
     assert run(made.intake.begin()) is None
     made.request.record.waited(1000, known=False)
-    assert run(made.intake.proceed(BODY)) is None
+    assert run(made.intake.proceed(msgspec.json.encode({**msgspec.json.decode(BODY), "stream": True}))) is None
     made.intake.forward()
     made.delivery.answer(SSE, local="", cluster="", attempts=1)
     record = made.request.record

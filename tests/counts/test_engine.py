@@ -178,7 +178,8 @@ def test_nothing_of_a_request_is_left(few: Engine) -> None:
         for number in range(count):
             good, body = PLAIN.asked(number % 10, number % 10)
             bad, _ = PLAIN.asked(NOBODY, 0)
-            for messages in ([good, body, *answer], [bad], [good, body, head, *events[:10]], [good, body, head, *events], [good]):
+            stream = STREAM.asked(number % 10, number % 10)
+            for messages in ([good, body, *answer], [bad], [*stream, head, *events[:10]], [*stream, head, *events], [good]):
                 session = GateSession(few)
                 feed(session, messages)
                 session.close()
