@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from extproc.limits.news import Exhausted
 from extproc.limits.rule import Terms, Want
 from extproc.limits.window import Spot
 
@@ -113,8 +114,28 @@ class Source(Protocol):
     def release(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
         """See `Limits.release`. Whether it is heard is not known: if not, time gives back."""
 
+    def free(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
+        """Gives back slots (concurrency), and nothing else: the request is over. Whether it is heard is not known, either."""
+
     def hold(self, held: Iterable[Held]) -> None:
         """Says what is still under way, whether those who count have forgotten it or not."""
+
+
+class Nowhere:
+    """A `Source` that is always away: of a worker that nobody has given another one."""
+
+    async def reserve(self, ticket: bytes, wants: tuple[Want, ...], at: float) -> Granted | Refused:
+        """See `Source`."""
+        raise LimitsDown("nobody counts here")
+
+    def release(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
+        """See `Source`."""
+
+    def free(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
+        """See `Source`."""
+
+    def hold(self, held: Iterable[Held]) -> None:
+        """See `Source`."""
 
 
 class Limits(Protocol):
@@ -127,7 +148,10 @@ class Limits(Protocol):
         """The request has used nothing: what it reserved is free at once."""
 
     def ended(self, ticket: bytes) -> None:
-        """The request is over, and its record is written: what it reserved is given back when that is settled."""
+        """The request is over, and its record is written: its slots are free at once, and the rest when that is settled."""
+
+    def refused(self, label: str, exhausted: Exhausted) -> None:
+        """Tells that a rule has refused a request. `label`: what metrics call the rule, of which there are few."""
 
 
 def granted(wants: Sequence[Want], looks: Iterable[Look], spots: Iterable[Spot]) -> Granted:

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
-from extproc.cachestore.pump import Argument, Orphan, Pump, RedisDown
+from extproc.cachestore.pump import Argument, Orphan, Pump, RedisDown, Script
 from extproc.limits.limit import Charge, Crossed, Granted, Held, LimitsDown, Look, Refused, Settlement, granted, refused
 from extproc.limits.rule import Want
-from extproc.limits.scripts import HOLD, RELEASE, RESERVE, SETTLE
-from extproc.limits.window import PARTS, Spot, Window, spot
+from extproc.limits.scripts import FREE, HOLD, RELEASE, RESERVE, SETTLE
+from extproc.limits.window import PARTS, UNDER_WAY, Spot, Window, spot
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,12 @@ class RedisLimits:
         self._holding.pop(ticket, None)
         for group in _groups(want.group for want in wants):
             self._give_back(group, ticket)
+
+    def free(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
+        """See `Source`."""
+        self._holding.pop(ticket, None)
+        for group in _groups(want.group for want in wants if want.terms.window == UNDER_WAY):
+            self._give_back(group, ticket, script=FREE)
 
     def hold(self, held: Iterable[Held]) -> None:
         """See `Source`. However many they are, they leave room for others."""
@@ -184,7 +190,7 @@ class RedisLimits:
                 crossed.append(Crossed(charge.counter, charge.terms.thresholds[told[at + 1]], told[at + 2], charge.terms.most))
         return crossed
 
-    def _give_back(self, group: str, ticket: bytes, until: float | None = None) -> None:
+    def _give_back(self, group: str, ticket: bytes, until: float | None = None, script: Script = RELEASE) -> None:
         """A Redis that was away is told again, until the reservation is over by itself."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._ttl / 1000 if until is None else until
@@ -192,9 +198,9 @@ class RedisLimits:
 
         def failed(_: Any) -> None:
             if loop.time() + _AGAIN < end and len(self._owed) < _OWED:
-                self._owed[group, ticket] = loop.call_later(_AGAIN, self._give_back, group, ticket, end)
+                self._owed[group, ticket] = loop.call_later(_AGAIN, self._give_back, group, ticket, end, script)
 
-        self._pump.send(RELEASE, self._base(group), [ticket], failed)
+        self._pump.send(script, self._base(group), [ticket], failed)
 
     def _charge(self, charge: Charge, at: float, charges: list[Charge]) -> list[Argument]:
         """A charge as the script takes it, which then is one of `charges`. Nothing: its window is over, or it has none."""

@@ -57,6 +57,10 @@ class RemoteLimits:
         """See `Source`."""
         self._link.notify(messages.RELEASE, messages.encode((ticket,)), hold=True)
 
+    def free(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
+        """See `Source`."""
+        self._link.notify(messages.FREE, messages.encode((ticket,)), hold=True)
+
     def hold(self, held: Iterable[Held]) -> None:
         """See `Source`."""
         left = iter(held)

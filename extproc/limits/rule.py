@@ -1,9 +1,9 @@
 """What a limit or a budget is, and what is asked of its counters."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -47,11 +47,18 @@ class Want(Struct, frozen=True, array_like=True):
     outage: Outage = "share"
 
 
+class Values(Protocol):
+    """What a request has of the names that rules are `per`."""
+
+    def __getitem__(self, name: str) -> str:
+        """Raises `KeyError` where it has none."""
+
+
 class Rule(Struct, frozen=True, kw_only=True):
     """A limit or a budget. Raises `ValueError` where it contradicts itself."""
 
     id: str
-    """For people, and stable: its counters go by it. As `organization acme: 50 USD a month`, see `title`."""
+    """For people, and stable: its counters go by it. As `organization acme: cost a month`, see `name_of`."""
     unit: Unit
     amount: int
     """Requests, tokens, slots; money in nano-dollars."""
@@ -79,7 +86,7 @@ class Rule(Struct, frozen=True, kw_only=True):
         """What its counters are held to."""
         return Terms(self.amount, self.window, self.hard, self.thresholds)
 
-    def want(self, amount: int, values: Mapping[str, str]) -> Want | None:
+    def want(self, amount: int, values: "Values") -> Want | None:
         """What a request with these values (by the names in `per`) wants. None: it lacks one, so the rule is not about it."""
         try:
             parts = [self.id, *(values[name] for name in self.per)]
@@ -93,24 +100,41 @@ def _levels(most: int, thresholds: tuple[float, ...]) -> tuple[int, ...]:
     return tuple(max(1, -int(-share * most // 1)) for share in thresholds)
 
 
+def rule_of(counter: str) -> str:
+    """Id of the rule that a counter is of."""
+    return counter.partition("|")[0].replace("%7C", "|").replace("%25", "%")
+
+
 def _name(parts: list[str]) -> str:
-    """Each list has a name of its own, whatever callers put into it."""
+    """Each list has a name of its own, whatever callers put into it. It begins with the rule's id, where that is not too long."""
     name = "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
     data = name.encode("utf-8", "surrogatepass")
+    if len(data) <= _LONGEST and name.isprintable():
+        return name
     # A lone surrogate is no UTF-8, and these names travel.
-    return name if len(data) <= _LONGEST and name.isprintable() else f"sha256:{hashlib.sha256(data).hexdigest()}"
+    digest, id = hashlib.sha256(data).hexdigest(), name.partition("|")[0]
+    short = len(id.encode("utf-8", "surrogatepass")) <= _LONGEST - 72 and id.isprintable()
+    return f"{id}|sha256:{digest}" if short else f"sha256:{digest}"
 
 
 _UNITS = {"input_tokens": "input tokens", "output_tokens": "output tokens", "concurrency": "at once", "cost": "USD"}
 
 
 def title(who: str, amount: int, unit: Unit, window: Window) -> str:
-    """A rule's words for people, to make its id of: `organization acme: 50 USD a month`."""
+    """A rule's words for people: `organization acme: 50 USD a month`."""
     count = plain_dollars(amount) if unit == "cost" else str(amount)
-    words = f"{who}: {count} {_UNITS.get(unit, unit)}"
-    if window.length == "under way":
-        return words
+    return " ".join((f"{who}: {count} {_UNITS.get(unit, unit)}", *_times(window)))
+
+
+def name_of(unit: Unit, window: Window, per: tuple[str, ...] = ()) -> str:
+    """What a rule counts, in words, to make its id of: without its amount, so that it counts on when that is changed."""
+    return " ".join((unit.replace("_", " "), *_times(window), *(("per", ", ".join(per)) if per else ())))
+
+
+def _times(window: Window) -> Iterator[str]:
     if window.length == "sliding":
-        return f"{words} in {window.seconds} s"
-    zone = "" if window.zone == "UTC" else f" ({window.zone})"
-    return f"{words} {'an' if window.length == 'hour' else 'a'} {window.length}{zone}"
+        yield f"in {window.seconds} s"
+    elif window.length != "under way":
+        yield f"{'an' if window.length == 'hour' else 'a'} {window.length}"
+        if window.zone != "UTC":
+            yield f"({window.zone})"

@@ -60,19 +60,20 @@ local function open(name, step, now)
   if latest > cell.gone then redis.call('HSET', base .. name, 'g', plain(latest)) end
   return cell
 end
--- Gives back what a ticket has reserved: the part of each counter that it was in.
-local function drop(ticket)
+-- Gives back what a ticket has reserved, or its slots alone: the part of each counter that it was in.
+local function drop(ticket, slots)
   local held, parts = redis.call('HGETALL', base .. 'r:' .. ticket), {}
   for at = 1, #held, 2 do
     local name, part, over, amount = held[at], string.match(held[at + 1], '^(%d+):(%d+):(%d+)$')
-    local field = part .. ':' .. over
+    local field, goes = part .. ':' .. over, not slots or string.sub(held[at], -10) == '@under way'
     parts[name] = part
-    local exists = amount ~= '0' and redis.call('HEXISTS', base .. name, field) == 1
+    if slots and goes then redis.call('HDEL', base .. 'r:' .. ticket, name) end
+    local exists = goes and amount ~= '0' and redis.call('HEXISTS', base .. name, field) == 1
     if exists and tonumber(over) > tonumber(redis.call('HGET', base .. name, 'g') or '0') then
       if redis.call('HINCRBY', base .. name, field, '-' .. amount) <= 0 then redis.call('HDEL', base .. name, field) end
     end
   end
-  if #held > 0 then redis.call('DEL', base .. 'r:' .. ticket) end
+  if #held > 0 and not slots then redis.call('DEL', base .. 'r:' .. ticket) end
   return parts
 end
 local function hold(ticket, now, ttl, name, part, life, amount)
@@ -129,6 +130,12 @@ return 1
 # ARGV: ticket.
 RELEASE = script(f"""{_COMMON}
 drop(ARGV[1])
+return 1
+""")
+
+# ARGV: ticket.
+FREE = script(f"""{_COMMON}
+drop(ARGV[1], true)
 return 1
 """)
 

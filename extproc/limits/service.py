@@ -25,7 +25,9 @@ class LimitService:
     @property
     def handlers(self) -> Mapping[str, Callable[[object, bytes], bytes]]:
         """What workers may call."""
-        return {messages.RESERVE: self._reserve, messages.HOLD: self._hold, messages.RELEASE: self._release}
+        return {
+            messages.RESERVE: self._reserve, messages.HOLD: self._hold, messages.RELEASE: self._release, messages.FREE: self._free,
+        }  # fmt: skip
 
     def _reserve(self, peer: object, payload: bytes) -> bytes:
         reserve, ttl = self.table.reserve, self._ttl
@@ -40,4 +42,9 @@ class LimitService:
     def _release(self, peer: object, payload: bytes) -> bytes:
         for ticket in messages.read_tickets(payload):
             self.table.release(ticket)
+        return b""
+
+    def _free(self, peer: object, payload: bytes) -> bytes:
+        for ticket in messages.read_tickets(payload):
+            self.table.free(ticket)
         return b""

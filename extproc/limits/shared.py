@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from extproc.limits.limit import Granted, Held, LimitsDown, Refused, Source, State
+from extproc.limits.news import Exhausted, window
 from extproc.limits.rule import Want
 from extproc.limits.table import Table
 from extproc.limits.window import UNDER_WAY, spot
@@ -22,6 +23,10 @@ _KNOWN = 10_000
 """Counters of which it is remembered what was left."""
 
 _log = logging.getLogger(__name__)
+
+
+def _nobody(_: Exhausted) -> None:
+    pass
 
 
 class _Left(Struct, frozen=True):
@@ -42,9 +47,15 @@ class SharedLimits:
     it was reserved, and is settled when its records are read; what is still under way is told when the source is back.
     """
 
-    def __init__(self, source: Source, sharers: Callable[[], int], *, clock: Callable[[], float] = time.time) -> None:
-        """`sharers`: how many workers share a counter, on all machines. `clock`: seconds since 1970."""
+    def __init__(
+        self, source: Source, sharers: Callable[[], int], tell: Callable[[Exhausted], object] = _nobody, *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        """`sharers`: how many workers share a counter, on all machines. `tell`: hears of what is used up, once in a window. `clock`:
+        seconds since 1970.
+        """
         self._source = source
+        self._tell = tell
         self._sharers = sharers
         self._clock = clock
         self._held: dict[bytes, Held] = {}
@@ -53,6 +64,10 @@ class SharedLimits:
         """While the source is away: what is let in by shares."""
         self._shares: dict[tuple[str, str], int] = {}
         self._decided: Counter[str] = Counter()
+        self._exhausted: dict[str, None] = {}
+        """Windows that this worker has told of."""
+        self.refusals: Counter[str] = Counter()
+        """Requests, since the process began, by the label of the rule that refused them."""
 
     async def reserve(self, ticket: bytes, wants: tuple[Want, ...], at: float) -> Granted | Refused:
         """See `Limits`."""
@@ -81,9 +96,23 @@ class SharedLimits:
     def ended(self, ticket: bytes) -> None:
         """See `Limits`."""
         held = self._held.pop(ticket, None)
-        if held is not None and self._own is not None:
+        if held is None:
+            return
+        if any(want.terms.window == UNDER_WAY for want in held.wants):
+            self._source.free(ticket, held.wants)
+        if self._own is not None:
             # Nobody here knows what it has cost: no more than that, as far as anybody could know.
             self._own.use(ticket)
+
+    def refused(self, label: str, exhausted: Exhausted) -> None:
+        """See `Limits`."""
+        self.refusals[label] += 1
+        name = window(exhausted, self._clock())
+        if name not in self._exhausted:
+            if len(self._exhausted) >= _KNOWN:
+                del self._exhausted[next(iter(self._exhausted))]
+            self._exhausted[name] = None
+            self._tell(exhausted)
 
     def told(self) -> None:
         """The source is there, again perhaps: it is told what is under way."""

@@ -90,6 +90,18 @@ class Table:
         for (cell, part), want in zip(held.at, held.wants, strict=True):
             cell.give_back(part, held.over, want.amount)
 
+    def free(self, ticket: bytes) -> None:
+        """Gives back the slots that the ticket holds, and nothing else: the request is over, and what it used is still to be settled."""
+        held = self._held.get(ticket)
+        if held is None:
+            return
+        slots = [want.terms.window == UNDER_WAY for want in held.wants]
+        for (cell, part), want, is_slot in zip(held.at, held.wants, slots, strict=True):
+            if is_slot:
+                cell.give_back(part, held.over, want.amount)
+        held.wants = tuple(want for want, is_slot in zip(held.wants, slots, strict=True) if not is_slot)
+        held.at = tuple(at for at, is_slot in zip(held.at, slots, strict=True) if not is_slot)
+
     def use(self, ticket: bytes) -> None:
         """What the ticket has reserved is what it has used, as far as is known here."""
         held = self._held.get(ticket)

@@ -12,7 +12,7 @@ has no leap seconds.
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
@@ -87,6 +87,16 @@ def spot(window: Window, now: int) -> Spot:
 
 
 _UNDER_WAY = Spot("under way", 0, 0)
+
+
+def is_zone(name: str) -> bool:
+    """Whether it is a time zone that is known here."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        # A folder of the database, or something outside of it, is none either.
+        return False
+    return True
 
 
 def _bounds(window: Window, now: int) -> tuple[int, int]:

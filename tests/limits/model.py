@@ -78,6 +78,9 @@ class Counting(RuleBasedStateMachine):
     def release(self, ticket: bytes) -> None:
         raise NotImplementedError
 
+    def free(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
+        raise NotImplementedError
+
     def hold(self, ticket: bytes, reserved: Reserved) -> None:
         raise NotImplementedError
 
@@ -186,6 +189,19 @@ class Counting(RuleBasedStateMachine):
         self.live.pop(ticket, None)
         self.release(ticket)
         self.release(ticket)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def be_over(self, data: st.DataObject) -> None:
+        """Its slots are free, and the rest waits for its settlement."""
+        ticket = data.draw(st.sampled_from(sorted(self.under_way)))
+        one = self.under_way[ticket]
+        rest = one._replace(wants=tuple(want for want in one.wants if want.terms.window != UNDER_WAY))
+        self.under_way[ticket] = rest
+        if ticket in self.live:
+            self.live[ticket] = rest
+        for _ in range(2):
+            self.free(ticket, one.wants)
 
     @rule()
     def strangers_change_nothing(self) -> None:

@@ -49,6 +49,9 @@ class InRedis(Counting):
     def release(self, ticket: bytes) -> None:
         self.tell(lambda limits: limits.release(ticket, (Want("any", MINUTE, 1, "org"),)))
 
+    def free(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
+        self.tell(lambda limits: limits.free(ticket, (Want("any", TERMS["under way"], 1, "org"),)))
+
     def hold(self, ticket: bytes, reserved: Reserved) -> None:
         self.tell(lambda limits: limits.hold([Held(ticket, reserved.wants, reserved.at)]))
 

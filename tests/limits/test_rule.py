@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.limits.money import NANOS, plain_dollars, reserved, settled
-from extproc.limits.rule import MOST, Rule, Terms, Want, title
+from extproc.limits.rule import MOST, Rule, Terms, Want, rule_of, title
 from extproc.limits.window import UNDER_WAY, Window
 
 MONTH = Window("month")
@@ -35,6 +35,7 @@ def test_each_combination_has_a_counter_of_its_own(one: tuple[str, str], other: 
     names = [rule.want(1, dict(zip(rule.per, values, strict=True))) for values in (one, other)]
     assert names[0] is not None and names[1] is not None
     assert (names[0].counter == names[1].counter) == (one == other)
+    assert rule_of(names[0].counter) == "r"
     assert all(len(want.counter.encode()) <= 200 for want in names if want)
 
 
@@ -42,8 +43,10 @@ def test_names_that_are_long_or_no_text_travel() -> None:
     rule = Rule(id="r", unit="requests", amount=5, window=MONTH, per=("end_user",))
     for value in ("x" * 200, "\ud800", "a\nb"):
         want = rule.want(1, {"end_user": value})
-        assert want is not None and want.counter.startswith("sha256:")
+        assert want is not None and want.counter.startswith("r|sha256:") and rule_of(want.counter) == "r"
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(want), type=Want) == want
+    long = msgspec.structs.replace(rule, id="r" * 150).want(1, {"end_user": "x" * 200})
+    assert long is not None and long.counter.startswith("sha256:")
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,9 @@ def test_what_is_remembered_of_counters_is_bounded(monkeypatch: pytest.MonkeyPat
         def release(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
             pass
 
+        def free(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
+            pass
+
         def hold(self, held: object) -> None:
             pass
 

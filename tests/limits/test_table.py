@@ -28,6 +28,9 @@ class Tables(Counting):
     def release(self, ticket: bytes) -> None:
         self.table.release(ticket)
 
+    def free(self, ticket: bytes, wants: tuple[Want, ...]) -> None:
+        self.table.free(ticket)
+
     def hold(self, ticket: bytes, reserved: Reserved) -> None:
         self.table.hold(ticket, reserved.wants, reserved.at, self.now, TTL)
 

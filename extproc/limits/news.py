@@ -1,0 +1,84 @@
+"""What there is to tell people of limits and budgets: a threshold was reached, or nothing is left."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from extproc.limits.money import plain_dollars
+from extproc.limits.rule import Unit, Want, rule_of
+from extproc.limits.window import Window, spot
+
+_UNITS = {"input_tokens": "input tokens", "output_tokens": "output tokens", "cost": "USD", "concurrency": "requests at once"}
+
+
+class Reached(Struct, frozen=True, tag=True, kw_only=True):
+    """A threshold was reached: told once in a window; after a crash perhaps twice."""
+
+    counter: str
+    """The rule's id, and the values of what it is per."""
+    unit: Unit
+    window: Window
+    group: str = ""
+    """The organization; empty where the rule belongs to none."""
+    threshold: float
+    """A share of `most`."""
+    used: int
+    """Settled; money in nano-dollars."""
+    most: int
+    resets: float = 0.0
+    """Seconds since 1970 when the window ends."""
+
+
+class Exhausted(Struct, frozen=True, tag=True, kw_only=True):
+    """A hard rule has refused a request: told once in a window, by each machine."""
+
+    counter: str
+    unit: Unit
+    window: Window
+    group: str = ""
+    most: int
+    resets: float = 0.0
+    """Seconds since 1970 when there is room again, if nothing else comes."""
+
+
+News = Reached | Exhausted
+Heard = Callable[[News], None]
+"""Is told, in the control process's loop: quick, and never failing."""
+
+
+def exhausted(want: Want, unit: Unit, resets: float) -> Exhausted:
+    """That there is no room for a wish."""
+    return Exhausted(
+        counter=want.counter, unit=unit, window=want.terms.window, group=want.group, most=want.terms.most, resets=resets
+    )  # fmt: skip
+
+
+def rule(news: News) -> str:
+    """Id of the rule."""
+    return rule_of(news.counter)
+
+
+def window(news: Exhausted, at: float) -> str:
+    """Names the window that a moment is in: of each there is one such piece of news."""
+    where = spot(news.window, int(at * 1000))
+    return f"{news.counter}@{where.name}"
+
+
+def count(amount: int, unit: Unit) -> str:
+    """So much of a unit, in words."""
+    return f"{plain_dollars(amount) if unit == 'cost' else amount} {_UNITS.get(unit, unit)}"
+
+
+def moment(seconds: float) -> str:
+    """A moment as people and programs write it (RFC 3339)."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def words(news: News) -> str:
+    """In a sentence, for the log."""
+    until = f"; it starts anew at {moment(news.resets)}" if news.resets else ""
+    if isinstance(news, Exhausted):
+        return f"limit {news.counter!r}: nothing is left of {count(news.most, news.unit)}, so requests are refused{until}"
+    share = f"{news.threshold:.0%} of {count(news.most, news.unit)}"
+    return f"limit {news.counter!r}: {share} are used ({count(news.used, news.unit)}){until}"
