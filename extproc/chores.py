@@ -24,10 +24,11 @@ from extproc.canonical import Digest, Fingerprint
 from extproc.dialects.responses.kept import Refer, Referred, Resolve, Resolved
 from extproc.errors import Reject
 from extproc.estimate import Estimate, Estimated
+from extproc.limits.estimate import Asked, Measure
 from extproc.needs import Needed, Needing
 
-Jobs = Rewrite | Retell | Fingerprint | Refer | Resolve | Estimate | Needing
-Outcomes = Rewritten | Retold | Digest | Referred | Resolved | Estimated | Needed | Refused | Failed
+Jobs = Rewrite | Retell | Fingerprint | Refer | Resolve | Estimate | Needing | Measure
+Outcomes = Rewritten | Retold | Digest | Referred | Resolved | Estimated | Needed | Asked | Refused | Failed
 
 LENGTH = struct.Struct(">I")
 # Work for the many goes before work for a bulky one.

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from extproc.limits.window import is_zone
+
 Unit = Literal["requests", "input_tokens", "output_tokens", "tokens", "cost", "concurrency"]
 Window = Literal["second", "minute", "hour", "day", "week", "month"]
 Pattern = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -49,6 +51,8 @@ class Limit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
                 raise ValueError("what is under way at once is counted in no window: leave out `window` and `seconds`")
         elif (self.window is None) == (self.seconds is None):
             raise ValueError("say either `window` or `seconds`")
+        if not is_zone(self.zone):
+            raise ValueError(f"{self.zone!r} is no time zone that is known here")
         if self.unit != "cost" and self.amount != self.amount.to_integral_value():
             raise ValueError(f"{self.unit} are counted in whole numbers")
 

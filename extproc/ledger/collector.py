@@ -23,6 +23,7 @@ from extproc.ledger.prices import PriceBook, Priced
 from extproc.ledger.recent import Recent
 from extproc.ledger.record import Record
 from extproc.ledger.sources import Logs, Reading, read_segment, segments
+from extproc.ledger.spent import Spent
 from extproc.ledger.store import Store, is_entry
 from extproc.usage import COUNTS
 
@@ -93,6 +94,7 @@ class Collector:
         self._lock = _lock(where.lock)
         try:
             self.store = Store(where.database)
+            self.spent = Spent(self.store.db)
             self._sources = self.store.sources()
             self._waiting = self.store.waiting()
             self._forget_missing()
@@ -241,6 +243,7 @@ class Collector:
                 _settle(record, told)
         in_ledger = is_entry(record)
         entry = Entry(record, self.prices.price(record) if in_ledger else _NOT_PRICED, in_ledger, replaces)
+        self.spent.enter(record, entry.priced, now, in_ledger=in_ledger, replaces=replaces)
         if open_question:
             self._unsure[record.id] = (now + self._grace, entry)
         else:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from extproc.amount import Unit
 from extproc.identity.record import Owner
+from extproc.limits.reserved import Reserved
 from extproc.tried import Tried
 from extproc.usage import Usage
 
@@ -95,6 +96,8 @@ class Record(Struct, kw_only=True, omit_defaults=True):
     """Seconds that it took here, without those in lines: from its last byte until it went on, or was answered."""
     first_token: float = 0.0
     """Seconds to the first piece of an answer that is streamed; its head may come earlier. 0: it was no stream, or nothing came."""
+    reserved: Reserved | None = None
+    """What it had reserved of limits and budgets, to be settled."""
 
     def waited(self, seconds: float, *, known: bool) -> None:
         """It stood in a line. `known`: all of it had come by then, so that these seconds would be taken for `ours`."""

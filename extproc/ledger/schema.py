@@ -101,10 +101,22 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX ledger_totals_day ON ledger_totals (day);
     """,
+    """
+    CREATE TABLE spent (number INTEGER PRIMARY KEY AUTOINCREMENT, ticket TEXT NOT NULL, at REAL NOT NULL, used BLOB NOT NULL);
+    CREATE TABLE spent_sums (
+        counter TEXT NOT NULL, spot TEXT NOT NULL, part INTEGER NOT NULL, counted BLOB NOT NULL, at REAL NOT NULL, ends INTEGER NOT NULL,
+        amount TEXT NOT NULL, PRIMARY KEY (counter, spot, part)
+    ) WITHOUT ROWID;
+    CREATE INDEX spent_sums_ends ON spent_sums (ends);
+    CREATE TABLE spent_by_envoy (id TEXT PRIMARY KEY, seen REAL NOT NULL, used BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE spent_source (name TEXT NOT NULL);
+    INSERT INTO spent_source VALUES (lower(hex(randomblob(8))));
+    """,
 )
 """`entries`: one row a request that reached a provider or the cache; its `price` is null where what is charged is the `cost`. `settled`:
 recent ids that need no entry. `sources`: how far each file has been read. `pending`: access log lines whose worker has not spoken.
-`corrupt`: lines that nobody could read, the first of them. `ledger_days` and its like: see `aggregates.py`."""
+`corrupt`: lines that nobody could read, the first of them. `ledger_days` and its like: see `aggregates.py`; `spent` and what follows it:
+limits, see `spent.py`."""
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from extproc.limits.enduser import end_user
 from extproc.limits.money import reserved
 from extproc.limits.rule import Unit
 from extproc.price import Price
@@ -45,7 +47,7 @@ _DEARER = 2
 """Writing into a provider's cache costs up to twice what input costs (Anthropic, for an hour)."""
 
 
-class Asked(Struct, frozen=True):
+class Asked(Struct, frozen=True, tag=True):
     """The most that one attempt can use."""
 
     input: int
@@ -56,6 +58,20 @@ class Asked(Struct, frozen=True):
     """It cannot be more. False: it has what is no text, or nobody caps its answer."""
     dearer: int = 1
     """How many times the price of input its input may cost."""
+    end_user: str = ""
+    """Whom the body names as the user of whoever calls, where that was asked."""
+
+
+class Measure(Struct, frozen=True, tag=True):
+    """The job to find the most that a bulky request can use, and for whom it is; see `aside`."""
+
+    unknown: int
+    generates: bool
+    """As of `asked`."""
+
+    def work(self, body: bytes) -> Asked:
+        """Does it."""
+        return replace(asked(body, most=0, unknown=self.unknown, generates=self.generates), end_user=end_user(body))
 
 
 class _Inner(Struct):

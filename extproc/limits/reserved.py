@@ -1,0 +1,67 @@
+"""What a request has reserved, as its record keeps it; and what it used of that, when its record is in the ledger."""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from extproc.limits.rule import Terms, Unit, Want
+from extproc.usage import Usage
+
+
+class Counted(Struct, frozen=True, array_like=True):
+    """A counter that a request was let in by."""
+
+    counter: str
+    unit: Unit
+    terms: Terms
+    group: str = ""
+
+
+class Reserved(Struct, frozen=True, array_like=True):
+    """All of them: enough to settle, whatever the configuration says by then."""
+
+    ticket: str
+    """In hexadecimal; see `limit.Held`."""
+    at: float
+    """When: seconds since 1970. It counts in the windows of that moment."""
+    counted: tuple[Counted, ...]
+
+
+class Used(Struct, frozen=True, array_like=True):
+    """What a request used of one counter."""
+
+    counted: Counted
+    amount: Decimal
+    """US dollars, tokens, requests. Below 0: so much less than was told before."""
+
+
+def counted(want: Want, unit: Unit) -> Counted:
+    """The counter of a wish."""
+    return Counted(want.counter, unit, want.terms, want.group)
+
+
+def used(reserved: Reserved, usage: Usage, cost: Decimal | None) -> tuple[Used, ...]:
+    """What an entry of the ledger has used. `cost`: None where nobody knows a price; that counts nothing."""
+    amounts: dict[Unit, Decimal] = {
+        "requests": Decimal(1),
+        "input_tokens": Decimal(usage.input),
+        "output_tokens": Decimal(usage.output),
+        "tokens": Decimal(usage.total),
+        "cost": cost or _NOTHING,
+        "concurrency": _NOTHING,
+    }
+    return tuple(Used(each, amounts[each.unit]) for each in reserved.counted)
+
+
+def unused(reserved: Reserved) -> tuple[Used, ...]:
+    """The same of a request that became no entry: it comes back whole."""
+    return tuple(Used(each, _NOTHING) for each in reserved.counted)
+
+
+def corrected(now: tuple[Used, ...], before: tuple[Used, ...]) -> tuple[Used, ...]:
+    """What is to be added where `before` has been told of the same request."""
+    told = {each.counted.counter: each.amount for each in before}
+    return tuple(Used(each.counted, each.amount - told.get(each.counted.counter, _NOTHING)) for each in now)
+
+
+_NOTHING = Decimal(0)
