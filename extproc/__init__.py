@@ -15,6 +15,7 @@ from extproc.cachestore.entry import Entry, Lead, Store
 from extproc.callers.known import Known
 from extproc.canonical import Fingerprint, fingerprint
 from extproc.config.concurrency import Queue
+from extproc.config.limits import LimitPlan, LimitRule
 from extproc.config.model import HeaderEdits
 from extproc.crossing import CREDENTIALS, KEY_PARAMETER, KEY_PROTOCOL, to_provider, without_credential
 from extproc.dialects.responses import kept
@@ -27,6 +28,19 @@ from extproc.hosts import is_loopback_name
 from extproc.identity.levels import EVERYTHING
 from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
+from extproc.limits.asking import Asking
+from extproc.limits.estimate import Asked as Measured
+from extproc.limits.estimate import Measure
+from extproc.limits.estimate import amounts as reserved_amounts
+from extproc.limits.estimate import dollars as most_dollars
+from extproc.limits.limit import Granted, Refused
+from extproc.limits.limit import Limits as SharedCounters
+from extproc.limits.news import exhausted
+from extproc.limits.reserved import Reserved, counted
+from extproc.limits.rule import Unit as LimitUnit
+from extproc.limits.ruling import InForce, Wish
+from extproc.limits.telling import headers as limit_headers
+from extproc.limits.telling import refusal as limit_refusal
 from extproc.listing import models_document
 from extproc.needs import look_aside
 from extproc.pool import key_names
@@ -52,6 +66,7 @@ __all__ = [
     "KEY_PARAMETER",
     "KEY_PROTOCOL",
     "Aside",
+    "Asking",
     "Candidate",
     "Chain",
     "Choice",
@@ -64,26 +79,36 @@ __all__ = [
     "Filter",
     "Fingerprint",
     "Full",
+    "Granted",
     "Handler",
     "HeaderEdits",
     "Holding",
     "Identity",
+    "InForce",
     "Job",
     "Keep",
     "KeyTable",
     "Known",
     "Lead",
+    "LimitPlan",
+    "LimitRule",
+    "LimitUnit",
     "Line",
+    "Measure",
+    "Measured",
     "ModelRoute",
     "Order",
     "Price",
     "ProbeLease",
     "Pulse",
     "Queue",
+    "Refused",
     "Reject",
     "Request",
+    "Reserved",
     "Response",
     "Room",
+    "SharedCounters",
     "Slots",
     "Store",
     "StoredKey",
@@ -105,7 +130,10 @@ __all__ = [
     "check_model",
     "check_operation",
     "client_address",
+    "Wish",
     "come_again",
+    "counted",
+    "exhausted",
     "fingerprint",
     "glob_pattern",
     "input_tokens",
@@ -113,12 +141,16 @@ __all__ = [
     "is_loopback_name",
     "kept",
     "key_names",
+    "limit_headers",
+    "limit_refusal",
     "look_aside",
     "models_document",
+    "most_dollars",
     "output_limit",
     "plain_path",
     "providers_status",
     "shows",
+    "reserved_amounts",
     "to_provider",
     "together",
     "unavailable",

@@ -11,6 +11,8 @@ from extproc.config.model import Config, Redis
 from extproc.environment import Environment, Journal
 from extproc.heap import Leftovers
 from extproc.keys import StoredKeys
+from extproc.limits.limit import Limits, Nowhere
+from extproc.limits.shared import SharedLimits
 from extproc.memory import bodies, bound
 from extproc.mirrored import Copies
 from extproc.pool import Pool, Pools
@@ -35,6 +37,11 @@ _KEPT = 8
 
 async def _at_once(_: float) -> None:
     pass
+
+
+def _nobody(_: Redis | None) -> Limits:
+    """Then each rule's own policy decides."""
+    return SharedLimits(Nowhere(), lambda: 1)
 
 
 class Engine:
@@ -77,6 +84,8 @@ class Engine:
         """Copies of requests on their way."""
         self.clock = Clock()
         """Of streams, which end when their time is over."""
+        self.counters: Callable[[Redis | None], Limits] = _nobody
+        """Who counts what is used of limits, by the Redis that is configured."""
         self.ears: list[Callable[[Tried], None]] = []
         """Who is told of each attempt of this worker: quick, and never failing."""
         self._journal = journal
@@ -152,6 +161,8 @@ class Engine:
             redis_turns=self._turns_in_redis(config.redis),
             standing=self.standing,
             slots=self.slots,
+            limits=self.counters(config.redis),
+            prices=settings.prices,
             issuers=self.issuers,
             room=self.room,
             mirrors=self.mirrors,

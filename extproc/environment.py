@@ -12,7 +12,10 @@ from extproc.callers.tokens import NoSets, Sets
 from extproc.config.model import Config
 from extproc.keys import StoredKeys
 from extproc.ledger.record import Record
+from extproc.limits.limit import Limits, Nowhere
+from extproc.limits.shared import SharedLimits
 from extproc.mirrored import Copies
+from extproc.price import Price
 from extproc.room import Room
 from extproc.routes import Routes
 from extproc.slots.atonce import AtOnce
@@ -30,6 +33,10 @@ class Journal(Protocol):
 
     def append(self, record: Record) -> None:
         """Once a request, after its end."""
+
+
+def _alone() -> Limits:
+    return SharedLimits(Nowhere(), lambda: 1)
 
 
 class Environment(Struct, frozen=True):
@@ -57,6 +64,10 @@ class Environment(Struct, frozen=True):
     """Which targets are left alone for now."""
     slots: Slots = field(default_factory=AtOnce)
     """Who hands out the slots of tenants, targets and providers."""
+    limits: Limits = field(default_factory=_alone)
+    """Who counts what is used of limits and budgets."""
+    prices: Mapping[str, Price] = {}
+    """By `provider/model`: what targets charge, where somebody asks for it."""
     issuers: Sets = field(default_factory=NoSets)
     """Keys of the issuers whose tokens are taken."""
     room: Room = field(default_factory=Room)

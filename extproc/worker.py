@@ -34,6 +34,12 @@ from extproc.gate import GateSession
 from extproc.heap import spare_collector
 from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
+from extproc.limits import messages as limits
+from extproc.limits.counters import Counters
+from extproc.limits.limit import Source
+from extproc.limits.news import Exhausted
+from extproc.limits.remote import RemoteLimits
+from extproc.limits.shared import RENEW, SharedLimits
 from extproc.link.client import Link
 from extproc.listening import Setup, listen
 from extproc.lookout import Load, Lookout
@@ -78,6 +84,10 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     """TLS handshakes with it that failed."""
     load: Load = Load()
     """Slots, and whether it keeps up."""
+    over_limit: dict[str, int] = {}
+    """Requests that limits have refused, since the worker began, by the rule's label."""
+    counted_alone: dict[str, int] = {}
+    """How often nobody could be asked, since then: `granted`, `refused`."""
 
 
 _GIVE_BACK_EVERY = 10.0
@@ -101,6 +111,13 @@ def open_redis_turns(settings: Redis) -> Turns:
     from extproc.turns.redis import RedisTurns  # noqa: PLC0415 - as above
 
     return RedisTurns(settings.url, timeout=settings.timeout)
+
+
+def open_redis_limits(settings: Redis) -> Source:
+    """The limits of the fleet."""
+    from extproc.limits.redis import RedisLimits  # noqa: PLC0415 - as above
+
+    return RedisLimits(settings.url, timeout=settings.timeout)
 
 
 class End:
@@ -159,6 +176,11 @@ class Worker:
             pause=asyncio.sleep, standing=View(line), slots=self._slots, mirrors=self._mirrors,
             issuers=self._issuers,
         )  # fmt: skip
+        self._counters: Counters[Redis] = Counters(
+            SharedLimits(RemoteLimits(link), lambda: self._sharers(None), self._used_up),
+            lambda redis: SharedLimits(open_redis_limits(redis), lambda: self._sharers(redis), self._used_up),
+        )
+        self._engine.counters = self._counters.of
         self._ear, self._lookout = Ear(self._engine.standing, line), Lookout(self._engine, self._late)
 
     # What the control process pushes.
@@ -195,8 +217,16 @@ class Worker:
         """The link is there, again perhaps."""
         if isinstance(self._slots, RemoteSlots):
             self._slots.told()
+        self._counters.told()
 
-    # What it is told.
+    def _sharers(self, redis: Redis | None) -> int:
+        """Workers that share what is counted."""
+        return self._engine.current.config.workers * (redis.machines if redis is not None else 1)
+
+    # What it tells.
+
+    def _used_up(self, told: Exhausted) -> None:
+        self._link.notify(limits.EXHAUSTED, limits.encode(told), hold=True)
 
     def _tell(self) -> None:
         journal = self._journal
@@ -211,6 +241,8 @@ class Worker:
             journal.waiting,
             sum(each.handshakes_failed for each in self._servers),
             self._lookout.load(),
+            self._counters.refusals(),
+            self._counters.alone(),
         )
         self._link.notify(NOTICE, msgspec.msgpack.encode(notice))
 
@@ -235,6 +267,7 @@ class Worker:
         steps: tuple[tuple[str, float, Callable[[], None]], ...] = (
             ("telling how we fare", NOTICE_EVERY, self._tell),
             ("telling what was heard", SUMS_EVERY, self._ear.flush),
+            ("saying what is under way", RENEW, self._counters.renew),
             ("giving memory back", _GIVE_BACK_EVERY, self._engine.leftovers.give_back),
             ("seeing whether we keep up", LOOK_EVERY, self._lookout.step),
             ("ending streams whose time is over", TICK, self._engine.clock.step),

@@ -12,6 +12,7 @@ from extproc.cli import (
     groups,
     invoices,
     keys,
+    limits,
     notify,
     providers,
     reconcile,
@@ -34,6 +35,7 @@ An AI gateway that lives inside Envoy: one URL in front of many providers, with 
   headgate usage                  who used what, and what it cost
   headgate invoices --month ...   what each organization owes for a month
   headgate reconcile FILE         compare the ledger with a provider's invoice or usage export
+  headgate limits                 what is left of limits and budgets, now
   headgate catalog update FILE    bring newer prices and models, without an upgrade
   headgate notify test            tell the receivers of notifications of nothing, to see whether they hear
   headgate upgrade                have what is installed now take over, without losing a request
@@ -45,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="headgate", description=_STORY, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"headgate {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (serve, check, compile_, providers, keys, groups, store, usage, reconcile, invoices, catalog, notify, upgrade, version):
+    for module in (serve, check, compile_, providers, keys, groups, store, usage, limits, reconcile, invoices, catalog, notify, upgrade, version):
         module.add(commands)
     given, rest = parser.parse_known_args(arguments)
     if len(rest) == 1 and not rest[0].startswith("-") and getattr(given, "config", ...) is None:

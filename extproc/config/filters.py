@@ -15,9 +15,10 @@ from extproc.config.problem import Mark, Problems
 from extproc.config.walk import INVALID, Walker, child
 
 _ORDER = (
-    ("auth", ("load", "route", "conversations", "headers", "cache")),
-    ("route", ("conversations", "headers", "cache")),
-    ("conversations", ("cache",)),
+    ("auth", ("load", "route", "conversations", "headers", "cache", "limits")),
+    ("route", ("conversations", "headers", "cache", "limits")),
+    ("conversations", ("cache", "limits")),
+    ("cache", ("limits",)),
 )
 """Filters, and which of the others may stand behind them only."""
 

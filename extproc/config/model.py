@@ -347,6 +347,8 @@ class Redis(Section, frozen=True):
     """For example `redis://localhost:6379/0`, `rediss://...`."""
     timeout: Seconds = 0.25
     """Longest wait for it within a request; after it, the request goes on as if there were no cache."""
+    machines: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    """How many gateways share it. While it is away, each counts its part of what limits have left (`on_outage: share`)."""
 
 
 class Config(Section, frozen=True):

@@ -1,17 +1,24 @@
-"""Keeps the books: collects journals and Envoy's log into the ledger, and feeds the metrics. In a thread, since SQLite blocks."""
+"""Keeps the books: collects journals and Envoy's log into the ledger, feeds the metrics, and has settled what limits had reserved. In a
+thread, since SQLite blocks.
+"""
 
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 from extproc.config.model import Config
+from extproc.control import counted
 from extproc.control.pricing import book, marks
+from extproc.control.settling import Settling
 from extproc.envoy.names import cluster_name
 from extproc.ledger.collector import Collector
 from extproc.ledger.metrics import Metrics
+from extproc.limits.rule import Rule
 from extproc.loops import forever
 
 # Whatever a collection finds, it costs a commit, and looking costs something even where there is nothing. Envoy writes its log once a
@@ -24,19 +31,26 @@ _RETRY = 2.0
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class Bookkeeper:
     """Collects for as long as it runs."""
 
-    def __init__(self, state: Path, config: Config, metrics: Metrics, access_log: Path) -> None:
+    def __init__(self, state: Path, config: Config, metrics: Metrics, access_log: Path, settling: Settling) -> None:
         """`access_log`: where Envoy writes it. Raises `Busy` when another process collects there."""
         self._metrics = metrics
+        self._settling = settling
         self._state, self._config = state, config
         self._priced_by = (config, marks(config, state))
         """What the prices were made of that are in force."""
         self._collector = Collector(state, book(config, state), access_log=access_log, clusters=_clusters(config), limit=_LIMIT)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._task: asyncio.Task[None] | None = None
+
+    async def resume(self) -> None:
+        """Before anybody asks: what has been used by now of limits is counted. Raises `sqlite3.Error`."""
+        await self._settle()
 
     def start(self) -> None:
         """Begins to collect, in the background."""
@@ -50,15 +64,40 @@ class Bookkeeper:
 
     async def _run(self) -> None:
         try:
-            while await self.collect():
-                pass
+            more = True
+            while more:
+                more = await self.collect()
+                await self._settle()
         except (OSError, sqlite3.Error) as error:
             _log.error("the ledger cannot be written: %s; nothing is lost, trying again", error)
             await asyncio.sleep(_RETRY)
 
     async def collect(self) -> bool:
         """Collects once; True if there is more. Raises what the disk raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._collect)
+        return await self.run(self._collect)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Has something done in the ledger's thread. Raises what it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def counters(self, rules: Sequence[Rule]) -> dict[str, Any]:
+        """How limits stand, see `counted.counters`. `rules`: of the configuration."""
+        return await counted.counters(self._settling, self._collector.spent, self.run, rules)
+
+    async def show_limits(self, rules: Sequence[Rule]) -> None:
+        """Brings their metrics up to date."""
+        own = {rule.id for rule in rules}
+        crossed: Counter[str] = Counter()
+        for name, times in self._settling.crossed.items():
+            crossed[counted.label(name, own)] += times
+        self._metrics.limits.crossed(crossed)
+        stand = await counted.stand(self._settling, rules)
+        self._metrics.limits.stand(stand, await self.run(self._collector.spent.waiting))
+
+    async def _settle(self) -> None:
+        collector = self._collector
+        await self._settling.follow(self._config.redis, collector.spent, self.run)
+        await self._settling.step(collector.spent, collector.store, self.run)
 
     def _collect(self) -> bool:
         self._follow_lists()
@@ -86,7 +125,8 @@ class Bookkeeper:
                 pass
         except (OSError, sqlite3.Error) as error:
             _log.error("the ledger cannot be written: %s; what is left is collected at the next start", error)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._collector.close)
+        await self._settling.close()
+        await self.run(self._collector.close)
         self._thread.shutdown()
 
 

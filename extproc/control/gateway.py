@@ -20,7 +20,7 @@ from extproc.cachestore.shelf import Shelf
 from extproc.config.load import Loaded, format_problems
 from extproc.config.model import Config
 from extproc.config.urls import is_loopback
-from extproc.control import amazon, operator, sealed
+from extproc.control import amazon, counted, operator, sealed
 from extproc.control.addresses import Addresses
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.door import Door
@@ -102,7 +102,9 @@ class Gateway:
         self._books: Bookkeeper | None = None
         self._demo = Door(build_demo(), patience=config.drain)
         private = is_loopback(config.admin.address)
-        self._operator = Door(operator.build_app(self._render, self.missing, self._status, private=private), patience=_LAST_WORDS)
+        self._operator = Door(
+            operator.build_app(self._render, self.missing, self._status, self._limits, private=private), patience=_LAST_WORDS
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._reloading = asyncio.Lock()
         self._started = self._ending = False
@@ -130,7 +132,8 @@ class Gateway:
         """Starts everything, and returns when requests are answered. Raises `OSError`, `Busy`, `RuntimeError` with what is in the way."""
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log))
+        self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log), self._services.settling)
+        await self._books.resume()
         await self._feed.follow(_store_of(self.config))
         self._services.message = await asyncio.to_thread(
             self._source.message, self._loaded, self._aliases(self.config), fold=True, up=self._feed.up
@@ -347,6 +350,11 @@ class Gateway:
     def _status(self) -> dict[str, Any]:
         return self._services.status(self.config)
 
+    async def _limits(self) -> dict[str, Any]:
+        if self._books is None:
+            return {"data": [], "next_cursor": None}
+        return await self._books.counters(counted.rules(self._loaded))
+
     # Upgrade.
 
     async def upgrade(self) -> None:
@@ -413,6 +421,8 @@ class Gateway:
             for provider, is_open in (await self._envoy.open_breakers()).items():
                 self._metrics.providers.full(provider, is_open)
         await self._services.show()
+        if self._books is not None:
+            await self._books.show_limits(counted.rules(self._loaded))
         return self._metrics.render()
 
     async def _housekeeping(self) -> None:

@@ -12,11 +12,16 @@ from extproc.ledger.metrics import CONTENT_TYPE
 Render = Callable[[], Awaitable[bytes]]
 Ready = Callable[[], Awaitable[list[str]]]
 Status = Callable[[], dict[str, Any]]
+Limits = Callable[[], Awaitable[dict[str, Any]]]
 
 
-def build_app(render: Render, ready: Ready, status: Status, *, private: bool = False) -> web.Application:
+async def _no_limits() -> dict[str, Any]:
+    return {"data": [], "next_cursor": None}
+
+
+def build_app(render: Render, ready: Ready, status: Status, limits: Limits = _no_limits, *, private: bool = False) -> web.Application:
     """`render`: the metrics in Prometheus' text format. `ready`: what is missing; empty when requests would be answered. `status`:
-    how providers stand, see `extproc.standing.status`.
+    how providers stand, see `extproc.standing.status`. `limits`: how those stand, see `extproc.control.counted`.
 
     `private`: it listens on loopback.
     """
@@ -41,10 +46,13 @@ def build_app(render: Render, ready: Ready, status: Status, *, private: bool = F
     async def providers(_: web.Request) -> web.Response:
         return web.json_response(status())
 
+    async def counters(_: web.Request) -> web.Response:
+        return web.json_response(await limits())
+
     async def index(_: web.Request) -> web.Response:
-        return web.json_response({"headgate": ["/metrics", "/healthz", "/readyz", "/v1/providers/status"]})
+        return web.json_response({"headgate": ["/metrics", "/healthz", "/readyz", "/v1/providers/status", "/v1/limits"]})
 
     app = web.Application(middlewares=[loopback_only])
     app.add_routes([web.get("/", index), web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])
-    app.add_routes([web.get("/v1/providers/status", providers)])
+    app.add_routes([web.get("/v1/providers/status", providers), web.get("/v1/limits", counters)])
     return app

@@ -45,9 +45,11 @@ def marks(config: Config, state: Path) -> dict[Path, Mark]:
     return {path: _mark(path) for path in paths}
 
 
-def quotes(config: Config, state: Path | None = None) -> dict[str, Price]:
-    """By `provider/model`: what these targets charge today. Those of unknown price are not among them."""
-    asked = list(_asked(config))
+def quotes(config: Config, state: Path | None = None, *, every: bool = False) -> dict[str, Price]:
+    """By `provider/model`: what these targets charge today. Those of unknown price are not among them. `every`: all targets, since budgets
+    are counted.
+    """
+    asked = list(_asked(config, every=every))
     if not asked:
         return {}
     prices, now = book(config, state), time.time()
@@ -120,9 +122,9 @@ def _read_catalogue(state: Path, mark: Mark) -> Catalogue | None:
     return Installed(state).load()
 
 
-def _asked(config: Config) -> Iterator[tuple[str, str]]:
+def _asked(config: Config, *, every: bool = False) -> Iterator[tuple[str, str]]:
     """Path and name of each target that a strategy wants the price of."""
     for at, model in enumerate(config.models):
-        if STRATEGIES.find(model.ordering[0]).needs_price:
+        if every or STRATEGIES.find(model.ordering[0]).needs_price:
             for which, target in enumerate(model.targets):
                 yield f"$.models[{at}].targets[{which}]", priced_as(aim(target), model.name)

@@ -18,10 +18,13 @@ from extproc.control.handover import Handover
 from extproc.control.health import Checks
 from extproc.control.issuers import Issuers
 from extproc.control.notifications import Notifier
+from extproc.control.settling import Settling, log_news
 from extproc.control.slots import SlotService
 from extproc.control.standing import Standing
 from extproc.control.trust import ca_file
 from extproc.ledger.metrics import Metrics
+from extproc.limits.news import Heard
+from extproc.limits.service import LimitService
 from extproc.link.client import BACK
 from extproc.link.server import LinkServer, Peer
 from extproc.standing.status import providers_status
@@ -47,10 +50,11 @@ class Services:
         heard: Callable[[Notice], bool],
         *,
         silent: bool,
+        limit_news: Heard = log_news,
     ) -> None:
         """`heard`: takes a worker's notice; False if it is one that is on its way out. `silent`: workers have what they need from the
         control process before, until `speak`: they hear of settings when Envoy knows all providers that are in them, and of tokens when
-        there are some.
+        there are some. `limit_news`: is told of thresholds of limits, and of what is used up.
         """
         self.message = b""
         """The snapshot in force, encoded."""
@@ -60,6 +64,9 @@ class Services:
         self._cache = CacheService(shelf)
         self._turns = TurnService(state)
         self._slots = SlotService()
+        limits = LimitService()
+        self.settling = Settling(limits, limit_news)
+        """What was used of limits."""
         self.notifier = Notifier(
             state, metrics.notifications, ca_file=ca_file, stands=lambda: self.standing.stands(),  # noqa: PLW0108 - each knows the other
         )  # fmt: skip
@@ -69,7 +76,10 @@ class Services:
             lambda message: self._tell(HEALTH, message), metrics, self.tokens.bearer, run_dir=str(run_dir), ca_file=ca_file
         )  # fmt: skip
         self.issuers = Issuers(lambda message: self._tell(ISSUERS, message), metrics, ca_file=ca_file)
-        asked = (self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers)
+        asked = (
+            self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers, limits.handlers,
+            self.settling.handlers,
+        )  # fmt: skip
         handlers = {name: handler for each in asked for name, handler in each.items()} | {NOTICE: self._heard, RENEW: self.issuers.renew}
         self._link = LinkServer(str(run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._disconnected)
 
@@ -165,5 +175,6 @@ class Services:
             self._metrics.handshakes(notice.worker, notice.handshakes)
             load = notice.load
             slots = {kind: (count.held, count.waiting) for kind, count in load.slots.items()}
+            self._metrics.limits.tell(notice.worker, notice.over_limit, notice.counted_alone)
             self._metrics.load.tell(notice.worker, slots, load.refused, limit=load.limit, bodies=load.bodies, unmirrored=load.unmirrored)
         return b""

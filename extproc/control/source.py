@@ -75,7 +75,8 @@ class Source(Struct, frozen=True):
         )  # fmt: skip
         filters = tuple(zip(names, settings, strict=True))
         keys = remote_state(state, url, fold=fold, up=up) if url else key_state(state, fold=fold)
-        whole = Settings(config, filters, dict(clusters or {}), self.private, quotes(config, state))
+        prices = quotes(config, state, every="limits" in names)
+        whole = Settings(config, filters, dict(clusters or {}), self.private, prices)
         return encode(whole, keys, keys_exist=Identities(state, url).exist())
 
 

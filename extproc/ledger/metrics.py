@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from extproc.ledger.collector import Collected, Entry
 from extproc.ledger.issuers import IssuerMetrics
+from extproc.ledger.limiting import LimitMetrics
 from extproc.ledger.loads import LoadMetrics
 from extproc.ledger.money import add
 from extproc.ledger.named import Named
@@ -107,8 +108,8 @@ class Metrics:
         self._turned: dict[str, int] = {}
         self._turns_kept = gauge("conversation_turns_kept", "Turns that are kept now.")
         self._turns_bytes = gauge("conversation_bytes_kept", "Bytes of them.")
-        self.load, self.notifications = LoadMetrics(registry), NotificationMetrics(registry)
-        """Of the workers; and what becomes of notifications."""
+        self.load, self.limits, self.notifications = LoadMetrics(registry), LimitMetrics(registry), NotificationMetrics(registry)
+        """Of the workers; of limits and budgets; and what becomes of notifications."""
         self._under_way: Gauge | None = None
         self._websockets: Gauge | None = None
         gauge("build_info", "Version of Headgate.", ("version",)).labels(version).set(1)

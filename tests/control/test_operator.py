@@ -53,7 +53,7 @@ async def test_alive_and_ready(desk: Desk) -> None:
 
 async def test_what_there_is(desk: Desk) -> None:
     async with desk.client.get("/") as response:
-        assert await response.json() == {"headgate": ["/metrics", "/healthz", "/readyz", "/v1/providers/status"]}
+        assert await response.json() == {"headgate": ["/metrics", "/healthz", "/readyz", "/v1/providers/status", "/v1/limits"]}
     async with desk.client.get("/v1/providers/status") as response:
         assert await response.json() == {"status": "ok"}
     async with desk.client.get("/v1/models") as response:

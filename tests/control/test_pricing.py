@@ -12,6 +12,7 @@ import pytest
 from extproc.cli import main
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.pricing import quotes, unpriced
+from extproc.control.settling import Settling
 from extproc.control.source import Source
 from extproc.engine import Engine
 from extproc.ledger.installed import Installed
@@ -19,6 +20,7 @@ from extproc.ledger.journal import Journal
 from extproc.ledger.metrics import Metrics
 from extproc.ledger.places import places
 from extproc.ledger.record import Record
+from extproc.limits.service import LimitService
 from extproc.snapshot import decode, decode_settings
 from extproc.usage import Usage
 from extproc.values import Target
@@ -75,7 +77,7 @@ def test_lists_are_followed_without_a_restart(tmp_path: Path, caplog: pytest.Log
     config = Source(path, state, {}).load().config
     assert config is not None
     journal = Journal(places(state).journal, "0")
-    books = Bookkeeper(state, config, Metrics("0"), tmp_path / "access.log")
+    books = Bookkeeper(state, config, Metrics("0"), tmp_path / "access.log", Settling(LimitService()))
 
     def priced(number: int, model: str = "gpt-4o") -> tuple[str, str, str]:
         journal.append(Record(id=str(number), time=1.8e9, tenant="acme", provider="openai", target=model, usage=Usage(1_000_000)))
