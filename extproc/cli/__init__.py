@@ -47,7 +47,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="headgate", description=_STORY, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"headgate {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (serve, check, compile_, providers, keys, groups, store, usage, limits, reconcile, invoices, catalog, notify, upgrade, version):
+    for module in (
+        serve,
+        check,
+        compile_,
+        providers,
+        keys,
+        groups,
+        store,
+        usage,
+        limits,
+        reconcile,
+        invoices,
+        catalog,
+        notify,
+        upgrade,
+        version,
+    ):
         module.add(commands)
     given, rest = parser.parse_known_args(arguments)
     if len(rest) == 1 and not rest[0].startswith("-") and getattr(given, "config", ...) is None:

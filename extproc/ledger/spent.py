@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from extproc.ledger.money import EXACT
+from extproc.exact import EXACT
 from extproc.ledger.prices import Priced
 from extproc.ledger.record import Record
 from extproc.limits.limit import Charge, Settlement
