@@ -9,6 +9,7 @@ from pathlib import Path
 from extproc.cli.common import add_source, load, source
 from extproc.config.model import Config
 from extproc.control import amazon, google, sealed
+from extproc.control.bounds import uncounted, unseen
 from extproc.control.pricing import lists, unpriced
 from extproc.control.startup import faults, no_compiler
 from extproc.control.trust import ca_file
@@ -68,6 +69,8 @@ def run(given: argparse.Namespace) -> int:
     _tell_prices(config)
     if config.notifications.receivers:
         print(f"  notifications go to {', '.join(one.name for one in config.notifications.receivers)}")
+    for what in (*uncounted(loaded), *unseen(loaded, which.state_folder(config))):
+        print(f"{which.path}: warning: {what}", file=sys.stderr)
     for told in filter(None, (settings.about() for settings in loaded.filters if isinstance(settings, Filter))):
         print(f"  {told}")
     for absent in loaded.absent:

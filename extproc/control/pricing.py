@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from extproc.config.lookup import STRATEGIES
-from extproc.config.model import Config, aim, priced_as, split_target
+from extproc.config.model import Config, Model, aim, priced_as, split_target
 from extproc.errors import ConfigError
 from extproc.ledger import litellm
 from extproc.ledger.installed import Installed
@@ -49,7 +49,7 @@ def quotes(config: Config, state: Path | None = None, *, every: bool = False) ->
     """By `provider/model`: what these targets charge today. Those of unknown price are not among them. `every`: all targets, since budgets
     are counted.
     """
-    asked = list(_asked(config, every=every))
+    asked = list(targets(config) if every else _asked(config))
     if not asked:
         return {}
     prices, now = book(config, state), time.time()
@@ -122,9 +122,19 @@ def _read_catalogue(state: Path, mark: Mark) -> Catalogue | None:
     return Installed(state).load()
 
 
-def _asked(config: Config, *, every: bool = False) -> Iterator[tuple[str, str]]:
-    """Path and name of each target that a strategy wants the price of."""
+def targets(config: Config) -> Iterator[tuple[str, str]]:
+    """Path of each target, and what its price is looked up by."""
     for at, model in enumerate(config.models):
-        if every or STRATEGIES.find(model.ordering[0]).needs_price:
-            for which, target in enumerate(model.targets):
-                yield f"$.models[{at}].targets[{which}]", priced_as(aim(target), model.name)
+        yield from _targets(at, model)
+
+
+def _asked(config: Config) -> Iterator[tuple[str, str]]:
+    """The same of each target that a strategy wants the price of."""
+    for at, model in enumerate(config.models):
+        if STRATEGIES.find(model.ordering[0]).needs_price:
+            yield from _targets(at, model)
+
+
+def _targets(at: int, model: Model) -> Iterator[tuple[str, str]]:
+    for which, target in enumerate(model.targets):
+        yield f"$.models[{at}].targets[{which}]", priced_as(aim(target), model.name)

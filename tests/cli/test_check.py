@@ -58,3 +58,21 @@ def test_all_of_them_say_where(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ["13:35", "warning", "$.models[2].otherwise[1]"],
         ["13:46", "warning", "$.models[2].otherwise[2]"],
     ]
+
+
+BUDGET = """
+providers: {demo: {base_url: "demo:", dialect: openai}, lab: {dialect: openai, base_url: "http://lab.test/v1"}}
+models: [{name: m, targets: [demo, lab/own]}, {name: "x-*", targets: [lab]}]
+filters: [{auth: {}}, {route: {}}, {limits: {rules: [{RULE}]}}]
+"""
+
+
+def test_budgets_without_prices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(BUDGET.replace("RULE", "cost: 5, window: day"))
+    assert main(["check", str(path), "--no-envoy"]) == 0
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "budgets" in line)
+    assert "warning: $.models[0].targets[1]: the price of `lab/own` is not known" in line
+    path.write_text(BUDGET.replace("RULE", "tokens: 5, window: day"))
+    assert main(["check", str(path), "--no-envoy"]) == 0
+    assert "budgets" not in capsys.readouterr().err
