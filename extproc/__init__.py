@@ -29,7 +29,6 @@ from extproc.identity.levels import EVERYTHING
 from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
 from extproc.limits.asking import Asking
-from extproc.limits.estimate import Asked as Measured
 from extproc.limits.estimate import Measure
 from extproc.limits.estimate import amounts as reserved_amounts
 from extproc.limits.estimate import dollars as most_dollars
@@ -95,7 +94,6 @@ __all__ = [
     "LimitUnit",
     "Line",
     "Measure",
-    "Measured",
     "ModelRoute",
     "Order",
     "Price",

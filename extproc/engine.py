@@ -12,6 +12,7 @@ from extproc.environment import Environment, Journal
 from extproc.heap import Leftovers
 from extproc.keys import StoredKeys
 from extproc.limits.limit import Limits, Nowhere
+from extproc.limits.quotes import NoQuotes, Quotes
 from extproc.limits.shared import SharedLimits
 from extproc.memory import bodies, bound
 from extproc.mirrored import Copies
@@ -86,6 +87,8 @@ class Engine:
         """Of streams, which end when their time is over."""
         self.counters: Callable[[Redis | None], Limits] = _nobody
         """Who counts what is used of limits, by the Redis that is configured."""
+        self.quotes: Quotes = NoQuotes()
+        """Who knows what targets charge that a snapshot does not name."""
         self.ears: list[Callable[[Tried], None]] = []
         """Who is told of each attempt of this worker: quick, and never failing."""
         self._journal = journal
@@ -163,6 +166,7 @@ class Engine:
             slots=self.slots,
             limits=self.counters(config.redis),
             prices=settings.prices,
+            quotes=self.quotes,
             issuers=self.issuers,
             room=self.room,
             mirrors=self.mirrors,

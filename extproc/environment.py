@@ -13,6 +13,7 @@ from extproc.config.model import Config
 from extproc.keys import StoredKeys
 from extproc.ledger.record import Record
 from extproc.limits.limit import Limits, Nowhere
+from extproc.limits.quotes import NoQuotes, Quotes
 from extproc.limits.shared import SharedLimits
 from extproc.mirrored import Copies
 from extproc.price import Price
@@ -68,6 +69,8 @@ class Environment(Struct, frozen=True):
     """Who counts what is used of limits and budgets."""
     prices: Mapping[str, Price] = {}
     """By `provider/model`: what targets charge, where somebody asks for it."""
+    quotes: Quotes = field(default_factory=NoQuotes)
+    """Who knows what others charge."""
     issuers: Sets = field(default_factory=NoSets)
     """Keys of the issuers whose tokens are taken."""
     room: Room = field(default_factory=Room)

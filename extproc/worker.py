@@ -36,6 +36,7 @@ from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
 from extproc.limits import messages as limits
 from extproc.limits.counters import Counters
+from extproc.limits.enquiry import RemoteQuotes
 from extproc.limits.limit import Source
 from extproc.limits.news import Exhausted
 from extproc.limits.remote import RemoteLimits
@@ -180,7 +181,7 @@ class Worker:
             SharedLimits(RemoteLimits(link), lambda: self._sharers(None), self._used_up),
             lambda redis: SharedLimits(open_redis_limits(redis), lambda: self._sharers(redis), self._used_up),
         )
-        self._engine.counters = self._counters.of
+        self._engine.counters, self._engine.quotes = self._counters.of, RemoteQuotes(link)
         self._ear, self._lookout = Ear(self._engine.standing, line), Lookout(self._engine, self._late)
 
     # What the control process pushes.

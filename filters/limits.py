@@ -22,7 +22,7 @@ from extproc import (
     LimitRule,
     LimitUnit,
     Measure,
-    Measured,
+    Price,
     Refused,
     Reject,
     Request,
@@ -30,6 +30,7 @@ from extproc import (
     Response,
     SharedCounters,
     Tap,
+    Target,
     Undone,
     Wish,
     counted,
@@ -80,7 +81,7 @@ class _Limits:
         self._counters: SharedCounters = environment.limits
         self._in_force = InForce(settings.rules, settings.plans)
         self._answer = settings.answer
-        self._prices = environment.prices
+        self._prices, self._quotes = environment.prices, environment.quotes
         self._aside = environment.aside
 
     async def request(self, request: Request) -> Tap | None:
@@ -89,7 +90,7 @@ class _Limits:
             return None
         amounts, body_user = _UNKNOWN, None
         if rulings.measures or (rulings.users and request.bulky):
-            amounts, body_user = await self._measure(request)
+            amounts, body_user = await self._measure(request, priced=rulings.prices)
         wishes = rulings.wishes(amounts, Asking(request, body_user))
         if not wishes:
             return None
@@ -100,7 +101,7 @@ class _Limits:
         request.record.reserved = Reserved(ticket.hex(), at, tuple(counted(want, ruling.rule.unit) for ruling, want in wishes))
         return _Holding(self._counters, ticket, request.endpoint.dialect, wishes, found)
 
-    async def _measure(self, request: Request) -> tuple[Mapping[LimitUnit, int], str | None]:
+    async def _measure(self, request: Request, *, priced: bool) -> tuple[Mapping[LimitUnit, int], str | None]:
         """The most that it can use; and the end user that it names, if that was seen by the way."""
         if request.endpoint.operation == "count":
             return _FREE, None
@@ -113,12 +114,14 @@ class _Limits:
         except Undone as undone:
             fault = undone.fault
             raise Reject(fault.status, fault.code, fault.message, headers=(("retry-after", "1"),)) from None
-        return self._amounts(request, asked), asked.end_user
-
-    def _amounts(self, request: Request, asked: Measured) -> Mapping[LimitUnit, int]:
-        cost = most_dollars(asked, [self._prices.get(f"{one.provider}/{one.model}") for one in request.targets], 1)
+        prices = [await self._price(target) for target in request.targets] if priced else []
+        cost = most_dollars(asked, prices, 1)
         amounts = reserved_amounts(asked, cost, 1)
-        return amounts if cost is not None else {**amounts, "cost": 1}
+        return (amounts if cost is not None else {**amounts, "cost": 1}), asked.end_user
+
+    async def _price(self, target: Target) -> Price | None:
+        known = self._prices.get(f"{target.provider}/{target.model}")
+        return known if known is not None else await self._quotes.find(target.provider, target.model)
 
     def _refusal(self, request: Request, wish: Wish, refused: Refused, at: float) -> Reject:
         self._counters.refused(wish.ruling.label, exhausted(wish.want, wish.ruling.rule.unit, refused.resets))

@@ -5,6 +5,7 @@ thread, since SQLite blocks.
 import asyncio
 import logging
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from extproc.ledger.collector import Collector
 from extproc.ledger.metrics import Metrics
 from extproc.limits.rule import Rule
 from extproc.loops import forever
+from extproc.price import Price
 
 # Whatever a collection finds, it costs a commit, and looking costs something even where there is nothing. Envoy writes its log once a
 # second, too.
@@ -79,6 +81,10 @@ class Bookkeeper:
     async def run(self, work: Callable[[], T]) -> T:
         """Has something done in the ledger's thread. Raises what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def quote(self, provider: str, model: str) -> Price | None:
+        """What a target charges; None: nobody knows."""
+        return await self.run(lambda: self._collector.prices.quote(provider, model, time.time()))
 
     async def counters(self, rules: Sequence[Rule]) -> dict[str, Any]:
         """How limits stand, see `counted.counters`. `rules`: of the configuration."""

@@ -133,6 +133,7 @@ class Gateway:
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._books = Bookkeeper(self.state, self.config, self._metrics, Path(self._places().access_log), self._services.settling)
+        self._services.quote = self._books.quote
         await self._books.resume()
         await self._feed.follow(_store_of(self.config))
         self._services.message = await asyncio.to_thread(

@@ -1,7 +1,7 @@
 """What the control process does for the workers, over the link: it answers what they ask, and tells them what is new."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,27 @@ from extproc.control.slots import SlotService
 from extproc.control.standing import Standing
 from extproc.control.trust import ca_file
 from extproc.ledger.metrics import Metrics
+from extproc.limits import quotes
 from extproc.limits.news import Heard
+from extproc.limits.quotes import PRICE
 from extproc.limits.service import LimitService
 from extproc.link.client import BACK
-from extproc.link.server import LinkServer, Peer
+from extproc.link.server import Handler, LinkServer, Peer
+from extproc.price import Price
 from extproc.standing.status import providers_status
 from extproc.standing.told import STANDING, Stand
 from extproc.tokens import TOKENS
 from extproc.turns.service import TurnService
 from extproc.worker import FINISH, LINK, NOTICE, SNAPSHOT, Notice
 
+Quote = Callable[[str, str], Awaitable[Price | None]]
+
 _HANDED_OVER = 5.0
 """Seconds in which workers are told that another one takes over."""
+
+
+async def _nobody_knows(provider: str, model: str) -> Price | None:
+    return None
 
 
 class Services:
@@ -67,6 +76,8 @@ class Services:
         limits = LimitService()
         self.settling = Settling(limits, limit_news)
         """What was used of limits."""
+        self.quote: Quote = _nobody_knows
+        """What a target charges, by provider and model; of whoever has the price lists."""
         self.notifier = Notifier(
             state, metrics.notifications, ca_file=ca_file, stands=lambda: self.standing.stands(),  # noqa: PLW0108 - each knows the other
         )  # fmt: skip
@@ -80,7 +91,12 @@ class Services:
             self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers, limits.handlers,
             self.settling.handlers,
         )  # fmt: skip
-        handlers = {name: handler for each in asked for name, handler in each.items()} | {NOTICE: self._heard, RENEW: self.issuers.renew}
+        handlers: dict[str, Handler] = {name: handler for each in asked for name, handler in each.items()} | {
+            NOTICE: self._heard,
+            RENEW: self.issuers.renew,
+            PRICE: self._price,
+        }
+        handlers |= {NOTICE: self._heard, RENEW: self.issuers.renew, PRICE: self._price}
         self._link = LinkServer(str(run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._disconnected)
 
     async def start(self, config: Config, handed: Handover) -> None:
@@ -167,6 +183,9 @@ class Services:
     def _disconnected(self, peer: Peer) -> None:
         self._cache.disconnected(peer)
         self._slots.disconnected(peer)
+
+    async def _price(self, peer: Peer, payload: bytes) -> bytes:
+        return quotes.encode(await self.quote(*quotes.read_asked(payload)))
 
     def _heard(self, peer: Peer, payload: bytes) -> bytes:
         notice = msgpack.decode(payload, type=Notice)

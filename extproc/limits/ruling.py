@@ -51,6 +51,8 @@ class Rulings:
         self.all = tuple(rulings)
         self.measures = any(ruling.rule.unit not in _PLAIN for ruling in self.all)
         """What the request can use has to be estimated."""
+        self.prices = any(ruling.rule.unit == "cost" for ruling in self.all)
+        """And what that costs."""
         self.users = any("end_user" in (*ruling.rule.per, *(name for name, _ in ruling.only)) for ruling in self.all)
         """It has to be known for whom it is made."""
 

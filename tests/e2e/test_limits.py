@@ -14,7 +14,7 @@ from tests.e2e.gateway import Gateway, chat, message
 
 CONFIG: dict[str, Any] = {
     "providers": {"demo": {"base_url": "demo:", "dialect": "openai"}},
-    "models": [{"name": name, "targets": ["demo"]} for name in ("demo", "few", "dear", "soft", "slots")],
+    "models": [{"name": name, "targets": ["demo"]} for name in ("demo", "few", "dear", "soft", "slots", "wild-*")],
     "prices": [{"model": "demo/*", "input": "10000", "output": "10000"}],
     "workers": 2,
     "filters": [
@@ -25,6 +25,7 @@ CONFIG: dict[str, Any] = {
             {"name": "few", "requests": 3, "seconds": 3600, "per": ["model", "end_user"], "only": {"model": ["few"]}},
             {"name": "budget", "cost": "2.5", "window": "month", "zone": "Europe/Berlin", "only": {"model": ["dear"]}},
             {"name": "gentle", "requests": 2, "window": "month", "hard": False, "only": {"model": ["soft"]}},
+            {"name": "wild", "cost": "5", "window": "day", "per": "model", "only": {"model": ["wild-*"]}},
             {"name": "at once", "concurrency": 2, "only": {"model": ["slots"]}},
         ]}},
     ],
@@ -79,6 +80,12 @@ def test_a_budget_is_a_402_once_it_is_spent(gateway: Gateway) -> None:
     gateway.until(lambda: counters(gateway)["budget"]["reserved"] == "0", "what was reserved is settled", 20)
     spent = sum(float(row["cost"]) for row in gateway.ledger("model") if row["model"] == "dear")
     assert float(counters(gateway)["budget"]["used"]) == pytest.approx(spent) and spent <= 2.5
+
+
+def test_a_model_that_a_pattern_stands_for_has_its_price(gateway: Gateway) -> None:
+    refused = ask(gateway, model="wild-1", max_tokens=1000)
+    assert refused.status_code == 402 and "which is more than may be used in all: wild: 5 USD a day" in refused.json()["error"]["message"]
+    assert ask(gateway, model="wild-1", max_tokens=100).status_code == 200
 
 
 def test_a_soft_rule_warns(gateway: Gateway) -> None:

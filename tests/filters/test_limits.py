@@ -56,6 +56,17 @@ class Near:
             assert isinstance(one, Held)
 
 
+class List:
+    """A price list that knows one model more."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def find(self, provider: str, model: str) -> Price | None:
+        self.asked.append(f"{provider}/{model}")
+        return PRICES["openai/gpt"] if model == "dated" else None
+
+
 class Scene:
     """The filter, and who counts for it."""
 
@@ -63,7 +74,8 @@ class Scene:
         self.near, self.told = Near(), list[Exhausted]()
         self.counters = SharedLimits(self.near, lambda: 2, self.told.append)
         settings = msgspec.convert({"rules": rules, "plans": plans or {}, **more}, Limits)
-        self.handler: Any = settings.open(replace(environment(), limits=self.counters, prices=PRICES))
+        self.list = List()
+        self.handler: Any = settings.open(replace(environment(), limits=self.counters, prices=PRICES, quotes=self.list))
 
     def ask(self, asked: Request | None = None) -> Any:
         return run(self.handler.request(asked or made()))
@@ -154,6 +166,14 @@ def test_what_is_reserved_is_the_most_that_it_can_use_at_the_dearest_target() ->
     assert scene.wanted(made({"model": "gpt", "input": "x"}, "/v1/embeddings"))["output_tokens"] == 0
     assert scene.wanted(made(b"--x", "/v1/audio/transcriptions", more={"content_type": "multipart/form-data; boundary=x"}))["tokens"] == 1
     assert scene.wanted(made(USER, "/v1/messages/count_tokens"))["cost"] == 0
+
+
+def test_prices_that_the_snapshot_does_not_have_are_asked_for_where_money_is_counted() -> None:
+    dated = made(targets=(Target("openai", "dated"),))
+    money = Scene({"name": "c", "cost": "50", "window": "day"})
+    assert money.wanted(dated)["c"] > NANOS // 100 and money.list.asked == ["openai/dated"]
+    tokens = Scene({"name": "t", "tokens": 5000, "window": "day"})
+    assert tokens.wanted(dated)["t"] > 1 and not tokens.list.asked
 
 
 def test_a_bulky_body_is_measured_all_the_same() -> None:
