@@ -5,11 +5,14 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 
+from extproc.identity.settings import Limit, Settings
+from tests import stored
 from tests.e2e.gateway import Gateway, chat, message
 
 CONFIG: dict[str, Any] = {
@@ -30,7 +33,6 @@ CONFIG: dict[str, Any] = {
         ]}},
     ],
 }  # fmt: skip
-MONTH = "starts anew at 20"
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +160,23 @@ def test_counters_outlive_a_restart_and_people_can_look(gateway: Gateway) -> Non
         assert metrics['ai_proxy_limit_used{rule="budget"}'] <= 2.5 == metrics['ai_proxy_limit_amount{rule="budget"}']
         assert ask(gateway, model="few", user="ann").status_code == 429
         gateway.until(lambda: gateway.metrics().get('ai_proxy_limit_refused_total{rule="few"}', 0) >= 1, "refusals are counted")
+
+
+def test_limits_of_an_organization_hold_for_all_of_its_keys(gateway: Gateway) -> None:
+    limits = (Limit(unit="requests", amount=Decimal(2), window="day", zone="Europe/Berlin", hard=True),)
+    with gateway:
+        first, second = (stored.create(gateway.state, name) for name in ("first", "second"))
+        told = {"settings": Settings(limits=limits)}
+        id = stored.change(gateway.state, lambda tables, holder: tables.organizations.change(holder.organization_id, told).id)
+
+        def asked(key: str) -> httpx.Response:
+            body, headers = chat("hello", max_tokens=5), {"authorization": f"Bearer {key}"}
+            return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers, timeout=30)
+
+        gateway.until(lambda: asked(first).headers.get("x-ratelimit-limit-requests") == "2", "the limit is in force")
+        codes = [asked(key).status_code for key in (second, first, second)]
+        assert codes in ([200, 429, 429], [429] * 3), "one of them has been used, or two"
+        refused = asked(second)
+        assert f"organization {id}: requests a day (Europe/Berlin)" in refused.json()["error"]["message"]
+        gateway.until(lambda: f"organization {id}: requests a day (Europe/Berlin)" in counters(gateway), "it is shown", 20)
+        gateway.until(lambda: gateway.metrics().get('ai_proxy_limit_refused_total{rule="organization"}', 0) >= 1, "it is counted")
