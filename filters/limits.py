@@ -124,7 +124,9 @@ class _Limits:
         return known if known is not None else await self._quotes.find(target.provider, target.model)
 
     def _refusal(self, request: Request, wish: Wish, refused: Refused, at: float) -> Reject:
-        self._counters.refused(wish.ruling.label, exhausted(wish.want, wish.ruling.rule.unit, refused.resets))
+        # What is decided alone is this worker's share.
+        news = None if refused.alone else exhausted(wish.want, wish.ruling.rule.unit, refused.resets)
+        self._counters.refused(wish.ruling.label, news)
         return limit_refusal(request.endpoint.dialect, wish, refused, at)
 
 

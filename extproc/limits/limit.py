@@ -150,8 +150,10 @@ class Limits(Protocol):
     def ended(self, ticket: bytes) -> None:
         """The request is over, and its record is written: its slots are free at once, and the rest when that is settled."""
 
-    def refused(self, label: str, exhausted: Exhausted) -> None:
-        """Tells that a rule has refused a request. `label`: what metrics call the rule, of which there are few."""
+    def refused(self, label: str, exhausted: Exhausted | None) -> None:
+        """Tells that a rule has refused a request. `label`: what metrics call the rule, of which there are few. `exhausted`: None where
+        that says nothing of what others may use.
+        """
 
 
 def granted(wants: Sequence[Want], looks: Iterable[Look], spots: Iterable[Spot]) -> Granted:

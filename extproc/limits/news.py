@@ -47,11 +47,12 @@ Heard = Callable[[News], None]
 """Is told, in the control process's loop: quick, and never failing."""
 
 
-def exhausted(want: Want, unit: Unit, resets: float) -> Exhausted:
-    """That there is no room for a wish."""
-    return Exhausted(
-        counter=want.counter, unit=unit, window=want.terms.window, group=want.group, most=want.terms.most, resets=resets
-    )  # fmt: skip
+def exhausted(want: Want, unit: Unit, resets: float) -> Exhausted | None:
+    """That there is no room for a wish; None where that is no news: it would never fit, or it is about what is under way at once."""
+    terms = want.terms
+    if unit == "concurrency" or want.amount > terms.most > 0:
+        return None
+    return Exhausted(counter=want.counter, unit=unit, window=terms.window, group=want.group, most=terms.most, resets=resets)
 
 
 def rule(news: News) -> str:
@@ -79,6 +80,6 @@ def words(news: News) -> str:
     """In a sentence, for the log."""
     until = f"; it starts anew at {moment(news.resets)}" if news.resets else ""
     if isinstance(news, Exhausted):
-        return f"limit {news.counter!r}: nothing is left of {count(news.most, news.unit)}, so requests are refused{until}"
+        return f"limit {news.counter!r}: requests are refused, there is no room for them in {count(news.most, news.unit)}{until}"
     share = f"{news.threshold:.0%} of {count(news.most, news.unit)}"
     return f"limit {news.counter!r}: {share} are used ({count(news.used, news.unit)}){until}"

@@ -104,9 +104,11 @@ class SharedLimits:
             # Nobody here knows what it has cost: no more than that, as far as anybody could know.
             self._own.use(ticket)
 
-    def refused(self, label: str, exhausted: Exhausted) -> None:
+    def refused(self, label: str, exhausted: Exhausted | None) -> None:
         """See `Limits`."""
         self.refusals[label] += 1
+        if exhausted is None:
+            return
         name = window(exhausted, self._clock())
         if name not in self._exhausted:
             if len(self._exhausted) >= _KNOWN:

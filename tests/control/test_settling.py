@@ -145,7 +145,7 @@ def test_what_is_used_up_is_told_once_in_a_window(ledger: Ledger, caplog: pytest
     assert ledger.news == [news]
     with caplog.at_level(logging.WARNING):
         log_news(news)
-    assert "nothing is left of 10 USD" in caplog.text
+    assert "no room for them in 10 USD" in caplog.text
 
 
 def test_people_see_what_is_used_reserved_and_left(ledger: Ledger) -> None:

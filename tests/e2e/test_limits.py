@@ -78,7 +78,9 @@ def test_a_budget_is_a_402_once_it_is_spent(gateway: Gateway) -> None:
     assert answers[0].status_code == 200 and {answer.status_code for answer in refused} == {402}
     error = refused[0].json()["error"]
     assert error["code"] == "insufficient_quota" and "budget: 2.5 USD a month (Europe/Berlin)" in error["message"]
-    gateway.until(lambda: "limit 'budget': nothing is left of 2.5 USD" in gateway.log.read_text(), "the log says so")
+    gateway.until(
+        lambda: "limit 'budget': requests are refused, there is no room for them in 2.5 USD" in gateway.log.read_text(), "the log says so"
+    )
     gateway.until(lambda: counters(gateway)["budget"]["reserved"] == "0", "what was reserved is settled", 20)
     spent = sum(float(row["cost"]) for row in gateway.ledger("model") if row["model"] == "dear")
     assert float(counters(gateway)["budget"]["used"]) == pytest.approx(spent) and spent <= 2.5

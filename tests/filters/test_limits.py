@@ -245,8 +245,10 @@ def test_budgets_are_402() -> None:
 
 
 def test_what_never_fits_is_told_to_ask_for_less() -> None:
-    refused = Scene({"name": "t", "tokens": 50, "window": "day"}).refused()
+    scene = Scene({"name": "t", "tokens": 50, "window": "day"})
+    refused = scene.refused()
     assert "Ask for less" in refused.fault.message and "retry-after" not in dict(refused.headers)
+    assert not scene.told, "others may have room"
 
 
 def test_slots_are_free_when_the_request_is_over_and_all_is_when_it_went_nowhere() -> None:
@@ -265,7 +267,7 @@ def test_while_nobody_can_count_each_rule_says_what_happens() -> None:
     for policy, answers in (("open", [200] * 3), ("closed", [503] * 3), ("share", [200, 429, 429])):
         scene = Scene(each_hour(on_outage=policy))
         scene.near.away = True
-        assert [outcome(scene) for _ in range(3)] == answers
+        assert [outcome(scene) for _ in range(3)] == answers and not scene.told
 
 
 def outcome(scene: Scene) -> int:
