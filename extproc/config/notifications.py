@@ -10,6 +10,8 @@ from extproc.config.section import Section
 Kind = Literal["limit.threshold", "budget.exhausted", "key.expiring", "key.expired", "breaker.opened", "breaker.closed"]
 OF_NOBODY: frozenset[Kind] = frozenset({"breaker.opened", "breaker.closed"})
 """What belongs to no organization."""
+OF_KEYS: frozenset[Kind] = frozenset({"key.expiring", "key.expired"})
+"""What the store is asked for."""
 
 Wait = Annotated[float, Meta(gt=0, le=60)]
 Often = Annotated[int, Meta(ge=1, le=6000)]

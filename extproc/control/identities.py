@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extproc.identity.levels import Level
-from extproc.identity.record import Changes, StoredKey
+from extproc.identity.record import Changes, ExpiringKey, StoredKey
 from extproc.identity.settings import Plan
 from extproc.keyfile import Stamp
 from extproc.store import FILE
@@ -84,6 +84,11 @@ class Identities:
         with self._store() as store:
             if store is not None:
                 yield from store.each()
+
+    def expiring(self, expires: int, after: str, until: int, most: int) -> list[ExpiringKey]:
+        """See `Following.expiring`."""
+        with self._store() as store:
+            return store.expiring(expires, after, until, most) if store is not None else []
 
     def levels(self) -> tuple[tuple[Level, ...], tuple[Plan, ...]]:
         """All levels that say something, and all plans."""

@@ -9,12 +9,13 @@ import random
 import sqlite3
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from extproc.config.notifications import Notifications, Receiver, Webhook
+from extproc.config.notifications import OF_KEYS, Notifications, Receiver, Webhook
 from extproc.control.box import Box
 from extproc.control.carrier import Carrier
+from extproc.control.expiry import Find, look
 from extproc.control.mail import MailDelivery
 from extproc.control.webhook import WebhookDelivery
 from extproc.ledger.notified import NotificationMetrics
@@ -29,6 +30,7 @@ from extproc.standing.told import Stand
 
 _LOOK_EVERY = 1.0
 _SWEEP_EVERY = 60.0
+_KEYS_EVERY = 600.0
 _RETRY = 5.0
 """Seconds between two attempts to write on a disk that refuses."""
 _REFUSED = "the outbox of notifications cannot be used: %s"
@@ -41,14 +43,17 @@ class Notifier:
     """The notifications of one gateway. Without receivers it does nothing, and makes no file."""
 
     def __init__(
-        self, state: Path, metrics: NotificationMetrics, *, ca_file: Callable[[], str], stands: Callable[[], Iterable[Stand]]
+        self, state: Path, metrics: NotificationMetrics, *, ca_file: Callable[[], str], stands: Callable[[], Iterable[Stand]], keys: Find
     ) -> None:  # fmt: skip
-        """`stands`: all targets and keys that do not stand well. `ca_file`: who vouches for receivers."""
+        """`stands`: all targets and keys that do not stand well. `keys`: callers' keys, by when they expire. `ca_file`: who vouches for
+        receivers.
+        """
         self._state = state
         self._metrics = metrics
         self._ca_file = ca_file
         self._stands = stands
-        self._section = Notifications()
+        self._keys = keys
+        self._section: Notifications | None = None
         self._receivers: dict[str, tuple[Receiver, Carrier]] = {}
         self._told: deque[Event] = deque()
         self._news = asyncio.Event()
@@ -92,9 +97,11 @@ class Notifier:
                 if name not in self._receivers:
                     pace = Pace(receiver.per_minute, random.random)
                     self._receivers[name] = receiver, Carrier(name, delivery(receiver, self._ca_file), pace, box, self._metrics)
-        if self._section.receivers or wanted:
+        if wanted or (self._section is not None and self._section.receivers):
             _log.info("notifications go to %s", ", ".join(wanted) or "nobody any more")
         self._section = section
+        if self._box is not None and not self._tasks:
+            self._run()
         return True
 
     async def _begin(self) -> Box:
@@ -103,13 +110,16 @@ class Notifier:
             self._open = await box.do(Outbox.breakers)
         except (OSError, sqlite3.Error) as error:
             _log.error(_REFUSED, error)
+        return box
+
+    def _run(self) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(forever("taking notifications", 0.0, self._take)),
             loop.create_task(forever("looking at breakers", _LOOK_EVERY, self._look)),
+            loop.create_task(forever("looking for keys that expire", _KEYS_EVERY, self._expiring)),
             loop.create_task(forever("clearing the outbox", _SWEEP_EVERY, self._sweep)),
         ]
-        return box
 
     async def _keep(self, box: Box, wanted: Iterable[str]) -> None:
         try:
@@ -179,6 +189,19 @@ class Notifier:
 
     def _wanting(self, event: Event) -> list[str]:
         return [name for name, (receiver, _) in list(self._receivers.items()) if event.is_for(receiver)]
+
+    async def _expiring(self) -> None:
+        box, section = self._box, self._section
+        if box is None or section is None or not any(not one.events or not OF_KEYS.isdisjoint(one.events) for one in section.receivers):
+            return
+
+        async def put(events: Sequence[Event], mark: tuple[int, Mark]) -> None:
+            await self._put(box, [(event, self._wanting(event)) for event in events], mark)
+
+        try:
+            await look(section.key_expiry_days, int(time.time() * 1000), box, self._keys, put)
+        except (OSError, sqlite3.Error) as error:
+            _log.error("nobody is told of keys that expire: %s; it is tried again in %d minutes", error, _KEYS_EVERY / 60)
 
     # What is over.
 

@@ -16,6 +16,7 @@ from extproc.config.model import Config
 from extproc.control.google import Tokens
 from extproc.control.handover import Handover
 from extproc.control.health import Checks
+from extproc.control.identities import Identities
 from extproc.control.issuers import Issuers
 from extproc.control.notifications import Notifier
 from extproc.control.settling import Settling, log_news
@@ -79,7 +80,8 @@ class Services:
         self.quote: Quote = _nobody_knows
         """What a target charges, by provider and model; of whoever has the price lists."""
         self.notifier = Notifier(
-            state, metrics.notifications, ca_file=ca_file, stands=lambda: self.standing.stands(),  # noqa: PLW0108 - each knows the other
+            state, metrics.notifications, ca_file=ca_file, keys=Identities(state).expiring,
+            stands=lambda: self.standing.stands(),  # noqa: PLW0108 - each knows the other
         )  # fmt: skip
         self.standing = Standing(lambda message: self._tell(STANDING, message), metrics.standing, attempts_log, self.notifier.changed)
         self.tokens = Tokens(lambda message: self._tell(TOKENS, message), metrics)

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, text
+from sqlalchemy import Connection, Row, Select, and_, delete, insert, or_, select, text
 from sqlalchemy.sql.elements import ColumnElement
 
 from extproc.identity.levels import Level, LevelKind
-from extproc.identity.record import Changes, Owner, StoredKey, membership_level
+from extproc.identity.record import Changes, ExpiringKey, Owner, StoredKey, membership_level
 from extproc.identity.settings import Plan
 from extproc.keyfile import Stamp
 from extproc.store import models
@@ -90,6 +90,15 @@ class Following:
             others = connection.execute(select(Change.kind).where(Change.number > stamp.number, Change.kind != "key").limit(1)).first()
             return _told(connection, {row.digest for row in later}, others=others is not None)
 
+    def expiring(self, expires: int, after: str, until: int, most: int) -> list[ExpiringKey]:
+        """Keys in force, or just expired, by when they expire: from `expires` on (of that moment, those with an id above `after`), no later
+        than `until`, at most so many. Milliseconds since 1970.
+        """
+        behind = and_(Key.expires_at >= expires, Key.expires_at <= until, or_(Key.expires_at > expires, Key.id > after))
+        order = _in_force(behind, Organization.deleted_at.is_(None)).add_columns(Key.prefix).order_by(Key.expires_at, Key.id).limit(most)
+        with self._database.read() as connection:
+            return [_expiring(row) for row in connection.execute(order)]
+
     def levels(self) -> tuple[list[Level], dict[str, Plan]]:
         """All levels that say something, and all plans by id, which keys may name as well."""
         with self._database.read() as connection:
@@ -131,6 +140,11 @@ def _records(rows: Iterable[Row[*tuple[Any, ...]]]) -> Iterator[StoredKey]:
         if previous is not None:
             ends = until if expires is None else min(until, expires)
             yield StoredKey(name, previous, tenant or tenant_of, id, owner, ends, settings, plan or "")
+
+
+def _expiring(row: Row[*tuple[Any, ...]]) -> ExpiringKey:
+    organization = (row.organization_id, row.organization)
+    return ExpiringKey(row.id, row.name, row.prefix or "", row.expires_at, organization, row.team_id or "", row.user_id or "")
 
 
 def _plans(connection: Connection) -> dict[str, Plan]:

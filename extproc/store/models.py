@@ -198,6 +198,10 @@ class Key(_Level, Entity):
         # Also of those that are gone: reports name keys, and should not mean two by one name.
         UniqueConstraint("organization_id", "name", name="keys_name"),
         Index("keys_of_organization", "organization_id", "id"),
+        Index(
+            "keys_expires", "expires_at", "id",
+            sqlite_where=text("expires_at IS NOT NULL"), postgresql_where=text("expires_at IS NOT NULL"),
+        ),
         Index("keys_prefix", "prefix", sqlite_where=text("prefix IS NOT NULL"), postgresql_where=text("prefix IS NOT NULL")),
         *(
             Index(

@@ -18,7 +18,7 @@ from extproc.store.database import Database
 if TYPE_CHECKING:
     from alembic.config import Config
 
-VERSION = 1
+VERSION = 2
 """What this program makes, and wants to find."""
 
 

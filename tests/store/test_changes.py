@@ -264,3 +264,24 @@ def _take(store: Store, holder: Holder, what: str, number: int) -> None:
                 tables.keys.delete(key.id)
             else:
                 tables.keys.change(key.id, {"disabled": what == "suspend"})
+
+
+def test_keys_by_when_they_expire(store: Store, acme: Holder) -> None:
+    moments = {"a": 50, "b": 10, "c": 50, "d": None, "gone": 20, "off": 20}
+    with store.write(OPERATOR) as tables:
+        keys = {name: tables.keys.create(acme, name, expires_at=at)[0] for name, at in moments.items()}
+        tables.keys.delete(keys["gone"].id)
+        tables.keys.change(keys["off"].id, {"disabled": True})
+
+    def names(*where: Any) -> list[str]:
+        return [key.name for key in store.following.expiring(*where)]
+
+    assert names(0, "", 100, 9) == ["b", "a", "c"]
+    assert names(0, "", 100, 2) == ["b", "a"]
+    assert names(50, keys["a"].id, 100, 9) == ["c"]
+    assert names(51, "", 100, 9) == names(0, "", 9, 9) == []
+    (found,) = store.following.expiring(10, "", 10, 9)
+    assert (found.id, found.prefix, found.organization) == (keys["b"].id, keys["b"].prefix, (acme.organization_id, "acme"))
+    with store.write(OPERATOR) as tables:
+        tables.organizations.delete(acme.organization_id)
+    assert names(0, "", 100, 9) == []
