@@ -37,6 +37,8 @@ class Carrier:
         self._news = asyncio.Event()
         self._over: list[int] = []
         """What needs no delivery any more, while the disk does not take that."""
+        self._slowed = False
+        """It has been said that there is more to tell than may be told at once."""
         self._task = asyncio.get_running_loop().create_task(forever(f"notifying {name}", 0.0, self._run))
 
     def wake(self) -> None:
@@ -64,12 +66,16 @@ class Carrier:
         if not waiting:
             await self._rest()
         elif (wait := self._pace.wait(time.monotonic())) > 0:
+            if not self._pace.failures and not self._slowed:
+                _log.warning("the receiver %s is told no more than %d times a minute: what is more waits", self._name, self._pace.most)
+                self._slowed = True
             # More may have come until then.
             await asyncio.sleep(wait)
         else:
             await self._deliver(waiting)
 
     async def _rest(self) -> None:
+        self._slowed = False
         due = await self._box.do(Outbox.next_due, self._name)
         left = _LONG if due is None else min(max(due - time.time(), 0.0), _LONG)
         try:

@@ -5,6 +5,7 @@ several events of one type about the same, the last one stays, behind all others
 many rows; the oldest make room, and it is told how many have.
 """
 
+import logging
 import os
 import sqlite3
 from collections import Counter
@@ -50,6 +51,8 @@ _REPLACE = "DELETE FROM waiting WHERE receiver = ? AND type = ? AND subject = ? 
 _DUE = "SELECT number, event, times, attempts FROM waiting WHERE receiver = ? AND (due <= ? OR due > ?) ORDER BY due, number LIMIT ?"
 _OLDEST = """DELETE FROM waiting WHERE number IN
     (SELECT number FROM waiting WHERE receiver = ? AND type <> 'notifications.dropped' ORDER BY number LIMIT ?)"""
+
+_log = logging.getLogger(__name__)
 
 
 class Waiting(Struct, frozen=True):
@@ -151,8 +154,17 @@ class Outbox:
 
     def due(self, receiver: str, now: float, most: int) -> list[Waiting]:
         """What is to be delivered now, at most so many."""
-        rows = self._open().execute(_DUE, (receiver, now, now + LONGEST, most))
-        return [Waiting(number, msgspec.json.decode(event, type=Event), times, attempts) for number, event, times, attempts in rows]
+        found, unread = [], []
+        for number, event, times, attempts in self._open().execute(_DUE, (receiver, now, now + LONGEST, most)).fetchall():
+            try:
+                found.append(Waiting(number, msgspec.json.decode(event, type=Event), times, attempts))
+            except msgspec.MsgspecError as error:
+                # A later version wrote it, before somebody went back to this one.
+                _log.error("a notification for %s is dropped, because this version cannot read it: %s", receiver, error)
+                unread.append(number)
+        if unread:
+            self.done(unread)
+        return found
 
     def next_due(self, receiver: str) -> float | None:
         """When there is something to be delivered; None: there is nothing."""

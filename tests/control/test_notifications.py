@@ -204,7 +204,7 @@ async def test_a_key_that_expires_is_told_of_once(machine: Machine, tmp_path: Pa
     assert (told["days"], told["key"]) == (7, {"id": made[0].id, "name": "one", "prefix": made[0].prefix})
 
 
-async def test_a_storm_is_bounded_and_put_together(machine: Machine) -> None:
+async def test_a_storm_is_bounded_and_put_together(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     async with Hook() as hook, MailServer() as server:
         mail = Email(name="mail", smtp=f"127.0.0.1:{server.port}", tls="none", sender="h@a.test", to=("ops@a.test",))
         await machine.notifier.follow(Notifications(webhooks=hooks(hook, per_minute=3).webhooks, emails=(mail,)))
@@ -220,6 +220,7 @@ async def test_a_storm_is_bounded_and_put_together(machine: Machine) -> None:
             while await machine.value("hook0") != 27:
                 await asyncio.sleep(0.01)
         assert (len(hook.taken), len(server.mails)) == (3, 2)
+        assert caplog.text.count("the receiver hook0 is told no more than 3 times a minute") == 1
         assert "(and" in str(server.mails[0]["subject"]) + str(server.mails[1]["subject"])
 
 

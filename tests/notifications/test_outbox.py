@@ -124,6 +124,15 @@ def test_what_nobody_takes_is_given_up(outbox: Outbox) -> None:
         assert not outbox.waiting()
 
 
+def test_what_cannot_be_read_keeps_nobody_waiting(outbox: Outbox, tmp_path: Path) -> None:
+    with closing(outbox):
+        outbox.put([(event(number), ("a",)) for number in range(3)], 1.0)
+        with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
+            other.execute("UPDATE waiting SET event = CAST(replace(event, 'breaker.opened', 'of.tomorrow') AS BLOB) WHERE number = 1")
+        assert [one.number for one in outbox.due("a", 2.0, 2)] == [2]
+        assert outbox.waiting() == {"a": 2}
+
+
 def test_a_clock_that_is_set_back_keeps_nobody_waiting(outbox: Outbox) -> None:
     with closing(outbox):
         outbox.put([(event(), ("a",))], 1e9)
