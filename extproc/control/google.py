@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import msgspec
 
 from extproc.config.model import Config, Google
 from extproc.control.aside import aside
+from extproc.control.keepers import Keepers, pause_after
 from extproc.ledger.metrics import Metrics
 from extproc.tokens import Token, encode_tokens, purpose, veiled
 
@@ -28,7 +30,6 @@ PATIENCE = 10.0
 _EARLY = 225.0
 _EARLY_PART = 0.25
 _SOONEST = 0.5
-_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 _STRANGERS = r"\s*The load_credentials_from_(file|dict) method is deprecated"
 
@@ -73,8 +74,7 @@ class Tokens:
         """`push` gives them to the workers that are there."""
         self._push = push
         self._metrics = metrics
-        self._patience = patience
-        self._keepers: dict[Google, _Keeper] = {}
+        self._keepers: Keepers[Google, _Keeper] = Keepers(patience)
 
     async def follow(self, config: Config) -> None:
         """Keeps the tokens of that configuration's providers, and of no others. Returns once those are there that can be had, or soon."""
@@ -82,34 +82,26 @@ class Tokens:
         for name, provider in config.providers.items():
             if provider.google is not None:
                 wanted.setdefault(provider.google, {})[name] = purpose(name, veiled(provider.google), provider.base_url)
-        for google in self._keepers.keys() - wanted.keys():
-            await self._keepers.pop(google).close()
+        await self._keepers.follow({google: partial(_Keeper, google, self._tell, self._metrics) for google in wanted})
         for google, purposes in wanted.items():
-            if google not in self._keepers:
-                self._keepers[google] = _Keeper(google, self._tell, self._metrics)
-            self._keepers[google].purposes = purposes
-        trying = [asyncio.ensure_future(keeper.tried.wait()) for keeper in self._keepers.values()]
-        if trying:
-            _, late = await asyncio.wait(trying, timeout=self._patience)
-            for each in late:
-                each.cancel()
+            self._keepers.all[google].purposes = purposes
+        if await self._keepers.until_tried():
             await self._tell()
 
     def bearer(self, google: Google) -> str:
         """The token of those credentials; empty where there is none that counts."""
-        keeper = self._keepers.get(google)
+        keeper = self._keepers.all.get(google)
         token = keeper.token if keeper is not None else None
         return token.text if token is not None and token.until > time.time() else ""
 
     def message(self) -> bytes:
         """All of them, for a worker that has none yet."""
-        return encode_tokens({each: keeper.token for keeper in self._keepers.values() if keeper.token for each in keeper.purposes.values()})
+        keepers = self._keepers.all.values()
+        return encode_tokens({each: keeper.token for keeper in keepers if keeper.token for each in keeper.purposes.values()})
 
     async def close(self) -> None:
         """Keeps none any more."""
-        keepers, self._keepers = self._keepers, {}
-        for keeper in keepers.values():
-            await keeper.close()
+        await self._keepers.close()
 
     async def _tell(self) -> None:
         await self._push(self.message())
@@ -141,7 +133,7 @@ class _Keeper:
                 self.token = await aside(self._fetch, "google-auth")
             except Exception as error:  # noqa: BLE001 - of whatever kind: google-auth lets those of its transport through as well
                 self._failed(error)
-                pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
+                pause = pause_after(failures)
                 failures += 1
                 self.tried.set()
             else:

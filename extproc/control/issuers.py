@@ -9,6 +9,7 @@ import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,7 @@ from extproc.callers.keyset import LARGEST, read
 from extproc.callers.tokens import purpose_of
 from extproc.config.callers import Issuer, Refresh
 from extproc.config.model import Config
+from extproc.control.keepers import Keepers, pause_after
 from extproc.ledger.metrics import Metrics
 from extproc.link.server import Peer
 
@@ -27,7 +29,6 @@ _TIMEOUT = aiohttp.ClientTimeout(total=3.0)
 """Below the patience of whoever asks for a key that is not known (`callers.issuers.PATIENCE`)."""
 _USUAL = 300.0
 """Seconds for which keys count where their issuer does not say it."""
-_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
 _OK = 200
 _MAX_AGE = re.compile(r"(?:^|,)\s*max-age\s*=\s*\"?([0-9]{1,9})\"?\s*(?:,|$)", re.IGNORECASE)
 _NOT_KEPT = re.compile(r"(?:^|,)\s*(?:no-store|no-cache)\s*(?:,|$)", re.IGNORECASE)
@@ -52,44 +53,33 @@ class Issuers:
         self._push = push
         self._metrics = metrics
         self._ca_file = ca_file
-        self._patience = patience
-        self._keepers: dict[str, _Keeper] = {}
+        self._keepers: Keepers[str, _Keeper] = Keepers(patience)
 
     async def follow(self, *configs: Config) -> None:
         """Keeps the keys of those configurations' issuers, and of no others. Returns once those are there that can be had, or soon."""
         issuers = [one for config in configs for one in config.callers.jwt]
         wanted = {purpose_of(one): one for one in issuers if one.jwks_url is not None and one.verify == "gateway"}
-        for purpose in self._keepers.keys() - wanted.keys():
-            await self._keepers.pop(purpose).close()
+        make = {purpose: partial(_Keeper, one, self._tell, self._metrics, self._ca_file) for purpose, one in wanted.items()}
+        await self._keepers.follow(make)
         for purpose, issuer in wanted.items():
-            keeper = self._keepers.get(purpose)
-            if keeper is None:
-                self._keepers[purpose] = _Keeper(issuer, self._tell, self._metrics, self._ca_file)
-            else:
-                keeper.refresh = issuer.refresh
-        trying = [asyncio.ensure_future(keeper.tried.wait()) for keeper in self._keepers.values()]
-        if trying:
-            _, late = await asyncio.wait(trying, timeout=self._patience)
-            for each in late:
-                each.cancel()
+            self._keepers.all[purpose].refresh = issuer.refresh
+        await self._keepers.until_tried()
         await self._tell()
 
     def message(self) -> bytes:
         """All of them, for a worker that has none yet."""
-        return encode_keys({purpose: keeper.keys for purpose, keeper in self._keepers.items() if keeper.keys is not None})
+        return encode_keys({purpose: keeper.keys for purpose, keeper in self._keepers.all.items() if keeper.keys is not None})
 
     async def renew(self, _: Peer, purpose: bytes) -> bytes:
         """A worker has seen a token that names a key which it does not know."""
-        keeper = self._keepers.get(purpose.decode())
+        keeper = self._keepers.all.get(purpose.decode())
         if keeper is not None:
             await keeper.renew()
         return b""
 
     async def close(self) -> None:
         """Keeps none any more."""
-        keepers, self._keepers = self._keepers, {}
-        for keeper in keepers.values():
-            await keeper.close()
+        await self._keepers.close()
 
     async def _tell(self) -> None:
         await self._push(self.message())
@@ -139,7 +129,7 @@ class _Keeper:
         try:
             keys, pause = await self._asked()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            pause = _PAUSES[min(self._failures, len(_PAUSES) - 1)]
+            pause = pause_after(self._failures)
             self._failed(str(error) or type(error).__name__)
         else:
             changed, self.keys = keys != self.keys, keys

@@ -106,8 +106,8 @@ async def test_keys_are_there_before_anybody_asks_and_are_fetched_again(caplog: 
         # Down, or with nothing of use: what was there stays.
         for answer in ((503, b""), (200, b"<html>"), (302, b""), (200, b'{"keys": []}'), (200, b" " * (LARGEST + 1))):
             before, place.answer = place.asked, answer
-            issuers._keepers[purpose]._failures = 0
-            issuers._keepers[purpose]._next = 0.0
+            issuers._keepers.all[purpose]._failures = 0
+            issuers._keepers.all[purpose]._next = 0.0
             await issuers.renew(NOBODY, purpose.encode())
             assert place.asked > before
             assert msgspec.msgpack.decode(issuers.message()).keys() == {purpose}
