@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from extproc.cli.common import add_source, state_folder
+from extproc.control.bounded import up_to
 from extproc.errors import ConfigError
 from extproc.ledger.installed import Entry, Installed, from_file
 from extproc.ledger.sheet import MOST_BYTES, encode
@@ -127,12 +128,7 @@ async def _download(url: str) -> bytes:
                 raise ValueError("it redirects to a URL that is not https")
             if answer.status != 200:
                 raise ValueError(f"the server says {answer.status} {answer.reason}")
-            found = bytearray()
-            async for piece in answer.content.iter_chunked(2**16):
-                found += piece
-                if len(found) > MOST_BYTES:
-                    break
-            return bytes(found)
+            return await up_to(MOST_BYTES, answer.content.iter_any())
     except TimeoutError:
         raise ValueError(f"it takes longer than {_PATIENCE:g} s") from None
     except aiohttp.ClientError as error:

@@ -19,6 +19,7 @@ from extproc.callers.keyset import LARGEST, read
 from extproc.callers.tokens import purpose_of
 from extproc.config.callers import Issuer, Refresh
 from extproc.config.model import Config
+from extproc.control.bounded import up_to
 from extproc.control.keepers import Keepers, pause_after
 from extproc.ledger.metrics import Metrics
 from extproc.link.server import Peer
@@ -153,12 +154,8 @@ class _Keeper:
         ):
             if answer.status != _OK:
                 raise ValueError(f"it answers with status {answer.status}")
-            text = bytearray()
-            async for piece in answer.content.iter_any():
-                text += piece
-                if len(text) > LARGEST:
-                    break
-            return read(bytes(text)), fresh_for(answer.headers.get("cache-control", ""), self.refresh)
+            text = await up_to(LARGEST, answer.content.iter_any())
+            return read(text), fresh_for(answer.headers.get("cache-control", ""), self.refresh)
 
     def _failed(self, why: str) -> None:
         self._failures += 1
