@@ -1,8 +1,9 @@
 """Notifications by e-mail: several that are due together are one mail."""
 
+import logging
 import smtplib
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
@@ -13,6 +14,8 @@ from extproc.control.aside import aside
 from extproc.notifications.delivery import Undelivered
 from extproc.notifications.outbox import Waiting
 from extproc.notifications.words import text, title
+
+_log = logging.getLogger(__name__)
 
 
 def mail_of(email: Email, waiting: Sequence[Waiting]) -> EmailMessage:
@@ -47,7 +50,7 @@ class MailDelivery:
         """See `Delivery`."""
         mail = mail_of(self._email, waiting)
         try:
-            await aside(lambda: self._send(mail), f"mail {self._email.name}")
+            refused = await aside(lambda: self._send(mail), f"mail {self._email.name}")
         except smtplib.SMTPRecipientsRefused as error:
             status, said = next(iter(error.recipients.values()))
             raise Undelivered(f"no recipient is taken: {_said(status, said)}") from None
@@ -57,8 +60,11 @@ class MailDelivery:
             raise Undelivered(f"no answer within {self._email.timeout:g} s") from None
         except (smtplib.SMTPException, OSError) as error:
             raise Undelivered(getattr(error, "strerror", None) or str(error) or type(error).__name__) from None
+        if refused:
+            _log.warning("the receiver %s: its mail server takes nothing for %s", self._email.name, ", ".join(refused))
 
-    def _send(self, mail: EmailMessage) -> None:
+    def _send(self, mail: EmailMessage) -> Iterable[str]:
+        """Those of the recipients who do not get it."""
         host, port = smtp_server(self._email.smtp)
         timeout = self._email.timeout
         context = ssl.create_default_context(cafile=self._ca_file()) if self._email.tls != "none" else None
@@ -73,7 +79,7 @@ class MailDelivery:
                 server.starttls(context=context)
             if self._email.user is not None and self._email.password is not None:
                 server.login(self._email.user, self._email.password)
-            server.send_message(mail, self._email.sender, self._email.to)
+            return server.send_message(mail, self._email.sender, self._email.to)
 
 
 def _said(status: int, said: bytes | str) -> str:

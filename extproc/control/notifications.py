@@ -54,7 +54,8 @@ class Notifier:
         self._stands = stands
         self._keys = keys
         self._section: Notifications | None = None
-        self._receivers: dict[str, tuple[Receiver, Carrier]] = {}
+        self._receivers: dict[str, Receiver] = {}
+        self._carriers: dict[str, Carrier] = {}
         self._told: deque[Event] = deque()
         self._news = asyncio.Event()
         self._lost: Counter[str] = Counter()
@@ -88,20 +89,23 @@ class Notifier:
         if section == self._section:
             return False
         wanted = {one.name: one for one in section.receivers}
-        for name in [name for name, (receiver, _) in self._receivers.items() if wanted.get(name) != receiver]:
-            await self._receivers.pop(name)[1].close()
+        # At once: what happens meanwhile is already kept for these.
+        before, self._receivers, self._section = self._receivers, wanted, section
+        for name, receiver in before.items():
+            if wanted.get(name) != receiver:
+                await self._carriers.pop(name).close()
         if wanted or (self._state / FILE).exists():
+            self._loop = asyncio.get_running_loop()
             box = self._box or await self._begin()
             await self._keep(box, wanted)
             for name, receiver in wanted.items():
-                if name not in self._receivers:
+                if name not in self._carriers:
                     pace = Pace(receiver.per_minute, random.random)
-                    self._receivers[name] = receiver, Carrier(name, delivery(receiver, self._ca_file), pace, box, self._metrics)
-        if wanted or (self._section is not None and self._section.receivers):
+                    self._carriers[name] = Carrier(name, delivery(receiver, self._ca_file), pace, box, self._metrics)
+            if not self._tasks:
+                self._run(self._loop)
+        if wanted or before:
             _log.info("notifications go to %s", ", ".join(wanted) or "nobody any more")
-        self._section = section
-        if self._box is not None and not self._tasks:
-            self._run()
         return True
 
     async def _begin(self) -> Box:
@@ -112,8 +116,7 @@ class Notifier:
             _log.error(_REFUSED, error)
         return box
 
-    def _run(self) -> None:
-        self._loop = loop = asyncio.get_running_loop()
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         self._tasks = [
             loop.create_task(forever("taking notifications", 0.0, self._take)),
             loop.create_task(forever("looking at breakers", _LOOK_EVERY, self._look)),
@@ -136,14 +139,14 @@ class Notifier:
         self._loop = None
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *(carrier.close() for _, carrier in self._receivers.values()), return_exceptions=True)
+        await asyncio.gather(*self._tasks, *(carrier.close() for carrier in self._carriers.values()), return_exceptions=True)
         if self._box is not None:
             try:
                 await self._write(self._box)
             except (OSError, sqlite3.Error) as error:
                 _log.error("%d notifications are lost: %s", len(self._told), error)
             await self._box.close()
-        self._receivers, self._box = {}, None
+        self._receivers, self._carriers, self._box = {}, {}, None
 
     async def show(self) -> None:
         """Brings the metrics up to date."""
@@ -183,12 +186,12 @@ class Notifier:
     async def _put(self, box: Box, rows: Rows, mark: tuple[int, Mark] | None = None) -> None:
         self._lost.update(await box.do(Outbox.put, rows, time.time(), mark))
         wanting = {name for _, names in rows for name in names}
-        for name, (_, carrier) in self._receivers.items():
+        for name, carrier in self._carriers.items():
             if name in wanting:
                 carrier.wake()
 
     def _wanting(self, event: Event) -> list[str]:
-        return [name for name, (receiver, _) in list(self._receivers.items()) if event.is_for(receiver)]
+        return [name for name, receiver in self._receivers.items() if event.is_for(receiver)]
 
     async def _expiring(self) -> None:
         box, section = self._box, self._section

@@ -95,6 +95,14 @@ async def test_a_server_that_does_not_want_it(word: str) -> None:
     assert not server.mails
 
 
+async def test_one_of_several_who_is_not_known(caplog: pytest.LogCaptureFixture) -> None:
+    async with MailServer() as server:
+        server.unknown = "b@a.test"
+        await MailDelivery(email(server.port), lambda: "").deliver(ONE)
+    assert server.recipients == [["ops@a.test"]]
+    assert "takes nothing for b@a.test" in caplog.text
+
+
 async def test_nobody_there_and_nobody_who_answers() -> None:
     async with MailServer() as server:
         server.replies = {"EHLO": "250-more"}

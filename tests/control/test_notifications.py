@@ -76,7 +76,8 @@ def hooks(*hooks: Hook, **changes: Any) -> Notifications:
 
 
 def types(hook: Hook) -> list[str]:
-    return [json.loads(body)["type"] for _, body in hook.taken]
+    """Of each event, once: one that was under way at a new start comes twice."""
+    return list({headers["webhook-id"]: json.loads(body)["type"] for headers, body in hook.taken}.values())
 
 
 def ids(hook: Hook) -> list[str]:
@@ -174,20 +175,20 @@ async def test_a_breaker_is_told_once_however_often_it_is_tried_in_vain(machine:
         for _ in range(3):
             machine.notifier.changed(Change(ONE, "half_open", ""))
             machine.opens()
-        await until(lambda: hook.taken)
+        await until(lambda: types(hook))
         machine.stands = [Stand(*ONE, "half_open", 0.0, 1.0)]
         await machine.again(hooks(hook))
         machine.opens()
         # Whoever has found out that it is closed: its own machine, another one, a new start.
         machine.stands = [Stand(*ONE, "cooling", 1.0, 1.0)]
-        await until(lambda: len(hook.taken) > 1)
+        await until(lambda: len(types(hook)) > 1)
         machine.opens()
-        await until(lambda: len(hook.taken) > 2)
+        await until(lambda: len(types(hook)) > 2)
         machine.stands = []
         await machine.again(hooks(hook))
-        await until(lambda: len(hook.taken) > 3)
+        await until(lambda: len(types(hook)) > 3)
         assert types(hook) == ["breaker.opened", "breaker.closed"] * 2
-        assert json.loads(hook.taken[1][1])["data"] == {"provider": "p", "model": "one", "key": None}
+        assert json.loads(hook.taken[-1][1])["data"] == {"provider": "p", "model": "one", "key": None}
 
 
 async def test_a_key_that_expires_is_told_of_once(machine: Machine, tmp_path: Path) -> None:
@@ -198,7 +199,7 @@ async def test_a_key_that_expires_is_told_of_once(machine: Machine, tmp_path: Pa
         await until(lambda: hook.taken)
         await machine.again(hooks(hook))
         machine.notifier.tell(event(type="test"))
-        await until(lambda: len(hook.taken) > 1)
+        await until(lambda: len(types(hook)) > 1)
     assert types(hook) == ["key.expiring", "test"]
     told = json.loads(hook.taken[0][1])["data"]
     assert (told["days"], told["key"]) == (7, {"id": made[0].id, "name": "one", "prefix": made[0].prefix})

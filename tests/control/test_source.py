@@ -73,6 +73,17 @@ def test_workers_are_told_no_credentials_of_google_s(tmp_path: Path) -> None:
     assert b"sk-one" not in data
 
 
+def test_workers_are_not_told_who_is_notified(tmp_path: Path) -> None:
+    secret = "whsec_" + "c2VjcmV0" * 4
+    more = f"notifications: {{webhooks: [{{name: ops, url: 'https://ops.test/t0ken', secret: {secret}}}]}}\n"
+    made, without = source(tmp_path, TEXT + more), (tmp_path / "other")
+    without.mkdir()
+    message = made.message(loaded(made))
+    assert secret.encode() not in message and b"t0ken" not in message
+    # So they need not be told anything when that changes.
+    assert decode(message)[0] == decode(source(without).message(loaded(source(without))))[0]
+
+
 def test_the_message_survives_its_journey(tmp_path: Path) -> None:
     made = source(tmp_path, state=tmp_path / "state")
     key = stored.create(tmp_path / "state", "one", "acme")

@@ -64,6 +64,8 @@ class MailServer:
         self.logins: list[str] = []
         self.replies: dict[str, str] = {}
         """Instead of the usual ones, by the command's first word."""
+        self.unknown = ""
+        """A recipient whom it does not know."""
         self.port = 0
         self._tls, self._implicit, self._password = tls, implicit, password
 
@@ -94,8 +96,9 @@ class MailServer:
                     self.logins.append(said[1])
                     writer.write(b"235 yes\r\n" if said[2] == self._password else b"535 5.7.8 wrong\r\n")
                 elif word == "RCPT":
-                    to.append(line.partition("<")[2].partition(">")[0])
-                    writer.write(b"250 ok\r\n")
+                    name = line.partition("<")[2].partition(">")[0]
+                    to += [name] if name != self.unknown else []
+                    writer.write(b"250 ok\r\n" if name != self.unknown else b"550 5.1.1 unknown\r\n")
                 elif word == "DATA":
                     writer.write(b"354 go\r\n")
                     body = await reader.readuntil(b"\r\n.\r\n")
