@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,16 +47,25 @@ def verified(receiver: Scripted, at: int) -> dict[str, Any]:
     return found
 
 
-def test_a_breaker_is_told_of(tmp_path_factory: pytest.TempPathFactory, provider: Scripted, receiver: Scripted) -> None:
-    config: dict[str, Any] = {
+def document(provider: Scripted, receiver: Scripted) -> dict[str, Any]:
+    return {
         "breaker": {"failures": 2, "open": 600},
         "providers": {"p": {"dialect": "openai", "base_url": f"{provider.url}/v1", "key": "sk-1"}},
         "models": [{"name": "one", "targets": ["p/one"]}],
         "notifications": {"webhooks": [{"name": "ops", "url": f"{receiver.url}/hook", "secret": "env:HOOK_SECRET"}]},
     }
+
+
+def fail(gateway: Gateway) -> None:
+    """Opens the breaker."""
+    for _ in range(2):
+        httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", "one"), verify=False, timeout=20)
+
+
+def test_a_breaker_is_told_of(tmp_path_factory: pytest.TempPathFactory, provider: Scripted, receiver: Scripted) -> None:
+    config = document(provider, receiver)
     with Gateway(folder(tmp_path_factory), config, {"HOOK_SECRET": SECRET}) as gateway:
-        for _ in range(2):
-            httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", "one"), verify=False, timeout=20)
+        fail(gateway)
         gateway.until(lambda: receiver.bodies, "it is told", 30)
         told = verified(receiver, 0)
         assert told["type"] == "breaker.opened"
@@ -73,3 +84,18 @@ def test_a_breaker_is_told_of(tmp_path_factory: pytest.TempPathFactory, provider
         assert (done.returncode, done.stdout) == (1, "")
         assert "ops: not taken: no connection: " in done.stderr
         assert SECRET not in gateway.log.read_text()
+
+
+def test_what_waits_outlives_a_killed_gateway(tmp_path_factory: pytest.TempPathFactory, provider: Scripted, receiver: Scripted) -> None:
+    takes, receiver.handler = receiver.handler, None  # so it answers 500
+    gateway = Gateway(folder(tmp_path_factory), document(provider, receiver), {"HOOK_SECRET": SECRET})
+    with gateway:
+        fail(gateway)
+        gateway.until(lambda: receiver.bodies, "it is told", 30)
+        os.kill(gateway.pid, signal.SIGKILL)
+    receiver.handler, refused = takes, len(receiver.bodies)
+    with gateway:
+        gateway.until(lambda: len(receiver.bodies) >= refused + 2, "it is told again, and of the end", 30)
+    told = {receiver.headers[at]["webhook-id"]: verified(receiver, at)["type"] for at in range(len(receiver.bodies))}
+    # Once, though it was asked several times; and after a new start nothing is open.
+    assert sorted(told.values()) == ["breaker.closed", "breaker.opened"]
