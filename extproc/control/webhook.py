@@ -3,6 +3,7 @@
 A POST of `{type, timestamp, data}`, signed with the receiver's secret over its id, the moment of this attempt, and the body.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -59,7 +60,7 @@ class WebhookDelivery:
         signatures = " ".join(signature(secret, id, now, body) for secret in self._secrets)
         headers = _CONTENT | {"webhook-id": id, "webhook-timestamp": str(now), "webhook-signature": signatures}
         try:
-            context = ssl.create_default_context(cafile=self._ca_file()) if self._webhook.url.startswith("https:") else False
+            context = await asyncio.to_thread(self._context) if self._webhook.url.startswith("https:") else False
             async with (
                 aiohttp.ClientSession(
                     connector=aiohttp.TCPConnector(ssl=context, force_close=True),
@@ -75,6 +76,10 @@ class WebhookDelivery:
             raise Undelivered("its URL is none") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Undelivered(_told(error)) from None
+
+    def _context(self) -> ssl.SSLContext:
+        """Takes some milliseconds, in which nobody else is to wait."""
+        return ssl.create_default_context(cafile=self._ca_file())
 
 
 def _check(answer: aiohttp.ClientResponse) -> None:
