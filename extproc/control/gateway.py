@@ -267,7 +267,7 @@ class Gateway:
         await self._feed.follow(_store_of(config))
         await self._swap(config, await asyncio.to_thread(self._source.message, loaded, self._aliases(config), up=self._feed.up))
         await self._services.issuers.follow(config)
-        notified = await self._services.notifier.follow(config.notifications)
+        notified = await self._services.notify(config)
         self._loaded, self._in_force = loaded, True
         if self._services.message != before or notified:
             self._metrics.reloaded("accepted")

@@ -74,13 +74,15 @@ class Services:
         self._cache = CacheService(shelf)
         self._turns = TurnService(state)
         self._slots = SlotService()
+        self._state = state
+        self._identities = Identities(state)
         limits = LimitService()
         self.settling = Settling(limits, limit_news)
         """What was used of limits."""
         self.quote: Quote = _nobody_knows
         """What a target charges, by provider and model; of whoever has the price lists."""
         self.notifier = Notifier(
-            state, metrics.notifications, ca_file=ca_file, keys=Identities(state).expiring,
+            state, metrics.notifications, ca_file=ca_file, keys=lambda *where: self._identities.expiring(*where),  # noqa: PLW0108 - another one after a reload
             stands=lambda: self.standing.stands(),  # noqa: PLW0108 - each knows the other
         )  # fmt: skip
         self.standing = Standing(lambda message: self._tell(STANDING, message), metrics.standing, attempts_log, self.notifier.changed)
@@ -110,7 +112,12 @@ class Services:
         await self.issuers.follow(config)
         await self.standing.follow(config)
         self.standing.resume(handed.standing, handed.asked)
-        await self.notifier.follow(config.notifications)
+        await self.notify(config)
+
+    async def notify(self, config: Config) -> bool:
+        """These are the receivers now, and this is where keys are looked for that expire. Whether the receivers are others than before."""
+        self._identities = Identities(self._state, config.store.url if config.store is not None else "")
+        return await self.notifier.follow(config.notifications)
 
     async def speak(self) -> None:
         """Tells the workers everything, where they have been told nothing yet."""
