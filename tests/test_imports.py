@@ -9,6 +9,7 @@ HEAVY = (
     "betterproto2",
     "cryptography",
     "envoy_data_plane",
+    "fastapi",
     "genai_prices",
     "grpc",
     "httpx",

@@ -5,6 +5,7 @@ the gateway's own admin key, may do everything. **What bounds a level is set fro
 a team's by the organization's admins, a key's by those who may make keys. Else whoever is bounded could lift his own bounds.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -123,6 +124,11 @@ def may_appoint(standing: Standing, role: Role, before: Role | None = None, *, t
         return True
     mine = max(_rank(standing.organization), _rank(standing.team) if team else 0)
     return mine >= RANKS["admin"] and mine >= max(RANKS[role], _rank(before))
+
+
+def highest(roles: Iterable[Role | None]) -> Role | None:
+    """The one of them that may do most; None if there is none."""
+    return max((role for role in roles if role is not None), key=RANKS.__getitem__, default=None)
 
 
 def _rank(role: Role | None) -> int:

@@ -1,0 +1,55 @@
+"""The application: routes, what goes wrong, and the OpenAPI document."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from extproc.admin import API, usage
+from extproc.admin.credentials import Credentials
+from extproc.admin.edge import Edge
+from extproc.admin.paths import routes
+from extproc.admin.problems import add_handlers
+from extproc.admin.schema import document
+from extproc.store.store import Store
+from extproc.version import VERSION
+
+_ABOUT = """Organizations, projects, teams, users, keys and plans of a Headgate.
+
+What is deleted stays, with `deleted_at`, for audit and reports; `deleted=true` shows it. Changes are JSON merge patches (RFC 7396)."""
+
+
+def build_app(store: Store, credentials: Credentials) -> FastAPI:
+    """The API over a store."""
+    # No pages of documentation: they would load their scripts from elsewhere.
+    app = FastAPI(
+        title="Headgate administration", version=VERSION, description=_ABOUT, openapi_url=f"{API}/openapi.json", docs_url=None,
+        redoc_url=None, redirect_slashes=False,
+    )  # fmt: skip
+    app.state.store, app.state.credentials = store, credentials
+    add_handlers(app)
+    app.add_middleware(Edge)
+    found = routes()
+    usage.add_routes(found)
+    app.include_router(found.router)
+    app.include_router(_health())
+    generate = app.openapi
+    whole: list[Mapping[str, Any]] = []
+
+    def openapi() -> Any:
+        if not whole:
+            whole.append(document(app, found.types, generate))
+        return whole[0]
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def _health() -> APIRouter:
+    router = APIRouter(prefix=API, include_in_schema=False)
+
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    router.add_api_route("/healthz", healthz)
+    return router
