@@ -29,6 +29,7 @@ def document(
         "filters": _all(cache) if features else [{"meter": {}}, {"auth": {}}, {"route": {}}],
         "listener": {"port": port},
         "admin": {"port": operator_port},
+        "api": {"address": "off"},
         "workers": 1,
         "envoy_threads": 1,
         "state": "state",

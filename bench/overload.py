@@ -138,6 +138,7 @@ def _document(provider: int, port: int, *, without: bool) -> dict[str, Any]:
         "shedding": {"enabled": not without},
         "listener": {"port": port},
         "admin": {"port": free_port()},
+        "api": {"address": "off"},
         "workers": 1,
         "state": "state",
     }

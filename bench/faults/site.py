@@ -49,7 +49,7 @@ class Site:
     def document(self) -> dict[str, Any]:
         """The whole of `gateway.yaml`: the configuration, with this gateway's ports, its workers and the only key."""
         filters = [{"meter": {}}, {"auth": {"keys": [_key()]}}, {"route": {}}, *self.config.get("filters", ())]
-        ports = {"listener": {"port": self.port}, "admin": {"port": self.operator_port}}
+        ports = {"listener": {"port": self.port}, "admin": {"port": self.operator_port}, "api": {"address": "off"}}
         return {"workers": 2, "state": "state", "drain": 10, **self.config, "filters": filters, **ports}
 
     def write(self, config: Mapping[str, Any]) -> None:

@@ -63,6 +63,7 @@ def _document(arguments: argparse.Namespace, provider: int, port: int) -> dict[s
         "filters": [{"meter": {}}, {"auth": {"keys": keys}}, {"load": {"tenants": {"noisy": arguments.slots}}}, {"route": {}}],
         "listener": {"port": port},
         "admin": {"port": free_port()},
+        "api": {"address": "off"},
         "workers": arguments.workers,
         "state": "state",
     }

@@ -2,3 +2,7 @@
 
 API = "/api/v1"
 """Begins all of its paths."""
+ROOTS = (
+    "audit", "healthz", "keys", "me", "members", "openapi.json", "organizations", "plans", "projects", "service-accounts", "teams", "users",
+)  # fmt: skip
+"""What comes then: the rest of `/api/v1` is the data path's, which has `chat/completions` and `models` there."""

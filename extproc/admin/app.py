@@ -8,10 +8,10 @@ from fastapi import APIRouter, FastAPI
 from extproc.admin import API, usage
 from extproc.admin.credentials import Credentials
 from extproc.admin.edge import Edge
+from extproc.admin.opened import Opened
 from extproc.admin.paths import routes
 from extproc.admin.problems import add_handlers
 from extproc.admin.schema import document
-from extproc.store.store import Store
 from extproc.version import VERSION
 
 _ABOUT = """Organizations, projects, teams, users, keys and plans of a Headgate.
@@ -19,7 +19,7 @@ _ABOUT = """Organizations, projects, teams, users, keys and plans of a Headgate.
 What is deleted stays, with `deleted_at`, for audit and reports; `deleted=true` shows it. Changes are JSON merge patches (RFC 7396)."""
 
 
-def build_app(store: Store, credentials: Credentials) -> FastAPI:
+def build_app(store: Opened, credentials: Credentials) -> FastAPI:
     """The API over a store."""
     # No pages of documentation: they would load their scripts from elsewhere.
     app = FastAPI(

@@ -10,14 +10,17 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from anyio import to_thread
 from fastapi import Depends, Request, Response
 from msgspec import Struct
 
 from extproc.admin.access import Access
 from extproc.admin.caller import Caller
 from extproc.admin.credentials import Credentials
+from extproc.admin.opened import Opened
 from extproc.admin.pages import Page
 from extproc.admin.problems import request_id
+from extproc.envoy.names import API_ADDRESS_HEADER
 from extproc.errors import Reject
 from extproc.store.audit import Answer
 from extproc.store.models import Actor
@@ -166,8 +169,12 @@ async def _read(request: Request) -> bytes:
 async def called(request: Request) -> Call:
     """The request, once it is known who asks. Raises `Reject` 401."""
     credentials: Credentials = request.app.state.credentials
-    caller = await credentials.caller(request.headers, request.client.host if request.client is not None else "")
-    return Call(request.app.state.store, caller, request, await _read(request))
+    opened: Opened = request.app.state.store
+    # Who comes by Envoy comes by a Unix socket, and Envoy says from where.
+    address = request.client.host if request.client is not None else request.headers.get(API_ADDRESS_HEADER, "")
+    caller = await credentials.caller(request.headers, address)
+    content = await _read(request)
+    return Call(await to_thread.run_sync(opened), caller, request, content)
 
 
 Called = Annotated[Call, Depends(called)]

@@ -10,6 +10,7 @@ from sqlalchemy import or_, select
 
 from extproc.admin import operator_keys
 from extproc.admin.caller import OPERATOR, Caller
+from extproc.admin.opened import Opened
 from extproc.callers.keyset import decoded
 from extproc.callers.tokens import Tokens, looks_like_one
 from extproc.errors import Reject
@@ -18,7 +19,7 @@ from extproc.identity.record import Owner
 from extproc.identity.roles import RANKS, highest
 from extproc.keys import PREFIX, digest
 from extproc.store.models import Key, Membership, Organization, Project, ServiceAccount, Team, User
-from extproc.store.store import Store, Tables
+from extproc.store.store import Tables
 from extproc.values import Identity
 
 OPERATION = "admin"
@@ -31,7 +32,7 @@ _BEARER = "bearer "
 class Credentials:
     """Judges them. Raises `Reject`: 401 for what is not good, 403 for who is suspended or calls from elsewhere."""
 
-    def __init__(self, state: Path, store: Store, tokens: Tokens | None = None) -> None:
+    def __init__(self, state: Path, store: Opened, tokens: Tokens | None = None) -> None:
         """`tokens`: issuers whose tokens are taken."""
         self._state = state
         self._store = store
@@ -64,7 +65,7 @@ class Credentials:
         if not sent.startswith(PREFIX) or not sent.isascii():
             raise _unknown()
         known = digest(sent)
-        with self._store.read() as tables:
+        with self._store().read() as tables:
             query = select(Key).where(or_(Key.digest == known, Key.previous_digest == known), Key.deleted_at.is_(None))
             key = tables.work.session.scalars(query).first()
             if key is None or key.disabled_at is not None or _is_over(key, known, tables.work.now):
@@ -78,7 +79,7 @@ class Credentials:
         # Its signature has been checked.
         claims: dict[str, Any] = msgspec.json.decode(decoded(token.split(".")[1]))
         issuer, subject = str(claims.get("iss", "")), str(claims.get("sub", ""))
-        with self._store.read() as tables:
+        with self._store().read() as tables:
             user = tables.users.of_subject(issuer, subject)
         if user is not None:
             if user.disabled_at is not None:

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import msgspec
 
+from extproc.admin import API
+from extproc.admin.operator_keys import KEY_FILE
 from extproc.cli.common import load, source
 from extproc.config.listeners import ExtProc
 from extproc.config.load import Loaded
 from extproc.config.network import reached_by
 from extproc.config.urls import bracketed
+from extproc.control.api import MISSING, installed
 from extproc.control.envoy import compiling
 from extproc.control.gateway import Gateway, keys_required
 from extproc.control.handover import taken
@@ -130,6 +133,8 @@ def _taken(loaded: Loaded, with_envoy: bool) -> list[str]:
     config = loaded.config
     assert config is not None
     wanted = [("admin: {port: ...}", config.admin.address, config.admin.port)]
+    if (place := config.api.place) is not None and installed():
+        wanted.append(("api: {address: ...}", *place))
     if with_envoy:
         wanted.insert(0, ("listener: {port: ...}", config.listener.address, config.listener.port))
     if (network := config.ext_proc) is not None:
@@ -161,6 +166,7 @@ def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
     if (network := config.ext_proc) is not None:
         lines.append(f"  network    {_network(network)}")
     lines.append(f"  operator   http://{config.admin.address}:{gateway.operator_port}/metrics")
+    lines.append(f"  admin API  {_api(gateway)}")
     lines.append(f"  providers  {', '.join(config.providers)}")
     lines += [f"             {absent.name}: left out, {absent.reason}" for absent in loaded.absent if absent.kind == "provider"]
     lines.append(f"  state      {gateway.state}")
@@ -169,6 +175,16 @@ def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
         lines += ["", "Try it:", "", "  " + _CURL.format(url=url, auth=auth, model=_a_model(loaded)), ""]
     lines.append("Ctrl-C stops everything.")
     return "\n".join(lines)
+
+
+def _api(gateway: Gateway) -> str:
+    place = gateway.config.api.place
+    if place is None:
+        return "off (`api: {address: ...}`)"
+    if not installed():
+        return MISSING
+    address, port = place
+    return f"http://{bracketed(address)}:{port}{API}   (admin key: {gateway.state / KEY_FILE})"
 
 
 def _network(network: ExtProc) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from extproc.config.filters import Setting
+from extproc.config.listeners import Api
 from extproc.config.model import Aws, Config, Google, Paths, Provider, Redis
 from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
@@ -182,8 +183,22 @@ def check_listeners(config: Config, filters: list[Setting], has_stored_keys: Cal
         report.error("$.admin.port", f"the callers' listener has the port {listener.port} already")
     if address_fault(admin.address) is None and not is_loopback(admin.address):
         report.warning("$.admin.address", "others than this machine can reach the operator's port, which asks for no key")
+    _check_api(config.api, report)
     if address_fault(listener.address) is None and not is_loopback(listener.address) and not listener.open:
         _check_door(config, filters, has_stored_keys, report)
+
+
+def _check_api(api: Api, report: Report) -> None:
+    if not sound(api) or not sound(api.address) or api.place is None:
+        return
+    address, port = api.place
+    fault = address_fault(address) if 0 < port < 65536 else "a port is a number from 1 to 65535"
+    if fault is not None:
+        report.error("$.api.address", fault)
+    elif not is_loopback(address):
+        report.warning(
+            "$.api.address", "others than this machine can reach the admin API, and keys get there in clear: put TLS in front of it"
+        )
 
 
 def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callable[[], bool], report: Report) -> None:

@@ -30,6 +30,26 @@ class Admin(Section, frozen=True):
     """TCP port."""
 
 
+class Api(Section, frozen=True):
+    """The admin API: organizations, teams, users, keys and plans under `/api/v1`. Needs `headgate[admin]`."""
+
+    address: Annotated[
+        str,
+        Meta(pattern=r"^(off|[0-9.]+:[0-9]{1,5}|\[[0-9a-fA-F:.]+\]:[0-9]{1,5})$", description="an address with a port, or `off`"),
+    ] = "127.0.0.1:9181"
+    """Address and port to bind, such as `127.0.0.1:9181` or `[::1]:9181`; or `off`. Whoever calls needs a key. It has no TLS of its own."""
+    listener: bool = False
+    """Serve it at the callers' listener as well, at the same paths, for those whose key or token has a role."""
+
+    @property
+    def place(self) -> tuple[str, int] | None:
+        """Address and port; None where it is off."""
+        if self.address == "off":
+            return None
+        address, _, port = self.address.rpartition(":")
+        return address.strip("[]"), int(port)
+
+
 class ExtProcTls(Section, frozen=True):
     """Certificates between an Envoy on another host and us: paths of PEM files, relative to the configuration file, read at the start."""
 

@@ -14,7 +14,7 @@ from extproc.config.callers import Callers
 from extproc.config.concurrency import Concurrency, Many, Queue
 from extproc.config.forms import Auth, DialectName, Folder, HeaderName, HeaderValue, Name, Operation, Path, SettingValue
 from extproc.config.health import Health
-from extproc.config.listeners import Admin, ExtProc, Listener
+from extproc.config.listeners import Admin, Api, ExtProc, Listener
 from extproc.config.mirror import Mirror
 from extproc.config.notifications import Notifications
 from extproc.config.pool import Choice, ProviderKey
@@ -366,6 +366,8 @@ class Config(Section, frozen=True):
     """Who may call beside those who have a virtual key."""
     admin: Admin = Admin()
     """Where the operator looks in."""
+    api: Api = Api()
+    """Where organizations, teams, users and keys are administered."""
     limits: Limits = Limits()
     """Sizes and counts that are refused."""
     shedding: Shedding = Shedding()

@@ -77,14 +77,17 @@ Running = Process | Adopted
 class Child:
     """One process, started again whenever it ends, until `stop`."""
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None, log: str | None = None) -> None:
-        """`log`: a file that takes its output; our own standard error unless given."""
+    def __init__(
+        self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None, log: str | None = None, sockets: Sequence[int] = ()
+    ) -> None:  # fmt: skip
+        """`log`: a file that takes its output; our own standard error unless given. `sockets`: descriptors that it has, too."""
         self.name = name
         self.restarts = 0
         self.command = list(command)
         """What starts it, now and whenever it has ended."""
         self._env = dict(env) if env is not None else None
         self._log = log
+        self._sockets = tuple(sockets)
         self._process: Running | None = None
         self._began = 0.0
         self._backoff = 0.0
@@ -124,7 +127,7 @@ class Child:
             # A session of its own: Ctrl-C in the terminal reaches the control process alone, which then ends the others in order.
             process = await asyncio.create_subprocess_exec(
                 *command, env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent, pass_fds=self._sockets,
             )  # fmt: skip
         finally:
             if output is not None:

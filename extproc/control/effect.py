@@ -14,7 +14,7 @@ def _in_listener(config: Config) -> object:
 
 def known_to_envoy(config: Config) -> object:
     """What its watched files say of a configuration: whatever else changes is the workers' business alone."""
-    return config.providers, config.limits, silences(config)
+    return config.providers, config.limits, silences(config), config.api.listener
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:
@@ -26,4 +26,6 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     limits = ("request_headers", "concurrent_requests")
     if old.mirrors != new.mirrors:
         found.append("`mirror`, which no model had before or none has now,")
+    if old.api.place != new.api.place:
+        found.append("api.address")
     return found + [f"limits.{name}" for name in limits if getattr(old.limits, name) != getattr(new.limits, name)]

@@ -22,6 +22,7 @@ from extproc.config.model import Config
 from extproc.config.urls import is_loopback
 from extproc.control import amazon, counted, operator, sealed
 from extproc.control.addresses import Addresses
+from extproc.control.api import AdminApi
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.door import Door
 from extproc.control.effect import known_to_envoy, needs_restart
@@ -105,6 +106,7 @@ class Gateway:
         self._operator = Door(
             operator.build_app(self._render, self.missing, self._status, self._limits, private=private), patience=_LAST_WORDS
         )
+        self.api = AdminApi(config, self.state, self.run_dir)
         self._tasks: list[asyncio.Task[None]] = []
         self._reloading = asyncio.Lock()
         self._started = self._ending = False
@@ -178,6 +180,13 @@ class Gateway:
         admin = self.config.admin
         await self._operator.open_port(admin.address, admin.port, handed=handed.sockets.get("admin", ()))
         self.operator_port = self._operator.port
+        try:
+            await self.api.start(self.config, handed.sockets.get("api", []), handed.api)
+        except OSError as error:
+            if self._handover is None:
+                raise
+            # The rest serves.
+            _log.error("the admin API does not serve: %s", error)
 
     async def missing(self) -> list[str]:
         """What is not ready yet."""
@@ -221,6 +230,7 @@ class Gateway:
         elif self._started:
             _log.info("what is under way may take %g s more; the same signal again ends it", self._running.drain)
         await self.workers.stop(max(0.0, until - loop.time()), self._hurry)
+        await self.api.stop(max(0.0, until - loop.time()))
         await self._demo.close()
         await self._operator.close()
         await self._services.close()
@@ -304,6 +314,8 @@ class Gateway:
         self._warn(config)
         await self._services.checks.follow(config)
         taken = await self._services.swap(message)
+        # Workers wait for no other process.
+        self._tasks.append(asyncio.get_running_loop().create_task(self.api.follow(config)))
         if self._books is not None:
             self._books.follow(config, self._aliases(config))
         for name in needs_restart(self._running, config):
@@ -385,7 +397,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        sockets = {"origin": self._demo.keep(), "admin": self._operator.keep()}
+        sockets = {"origin": self._demo.keep(), "admin": self._operator.keep(), "api": self.api.keep()}
         await self._demo.close()
         await self._operator.close()
         await self._feed.close()
@@ -394,7 +406,9 @@ class Gateway:
         if self._books is not None:
             await self._books.close()
         envoy, asked = self._envoy.handed() if self._envoy is not None else None, self._services.standing.asked
-        return Handover(VERSION, number, self._lock, sockets, self.workers.handed(), envoy, self._addresses.first, standing, asked)
+        return Handover(
+            VERSION, number, self._lock, sockets, self.workers.handed(), envoy, self._addresses.first, standing, asked, self.api.handed()
+        )  # fmt: skip
 
     async def _renew(self, handed: Handover) -> None:
         """Replaces, one after another, what still runs as it was: workers, and Envoy where it would be another one."""
@@ -405,6 +419,7 @@ class Gateway:
                 failed.append(f"Envoy goes on as it was: {reason}")
             else:
                 self.workers.dismiss()
+            failed += filter(None, [await self.api.renew()])
             for what in failed:
                 _log.error("%s", what)
         _log.info("upgraded from %s to %s", handed.version, VERSION)
@@ -415,6 +430,7 @@ class Gateway:
     async def _render(self) -> bytes:
         for name, restarts in self.workers.restarts().items():
             self._metrics.restarts(name, restarts)
+        self._metrics.restarts("admin-api", self.api.restarts)
         if self._envoy is not None:
             self._metrics.restarts("envoy", self._envoy.restarts)
             self._metrics.under_way(await self._envoy.active())

@@ -57,6 +57,8 @@ class Handover(Struct, frozen=True):
     """Targets and keys that do not stand well."""
     asked: dict[str, Asked] = {}
     """How providers were asked when that was found out."""
+    api: Handed | None = None
+    """The admin API, where it is a process."""
 
 
 def taken() -> Handover | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import msgpack
 
+from extproc.admin.setup import LINK as API_LINK
 from extproc.cachestore.shared import CacheService
 from extproc.cachestore.shelf import Shelf
 from extproc.callers.issuers import ISSUERS, RENEW
@@ -90,24 +91,28 @@ class Services:
         self.checks = Checks(
             lambda message: self._tell(HEALTH, message), metrics, self.tokens.bearer, run_dir=str(run_dir), ca_file=ca_file
         )  # fmt: skip
-        self.issuers = Issuers(lambda message: self._tell(ISSUERS, message), metrics, ca_file=ca_file)
+        self.issuers = Issuers(self._tell_issuers, metrics, ca_file=ca_file)
+        self._api_link = LinkServer(
+            str(run_dir / API_LINK), {RENEW: self.issuers.renew}, on_connect=lambda peer: peer.push(ISSUERS, self.issuers.message())
+        )  # fmt: skip
         asked = (
             self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers, limits.handlers,
             self.settling.handlers,
         )  # fmt: skip
-        handlers: dict[str, Handler] = {name: handler for each in asked for name, handler in each.items()} | {
-            NOTICE: self._heard,
-            RENEW: self.issuers.renew,
-            PRICE: self._price,
-        }
+        handlers: dict[str, Handler] = {name: handler for each in asked for name, handler in each.items()}
         handlers |= {NOTICE: self._heard, RENEW: self.issuers.renew, PRICE: self._price}
         self._link = LinkServer(str(run_dir / LINK), handlers, on_connect=self._connected, on_disconnect=self._disconnected)
+
+    async def _tell_issuers(self, message: bytes) -> None:
+        await self._tell(ISSUERS, message)
+        await self._api_link.push(ISSUERS, message)
 
     async def start(self, config: Config, handed: Handover) -> None:
         """Begins to answer. `handed`: what the control process before has left, of which this is the socket that is listened on, and what
         is known of targets.
         """
         await self._link.start(*(socket.socket(fileno=descriptor) for descriptor in handed.sockets.get("link", ())))
+        await self._api_link.start()
         await self.tokens.follow(config)
         await self.issuers.follow(config)
         await self.standing.follow(config)
@@ -154,6 +159,7 @@ class Services:
         await self.checks.close()
         await self.tokens.close()
         await self.issuers.close()
+        await self._api_link.close()
         kept = self._link.keep()
         await self._link.away(_HANDED_OVER)
         stands = tuple(self.standing.stands())
@@ -170,6 +176,7 @@ class Services:
         await self.standing.close()
         await self.notifier.close()
         await self._link.close()
+        await self._api_link.close()
         await self._turns.close()
 
     def _news(self) -> tuple[tuple[str, bytes], ...]:

@@ -42,6 +42,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from extproc.config.model import Config, Provider
 from extproc.config.urls import ProviderUrl, provider_url
 from extproc.envoy import names
+from extproc.envoy.api import api_clusters
 from extproc.envoy.chains import orders, version
 from extproc.envoy.filters import upstream_filters
 from extproc.envoy.jwt import checked_by_envoy, cluster_of, origin
@@ -79,6 +80,7 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
             _provider(resolved, provider, address, discovery, config, places, []),
         ]
     found += [_issuer(at, one.jwks_url, config, places) for at, one in enumerate(checked_by_envoy(config)) if one.jwks_url is not None]
+    found += api_clusters(config, places)
     found += [
         _chain(order, config, places, upstream_filters(clean=clean, version=version(config)) if adapter or clean is not None else [])
         for order in orders(config)

@@ -49,6 +49,10 @@ NO_ADDRESS_CLUSTER = "headgate_no_address"
 """Where an attempt ends whose provider's name cannot be resolved: nobody is there, so that it fails and the next target is asked."""
 NO_ADDRESS = "no-address.sock"
 """The file of its socket, which never exists. `response.code_details` names it."""
+API_CLUSTER = "headgate_api"
+"""The admin API."""
+API_ADDRESS_HEADER = "x-headgate-caller-address"
+"""Tells it the address of a caller who came by Envoy, which sets it anew."""
 NO_TARGET_CLUSTER = "headgate_no_target"
 """Exists nowhere: where a request goes as long as the gate has named no target, so that it gets 503 and never some default provider."""
 
@@ -170,6 +174,11 @@ def health_socket(run_dir: str, worker: int) -> str:
 def origin_socket(run_dir: str) -> str:
     """Where the local origin serves the demo provider."""
     return f"{run_dir}/origin.sock"
+
+
+def api_socket(run_dir: str) -> str:
+    """Where the admin API serves callers who come by Envoy."""
+    return f"{run_dir}/api.sock"
 
 
 def no_address_socket(run_dir: str) -> str:

@@ -34,6 +34,7 @@ from extproc.config.model import Config
 from extproc.dialects.forms import MEDIA_TYPE
 from extproc.endpoints import FORM_PATHS
 from extproc.envoy import names
+from extproc.envoy.api import api_routes
 from extproc.envoy.chains import compiled_in
 from extproc.envoy.filters import adapted, unbuffered
 from extproc.envoy.message import Plain, plain, untyped
@@ -79,6 +80,7 @@ def virtual_host(config: Config) -> Plain:
     form = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix=MEDIA_TYPE, ignore_case=True))
     several = _CHAIN if compiled_in(config) else _targets()
     routes = [
+        *api_routes(config),
         *(route for key, silence in silences(config).items() for route in _silence(key, silence, several)),
         *_judged("websocket", StringMatcher(exact=names.UPGRADED), several, idle=(_QUIET, _QUIET)),
         # A silence of which Envoy has not heard yet, or no more: the configuration changes at this moment.

@@ -36,6 +36,7 @@ def made(folder: Path, *, workers: int = 1, patience: float = 3.0) -> Gateway:
         "providers": {"demo": {"dialect": "openai", "base_url": "demo:"}},
         "models": [{"name": "demo", "targets": ["demo"]}],
         "admin": {"port": free_port()},
+        "api": {"address": "off"},
         "workers": workers,
     }
     (folder / "gateway.yaml").write_text(yaml.safe_dump(document))

@@ -53,7 +53,7 @@ class Gateway:
         listener = {**config.get("listener", {}), "port": self.port}
         admin = {**config.get("admin", {}), "port": self.operator_port}
         # Most tests leave streams behind that nobody waits for, and have providers that fail again and again.
-        usual = {"state": "state", "drain": 1, "breaker": "off"}
+        usual = {"state": "state", "drain": 1, "breaker": "off", "api": {"address": "off"}}
         text = yaml.safe_dump({**usual, **config, "listener": listener, "admin": admin}, sort_keys=False)
         fresh = self.path.with_suffix(".new")
         fresh.write_text(text)

@@ -55,7 +55,7 @@ class Beside:
         listener, admin = {"port": self.port}, {"port": free_port()}
         self.operator = f"http://127.0.0.1:{admin['port']}"
         # The providers fail again and again.
-        own = {"listener": listener, "admin": admin, "state": "state", "breaker": "off"}
+        own = {"listener": listener, "admin": admin, "api": {"address": "off"}, "state": "state", "breaker": "off"}
         self.path.write_text(yaml.safe_dump({**config, **own}))
 
     def run(self, *arguments: str) -> str:

@@ -137,7 +137,7 @@ def test_tls_is_new_enough(distant: Distant) -> None:
 def serve(path: Path, **more: Any) -> "subprocess.CompletedProcess[str]":
     provider = {"dialect": "openai", "base_url": "http://127.0.0.1:9", "key": "k"}
     document = {"providers": {"o": provider}, "models": [{"name": "m", "targets": ["o"]}], "state": "state", **more}
-    (path / "gateway.yaml").write_text(yaml.safe_dump({**document, "admin": {"port": free_port()}}))
+    (path / "gateway.yaml").write_text(yaml.safe_dump({**document, "admin": {"port": free_port()}, "api": {"address": "off"}}))
     return starter.run(["serve", "gateway.yaml", "--private", "--run-dir", str(path / "run")], environ=os.environ, folder=path)
 
 

@@ -71,8 +71,9 @@ class OpenAI(Usual):
         Place("chat", "/v1beta/openai/chat/completions", asks_usage=True),
         Place("embeddings", "/v1beta/openai/embeddings"),
         Place("json", "/v1beta/openai/images/generations"),
-        # OpenRouter's, in the same way.
+        # OpenRouter's, in the same way. `ml` is what a system before this one called it where it chose the model itself.
         Place("chat", "/api/v1/chat/completions", asks_usage=True),
+        Place("chat", "/api/v1/chat/completions/ml", asks_usage=True),
         Place("live", "/v1/realtime", method="GET"),
         Place("models", "/v1/models", method="GET"),
         Place("models", "/v1/models/{model}", method="GET"),
