@@ -131,6 +131,7 @@ TABLE = [
     ("GET", "/api/ps", {}, "ollama", "raw"),
     ("POST", "/api/pull", JSON, "ollama", "raw"),
     ("POST", "/api/v1/chat/completions", JSON, "openai", "chat"),
+    ("POST", "/api/v1/chat/completions/ml", JSON, "openai", "chat"),
     ("GET", "/api/v1/models", {}, "openai", "models"),
     ("GET", "/api/v1/credits", {}, "openai", "raw"),
     ("POST", "/v2/chat", JSON, "cohere", "chat"),

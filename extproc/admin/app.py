@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
-from extproc.admin import API, usage
+from extproc.admin import API, paths, usage
 from extproc.admin.credentials import Credentials
 from extproc.admin.edge import Edge
 from extproc.admin.opened import Opened
-from extproc.admin.paths import routes
 from extproc.admin.problems import add_handlers
+from extproc.admin.resource import Routes
 from extproc.admin.schema import document
 from extproc.version import VERSION
 
@@ -29,10 +29,10 @@ def build_app(store: Opened, credentials: Credentials) -> FastAPI:
     app.state.store, app.state.credentials = store, credentials
     add_handlers(app)
     app.add_middleware(Edge)
-    found = routes()
+    found = Routes(app.router)
+    paths.add_routes(found)
     usage.add_routes(found)
-    app.include_router(found.router)
-    app.include_router(_health())
+    app.add_api_route(f"{API}/healthz", _healthy, include_in_schema=False)
     generate = app.openapi
     whole: list[Mapping[str, Any]] = []
 
@@ -45,11 +45,6 @@ def build_app(store: Opened, credentials: Credentials) -> FastAPI:
     return app
 
 
-def _health() -> APIRouter:
-    router = APIRouter(prefix=API, include_in_schema=False)
-
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    router.add_api_route("/healthz", healthz)
-    return router
+async def _healthy() -> dict[str, str]:
+    """That the process is there; nothing of the store."""
+    return {"status": "ok"}

@@ -82,7 +82,7 @@ class Call:
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$")
             raise Reject(422, "invalid", f"{message}.", param=path.strip("`.").removeprefix("[...]") or None) from None
-        except (ValueError, RecursionError):
+        except ValueError:
             raise Reject(400, "invalid_json", "The body is no JSON.") from None
 
     def read(self, look: Callable[[Tables, Access], T]) -> T:

@@ -15,14 +15,12 @@ _MEMBER = "/members/{membership_id}"
 _KEY = "/keys/{key_id}"
 
 
-def routes() -> Routes:
+def add_routes(routes: Routes) -> None:
     """All but those of reports. Where an id alone says which thing is meant, there is a short path beside the long one."""
-    found = Routes()
-    records.add_routes(found)
-    _add_groups(found)
-    _add_people(found)
-    _add_keys(found)
-    return found
+    records.add_routes(routes)
+    _add_groups(routes)
+    _add_people(routes)
+    _add_keys(routes)
 
 
 def _add_groups(routes: Routes) -> None:

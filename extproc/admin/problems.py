@@ -10,12 +10,14 @@ from msgspec import Struct
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from extproc.errors import INTERNAL, Fault, Reject
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 409: "conflict_error", 412: "conflict_error"}
-_CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
-_MESSAGES = {404: "There is nothing at this path.", 405: "This is not to be had with this method."}
+_CODES = {404: "not_found", 415: "unsupported_media_type"}
+_MESSAGES = {404: "There is nothing at this path."}
+_METHOD = "This is not to be had with this method."
 _AWAY = Fault(503, "store_unavailable", "The store does not answer at the moment. Nothing has been changed. Try again.")
 
 
@@ -66,8 +68,19 @@ async def _misasked(request: Request, error: Exception) -> Response:
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return told(request, Fault(405, "method_not_allowed", _METHOD), {"allow": ", ".join(sorted(_methods(request)))})
     code, message = _CODES.get(error.status_code, "invalid"), _MESSAGES.get(error.status_code, str(error.detail))
     return told(request, Fault(error.status_code, code, message), error.headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """All that are taken at its path: each of them is a route of its own."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return found
 
 
 async def _away(request: Request, _: Exception) -> Response:

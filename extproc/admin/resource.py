@@ -196,10 +196,10 @@ def organization_of(tables: Tables, access: Access, id: str, *, deleted: bool = 
 
 
 class Routes:
-    """Adds endpoints to a router, with what the OpenAPI document says of them."""
+    """Adds endpoints below `/api/v1` to a router, with what the OpenAPI document says of them."""
 
-    def __init__(self) -> None:
-        self.router = APIRouter(prefix=API)
+    def __init__(self, router: APIRouter) -> None:
+        self._router = router
         self.types: list[Any] = []
         """Of all bodies."""
 
@@ -217,8 +217,8 @@ class Routes:
         told += [412] if EXPECTED in headers else []
         success = {"description": "Done.", **(content(gives) if gives is not None else {})}
         seen: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already."}} if SEEN in headers else {}
-        self.router.add_api_route(
-            path, endpoint, methods=[method], operation_id=name, summary=summary, tags=[tag], status_code=status, response_model=None,
+        self._router.add_api_route(
+            API + path, endpoint, methods=[method], operation_id=name, summary=summary, tags=[tag], status_code=status, response_model=None,
             response_class=Response, openapi_extra=extra, responses={status: success, **seen, **failures(*sorted(told))},
         )  # fmt: skip
 
