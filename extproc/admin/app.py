@@ -10,7 +10,7 @@ from extproc.admin.credentials import Credentials
 from extproc.admin.edge import Edge
 from extproc.admin.opened import Opened
 from extproc.admin.problems import add_handlers
-from extproc.admin.resource import Routes
+from extproc.admin.routes import Routes
 from extproc.admin.schema import document
 from extproc.version import VERSION
 

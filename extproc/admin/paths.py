@@ -5,7 +5,7 @@ from extproc.admin.keys import KeyResource
 from extproc.admin.organizations import OrganizationResource, PlanResource, ProjectResource, ServiceAccountResource, TeamResource
 from extproc.admin.pages import Page
 from extproc.admin.people import MemberResource, UserResource
-from extproc.admin.resource import EXPECTED, ONCE, Routes
+from extproc.admin.routes import EXPECTED, ONCE, Routes
 
 _ORGANIZATION = "/organizations/{organization_id}"
 _PROJECT = "/projects/{project_id}"

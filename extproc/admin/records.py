@@ -10,7 +10,8 @@ from extproc.admin import views
 from extproc.admin.access import Access, Place
 from extproc.admin.call import Call, Called, Given
 from extproc.admin.pages import MOST, Page
-from extproc.admin.resource import Routes, organization_of
+from extproc.admin.resource import organization_of
+from extproc.admin.routes import Routes
 from extproc.admin.views import shown
 from extproc.store.models import AuditEntry
 from extproc.store.store import Tables
