@@ -3,7 +3,6 @@
 It authenticates by itself, so the route takes nothing away from that, and adds what its process cannot see: the caller's address.
 """
 
-import re
 from datetime import timedelta
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
@@ -17,7 +16,6 @@ from envoy_data_plane.envoy.config.core.v3 import (
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy_data_plane.envoy.config.route.v3 import Route, RouteAction, RouteMatch
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import ExtProcPerRoute
-from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher
 
 from extproc.admin import API, ROOTS
 from extproc.config.model import Config
@@ -25,7 +23,6 @@ from extproc.envoy import names
 from extproc.envoy.message import Plain, plain, typed
 from extproc.envoy.places import Places
 
-_PATHS = f"{re.escape(API)}/({'|'.join(map(re.escape, ROOTS))})(/.*)?"
 _TIMEOUT = timedelta(seconds=60)
 
 
@@ -41,11 +38,14 @@ def api_routes(config: Config) -> list[Plain]:
         header=HeaderValue(key=names.API_ADDRESS_HEADER, value="%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
         append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
     )
-    match = RouteMatch(safe_regex=RegexMatcher(regex=_PATHS))
     action = RouteAction(cluster=names.API_CLUSTER, timeout=_TIMEOUT)
     past = {names.GATE_FILTER: typed(ExtProcPerRoute(disabled=True))}
-    route = Route(name="api", match=match, route=action, request_headers_to_add=[address])
-    return [plain(route, typed_per_filter_config=past)]
+    # One expression for all of them would be larger than Envoy takes (`re2.max_program_size.error_level`).
+    matches = {root: RouteMatch(path_separated_prefix=f"{API}/{root}") for root in ROOTS}
+    return [
+        plain(Route(name=f"api-{root}", match=match, route=action, request_headers_to_add=[address]), typed_per_filter_config=past)
+        for root, match in matches.items()
+    ]
 
 
 def api_clusters(config: Config, places: Places) -> list[Plain]:

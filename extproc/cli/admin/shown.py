@@ -32,6 +32,6 @@ def as_list(thing: dict[str, Any]) -> str:
 def _cell(name: str, value: Any) -> str:
     if value is None:
         return "-"
-    if name.endswith(("_at", "_until")):
+    if name == "at" or name.endswith(("_at", "_until")):
         return datetime.fromisoformat(value).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
