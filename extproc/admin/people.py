@@ -60,9 +60,9 @@ class UserResource(Resource[User]):
         )  # fmt: skip
 
     def actions(self, entity: User, given: dict[str, Any]) -> set[Action]:
-        """See `Resource`: whose tokens somebody is known by is not his own to say."""
+        """See `Resource`: whose tokens somebody is known by is not his own to say, and what addresses others have he could try out."""
         found = super().actions(entity, given)
-        return found | {"user.bound"} if given.keys() & {"issuer", "subject"} else found
+        return found | {"user.bound"} if given.keys() & {"email", "issuer", "subject"} else found
 
 
 class MemberResource(Resource[Membership]):
