@@ -5,7 +5,24 @@ import logging
 import sys
 from pathlib import Path
 
-from extproc.cli import (admin, catalog, check, compile_, groups, invoices, keys, limits, notify, providers, reconcile, serve, store, upgrade, usage, version)
+from extproc.cli import (
+    admin,
+    catalog,
+    check,
+    compile_,
+    groups,
+    invoices,
+    keys,
+    limits,
+    notify,
+    providers,
+    reconcile,
+    serve,
+    store,
+    upgrade,
+    usage,
+    version,
+)
 from extproc.version import VERSION
 
 _STORY = """\
@@ -16,7 +33,7 @@ An AI gateway that lives inside Envoy: one URL in front of many providers, with 
   headgate providers              list the providers that a configuration can name with one word
   headgate keys create alice      make a key for a caller
   headgate teams create research  and organizations, projects, users, service accounts and plans
-  headgate admin teams list       organizations, teams, users, keys and plans of a running gateway
+  headgate admin teams list       the same over the admin API of a running gateway
   headgate usage                  who used what, and what it cost
   headgate invoices --month ...   what each organization owes for a month
   headgate reconcile FILE         compare the ledger with a provider's invoice or usage export
@@ -33,7 +50,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"headgate {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (
-        serve, check, compile_, providers, keys, admin, groups, store, usage, limits, reconcile, invoices, catalog, notify, upgrade, version,
+        serve,
+        check,
+        compile_,
+        providers,
+        keys,
+        groups,
+        admin,
+        store,
+        usage,
+        limits,
+        reconcile,
+        invoices,
+        catalog,
+        notify,
+        upgrade,
+        version,
     ):
         module.add(commands)
     given, rest = parser.parse_known_args(arguments)

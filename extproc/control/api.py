@@ -94,8 +94,9 @@ class AdminApi:
 
     def _setup(self, config: Config) -> bytes:
         issuers = tuple(one for one in config.callers.jwt if one.verify == "gateway")
+        store = config.store.url if config.store is not None else ""
         return msgspec.json.encode(
-            Setup(state=str(self._state), run_dir=str(self._run_dir), issuers=issuers, drain=self._drain)
+            Setup(state=str(self._state), run_dir=str(self._run_dir), store=store, issuers=issuers, drain=self._drain)
         )  # fmt: skip
 
     def _write(self, config: Config) -> None:
