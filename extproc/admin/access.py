@@ -12,7 +12,7 @@ from sqlalchemy import select
 from extproc.admin.caller import Caller
 from extproc.errors import Reject
 from extproc.identity.roles import RULES, Action, Role, Standing, highest, may, may_appoint
-from extproc.store.models import Membership
+from extproc.store.models import Membership, Organization, Team
 from extproc.store.store import Tables
 
 _ACTIONS: frozenset[str] = frozenset(get_args(Action))
@@ -43,14 +43,19 @@ class Access:
         """By team in which there is a role, its organization."""
         if caller.user_id:
             self._take_memberships(tables, caller)
-        elif caller.role is not None and (found := tables.organizations.named(caller.organization)) is not None:
-            self.organizations[found.id] = caller.role
+        elif caller.role is not None:
+            found = tables.organizations.named(caller.organization)
+            if found is not None and found.disabled_at is None:
+                self.organizations[found.id] = caller.role
         if caller.key is not None:
             self._keep_within(caller.key.organization, caller.key.project, caller.key.team)
 
     def _take_memberships(self, tables: Tables, caller: Caller) -> None:
-        query = select(Membership).where(
-            Membership.user_id == caller.user_id, Membership.deleted_at.is_(None), Membership.disabled_at.is_(None)
+        joined = select(Membership).join(Organization, Organization.id == Membership.organization_id)
+        # What is suspended gives nobody a role.
+        query = joined.outerjoin(Team, Team.id == Membership.team_id).where(
+            Membership.user_id == caller.user_id, Membership.deleted_at.is_(None), Membership.disabled_at.is_(None),
+            Organization.disabled_at.is_(None), Team.disabled_at.is_(None),
         )  # fmt: skip
         for one in tables.work.session.scalars(query):
             if one.team_id is None:

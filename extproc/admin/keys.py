@@ -13,7 +13,7 @@ from extproc.admin.bodies import NewKey, Rotation, milliseconds
 from extproc.admin.call import Call, Called, Given
 from extproc.admin.organizations import team_of
 from extproc.admin.pages import Paged
-from extproc.admin.resource import Resource, organization_of, own
+from extproc.admin.resource import Resource, named, organization_of, own
 from extproc.admin.views import shown
 from extproc.errors import Reject
 from extproc.identity.roles import Action, Role, highest
@@ -146,10 +146,10 @@ def _where(tables: Tables, access: Access, ids: dict[str, str], *, deleted: bool
     if "team_id" in ids:
         return Key.team_id == team_of(tables, access, ids, deleted=deleted).id
     if "project_id" in ids:
-        project = tables.projects.find(ids["project_id"], deleted=deleted)
+        project = named(tables.projects, ids["project_id"], deleted=deleted)
         return _part(access, "project.read", project, ids, Key.project_id == project.id)
     if "service_account_id" in ids:
-        account = tables.service_accounts.find(ids["service_account_id"], deleted=deleted)
+        account = named(tables.service_accounts, ids["service_account_id"], deleted=deleted)
         return _part(access, "service_account.read", account, ids, Key.service_account_id == account.id)
     organization_of(tables, access, ids["organization_id"], deleted=deleted)
     return Key.organization_id == ids["organization_id"]

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, true
 
 from extproc.admin import bodies, views
 from extproc.admin.access import Access, Place
-from extproc.admin.resource import Resource, organization_of
+from extproc.admin.resource import Resource, named, organization_of
 from extproc.errors import Reject
 from extproc.identity.ids import Kind
 from extproc.store import models
@@ -161,7 +161,7 @@ def team_of(tables: Tables, access: Access, ids: dict[str, str], *, deleted: boo
     """The team that a path names. Raises `Reject` 404 unless it is there, and the caller may know of it."""
     id = ids["team_id"]
     there_is_no = f"There is no team {id!r}."
-    team = tables.teams.find(id, deleted=deleted)
+    team = named(tables.teams, id, deleted=deleted)
     if ids.get("organization_id", team.organization_id) != team.organization_id:
         raise Reject(404, "not_found", there_is_no)
     access.must("team.read", Place(organization=team.organization_id, team=team.id), there_is_no)

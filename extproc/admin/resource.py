@@ -86,9 +86,7 @@ class Resource(Generic[E]):
         ids = dict(call.ids)
         id = ids.pop(f"{self.kind}_id")
         there_is_no = f"There is no {self.title} {id!r}."
-        if kind_of(id) != self.kind:
-            raise Reject(404, "not_found", there_is_no)
-        entity = self.repository(tables).find(id, deleted=deleted)
+        entity = named(self.repository(tables), id, deleted=deleted)
         if not self.here(entity, ids):
             raise Reject(404, "not_found", there_is_no)
         access.must(action, self.place(access, entity), there_is_no)
@@ -178,10 +176,14 @@ def own(entity: Entity) -> None:
         raise Reject(409, "declared", f"The {entity.title_of} {entity.id!r} is declared in gateway.yaml: change it there.")
 
 
+def named(repository: Repository[E], id: str, *, deleted: bool = False) -> E:
+    """What a path names. Raises `Reject` 404; what cannot be an id is not looked for."""
+    if kind_of(id) != repository.entity.kind:
+        raise Reject(404, "not_found", f"There is no {repository.entity.title_of} {id!r}.")
+    return repository.find(id, deleted=deleted)
+
+
 def organization_of(tables: Tables, access: Access, id: str, *, deleted: bool = False) -> None:
     """Raises `Reject` 404 unless there is this organization, and the caller may know of it."""
-    there_is_no = f"There is no organization {id!r}."
-    if kind_of(id) != "organization":
-        raise Reject(404, "not_found", there_is_no)
-    tables.organizations.find(id, deleted=deleted)
-    access.must("organization.read", access.in_organization(id), there_is_no)
+    named(tables.organizations, id, deleted=deleted)
+    access.must("organization.read", access.in_organization(id), f"There is no organization {id!r}.")

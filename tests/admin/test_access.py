@@ -193,5 +193,10 @@ async def test_tokens(tmp_path: Path) -> None:
     await site.make(f"/organizations/{acme['id']}/members", user_id=user["id"], role="viewer")
     me = (await site.ask("GET", "/me", key=admin)).json()
     assert (me["user_id"], me["organizations"]) == (user["id"], {acme["id"]: "viewer"})
+    other = signer.token(signer.claims(sub="bob", org="acme", roles=["admin"]))
+    for off, held in ((True, {}), (False, {acme["id"]: "admin"})):
+        assert (await site.ask("PATCH", f"/organizations/{acme['id']}", {"disabled": off})).status_code == 200
+        assert (await site.ask("GET", "/me", key=other)).json()["organizations"] == held
+        assert bool((await site.ask("GET", "/me", key=admin)).json()["organizations"]) is not off
     assert (await site.ask("PATCH", f"/users/{user['id']}", {"disabled": True})).status_code == 200
     assert fault(await site.ask("GET", "/me", key=admin)) == (403, "suspended")
