@@ -1,6 +1,6 @@
 """An answer's way out: its head, its bytes, its end. The taps see it from last to first, and the ledger is told of it.
 
-    answer ──► feed, or keep and catch_up ... ──► close ──► end
+    answer ──► feed, or keep (`kept`) and catch_up ... ──► close ──► end
     respond, refuse ──► end: no provider is asked
 
 A request may wait, a token may not: of what is done here only the end waits.
@@ -41,9 +41,9 @@ class Delivery:
     """One answer, whoever gives it, from its head to its last byte."""
 
     __slots__ = (
-        "_asked", "_attempt", "_bare", "_following", "_held", "_kept", "_left", "_started", "_status", "_upstreams", "_waits",
-        "answering", "attempts", "call", "came", "cluster", "cut", "first", "keeps", "over", "reached", "relayed", "request", "response",
-        "taps", "whole",
+        "_asked", "_attempt", "_bare", "_following", "_held", "_left", "_started", "_status", "_upstreams", "_waits",
+        "answering", "attempts", "call", "came", "cluster", "cut", "first", "keeps", "kept", "over", "reached", "relayed", "request",
+        "response", "taps", "whole",
     )  # fmt: skip
 
     def __init__(self, request: Request, upstreams: Mapping[str, Upstream], started: float) -> None:
@@ -71,9 +71,10 @@ class Delivery:
         self.cluster = ""
         self.attempts = 0
         self._held: list[bytes] | None = None
-        self._kept: list[bytes] = []
+        self.kept: list[bytes] = []
+        """Small pieces of a stream, which have gone to the client as they came, to be read later; see `catch_up`."""
         self.keeps = False
-        """Pieces of the answer may be offered to `keep`."""
+        """Pieces of the answer that may wait (`Answering.may_wait`) may be put to those that are `kept`."""
         self.whole = False
         """The answer waits until all of it has come: a piece may be the last one though it is not told so (`completes`), and that may be
         offered to `job`.
@@ -235,19 +236,9 @@ class Delivery:
         """Headers that the body decides, where the head waits for that."""
         return self.answering.headers if self.answering is not None else {}
 
-    def keep(self, chunk: bytes) -> int:
-        """Keeps a small piece of a stream, which goes to the client as it came, to be read later; see `catch_up`. Returns how many are
-        kept by now. 0: this one cannot wait, and is to be fed.
-        """
-        answering, kept = self.answering, self._kept
-        if answering is None or not answering.may_wait(chunk):
-            return 0
-        kept.append(chunk)
-        return len(kept)
-
     def catch_up(self) -> None:
         """Reads what was kept."""
-        kept, self._kept = self._kept, []
+        kept, self.kept = self.kept, []
         answering, response = self.answering, self.response
         if not kept or answering is None or response is None:
             return
@@ -271,7 +262,7 @@ class Delivery:
         if response.ended:
             # What follows an answer that was whole is none of it.
             return b"" if self._waits else chunk
-        if self._kept:
+        if self.kept:
             self.catch_up()
         if self._left >= 0:
             # A client that has its content-length may hang up before the empty last message comes: the answer is whole already.
@@ -365,7 +356,7 @@ class Delivery:
             response.target = self._target() if self.call is not None else None
         if response.ended:
             return
-        if self._kept:
+        if self.kept:
             self.catch_up_at_last()
         answering = self.answering
         if answering is not None and answering.mode != BodyMode.NONE:

@@ -43,11 +43,12 @@ _log = logging.getLogger(__name__)
 class Stream:
     """One, from its head on."""
 
-    __slots__ = ("_delivery", "_ended", "_engine", "_heard", "_opened", "_say", "_told", "ending", "waits")
+    __slots__ = ("_answering", "_delivery", "_ended", "_engine", "_heard", "_opened", "_say", "_told", "ending", "waits")
 
     def __init__(self, engine: Engine, delivery: Delivery, patience: Longest, say: Callable[[Replies], None]) -> None:
         """From now on its time runs. `say`: to Envoy, unasked."""
-        self._engine, self._delivery, self._say = engine, delivery, say
+        assert delivery.answering is not None
+        self._engine, self._delivery, self._answering, self._say = engine, delivery, delivery.answering, say
         self._told = now = time.monotonic()
         """When Envoy was told of the record."""
         self.waits = patience._replace(total=now - delivery.first + patience.total)
@@ -63,10 +64,11 @@ class Stream:
     def receive(self, message: bytes) -> Replies:
         """One message from Envoy."""
         delivery = self._delivery
-        if delivery.keeps and (chunk := piece(message)) is not None and (kept := delivery.keep(chunk)):
+        if delivery.keeps and (chunk := piece(message)) is not None and self._answering.may_wait(chunk):
             self._heard = now = time.monotonic()
-            out = [_BEFORE[len(chunk)] + chunk]
-            return out if kept < TOGETHER and now - self._told <= TELL_EVERY else self._caught_up(out)
+            kept, out = delivery.kept, [_BEFORE[len(chunk)] + chunk]
+            kept.append(chunk)
+            return out if len(kept) < TOGETHER and now - self._told <= TELL_EVERY else self._caught_up(out)
         incoming = Incoming(message)
         part = incoming.part
         return self._read(incoming) if part is _RESPONSE_BODY or part is _RESPONSE_TRAILERS else [GO_ON[part]]

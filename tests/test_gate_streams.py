@@ -291,6 +291,6 @@ def test_a_large_piece_is_read_at_once() -> None:
     _, session, made = watched()
     one(session, piece_of(delta("Hello")))
     one(session, piece_of(delta("x" * 2000)))
-    assert made.delivery._kept == []
+    assert made.delivery.kept == []
     one(session, piece_of(delta("x")))
-    assert made.delivery._kept == [delta("x")]
+    assert made.delivery.kept == [delta("x")]
