@@ -77,16 +77,16 @@ class Account:
         self.tried = replace(tried, reason=reason, whole=time.monotonic() - self._began, again=True, request=id)
         self._engine.hear(self.tried)
 
-    def use(self, attempt: Attempt, answering: Answering) -> Told:
-        """What the gate is to know of the answer, if there is news."""
+    def use(self, attempt: Attempt, answering: Answering, rest: bytes = b"") -> Told:
+        """What the gate is to know of the answer, if there is news. `rest`: see `Use.rest`."""
         told, now = self._told, time.monotonic()
         news = told is None or (told.usage, told.finished, told.error) != (answering.usage, answering.finished, answering.error)
-        if not news and now - self._told_at < TELL_EVERY:
+        if not news and not rest and now - self._told_at < TELL_EVERY:
             return {}
         target = attempt.target
         self._told_at = now
         self._told = use = Use(
             self.cluster, self.number, target.provider, target.model, answering.answered, answering.usage, answering.text,
-            answering.finished, answering.error, answering.amount, self.unsaid,
+            answering.finished, answering.error, answering.amount, self.unsaid, rest,
         )  # fmt: skip
         return {USE_KEY: use.encode()}

@@ -37,6 +37,8 @@ from extproc.wire.outgoing import GO_ON, answer, aside, reply
 _HELD = 256 * 1024
 """Bytes of an answer that are kept while it may still be asked of the next target."""
 
+_REST = 1024 * 1024
+"""Bytes of a stream's last words that the gate may be left to say."""
 _ERRORS = 400
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -337,13 +339,15 @@ class AdapterSession:
                 raise BrokenAnswer("the provider sent no answer")
         if end:
             answering.check_end()
-        out = b"".join(events)
+        out, rest = b"".join(events), b""
         if out and not self._owed:
-            raise BrokenAnswer(TRAILERS_FIRST)
+            if not answering.stream or len(out) > _REST:
+                raise BrokenAnswer(TRAILERS_FIRST)
+            out, rest = b"", out
         if end:
             self._account.end(self._attempt, answering)
         said = self._say(out, chunk) or [GO_ON[part]]
-        if use := self._account.use(self._attempt, answering):
+        if use := self._account.use(self._attempt, answering, rest):
             said[-1] += aside({names.USE_NAMESPACE: use})
         return said
 

@@ -22,11 +22,13 @@ class Relayed(Answering):
         self._watch = client.stream_usage()
         self.body = b""
         """See `Use.body`."""
+        self._rest = b""
+        """See `Use.rest`."""
 
     def tell(self, use: Use) -> None:
         """The attempt's account, as far as it has got."""
         self.usage, self.answered, self.finished, self.error = use.usage, use.answered, use.finished, use.error
-        self.amount, self.body = use.amount, use.body.encode()
+        self.amount, self.body, self._rest = use.amount, use.body.encode(), use.rest
         self.text = max(self.text, use.text)
 
     def break_off(self, fault: Fault, request_id: str) -> list[bytes]:
@@ -37,7 +39,7 @@ class Relayed(Answering):
         """Bytes of the client's dialect, cut into events where they are a stream."""
         if not self.stream:
             return [chunk or self.body] if end else [chunk]
-        events = self._split.feed(chunk)
+        events = self._split.feed(chunk + self._rest if end else chunk)
         for event in events:
             self._watch.feed(event)
         # A provider that breaks off leaves the attempt no chance to tell how far it had got.

@@ -33,6 +33,8 @@ class Use(Struct, frozen=True, omit_defaults=True):
     amount: Amount | None = None
     body: str = ""
     """Of an error that came as a head alone, which can be given none where the attempt runs: what its client is to be told."""
+    rest: bytes = b""
+    """Of a stream that trailers have ended: its last words, which the gate can still add, and the attempt cannot."""
 
     def encode(self) -> str:
         """As metadata carries it."""

@@ -109,8 +109,8 @@ def response_body(body: bytes, *, end: bool = False, metadata: Mapping[str, Any]
     return message(response_body=HttpBody(body=body, end_of_stream=end), metadata=metadata)
 
 
-def trailers() -> bytes:
-    return message(response_trailers=HttpTrailers())
+def trailers(*, metadata: Mapping[str, Any] | None = None) -> bytes:
+    return message(response_trailers=HttpTrailers(), metadata=metadata)
 
 
 def say(session: GateSession | AdapterSession, data: bytes) -> list[Reply]:

@@ -3,14 +3,18 @@
 import msgspec
 import pytest
 
+from extproc import adapter
+from extproc.envoy import names
 from extproc.envoy.names import UNUSABLE
 from extproc.transport.seam import Refused
 from extproc.usage import Usage
+from extproc.use import USE_KEY, Use
 from tests.playbook import Reply, one, response_body, response_headers, say, trailers
 from tests.scene import CHAT
 from tests.test_answering import CHAT as ANSWER
 from tests.test_answering import MESSAGE, MESSAGE_STREAM, STREAM, delta
 from tests.test_gate import JSON, PASSED, SSE, asked, gate, record_of
+from tests.test_gate_endings import begun
 from tests.trying import attempt, use_of
 
 BODY = msgspec.json.encode(ANSWER)
@@ -69,12 +73,36 @@ def test_a_stream_at_the_adapter_has_said_its_end_before(second: bool, body: byt
     assert say(made.session, trailers()) == [DONE]
 
 
-def test_the_end_of_a_stream_that_cannot_be_told_any_more_breaks_it_off() -> None:
+@pytest.mark.parametrize(("second", "body"), [(False, delta("Hel")), (True, MESSAGE_STREAM[:-60])])
+def test_the_last_words_of_a_stream_are_left_to_the_gate(second: bool, body: bytes) -> None:
+    """With the trailers nothing can be added to it where the attempt runs."""
+    made = attempt(COUNTED, second=second)
+    made.answer(SSE)
+    made.piece(body)
+    (over,) = say(made.session, trailers())
+    assert (over.part, over.body) == ("response_trailers", None)
+    use = use_of(over)
+    assert (use.finished, b"error" in use.rest, use.rest.endswith(b"data: [DONE]\n\n")) == (False, True, True)
+
+
+def test_more_than_a_few_words_break_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "_REST", 9)
     made = attempt(COUNTED)
     made.answer(SSE)
     made.piece(STREAM[:-1])
     with pytest.raises(Refused, match=UNUSABLE):
         say(made.session, trailers())
+
+
+def test_the_gate_says_what_is_left_to_it() -> None:
+    stream = begun("both")
+    one(stream.session, response_body(delta("Hel")))
+    rest = b'data: {"error":{"message":"broke off"}}\n\ndata: [DONE]\n\n'
+    use = Use("provider_openai", 1, "openai", "m", error="bad_provider_answer", rest=rest).encode()
+    said, over = say(stream.session, trailers(metadata={names.USE_NAMESPACE: {USE_KEY: use}}))
+    assert (said.part, said.body, over.part) == ("response_body", rest, "response_trailers")
+    stream.session.close()
+    assert (stream.record.outcome, stream.record.error) == ("provider_broke", "bad_provider_answer")
 
 
 @pytest.mark.parametrize("length", [True, False])
