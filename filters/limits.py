@@ -98,7 +98,7 @@ class _Limits:
         found = await self._counters.reserve(ticket, tuple(wish.want for wish in wishes), at)
         if isinstance(found, Refused):
             raise self._refusal(request, wishes[found.at], found, at)
-        request.record.reserved = Reserved(ticket.hex(), at, tuple(counted(want, ruling.rule.unit) for ruling, want in wishes))
+        request.record.reserved = Reserved(ticket.hex(), at, tuple(counted(want, ruling.rule) for ruling, want in wishes))
         return _Holding(self._counters, ticket, request.endpoint.dialect, wishes, found)
 
     async def _measure(self, request: Request, *, priced: bool) -> tuple[Mapping[LimitUnit, int], str | None]:
@@ -125,7 +125,7 @@ class _Limits:
 
     def _refusal(self, request: Request, wish: Wish, refused: Refused, at: float) -> Reject:
         # What is decided alone is this worker's share.
-        news = None if refused.alone else exhausted(wish.want, wish.ruling.rule.unit, refused.resets)
+        news = None if refused.alone else exhausted(wish.want, wish.ruling.rule, refused.resets)
         self._counters.refused(wish.ruling.label, news)
         return limit_refusal(request.endpoint.dialect, wish, refused, at)
 

@@ -13,6 +13,7 @@ from extproc.limits.limit import LimitsDown, Look
 from extproc.limits.money import NANOS, plain_dollars
 from extproc.limits.news import moment
 from extproc.limits.reserved import Counted
+from extproc.limits.reserved import counted as counted_of
 from extproc.limits.rule import Rule, rule_of
 from extproc.limits.ruling import compiled
 from extproc.limits.window import spot
@@ -31,7 +32,7 @@ def rules(loaded: Loaded) -> tuple[Rule, ...]:
 def single(own: Iterable[Rule]) -> dict[str, Counted]:
     """Of rules that have one counter only: that counter, by the rule's id."""
     wants = ((rule, rule.want(0, {})) for rule in own if not rule.per)
-    return {rule.id: Counted(want.counter, rule.unit, want.terms, want.group) for rule, want in wants if want is not None}
+    return {rule.id: counted_of(want, rule) for rule, want in wants if want is not None}
 
 
 def label(rule: str, own: Iterable[str]) -> str:

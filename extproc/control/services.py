@@ -26,11 +26,12 @@ from extproc.control.standing import Standing
 from extproc.control.trust import ca_file
 from extproc.ledger.metrics import Metrics
 from extproc.limits import quotes
-from extproc.limits.news import Heard
+from extproc.limits.news import News
 from extproc.limits.quotes import PRICE
 from extproc.limits.service import LimitService
 from extproc.link.client import BACK
 from extproc.link.server import Handler, LinkServer, Peer
+from extproc.notifications.event import limit_event
 from extproc.price import Price
 from extproc.standing.status import providers_status
 from extproc.standing.told import STANDING, Stand
@@ -61,11 +62,10 @@ class Services:
         heard: Callable[[Notice], bool],
         *,
         silent: bool,
-        limit_news: Heard = log_news,
     ) -> None:
         """`heard`: takes a worker's notice; False if it is one that is on its way out. `silent`: workers have what they need from the
         control process before, until `speak`: they hear of settings when Envoy knows all providers that are in them, and of tokens when
-        there are some. `limit_news`: is told of thresholds of limits, and of what is used up.
+        there are some.
         """
         self.message = b""
         """The snapshot in force, encoded."""
@@ -78,7 +78,7 @@ class Services:
         self._state = state
         self._identities = Identities(state)
         limits = LimitService()
-        self.settling = Settling(limits, limit_news)
+        self.settling = Settling(limits, self._limit_news)
         """What was used of limits."""
         self.quote: Quote = _nobody_knows
         """What a target charges, by provider and model; of whoever has the price lists."""
@@ -199,6 +199,11 @@ class Services:
     def _disconnected(self, peer: Peer) -> None:
         self._cache.disconnected(peer)
         self._slots.disconnected(peer)
+
+    def _limit_news(self, news: News) -> None:
+        log_news(news)
+        if (event := limit_event(news)) is not None:
+            self.notifier.tell(event)
 
     async def _price(self, peer: Peer, payload: bytes) -> bytes:
         return quotes.encode(await self.quote(*quotes.read_asked(payload)))

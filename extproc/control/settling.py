@@ -15,8 +15,9 @@ from extproc.ledger.spent import Row, Spent
 from extproc.ledger.store import Store
 from extproc.limits import messages
 from extproc.limits.limit import Charge, Crossed, LimitsDown, Look, Settlement
-from extproc.limits.news import Heard, News, Reached, rule, window, words
+from extproc.limits.news import Heard, News, Reached, window, words
 from extproc.limits.reserved import Counted
+from extproc.limits.rule import rule_of
 from extproc.limits.service import LimitService
 from extproc.limits.table import Table
 from extproc.limits.window import Window, spot
@@ -151,10 +152,10 @@ class Settling:
             counted, at = known[each.counter]
             resets = spot(counted.terms.window, int(at * 1000)).ends / 1000
             told = Reached(
-                counter=each.counter, unit=counted.unit, window=counted.terms.window, group=counted.group, threshold=each.threshold,
-                used=each.used, most=each.most, resets=resets,
+                counter=each.counter, per=counted.per, unit=counted.unit, window=counted.terms.window, group=counted.group,
+                hard=counted.terms.hard, threshold=each.threshold, used=each.used, most=each.most, resets=resets,
             )  # fmt: skip
-            name = rule(told)
+            name = rule_of(told.counter)
             self.crossed[name] = self.crossed.get(name, 0) + 1
             self._heard(told)
 

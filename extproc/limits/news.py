@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from extproc.limits.money import plain_dollars
-from extproc.limits.rule import Unit, Want, rule_of
+from extproc.limits.rule import Rule, Unit, Want, rule_of
 from extproc.limits.window import Window, spot
 
 _UNITS = {"input_tokens": "input tokens", "output_tokens": "output tokens", "cost": "USD", "concurrency": "requests at once"}
@@ -17,10 +17,12 @@ class Reached(Struct, frozen=True, tag=True, kw_only=True):
 
     counter: str
     """The rule's id, and the values of what it is per."""
+    per: tuple[str, ...] = ()
     unit: Unit
     window: Window
     group: str = ""
-    """The organization; empty where the rule belongs to none."""
+    """The organization, where the rule belongs to one; else the rule's id."""
+    hard: bool = True
     threshold: float
     """A share of `most`."""
     used: int
@@ -34,6 +36,7 @@ class Exhausted(Struct, frozen=True, tag=True, kw_only=True):
     """A hard rule has refused a request: told once in a window, by each machine."""
 
     counter: str
+    per: tuple[str, ...] = ()
     unit: Unit
     window: Window
     group: str = ""
@@ -47,17 +50,24 @@ Heard = Callable[[News], None]
 """Is told, in the control process's loop: quick, and never failing."""
 
 
-def exhausted(want: Want, unit: Unit, resets: float) -> Exhausted | None:
-    """That there is no room for a wish; None where that is no news: it would never fit, or it is about what is under way at once."""
+def exhausted(want: Want, rule: Rule, resets: float) -> Exhausted | None:
+    """That a rule has no room for what is wanted; None where that is no news: it would never fit, or it is about what is under way at
+    once.
+    """
     terms = want.terms
-    if unit == "concurrency" or want.amount > terms.most > 0:
+    if rule.unit == "concurrency" or want.amount > terms.most > 0:
         return None
-    return Exhausted(counter=want.counter, unit=unit, window=terms.window, group=want.group, most=terms.most, resets=resets)
+    return Exhausted(
+        counter=want.counter, per=rule.per, unit=rule.unit, window=terms.window, group=want.group, most=terms.most, resets=resets
+    )  # fmt: skip
 
 
-def rule(news: News) -> str:
-    """Id of the rule."""
-    return rule_of(news.counter)
+def told_rule(news: News) -> Rule:
+    """The rule, as far as the news says it."""
+    return Rule(
+        id=rule_of(news.counter), unit=news.unit, amount=news.most, window=news.window, per=news.per, group=news.group,
+        hard=not isinstance(news, Reached) or news.hard,
+    )  # fmt: skip
 
 
 def window(news: Exhausted, at: float) -> str:

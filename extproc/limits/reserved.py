@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from extproc.limits.rule import Terms, Unit, Want
+from extproc.limits.rule import Rule, Terms, Unit, Want
 from extproc.usage import Usage
 
 
@@ -15,6 +15,8 @@ class Counted(Struct, frozen=True, array_like=True):
     unit: Unit
     terms: Terms
     group: str = ""
+    per: tuple[str, ...] = ()
+    """What the values in the counter's name are of."""
 
 
 class Reserved(Struct, frozen=True, array_like=True):
@@ -35,9 +37,9 @@ class Used(Struct, frozen=True, array_like=True):
     """US dollars, tokens, requests. Below 0: so much less than was told before."""
 
 
-def counted(want: Want, unit: Unit) -> Counted:
-    """The counter of a wish."""
-    return Counted(want.counter, unit, want.terms, want.group)
+def counted(want: Want, rule: Rule) -> Counted:
+    """The counter of what is wanted of a rule."""
+    return Counted(want.counter, rule.unit, want.terms, want.group, rule.per)
 
 
 def used(reserved: Reserved, usage: Usage, cost: Decimal | None) -> tuple[Used, ...]:

@@ -13,6 +13,7 @@ from extproc.config.notifications import Kind, Receiver
 from extproc.identity.record import ExpiringKey
 from extproc.limits.limit import Crossed
 from extproc.limits.money import plain_dollars
+from extproc.limits.news import News, Reached, told_rule
 from extproc.limits.rule import Rule
 from extproc.standing.board import Change
 from extproc.standing.cooling import Name
@@ -61,6 +62,16 @@ def budget_exhausted(rule: Rule, counter: str, resets: float, organization: tupl
     """A budget has refused a request, for the first time in its window. `resets`: seconds since 1970 when it has room again; 0: never."""
     more = {"limit": _amount(rule, rule.amount), "resets": moment(resets) if resets else None}
     return Event(type="budget.exhausted", subject=counter, data=_of_rule(rule, counter, organization) | more, organization=organization)
+
+
+def limit_event(news: News) -> Event | None:
+    """What is told of limits and budgets. None: a limit that is no budget has refused a request, which is what it is there for."""
+    rule = told_rule(news)
+    # What belongs to no organization is a group of its own.
+    organization = (rule.group,) if rule.group not in ("", rule.id) else ()
+    if isinstance(news, Reached):
+        return limit_threshold(rule, Crossed(news.counter, news.threshold, news.used, news.most), organization)
+    return budget_exhausted(rule, news.counter, news.resets, organization) if news.unit == "cost" else None
 
 
 def _of_rule(rule: Rule, counter: str, organization: tuple[str, ...]) -> dict[str, Any]:

@@ -99,3 +99,27 @@ def test_what_waits_outlives_a_killed_gateway(tmp_path_factory: pytest.TempPathF
     told = {receiver.headers[at]["webhook-id"]: verified(receiver, at)["type"] for at in range(len(receiver.bodies))}
     # Once, though it was asked several times; and after a new start nothing is open.
     assert sorted(told.values()) == ["breaker.closed", "breaker.opened"]
+
+
+def test_limits_are_told_of(tmp_path_factory: pytest.TempPathFactory, receiver: Scripted) -> None:
+    rule = {"name": "house", "cost": "2", "window": "month", "thresholds": [0.0001]}
+    config = {
+        "providers": {"demo": {"base_url": "demo:", "dialect": "openai"}},
+        "models": [{"name": "demo", "targets": ["demo"]}],
+        "prices": [{"model": "demo/*", "input": "10000", "output": "10000"}],
+        "filters": [{"meter": {}}, {"auth": {}}, {"route": {}}, {"limits": {"rules": [rule]}}],
+        "notifications": {"webhooks": [{"name": "ops", "url": f"{receiver.url}/hook", "secret": "env:HOOK_SECRET"}]},
+    }
+
+    with Gateway(folder(tmp_path_factory), config, {"HOOK_SECRET": SECRET}) as gateway:
+
+        def status() -> int:
+            asked = chat("Hello", "demo", max_tokens=10)
+            return httpx.post(f"{gateway.url}/v1/chat/completions", json=asked, timeout=20).status_code
+
+        assert status() == 200
+        gateway.until(lambda: status() == 402, "it is used up", 30)
+        gateway.until(lambda: len(receiver.bodies) >= 2, "both are told", 30)
+        told = {found["type"]: found["data"] for found in (verified(receiver, at) for at in range(2))}
+        assert set(told) == {"limit.threshold", "budget.exhausted"}
+        assert all((data["rule"], data["limit"], data["unit"]) == ("house", "2", "cost") for data in told.values())

@@ -3,13 +3,15 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from extproc.config.notifications import Email, Webhook
 from extproc.identity.record import ExpiringKey
 from extproc.limits.limit import Crossed
-from extproc.limits.money import reserved
-from extproc.limits.rule import Rule
+from extproc.limits.money import NANOS, reserved
+from extproc.limits.news import Reached, exhausted
+from extproc.limits.rule import Rule, Want
 from extproc.limits.window import Window
 from extproc.notifications import event
 from extproc.notifications.words import text, title
@@ -33,6 +35,24 @@ def counter(rule: Rule, **values: str) -> str:
     want = rule.want(1, values)
     assert want is not None
     return want.counter
+
+
+def test_news_of_limits() -> None:
+    name = counter(BUDGET, key="alice|%", **{"tag:team": "blue"})
+    told = Reached(
+        counter=name, per=BUDGET.per, unit="cost", window=BUDGET.window, group="org_1", threshold=0.8, used=NANOS, most=BUDGET.amount
+    )  # fmt: skip
+    found = event.limit_event(told)
+    assert found is not None and found.type == "limit.threshold" and found.organization == ("org_1",)
+    assert found.data["for"] == {"key": "alice|%", "tag:team": "blue"} and found.data["used"] == "1" and found.data["hard"]
+    soft = event.limit_event(msgspec.structs.replace(told, hard=False, group=BUDGET.id))
+    assert soft is not None and not soft.data["hard"] and soft.organization == ()
+    empty = exhausted(Want(name, BUDGET.terms, 5, "org_1"), BUDGET, 1_800_000_000.0)
+    assert empty is not None
+    found = event.limit_event(empty)
+    assert found is not None and found.type == "budget.exhausted" and found.data["limit"] == "50"
+    often = exhausted(Want(REQUESTS.id, REQUESTS.terms, 1), REQUESTS, 1_800_000_000.0)
+    assert often is not None and event.limit_event(often) is None, "no budget"
 
 
 def test_a_threshold() -> None:
