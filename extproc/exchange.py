@@ -14,11 +14,10 @@ from extproc.delivery import Delivery
 from extproc.endpoints import endpoint, named_provider
 from extproc.intake import Intake
 from extproc.ledger.record import Record
+from extproc.limits.enduser import HEADER as END_USER
 from extproc.snapshot import Snapshot
 from extproc.values import Endpoint, Request
 
-END_USER = "x-headgate-user"
-"""The header in which callers name those for whom they ask."""
 _NAMED = 256
 
 

@@ -91,7 +91,11 @@ class _Limits:
         amounts, body_user = _UNKNOWN, None
         if rulings.measures or (rulings.users and request.bulky):
             amounts, body_user = await self._measure(request, priced=rulings.prices)
-        wishes = rulings.wishes(amounts, Asking(request, body_user))
+        asking = Asking(request, body_user)
+        wishes = rulings.wishes(amounts, asking)
+        if rulings.users and not request.record.end_user:
+            # Whom a rule was counted for is whom reports are about.
+            request.record.end_user = asking.end_user
         if not wishes:
             return None
         ticket, at = urandom(12), time.time()

@@ -44,10 +44,12 @@ class Asking:
             case "provider":
                 return request.targets[0].provider if request.targets else ""
             case "end_user":
-                return self._user()
+                return self.end_user
         return ""
 
-    def _user(self) -> str:
+    @property
+    def end_user(self) -> str:
+        """Whom it is made for, as its header or its body says; empty where neither does."""
         if (told := cleaned(self.request.headers.get(HEADER))) != "":
             return told
         if self._end_user is None:

@@ -138,7 +138,9 @@ def test_whose_counter_it_is(per: Any, counter: str) -> None:
     ],
 )  # fmt: skip
 def test_who_the_end_user_is(body: dict[str, Any], headers: dict[str, str], name: str) -> None:
-    (counter,) = Scene(each_hour(name="r", per="end_user")).wanted(made({**CHAT, **body}, more=headers))
+    asked = made({**CHAT, **body}, more=headers)
+    (counter,) = Scene(each_hour(name="r", per="end_user")).wanted(asked)
+    assert asked.record.end_user == name, "reports know, too"
     assert counter in (f"r|{name}", counter if len(name) > 200 else "")
 
 
