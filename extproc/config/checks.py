@@ -213,7 +213,13 @@ def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callabl
             f"{auth.path}.required",
             f"others can reach {address}, so everybody needs a key; take this out, listen on 127.0.0.1, or say `listener.open: true`",
         )
-    elif not getattr(auth.settings, "keys", ()) and not _known(config) and config.store is None and not has_stored_keys():
+    elif (
+        not getattr(auth.settings, "keys", ())
+        and not _known(config)
+        and config.store is None
+        and not _declared(config)
+        and not has_stored_keys()
+    ):
         message = (
             f"others can reach {address}, and there are no callers' keys: make one with `headgate keys create`, or list them at "
             "`filters: - auth: {keys: ...}`; or listen on 127.0.0.1; or say `listener.open: true` if something else authenticates"
@@ -230,6 +236,13 @@ def _known(config: Config) -> bool:
     """Whether callers may be known by something else than a key; what is wrong has been told."""
     callers = config.callers
     return not (sound(callers) and all(map(sound, (callers.jwt, callers.mesh, callers.own_keys)))) or callers.known
+
+
+def _declared(config: Config) -> bool:
+    """Whether there are keys that are declared; what is wrong has been told."""
+    return config.identities is not None and (
+        not sound(config.identities) or not sound(config.identities.keys) or bool(config.identities.keys)
+    )
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -17,6 +17,7 @@ from extproc.config.breaker import Breaker, check_breaker
 from extproc.config.checks import Report, check_listeners, check_provider, check_redis, check_store
 from extproc.config.complete import complete_providers
 from extproc.config.credentials import Keys, check_keys, prepare_keys, settled
+from extproc.config.declared import check_identities
 from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, read_document
 from extproc.config.filters import Setting, read_filters
@@ -155,6 +156,7 @@ class _Reading:
         if self.references.secrets:
             check_redis(config, filters, report)
             check_store(config, report)
+            check_identities(config.identities, report)
         check_listeners(config, filters, lambda: has_stored_keys(self.folder / config.state), report)
         check_ext_proc(config, report)
 

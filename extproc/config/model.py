@@ -14,6 +14,7 @@ from extproc.config.callers import Callers
 from extproc.config.concurrency import Concurrency, Many, Queue
 from extproc.config.forms import Auth, DialectName, Folder, HeaderName, HeaderValue, Name, Operation, Path, SettingValue
 from extproc.config.health import Health
+from extproc.config.identities import Identities
 from extproc.config.listeners import Admin, Api, ExtProc, Listener
 from extproc.config.mirror import Mirror
 from extproc.config.notifications import Notifications
@@ -406,6 +407,8 @@ class Config(Section, frozen=True):
     """Where the journal, the ledger and the keys are."""
     store: Store | None = None
     """Where organizations, teams, users and keys are, if not in the state folder."""
+    identities: Identities | None = None
+    """Organizations, teams, users and keys that are declared here, and changed nowhere else."""
 
     @property
     def mirrors(self) -> bool:

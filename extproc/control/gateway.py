@@ -24,6 +24,7 @@ from extproc.control import amazon, counted, operator, sealed
 from extproc.control.addresses import Addresses
 from extproc.control.api import AdminApi
 from extproc.control.bookkeeper import Bookkeeper
+from extproc.control.declared import Declaration
 from extproc.control.door import Door
 from extproc.control.effect import known_to_envoy, needs_restart
 from extproc.control.envoy import Envoy
@@ -33,7 +34,7 @@ from extproc.control.identities import Identities
 from extproc.control.pricing import marks
 from extproc.control.run_dir import sockets_folder
 from extproc.control.services import Services
-from extproc.control.source import Source, fingerprint
+from extproc.control.source import Source, declares_keys, fingerprint
 from extproc.control.startup import faults
 from extproc.control.trust import ca_file
 from extproc.control.workers import PATIENCE, Workers
@@ -84,7 +85,7 @@ class Gateway:
         self.state = source.state_folder(config)
         self.run_dir = run_dir or sockets_folder(self.state)
         self._source = source
-        self._feed = Feed(self.state)
+        self._feed, self._declaration = Feed(self.state), Declaration(self.state)
         self._loaded = loaded
         self._in_force = True
         """What the files say is what is in force."""
@@ -138,9 +139,7 @@ class Gateway:
         self._services.quote = self._books.quote
         await self._books.resume()
         await self._feed.follow(_store_of(self.config))
-        self._services.message = await asyncio.to_thread(
-            self._source.message, self._loaded, self._aliases(self.config), fold=True, up=self._feed.up
-        )  # fmt: skip
+        self._services.message = await self._message(self._loaded, fold=True)
         self._warn(self.config)
         handed = self._handover or Handover()
         await self._services.start(self.config, handed)
@@ -275,7 +274,7 @@ class Gateway:
         # Requests that began with the configuration before still need the keys of its issuers.
         await self._services.issuers.follow(self.config, config)
         await self._feed.follow(_store_of(config))
-        await self._swap(config, await asyncio.to_thread(self._source.message, loaded, self._aliases(config), up=self._feed.up))
+        await self._swap(config, await self._message(loaded))
         await self._services.issuers.follow(config)
         notified = await self._services.notify(config)
         self._loaded, self._in_force = loaded, True
@@ -288,11 +287,17 @@ class Gateway:
 
     async def _take_keys(self, *, fold: bool = False) -> None:
         """Keys that were made or revoked count at once, also while the file is wrong. `fold`: see `key_state`."""
-        up = self._feed.up
-        message = await asyncio.to_thread(self._source.message, self._loaded, self._aliases(self.config), fold=fold, up=up)
+        message = await self._message(self._loaded, fold=fold)
         if message != self._services.message:
             taken = await self._services.swap(message)
             _log.info("new keys in force in %d of %d workers", taken, len(self.workers))
+
+    async def _message(self, loaded: Loaded, *, fold: bool = False) -> bytes:
+        """The snapshot, with the keys as they are, and those that are declared brought to the others first."""
+        config, up = loaded.config, self._feed.up
+        assert config is not None
+        await asyncio.to_thread(self._declaration.bring, config, up=up)
+        return await asyncio.to_thread(self._source.message, loaded, self._aliases(config), fold=fold, up=up)
 
     def _aliases(self, config: Config) -> Mapping[str, str]:
         # Somebody else's Envoy has the names that `headgate compile attach` gave it.
@@ -455,7 +460,7 @@ def keys_required(loaded: Loaded, state: Path) -> bool:
     """Whether callers need a key, as far as the configuration and the key store can tell."""
     configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in loaded.filters)
     known = loaded.config is not None and loaded.config.callers.known
-    return configured or known or Identities(state, _store_of(loaded.config)).exist()
+    return configured or known or declares_keys(loaded.config) or Identities(state, _store_of(loaded.config)).exist()
 
 
 def _store_of(config: Config | None) -> str:

@@ -71,13 +71,20 @@ class Source(Struct, frozen=True):
         # The filters travel as checked structs; what the file said of them is of no more use. Nor do workers notify anybody or ask a store.
         url = config.store.url if config.store is not None else ""
         config = msgspec.structs.replace(
-            config, filters=(), providers=_without_credentials(config.providers), notifications=Notifications(), store=None
+            config, filters=(), providers=_without_credentials(config.providers), notifications=Notifications(), store=None, identities=None
         )  # fmt: skip
         filters = tuple(zip(names, settings, strict=True))
         keys = remote_state(state, url, fold=fold, up=up) if url else key_state(state, fold=fold)
+        # What is declared may not be there yet: the gateway must not stand open for that.
+        exist = Identities(state, url).exist() or declares_keys(loaded.config)
         prices = quotes(config, state, every="limits" in names)
         whole = Settings(config, filters, dict(clusters or {}), self.private, prices)
-        return encode(whole, keys, keys_exist=Identities(state, url).exist())
+        return encode(whole, keys, keys_exist=exist)
+
+
+def declares_keys(config: Config | None) -> bool:
+    """Whether any stand in `identities`."""
+    return config is not None and config.identities is not None and bool(config.identities.keys)
 
 
 def _without_credentials(providers: Mapping[str, Provider]) -> dict[str, Provider]:

@@ -41,8 +41,8 @@ class Keys(Repository[Key]):
         self._check_holder(holder)
         clear = make_key()
         key = self._add(
-            **msgspec.structs.asdict(holder), name=name, tenant=tenant, prefix=_prefix(clear), digest=digest(clear), expires_at=expires_at,
-            settings=settings, plan_id=plan_id,
+            **msgspec.structs.asdict(holder), name=name, tenant=tenant, prefix=prefix_of(clear), digest=digest(clear),
+            expires_at=expires_at, settings=settings, plan_id=plan_id,
         )  # fmt: skip
         return key, clear
 
@@ -58,7 +58,7 @@ class Keys(Repository[Key]):
         clear = make_key()
         before = (key.digest, self.work.now + overlap) if overlap else (None, None)
         values = {
-            "prefix": _prefix(clear), "digest": digest(clear), "rotated_at": self.work.now, "previous_digest": before[0],
+            "prefix": prefix_of(clear), "digest": digest(clear), "rotated_at": self.work.now, "previous_digest": before[0],
             "previous_until": before[1],
         }  # fmt: skip
         return self._set(key, "rotate", values), clear
@@ -116,5 +116,6 @@ class Keys(Repository[Key]):
             raise Reject(422, "invalid", f"The user is no member of {where} that the key is to belong to.", param="user_id")
 
 
-def _prefix(clear: str) -> str:
+def prefix_of(clear: str) -> str:
+    """How a key begins, as far as that is kept."""
     return clear.removeprefix(PREFIX)[:SHOWN]

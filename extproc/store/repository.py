@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from extproc.errors import Reject
-from extproc.identity.ids import Ids, Kind, kind_of
+from extproc.identity.ids import Ids, Kind, is_declared, kind_of
 from extproc.store.models import Actor, AuditEntry, Entity, Plan
 
 E = TypeVar("E", bound=Entity)
@@ -21,6 +21,8 @@ MOST = 1000
 
 # What is nobody's business, and what an audit entry says otherwise.
 _SECRET = {"digest", "previous_digest", "version", "created_at", "updated_at"}
+CONFIGURATION = "configuration"
+"""The actor who alone changes what the configuration declares."""
 IDS = Ids()
 """Of this process."""
 
@@ -107,8 +109,22 @@ class Repository(Generic[E]):
         self.session.flush()
         self.work.audit(self.entity.kind, id, "delete", self._organization(entity), _public(entity), {"with": self._below(entity)})
 
+    def declare(self, id: str, values: Mapping[str, Any]) -> E:
+        """Sees to it that there is one with this id, as `values` have it: it is made, changed, or is back. `disabled`: as of `change`."""
+        entity: E | None = self.session.get(self.entity, id)
+        columns = {name: value for name, value in values.items() if name != "disabled"}
+        if "disabled" in values:
+            before: int | None = getattr(entity, "disabled_at", None)
+            columns["disabled_at"] = (before or self.work.now) if values["disabled"] else None
+        if entity is None:
+            return self._add(id=id, **columns)
+        return self._set(entity, "change", {**columns, "deleted_at": None})
+
     def _expected(self, id: str, version: int | None) -> E:
         entity = self.find(id)
+        if is_declared(id) and self.work.actor.name != CONFIGURATION:
+            message = f"The {self.entity.title_of} {id!r} stands in the gateway's configuration, and is changed there alone."
+            raise Reject(409, "managed_by_configuration", message)
         if version is not None and entity.version != version:
             message = f"The {self.entity.title_of} {id!r} has been changed by somebody else: it is at version {entity.version}."
             raise Reject(412, "version_mismatch", message)
@@ -136,9 +152,9 @@ class Repository(Generic[E]):
         self.work.audit(self.entity.kind, entity.id, action, self._organization(entity), was, now)
         return entity
 
-    def _add(self, **values: Any) -> E:
+    def _add(self, *, id: str | None = None, **values: Any) -> E:
         now = self.work.now
-        entity: E = self.entity(id=self.work.id(self.entity.kind), created_at=now, updated_at=now, version=1, **values)
+        entity: E = self.entity(id=id or self.work.id(self.entity.kind), created_at=now, updated_at=now, version=1, **values)
         with self.session.no_autoflush:
             self._check(entity)
         self.session.add(entity)

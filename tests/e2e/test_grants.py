@@ -1,6 +1,7 @@
 """What is set for a key, its team and its organization is in force on a real Envoy, in the dialect of whoever asks."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -77,3 +78,24 @@ def test_the_list_shows_what_may_be_asked_for(bounded: tuple[Gateway, dict[str, 
     assert listed("team") == {"demo"}
     assert listed("providers") == {"o-then-a", "a-then-o"}
     assert listed("here") == {"demo", "o-then-a", "a-then-o"}
+
+
+def test_what_the_configuration_declares(tmp_path: Path, config: dict[str, Any]) -> None:
+    key = "hg-" + "d" * 43
+    identities: dict[str, Any] = {
+        "organizations": {"acme": {"models": ["gpt-*"]}},
+        "teams": {"research": {"organization": "acme"}},
+        "keys": {"ci": {"organization": "acme", "team": "research", "secret": "env:CI_KEY"}},
+    }
+    one = Gateway(tmp_path, {**config, "identities": identities}, {"CI_KEY": key})
+    with one:
+        asking = (one, {"ci": key})
+        assert (asked(asking, "ci", "gpt-5"), asked(asking, "ci")) == ((200, ""), (403, "model_not_allowed"))
+        refused = one.run("teams", "update", "research", "gateway.yaml", "--organization", "acme", "--suspend")
+        assert (refused.returncode, "stands in the gateway's configuration" in refused.stderr) == (1, True)
+        identities["teams"]["research"]["models"] = ["demo"]
+        one.write({**config, "identities": identities})
+        one.until(lambda: asked(asking, "ci", "gpt-5") == (403, "model_not_allowed"), "the team is bounded")
+        one.write({**config, "identities": {}})
+        one.until(lambda: asked(asking, "ci", "gpt-5") == (401, "invalid_api_key"), "the key is gone")
+        assert key not in one.log.read_text()
