@@ -12,6 +12,7 @@ from extproc.admission import (
 )
 from extproc.aside import Aside, Job, Undone, is_bulky
 from extproc.cachestore.entry import Entry, Lead, Store
+from extproc.callers.joined import Joined
 from extproc.callers.known import Known
 from extproc.canonical import Fingerprint, fingerprint
 from extproc.config.concurrency import Queue
@@ -85,6 +86,7 @@ __all__ = [
     "Identity",
     "InForce",
     "Job",
+    "Joined",
     "Keep",
     "KeyTable",
     "Known",

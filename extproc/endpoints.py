@@ -27,7 +27,8 @@ _SHARED = "/v1/"
 """Begins paths of many dialects: of a path there that is no row's, it says nothing."""
 
 _NAMED = "/providers/"
-_STATUS = "/v1/providers/status"
+_TOLD_HERE = {"/v1/providers/status": "status", "/v1/teams": "teams"}
+"""Paths of our own, and what is asked there."""
 
 
 class _Row(NamedTuple):
@@ -113,8 +114,8 @@ def endpoint(method: str, path: str, headers: dict[str, str]) -> Endpoint:
     dialect = _speaker(bare, headers)
     if method in _CHANGING and _is_list(dialect, bare):
         return Endpoint(dialect, "other_method")
-    if bare == _STATUS:
-        return Endpoint(dialect, "status" if method in ("GET", "HEAD") else "other_method")
+    if (here := _TOLD_HERE.get(bare)) is not None:
+        return Endpoint(dialect, here if method in ("GET", "HEAD") else "other_method")
     listed = _LISTED[dialect].find(bare.rstrip("/")) if method in ("GET", "HEAD") else None
     return _told(listed, headers) if listed and listed.kind != "live" else _RAW[dialect]
 
@@ -192,7 +193,7 @@ def check_head(meant: Endpoint, path: str, headers: dict[str, str], most: int) -
         raise misplaced()
     if meant.kind == "other_method":
         bare = path.partition("?")[0]
-        allow = "GET" if bare == _STATUS or _is_list(meant.dialect, bare) else "POST"
+        allow = "GET" if bare in _TOLD_HERE or _is_list(meant.dialect, bare) else "POST"
         raise Reject(405, "method_not_allowed", f"This endpoint takes a {allow}, not another method.", headers=(("allow", allow),))
     if not meant.buffered:
         return

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from extproc.aside import Aside, Here
 from extproc.cachestore.entry import Store
+from extproc.callers.directory import Directory, NoDirectory
 from extproc.callers.tokens import NoSets, Sets
 from extproc.clock import Clock
 from extproc.config.model import Config, Redis
@@ -81,6 +82,8 @@ class Engine:
         self.slots: Slots = slots or AtOnce()
         self.issuers: Sets = issuers or NoSets()
         """Keys of those whose tokens are taken."""
+        self.directory: Directory = NoDirectory()
+        """Who knows whom these mean."""
         self.mirrors = mirrors
         """Copies of requests on their way."""
         self.clock = Clock()
@@ -168,6 +171,7 @@ class Engine:
             prices=settings.prices,
             quotes=self.quotes,
             issuers=self.issuers,
+            directory=self.directory,
             room=self.room,
             mirrors=self.mirrors,
         )

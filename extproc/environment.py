@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct, field
 
 from extproc.aside import Aside, Here
+from extproc.callers.directory import Directory, NoDirectory
 from extproc.callers.tokens import NoSets, Sets
 from extproc.config.model import Config
 from extproc.keys import StoredKeys
@@ -73,6 +74,8 @@ class Environment(Struct, frozen=True):
     """Who knows what others charge."""
     issuers: Sets = field(default_factory=NoSets)
     """Keys of the issuers whose tokens are taken."""
+    directory: Directory = field(default_factory=NoDirectory)
+    """Who is meant by what tokens and certificates say, and which teams somebody is in."""
     room: Room = field(default_factory=Room)
     """For the bodies of requests."""
     mirrors: Copies | None = None

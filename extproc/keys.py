@@ -113,23 +113,26 @@ class Granting:
         """Whose key it is. Those of the same levels share what they may do."""
         owner = key.owner
         special = key.settings is not NOTHING or key.plan
-        grant = self._find(key) if special else self._usual.get(owner) or self._find_usual(key)
+        grant = self._find(key) if special else self._usual.get(owner) or self.grant(owner)
         return Identity(key.tenant or key.name, key.name, key.id, owner, key.expires_at, grant)
+
+    def grant(self, owner: Owner | None) -> Grant:
+        """What somebody may do who belongs there, and for whom nothing else is set."""
+        grant = self._usual.get(owner)
+        if grant is None:
+            if len(self._usual) >= _REMEMBERED:
+                self._usual.clear()
+            self._usual[owner] = grant = self._grants.find(owner.levels if owner is not None else ())
+        return grant
 
     def _find(self, key: StoredKey) -> Grant:
         return self._grants.find(key.owner.levels if key.owner is not None else (), key.level(self._plans))
-
-    def _find_usual(self, key: StoredKey) -> Grant:
-        if len(self._usual) >= _REMEMBERED:
-            self._usual.clear()
-        self._usual[key.owner] = grant = self._find(key)
-        return grant
 
 
 class StoredKeys:
     """The keys of the state folder. All snapshots of a worker share them: a key that is revoked is so for each of them."""
 
-    __slots__ = ("_changed", "_granting", "_known", "_mapped", "_stale", "exist")
+    __slots__ = ("_changed", "_granting", "_known", "_mapped", "_stale", "exist", "version")
 
     def __init__(self, state: KeyState = _NONE, *, exist: bool = False) -> None:
         self._changed: dict[bytes, Identity | None] = {}
@@ -138,6 +141,8 @@ class StoredKeys:
         self._mapped: MappedKeys | None = None
         self._granting = Granting()
         self._stale = False
+        self.version = 0
+        """Another one whenever something has changed."""
         self.exist = exist
         """The state folder has, or had, keys: revoking the last one must not open the gateway."""
         self.take(state, exist=exist)
@@ -150,6 +155,7 @@ class StoredKeys:
             self._mapped = MappedKeys(state.file) if state.file else None
         self._changed, self._known, self._granting, self.exist = changed, dict(changed), granting, exist
         self._stale = state.stale
+        self.version += 1
 
     def find(self, digest: bytes) -> Identity | None:
         """Whose key has this digest, or None. Raises `Reject` 503 if that cannot be known, 403 if whom it belongs to is suspended."""
@@ -164,6 +170,13 @@ class StoredKeys:
         if found.grant.closed is not None:
             raise _suspended(found.grant.closed)
         return found
+
+    def grant_of(self, owner: Owner) -> Grant:
+        """What somebody may do who belongs there, and is known by no key. Raises `Reject` 403 if whom he belongs to is suspended."""
+        grant = self._granting.grant(owner)
+        if grant.closed is not None:
+            raise _suspended(grant.closed)
+        return grant
 
     def _look(self, digest: bytes, mapped: MappedKeys) -> Identity | None:
         key = mapped.find(digest)
@@ -183,7 +196,7 @@ def _unknown() -> Reject:
 
 def _suspended(level: Level) -> Reject:
     what = level.kind.replace("_", " ")
-    return Reject(403, "access_suspended", f"The {what} that this key belongs to is suspended. Its administrators can say why.")
+    return Reject(403, "access_suspended", f"The {what} that this caller belongs to is suspended. Its administrators can say why.")
 
 
 class KeyTable:

@@ -33,11 +33,11 @@ PROVIDER_HEADER = "x-headgate-provider"
 
 Kind = str
 """An operation of the dialects (`chat`, `embeddings`, ...): translated between those that have it. `json`: JSON with a model in it, for
-providers of the same dialect; `form`: a form with one; `live`: a WebSocket. `models`, `model`, `fixed`, `status`: answered by us. `raw`:
-anything else; the body is not looked at. `misplaced`: a model in the body, but not asked in the one way that is read; `other_method`: by
-another method than POST."""
+providers of the same dialect; `form`: a form with one; `live`: a WebSocket. `models`, `model`, `fixed`, `status`, `teams`: answered by us.
+`raw`: anything else; the body is not looked at. `misplaced`: a model in the body, but not asked in the one way that is read;
+`other_method`: by another method than POST."""
 
-_UNREAD = frozenset({"models", "fixed", "status", "raw", "misplaced", "other_method", "live"})
+_UNREAD = frozenset({"models", "fixed", "status", "teams", "raw", "misplaced", "other_method", "live"})
 _NO_JSON = _UNREAD | {"form"}
 
 

@@ -24,6 +24,7 @@ from extproc.cachestore.entry import Store
 from extproc.cachestore.local import LocalStore
 from extproc.cachestore.shared import RemoteStore
 from extproc.cachestore.shelf import Shelf
+from extproc.callers.asked import RemoteDirectory
 from extproc.callers.issuers import ISSUERS, RemoteSets
 from extproc.checked import HEALTH, decode_ill
 from extproc.clock import LAST_WORDS, TICK, Clock
@@ -182,6 +183,7 @@ class Worker:
             lambda redis: SharedLimits(open_redis_limits(redis), lambda: self._sharers(redis), self._used_up),
         )
         self._engine.counters, self._engine.quotes = self._counters.of, RemoteQuotes(link)
+        self._engine.directory = RemoteDirectory(link)
         self._ear, self._lookout = Ear(self._engine.standing, line), Lookout(self._engine, self._late)
 
     # What the control process pushes.

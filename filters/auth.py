@@ -21,6 +21,7 @@ from extproc import (
     Filter,
     Handler,
     Identity,
+    Joined,
     KeyTable,
     Known,
     Reject,
@@ -62,7 +63,7 @@ class Auth(Filter, frozen=True, kw_only=True):
         listener = environment.config.listener
         private = listener.open or (environment.private and is_loopback_name(listener.address))
         own = [StoredKey(key.name, binascii.unhexlify(key.hash.removeprefix("sha256:")), key.tenant) for key in self.keys]
-        known = Known(environment.config, environment.issuers)
+        known = Known(environment.config, environment.issuers, Joined(environment.directory, environment.stored_keys))
         required = self.required if private else True
         table = KeyTable(environment.stored_keys, own, required=True if required is None and known else required)
         auth = _Auth(table, strangers_possible=not listener.open, proxies=listener.proxies)
@@ -131,7 +132,7 @@ class _Several:
             if identity is not None:
                 self._take(request, identity, [one for one in sent if one != key])
                 return
-        identity = self._known.by_envoy(request, sent)
+        identity = await self._known.by_envoy(request, sent)
         if identity is not None:
             self._take(request, identity, sent)
             return

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 import msgspec
 
@@ -56,7 +57,7 @@ _INVOKED = (
 )
 
 
-_PARTICULAR = frozenset({"models", "model", "fixed", "status", "raw", "live"})
+_PARTICULAR = frozenset({"models", "model", "fixed", "status", "teams", "raw", "live"})
 """Kinds of request that are not simply asked of a model's targets."""
 
 
@@ -112,6 +113,7 @@ class _Route:
         self._passes, self._refuses = (tuple(pattern.lower() for pattern in patterns) for patterns in (passes, refuses))
         self._routes = environment.routes
         self._aside = environment.aside
+        self._directory = environment.directory
         spoken = {name: upstream.dialects for name, upstream in environment.upstreams.items()}
         self._dialects = {name: tuple(dialect.name for dialect in dialects) for name, dialects in spoken.items()}
         self._operations = {name: frozenset(kind for one in dialects for kind in one.operations) for name, dialects in spoken.items()}
@@ -148,6 +150,8 @@ class _Route:
             case "status":
                 told = providers_status(self._config, self._standing.stands(), self._standing.sick)
                 return Response(200, {"content-type": "application/json"}, msgspec.json.encode(told))
+            case "teams":
+                return Response(200, {"content-type": "application/json"}, msgspec.json.encode(await self._teams(request)))
             case "raw":
                 self._check_passes(request)
                 self._by_provider(request)
@@ -156,6 +160,13 @@ class _Route:
             case _:
                 self._by_provider(request)
         return None
+
+    async def _teams(self, request: Request) -> dict[str, Any]:
+        """The teams that the caller belongs to, in the words of who lists them elsewhere."""
+        owner = request.identity.owner
+        teams = await self._directory.teams(owner) if owner is not None else []
+        data = [{"team_id": one.id, "team_alias": one.name, "organization_id": one.organization} for one in teams]
+        return {"object": "list", "data": data}
 
     async def _look_aside(self, request: Request) -> None:
         """What a bulky body needs takes long to find out, so it is done elsewhere, where some condition asks for it."""

@@ -126,6 +126,8 @@ TABLE = [
     ("GET", "/api/tags", {}, "ollama", "models"),
     ("HEAD", "/api/version", {}, "ollama", "fixed"),
     ("GET", "/v1/providers/status?x=1", {}, "openai", "status"),
+    ("GET", "/v1/teams", {}, "openai", "teams"),
+    ("POST", "/v1/teams", {}, "openai", "other_method"),
     ("GET", "/v1/providers/status", {"anthropic-version": "2023-06-01"}, "anthropic", "status"),
     ("POST", "/v1/providers/status", {}, "openai", "other_method"),
     ("GET", "/api/ps", {}, "ollama", "raw"),
@@ -148,7 +150,7 @@ TABLE = [
 def test_endpoint(method: str, path: str, headers: dict[str, str], dialect: str, kind: str) -> None:
     found = endpoint(method, path, headers)
     assert (found.dialect, found.kind) == (dialect, kind)
-    assert found.buffered == (kind not in ("models", "fixed", "status", "raw", "live", "misplaced", "other_method"))
+    assert found.buffered == (kind not in ("models", "fixed", "status", "teams", "raw", "live", "misplaced", "other_method"))
     assert found.json == (found.buffered and kind != "form")
     assert found.converses == (common(kind) == "chat")
 

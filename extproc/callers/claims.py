@@ -5,8 +5,10 @@ Who is refused is told what is wrong with the token as far as he can read it him
 
 from typing import Any
 
+from extproc.callers.joined import Claim
 from extproc.config.callers import ROLES, Issuer, claim_at, path_of
 from extproc.errors import Reject
+from extproc.identity.claimed import Claimed
 from extproc.values import Identity
 
 OWN = "own:"
@@ -69,6 +71,19 @@ def identity_of(claims: dict[str, Any], issuer: Issuer) -> Identity:
     if said and not tenant and not issuer.tenant:
         raise refused("The token does not say whom its caller belongs to.")
     return Identity(tenant or issuer.tenant or issuer.issuer, key, roles=_roles(claims, issuer))
+
+
+def claim_of(claims: dict[str, Any], issuer: Issuer) -> Claim | None:
+    """Whom of the store the caller belongs to; None where this issuer does not say it. Raises `Reject` 401 where it has to."""
+    paths = [path_of(claim) for claim in (issuer.claims.organization, issuer.claims.team, issuer.claims.user)]
+    if not any(paths):
+        return None
+    organization, team, user = (_name(claims, path) if path else "" for path in paths)
+    refuse = issuer.unknown == "refuse"
+    if refuse and ((paths[0] and not organization) or not (organization or team or user)):
+        raise refused("The token does not say which organization, team or user its caller is.")
+    tenant = issuer.claims.tenant is not None or bool(issuer.tenant)
+    return Claim(Claimed(issuer.issuer, organization, team, user), tenant, refuse) if organization or team or user else None
 
 
 def _name(claims: dict[str, Any], path: tuple[str, ...]) -> str:

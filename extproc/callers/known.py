@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 
-from extproc.callers.claims import identity_of, judge, refused
+from extproc.callers.claims import claim_of, identity_of, judge, refused
+from extproc.callers.joined import Joined
 from extproc.callers.own import OwnTable
 from extproc.callers.tokens import Sets, Tokens, looks_like_one
 from extproc.callers.xfcc import HEADER, Certified
@@ -14,13 +15,14 @@ from extproc.values import Identity, Request
 class Known:
     """They are asked in the order in which a caller is known: by a token, by what Envoy says of him, by a key of his own."""
 
-    __slots__ = ("_certified", "_fronted", "_now", "_own", "_tokens")
+    __slots__ = ("_certified", "_fronted", "_joined", "_now", "_own", "_tokens")
 
-    def __init__(self, config: Config, sets: Sets, now: Callable[[], float] = time.time) -> None:
-        """`now`: seconds since the epoch."""
+    def __init__(self, config: Config, sets: Sets, joined: Joined, now: Callable[[], float] = time.time) -> None:
+        """`joined`: who joins callers with those of the store. `now`: seconds since the epoch."""
         callers = config.callers
         self._now = now
-        self._tokens = Tokens(callers.jwt, sets, now)
+        self._joined = joined
+        self._tokens = Tokens(callers.jwt, sets, now, joined)
         self._fronted = [one for one in callers.jwt if one.verify != "gateway"]
         self._certified = Certified(callers.mesh) if callers.mesh is not None and callers.mesh.trusted else None
         self._own = OwnTable(callers)
@@ -32,7 +34,7 @@ class Known:
         """Whose token that is; None if it is none. Raises `Reject` as `Tokens.find` does."""
         return await self._tokens.find(text) if self._tokens and looks_like_one(text) else None
 
-    def by_envoy(self, request: Request, sent: Sequence[str]) -> Identity | None:
+    async def by_envoy(self, request: Request, sent: Sequence[str]) -> Identity | None:
         """Who calls by a token that Envoy has checked, or by a certificate that a proxy has. Raises `Reject` 401 where what they say is not
         good enough, or where a token was sent that is not good.
         """
@@ -40,11 +42,15 @@ class Known:
             claims = request.vouched.get(issuer.payload)
             if type(claims) is dict and claims.get("iss") == issuer.issuer:
                 judge(claims, issuer, self._now())
-                return identity_of(claims, issuer)
+                identity, claim = identity_of(claims, issuer), claim_of(claims, issuer)
+                return identity if claim is None else await self._joined.join(identity, claim)
         if self._fronted and not self._tokens and any(map(looks_like_one, sent)):
             raise refused("The token is not good: it has expired, is not its issuer's, or is not for this gateway.")
         if self._certified is not None and (header := request.headers.get(HEADER)) is not None:
-            return self._certified.find(header)
+            found = self._certified.find(header)
+            if found is None:
+                return None
+            return found.identity if found.claim is None else await self._joined.join(found.identity, found.claim)
         return None
 
     def by_own_key(self, request: Request, sent: Sequence[str]) -> Identity | None:

@@ -25,7 +25,7 @@ from extproc.values import Identity, OwnKey, Request
 _DIGITS = 16
 """Of the hash, in hexadecimal: of 10,000 such callers, two are taken for one with a chance of 3 in 10^12."""
 _LONGEST = 4096
-_HERE = frozenset({"models", "model", "fixed", "status", "misplaced", "other_method"})
+_HERE = frozenset({"models", "model", "fixed", "status", "teams", "misplaced", "other_method"})
 """What the gateway answers itself: for that a key that nobody here knows is none."""
 _SIGNS = re.compile(r"[\x21-\x7e]+")
 

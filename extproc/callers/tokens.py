@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from extproc.callers.claims import identity_of, judge, refused
+from extproc.callers.claims import claim_of, identity_of, judge, refused
+from extproc.callers.joined import Claim, Joined
 from extproc.callers.keyset import KeySet, decoded, made, read
 from extproc.config.callers import Issuer
 from extproc.errors import Reject
@@ -60,6 +61,8 @@ class _Told(NamedTuple):
     until: float
     keys: KeySet
     issuer: str
+    claim: Claim | None
+    """Whom of the store the caller belongs to."""
 
 
 def purpose_of(issuer: Issuer) -> str:
@@ -75,13 +78,19 @@ def looks_like_one(text: str) -> bool:
 class Tokens:
     """The issuers of one snapshot, and the tokens of theirs that were seen."""
 
-    __slots__ = ("_issuers", "_known", "_now", "_own", "_sets")
+    __slots__ = ("_issuers", "_joined", "_known", "_now", "_own", "_sets")
 
-    def __init__(self, issuers: Sequence[Issuer], sets: Sets, now: Callable[[], float] = time.time) -> None:
-        """`now`: seconds since the epoch. Raises `ModuleNotFoundError` where `cryptography` is not installed."""
+    def __init__(
+        self, issuers: Sequence[Issuer], sets: Sets, now: Callable[[], float] = time.time, joined: Joined | None = None
+    ) -> None:  # fmt: skip
+        """`now`: seconds since the epoch. `joined`: who joins callers with those of the store.
+
+        Raises `ModuleNotFoundError` where `cryptography` is not installed.
+        """
         self._issuers: Mapping[str, Issuer] = {one.issuer: one for one in issuers if one.verify == "gateway"}
         self._sets = sets
         self._now = now
+        self._joined = joined
         self._own = {name: made(read(one.jwks)) for name, one in self._issuers.items() if one.jwks is not None}
         self._known: dict[bytes, _Told] = {}
 
@@ -89,18 +98,25 @@ class Tokens:
         return bool(self._issuers)
 
     async def find(self, token: str) -> Identity:
-        """Whose token it is. Raises `Reject`: 401 if it is not good, 503 if that cannot be known. Waits only where its key is not known."""
+        """Whose token it is. Raises `Reject`: 401 if it is not good, 503 if that cannot be known, 403 as `Joined.join` does. Waits only for
+        what is not known yet.
+        """
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         told, now = self._known.get(digest), self._now()
         if told is not None:
             if now < told.until and self._keys(told.issuer) is told.keys:
-                return told.identity
+                return await self._whole(told)
             del self._known[digest]
         told = await self._told(token, now)
         if len(self._known) >= _REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[digest] = told
-        return told.identity
+        return await self._whole(told)
+
+    async def _whole(self, told: _Told) -> Identity:
+        if told.claim is None or self._joined is None:
+            return told.identity
+        return await self._joined.join(told.identity, told.claim)
 
     def _keys(self, issuer: str) -> KeySet | None:
         own = self._own.get(issuer)
@@ -119,7 +135,7 @@ class Tokens:
         if not any(key.check(signature, signed, header.alg) for key in fitting):
             raise refused("The token's signature is not its issuer's." if fitting else "The token's key (`kid`) is not its issuer's.")
         until = judge(claims, issuer, now)
-        return _Told(identity_of(claims, issuer), until, keys, issuer.issuer)
+        return _Told(identity_of(claims, issuer), until, keys, issuer.issuer, claim_of(claims, issuer))
 
     async def _that_has(self, issuer: Issuer, key: str | None) -> KeySet:
         """The issuer's keys, fetched again if need be. Raises `Reject` 503 while there are none."""

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from extproc.callers.joined import Claim
 from extproc.config.callers import Mesh, Workload
 from extproc.errors import Reject
+from extproc.identity.claimed import Claimed
 from extproc.values import Identity
 
 HEADER = "x-forwarded-client-cert"
@@ -90,7 +92,7 @@ class Certified:
         self._at = 0 if mesh.element == "first" else -1
         self._patterns = [_compiled(one) for one in mesh.workloads]
 
-    def find(self, header: str) -> Identity | None:
+    def find(self, header: str) -> "Caller | None":
         """Who calls; None for a certificate of nobody that is known here. Raises `Reject` 401 where it cannot be read."""
         try:
             element = parse(header)[self._at]
@@ -100,7 +102,7 @@ class Certified:
         for pattern in self._patterns:
             for name in _names(element, pattern.field):
                 if (found := pattern.regex.fullmatch(name)) is not None:
-                    return _identity(name, found.groupdict(), pattern.workload)
+                    return _caller(name, found.groupdict(), pattern.workload)
         return None
 
 
@@ -131,6 +133,18 @@ def pattern_fault(text: str) -> str | None:
     return None
 
 
-def _identity(name: str, found: dict[str, str], workload: Workload) -> Identity:
+class Caller(NamedTuple):
+    """Who calls, and whom of the store he belongs to."""
+
+    identity: Identity
+    claim: Claim | None
+
+
+def _caller(name: str, found: dict[str, str], workload: Workload) -> Caller:
     key = found.get("key") or workload.key or name
-    return Identity(found.get("tenant") or workload.tenant or key, key)
+    tenant = found.get("tenant") or workload.tenant
+    said = [
+        text.replace("{tenant}", tenant).replace("{key}", key) for text in (workload.organization, workload.team, workload.service_account)
+    ]
+    claim = Claim(Claimed("", said[0], said[1], "", said[2]), bool(tenant), refuse=True) if any(said) else None
+    return Caller(Identity(tenant or key, key), claim)

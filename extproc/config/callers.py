@@ -27,6 +27,12 @@ class Claims(Section, frozen=True):
     """What the ledger and the logs call the caller."""
     tenant: Claim | None = None
     """Whom the caller belongs to: callers of one tenant share a cache and a line in reports. `tenant` of the issuer unless given."""
+    organization: Claim | None = None
+    """The organization of the store that the caller belongs to, by id or name: what is set for it is in force (docs/organizations.md)."""
+    team: Claim | None = None
+    """A team of it, by id or name; where the token does not say one, none."""
+    user: Claim | None = None
+    """The user, by what the issuer calls him (`subject` of the user), or by id."""
     roles: Claim | None = None
     """The caller's roles, or groups: a list, or words with spaces between them."""
 
@@ -65,6 +71,8 @@ class Issuer(Section, frozen=True):
     """What the claim of roles says, by the role that it means. Unless given, it names them itself: owner, admin, member, viewer."""
     require: dict[Text, Text | tuple[Text, ...]] = field(default_factory=dict)
     """Claims that have to be there, and what they have to be, or to have among them: one of these."""
+    unknown: Literal["refuse", "take"] = "refuse"
+    """Callers whose organization, team or user the store does not know: refused with 403; or taken, with nothing set for them."""
     refresh: Refresh = Refresh()
     """How often its keys are fetched."""
     verify: Literal["gateway", "envoy", "front"] = "gateway"
@@ -91,6 +99,12 @@ class Workload(Section, frozen=True):
     """Whom they belong to, where the pattern does not say it; the key unless given."""
     key: Annotated[str, Meta(max_length=128)] = ""
     """What the ledger and the logs call them, where the pattern does not say it; the whole name unless given."""
+    organization: Annotated[str, Meta(max_length=256)] = ""
+    """The organization of the store that they belong to, by id or name; `{tenant}` stands for what the pattern says."""
+    team: Annotated[str, Meta(max_length=256)] = ""
+    """A team of it, likewise."""
+    service_account: Annotated[str, Meta(max_length=256)] = ""
+    """A service account of it, likewise; `{key}` stands for what the pattern says. Whoever the store does not know is refused with 403."""
 
 
 class Mesh(Section, frozen=True):

@@ -81,6 +81,9 @@ def _check_mesh(mesh: Mesh, config: Config, report: Report) -> None:
             text = getattr(workload, field)
             if text is not None and (fault := pattern_fault(text)) is not None:
                 report.error(f"{path}.{field}", fault)
+        joined = (workload.organization, workload.team, workload.service_account)
+        if any("{tenant}" in text for text in joined) and "{tenant}" not in (workload.uri or workload.dns or "") and not workload.tenant:
+            report.error(path, "`{tenant}` stands for nothing here: neither the pattern nor `tenant` says it")
     if not mesh.trusted:
         report.warning("$.callers.mesh", "this has no effect without `trusted: true`")
     elif not is_loopback(config.listener.address):

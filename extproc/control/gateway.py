@@ -25,6 +25,7 @@ from extproc.control.addresses import Addresses
 from extproc.control.api import AdminApi
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.declared import Declaration
+from extproc.control.directory import Directory
 from extproc.control.door import Door
 from extproc.control.effect import known_to_envoy, needs_restart
 from extproc.control.envoy import Envoy
@@ -98,7 +99,8 @@ class Gateway:
         self.workers = Workers(self.run_dir, self.state, setup, many=config.workers, drain=config.drain, patience=patience)
         self._services = Services(
             self.run_dir, self.state, Shelf(*_cache_size(loaded)), self._metrics, Path(self._places().attempts_log),
-            self.workers.heard, silent=handover is not None,
+            self.workers.heard, Directory(self.state, lambda: _store_of(self.config), lambda: self._feed.version),
+            silent=handover is not None,
         )  # fmt: skip
         self._envoy = Envoy(self._places(), self.state / "envoy.log") if with_envoy else None
         self._books: Bookkeeper | None = None

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from extproc.identity.claimed import Claimed, Resolved, TeamName
 from extproc.identity.levels import Level
-from extproc.identity.record import Changes, ExpiringKey, StoredKey
+from extproc.identity.record import Changes, ExpiringKey, Owner, StoredKey
 from extproc.identity.settings import Plan
 from extproc.keyfile import Stamp
 from extproc.store import FILE
@@ -89,6 +90,16 @@ class Identities:
         """See `Following.expiring`."""
         with self._store() as store:
             return store.expiring(expires, after, until, most) if store is not None else []
+
+    def resolve(self, said: Claimed) -> Resolved:
+        """Who is meant by what a token or a certificate says."""
+        with self._store() as store:
+            return store.resolve(said) if store is not None else Resolved(missing="anybody")
+
+    def teams(self, owner: Owner) -> list[TeamName]:
+        """The teams of a caller."""
+        with self._store() as store:
+            return store.teams(owner) if store is not None else []
 
     def levels(self) -> tuple[tuple[Level, ...], tuple[Plan, ...]]:
         """All levels that say something, and all plans."""

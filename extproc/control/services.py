@@ -14,6 +14,7 @@ from extproc.callers.issuers import ISSUERS, RENEW
 from extproc.checked import HEALTH, decode_ill
 from extproc.clock import LAST_WORDS
 from extproc.config.model import Config
+from extproc.control.directory import Directory
 from extproc.control.google import Tokens
 from extproc.control.handover import Handover
 from extproc.control.health import Checks
@@ -60,6 +61,7 @@ class Services:
         metrics: Metrics,
         attempts_log: Path,
         heard: Callable[[Notice], bool],
+        directory: Directory,
         *,
         silent: bool,
     ) -> None:
@@ -97,7 +99,7 @@ class Services:
         )  # fmt: skip
         asked = (
             self._cache.handlers, self._turns.handlers, self.standing.handlers, self._slots.handlers, limits.handlers,
-            self.settling.handlers,
+            self.settling.handlers, directory.handlers,
         )  # fmt: skip
         handlers: dict[str, Handler] = {name: handler for each in asked for name, handler in each.items()}
         handlers |= {NOTICE: self._heard, RENEW: self.issuers.renew, PRICE: self._price}

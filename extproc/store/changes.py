@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, delete, insert, or_, select, text
 from sqlalchemy.sql.elements import ColumnElement
 
+from extproc.identity.claimed import Claimed, Resolved, TeamName
 from extproc.identity.levels import Level, LevelKind
 from extproc.identity.record import Changes, ExpiringKey, Owner, StoredKey, membership_level
 from extproc.identity.settings import Plan
 from extproc.keyfile import Stamp
-from extproc.store import models
+from extproc.store import lookup, models
 from extproc.store.database import Database
 from extproc.store.models import Change, Key, Membership, Organization, Project, ServiceAccount, Team, User
 
@@ -98,6 +99,16 @@ class Following:
         order = _in_force(behind, Organization.deleted_at.is_(None)).add_columns(Key.prefix).order_by(Key.expires_at, Key.id).limit(most)
         with self._database.read() as connection:
             return [_expiring(row) for row in connection.execute(order)]
+
+    def resolve(self, said: Claimed) -> Resolved:
+        """Who is meant by what a token or a certificate says."""
+        with self._database.read() as connection:
+            return lookup.resolve(connection, said)
+
+    def teams(self, owner: Owner) -> list[TeamName]:
+        """The teams of a caller."""
+        with self._database.read() as connection:
+            return lookup.teams(connection, owner)
 
     def levels(self) -> tuple[list[Level], dict[str, Plan]]:
         """All levels that say something, and all plans by id, which keys may name as well."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from extproc.callers.xfcc import Certified, Element, parse, pattern_fault
 from extproc.config.callers import Mesh, Workload
 from extproc.errors import Reject
+from extproc.identity.claimed import Claimed
 from extproc.values import Identity
 
 HASH = "468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688"
@@ -81,7 +82,8 @@ def test_anything_is_read_or_refused(value: str) -> None:
 
 
 def found(header: str, *workloads: Workload, element: str = "last") -> Identity | None:
-    return Certified(Mesh(workloads=workloads, trusted=True, element="first" if element == "first" else "last")).find(header)
+    caller = Certified(Mesh(workloads=workloads, trusted=True, element="first" if element == "first" else "last")).find(header)
+    return caller.identity if caller is not None else None
 
 
 def test_names_become_callers() -> None:
@@ -131,3 +133,13 @@ def test_patterns_that_say_nothing_certain(text: str) -> None:
 @pytest.mark.parametrize("text", [SPIFFE, "*", "spiffe://x/*/{key}", "{key}.team.example"])
 def test_patterns(text: str) -> None:
     assert pattern_fault(text) is None
+
+
+def test_names_say_whom_of_the_store_somebody_belongs_to() -> None:
+    header = "URI=spiffe://cluster.local/ns/research/sa/bot"
+    workload = Workload(uri=SPIFFE, organization="{tenant}", service_account="sa-{key}")
+    caller = Certified(Mesh(workloads=(workload,), trusted=True)).find(header)
+    assert caller is not None and caller.claim is not None
+    assert (caller.claim.said, caller.claim.refuse) == (Claimed("", "research", "", "", "sa-bot"), True)
+    without = Certified(Mesh(workloads=(Workload(uri=SPIFFE),), trusted=True)).find(header)
+    assert without is not None and without.claim is None

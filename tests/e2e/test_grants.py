@@ -11,6 +11,7 @@ from extproc.identity.settings import Settings
 from extproc.store.keys import Holder
 from extproc.store.store import Tables
 from tests import stored
+from tests.callers.signer import AUDIENCE, ISSUER, claims, jwks, public, token
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo
 
@@ -78,6 +79,33 @@ def test_the_list_shows_what_may_be_asked_for(bounded: tuple[Gateway, dict[str, 
     assert listed("team") == {"demo"}
     assert listed("providers") == {"o-then-a", "a-then-o"}
     assert listed("here") == {"demo", "o-then-a", "a-then-o"}
+
+
+def test_teams_of_the_caller(bounded: tuple[Gateway, dict[str, str]]) -> None:
+    gateway, keys = bounded
+
+    def teams(name: str) -> list[str]:
+        answer = CLIENT.get(f"{gateway.url}/v1/teams", headers={"x-api-key": keys[name]})
+        return [one["team_alias"] for one in answer.raise_for_status().json()["data"]]
+
+    assert (teams("team"), teams("here")) == (["research"], [])
+    assert CLIENT.get(f"{gateway.url}/v1/teams").status_code == 401
+
+
+def test_a_tokens_caller_has_what_is_set_for_his_team(tmp_path: Path, config: dict[str, Any]) -> None:
+    issuer = {
+        "issuer": ISSUER, "audiences": [AUDIENCE], "jwks": jwks(public("p256", "k")), "claims": {"organization": "org", "team": "team"},
+    }  # fmt: skip
+    identities: dict[str, Any] = {"organizations": {"acme": {"models": ["gpt-*"]}}, "teams": {"research": {"organization": "acme"}}}
+    with Gateway(tmp_path, {**config, "callers": {"jwt": [issuer]}, "identities": identities}) as one:
+        asking = (one, {"ann": token(claims(org="acme", team="research")), "eve": token(claims(org="acme", team="sales"))})
+        assert (asked(asking, "ann", "gpt-5"), asked(asking, "ann")) == ((200, ""), (403, "model_not_allowed"))
+        assert asked(asking, "eve", "gpt-5") == (403, "unknown_identity")
+        (team,) = CLIENT.get(f"{one.url}/v1/teams", headers={"x-api-key": asking[1]["ann"]}).json()["data"]
+        assert (team["team_id"], team["team_alias"]) == ("team_research", "research")
+        identities["teams"]["research"]["models"] = ["demo"]
+        one.write({**config, "callers": {"jwt": [issuer]}, "identities": identities})
+        one.until(lambda: asked(asking, "ann", "gpt-5") == (403, "model_not_allowed"), "the team is bounded")
 
 
 def test_what_the_configuration_declares(tmp_path: Path, config: dict[str, Any]) -> None:

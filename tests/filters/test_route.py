@@ -6,10 +6,13 @@ import msgspec
 import pytest
 
 from extproc import Handler, Identity, Reject, Request, Response, Target
+from extproc.callers.directory import NoDirectory
 from extproc.config.model import Aim, Model
 from extproc.config.when import When
 from extproc.dialects.quirks import Quirks
+from extproc.identity.claimed import TeamName
 from extproc.identity.levels import Grant, Level
+from extproc.identity.record import Owner
 from extproc.identity.settings import Settings
 from filters.route import Route
 from tests.scene import CHAT, CONFIG, environment, head, request, run
@@ -410,3 +413,21 @@ def test_a_bounded_caller_sees_what_he_may_ask_for(path: str) -> None:
     one = granted(b"", "/v1/models/gpt", "GET", models=("gpt",))
     assert isinstance(one, Response) and one.status == 200
     assert refusal(granted(b"", "/v1/models/fast", "GET", models=("gpt",))) == (404, "model_not_found")
+
+
+class Teams(NoDirectory):
+    """Knows one team."""
+
+    async def teams(self, owner: Owner) -> list[TeamName]:
+        return [TeamName(owner.team, "research", owner.organization)]
+
+
+def test_the_callers_teams() -> None:
+    handler = Route().open(msgspec.structs.replace(environment(), directory=Teams()))
+    made = request(head("/v1/teams", "GET"))
+    told = run(handler.request(made))
+    assert isinstance(told, Response) and msgspec.json.decode(told.body) == {"object": "list", "data": []}
+    made.identity = Identity(owner=Owner("org_1", team="team_1"))
+    told = run(handler.request(made))
+    assert isinstance(told, Response)
+    assert msgspec.json.decode(told.body)["data"] == [{"team_id": "team_1", "team_alias": "research", "organization_id": "org_1"}]
