@@ -7,6 +7,7 @@ refuses everything unless its listener says `open: true`. Once keys exist, revok
 
 import binascii
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, ClassVar
 from urllib.parse import unquote_plus, urlsplit
 
@@ -77,17 +78,13 @@ class _Auth:
         self._proxies = proxies
 
     async def request(self, request: Request) -> None:
-        sent, unavailable = False, None
+        sent = False
         for key in _sent_keys(request.headers, request.path):
             sent = True
             try:
                 identity = self._table.find(key)
             except Reject as reject:
-                if reject.fault.status != _UNAVAILABLE:
-                    raise
-                # Of this one nobody can tell; another one may be known.
-                unavailable = reject
-                continue
+                identity = self._another(request, reject)
             if identity is not None:
                 request.identity = identity
                 if identity.owner is not None:
@@ -95,13 +92,20 @@ class _Auth:
                 if identity.grant is not EVERYTHING:
                     self.admit(request)
                 return
-        if unavailable is not None:
-            raise unavailable
         if self._table.required:
             raise _refusal(sent)
         request.identity = Identity()
         if self._check_host:
             _check_loopback(request.headers)
+
+    def _another(self, request: Request, reject: Reject) -> Identity:
+        """Where nobody can tell whose a key is, another one that was sent may be known. Raises `reject` where none is."""
+        if reject.fault.status == _UNAVAILABLE:
+            for key in _sent_keys(request.headers, request.path):
+                with suppress(Reject):
+                    if (identity := self._table.find(key)) is not None:
+                        return identity
+        raise reject
 
     def admit(self, request: Request) -> None:
         """Raises `Reject` 403 for what a caller may not of whom something is set, as far as it can be told from a request's head."""
