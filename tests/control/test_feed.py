@@ -51,10 +51,10 @@ def test_an_outage_is_told_and_ends(tmp_path: Path, store_url: str, postgres: Po
         postgres.stop()
         try:
             await until(lambda: not feed.up)
-            assert feed.version > before
+            seen = feed.version
+            assert seen > before
         finally:
             await asyncio.to_thread(postgres.resume)
-        seen = feed.version
         await until(lambda: feed.up)
         assert feed.version > seen, "nobody knows what has changed meanwhile"
         await feed.close()
