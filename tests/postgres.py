@@ -91,6 +91,18 @@ class PostgresServer:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(20)
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """While this lasts it takes what it is sent, and answers nothing."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        pids = [self._process.pid, *map(int, children)]
+        _tell(pids, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _tell(pids, signal.SIGCONT)
+
     def url(self, database: str = "postgres") -> str:
         """As SQLAlchemy and libpq take it."""
         return f"postgresql://tests@/{database}?host={self._folder}"
@@ -101,6 +113,13 @@ class PostgresServer:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         return name
+
+
+def _tell(pids: list[int], what: signal.Signals) -> None:
+    for pid in pids:
+        # Processes of connections that are over may be gone.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, what)
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,13 @@
 While the store does not answer, what was answered before is still so; of the rest nobody can tell.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from extproc.callers.asked import RESOLVE, TEAMS
+from extproc.control.feed import Feed
 from extproc.control.identities import Identities
 from extproc.identity.claimed import Claimed
 from extproc.identity.record import Owner
@@ -20,11 +20,11 @@ _REMEMBERED = 65_536
 class Directory:
     """`handlers` go to the `LinkServer`."""
 
-    def __init__(self, state: Path, where: Callable[[], str], version: Callable[[], Hashable]) -> None:
-        """`where`: URL of the store; `version`: another one after each change of it (`Feed.version`), beside that of the state folder."""
+    def __init__(self, state: Path, feed: Feed, where: Callable[[], str]) -> None:
+        """`where`: URL of the store; empty for that of the state folder."""
         self._state = state
+        self._feed = feed
         self._where = where
-        self._version = version
         self._known: dict[tuple[str, bytes], tuple[Hashable, bytes]] = {}
 
     @property
@@ -39,13 +39,20 @@ class Directory:
         return await self._answer(TEAMS, payload, lambda store: store.teams(msgspec.msgpack.decode(payload, type=Owner)))
 
     async def _answer(self, method: str, payload: bytes, ask: Callable[[Identities], object]) -> bytes:
-        store = Identities(self._state, self._where())
-        version = (store.version(), self._version())
+        url = self._where()
+        store = Identities(self._state, url)
+        version = (store.version(), self._feed.version)
         known = self._known.get((method, payload))
         if known is not None and known[0] == version:
             return known[1]
+
+        def look(up: bool) -> object:
+            if url and not up:
+                raise ConnectionError("the store does not answer")
+            return ask(store)
+
         try:
-            answer = msgspec.msgpack.encode(await asyncio.to_thread(ask, store))
+            answer = msgspec.msgpack.encode(await self._feed.ask(look))
         except OSError:
             return known[1] if known is not None else b""
         if len(self._known) >= _REMEMBERED:

@@ -7,9 +7,12 @@ force (`kept.py`): the database may be away for hours.
 import asyncio
 import logging
 import random
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from extproc.control.aside import aside
 from extproc.control.identities import Identities
 
 if TYPE_CHECKING:
@@ -19,9 +22,11 @@ PATIENCE = 5.0
 """Seconds that a start or a reload waits for the first connection."""
 _LOOK = 2.0
 """Seconds without a word after which the connection is asked whether it still is one."""
-_ANSWERED = 3.0
+_ANSWERED, _READ = 3.0, 10.0
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 _CONNECTION = {"connect_timeout": 5, "tcp_user_timeout": 5000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2}
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +43,7 @@ class Feed:
         self._url = ""
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
+        self._gone = asyncio.Event()
         self._trouble = ""
         self._failures = 0
 
@@ -54,6 +60,19 @@ class Feed:
             except TimeoutError:
                 _log.warning("the store does not answer; what was known of it is in force")
 
+    async def ask(self, work: Callable[[bool], T]) -> T:
+        """What `work(up)` gives, in a thread. One that waits for a store which has gone is left to itself, and done again without it."""
+        if self.up:
+            asked, gone = asyncio.ensure_future(aside(partial(work, True), "asking the store")), asyncio.ensure_future(self._gone.wait())
+            try:
+                await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if asked.done():
+                    return asked.result()
+            finally:
+                gone.cancel()
+                asked.cancel()
+        return await asyncio.to_thread(work, False)
+
     async def close(self) -> None:
         """Follows none."""
         task, self._task, self._url = self._task, None, ""
@@ -61,6 +80,7 @@ class Feed:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         self.up = False
+        self._gone.set()
 
     async def _keep(self) -> None:
         # Slow to import, and not needed where identities are in the state folder.
@@ -85,7 +105,8 @@ class Feed:
         async with await AsyncConnection.connect(make_conninfo(libpq_of(self._url), **_CONNECTION), autocommit=True) as connection:
             # Before it is read for the first time: what changes meanwhile is told.
             await connection.execute(f'LISTEN "{CHANNEL}"'.encode())
-            await asyncio.to_thread(Identities(self._state, self._url).stamp)
+            async with asyncio.timeout(_READ):
+                await aside(Identities(self._state, self._url).stamp, "looking at the store")
             self._found()
             await self._heed(connection)
 
@@ -93,13 +114,21 @@ class Feed:
         while True:
             async for _ in connection.notifies(timeout=_LOOK):
                 self.version += 1
-            async with asyncio.timeout(_ANSWERED):
-                await connection.execute("SELECT 1")
+            asked = asyncio.ensure_future(connection.execute("SELECT 1"))
+            done, _ = await asyncio.wait({asked}, timeout=_ANSWERED)
+            if not done:
+                # psycopg takes its time to give a question up.
+                self._lost(silent := TimeoutError(f"no answer within {_ANSWERED:g} s"))
+                asked.cancel()
+                await asyncio.gather(asked, return_exceptions=True)
+                raise silent
+            asked.result()
 
     def _found(self) -> None:
         if self._trouble:
             _log.info("the store answers again")
         self.up, self._trouble, self._failures = True, "", 0
+        self._gone.clear()
         self.version += 1
         self._tried.set()
 
@@ -110,5 +139,6 @@ class Feed:
         if reason != self._trouble:
             _log.error("the store cannot be asked; known keys go on working, others get 503: %s", reason)
         self.up, self._trouble = False, reason
+        self._gone.set()
         self._failures += 1
         self._tried.set()

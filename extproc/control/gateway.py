@@ -99,7 +99,7 @@ class Gateway:
         self.workers = Workers(self.run_dir, self.state, setup, many=config.workers, drain=config.drain, patience=patience)
         self._services = Services(
             self.run_dir, self.state, Shelf(*_cache_size(loaded)), self._metrics, Path(self._places().attempts_log),
-            self.workers.heard, Directory(self.state, lambda: _store_of(self.config), lambda: self._feed.version),
+            self.workers.heard, Directory(self.state, self._feed, lambda: _store_of(self.config)),
             silent=handover is not None,
         )  # fmt: skip
         self._envoy = Envoy(self._places(), self.state / "envoy.log") if with_envoy else None
@@ -296,10 +296,15 @@ class Gateway:
 
     async def _message(self, loaded: Loaded, *, fold: bool = False) -> bytes:
         """The snapshot, with the keys as they are, and those that are declared brought to the others first."""
-        config, up = loaded.config, self._feed.up
+        config = loaded.config
         assert config is not None
-        await asyncio.to_thread(self._declaration.bring, config, up=up)
-        return await asyncio.to_thread(self._source.message, loaded, self._aliases(config), fold=fold, up=up)
+        aliases = self._aliases(config)
+
+        def make(up: bool) -> bytes:
+            self._declaration.bring(config, up=up)
+            return self._source.message(loaded, aliases, fold=fold, up=up)
+
+        return await self._feed.ask(make)
 
     def _aliases(self, config: Config) -> Mapping[str, str]:
         # Somebody else's Envoy has the names that `headgate compile attach` gave it.

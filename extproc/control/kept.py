@@ -5,6 +5,7 @@ Then a key that is known goes on working, one that was revoked stays so, and of 
 
 import logging
 import os
+import threading
 from pathlib import Path
 
 import msgspec
@@ -36,10 +37,11 @@ def remote_state(state: Path, url: str, *, fold: bool, up: bool) -> KeyState:
 
 def _keep(state: Path, found: KeyState) -> None:
     data, path = msgspec.msgpack.encode(found), state / FILE
+    # One that was left to itself may come back in the midst of this.
+    fresh = path.with_suffix(f".{threading.get_ident()}")
     try:
         if path.exists() and path.read_bytes() == data:
             return
-        fresh = path.with_suffix(".new")
         with open(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123 - for its owner's eyes alone
             file.write(data)
             file.flush()

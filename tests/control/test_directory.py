@@ -7,6 +7,7 @@ import msgspec
 
 from extproc.callers.asked import RESOLVE, TEAMS
 from extproc.control.directory import Directory
+from extproc.control.feed import Feed
 from extproc.identity.claimed import Claimed, Resolved, TeamName
 from extproc.identity.record import Owner
 from tests import stored
@@ -18,7 +19,7 @@ def test_it_follows_the_store_and_outlives_it(tmp_path: Path) -> None:
     urls = [""]
 
     async def run() -> None:
-        directory = Directory(tmp_path, lambda: urls[0], lambda: 0)
+        directory = Directory(tmp_path, Feed(tmp_path), lambda: urls[0])
 
         async def resolve(payload: bytes) -> Resolved | None:
             answer = await directory.handlers[RESOLVE](None, payload)
@@ -40,7 +41,7 @@ def test_teams(tmp_path: Path) -> None:
             stored.change, tmp_path, lambda tables, holder: tables.teams.create(holder.organization_id, "research")
         )
         owner = msgspec.msgpack.encode(Owner(team.organization_id, team=team.id))
-        answer = await Directory(tmp_path, lambda: "", lambda: 0).handlers[TEAMS](None, owner)
+        answer = await Directory(tmp_path, Feed(tmp_path), lambda: "").handlers[TEAMS](None, owner)
         assert msgspec.msgpack.decode(answer, type=list[TeamName]) == [TeamName(team.id, "research", team.organization_id)]
 
     asyncio.run(run())

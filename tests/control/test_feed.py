@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from extproc.control.feed import Feed
+from extproc.control.identities import Identities
 from tests import stored
 from tests.postgres import PostgresServer
 
@@ -73,3 +74,26 @@ def test_a_store_without_tables_says_what_to_do(tmp_path: Path, postgres: Postgr
 
     asyncio.run(run())
     assert "run `headgate store migrate`" in caplog.text
+
+
+def test_a_store_that_hangs_is_left_alone(tmp_path: Path, store_url: str, postgres: PostgresServer) -> None:
+    async def run() -> list[bool]:
+        feed, tried = Feed(tmp_path), list[bool]()
+        assert await feed.ask(lambda up: up) is False
+        await feed.follow(store_url)
+        assert await feed.ask(lambda up: up) is True
+
+        def look(up: bool) -> bool:
+            tried.append(up)
+            if up:
+                Identities(tmp_path, store_url).stamp()
+            return up
+
+        with postgres.frozen():
+            async with asyncio.timeout(30):
+                assert await feed.ask(look) is False
+        await until(lambda: feed.up)
+        await feed.close()
+        return tried
+
+    assert asyncio.run(run()) == [True, False]
