@@ -76,7 +76,7 @@ def _digest(dialect: Dialect) -> str:
 def _name_groups(grain: Grain, dialect: Dialect, source: str) -> str:
     names = ", ".join(DIMENSIONS)
     return (
-        f"WITH told AS (SELECT DISTINCT {', '.join(_told(grain, dialect))} FROM {source}) "
+        f"WITH told AS (SELECT DISTINCT {', '.join(_told(grain, dialect))} FROM {source} AS entry) "
         f"INSERT INTO ledger_groups (digest, {names}) SELECT {_digest(dialect)}, {names} FROM told WHERE true ON CONFLICT DO NOTHING"
     )
 
@@ -89,7 +89,7 @@ def _add_up(grain: Grain, dialect: Dialect, source: str, *, out: bool) -> str:
     changes = [f"{name} = {table}.{name} {sign} excluded.{name}" for name in COUNTED]
     changes += [f"{name} = {change.format(f'{table}.{name}', f'excluded.{name}')}" for name in MEASURED]
     return (
-        f"WITH told AS (SELECT {', '.join(parts)} FROM {source} GROUP BY {ordinals}) "
+        f"WITH told AS (SELECT {', '.join(parts)} FROM {source} AS entry GROUP BY {ordinals}) "
         f"INSERT INTO {table} (group_id, day, {', '.join(sums)}) "
         f"SELECT g.id, told.day, {', '.join(f'told.sum_{name}' for name in sums)} "
         f"FROM (SELECT told.*, {_digest(dialect)} AS named FROM told) told JOIN ledger_groups g ON g.digest = told.named WHERE true "

@@ -61,6 +61,7 @@ MIGRATIONS = (
     ALTER TABLE entries ADD COLUMN first_token REAL NOT NULL DEFAULT 0;
     """,
     """
+    CREATE TABLE outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE);
     CREATE TABLE ledger_groups (
         id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
         organization TEXT NOT NULL, project TEXT NOT NULL, team TEXT NOT NULL, user_id TEXT NOT NULL, service_account TEXT NOT NULL,
@@ -116,7 +117,7 @@ MIGRATIONS = (
 """`entries`: one row a request that reached a provider or the cache; its `price` is null where what is charged is the `cost`. `settled`:
 recent ids that need no entry. `sources`: how far each file has been read. `pending`: access log lines whose worker has not spoken.
 `corrupt`: lines that nobody could read, the first of them. `ledger_days` and its like: see `aggregates.py`; `spent` and what follows it:
-limits, see `spent.py`."""
+limits, see `spent.py`; `outbox`: see `outbox.py`."""
 
 
 def migrate(db: sqlite3.Connection) -> None:

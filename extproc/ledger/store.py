@@ -34,12 +34,13 @@ _HEAD = (
 _TAIL = ("unit", "amount", "partial", "estimated", "metered", "duration", "first_byte", "bytes_in", "bytes_out", "witness")
 _WHO = ("key_id", "end_user", "cost_centre", "queue", "ours", "first_token")
 _NOBODY = Owner("")
-_COLUMNS = (
+COLUMNS = (
     *_HEAD, *_USAGE, "saved_input", "saved_output", *_TAIL, "tried", "provider_key", "mirror_of",
     "priced", "cost", "cost_parts", "price_source", "price_version", "price", "price_parts", "price_rule",
     "organization", "project", "team", "user_id", "service_account", "tags", *_WHO,
 )  # fmt: skip
-_PUT = f"INSERT OR REPLACE INTO entries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+"""Of an entry, in the order in which they are written and sent."""
+_PUT = f"INSERT OR REPLACE INTO entries ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _SETTLE = "INSERT OR REPLACE INTO settled (id, seen, witness) VALUES (?, ?, ?)"
 _STOP = "DELETE FROM pending WHERE id = ?"
 _WITNESSES = """

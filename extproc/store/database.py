@@ -58,9 +58,12 @@ def libpq_of(text: str) -> str:
 class Database:
     """Connections to one database. Safe for threads; not for what `fork` makes of a process."""
 
-    def __init__(self, url: URL, *, pooled: bool = True) -> None:
-        """Nothing is opened before it is needed. `pooled`: connections stay open, for whoever needs them often."""
+    def __init__(self, url: URL, *, pooled: bool = True, writers: int = WRITERS) -> None:
+        """Nothing is opened before it is needed. `pooled`: connections stay open, for whoever needs them often. `writers`: number of the
+        advisory lock on PostgreSQL, see `WRITERS`: others than those of the store need not wait for them.
+        """
         self.url = url
+        self._writers = writers
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _sqlite(url, pooled) if self.is_sqlite else _postgresql(url, pooled)
 
@@ -87,7 +90,7 @@ class Database:
         with self.engine.connect().execution_options(**_WRITING) as connection, connection.begin():
             if not self.is_sqlite:
                 # Before anything else is locked: so two who write never wait for each other.
-                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": WRITERS})
+                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": self._writers})
             yield connection
 
     def _make_file(self) -> None:

@@ -83,7 +83,7 @@ def said(rows: list[Row]) -> list[tuple[object, ...]]:
 BY = ((), ("day",), ("month",), ("team", "model"), ("organization", "provider"), ("day", "key", "target"), ("project", "tags"))
 
 
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(changes, st.integers(0, 70), st.integers(0, 70))
 def test_they_are_the_sums_of_the_entries(made: list[tuple[str, Record, Priced]], since: int, days: int) -> None:
     first = date(2026, 9, 29) + timedelta(since)
@@ -151,7 +151,7 @@ def test_a_ledger_of_before_is_added_up_once(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     with contextlib.closing(Store(path)) as store:
         enter(store, record("a", team="red"))
-        for table in ("ledger_groups", "ledger_days", "ledger_months", "ledger_totals"):
+        for table in ("ledger_groups", "ledger_days", "ledger_months", "ledger_totals", "outbox"):
             store.db.execute(f"DROP TABLE {table}")
         store.db.execute("DELETE FROM tallies")
         store.db.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")

@@ -71,7 +71,7 @@ def test_a_newer_one_goes_on_with_older_programs(migrated: Database) -> None:
 def test_sqlite_is_made_when_it_is_needed(tmp_path: Path) -> None:
     folder = tmp_path / "100%" / "state"
     with closing(Database(in_folder(folder))) as database:
-        assert schema.found(database) == schema.Found(0, 0)
+        assert schema.found(database).number == 0
         assert not folder.exists()
     with closing(Store.open(folder)) as store:
         assert not store.following.keys_exist()
