@@ -1,11 +1,13 @@
 """What several commands share: which configuration, which state folder, and what they look like in `--help`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from extproc.config.load import Advice, Loaded, format_problems, nothing
 from extproc.config.model import Config
+from extproc.config.references import References, Unresolved
 from extproc.control.source import Source, quickstart
 
 DEFAULT = "gateway.yaml"
@@ -53,3 +55,11 @@ def state_folder(given: argparse.Namespace, *, reading: bool = False) -> tuple[P
         return given.state.absolute(), None
     print(format_problems(loaded.problems, which.path), file=sys.stderr)
     raise SystemExit(2)
+
+
+def resolved(text: str) -> str:
+    """What `env:NAME` or `file:PATH` on the command line stands for. Raises `ValueError`."""
+    found = References(os.environ, Path.cwd()).resolve(text, secret=True)
+    if isinstance(found, Unresolved):
+        raise ValueError(found.message)  # noqa: TRY004 - it is a value that is wrong
+    return found.text

@@ -1,16 +1,13 @@
 """`headgate store`: which version the store of identities has, and how it gets to the one that this program needs."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extproc.cli.common import add_source
+from extproc.cli.common import add_source, resolved
 from extproc.cli.place import place
-from extproc.config.references import References, Unresolved
 
 if TYPE_CHECKING:
     from extproc.store.database import Database
@@ -64,7 +61,7 @@ def _run(given: argparse.Namespace, what: "Callable[[Database], int]") -> int:
 
     try:
         where = place(given)
-        url = _resolved(given.url) if given.url is not None else where.url
+        url = resolved(given.url) if given.url is not None else where.url
         database = Database(url_of(url) if url else in_folder(where.state))
         with closing(database):
             return what(database)
@@ -75,10 +72,3 @@ def _run(given: argparse.Namespace, what: "Callable[[Database], int]") -> int:
         # SQLAlchemy puts the statement behind the first line.
         print(f"the store cannot be used: {str(error).partition(chr(10))[0]}", file=sys.stderr)
         return 1
-
-
-def _resolved(text: str) -> str:
-    found = References(os.environ, Path.cwd()).resolve(text, secret=True)
-    if isinstance(found, Unresolved):
-        raise ValueError(found.message)  # noqa: TRY004 - it is a value that is wrong
-    return found.text

@@ -3,24 +3,22 @@
 import argparse
 import sqlite3
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC
 
-from extproc.cli.common import add_source, state_folder
+from extproc.cli.books import add_books, with_books
+from extproc.cli.common import state_folder
 from extproc.control.pricing import book
 from extproc.envoy.names import cluster_name
 from extproc.ledger import focus
-from extproc.ledger.books import books_of
-from extproc.ledger.prices import PriceBook
-from extproc.ledger.reports import FIRST, LAST, Wanted
+from extproc.ledger.reports import FIRST, LAST, Books, Wanted
 from extproc.ledger.reports import usage as rows
-from extproc.ledger.usage_report import collect_leftovers, has_ledger, moment, usage
+from extproc.ledger.usage_report import has_ledger, moment, usage
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describes the command."""
     parser = commands.add_parser("usage", help="print usage and cost by key, model, provider, day, ...")
-    add_source(parser)
+    add_books(parser)
     groups = "columns to group by, separated by commas: key, tenant, model, provider, day, month, ... (default: %(default)s)"
     parser.add_argument("--by", default="key,model,provider,day", help=groups)
     parser.add_argument("--since", metavar="TIME", help="2026-11-01, an RFC 3339 time, or how long ago: 24h, 7d")
@@ -38,6 +36,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(given: argparse.Namespace) -> int:
     """Prints the report."""
+    if given.form == "focus":
+        return _focus(given)
     state, config = state_folder(given, reading=True)
     if not has_ledger(state):
         # A report makes nothing: the folder may be anybody's.
@@ -48,9 +48,6 @@ def run(given: argparse.Namespace) -> int:
     clusters = {cluster_name(name): name for name in config.providers} if config is not None else None
     try:
         since, until = (moment(text) if text else None for text in (given.since, given.until))
-        if given.form == "focus":
-            print(_focus(state, since, until, given.issuer, prices, clusters), end="")
-            return 0
         print(usage(state, by, since, until, given.form, mirrors=given.mirrors, prices=prices, clusters=clusters))
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -63,11 +60,14 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _focus(
-    state: Path, since: datetime | None, until: datetime | None, issuer: str, prices: PriceBook | None, clusters: dict[str, str] | None
-) -> str:
-    if prices is not None:
-        collect_leftovers(state, prices, clusters=clusters)
-    first, last = (moment.astimezone(UTC).date() if moment is not None else None for moment in (since, until))
-    with books_of(state) as books:
-        return focus.csv(rows(books, Wanted(by=focus.BY, since=first or FIRST, until=last or LAST)), issuer)
+def _focus(given: argparse.Namespace) -> int:
+    try:
+        since, until = (moment(text).astimezone(UTC).date() if text else None for text in (given.since, given.until))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+    def tell(books: Books) -> None:
+        print(focus.csv(rows(books, Wanted(by=focus.BY, since=since or FIRST, until=until or LAST)), given.issuer), end="")
+
+    return with_books(given, tell)

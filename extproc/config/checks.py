@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from extproc.config.filters import Setting
+from extproc.config.ledger import Ledger
 from extproc.config.listeners import Api
 from extproc.config.model import Aws, Config, Google, Paths, Provider, Redis
 from extproc.config.nearest import quoted
@@ -160,16 +161,19 @@ def check_redis(config: Config, filters: list[Setting], report: Report) -> None:
                 report.error(f"{setting.path}.store", "this needs the section `redis` with its `url`")
 
 
-def check_store(config: Config, report: Report) -> None:
-    """The URL of the store, of which nothing is repeated that may be a password."""
-    store = config.store
-    if not isinstance(store, Store) or not isinstance(store.url, str):
-        return
-    parts = urlsplit(store.url) if "://" in store.url else None
+def check_databases(config: Config, report: Report) -> None:
+    """URLs of the store, and of the ledger that machines share, of which nothing is repeated that may be a password."""
+    for name, section in (("store", config.store), ("ledger", config.ledger)):
+        if isinstance(section, Store | Ledger) and isinstance(section.url, str):
+            _check_database(f"$.{name}.url", section.url, report)
+
+
+def _check_database(where: str, url: str, report: Report) -> None:
+    parts = urlsplit(url) if "://" in url else None
     if parts is None or parts.scheme not in ("postgresql", "postgres"):
-        report.error("$.store.url", "this is no URL of PostgreSQL, such as postgresql://user:password@host/name")
-    elif not report.referred("$.store.url") and "@" in store.url and ":" in store.url.partition("://")[2].partition("@")[0]:
-        report.warning("$.store.url", "a password is written here plainly; take the URL from `env:NAME` or `file:PATH`")
+        report.error(where, "this is no URL of PostgreSQL, such as postgresql://user:password@host/name")
+    elif not report.referred(where) and ":" in url.partition("://")[2].rpartition("@")[0]:
+        report.warning(where, "a password is written here plainly; take the URL from `env:NAME` or `file:PATH`")
 
 
 def check_listeners(config: Config, filters: list[Setting], has_stored_keys: Callable[[], bool], report: Report) -> None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from extproc.config.attempts import check_attempts
 from extproc.config.breaker import Breaker, check_breaker
-from extproc.config.checks import Report, check_listeners, check_provider, check_redis, check_store
+from extproc.config.checks import Report, check_databases, check_listeners, check_provider, check_redis
 from extproc.config.complete import complete_providers
 from extproc.config.credentials import Keys, check_keys, prepare_keys, settled
 from extproc.config.declared import check_identities
@@ -155,7 +155,7 @@ class _Reading:
         check_prices(config, providers, report.error)
         if self.references.secrets:
             check_redis(config, filters, report)
-            check_store(config, report)
+            check_databases(config, report)
             check_identities(config.identities, report)
         check_listeners(config, filters, lambda: has_stored_keys(self.folder / config.state), report)
         check_ext_proc(config, report)

@@ -15,6 +15,7 @@ from extproc.config.concurrency import Concurrency, Many, Queue
 from extproc.config.forms import Auth, DialectName, Folder, HeaderName, HeaderValue, Name, Operation, Path, SettingValue
 from extproc.config.health import Health
 from extproc.config.identities import Identities
+from extproc.config.ledger import Ledger
 from extproc.config.listeners import Admin, Api, ExtProc, Listener
 from extproc.config.mirror import Mirror
 from extproc.config.notifications import Notifications
@@ -409,6 +410,9 @@ class Config(Section, frozen=True):
     """Where organizations, teams, users and keys are, if not in the state folder."""
     identities: Identities | None = None
     """Organizations, teams, users and keys that are declared here, and changed nowhere else."""
+
+    ledger: Ledger | None = None
+    """Where the ledgers of several machines come together."""
 
     @property
     def mirrors(self) -> bool:

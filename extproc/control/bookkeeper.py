@@ -16,9 +16,11 @@ from extproc.config.model import Config
 from extproc.control import counted
 from extproc.control.pricing import book, marks
 from extproc.control.settling import Settling
+from extproc.control.shipping import Shipping
 from extproc.envoy.names import cluster_name
 from extproc.ledger.collector import Collector
 from extproc.ledger.metrics import Metrics
+from extproc.ledger.outbox import Outbox
 from extproc.limits.rule import Rule
 from extproc.loops import forever
 from extproc.price import Price
@@ -47,6 +49,9 @@ class Bookkeeper:
         self._priced_by = (config, marks(config, state))
         """What the prices were made of that are in force."""
         self._collector = Collector(state, book(config, state), access_log=access_log, clusters=_clusters(config), limit=_LIMIT)
+        self._shipping = Shipping(state, config.ledger, metrics.shipping) if config.ledger is not None else None
+        if self._shipping is None:
+            Outbox(self._collector.store).shut()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._task: asyncio.Task[None] | None = None
 
@@ -57,6 +62,8 @@ class Bookkeeper:
     def start(self) -> None:
         """Begins to collect, in the background."""
         self._task = asyncio.get_running_loop().create_task(forever("collecting the ledger", _EVERY, self._run))
+        if self._shipping is not None:
+            self._shipping.start()
 
     def follow(self, config: Config, aliases: Mapping[str, str]) -> None:
         """The configuration has changed: other prices, other providers. `aliases`: their names in Envoy, where those are not their own."""
@@ -132,6 +139,8 @@ class Bookkeeper:
         except (OSError, sqlite3.Error) as error:
             _log.error("the ledger cannot be written: %s; what is left is collected at the next start", error)
         await self._settling.close()
+        if self._shipping is not None:
+            await self._shipping.close()
         await self.run(self._collector.close)
         self._thread.shutdown()
 

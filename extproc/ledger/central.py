@@ -27,6 +27,7 @@ _TAKE_OUT = [text(one) for one in fold(POSTGRESQL, _KNOWN, out=True)]
 _ADD = [text(one) for one in fold(POSTGRESQL, "staged")]
 _ANY = text("SELECT EXISTS (SELECT FROM ledger_entries WHERE id = ANY(:ids))")
 _DELETE = text("DELETE FROM ledger_entries WHERE id = ANY(:ids)")
+_DURABLY = text("SET LOCAL synchronous_commit = on")
 _STAGE = text("CREATE TEMPORARY TABLE staged (LIKE ledger_entries) ON COMMIT DROP")
 _COPY = f"COPY staged ({', '.join(COLUMNS)}) FROM STDIN"
 _INSERT = text(f"INSERT INTO ledger_entries ({', '.join(COLUMNS)}) SELECT {', '.join(COLUMNS)} FROM staged")
@@ -50,6 +51,8 @@ class Central:
         """
         ids = {"ids": [*(str(row[0]) for row in rows), *gone]}
         with self.database.write() as connection:
+            # Whatever the server does otherwise: who has brought it forgets it.
+            connection.execute(_DURABLY)
             if connection.execute(_ANY, ids).scalar_one():
                 for statement in (*_TAKE_OUT, _DELETE):
                     connection.execute(statement, ids)

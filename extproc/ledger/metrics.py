@@ -21,6 +21,7 @@ from extproc.ledger.named import Named
 from extproc.ledger.notified import NotificationMetrics
 from extproc.ledger.providers import ProviderMetrics
 from extproc.ledger.record import Record
+from extproc.ledger.shipments import ShippingMetrics
 from extproc.ledger.standings import StandingMetrics
 from extproc.usage import COUNTS
 
@@ -110,6 +111,8 @@ class Metrics:
         self._turns_bytes = gauge("conversation_bytes_kept", "Bytes of them.")
         self.load, self.limits, self.notifications = LoadMetrics(registry), LimitMetrics(registry), NotificationMetrics(registry)
         """Of the workers; of limits and budgets; and what becomes of notifications."""
+        self.shipping = ShippingMetrics(registry)
+        """Of the ledger's way to PostgreSQL."""
         self._under_way: Gauge | None = None
         self._websockets: Gauge | None = None
         gauge("build_info", "Version of Headgate.", ("version",)).labels(version).set(1)

@@ -1,0 +1,60 @@
+"""What commands share that report from sums: whose books they are, and what can go wrong with them."""
+
+import argparse
+import sqlite3
+import sys
+from collections.abc import Callable
+
+from extproc.cli.common import add_source, resolved, state_folder
+from extproc.control.pricing import book
+from extproc.envoy.names import cluster_name
+from extproc.ledger.books import books_of, central_books
+from extproc.ledger.reports import Books
+from extproc.ledger.usage_report import collect_leftovers, has_ledger
+
+
+def add_books(parser: argparse.ArgumentParser) -> None:
+    """The arguments that name the books."""
+    add_source(parser)
+    where = "PostgreSQL, where several machines share a ledger: `env:NAME` or `file:PATH` of postgresql://user:password@host/name"
+    parser.add_argument("--url", help=where)
+
+
+def with_books(given: argparse.Namespace, what: Callable[[Books], None]) -> int:
+    """Does something with the books that are meant; the exit code."""
+    return _shared(given.url, what) if given.url is not None else _local(given, what)
+
+
+def _local(given: argparse.Namespace, what: Callable[[Books], None]) -> int:
+    state, config = state_folder(given, reading=True)
+    if not has_ledger(state):
+        print(f"there is no ledger in {state}: it is no state folder that a gateway has run with (--state)", file=sys.stderr)
+        return 2
+    try:
+        if config is not None:
+            collect_leftovers(state, book(config, state), clusters={cluster_name(name): name for name in config.providers})
+        with books_of(state) as books:
+            what(books)
+    except BrokenPipeError:
+        raise
+    except (OSError, sqlite3.Error) as error:
+        print(f"the ledger in {state} cannot be read: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _shared(url: str, what: Callable[[Books], None]) -> int:
+    # Slow to import, for what few need.
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    try:
+        with central_books(resolved(url)) as books:
+            what(books)
+    except ValueError as error:
+        print(f"--url: {error}", file=sys.stderr)
+        return 2
+    except SQLAlchemyError as error:
+        # SQLAlchemy puts the statement behind the first line.
+        print(f"the ledger cannot be used: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+        return 1
+    return 0

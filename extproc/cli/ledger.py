@@ -1,0 +1,72 @@
+"""`headgate ledger`: the ledger that several machines share: which version it has, and how it gets to the one that this program needs."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from extproc.cli.common import resolved
+
+if TYPE_CHECKING:
+    from extproc.ledger.central import Central
+
+_WHERE = "PostgreSQL: `env:NAME` or `file:PATH` of a URL such as postgresql://user:password@host/name"
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describes the command."""
+    parser = commands.add_parser("ledger", help="look at the ledger in PostgreSQL that several machines share, and migrate it")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    status = actions.add_parser("status", help="say which version it has, how much is in it, and whether this Headgate can work with it")
+    status.set_defaults(run=_status)
+    migrate = actions.add_parser("migrate", help="bring it to the version of this Headgate; gateways go on meanwhile")
+    migrate.set_defaults(run=_migrate)
+    for action in (status, migrate):
+        action.add_argument("--url", required=True, help=_WHERE)
+
+
+def _status(given: argparse.Namespace) -> int:
+    from extproc.ledger.central import VERSIONS  # noqa: PLC0415 - see _run
+
+    def tell(central: "Central") -> int:
+        found = VERSIONS.found(central.database)
+        if not found.number:
+            print("there are no tables yet: headgate ledger migrate")
+            return 1
+        print(f"version {found.number}, for Headgates that know version {found.oldest} or later; this one knows {found.known}")
+        first, last, days = central.rows("SELECT min(day), max(day), count(DISTINCT day) FROM ledger_totals WHERE requests > 0", {})[0]
+        print(f"entries of {days} days, from {first} to {last}" if days else "no entries yet")
+        return 0 if found.usable else 1
+
+    return _run(given, tell)
+
+
+def _migrate(given: argparse.Namespace) -> int:
+    from extproc.ledger.central import VERSIONS  # noqa: PLC0415 - see _run
+
+    def bring(central: "Central") -> int:
+        before, after = VERSIONS.migrate(central.database)
+        print(f"the ledger is of version {after}" + (f", and was of version {before}" if before not in {0, after} else ""))
+        return 0
+
+    return _run(given, bring)
+
+
+def _run(given: argparse.Namespace, what: "Callable[[Central], int]") -> int:
+    """Does something with the ledger that is meant; what goes wrong is told without a trace."""
+    # Slow to import, for a command that few need.
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from extproc.ledger.central import Central  # noqa: PLC0415
+
+    try:
+        with closing(Central(resolved(given.url))) as central:
+            return what(central)
+    except ValueError as error:
+        print(f"--url: {error}", file=sys.stderr)
+        return 2
+    except SQLAlchemyError as error:
+        # SQLAlchemy puts the statement behind the first line.
+        print(f"the ledger cannot be used: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+        return 1
