@@ -98,7 +98,7 @@ def _is_tag(name: str) -> bool:
 
 def usage(books: Books, wanted: Wanted) -> list[Row]:
     """The rows that are wanted, ordered by their groups."""
-    query, values = _query(books.dialect, wanted)
+    query, values = query_of(books.dialect, wanted)
     named = [*COUNTED, *MEASURED]
     many = len(wanted.by)
     return [
@@ -107,7 +107,8 @@ def usage(books: Books, wanted: Wanted) -> list[Row]:
     ]
 
 
-def _query(dialect: Dialect, wanted: Wanted) -> tuple[str, dict[str, Any]]:
+def query_of(dialect: Dialect, wanted: Wanted) -> tuple[str, dict[str, Any]]:
+    """What a database is asked, and the values of its parameters."""
     values: dict[str, Any] = {"mirror": "yes" if wanted.mirrors else ""}
     groups = [_column(dialect, name, values) for name in wanted.by]
     filters = ["g.mirror = :mirror"]

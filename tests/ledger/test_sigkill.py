@@ -1,4 +1,4 @@
-"""Workers, the collector and the shipper are killed a hundred times; what a worker had written is in both ledgers, once, and in the sums."""
+"""Workers, the collector and the shipper are killed a hundred times; what a worker wrote is in both ledgers, once, and in the sums."""
 
 import contextlib
 import subprocess
@@ -42,7 +42,8 @@ def write(name, told):
     while True:
         id = f"{name}-{number}"
         owner = Owner("org", team=f"t{number % 3}")
-        journal.append(Record(id=id, time=1e6 * (number % 4), provider="p", target="m", model="m", status=200, owner=owner, usage=Usage(input=number)))
+        who = {"provider": "p", "target": "m", "model": "m", "owner": owner}
+        journal.append(Record(id=id, time=1e6 * (number % 4), status=200, usage=Usage(input=number), **who))
         os.write(told, f"{id}\\n".encode())
         number += 1
         time.sleep(0.001)
