@@ -3,6 +3,7 @@
 API = "/api/v1"
 """Begins all of its paths."""
 ROOTS = (
-    "audit", "healthz", "keys", "me", "members", "openapi.json", "organizations", "plans", "projects", "service-accounts", "teams", "users",
+    "audit", "healthz", "invoices", "keys", "me", "members", "openapi.json", "organizations", "plans", "projects", "service-accounts",
+    "teams", "usage", "users",
 )  # fmt: skip
 """What comes then: the rest of `/api/v1` is the data path's, which has `chat/completions` and `models` there."""

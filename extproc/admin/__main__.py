@@ -18,6 +18,7 @@ from extproc.admin.opened import Opened
 from extproc.admin.setup import LINK, Setup, read, ready_file
 from extproc.callers.issuers import ISSUERS, RemoteSets
 from extproc.callers.tokens import Tokens
+from extproc.ledger.books import Ledgers
 from extproc.link.client import Link
 from extproc.store.database import url_of
 from extproc.store.store import Store
@@ -41,9 +42,9 @@ def main(arguments: Sequence[str]) -> None:
 async def _serve(setup: Setup, sockets: list[socket.socket]) -> None:
     link = Link(f"{setup.run_dir}/{LINK}", {ISSUERS: lambda keys: sets.take(keys)})  # noqa: PLW0108 - each is made with the other
     sets = RemoteSets(link)
-    store = Opened(lambda: _store(setup))
+    store, ledgers = Opened(lambda: _store(setup)), Ledgers(Path(setup.state), setup.ledger)
     tokens = Tokens(setup.issuers, sets) if setup.issuers else None
-    app = build_app(store, Credentials(Path(setup.state), store, tokens))
+    app = build_app(store, Credentials(Path(setup.state), store, tokens), ledgers)
     server = _Server(
         uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", proxy_headers=False, server_header=False, http="h11", ws="none",
@@ -59,6 +60,7 @@ async def _serve(setup: Setup, sockets: list[socket.socket]) -> None:
     telling.cancel()
     await link.close()
     store.close()
+    ledgers.close()
 
 
 class _Server(uvicorn.Server):

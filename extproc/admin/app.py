@@ -12,6 +12,7 @@ from extproc.admin.opened import Opened
 from extproc.admin.problems import add_handlers
 from extproc.admin.routes import Routes
 from extproc.admin.schema import document
+from extproc.ledger.books import Ledgers
 from extproc.version import VERSION
 
 _ABOUT = """Organizations, projects, teams, users, keys and plans of a Headgate.
@@ -19,8 +20,8 @@ _ABOUT = """Organizations, projects, teams, users, keys and plans of a Headgate.
 What is deleted stays, with `deleted_at`, for audit and reports; `deleted=true` shows it. Changes are JSON merge patches (RFC 7396)."""
 
 
-def build_app(store: Opened, credentials: Credentials) -> FastAPI:
-    """The API over a store."""
+def build_app(store: Opened, credentials: Credentials, ledgers: Ledgers) -> FastAPI:
+    """The API over a store, and over the ledger's sums."""
     # No pages of documentation: they would load their scripts from elsewhere.
     app = FastAPI(
         title="Headgate administration", version=VERSION, description=_ABOUT, openapi_url=f"{API}/openapi.json", docs_url=None,
@@ -31,7 +32,7 @@ def build_app(store: Opened, credentials: Credentials) -> FastAPI:
     app.add_middleware(Edge)
     found = Routes(app.router)
     paths.add_routes(found)
-    usage.add_routes(found)
+    usage.add_routes(found, ledgers)
     app.add_api_route(f"{API}/healthz", _healthy, include_in_schema=False)
     generate = app.openapi
     whole: list[Mapping[str, Any]] = []

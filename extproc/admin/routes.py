@@ -1,7 +1,7 @@
 """Endpoints at their paths, with what the OpenAPI document says of them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Response
 
@@ -13,6 +13,14 @@ from extproc.admin.schema import content, failures, header, parameters
 SEEN = header("If-None-Match", "The ETag of what the client has: 304 if that is still so.")
 EXPECTED = header("If-Match", "The ETag of what the client has seen: 412 if it has been changed since.")
 ONCE = header("Idempotency-Key", "Of one's own: the same request with the same key is done once, and answered the same, for a day.")
+
+CSV = "text/csv"
+
+
+class OrTable(NamedTuple):
+    """What is given as JSON, and as a table to who asks for that."""
+
+    type: Any
 
 
 class Routes:
@@ -28,6 +36,7 @@ class Routes:
         gives: Any = None, status: int = 200, headers: Sequence[dict[str, Any]] = (), optional: bool = False,
     ) -> None:  # fmt: skip
         """`takes`, `gives`: types of the bodies; `optional`: it takes none as well."""
+        table, gives = isinstance(gives, OrTable), gives.type if isinstance(gives, OrTable) else gives
         self.types += [one for one in (takes, gives) if one is not None]
         extra: dict[str, Any] = {"parameters": [*parameters(path), *headers]}
         if takes is not None:
@@ -36,6 +45,8 @@ class Routes:
         told += [400, 409, 413, 415] if takes is not None else [409] if method == "DELETE" else []
         told += [412] if EXPECTED in headers else []
         success = {"description": "Done.", **(content(gives) if gives is not None else {})}
+        if table:
+            success["content"][CSV] = {"schema": {"type": "string"}}
         seen: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already."}} if SEEN in headers else {}
         self._router.add_api_route(
             API + path, endpoint, methods=[method], operation_id=name, summary=summary, tags=[tag], status_code=status, response_model=None,

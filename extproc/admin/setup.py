@@ -20,6 +20,8 @@ class Setup(Struct, frozen=True, kw_only=True):
     """The folder of sockets."""
     store: str = ""
     """URL of the database of identities; empty: it is in the state folder."""
+    ledger: str = ""
+    """URL of the ledger that machines share; empty: the one in the state folder is all there is."""
     issuers: tuple[Issuer, ...] = ()
     """Whose tokens are taken."""
     drain: float = 25.0

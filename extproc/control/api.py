@@ -95,9 +95,11 @@ class AdminApi:
     def _setup(self, config: Config) -> bytes:
         issuers = tuple(one for one in config.callers.jwt if one.verify == "gateway")
         store = config.store.url if config.store is not None else ""
-        return msgspec.json.encode(
-            Setup(state=str(self._state), run_dir=str(self._run_dir), store=store, issuers=issuers, drain=self._drain)
+        ledger = config.ledger.url if config.ledger is not None else ""
+        setup = Setup(
+            state=str(self._state), run_dir=str(self._run_dir), store=store, ledger=ledger, issuers=issuers, drain=self._drain
         )  # fmt: skip
+        return msgspec.json.encode(setup)
 
     def _write(self, config: Config) -> None:
         self._told = self._setup(config)

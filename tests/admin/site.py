@@ -11,6 +11,7 @@ from extproc.admin.credentials import Credentials
 from extproc.admin.opened import Opened
 from extproc.callers.tokens import Tokens
 from extproc.identity.roles import Role
+from extproc.ledger.books import Ledgers
 from extproc.store.keys import Holder
 from extproc.store.models import Actor
 from extproc.store.store import Store
@@ -25,7 +26,7 @@ class Site:
         self.state = state
         self.key = operator_keys.make(state, 1)
         self.opened = Opened(lambda: Store.open(state))
-        self.app = build_app(self.opened, Credentials(state, self.opened, tokens))
+        self.app = build_app(self.opened, Credentials(state, self.opened, tokens), Ledgers(state))
         transport = httpx.ASGITransport(app=self.app, client=("10.0.0.7", 4711))
         self.client = httpx.AsyncClient(transport=transport, base_url=f"http://admin{API}")
 

@@ -9,6 +9,7 @@ import pytest
 from extproc.admin.app import build_app
 from extproc.admin.credentials import Credentials
 from extproc.admin.opened import Opened
+from extproc.ledger.books import Ledgers
 from extproc.store.database import url_of
 from extproc.store.models import ENTITIES
 from extproc.store.store import Store
@@ -40,7 +41,7 @@ async def test_a_store_that_is_away(tmp_path: Path) -> None:
     site = Site(tmp_path)
     nobody = url_of("postgresql://u:hidden@127.0.0.1:9/x")
     opened = Opened(lambda: Store.open(nobody))
-    app = build_app(opened, Credentials(tmp_path, opened))
+    app = build_app(opened, Credentials(tmp_path, opened), Ledgers(tmp_path))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://admin/api/v1") as client:
         answer = await client.get("/organizations", headers={"authorization": f"Bearer {site.key}"})
         assert fault(answer) == (503, "store_unavailable") and "hidden" not in answer.text
