@@ -33,6 +33,7 @@ async def _made(site: Site) -> dict[str, str]:
     user = await site.make("/users", name="alice")
     red = await site.make(f"{here}/teams", name="red")
     return {
+        "month": "2026-11",
         "organization_id": acme["id"],
         "user_id": user["id"],
         "team_id": red["id"],

@@ -46,6 +46,8 @@ class _Environ(defaultdict[str, str]):
     def __missing__(self, name: str) -> str:
         if name.endswith("_WEBHOOK_SECRET"):
             return "whsec_" + base64.b64encode(name.encode().ljust(24)).decode()
+        if name.endswith("_DATABASE"):
+            return f"postgresql://h/{name}"
         return f"https://value.test/{name}" if name.endswith("_URL") else f"value-of-{name}"
 
     def get(self, name: str, default: Any = None) -> Any:
