@@ -68,10 +68,12 @@ class Source(Struct, frozen=True):
         state = self.state_folder(config)
         names = [next(iter(entry)) for entry in config.filters]
         settings = [msgspec.Raw(msgspec.msgpack.encode(settings)) for settings in loaded.filters]
-        # The filters travel as checked structs; what the file said of them is of no more use. Nor do workers notify anybody or ask a store.
+        # The filters travel as checked structs; what the file said of them is of no more use. Nor do workers notify anybody, or have any
+        # business with databases.
         url = config.store.url if config.store is not None else ""
         config = msgspec.structs.replace(
-            config, filters=(), providers=_without_credentials(config.providers), notifications=Notifications(), store=None, identities=None
+            config, filters=(), providers=_without_credentials(config.providers), notifications=Notifications(), store=None,
+            identities=None, ledger=None,
         )  # fmt: skip
         filters = tuple(zip(names, settings, strict=True))
         keys = remote_state(state, url, fold=fold, up=up) if url else key_state(state, fold=fold)

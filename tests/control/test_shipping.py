@@ -17,6 +17,8 @@ from extproc.control.bookkeeper import Bookkeeper
 from extproc.ledger.central import VERSIONS, Central
 from extproc.ledger.journal import Journal
 from extproc.ledger.metrics import Metrics
+from extproc.control.settling import Settling
+from extproc.limits.service import LimitService
 from extproc.ledger.places import places
 from tests.ledger.test_aggregates import record
 from tests.postgres import PostgresServer, postgres
@@ -29,7 +31,7 @@ __all__ = ["postgres"]
 async def books(state: Path, url: str) -> AsyncIterator[Metrics]:
     config: Config = CONFIG if not url else msgspec.structs.replace(CONFIG, ledger=Ledger(url=url))
     metrics = Metrics("1")
-    made = Bookkeeper(state, config, metrics, state / "access.log")
+    made = Bookkeeper(state, config, metrics, state / "access.log", Settling(LimitService()))
     made.start()
     try:
         yield metrics
