@@ -5,7 +5,25 @@ import logging
 import sys
 from pathlib import Path
 
-from extproc.cli import (admin, catalog, check, compile_, groups, invoices, keys, ledger, limits, notify, providers, reconcile, serve, store, upgrade, usage, version)
+from extproc.cli import (
+    admin,
+    catalog,
+    check,
+    compile_,
+    groups,
+    invoices,
+    keys,
+    ledger,
+    limits,
+    notify,
+    providers,
+    reconcile,
+    serve,
+    store,
+    upgrade,
+    usage,
+    version,
+)
 from extproc.version import VERSION
 
 _STORY = """\
@@ -33,7 +51,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"headgate {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (
-        serve, check, compile_, providers, keys, groups, admin, store, usage, limits, reconcile, invoices, ledger, catalog, notify, upgrade, version,
+        serve,
+        check,
+        compile_,
+        providers,
+        keys,
+        groups,
+        admin,
+        store,
+        usage,
+        limits,
+        reconcile,
+        invoices,
+        ledger,
+        catalog,
+        notify,
+        upgrade,
+        version,
     ):
         module.add(commands)
     given, rest = parser.parse_known_args(arguments)

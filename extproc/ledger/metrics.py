@@ -109,10 +109,9 @@ class Metrics:
         self._turned: dict[str, int] = {}
         self._turns_kept = gauge("conversation_turns_kept", "Turns that are kept now.")
         self._turns_bytes = gauge("conversation_bytes_kept", "Bytes of them.")
-        self.load, self.limits, self.notifications = LoadMetrics(registry), LimitMetrics(registry), NotificationMetrics(registry)
-        """Of the workers; of limits and budgets; and what becomes of notifications."""
-        self.shipping = ShippingMetrics(registry)
-        """Of the ledger's way to PostgreSQL."""
+        self.load, self.limits = LoadMetrics(registry), LimitMetrics(registry)
+        self.notifications, self.shipping = NotificationMetrics(registry), ShippingMetrics(registry)
+        """Of the workers, of limits and budgets, of what becomes of notifications, and of the ledger's way to PostgreSQL."""
         self._under_way: Gauge | None = None
         self._websockets: Gauge | None = None
         gauge("build_info", "Version of Headgate.", ("version",)).labels(version).set(1)

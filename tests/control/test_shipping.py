@@ -14,12 +14,12 @@ from extproc.config.ledger import Ledger
 from extproc.config.model import Config
 from extproc.control import shipping
 from extproc.control.bookkeeper import Bookkeeper
+from extproc.control.settling import Settling
 from extproc.ledger.central import VERSIONS, Central
 from extproc.ledger.journal import Journal
 from extproc.ledger.metrics import Metrics
-from extproc.control.settling import Settling
-from extproc.limits.service import LimitService
 from extproc.ledger.places import places
+from extproc.limits.service import LimitService
 from tests.ledger.test_aggregates import record
 from tests.postgres import PostgresServer, postgres
 from tests.scene import CONFIG
