@@ -43,7 +43,7 @@ class Delivery:
     __slots__ = (
         "_asked", "_attempt", "_bare", "_following", "_held", "_left", "_started", "_status", "_upstreams", "_waits",
         "answering", "attempts", "call", "came", "cluster", "cut", "first", "keeps", "kept", "over", "reached", "relayed", "request",
-        "response", "taps", "whole",
+        "response", "several", "taps", "whole",
     )  # fmt: skip
 
     def __init__(self, request: Request, upstreams: Mapping[str, Upstream], started: float) -> None:
@@ -57,6 +57,8 @@ class Delivery:
         self.call: Call | None = None
         """What those are told who are to answer; None until somebody is."""
         self._attempt: Attempt | None = None
+        self.several = False
+        """The adapter makes the attempts."""
         self.answering: Answering | None = None
         """How a provider's answer is read."""
         self._asked = 0.0
@@ -104,7 +106,7 @@ class Delivery:
     def respond(self, response: Response) -> Response:
         """An answer that no provider is asked for: it passes the taps at once."""
         self._name(response)
-        self._follow(response)
+        self._follow(response, time.perf_counter())
         events = split(DIALECTS[self.request.endpoint.dialect].framing, response.body) if response.stream else [response.body]
         response.body = b"".join(self.passed(events))
         response.finished, response.ended = True, "complete"
@@ -115,7 +117,7 @@ class Delivery:
 
     def expect(self, call: Call, attempt: Attempt | None) -> None:
         """The request goes on. `attempt`: the only one; None where the adapter makes them."""
-        self.call, self._attempt = call, attempt
+        self.call, self._attempt, self.several = call, attempt, attempt is None
         self._asked = time.perf_counter()
 
     def answer(
@@ -127,7 +129,8 @@ class Delivery:
         """
         self._bare = end
         self._status = status = int(headers.get(":status", "0"))
-        self.first = time.perf_counter() - self._asked
+        now = time.perf_counter()
+        self.first = now - self._asked
         self.cluster, self.attempts = cluster, attempts
         set_headers: dict[str, str] = {}
         remove: tuple[str, ...] = ()
@@ -165,7 +168,7 @@ class Delivery:
         response.attempts = attempts - unasked
         # Envoy may have refused it before anybody was asked.
         response.target = (last_asked(tried) if unasked else self._target(tried)) if attempts or not local else None
-        wanted_whole = self._follow(response)
+        wanted_whole = self._follow(response, now)
         if answering is not None:
             if wanted_whole and mode is BodyMode.STREAMED and not response.stream:
                 self._held = []
@@ -197,11 +200,6 @@ class Delivery:
     def planned(self) -> tuple[Target, ...]:
         """Who was to be asked, in their order."""
         return self.call.targets if self.call is not None else ()
-
-    @property
-    def several(self) -> bool:
-        """The adapter makes the attempts."""
-        return self.call is not None and self._attempt is None
 
     def tried(self) -> Tried | None:
         """What is to be told at the end of what came of an attempt: the only one, or the last of several, if its answer was ended here."""
@@ -255,9 +253,11 @@ class Delivery:
         return self._waits and self.answering is not None and self.answering.completes(chunk)
 
     def feed(self, chunk: bytes, end: bool) -> bytes:
-        """The provider's bytes as the client gets them. Raises `BrokenAnswer`."""
+        """The provider's bytes as the client gets them; the last of them close it. Raises `BrokenAnswer`."""
         answering, response = self.answering, self.response
         if answering is None or response is None:
+            if end:
+                self.close(whole=True)
             return chunk
         if response.ended:
             # What follows an answer that was whole is none of it.
@@ -300,17 +300,6 @@ class Delivery:
         response.status = answering.status
 
     @property
-    def at_once(self) -> bool:
-        """What is to be told is known with the head: see `fill`."""
-        return self.answering is not None and self.answering.at_once
-
-    @property
-    def streams(self) -> bool:
-        """The answer is a provider's stream, which can be ended before its time."""
-        answering = self.answering
-        return answering is not None and answering.stream and answering.mode is BodyMode.STREAMED
-
-    @property
     def lasted(self) -> float:
         """Seconds since the answer's head."""
         return time.perf_counter() - self._asked - self.first
@@ -322,10 +311,9 @@ class Delivery:
         if header := DIALECTS[self.request.endpoint.dialect].id_header:
             response.headers[header] = self.request.record.id
 
-    def _follow(self, response: Response) -> bool:
-        """The taps see the head. Whether one of them wants a body whole."""
-        self.response = response
-        now, record = time.perf_counter(), self.request.record
+    def _follow(self, response: Response, now: float) -> bool:
+        """The taps see the head, which came at `now`. Whether one of them wants a body whole."""
+        self.response, record = response, self.request.record
         record.first_byte = now - self._started
         # Less than nothing by now, if it stood in a line meanwhile.
         record.ours += (self._asked or now) - self.reached
@@ -395,7 +383,7 @@ class Delivery:
 
     def settle(self) -> Record:
         """The record, brought up to what is known now."""
-        duration = time.perf_counter() - self._started
         if self.response is None:
-            return forecast(self.request, duration)
-        return tally(self.request, self.response, self.answering, duration)
+            # It goes on just now.
+            return forecast(self.request, self._asked - self._started)
+        return tally(self.request, self.response, self.answering, time.perf_counter() - self._started)

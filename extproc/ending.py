@@ -41,7 +41,6 @@ def fill(delivery: Delivery) -> bytes:
     the shape of its dialect.
     """
     out, call, response = delivery.feed(b"", True), delivery.call, delivery.response
-    delivery.close(whole=True)
     if out or delivery.answering is None or call is None or response is None or call.kind == "raw" or response.status < _ERRORS:
         return out
     dialect = DIALECTS[call.dialect]
@@ -88,9 +87,7 @@ def cut(delivery: Delivery, fault: Fault, why: str, counts: str) -> bytes:
     if response.finished:
         # All is said, and the provider has only not ended it.
         delivery.keeps = False
-        out = delivery.feed(b"", True)
-        delivery.close(whole=True)
-        return out
+        return delivery.feed(b"", True)
     told = delivery.answering.error if delivery.answering is not None else ""
     # An error that it has told is what became of it, though it was not ended then.
     why, counts = told or why, told or counts

@@ -222,7 +222,6 @@ class GateSession(Speaker):
         own = way.own + entry(names.RECORD, encode(delivery.settle()))
         if forward.more is not None:
             own += entry(names.CALL, encode(call))
-        self._told = time.monotonic()
         return reply(
             part,
             headers=headers,
@@ -312,10 +311,11 @@ class GateSession(Speaker):
             _log.warning("request %s: %s", delivery.request.record.called, told_of_failure(delivery, local, details))
         if delivery.relayed:
             take_use(delivery, incoming)
-        if (incoming.end or delivery.at_once) and (body := fill(delivery)):
+        answering, mode = delivery.answering, head.mode
+        # What is to be told may be known with the head.
+        if (incoming.end or (answering is not None and answering.at_once)) and (body := fill(delivery)):
             return self._instead(delivery, seen, head, body)
-        mode = head.mode
-        if delivery.streams and not incoming.end:
+        if answering is not None and answering.stream and mode is BodyMode.STREAMED and not incoming.end:
             mode = BodyMode.FULL_DUPLEX_STREAMED
             assert delivery.call is not None
             self._stream = Stream(self._engine, delivery, self._begun.intake.patience(delivery.call), self.say)
@@ -341,8 +341,6 @@ class GateSession(Speaker):
         if self._body_mode is BodyMode.BUFFERED_PARTIAL and not incoming.end:
             raise BrokenAnswer("the provider sent an error, or JSON under another name, of more than a megabyte")
         out = delivery.feed(body, incoming.end)
-        if incoming.end:
-            delivery.close(whole=True)
         if response is None or response.ended:
             self._end(delivery)
         news = response is not None and response.usage is not usage
@@ -373,6 +371,5 @@ class GateSession(Speaker):
         if delivery.feed(b"", True):
             # Envoy takes nothing more of the body.
             raise BrokenAnswer(TRAILERS_FIRST)
-        delivery.close(whole=True)
         self._end(delivery)
         return reply(incoming.part, metadata=at_last(delivery))

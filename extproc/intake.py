@@ -126,25 +126,27 @@ class Intake:
 
     async def proceed(self, body: bytes) -> Response | None:
         """The filters that may look at the body."""
-        request = self._request
+        request, size = self._request, len(body)
         request.body = self._given = body
-        request.record.bytes_in = len(body)
+        request.record.bytes_in = size
         self._delivery.reached = perf_counter()
         if self._held is not None:
-            self._held.settle(len(body))
+            self._held.settle(size)
+        asked = request.endpoint
         try:
             # Envoy's own limit is never below 1 MiB.
-            check_size(len(body), self._snapshot.config.limits.request_body)
-            if self._deployment and request.endpoint.buffered:
+            check_size(size, self._snapshot.config.limits.request_body)
+            if self._deployment and asked.buffered:
                 request.name(self._deployment)
-            if request.endpoint.reading:
+            if asked.reading:
                 settle_meaning(request)
-            if request.endpoint.json:
+                asked = request.endpoint
+            if asked.json:
                 self._read(request.body)
         except Reject as reject:
             return self._delivery.refuse(reject.fault)
         answered = await self._run(self._snapshot.filters)
-        if answered is None and not request.targets and request.endpoint.operation == "count":
+        if answered is None and not request.targets and asked.operation == "count":
             return await self._estimate()
         return answered
 

@@ -109,9 +109,7 @@ class Stream:
         assert response is not None
         usage = response.usage
         out = delivery.feed(incoming.body, incoming.end)
-        if incoming.end:
-            delivery.close(whole=True)
-        elif self._floods:
+        if not incoming.end and self._floods:
             raise BrokenAnswer(_FLOODS)
         if response.ended:
             self.end()
