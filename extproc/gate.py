@@ -295,8 +295,10 @@ class GateSession(Speaker):
         details = str(incoming.attribute(names.DETAILS_ATTRIBUTE) or "")
         cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
-        local = "" if details == names.VIA_UPSTREAM else reason_of(details)
-        reason = as_it_counts(delivery, local, details) if local else ""
+        local = reason = ""
+        if details != names.VIA_UPSTREAM:
+            local = reason_of(details)
+            reason = as_it_counts(delivery, local, details)
         seen = incoming.headers()
         tried: tuple[Tried, ...] = ()
         if delivery.several:

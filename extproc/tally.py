@@ -45,14 +45,14 @@ def tally(request: Request, response: Response, answering: Answering | None, dur
     if answering is not None:
         record.error = answering.error or record.error
         # It is paid for by what it generates: every conversation, and whatever else has generated something.
-        generates = request.endpoint.converses or answering.text > 0
+        operation = request.endpoint.operation
+        generates = operation == "chat" or answering.text > 0
         if answering.amount is not None:
             record.unit, record.amount = answering.amount.unit, answering.amount.count
         elif response.status >= 400:
             record.unit, record.amount = "", 0.0
         # To count tokens costs nothing, wherever it is done.
-        counts = request.endpoint.operation == "count"
-        record.metered = generates or counts or usage is not None or record.amount > 0
+        record.metered = generates or operation == "count" or usage is not None or record.amount > 0
         failed = answering.error and not answering.text
         if generates and not failed and not (usage is not None and answering.finished):
             _guess(record, request, response, answering)

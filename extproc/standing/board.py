@@ -90,7 +90,7 @@ class Board:
             return
         key = Name(heard.provider, "", heard.key) if heard.key else None
         if means == "limited":
-            self._limited(heard, settings, begun, now)
+            self._limited(heard, key, settings, begun, now)
         elif means == "credential" and key is not None:
             self._step(key, _outcome(means, settings), heard, settings, begun, now)
             self._step(heard.name, Outcome.NOTHING, heard, settings, begun, now)
@@ -102,12 +102,14 @@ class Board:
             if means is None:
                 self._coolings.answered(Name(heard.provider, heard.model, heard.key), begun)
 
-    def _limited(self, heard: Heard, settings: Breaker, begun: float, now: float) -> None:
+    def _limited(self, heard: Heard, key: Name | None, settings: Breaker, begun: float, now: float) -> None:
         name = Name(heard.provider, heard.model, heard.key)
         if self._coolings.limited(name, now, heard.resets, settings.cool):
             self._changes.append(Change(name, "cooling", _told(heard), self._coolings.left(name, now), heard.resets > 0))
-        # Who answers so is there; but it says nothing of whether he would have answered.
+        # Who answers so is there, and knows the key; but it says nothing of whether he would have answered.
         self._step(heard.name, Outcome.OTHER, heard, settings, begun, now)
+        if key is not None:
+            self._step(key, Outcome.OTHER, heard, settings, begun, now)
 
     def _step(self, name: Name, outcome: Outcome, heard: Heard, settings: Breaker, begun: float, now: float) -> None:
         circuit = self._circuits.get(name)

@@ -79,6 +79,15 @@ def test_who_answers_429_to_a_probe_is_there() -> None:
     assert shown(it, 11) == {GPT: "cooling"}
 
 
+def test_a_key_that_is_at_its_limits_is_known() -> None:
+    it = board()
+    it.hear(heard(401, "invalid_api_key", key="first", times=2), 0)
+    it.lease(Name("openai", "", "first"), 10)
+    it.hear(heard(429, "rate_limit_exceeded", key="first", resets=3), 11)
+    assert shown(it, 11) == {("openai", "gpt", "first"): "cooling"}
+    assert shown(it, 15) == {}
+
+
 def test_why_one_is_open() -> None:
     it = board(rate=0.5, least=4, over=30)
     it.hear(heard(500, "server_error", times=1), 0)
