@@ -30,7 +30,7 @@ def end_user(body: bytes) -> str:
         return ""
     try:
         read = _read(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     metadata = read.metadata.get("user_id") if isinstance(read.metadata, dict) else None
     return next((name for one in (read.safety_identifier, read.user, metadata) if (name := cleaned(one))), "")

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from extproc.limits.enduser import end_user
 from extproc.limits.money import reserved
-from extproc.limits.rule import Unit
+from extproc.limits.rule import MOST, Unit
 from extproc.price import Price
 
 MEDIUM = 5_000
@@ -43,6 +43,8 @@ _FETCHED = re.compile(
 )
 """Tools of a provider's own, whose results are input that nobody has seen."""
 _CACHED = re.compile(rb'"(?:cache_control|cachePoint)"\s*:')
+_WANTED = MOST >> 10
+"""What is reserved of a unit at most, whatever a request says: more than any can use, and counters can add up a million of these."""
 _DEARER = 2
 """Writing into a provider's cache costs up to twice what input costs (Anthropic, for an hour)."""
 
@@ -92,11 +94,15 @@ class _Body(Struct):
     max_tokens_to_sample: Any = None
     n: Any = None
     best_of: Any = None
+    prompt: Any = None
     generationConfig: Any = None  # noqa: N815
     generation_config: Any = None
     inferenceConfig: Any = None  # noqa: N815
     options: Any = None
 
+
+_DIGITS = 20
+"""Of a number in a text: more, and no provider takes it for one."""
 
 _read = msgspec.json.Decoder(_Body).decode
 
@@ -127,8 +133,8 @@ def dollars(request: Asked, prices: Sequence[Price | None], attempts: int) -> De
 
 def amounts(request: Asked, cost: Decimal | None, attempts: int) -> Mapping[Unit, int]:
     """What is reserved of each unit. Nothing is reserved of money where nobody knows a price."""
-    given, made = request.input * attempts, request.output * attempts
-    money = 0 if cost is None else reserved(cost)
+    given, made = request.input * attempts, min(_WANTED, request.output * attempts)
+    money = 0 if cost is None else min(_WANTED, reserved(cost))
     return {"requests": 1, "concurrency": 1, "input_tokens": given, "output_tokens": made, "tokens": given + made, "cost": money}
 
 
@@ -153,14 +159,19 @@ def _caps(body: bytes) -> tuple[int, int]:
     """The most tokens that the answer may have, 0 where the client does not say it, and how many choices it is to have."""
     try:
         read = _read(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return 0, 1
     inner = [_inner(each) for each in (read.generationConfig, read.generation_config, read.inferenceConfig, read.options)]
     caps = [read.max_tokens, read.max_completion_tokens, read.max_output_tokens, read.max_tokens_to_sample]
     # Where it is said twice, nobody knows which one counts.
     caps += [cap for each in inner for cap in (each.maxOutputTokens, each.maxTokens, each.num_predict)]
     choices = [read.n, read.best_of, *(each.candidateCount for each in inner)]
-    return max(map(_count, caps)), max(1, *map(_count, choices))
+    return max(map(_count, caps)), max(1, *map(_count, choices)) * _prompts(read.prompt)
+
+
+def _prompts(prompt: Any) -> int:
+    """How many OpenAI's completions are asked for at once: each of several texts, or lists of tokens, has answers of its own."""
+    return max(1, sum(not isinstance(one, int) for one in prompt)) if isinstance(prompt, list) else 1
 
 
 def _inner(value: Any) -> _Inner:
@@ -168,7 +179,10 @@ def _inner(value: Any) -> _Inner:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    """Providers that are lenient take `1e3` and `"1000"` as well."""
+    if isinstance(value, str):
+        value = int(value) if value.isascii() and value.isdigit() and len(value) < _DIGITS else 0
+    return int(min(value, _WANTED)) if isinstance(value, int | float) and value > 0 else 0
 
 
 _NONE = _Inner()

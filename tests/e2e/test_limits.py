@@ -92,6 +92,13 @@ def test_a_model_that_a_pattern_stands_for_has_its_price(gateway: Gateway) -> No
     assert ask(gateway, model="wild-1", max_tokens=100).status_code == 200
 
 
+@pytest.mark.parametrize("cap", [10**30, 1e30])
+def test_what_no_answer_can_have_is_refused_at_once(gateway: Gateway, cap: float) -> None:
+    refused = ask(gateway, model="dear", max_tokens=cap)
+    assert (refused.status_code, "more than may be used in all" in refused.json()["error"]["message"]) == (429, True)
+    assert ask(gateway, model="wild-2", max_tokens=10).status_code == 200
+
+
 def test_a_soft_rule_warns(gateway: Gateway) -> None:
     for _ in range(3):
         assert ask(gateway, model="soft").status_code == 200

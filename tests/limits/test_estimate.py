@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extproc.limits.enduser import end_user
 from extproc.limits.estimate import MEDIUM, Asked, amounts, asked, dollars
+from extproc.limits.rule import MOST
 from extproc.price import Price, Step
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -57,12 +59,31 @@ def test_text_that_looks_like_data_counts_as_text() -> None:
         ({"max_tokens": 9_999_999}, 8000),
         ({}, 8000),
         ({"options": {"num_predict": -1}}, 8000),
-        ({"max_tokens": "100", "options": [], "n": None}, 8000),
+        ({"max_tokens": "no number", "options": [], "n": None}, 8000),
+        ({"max_tokens": "100"}, 100),
+        ({"max_tokens": 1e2, "n": 2.0}, 200),
+        ({"max_tokens": 100, "prompt": ["one", "two", [3, 4]]}, 300),
+        ({"max_tokens": 100, "prompt": [1, 2, 3]}, 100),
+        ({"max_tokens": 100, "prompt": []}, 100),
         ({"reasoning": {"max_tokens": 5}, "tools": [{"max_tokens": 5}]}, 8000),
     ],
 )
 def test_the_cap_of_each_dialect(more: dict[str, Any], output: int) -> None:
     assert found(chat("hello", **more), most=8000).output == output
+
+
+@pytest.mark.parametrize("cap", ["1" + "0" * 30, "1e308", '"' + "9" * 19 + '"'])
+def test_what_is_reserved_can_be_counted_whatever_is_asked_for(cap: str) -> None:
+    reserved = asked(f'{{"max_tokens": {cap}, "n": {cap}}}'.encode(), most=0, unknown=10)
+    found = amounts(reserved, dollars(reserved, PRICES, 1), 1)
+    assert all(amount < MOST for amount in found.values()) and found["output_tokens"] > 2**40 < found["cost"]
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "prompt", "metadata"])
+def test_depths_are_no_answer(field: str) -> None:
+    body = b'{"user_id": 1, "%s": %s%s}' % (field.encode(), b"[" * 100_000, b"]" * 100_000)
+    assert asked(body, most=0, unknown=10).output == 10
+    assert end_user(body) == ""
 
 
 def test_tools() -> None:
