@@ -15,7 +15,7 @@ from extproc.ledger.spent import Row, Spent
 from extproc.ledger.store import Store
 from extproc.limits import messages
 from extproc.limits.limit import Charge, Crossed, LimitsDown, Look, Settlement
-from extproc.limits.news import Heard, News, Reached, window, words
+from extproc.limits.news import Heard, News, Reached, lasts, window, words
 from extproc.limits.reserved import Counted
 from extproc.limits.rule import rule_of
 from extproc.limits.service import LimitService
@@ -57,8 +57,8 @@ def open_redis(settings: Redis) -> Shared:
 
 
 def log_news(news: News) -> None:
-    """Says it in the log."""
-    _log.warning("%s", words(news))
+    """Says it in the log: what is over soon, to those who look for it."""
+    _log.log(logging.WARNING if lasts(news) else logging.DEBUG, "%s", words(news))
 
 
 class Settling:

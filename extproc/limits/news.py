@@ -9,6 +9,8 @@ from extproc.limits.money import plain_dollars
 from extproc.limits.rule import Rule, Unit, Want, rule_of
 from extproc.limits.window import Window, spot
 
+_HOUR, _DAY = 3_600, 86_400
+"""Seconds."""
 _UNITS = {"input_tokens": "input tokens", "output_tokens": "output tokens", "cost": "USD", "concurrency": "requests at once"}
 
 
@@ -60,6 +62,13 @@ def exhausted(want: Want, rule: Rule, resets: float) -> Exhausted | None:
     return Exhausted(
         counter=want.counter, per=rule.per, unit=rule.unit, window=terms.window, group=want.group, most=terms.most, resets=resets
     )  # fmt: skip
+
+
+def lasts(news: News) -> bool:
+    """Whether somebody has to hear of it: what a day or longer is over is news, and so is money from an hour on. A limit a minute is
+    reached each minute, by each of its counters: metrics count that, and answers say it.
+    """
+    return news.window.span >= (_HOUR if news.unit == "cost" else _DAY)
 
 
 def told_rule(news: News) -> Rule:

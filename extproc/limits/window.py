@@ -22,6 +22,9 @@ PARTS = 16
 """Of a sliding window. One more is counted: the one that it has left in part."""
 LONGEST = 366 * 86_400
 """Seconds of the longest sliding window."""
+_SPANS = {
+    "under way": 0, "second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400, "sliding": 0,
+}  # fmt: skip
 _FIXED = {"second": 1_000, "minute": 60_000, "hour": 3_600_000}
 _GRACE = 3_600_000
 _KNOWN = 4096
@@ -46,6 +49,11 @@ class Window(Struct, frozen=True, array_like=True):
     def part(self) -> int:
         """Milliseconds of a part, where it has parts; else 0."""
         return -(-self.seconds * 1000 // PARTS)
+
+    @property
+    def span(self) -> int:
+        """About how many seconds it has; 0: it is none."""
+        return self.seconds or _SPANS[self.length]
 
 
 UNDER_WAY = Window("under way")

@@ -13,7 +13,7 @@ from extproc.config.notifications import Kind, Receiver
 from extproc.identity.record import ExpiringKey
 from extproc.limits.limit import Crossed
 from extproc.limits.money import plain_dollars
-from extproc.limits.news import News, Reached, told_rule
+from extproc.limits.news import News, Reached, lasts, told_rule
 from extproc.limits.rule import Rule
 from extproc.standing.board import Change
 from extproc.standing.cooling import Name
@@ -65,7 +65,11 @@ def budget_exhausted(rule: Rule, counter: str, resets: float, organization: tupl
 
 
 def limit_event(news: News) -> Event | None:
-    """What is told of limits and budgets. None: a limit that is no budget has refused a request, which is what it is there for."""
+    """What is told of limits and budgets. None: a limit that is no budget has refused a request, which is what it is there for; or it is
+    of a window so short that nobody wants to hear of each.
+    """
+    if not lasts(news):
+        return None
     rule = told_rule(news)
     # What belongs to no organization is a group of its own.
     organization = (rule.group,) if rule.group not in ("", rule.id) else ()

@@ -145,7 +145,8 @@ def test_what_is_used_up_is_told_once_in_a_window(ledger: Ledger, caplog: pytest
     assert ledger.news == [news]
     with caplog.at_level(logging.WARNING):
         log_news(news)
-    assert "no room for them in 10 USD" in caplog.text
+        log_news(Exhausted(counter="each minute", unit="requests", window=Window("minute"), most=1))
+    assert "no room for them in 10 USD" in caplog.text and "each minute" not in caplog.text
 
 
 def test_people_see_what_is_used_reserved_and_left(ledger: Ledger) -> None:

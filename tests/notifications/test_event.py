@@ -10,8 +10,8 @@ from extproc.config.notifications import Email, Webhook
 from extproc.identity.record import ExpiringKey
 from extproc.limits.limit import Crossed
 from extproc.limits.money import NANOS, reserved
-from extproc.limits.news import Reached, exhausted
-from extproc.limits.rule import Rule, Want
+from extproc.limits.news import Exhausted, Reached, exhausted
+from extproc.limits.rule import Rule, Unit, Want
 from extproc.limits.window import Window
 from extproc.notifications import event
 from extproc.notifications.words import text, title
@@ -53,6 +53,22 @@ def test_news_of_limits() -> None:
     assert found is not None and found.type == "budget.exhausted" and found.data["limit"] == "50"
     often = exhausted(Want(REQUESTS.id, REQUESTS.terms, 1), REQUESTS, 1_800_000_000.0)
     assert often is not None and event.limit_event(often) is None, "no budget"
+
+
+@pytest.mark.parametrize(
+    ("unit", "window", "told"),
+    [
+        ("requests", Window("minute"), False), ("tokens", Window("hour"), False), ("requests", Window("sliding", 3600), False),
+        ("requests", Window("day"), True), ("tokens", Window("sliding", 86_400), True), ("requests", Window("month"), True),
+        ("cost", Window("minute"), False), ("cost", Window("sliding", 60), False),
+        ("cost", Window("hour"), True), ("cost", Window("sliding", 3600), True),
+    ],
+)  # fmt: skip
+def test_nobody_is_told_of_each_minute(unit: Unit, window: Window, told: bool) -> None:
+    reached = Reached(counter="c", unit=unit, window=window, threshold=0.5, used=1, most=2)
+    assert (event.limit_event(reached) is not None) is told
+    over = Exhausted(counter="c", unit=unit, window=window, most=2)
+    assert (event.limit_event(over) is not None) is (told and unit == "cost")
 
 
 def test_a_threshold() -> None:
