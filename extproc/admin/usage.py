@@ -199,7 +199,7 @@ def _answer(books: Books, query: Asked, where: Mapping[str, str]) -> Response:
             limit=1 + (MOST_ROWS if whole else query.limit),
         )  # fmt: skip
     except ValueError as error:
-        raise Reject(422, "invalid", f"{error}.", param="group_by") from None
+        raise Reject(422, "invalid", f"{error}.") from None
     rows = usage(books, wanted)
     if not whole:
         page, rest = rows[: query.limit], rows[query.limit :]

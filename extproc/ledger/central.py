@@ -4,6 +4,7 @@ Whoever brings entries is alone in it (an advisory lock), and brings each as oft
 out of the sums and put in again. So an entry that was sent twice, because nobody knew whether the first time it had arrived, counts once.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,8 @@ _STAGE = text("CREATE TEMPORARY TABLE staged (LIKE ledger_entries) ON COMMIT DRO
 _COPY = f"COPY staged ({', '.join(COLUMNS)}) FROM STDIN"
 _INSERT = text(f"INSERT INTO ledger_entries ({', '.join(COLUMNS)}) SELECT {', '.join(COLUMNS)} FROM staged")
 _TIME = COLUMNS.index("time")
+_NOTHING = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""Character 0 in JSON."""
 
 
 class Central:
@@ -84,4 +87,7 @@ def _copy(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
 
 def _told(value: Any) -> Any:
     # Callers choose their models' names, and PostgreSQL knows no character 0 (https://www.postgresql.org/docs/current/datatype-character.html).
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+    # Nor does its JSON, which tags are.
+    if not isinstance(value, str):
+        return value
+    return _NOTHING.sub(r"\1\\ufffd", value.replace("\0", "\ufffd")) if "\0" in value or "\\u0000" in value else value

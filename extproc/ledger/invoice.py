@@ -15,7 +15,7 @@ from msgspec import Struct
 from extproc.exact import EXACT
 from extproc.ledger.money import add, plain
 from extproc.ledger.report import Row
-from extproc.ledger.reports import Books, Wanted, usage
+from extproc.ledger.reports import FIRST, LAST, Books, Wanted, usage
 from extproc.ledger.spreadsheet import as_csv, cell
 
 _CENT = Decimal("0.01")
@@ -64,9 +64,12 @@ class Invoice(Struct, frozen=True, kw_only=True):
 def month_of(text: str) -> date:
     """The first day of a month. Raises `ValueError`."""
     try:
-        return date.fromisoformat(f"{text}-01")
+        found = date.fromisoformat(f"{text}-01")
     except ValueError:
-        raise ValueError(f"{text!r} is no month, such as 2026-11") from None
+        found = LAST
+    if not FIRST <= found < LAST:
+        raise ValueError(f"{text!r} is no month, such as 2026-11")
+    return found
 
 
 def invoices(books: Books, month: date, organization: str | None = None) -> list[Invoice]:

@@ -85,15 +85,31 @@ class Wanted(Struct, frozen=True, kw_only=True):
             if not (name in GROUPS or (name in _TIMES and name in self.by) or _is_tag(name)):
                 known = ", ".join((*_TIMES, *GROUPS, f"{TAG}NAME"))
                 raise ValueError(f"{name!r} is nothing that usage is told apart by; there are {known}")
+        if not all(map(_is_text, self.where.values())):
+            raise ValueError("no entry has this in its name")
         if len(set(self.by)) < len(self.by):
             raise ValueError("usage is told apart by one thing twice")
-        if self.after and len(self.after) != len(self.by):
+        if self.after and (len(self.after) != len(self.by) or not all(map(_is_place, self.by, self.after))):
             raise ValueError("this is no place in these rows")
+
+
+def _is_place(name: str, value: str) -> bool:
+    if name == "day":
+        try:
+            date.fromisoformat(value)
+        except ValueError:
+            return False
+    return _is_text(value)
+
+
+def _is_text(value: str) -> bool:
+    # No entry has it, and PostgreSQL takes no text with it.
+    return "\0" not in value
 
 
 def _is_tag(name: str) -> bool:
     # SQLite's paths into JSON know no way to write a quotation mark (https://www.sqlite.org/json1.html#path_arguments).
-    return name.startswith(TAG) and len(name) > len(TAG) and not set(name) & {'"', "\\"}
+    return name.startswith(TAG) and len(name) > len(TAG) and not set(name) & {'"', "\\", "\0"}
 
 
 def usage(books: Books, wanted: Wanted) -> list[Row]:
@@ -157,6 +173,11 @@ def _source(wanted: Wanted, values: dict[str, Any]) -> str:
 def _spans(wanted: Wanted) -> list[tuple[Grain, date, date]]:
     """Which table tells of which days."""
     since, until = wanted.since, wanted.until
+    if wanted.after and wanted.by[0] == "day":
+        # A page costs what its own days cost, and not all those before it.
+        since = max(since, date.fromisoformat(wanted.after[0]))
+    # Nothing was used before or after; and beyond are days of which there is no next month.
+    since, until = (min(max(day, FIRST), LAST) for day in (since, until))
     asked = {GROUPS.get(name, name) for name in (*wanted.by, *wanted.where)}
     fine = TOTALS if asked - set(_TIMES) <= TOTALS.dimensions else DAYS
     begin, end = _month_at_or_after(since), until.replace(day=1)

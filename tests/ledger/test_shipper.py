@@ -89,6 +89,15 @@ def test_what_is_sent_twice_counts_once(tmp_path: Path, store: Store, ledger_url
     assert (entry.id, entry.time, entry.team, entry.cost) == ("a", datetime.fromtimestamp(START, UTC), "red", entry.cost)
 
 
+def test_texts_that_postgresql_does_not_take(tmp_path: Path, store: Store, ledger_url: str, central: Central) -> None:
+    enter(store, record("a", model="m\0", tags={"app": "x\0y", "path": "\\u0000", "z\0": ""}), record("b", tags={"app": "other"}))
+    with shipper(tmp_path, ledger_url) as ships:
+        assert ships.ship() == 2
+    for name, values in (("app", {"x\ufffdy", "other"}), ("path", {"\\u0000", ""})):
+        by = f"tag:{name}"
+        assert {row.group[by] for row in usage(central, Wanted(by=(by,)))} == values
+
+
 def test_what_is_no_entry_any_more_is_none_there(tmp_path: Path, store: Store, ledger_url: str, central: Central) -> None:
     enter(store, record("a", team="red"), record("b", team="red"))
     with shipper(tmp_path, ledger_url) as ships:
