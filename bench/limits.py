@@ -6,6 +6,9 @@ process, and in Redis, over a Unix socket with one command at a time, which is i
 a step takes (the median of its round), and the CPU that it costs those who count, which is this process for the table, and else Redis.
 Few and many are measured in each round, in turns; what is printed is the median of the rounds with the quartiles, and the ratio within
 rounds: what drifts, drifts for both.
+
+Then the same three rules, by windows of a calendar, are reserved in Redis as a worker does, one request after the other, with leases and
+without: what of it is asked of Redis, and the CPU that it costs here and there.
 """
 
 import argparse
@@ -21,9 +24,11 @@ from redis.asyncio import Redis
 
 from bench.children import end, spawn
 from bench.figures import Spread, paired, percentile, ratio, spread
-from extproc.limits.limit import Charge, Granted, Settlement
+from extproc.limits.leased import LeasedLimits
+from extproc.limits.limit import Charge, Granted, Limits, Settlement
 from extproc.limits.redis import RedisLimits
 from extproc.limits.rule import MOST, Terms, Want
+from extproc.limits.shared import SharedLimits
 from extproc.limits.table import Table
 from extproc.limits.window import Window
 
@@ -38,6 +43,9 @@ _TERMS = {
     "key k: 1000 requests in 3600 s": Terms(MOST, Window("sliding", 3600)),
 }
 WANTS = tuple(Want(name, terms, 1000, "acme") for name, terms in _TERMS.items())
+_LEASABLE = tuple(
+    Want(window.length, Terms(MOST, window), 1000, "acme", lease=True) for window in (Window("month"), Window("minute"), Window("day"))
+)
 _CHARGES = tuple(Charge(name, terms, 900, "acme") for name, terms in _TERMS.items())
 
 
@@ -114,8 +122,7 @@ class InRedis:
 
     async def cpu(self) -> float:
         """Seconds of CPU that it has taken."""
-        told = await self._redis.info("cpu")
-        return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
+        return await _cpu(self._redis)
 
     async def close(self) -> None:
         """Hangs up."""
@@ -163,10 +170,7 @@ async def redis(folder: Path, many: int, count: int, each: int) -> Found:
             path = folder / f"{number}.sock"
             command = ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no"]
             processes.append(await spawn(command, folder, "redis.log"))
-            for _ in range(500):
-                if path.exists():
-                    break
-                await asyncio.sleep(0.02)
+            await _appears(path)
             stores[number] = InRedis(f"unix://{path}")
         await fill(dict(stores))
         found = await rounds(dict(stores), count, each)
@@ -175,6 +179,68 @@ async def redis(folder: Path, many: int, count: int, each: int) -> Found:
         return found
     finally:
         await end(processes)
+
+
+class Lease(NamedTuple):
+    """Of a request that is reserved, in microseconds of CPU."""
+
+    asked: float
+    """Scripts in Redis, for a thousand requests."""
+    here: float
+    there: float
+
+
+async def leases(folder: Path, count: int, each: int) -> dict[str, list[Lease]]:
+    """In `count` rounds of `each` requests, without leases and with them in turns."""
+    path = folder / "leases.sock"
+    processes = [await spawn(["redis-server", "--port", "0", "--unixsocket", str(path), "--save", ""], folder, "redis.log")]
+    found: dict[str, list[Lease]] = {"exact": [], "leases": []}
+    try:
+        await _appears(path)
+        redis, source = Redis.from_url(f"unix://{path}"), RedisLimits(f"unix://{path}", timeout=10, ttl=_TTL)
+        shared = SharedLimits(source, lambda: 1)
+        leased = LeasedLimits(shared, lambda: 1)
+        for turn in range(-1, count):
+            for name, limits in (("exact", shared), ("leases", leased)):
+                cost = await _reserving(redis, limits, f"{name}{turn}", each)
+                if turn >= 0:
+                    found[name].append(cost)
+        leased.close()
+        await source.close()
+        await redis.aclose()
+    finally:
+        await end(processes)
+    return found
+
+
+async def _reserving(redis: Redis, limits: Limits, name: str, count: int) -> Lease:
+    await redis.config_resetstat()
+    cpu, here = await _cpu(redis), time.process_time()
+    for number in range(count):
+        await asyncio.sleep(0)  # as a worker has other things to do
+        assert isinstance(await limits.reserve(f"{name}-{number}".encode(), _LEASABLE, time.time()), Granted)
+    here, there = time.process_time() - here, await _cpu(redis) - cpu
+    stats = await redis.info("commandstats")
+    return Lease(stats.get("cmdstat_evalsha", {"calls": 0})["calls"] / count * 1000, here / count * 1e6, there / count * 1e6)
+
+
+async def _cpu(redis: Redis) -> float:
+    told = await redis.info("cpu")
+    return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
+
+
+async def _appears(path: Path) -> None:
+    for _ in range(500):
+        if path.exists():
+            return
+        await asyncio.sleep(0.02)
+
+
+def leased_lines(found: dict[str, list[Lease]]) -> Iterator[str]:
+    """What is printed of it."""
+    for what, unit in zip(Lease._fields, ("in 1,000", "us", "us"), strict=True):
+        for name, costs in found.items():
+            yield f"{name:<6} {what:<5} {_text(spread(getattr(cost, what) for cost in costs), unit)}"
 
 
 def lines(name: str, found: Found) -> Iterator[str]:
@@ -197,9 +263,11 @@ def _text(found: Spread, unit: str) -> str:
 
 async def _main(many: int, count: int, each: int) -> bool:
     with TemporaryDirectory(prefix="hg-bench-") as folder:
+        with_leases = await leases(Path(folder), count, 5 * each)
         both = {"table": await table(many, count, each), "redis": await redis(Path(folder), many, count, max(1, each // 4))}
     for name, found in both.items():
         print("\n".join(lines(name, found)))
+    print("\n".join(leased_lines(with_leases)))
     return all(compared(found, 1).median <= MOST_RATIO for found in both.values())
 
 

@@ -36,7 +36,7 @@ from extproc.limits.estimate import dollars as most_dollars
 from extproc.limits.limit import Granted, Refused
 from extproc.limits.limit import Limits as SharedCounters
 from extproc.limits.news import exhausted
-from extproc.limits.reserved import Reserved, counted
+from extproc.limits.reserved import Reserved, counted, leased
 from extproc.limits.rule import Unit as LimitUnit
 from extproc.limits.ruling import InForce, Wish
 from extproc.limits.telling import headers as limit_headers
@@ -141,6 +141,7 @@ __all__ = [
     "is_loopback_name",
     "kept",
     "key_names",
+    "leased",
     "limit_headers",
     "limit_refusal",
     "look_aside",

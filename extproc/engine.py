@@ -90,6 +90,8 @@ class Engine:
         """Of streams, which end when their time is over."""
         self.counters: Callable[[Redis | None], Limits] = _nobody
         """Who counts what is used of limits, by the Redis that is configured."""
+        self.leased: Callable[[Redis | None], Limits] = _nobody
+        """The same, with leases."""
         self.quotes: Quotes = NoQuotes()
         """Who knows what targets charge that a snapshot does not name."""
         self.ears: list[Callable[[Tried], None]] = []
@@ -168,6 +170,7 @@ class Engine:
             standing=self.standing,
             slots=self.slots,
             limits=self.counters(config.redis),
+            leased=self.leased(config.redis),
             prices=settings.prices,
             quotes=self.quotes,
             issuers=self.issuers,

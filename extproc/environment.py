@@ -68,6 +68,8 @@ class Environment(Struct, frozen=True):
     """Who hands out the slots of tenants, targets and providers."""
     limits: Limits = field(default_factory=_alone)
     """Who counts what is used of limits and budgets."""
+    leased: Limits = field(default_factory=_alone)
+    """The same, and takes leases for the wants that may have some."""
     prices: Mapping[str, Price] = {}
     """By `provider/model`: what targets charge, where somebody asks for it."""
     quotes: Quotes = field(default_factory=NoQuotes)

@@ -182,7 +182,8 @@ class Worker:
             SharedLimits(RemoteLimits(link), lambda: self._sharers(None), self._used_up),
             lambda redis: SharedLimits(open_redis_limits(redis), lambda: self._sharers(redis), self._used_up),
         )
-        self._engine.counters, self._engine.quotes = self._counters.of, RemoteQuotes(link)
+        self._engine.counters, self._engine.leased = self._counters.of, self._counters.leased
+        self._engine.quotes = RemoteQuotes(link)
         self._engine.directory = RemoteDirectory(link)
         self._ear, self._lookout = Ear(self._engine.standing, line), Lookout(self._engine, self._late)
 
@@ -255,6 +256,7 @@ class Worker:
         await _first(self._end.asked, self._loaded)
         if not self._end.asked.is_set():
             await self._serve()
+        await self._counters.close()
         await self._beside.close()
         await self._link.close()
         self._journal.close()

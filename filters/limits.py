@@ -35,6 +35,7 @@ from extproc import (
     Wish,
     counted,
     exhausted,
+    leased,
     limit_headers,
     limit_refusal,
     most_dollars,
@@ -78,8 +79,8 @@ class Limits(Filter, frozen=True, kw_only=True):
 
 class _Limits:
     def __init__(self, settings: Limits, environment: Environment) -> None:
-        self._counters: SharedCounters = environment.limits
         self._in_force = InForce(settings.rules, settings.plans)
+        self._counters: SharedCounters = environment.leased if self._in_force.leases else environment.limits
         self._answer = settings.answer
         self._prices, self._quotes = environment.prices, environment.quotes
         self._aside = environment.aside
@@ -98,12 +99,13 @@ class _Limits:
             request.record.end_user = asking.end_user
         if not wishes:
             return None
-        ticket, at = urandom(12), time.time()
-        found = await self._counters.reserve(ticket, tuple(wish.want for wish in wishes), at)
+        ticket, at, wants = urandom(12), time.time(), tuple(wish.want for wish in wishes)
+        found = await self._counters.reserve(ticket, wants, at)
         if isinstance(found, Refused):
             raise self._refusal(request, wishes[found.at], found, at)
-        request.record.reserved = Reserved(ticket.hex(), at, tuple(counted(want, ruling.rule) for ruling, want in wishes))
-        return _Holding(self._counters, ticket, request.endpoint.dialect, wishes, found)
+        told = tuple(counted(want, ruling.rule) for ruling, want in wishes)
+        request.record.reserved = Reserved(ticket.hex(), at, told, leased(found.leases, wants))
+        return _Holding(self._counters, ticket, request, wishes, found)
 
     async def _measure(self, request: Request, *, priced: bool) -> tuple[Mapping[LimitUnit, int], str | None]:
         """The most that it can use; and the end user that it names, if that was seen by the way."""
@@ -139,18 +141,21 @@ class _Holding(Tap):
 
     passes = True
 
-    def __init__(self, counters: SharedCounters, ticket: bytes, dialect: str, wishes: Sequence[Wish], granted: Granted) -> None:
+    def __init__(self, counters: SharedCounters, ticket: bytes, request: Request, wishes: Sequence[Wish], granted: Granted) -> None:
         self._counters = counters
         self._ticket = ticket
-        self._dialect = dialect
+        self._request = request
         self._wishes = wishes
         self._granted = granted
 
     def start(self, response: Response) -> None:
-        response.headers |= limit_headers(self._dialect, self._wishes, self._granted.states, time.time())
+        response.headers |= limit_headers(self._request.endpoint.dialect, self._wishes, self._granted.states, time.time())
 
     async def end(self, response: Response) -> None:
         if response.origin == "gateway" and response.status >= 400:
             self._counters.release(self._ticket)
+            if self._granted.leases:
+                # Others may take it by now: nothing is to come back once more when the record is settled.
+                self._request.record.reserved = None
         else:
             self._counters.ended(self._ticket)

@@ -26,7 +26,7 @@ HEAVY = (
 _PROGRAM = """
 import sys
 import extproc.worker
-import extproc.limits.estimate, extproc.limits.remote, extproc.limits.shared
+import extproc.limits.estimate, extproc.limits.leased, extproc.limits.remote, extproc.limits.shared
 import filters.auth, filters.cache, filters.headers, filters.meter, filters.route
 print(*(name for name in sys.argv[1:] if name in sys.modules))
 """

@@ -119,6 +119,11 @@ class Pump:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    async def drain(self) -> None:
+        """Waits until what has been said so far is there, or for one time-out."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._timeout)
+
     async def close(self) -> None:
         """Closes all connections."""
         for task in self._tasks:

@@ -9,7 +9,7 @@ from msgspec import Meta
 from extproc.config.nearest import hint, quoted
 from extproc.config.section import Section
 from extproc.limits.money import NANOS
-from extproc.limits.rule import MOST, THRESHOLDS, Rule, Unit, name_of
+from extproc.limits.rule import MOST, THRESHOLDS, Lease, Rule, Unit, name_of
 from extproc.limits.window import LONGEST, UNDER_WAY, Window, is_zone
 
 NAMES = (
@@ -73,6 +73,10 @@ class LimitRule(Section, frozen=True):
     on_outage: Literal["open", "closed", "share"] = "share"
     """While nobody can count: let all through (`open`), nothing (`closed`), or each worker its share of what was left."""
 
+    lease: Lease = "off"
+    """`auto`: workers reserve some of what is left in advance, and then ask nobody for most requests of a busy counter. Only with
+    `window`."""
+
     def __post_init__(self) -> None:
         """Raises `ValueError` for what contradicts itself."""
         said = [unit for unit in UNITS if getattr(self, unit) is not None]
@@ -84,6 +88,8 @@ class LimitRule(Section, frozen=True):
                 raise ValueError("what is under way at once is counted in no window: leave out `window` and `seconds`")
         elif (self.window is None) == (self.seconds is None):
             raise ValueError("say either `window` or `seconds`")
+        if self.lease != "off" and self.window is None:
+            raise ValueError("`lease` is for rules with `window`")
         if not is_zone(self.zone):
             raise ValueError(f"{quoted(self.zone)} is no time zone that is known here, such as `Europe/Berlin`")
         for name in (*self.names, *self.only):
@@ -106,7 +112,7 @@ class LimitRule(Section, frozen=True):
         id = self.name or " ".join((name_of(unit, self._window, per), *_whose(self.only)))
         return Rule(
             id=f"plan {plan}/{id}" if plan else id, unit=unit, amount=self._amount(unit), window=self._window, per=per, hard=self.hard,
-            thresholds=self.thresholds, on_outage=self.on_outage,
+            thresholds=self.thresholds, on_outage=self.on_outage, lease=self.lease,
         )  # fmt: skip
 
     @property

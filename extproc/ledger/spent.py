@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from extproc.exact import EXACT
 from extproc.ledger.prices import Priced
@@ -113,14 +114,15 @@ class Spent:
         return () if row is None else _used(row[0])
 
     def _charges(self, row: Row, exact: dict[_Key, Decimal]) -> Iterator[Charge]:
-        for counted, amount in ((each.counted, each.amount) for each in row.used):
+        for counted, amount, leased in ((each.counted, each.amount, each.leased) for each in row.used):
             units = int(amount)
             if counted.unit == "cost":
                 key = _key(counted, row.at)
                 before = exact[key] if key in exact else self._sum(key)
                 exact[key] = EXACT.add(before, amount)
                 units = settled(before, amount)
-            yield Charge(counted.counter, counted.terms, units, counted.group)
+            charge = Charge(counted.counter, counted.terms, units, counted.group)
+            yield charge if leased is None else replace(charge, lease=bytes.fromhex(leased.lease), taken=leased.amount)
 
     def _sum(self, key: _Key) -> Decimal:
         row = self._db.execute("SELECT amount FROM spent_sums WHERE counter = ? AND spot = ? AND part = ?", key).fetchone()

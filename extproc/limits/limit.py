@@ -47,6 +47,8 @@ class Granted(Struct, frozen=True, array_like=True, tag=True):
     """One for each want."""
     alone: bool = False
     """Nobody could be asked: the rules' policies for that case have decided."""
+    leases: tuple[bytes, ...] = ()
+    """By want, the lease that it was taken from: the request's record has to keep it, for `Charge`. None: all was reserved for itself."""
 
 
 class Refused(Struct, frozen=True, array_like=True, tag=True):
@@ -68,6 +70,10 @@ class Charge(Struct, frozen=True, array_like=True):
     terms: Terms
     amount: int
     group: str = ""
+    lease: bytes = b""
+    """What it had been taken from, as `Granted.leases` says."""
+    taken: int = 0
+    """How much of it: what was wanted."""
 
 
 class Settlement(Struct, frozen=True, array_like=True):
@@ -118,7 +124,13 @@ class Source(Protocol):
         """Gives back slots (concurrency), and nothing else: the request is over. Whether it is heard is not known, either."""
 
     def hold(self, held: Iterable[Held]) -> None:
-        """Says what is still under way, whether those who count have forgotten it or not."""
+        """Says what is still under way, whether those who count have forgotten it or not: those who know it know how much of it is left."""
+
+    def shrink(self, held: Held) -> None:
+        """Gives back so much of what the ticket has reserved. Whether it is heard is not known: if not, time gives back."""
+
+    async def close(self) -> None:
+        """Ends, when what it was told is on its way, or nobody takes it."""
 
 
 class Nowhere:
@@ -135,6 +147,12 @@ class Nowhere:
         """See `Source`."""
 
     def hold(self, held: Iterable[Held]) -> None:
+        """See `Source`."""
+
+    def shrink(self, held: Held) -> None:
+        """See `Source`."""
+
+    async def close(self) -> None:
         """See `Source`."""
 
 

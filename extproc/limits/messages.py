@@ -1,8 +1,8 @@
 """What workers and the control process say of limits over the link, as msgpack arrays.
 
 Methods: `limits.reserve` with all wishes of the same moment, answered by a verdict on each; `limits.hold`, `limits.release` and
-`limits.free` (of slots) are notices. The worker makes the tickets, so that it can give back what it never saw granted.
-`limits.exhausted` is a notice as well: something was refused, for the first time in its window.
+`limits.free` (of slots) and `limits.shrink` (of leases) are notices. The worker makes the tickets, so that it can give back what it never
+saw granted. `limits.exhausted` is a notice as well: something was refused, for the first time in its window.
 """
 
 import msgspec
@@ -11,7 +11,7 @@ from extproc.limits.limit import Granted, Held, Refused
 from extproc.limits.news import Exhausted
 
 RESERVE, HOLD, RELEASE, FREE = "limits.reserve", "limits.hold", "limits.release", "limits.free"
-EXHAUSTED = "limits.exhausted"
+SHRINK, EXHAUSTED = "limits.shrink", "limits.exhausted"
 
 encode = msgspec.msgpack.Encoder().encode
 read_held = msgspec.msgpack.Decoder(tuple[Held, ...]).decode

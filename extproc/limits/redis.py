@@ -14,7 +14,7 @@ from typing import Any
 from extproc.cachestore.pump import Argument, Orphan, Pump, RedisDown, Script
 from extproc.limits.limit import Charge, Crossed, Granted, Held, LimitsDown, Look, Refused, Settlement, granted, refused
 from extproc.limits.rule import Want
-from extproc.limits.scripts import FREE, HOLD, RELEASE, RESERVE, SETTLE
+from extproc.limits.scripts import FREE, HOLD, RELEASE, RESERVE, SETTLE, SHRINK
 from extproc.limits.window import PARTS, UNDER_WAY, Spot, Window, spot
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,13 @@ class RedisLimits:
         if self._holding and self._holder is None:
             self._holder = asyncio.get_running_loop().create_task(self._hold())
 
+    def shrink(self, held: Held) -> None:
+        """See `Source`."""
+        now = int(held.at * 1000)
+        for want in held.wants:
+            arguments: list[Argument] = [held.ticket, _cell(want.counter, spot(want.terms.window, now)), want.amount]
+            self._pump.send(SHRINK, self._base(want.group), arguments)
+
     async def settle(self, source: str, settlements: Sequence[Settlement]) -> list[Crossed]:
         """Tells the truth about requests, in the order of their numbers; one call after the other for one source. The thresholds that were
         reached by it. Raises `LimitsDown`: call again with the same, until it does not; what had been settled is not settled twice.
@@ -130,12 +137,13 @@ class RedisLimits:
         return Look(*(await self._run(RESERVE, group, arguments))[1:])
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Closes all connections, when what is waiting has been told, or Redis takes too long for that."""
         for timer in self._owed.values():
             timer.cancel()
         if self._holder is not None:
             self._holder.cancel()
             await asyncio.gather(self._holder, return_exceptions=True)
+        await self._pump.drain()
         await self._pump.close()
 
     async def _reserve(self, ticket: bytes, wants: Sequence[Want], spots: Sequence[Spot]) -> list[int]:
@@ -210,7 +218,8 @@ class RedisLimits:
             return []
         charges.append(charge)
         levels = [one for share, level in zip(terms.thresholds, terms.levels(), strict=True) for one in (str(share), level)]
-        told: list[Argument] = [_cell(charge.counter, where), terms.window.part, where.part, life, charge.amount, *levels]
+        told: list[Argument] = [_cell(charge.counter, where), terms.window.part, where.part, life, charge.amount]
+        told += [charge.lease, charge.taken, *levels]
         return [len(told), *told]
 
     def _life(self, window: Window, where: Spot) -> int:

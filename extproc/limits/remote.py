@@ -67,6 +67,13 @@ class RemoteLimits:
         while some := tuple(itertools.islice(left, _TOGETHER)):
             self._link.notify(messages.HOLD, messages.encode(some), hold=True)
 
+    def shrink(self, held: Held) -> None:
+        """See `Source`. Not for a control process that takes over: that one hears from the start how much is left."""
+        self._link.notify(messages.SHRINK, messages.encode((held,)))
+
+    async def close(self) -> None:
+        """See `Source`. The link is closed by whoever has opened it, and says what it has before that."""
+
     def _ask(self) -> None:
         """Sends what has gathered in this moment."""
         asked, self._asked = self._asked, []

@@ -12,6 +12,7 @@ from extproc.limits.window import UNDER_WAY, Window
 
 Unit = Literal["requests", "input_tokens", "output_tokens", "tokens", "cost", "concurrency"]
 Outage = Literal["open", "closed", "share"]
+Lease = Literal["off", "auto"]
 
 THRESHOLDS = (0.5, 0.8, 0.9, 1.0)
 MOST = 2**53
@@ -45,6 +46,8 @@ class Want(Struct, frozen=True, array_like=True):
     group: str = ""
     """Whose counter it is: those of one group live together, in one slot of a Redis Cluster, and are judged in one step."""
     outage: Outage = "share"
+    lease: bool = False
+    """Whether it may be taken from a lease."""
 
 
 class Values(Protocol):
@@ -72,6 +75,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     thresholds: tuple[float, ...] = THRESHOLDS
     on_outage: Outage = "share"
     """While nobody can be asked: `open` lets pass, `closed` refuses, `share` lets each worker have its share of what was left."""
+    lease: Lease = "off"
+    """`auto`: workers take leases of much that is left, and then ask nobody for each request; only of windows of a calendar."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.amount <= MOST:
@@ -86,13 +91,18 @@ class Rule(Struct, frozen=True, kw_only=True):
         """What its counters are held to."""
         return Terms(self.amount, self.window, self.hard, self.thresholds)
 
+    @property
+    def leases(self) -> bool:
+        """Whether workers take leases of it. What slides moves on by itself, and slots are for a moment: they are asked for."""
+        return self.lease == "auto" and self.window.length not in ("sliding", "under way")
+
     def want(self, amount: int, values: "Values") -> Want | None:
         """What a request with these values (by the names in `per`) wants. None: it lacks one, so the rule is not about it."""
         try:
             parts = [self.id, *(values[name] for name in self.per)]
         except KeyError:
             return None
-        return Want(_name(parts), self.terms, amount, self.group or self.id, self.on_outage)
+        return Want(_name(parts), self.terms, amount, self.group or self.id, self.on_outage, self.leases)
 
 
 @lru_cache(4096)

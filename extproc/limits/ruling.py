@@ -70,6 +70,11 @@ class InForce:
         self._usual = Rulings(self._own)
         self._known: dict[Grant, Rulings] = {}
 
+    @property
+    def leases(self) -> bool:
+        """Some of the configuration's may be taken from leases."""
+        return any(ruling.rule.leases for ruling in self._own)
+
     def find(self, identity: Identity) -> Rulings:
         """The rules for whoever calls."""
         grant = identity.grant

@@ -60,21 +60,34 @@ local function open(name, step, now)
   if latest > cell.gone then redis.call('HSET', base .. name, 'g', plain(latest)) end
   return cell
 end
--- Gives back what a ticket has reserved, or its slots alone: the part of each counter that it was in.
+local function give_back(name, part, over, amount)
+  local field = part .. ':' .. over
+  local exists = amount ~= '0' and redis.call('HEXISTS', base .. name, field) == 1
+  if exists and tonumber(over) > tonumber(redis.call('HGET', base .. name, 'g') or '0') then
+    if redis.call('HINCRBY', base .. name, field, '-' .. amount) <= 0 then redis.call('HDEL', base .. name, field) end
+  end
+end
+-- Gives back what a ticket has reserved, or its slots alone: the part of each counter that it was in, and how much it was.
 local function drop(ticket, slots)
-  local held, parts = redis.call('HGETALL', base .. 'r:' .. ticket), {}
+  local held, parts, amounts = redis.call('HGETALL', base .. 'r:' .. ticket), {}, {}
   for at = 1, #held, 2 do
     local name, part, over, amount = held[at], string.match(held[at + 1], '^(%d+):(%d+):(%d+)$')
-    local field, goes = part .. ':' .. over, not slots or string.sub(held[at], -10) == '@under way'
-    parts[name] = part
+    local goes = not slots or string.sub(name, -10) == '@under way'
+    parts[name], amounts[name] = part, amount
+    if goes then give_back(name, part, over, amount) end
     if slots and goes then redis.call('HDEL', base .. 'r:' .. ticket, name) end
-    local exists = goes and amount ~= '0' and redis.call('HEXISTS', base .. name, field) == 1
-    if exists and tonumber(over) > tonumber(redis.call('HGET', base .. name, 'g') or '0') then
-      if redis.call('HINCRBY', base .. name, field, '-' .. amount) <= 0 then redis.call('HDEL', base .. name, field) end
-    end
   end
   if #held > 0 and not slots then redis.call('DEL', base .. 'r:' .. ticket) end
-  return parts
+  return parts, amounts
+end
+-- Gives back a part of it. What is left is remembered even where it is nothing: who holds it does not reserve it anew.
+local function shrink(ticket, name, amount)
+  local held = redis.call('HGET', base .. 'r:' .. ticket, name)
+  if not held then return end
+  local part, over, had = string.match(held, '^(%d+):(%d+):(%d+)$')
+  local less = math.min(tonumber(amount), tonumber(had))
+  give_back(name, part, over, plain(less))
+  redis.call('HSET', base .. 'r:' .. ticket, name, part .. ':' .. over .. ':' .. plain(tonumber(had) - less))
 end
 local function hold(ticket, now, ttl, name, part, life, amount)
   local over = now + ttl
@@ -119,10 +132,10 @@ return told
 
 # ARGV: now or empty, ticket, ttl; then for each counter: name, part, life, amount.
 HOLD = script(f"""{_COMMON}
-local now, parts = clock(ARGV[1]), drop(ARGV[2])
+local now, parts, amounts = clock(ARGV[1]), drop(ARGV[2])
 for at = 4, #ARGV, 4 do
   local name = ARGV[at]
-  hold(ARGV[2], now, tonumber(ARGV[3]), name, parts[name] or ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+  hold(ARGV[2], now, tonumber(ARGV[3]), name, parts[name] or ARGV[at + 1], ARGV[at + 2], amounts[name] or ARGV[at + 3])
 end
 return 1
 """)
@@ -139,9 +152,16 @@ drop(ARGV[1], true)
 return 1
 """)
 
+# ARGV: ticket, name, amount.
+SHRINK = script(f"""{_COMMON}
+shrink(ARGV[1], ARGV[2], ARGV[3])
+return 1
+""")
+
 # ARGV: now or empty, source; then for each settlement: how many arguments follow, number, ticket; then for each of its charges: how many
-# follow, name, step, part, life, amount, and thresholds with what they are in units. Returns the thresholds that were reached, as three
-# values: which charge (counted over all settlements), which of its thresholds, counted from 0, and what is settled by now.
+# follow, name, step, part, life, amount, lease or empty, how much of it was taken, and thresholds with what they are in units. Returns the
+# thresholds that were reached, as three values: which charge (counted over all settlements), which of its thresholds, counted from 0, and
+# what is settled by now.
 SETTLE = script(f"""{_COMMON}
 local now, mark = clock(ARGV[1]), base .. 'm:' .. ARGV[2]
 local last, told, at, charge = tonumber(redis.call('GET', mark) or '0'), {{}}, 3, -1
@@ -150,11 +170,11 @@ local function settle(at, ends, part, life)
   if leaves(tonumber(part), FAR, step) <= now then return end
   if amount ~= '0' then redis.call('HINCRBY', base .. name, part, amount) end
   local cell = open(name, step, now)
-  for level = at + 5, ends, 2 do
+  for level = at + 7, ends, 2 do
     local field = 'w' .. ARGV[level]
     if cell.settled >= tonumber(ARGV[level + 1]) and not cell.told[field] then
       redis.call('HSET', base .. name, field, ARGV[at + 2])
-      told[#told + 1], told[#told + 2], told[#told + 3] = charge, (level - at - 5) / 2, cell.settled
+      told[#told + 1], told[#told + 2], told[#told + 3] = charge, (level - at - 7) / 2, cell.settled
     end
   end
   redis.call('PEXPIRE', base .. name, life)
@@ -167,6 +187,7 @@ while at <= #ARGV do
   while at <= ends do
     local size = tonumber(ARGV[at])
     charge = charge + 1
+    if not old and ARGV[at + 6] ~= '' then shrink(ARGV[at + 6], ARGV[at + 1], ARGV[at + 7]) end
     if not old then settle(at + 1, at + size, parts[ARGV[at + 1]] or ARGV[at + 3], ARGV[at + 4]) end
     at = at + size + 1
   end

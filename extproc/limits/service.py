@@ -27,6 +27,7 @@ class LimitService:
         """What workers may call."""
         return {
             messages.RESERVE: self._reserve, messages.HOLD: self._hold, messages.RELEASE: self._release, messages.FREE: self._free,
+            messages.SHRINK: self._shrink,
         }  # fmt: skip
 
     def _reserve(self, peer: object, payload: bytes) -> bytes:
@@ -47,4 +48,10 @@ class LimitService:
     def _free(self, peer: object, payload: bytes) -> bytes:
         for ticket in messages.read_tickets(payload):
             self.table.free(ticket)
+        return b""
+
+    def _shrink(self, peer: object, payload: bytes) -> bytes:
+        for held in messages.read_held(payload):
+            for want in held.wants:
+                self.table.shrink(held.ticket, want.counter, want.amount)
         return b""

@@ -54,9 +54,9 @@ class SharedLimits:
         """`sharers`: how many workers share a counter, on all machines. `tell`: hears of what is used up, once in a window. `clock`:
         seconds since 1970.
         """
+        self.sharers = sharers
         self._source = source
         self._tell = tell
-        self._sharers = sharers
         self._clock = clock
         self._held: dict[bytes, Held] = {}
         self._left: dict[str, _Left] = {}
@@ -104,6 +104,14 @@ class SharedLimits:
             # Nobody here knows what it has cost: no more than that, as far as anybody could know.
             self._own.use(ticket)
 
+    def shrink(self, ticket: bytes, amount: int) -> None:
+        """So much of the one thing that the ticket has reserved is free again."""
+        held = self._held.get(ticket)
+        if held is not None:
+            (want,) = held.wants
+            self._held[ticket] = replace(held, wants=(replace(want, amount=want.amount - amount),))
+            self._source.shrink(replace(held, wants=(replace(want, amount=amount),)))
+
     def refused(self, label: str, exhausted: Exhausted | None) -> None:
         """See `Limits`."""
         self.refusals[label] += 1
@@ -115,6 +123,10 @@ class SharedLimits:
                 del self._exhausted[next(iter(self._exhausted))]
             self._exhausted[name] = None
             self._tell(exhausted)
+
+    async def close(self) -> None:
+        """Ends."""
+        await self._source.close()
 
     def told(self) -> None:
         """The source is there, again perhaps: it is told what is under way."""
@@ -187,7 +199,7 @@ class SharedLimits:
         return replace(want, terms=replace(want.terms, most=share))
 
     def _share(self, want: Want, heard: _Left | None) -> int:
-        sharers = max(1, self._sharers())
+        sharers = max(1, self.sharers())
         if want.terms.window == UNDER_WAY:
             return max(1, want.terms.most // sharers)
         return max(0, want.terms.most if heard is None else min(heard.left, want.terms.most)) // sharers

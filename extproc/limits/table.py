@@ -11,6 +11,7 @@ counters there are: what is over is known by sums, and forgotten a few at a time
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from extproc.limits.cell import Cell
 from extproc.limits.due import Due
@@ -102,6 +103,20 @@ class Table:
         held.wants = tuple(want for want, is_slot in zip(held.wants, slots, strict=True) if not is_slot)
         held.at = tuple(at for at, is_slot in zip(held.at, slots, strict=True) if not is_slot)
 
+    def shrink(self, ticket: bytes, counter: str, amount: int) -> None:
+        """Gives back so much of what the ticket holds of a counter, if it does. It is remembered even when nothing is left, so that whoever
+        says that it is under way does not reserve it anew.
+        """
+        held = self._held.get(ticket)
+        if held is None:
+            return
+        for place, want in enumerate(held.wants):
+            if want.counter == counter:
+                cell, part = held.at[place]
+                less = min(amount, want.amount)
+                cell.give_back(part, held.over, less)
+                held.wants = (*held.wants[:place], replace(want, amount=want.amount - less), *held.wants[place + 1 :])
+
     def use(self, ticket: bytes) -> None:
         """What the ticket has reserved is what it has used, as far as is known here."""
         held = self._held.get(ticket)
@@ -149,6 +164,9 @@ class Table:
     def _settle(self, settlement: Settlement, now: int) -> list[Crossed]:
         self.release(settlement.ticket)
         self._forget(now, len(settlement.charges))
+        for charge in settlement.charges:
+            if charge.lease:
+                self.shrink(charge.lease, charge.counter, charge.taken)
         return [each for charge in settlement.charges for each in self._charge(charge, int(settlement.at * 1000), now)]
 
     def _charge(self, charge: Charge, at: int, now: int) -> list[Crossed]:

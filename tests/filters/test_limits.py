@@ -1,5 +1,6 @@
 """What a request wants of limits, what its answer says of them, and how it is refused: values in, values out."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -11,9 +12,11 @@ from extproc import Reject, Request, Response, Target
 from extproc.identity.levels import Level, inherit
 from extproc.identity.record import Owner
 from extproc.identity.settings import Limit, Settings
+from extproc.limits.leased import LeasedLimits
 from extproc.limits.limit import Granted, Held, LimitsDown, Refused
 from extproc.limits.money import NANOS
 from extproc.limits.news import Exhausted
+from extproc.limits.reserved import Leased
 from extproc.limits.rule import Want
 from extproc.limits.shared import SharedLimits
 from extproc.limits.table import Table
@@ -55,6 +58,13 @@ class Near:
         for one in held:
             assert isinstance(one, Held)
 
+    def shrink(self, held: Held) -> None:
+        for want in held.wants:
+            self.table.shrink(held.ticket, want.counter, want.amount)
+
+    async def close(self) -> None:
+        pass
+
 
 class List:
     """A price list that knows one model more."""
@@ -75,7 +85,9 @@ class Scene:
         self.counters = SharedLimits(self.near, lambda: 2, self.told.append)
         settings = msgspec.convert({"rules": rules, "plans": plans or {}, **more}, Limits)
         self.list = List()
-        self.handler: Any = settings.open(replace(environment(), limits=self.counters, prices=PRICES, quotes=self.list))
+        self.leased = LeasedLimits(self.counters, lambda: 2)
+        of = replace(environment(), limits=self.counters, leased=self.leased, prices=PRICES, quotes=self.list)
+        self.handler: Any = settings.open(of)
 
     def ask(self, asked: Request | None = None) -> Any:
         return run(self.handler.request(asked or made()))
@@ -265,6 +277,32 @@ def test_slots_are_free_when_the_request_is_over_and_all_is_when_it_went_nowhere
     assert scene.near.table.tickets == 1
 
 
+async def test_what_is_taken_of_a_lease_is_in_the_record() -> None:
+    scene = Scene(each_hour(name="r", requests=1000, lease="auto"))
+    answers = []
+    for _ in range(20):
+        asked = made()
+        answers.append((asked, await scene.handler.request(asked)))
+        await asyncio.gather(*scene.leased._tasks)
+    (lease,) = scene.leased.leases
+    first, last = answers[0][0].record.reserved, answers[-1][0].record.reserved
+    assert first is not None and first.leases == (), "reserved for itself"
+    assert last is not None and last.leases == (Leased(lease.ticket.hex(), 1),)
+    free = lease.free
+    await answers[-1][1].end(Response(503, {}, origin="gateway"))
+    assert lease.free == free + 1 and answers[-1][0].record.reserved is None, "it is not given back once more"
+    asked, tap = answers[-2]
+    await tap.end(Response(200, {}))
+    assert lease.free == free + 1 and asked.record.reserved is not None, "it comes back when it is settled"
+    scene.leased.close()
+
+
+def test_without_a_rule_that_leases_nobody_looks_for_one() -> None:
+    assert Scene(each_hour()).handler._counters is not Scene(each_hour(lease="auto")).handler._counters
+    plain = Scene(each_hour(name="r"))
+    assert plain.handler._counters is plain.counters
+
+
 def test_while_nobody_can_count_each_rule_says_what_happens() -> None:
     for policy, answers in (("open", [200] * 3), ("closed", [503] * 3), ("share", [200, 429, 429])):
         scene = Scene(each_hour(on_outage=policy))
@@ -312,6 +350,7 @@ def test_plans_are_counted_for_each_tenant() -> None:
         (each_hour(zone="Mars/Base"), "no time zone"), (each_hour(per="modle"), 'did you mean "model"'),
         (each_hour(only={"tenants": []}), 'did you mean "tenant"'), (each_hour(per=["key", "key"]), "twice"),
         (each_hour(thresholds=[0.9, 0.5]), "rise"), ({"cost": "10000000", "window": "day"}, "regex"), (each_hour(name="a:b"), "regex"),
+        ({"requests": 1, "seconds": 5, "lease": "auto"}, "for rules with `window`"), ({"concurrency": 1, "lease": "auto"}, "with `window`"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told(wrong: dict[str, Any], words: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from extproc.ledger.prices import Priced
 from extproc.ledger.record import Record
@@ -15,7 +16,7 @@ from extproc.ledger.spent import Spent
 from extproc.ledger.store import Store
 from extproc.limits.limit import Charge, Settlement
 from extproc.limits.money import NANOS
-from extproc.limits.reserved import Counted, Reserved
+from extproc.limits.reserved import Counted, Leased, Reserved
 from extproc.limits.rule import Terms
 from extproc.limits.table import Table
 from extproc.limits.window import UNDER_WAY, Window
@@ -72,6 +73,20 @@ def test_the_workers_word_corrects_envoys(store: Store) -> None:
     first, second = (amounts(each) for each in spent.settlements(spent.pending(10)))
     assert first == {"money": 3 * NANOS // 2, "tokens": 10, "in": 10, "out": 0, "often": 1, "slots": 0}
     assert second == {"money": -NANOS // 4, "tokens": -3, "in": -7, "out": 4, "often": 0, "slots": 0}
+
+
+def test_what_was_taken_of_leases_comes_back_once(store: Store) -> None:
+    spent = Spent(store.db)
+    reserved = Reserved(b"a".hex(), NOW, COUNTED[:2], (Leased(b"one".hex(), 5), Leased(b"two".hex(), 9)))
+    told = Record(id="a", time=NOW, usage=Usage(3, 4), reserved=reserved, witness="envoy")
+    enter(store, spent, told, "0.000000001")
+    enter(store, spent, replace(told, witness="worker"), "0.000000002", replaces=True)
+    enter(store, spent, replace(told, id="b", witness="worker"), in_ledger=False)
+    first, second, unused = (
+        [(each.amount, each.lease, each.taken) for each in one.charges] for one in spent.settlements(spent.pending(10))
+    )
+    assert first == [(1, b"one", 5), (7, b"two", 9)] and unused == [(0, b"one", 5), (0, b"two", 9)]
+    assert second == [(1, b"", 0), (0, b"", 0)], "it was Envoy's word for it that gave back"
 
 
 def test_names_and_numbers_are_never_used_again(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from extproc.limits.limit import Charge, Crossed, Granted, Look, Refused, Settlement
 from extproc.limits.rule import Terms, Want
@@ -37,6 +38,15 @@ class Reserved(NamedTuple):
     at: float
     over: int
 
+    def less(self, counter: str, amount: int) -> "Reserved":
+        """The same, and so much less of one counter."""
+        less = [replace(want, amount=want.amount - min(want.amount, amount)) if want.counter == counter else want for want in self.wants]
+        return self._replace(wants=tuple(less))
+
+    def over_but_for_settling(self) -> "Reserved":
+        """The same without its slots."""
+        return self._replace(wants=tuple(want for want in self.wants if want.terms.window != UNDER_WAY))
+
 
 class Used(NamedTuple):
     """What was settled."""
@@ -62,6 +72,8 @@ class Counting(RuleBasedStateMachine):
         self.used: list[Used] = []
         self.left: set[tuple[bytes, str]] = set()
         """What is reserved, but has left a sliding window before the clock was set back."""
+        self.leases: set[bytes] = set()
+        """Tickets of which something was settled that whoever holds them does not know of."""
         self.latest = START
         self.told: dict[tuple[str, str, float], int] = {}
         self.settlements: list[Settlement] = []
@@ -82,6 +94,9 @@ class Counting(RuleBasedStateMachine):
         raise NotImplementedError
 
     def hold(self, ticket: bytes, reserved: Reserved) -> None:
+        raise NotImplementedError
+
+    def shrink(self, ticket: bytes, want: Want, at: float) -> None:
         raise NotImplementedError
 
     def settle(self, settlements: list[Settlement]) -> list[Crossed]:
@@ -124,6 +139,8 @@ class Counting(RuleBasedStateMachine):
         found = set()
         self.live.pop(settlement.ticket, None)
         for charge in settlement.charges:
+            if charge.lease in self.live:
+                self.live[charge.lease] = self.live[charge.lease].less(charge.counter, charge.taken)
             terms, there = charge.terms, spot(charge.terms.window, int(settlement.at * 1000))
             if terms.window == UNDER_WAY or not self.counts(there.part, terms) or there.ends + there.grace <= self.ms:
                 continue
@@ -196,10 +213,9 @@ class Counting(RuleBasedStateMachine):
         """Its slots are free, and the rest waits for its settlement."""
         ticket = data.draw(st.sampled_from(sorted(self.under_way)))
         one = self.under_way[ticket]
-        rest = one._replace(wants=tuple(want for want in one.wants if want.terms.window != UNDER_WAY))
-        self.under_way[ticket] = rest
+        self.under_way[ticket] = one.over_but_for_settling()
         if ticket in self.live:
-            self.live[ticket] = rest
+            self.live[ticket] = self.live[ticket].over_but_for_settling()
         for _ in range(2):
             self.free(ticket, one.wants)
 
@@ -207,13 +223,43 @@ class Counting(RuleBasedStateMachine):
     def strangers_change_nothing(self) -> None:
         self.release(b"stranger")
 
+    @precondition(lambda self: any(one.wants for one in self.under_way.values()))
+    @rule(data=st.data(), amount=amounts)
+    def a_part_comes_back(self, data: st.DataObject, amount: int) -> None:
+        """As of a lease that ends."""
+        ticket = data.draw(st.sampled_from(sorted(ticket for ticket, one in self.under_way.items() if one.wants)))
+        want = data.draw(st.sampled_from(self.under_way[ticket].wants))
+        self.shrink(ticket, replace(want, amount=amount), self.under_way[ticket].at)
+        self.under_way[ticket] = self.under_way[ticket].less(want.counter, amount)
+        if ticket in self.live:
+            self.live[ticket] = self.live[ticket].less(want.counter, amount)
+
+    @precondition(lambda self: any(want.counter != "under way" for one in self.under_way.values() for want in one.wants))
+    @rule(data=st.data(), taken=amounts, used=amounts)
+    def what_was_taken_of_it_is_settled(self, data: st.DataObject, taken: int, used: int) -> None:
+        """A request that had taken its part from another ticket, a lease: whoever holds that does not hear of it."""
+        those = [
+            (ticket, want) for ticket in sorted(self.under_way) for want in self.under_way[ticket].wants if want.counter != "under way"
+        ]
+        lease, want = data.draw(st.sampled_from(those))
+        self.number += 1
+        self.leases.add(lease)
+        charge = Charge(want.counter, want.terms, used, "org", lease, taken)
+        settlement = Settlement(self.number, b"taker", self.under_way[lease].at, (charge,))
+        self.settlements.append(settlement)
+        crossed = self.settle([settlement])
+        assert {(each.counter, each.threshold) for each in crossed} == self.crosses(settlement)
+
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def go_on(self, data: st.DataObject) -> None:
         ticket = data.draw(st.sampled_from(sorted(self.under_way)))
-        one = self.under_way[ticket]._replace(over=self.over())
+        one, known = self.under_way[ticket]._replace(over=self.over()), self.live.get(ticket)
+        if ticket in self.leases and (known is None or known.over <= self.ms):
+            return  # it is over, and whether it is remembered how much was left of it is not promised
         self.hold(ticket, one)
-        self.live[ticket] = self.under_way[ticket] = one
+        self.under_way[ticket] = one
+        self.live[ticket] = one if known is None else one._replace(wants=known.wants)
         self.left = {each for each in self.left if each[0] != ticket}
 
     @rule(seconds=st.sampled_from([0.0, 0.4, 1.9, 2.0, 7.0, 31.9, 34.0, 64.0, 70.0, 300.0, 3600.0, 86_400.0]))

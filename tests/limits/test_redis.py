@@ -64,6 +64,9 @@ class InRedis(Counting):
 
         self.loop.run_until_complete(heard(self.limits))
 
+    def shrink(self, ticket: bytes, want: Want, at: float) -> None:
+        self.tell(lambda limits: limits.shrink(Held(ticket, (want,), at)))
+
     def settle(self, settlements: list[Settlement]) -> list[Crossed]:
         return self.loop.run_until_complete(self.limits.settle(SOURCE, settlements))
 

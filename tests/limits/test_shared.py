@@ -253,6 +253,12 @@ def test_what_is_remembered_of_counters_is_bounded(monkeypatch: pytest.MonkeyPat
         def hold(self, held: object) -> None:
             pass
 
+        def shrink(self, held: object) -> None:
+            pass
+
+        async def close(self) -> None:
+            pass
+
     limits = SharedLimits(Away(), lambda: 2, clock=Clock())
 
     async def run() -> list[int]:

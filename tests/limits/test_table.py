@@ -34,6 +34,9 @@ class Tables(Counting):
     def hold(self, ticket: bytes, reserved: Reserved) -> None:
         self.table.hold(ticket, reserved.wants, reserved.at, self.now, TTL)
 
+    def shrink(self, ticket: bytes, want: Want, at: float) -> None:
+        self.table.shrink(ticket, want.counter, want.amount)
+
     def settle(self, settlements: list[Settlement]) -> list[Crossed]:
         return self.table.settle(SOURCE, settlements, self.now)
 
