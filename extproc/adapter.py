@@ -15,7 +15,7 @@ import msgspec
 
 from extproc import stillborn
 from extproc.account import Account
-from extproc.answering import TRAILERS_FIRST, Answering, BrokenAnswer, Retell, Uncounted, WholeTranslated
+from extproc.answering import TRAILERS_FIRST, Answering, BrokenAnswer, Retell, WholeTranslated
 from extproc.answering.way import length_of
 from extproc.aside import SMALL, Undone, is_bulky, paid_for
 from extproc.attempt import Attempt
@@ -253,15 +253,9 @@ class AdapterSession:
         self._answering = attempt.answering(int(self._headers.get(":status", "0")), self._headers)
         if incoming.end:
             # No body can be given to a head alone here; the gate sees to that, with an error's.
-            unsaid = self._answering.feed(b"", True)
-            if type(self._answering) is Uncounted and self._answering.status < _ERRORS:
-                self._answering = attempt.failed(Fault(404, "not_found", "The provider counts no tokens."))
-                unsaid = self._answering.feed(b"", True)
-            if (failed := stillborn.whole(attempt, self._answering, another=self._another)) is not None:
-                self._answering = failed
-                unsaid = failed.feed(b"", True)
+            self._answering, unsaid = stillborn.alone(attempt, self._answering, another=self._another)
             if self._answering.status >= _ERRORS:
-                self._account.unsaid = b"".join(unsaid).decode("utf-8", "replace")
+                self._account.unsaid = unsaid.decode("utf-8", "replace")
         self._left = length_of(self._headers) or -1
         if self._answering.mode == BodyMode.NONE:
             return self._release(incoming.end)

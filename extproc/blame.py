@@ -1,8 +1,8 @@
 """Why there is no answer, or no end of it: Envoy's words for it, ours for people, and what counts against whom."""
 
+from extproc.deadline import TIMEOUT
 from extproc.delivery import Delivery
 from extproc.envoy import names
-from extproc.intake import TIMEOUT
 from extproc.tried import CONNECT, FULL, LATE, NO_SOCKET, SPENT
 
 _OURS = "ext_proc"

@@ -7,7 +7,6 @@ What is told of the answer before there is one, its `Delivery` gets: the taps of
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from random import random
 from time import perf_counter
@@ -24,6 +23,7 @@ from extproc.config.mirror import Mirror
 from extproc.config.model import split_target
 from extproc.config.timeouts import NONE_SAID, Longest, Timeouts, longest, patient
 from extproc.crossing import may_remove, those, to_provider, without_credential
+from extproc.deadline import TIMEOUT, seconds
 from extproc.delivery import Delivery
 from extproc.dialects import betas
 from extproc.endpoints import check_head, check_size
@@ -38,11 +38,6 @@ from extproc.retrying import UNSAID, More, planned
 from extproc.room import DIGITS, NO_ROOM, Held
 from extproc.snapshot import Snapshot
 from extproc.values import Identity, Request, Response, Target
-
-TIMEOUT = "x-headgate-timeout"
-"""The header by which a client says how many seconds the whole may last. What SDKs say of their own patience (`x-stainless-timeout`,
-`x-stainless-read-timeout`) is not heeded: when that is over they hang up, which ends the provider's request as well."""
-_SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
 
 _UNSAID = " " * DIGITS
 """In place of a content-length that is not there."""
@@ -360,7 +355,7 @@ class Intake:
 
     def _whole(self, said: str) -> float:
         """What the client says of the whole, in seconds. Raises `Reject` 400 where that is none."""
-        return min(_seconds(said), self._snapshot.config.timeouts.most)
+        return seconds(said, self._snapshot.config.timeouts.most)
 
     def _call(self, request: Request, *, alone: bool) -> Call:
         """What attempts are told of the request. `alone`: there is one only, of ours, which has the headers before it."""
@@ -389,13 +384,6 @@ class Intake:
             betas="" if betas.HEADER in ruled else request.betas,
             lane="" if alone else request.identity.lane,
         )
-
-
-def _seconds(text: str) -> float:
-    if not _SECONDS.fullmatch(text) or not (seconds := float(text)):
-        message = f"{TIMEOUT} is {text[:64]!r}; it takes the seconds that the whole may last, such as 30 or 2.5."
-        raise Reject(400, "invalid_timeout", message)
-    return seconds
 
 
 def _nobody(request: Request) -> Reject:

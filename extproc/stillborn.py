@@ -2,12 +2,13 @@
 
 from msgspec.structs import replace
 
-from extproc.answering import STILLBORN, Answering, WholeUntouched
+from extproc.answering import STILLBORN, Answering, Uncounted, WholeUntouched
 from extproc.attempt import Attempt
 from extproc.envoy import names
 from extproc.errors import Fault
 
 _ERRORS, _SERVER_ERRORS = 400, 500
+_UNCOUNTED = Fault(404, "not_found", "The provider counts no tokens.")
 
 
 def as_far(attempt: Attempt, answering: Answering, *, end: bool, another: bool) -> Answering | None:
@@ -16,6 +17,15 @@ def as_far(attempt: Attempt, answering: Answering, *, end: bool, another: bool) 
         return whole(attempt, answering, another=another) if end else None
     fault = answering.opening or (STILLBORN if end and not answering.begun else None)
     return attempt.failed(_as_error(fault)) if fault is not None else None
+
+
+def alone(attempt: Attempt, answering: Answering, *, another: bool) -> tuple[Answering, bytes]:
+    """What an answer is that has nothing but its head, and the body that its client is to get with it. `another`: as in `as_far`."""
+    body = answering.feed(b"", True)
+    failed = attempt.failed(_UNCOUNTED) if type(answering) is Uncounted and answering.status < _ERRORS else None
+    if (failed := failed or whole(attempt, answering, another=another)) is not None:
+        answering, body = failed, failed.feed(b"", True)
+    return answering, b"".join(body)
 
 
 def whole(attempt: Attempt, answering: Answering, *, another: bool) -> Answering | None:
