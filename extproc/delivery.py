@@ -35,6 +35,8 @@ from extproc.values import BodyMode, Request, Response, Target
 _log = logging.getLogger(__name__)
 
 _ERRORS, _NO_ANSWER = 400, 502
+# Looking a member up in an enumeration costs as much as a call.
+_NONE, _STREAMED, _BUFFERED = BodyMode.NONE, BodyMode.STREAMED, BodyMode.BUFFERED
 
 
 class Delivery:
@@ -139,7 +141,7 @@ class Delivery:
             response = Response(status, {}, origin="envoy")
             response.reason = reason or local
             self.request.record.error = local or "local_reply"
-            mode = BodyMode.NONE
+            mode = _NONE
             if local == names.NO_UPGRADE and self._attempt is not None:
                 # Its head is the provider's, and only its body is Envoy's.
                 set_headers, remove = self._attempt.response_headers(headers)
@@ -158,7 +160,7 @@ class Delivery:
             self._left = int(length) if length.isascii() and length.isdigit() else -1
             if type(answering) is WholeUntouched and (end or 0 <= self._left <= BUFFERED_AT_MOST):
                 # The head waits for the body, which may be an error.
-                answering.mode = mode = BodyMode.BUFFERED
+                answering.mode = mode = _BUFFERED
         if tried:
             tell(tried, response, self.request.record)
         if "request-id" not in headers or "request-id" in remove:
@@ -170,13 +172,13 @@ class Delivery:
         response.target = (last_asked(tried) if unasked else self._target(tried)) if attempts or not local else None
         wanted_whole = self._follow(response, now)
         if answering is not None:
-            if wanted_whole and mode is BodyMode.STREAMED and not response.stream:
+            if wanted_whole and mode is _STREAMED and not response.stream:
                 self._held = []
             if answering.rewrites or response.stream or self._held is not None:
                 remove += ("content-length",)
             waits = not response.stream and (answering.rewrites or self._held is not None)
-            self._waits = waits and mode is BodyMode.STREAMED and self._left < 0
-            self.whole = waits or mode >= BodyMode.BUFFERED
+            self._waits = waits and mode is _STREAMED and self._left < 0
+            self.whole = waits or mode >= _BUFFERED
         return made(headers, status, response, mode, (set_headers, remove))
 
     def _read(self, call: Call, status: int, headers: Mapping[str, str]) -> tuple[Answering, Edits]:
@@ -275,7 +277,7 @@ class Delivery:
         response.usage, response.answered, response.finished = answering.usage, answering.answered, answering.finished
         if answering.status != response.status:
             self._change_status(answering, response)
-        if end and not answering.finished and answering.mode is BodyMode.STREAMED:
+        if end and not answering.finished and answering.mode is _STREAMED:
             answering.check_end()
         if end and (lost := answering.headers.get(DROPPED)):
             response.headers[DROPPED] = lost
@@ -294,7 +296,7 @@ class Delivery:
 
     def _change_status(self, answering: Answering, response: Response) -> None:
         """What the body says is not what the head said: possible where the head has not gone out."""
-        if answering.mode < BodyMode.BUFFERED and not self._bare:
+        if answering.mode < _BUFFERED and not self._bare:
             response.finished, response.ended = False, "provider_broke"
             raise BrokenAnswer(f"the provider {response.target.provider if response.target else ''} sent no answer")
         response.status = answering.status
@@ -347,7 +349,7 @@ class Delivery:
         if self.kept:
             self.catch_up_at_last()
         answering = self.answering
-        if answering is not None and answering.mode != BodyMode.NONE:
+        if answering is not None and answering.mode != _NONE:
             response.finished = answering.finished
             # A client hangs up on the error that a provider's stream tells, and it is the provider's all the same.
             if not whole and not response.finished and not (response.stream and answering.error):

@@ -61,6 +61,7 @@ _PASS_JOURNALLED = reply(Part.RESPONSE_BODY, metadata=JOURNALLED)
 # Looking a member up in an enumeration costs as much as a call.
 _REQUEST_HEADERS, _REQUEST_BODY = Part.REQUEST_HEADERS, Part.REQUEST_BODY
 _RESPONSE_HEADERS, _RESPONSE_BODY, _RESPONSE_TRAILERS = Part.RESPONSE_HEADERS, Part.RESPONSE_BODY, Part.RESPONSE_TRAILERS
+_UNREAD = BodyMode.NONE
 
 _FRAMING = ("content-length", "transfer-encoding")
 """Headers that are about a provider's body."""
@@ -86,7 +87,7 @@ class GateSession(Speaker):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._exchange: Exchange | None = None
-        self._body_mode = BodyMode.NONE
+        self._body_mode = _UNREAD
         self._stream: Stream | None = None
         """The answer, where it is a stream that goes on as it is said there."""
         self._told = 0.0
@@ -340,7 +341,7 @@ class GateSession(Speaker):
         response = delivery.response
         usage, status = (response.usage, response.status) if response is not None else (None, 0)
         body = incoming.body
-        if self._body_mode is BodyMode.BUFFERED_PARTIAL and not incoming.end:
+        if not incoming.end and self._body_mode is BodyMode.BUFFERED_PARTIAL:
             raise BrokenAnswer("the provider sent an error, or JSON under another name, of more than a megabyte")
         out = delivery.feed(body, incoming.end)
         if response is None or response.ended:
