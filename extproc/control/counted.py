@@ -14,7 +14,7 @@ from extproc.limits.money import NANOS, plain_dollars
 from extproc.limits.news import moment
 from extproc.limits.reserved import Counted
 from extproc.limits.reserved import counted as counted_of
-from extproc.limits.rule import Rule, rule_of
+from extproc.limits.rule import DIGEST, Rule, rule_of
 from extproc.limits.ruling import compiled
 from extproc.limits.window import spot
 
@@ -36,8 +36,12 @@ def single(own: Iterable[Rule]) -> dict[str, Counted]:
 
 
 def label(rule: str, own: Iterable[str]) -> str:
-    """What metrics call a rule: those of identities by the kind of their level, since there may be any number of them."""
+    """What metrics call a rule: those of identities by the kind of their level, since there may be any number of them; `other`: one whose
+    id is too long to be told.
+    """
     kind = rule.partition(":")[0].partition(" ")[0].rstrip(",")
+    if rule.startswith(DIGEST):
+        return "other"
     return kind if kind in ORDER and rule not in own else rule
 
 

@@ -17,6 +17,8 @@ Lease = Literal["off", "auto"]
 THRESHOLDS = (0.5, 0.8, 0.9, 1.0)
 MOST = 2**53
 """What a counter may count up to: beyond it, Lua's numbers lose units. In nano-dollars, nine million dollars."""
+DIGEST = "sha256:"
+"""Begins what is told by its digest."""
 _LONGEST = 200
 """Bytes of a counter's name; longer ones are told by their digest."""
 
@@ -111,7 +113,7 @@ def _levels(most: int, thresholds: tuple[float, ...]) -> tuple[int, ...]:
 
 
 def rule_of(counter: str) -> str:
-    """Id of the rule that a counter is of."""
+    """Id of the rule that a counter is of; of one that is very long, its digest."""
     return counter.partition("|")[0].replace("%7C", "|").replace("%25", "%")
 
 
@@ -121,10 +123,14 @@ def _name(parts: list[str]) -> str:
     data = name.encode("utf-8", "surrogatepass")
     if len(data) <= _LONGEST and name.isprintable():
         return name
-    # A lone surrogate is no UTF-8, and these names travel.
-    digest, id = hashlib.sha256(data).hexdigest(), name.partition("|")[0]
-    short = len(id.encode("utf-8", "surrogatepass")) <= _LONGEST - 72 and id.isprintable()
-    return f"{id}|sha256:{digest}" if short else f"sha256:{digest}"
+    # A lone surrogate is no UTF-8, and these names travel. What the counter's name begins with is the same for all counters of the rule.
+    id = name.partition("|")[0]
+    short = len(id.encode("utf-8", "surrogatepass")) <= _LONGEST - len(f"|{_digest(b'')}") and id.isprintable()
+    return f"{id if short else _digest(id.encode('utf-8', 'surrogatepass'))}|{_digest(data)}"
+
+
+def _digest(data: bytes) -> str:
+    return f"{DIGEST}{hashlib.sha256(data).hexdigest()}"
 
 
 _UNITS = {"input_tokens": "input tokens", "output_tokens": "output tokens", "concurrency": "at once", "cost": "USD"}

@@ -176,3 +176,4 @@ def test_metrics_have_few_labels() -> None:
         "budget", "cost a month per team", "team", "gateway",
     ]  # fmt: skip
     assert counted.label("key k1, plan free: cost a month", own) == "key"
+    assert counted.label("sha256:e3b0", own) == "other"

@@ -45,8 +45,10 @@ def test_names_that_are_long_or_no_text_travel() -> None:
         want = rule.want(1, {"end_user": value})
         assert want is not None and want.counter.startswith("r|sha256:") and rule_of(want.counter) == "r"
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(want), type=Want) == want
-    long = msgspec.structs.replace(rule, id="r" * 150).want(1, {"end_user": "x" * 200})
-    assert long is not None and long.counter.startswith("sha256:")
+    long = msgspec.structs.replace(rule, id="r" * 150)
+    one, other = (long.want(1, {"end_user": letter * 200}) for letter in "xy")
+    assert one is not None and other is not None and one.counter != other.counter and len(one.counter) <= 200
+    assert rule_of(one.counter) == rule_of(other.counter), "however many end users there are, they are of one rule"
 
 
 @pytest.mark.parametrize(
