@@ -120,7 +120,7 @@ class _Limits:
         except Undone as undone:
             fault = undone.fault
             raise Reject(fault.status, fault.code, fault.message, headers=(("retry-after", "1"),)) from None
-        prices = [await self._price(target) for target in request.targets] if priced else []
+        prices = [await self._price(target) for target in _askable(request)] if priced else []
         cost = most_dollars(asked, prices, 1)
         amounts = reserved_amounts(asked, cost, 1)
         return (amounts if cost is not None else {**amounts, "cost": 1}), asked.end_user
@@ -134,6 +134,12 @@ class _Limits:
         news = None if refused.alone else exhausted(wish.want, wish.ruling.rule, refused.resets)
         self._counters.refused(wish.ruling.label, news)
         return limit_refusal(request.endpoint.dialect, wish, refused, at)
+
+
+def _askable(request: Request) -> tuple[Target, ...]:
+    """Who may be asked: whoever is named for a refusal, too."""
+    refusals = request.retrying.refusals if request.retrying is not None else None
+    return request.targets if refusals is None else (*request.targets, *refusals.length, *refusals.policy)
 
 
 class _Holding(Tap):

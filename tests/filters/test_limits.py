@@ -21,6 +21,7 @@ from extproc.limits.rule import Want
 from extproc.limits.shared import SharedLimits
 from extproc.limits.table import Table
 from extproc.price import Price, Step
+from extproc.retrying import UNSAID, Refusals
 from extproc.values import Identity
 from filters.limits import Limits
 from tests.scene import CHAT, environment, head, request, run
@@ -180,6 +181,14 @@ def test_what_is_reserved_is_the_most_that_it_can_use_at_the_dearest_target() ->
     assert scene.wanted(made({"model": "gpt", "input": "x"}, "/v1/embeddings"))["output_tokens"] == 0
     assert scene.wanted(made(b"--x", "/v1/audio/transcriptions", more={"content_type": "multipart/form-data; boundary=x"}))["tokens"] == 1
     assert scene.wanted(made(USER, "/v1/messages/count_tokens"))["cost"] == 0
+
+
+def test_who_is_asked_after_a_refusal_may_be_the_dearest() -> None:
+    asked = made()
+    scene = Scene({"name": "cost", "cost": "1000", "window": "day"})
+    usual = scene.wanted(asked)["cost"]
+    asked.retrying = replace(UNSAID, refusals=Refusals(length=(Target("anthropic", "claude"),)))
+    assert usual < scene.wanted(asked)["cost"]
 
 
 def test_prices_that_the_snapshot_does_not_have_are_asked_for_where_money_is_counted() -> None:
