@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, or_, select, true
 from extproc.admin import bodies, views
 from extproc.admin.access import Access, Place
 from extproc.admin.organizations import team_of
-from extproc.admin.resource import Resource, organization_of
+from extproc.admin.resource import BOUNDS, Resource, organization_of
 from extproc.errors import Reject
 from extproc.identity.roles import Action, Role
 from extproc.store import models
@@ -108,14 +108,21 @@ class MemberResource(Resource[Membership]):
         )  # fmt: skip
 
     def judge(self, tables: Tables, access: Access, entity: Membership, given: dict[str, Any]) -> None:
-        """See `Resource`: nobody touches who stands above him, nor lifts anybody above himself."""
+        """See `Resource`: nobody touches who stands above him, nor lifts anybody above himself, nor what bounds him."""
         if given:
             _check_appointment(access, self.place(access, entity), given.get("role", entity.role), entity.role)
+        if given.keys() & BOUNDS and entity.user_id == access.user_id and not _stands_outside(access, entity):
+            raise Reject(403, "permission_denied", "What bounds you is set by somebody else.")
 
     def judge_deletion(self, access: Access, entity: Membership) -> None:
         """See `Resource`: anybody may leave."""
         if entity.user_id != access.user_id:
             _check_appointment(access, self.place(access, entity), entity.role, entity.role)
+
+
+def _stands_outside(access: Access, entity: Membership) -> bool:
+    """Whether he may bound himself in a team, as one who bounds the team."""
+    return entity.team_id is not None and access.may("team.bound", Place(organization=entity.organization_id))
 
 
 def _check_appointment(access: Access, place: Place, role: Role, before: Role | None = None) -> None:

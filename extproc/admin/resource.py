@@ -24,7 +24,8 @@ from extproc.store.repository import Repository
 from extproc.store.store import Tables
 
 E = TypeVar("E", bound=Entity)
-_BOUNDS = {"settings", "plan_id", "disabled"}
+BOUNDS = {"settings", "plan_id", "disabled"}
+"""What bounds a level, and is set from outside it (`identity.roles`)."""
 
 
 class Resource(Generic[E]):
@@ -67,9 +68,9 @@ class Resource(Generic[E]):
     def actions(self, entity: E, given: dict[str, Any]) -> set[Action]:
         """What somebody must be allowed to who makes these changes."""
         found: set[Action] = set()
-        if given.keys() & _BOUNDS:
+        if given.keys() & BOUNDS:
             found.add(f"{self.kind}.bound")  # type: ignore[arg-type]
-        if given.keys() - _BOUNDS:
+        if given.keys() - BOUNDS:
             found.add(f"{self.kind}.change")  # type: ignore[arg-type]
         return found
 
