@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from extproc.cli.common import add_source, resolved, state_folder
+from extproc.config.model import Config
 from extproc.control.pricing import book
 from extproc.envoy.names import cluster_name
 from extproc.ledger.books import books_of, central_books
@@ -25,11 +26,18 @@ def with_books(given: argparse.Namespace, what: Callable[[Books], None]) -> int:
     return _shared(given.url, what) if given.url is not None else _local(given, what)
 
 
+def warn_of_others(config: Config | None) -> None:
+    """Says so where a ledger of several machines is configured and this machine's alone is read."""
+    if config is not None and config.ledger is not None:
+        print("this is of this machine alone, and of what stays here (`ledger.keep`); others have `ledger.url`, too", file=sys.stderr)
+
+
 def _local(given: argparse.Namespace, what: Callable[[Books], None]) -> int:
     state, config = state_folder(given, reading=True)
     if not has_ledger(state):
         print(f"there is no ledger in {state}: it is no state folder that a gateway has run with (--state)", file=sys.stderr)
         return 2
+    warn_of_others(config)
     try:
         if config is not None:
             collect_leftovers(state, book(config, state), clusters={cluster_name(name): name for name in config.providers})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from extproc.cli.books import warn_of_others
 from extproc.cli.common import DEFAULT, state_folder
 from extproc.ledger.places import places
 from extproc.ledger.store import Store
@@ -60,6 +61,7 @@ def run(given: argparse.Namespace) -> int:
     if not database.exists():
         print(f"there is no ledger in {state}: it is no state folder that a gateway has run with (--state)", file=sys.stderr)
         return _UNREADABLE
+    warn_of_others(config)
     first, after = _period(exports, given.first, given.after)
     if first is None or after is None or first >= after:
         print("there is no day to be compared: give --from and --to", file=sys.stderr)

@@ -5,14 +5,14 @@ import sqlite3
 import sys
 from datetime import UTC
 
-from extproc.cli.books import add_books, with_books
+from extproc.cli.books import add_books, warn_of_others, with_books
 from extproc.cli.common import state_folder
 from extproc.control.pricing import book
 from extproc.envoy.names import cluster_name
 from extproc.ledger import focus
 from extproc.ledger.reports import FIRST, LAST, Books, Wanted
 from extproc.ledger.reports import usage as rows
-from extproc.ledger.usage_report import has_ledger, moment, usage
+from extproc.ledger.usage_report import has_ledger, moment, summed_usage, usage
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,14 +36,15 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(given: argparse.Namespace) -> int:
     """Prints the report."""
-    if given.form == "focus":
-        return _focus(given)
+    if given.form == "focus" or given.url is not None:
+        return _summed(given)
     state, config = state_folder(given, reading=True)
     if not has_ledger(state):
         # A report makes nothing: the folder may be anybody's.
         print(f"there is no ledger in {state}: it is no state folder that a gateway has run with (--state)", file=sys.stderr)
         return 2
-    by = [name.strip() for name in given.by.split(",") if name.strip()]
+    warn_of_others(config)
+    by = _groups(given)
     prices = book(config, state) if config is not None else None
     clusters = {cluster_name(name): name for name in config.providers} if config is not None else None
     try:
@@ -60,14 +61,26 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _focus(given: argparse.Namespace) -> int:
+def _groups(given: argparse.Namespace) -> list[str]:
+    return [name.strip() for name in given.by.split(",") if name.strip()]
+
+
+def _summed(given: argparse.Namespace) -> int:
+    """By whole days: what is told of sums."""
     try:
         since, until = (moment(text).astimezone(UTC).date() if text else None for text in (given.since, given.until))
+        wanted = Wanted(
+            by=focus.BY if given.form == "focus" else tuple(_groups(given)), since=since or FIRST, until=until or LAST,
+            mirrors=given.mirrors,
+        )  # fmt: skip
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
 
     def tell(books: Books) -> None:
-        print(focus.csv(rows(books, Wanted(by=focus.BY, since=since or FIRST, until=until or LAST)), given.issuer), end="")
+        if given.form == "focus":
+            print(focus.csv(rows(books, wanted), given.issuer), end="")
+        else:
+            print(summed_usage(books, wanted, given.form))
 
     return with_books(given, tell)

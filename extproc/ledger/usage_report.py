@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,12 @@ from extproc.ledger.money import plain
 from extproc.ledger.places import places
 from extproc.ledger.prices import PriceBook
 from extproc.ledger.report import Row, report
+from extproc.ledger.reports import Books, Wanted
+from extproc.ledger.reports import usage as summed
 from extproc.ledger.spreadsheet import as_csv, cell
 from extproc.ledger.store import Store
 
+Form = Literal["table", "json", "csv"]
 _NUMBERS = (
     "requests",
     "errors",
@@ -45,7 +48,7 @@ def usage(
     by: Sequence[str] = ("key", "model"),
     since: datetime | None = None,
     until: datetime | None = None,
-    form: Literal["table", "json", "csv"] = "table",
+    form: Form = "table",
     *,
     mirrors: bool = False,
     prices: PriceBook | None = None,
@@ -73,11 +76,20 @@ def usage(
             copies = 0 if mirrors else report(store, (), since, until, mirrors=True)[0].requests
         finally:
             store.close()
+    shown = _shown(form, by, since, until, rows, total)
+    return shown + (_MIRRORED.format(_requests(copies)) if copies and form == "table" else "")
+
+
+def summed_usage(books: Books, wanted: Wanted, form: Form = "table") -> str:
+    """The same of sums, by whole days. Raises what the books raise."""
+    rows, total = summed(books, wanted), summed(books, msgspec.structs.replace(wanted, by=()))
+    return _shown(form, wanted.by, wanted.since, wanted.until, rows, total[0] if total else None)
+
+
+def _shown(form: Form, by: Sequence[str], since: date | None, until: date | None, rows: list[Row], total: Row | None) -> str:
     if form == "json":
         return _json(by, since, until, rows, total)
-    if form == "csv":
-        return _csv(by, rows)
-    return _table(by, rows, total) + (_MIRRORED.format(_requests(copies)) if copies else "")
+    return _csv(by, rows) if form == "csv" else _table(by, rows, total)
 
 
 def has_ledger(state: Path) -> bool:
@@ -125,7 +137,7 @@ def _values(row: Row) -> dict[str, object]:
     return {**values, "cost": plain(row.cost), "price": plain(row.price)}
 
 
-def _json(by: Sequence[str], since: datetime | None, until: datetime | None, rows: list[Row], total: Row | None) -> str:
+def _json(by: Sequence[str], since: date | None, until: date | None, rows: list[Row], total: Row | None) -> str:
     document = {
         "by": list(by),
         "since": since,

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from extproc.identity.roles import Role
 from tests.admin.site import Site, fault
 
-PEOPLE = ("viewer", "member", "admin", "owner")
+PEOPLE: tuple[Role, ...] = ("viewer", "member", "admin", "owner")
 # By what is asked: the answer to a viewer, a member, an admin and an owner of the organization, then of one of its teams alone, then of
 # another organization's owner. 2: done or shown; 3: 403; 4: 404.
 MATRIX = {

@@ -1,11 +1,17 @@
 """`headgate ledger`."""
 
 import contextlib
+import json
+from pathlib import Path
 
 import pytest
 
 from extproc.cli import main
 from extproc.ledger.central import Central
+from extproc.ledger.places import places
+from extproc.ledger.shipper import Shipper
+from extproc.ledger.store import Store
+from tests.ledger.test_aggregates import enter, record
 from tests.postgres import PostgresServer, postgres
 
 __all__ = ["postgres"]
@@ -24,6 +30,35 @@ def test_status_and_migrate(postgres: PostgresServer, monkeypatch: pytest.Monkey
     assert "nothing was used" in capsys.readouterr().out
     assert main(["usage", "--format", "focus", "--url", "env:LEDGER"]) == 0
     assert capsys.readouterr().out.startswith("BilledCost,")
+
+
+def test_usage_of_all_machines(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = postgres.url(postgres.create())
+    monkeypatch.setenv("LEDGER", url)
+    assert main(["ledger", "migrate", "--url", "env:LEDGER"]) == 0
+    with contextlib.closing(Store(places(tmp_path).database)) as store:
+        enter(store, record("a", team="red"), record("b", team="blue"), record("c", day=40, team="red"))
+    with contextlib.closing(Shipper(tmp_path, url, keep=1e6)) as ships:
+        ships.ship()
+    capsys.readouterr()
+    asked = ["usage", "--by", "team", "--since", "2026-09-01", "--until", "2026-10-01"]
+    assert main([*asked, "--json", "--url", "env:LEDGER"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [(row["team"], row["requests"]) for row in said["rows"]] == [("blue", 1), ("red", 1)] and said["total"]["requests"] == 2
+    assert main(["usage", "--by", "colour", "--url", "env:LEDGER"]) == 2
+    assert "'colour'" in capsys.readouterr().err
+    # What reads this machine's alone says so.
+    (tmp_path / "gateway.yaml").write_text("""
+providers: {demo: {dialect: openai, base_url: "http://127.0.0.1:9/v1", key: x}}
+models: [{name: m, targets: [demo]}]
+ledger: {url: "env:LEDGER"}
+""")
+    local = [str(tmp_path / "gateway.yaml"), "--state", str(tmp_path)]
+    for command in (asked, ["invoices", "--month", "2026-09"]):
+        assert main([*command, *local]) == 0
+        assert "this machine alone" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("url", "code"), [("env:NOWHERE_TO_BE_FOUND", 2), ("env:WRONG", 2), ("env:AWAY", 1)])
