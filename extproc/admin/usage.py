@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import Depends, Query, Response
 from msgspec import Struct
+from sqlalchemy import select
 
 from extproc.admin.access import Access, Place
 from extproc.admin.call import Call, Called, Given
@@ -25,6 +26,7 @@ from extproc.ledger.money import plain
 from extproc.ledger.report import Row
 from extproc.ledger.reports import LAST, Books, Wanted, usage
 from extproc.ledger.spreadsheet import as_csv, cell
+from extproc.store.models import Organization, Project, Team
 from extproc.store.store import Tables
 
 MOST_ROWS = 100_000
@@ -156,7 +158,7 @@ class Reports:
             if wider is not None:
                 raise Reject(422, "invalid", f"This path is about another {wider}.", param=wider)
             with self._ledgers.books() as books:
-                return _answer(books, query, {**query.where, **where})
+                return _answer(books, query, {**query.where, **where}, lambda: call.read(_names))
 
         return endpoint
 
@@ -190,7 +192,13 @@ def _month(text: str) -> date:
         raise Reject(422, "invalid", f"{error}.", param="month") from None
 
 
-def _answer(books: Books, query: Asked, where: Mapping[str, str]) -> Response:
+def _names(tables: Tables, _: Access) -> Mapping[str, str]:
+    """Of organizations, projects and teams, by id, also of those that are gone: a table names those that are in it alone."""
+    named = (select(table.id, table.name) for table in (Organization, Project, Team))
+    return {id: name for query in named for id, name in tables.work.session.execute(query)}
+
+
+def _answer(books: Books, query: Asked, where: Mapping[str, str], names: Callable[[], Mapping[str, str]]) -> Response:
     whole = query.format != "json"
     by = focus.BY if query.format == "focus" else query.by
     try:
@@ -207,11 +215,11 @@ def _answer(books: Books, query: Asked, where: Mapping[str, str]) -> Response:
     if len(rows) > MOST_ROWS:
         raise Reject(422, "invalid", f"This table has more than {MOST_ROWS} rows: ask for less time, or fewer groups.", param="from")
     if query.format == "focus":
-        return _table(focus.csv(rows, _ISSUER))
-    names = [name for name in UsageRow.__struct_fields__ if name != "group"]
+        return _table(focus.csv(rows, _ISSUER, names()))
+    numbers = [name for name in UsageRow.__struct_fields__ if name != "group"]
     shown = map(_shown, rows)
-    lines = ({name: cell(value) for name, value in one.group.items()} | {name: getattr(one, name) for name in names} for one in shown)
-    return _table(as_csv([*by, *names], lines))
+    lines = ({name: cell(value) for name, value in one.group.items()} | {name: getattr(one, name) for name in numbers} for one in shown)
+    return _table(as_csv([*by, *numbers], lines))
 
 
 def _shown(row: Row) -> UsageRow:
