@@ -256,6 +256,8 @@ class AdapterSession:
             self._answering, unsaid = stillborn.alone(attempt, self._answering, another=self._another)
             if self._answering.status >= _ERRORS:
                 self._account.unsaid = unsaid.decode("utf-8", "replace")
+        elif self._answering.at_once and self._goes_on:
+            return self._fail(self._answering)
         self._left = length_of(self._headers) or -1
         if self._answering.mode == BodyMode.NONE:
             return self._release(incoming.end)
@@ -314,6 +316,12 @@ class AdapterSession:
     def _another(self) -> bool:
         """There is another target to ask."""
         return self._call is not None and self._course is not None and self._course.at < len(self._call.targets)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Envoy asks another target after any server's error: nothing is set, or bounded, that may have it stop."""
+        call, course = self._call, self._course
+        return self._another and call is not None and call.retrying is None and not call.keys and course is not None and not course.looks
 
     def _fail(self, answering: Answering) -> Replies:
         """What is no answer after all, told as the error that it is: Envoy asks the next target, or passes it on."""

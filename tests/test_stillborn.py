@@ -40,6 +40,14 @@ def test_a_bad_answer_of_the_clients_dialect_is_tried_elsewhere(body: bytes) -> 
     assert use_of(replies[0]).error
 
 
+def test_a_stream_that_nobody_asked_for_is_tried_elsewhere_at_its_head() -> None:
+    made = attempt()
+    (reply,) = made.answer(SSE)
+    assert reply.headers[":status"] == "502"
+    assert use_of(reply).error == "bad_provider_answer"
+    assert [one.body for one in made.piece(b"data: {}\n\n")] == [CLEARED.body]
+
+
 def test_nothing_at_all_is_tried_elsewhere() -> None:
     (reply,) = attempt().answer({**JSON, "content-length": "0"}, end=True)
     assert reply.headers[":status"] == "502"
