@@ -431,4 +431,4 @@ class Config(Section, frozen=True):
         return None if told == "off" else told
 
 
-DEFAULT_FILTERS: tuple[str, ...] = ("meter", "auth", "route", "conversations", "headers", "cache")
+DEFAULT_FILTERS: tuple[str, ...] = ("meter", "auth", "route", "conversations", "headers", "cache", "limits")

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from extproc.config.declared import rows
 from extproc.config.load import Loaded
 from extproc.control import counted
 from extproc.control.identities import Identities
 from extproc.control.pricing import quotes, targets
+from extproc.identity.settings import NOTHING
 
 
 def uncounted(loaded: Loaded) -> Iterator[str]:
@@ -21,10 +23,22 @@ def uncounted(loaded: Loaded) -> Iterator[str]:
 
 
 def unseen(loaded: Loaded, state: Path) -> Iterator[str]:
-    """A line where identities have limits, and no filter counts them."""
+    """Lines where there are limits, and no filter counts them, or nobody tells it what was used."""
     names = {name for entry in loaded.config.filters for name in entry} if loaded.config is not None else set()
-    if "limits" in names:
-        return
-    levels, plans = Identities(state).levels()
-    if any(level.settings.limits for level in levels) or any(plan.limits for plan in plans):
+    if "limits" in names and "meter" not in names:
+        yield "$.filters: what requests have used is never counted, since limits know it from the ledger; add `- meter:`"
+    if "limits" not in names and (_declared(loaded) or _stored(loaded, state)):
         yield "$.filters: there are limits of organizations, teams, users or plans, and nobody counts them; add `- limits:`"
+
+
+def _declared(loaded: Loaded) -> bool:
+    if loaded.config is None or loaded.config.identities is None:
+        return False
+    return any(row.values.get("limits") or row.values.get("settings", NOTHING).limits for row in rows(loaded.config.identities))
+
+
+def _stored(loaded: Loaded, state: Path) -> bool:
+    if loaded.config is not None and loaded.config.store is not None:
+        return False  # a check asks no database elsewhere
+    levels, plans = Identities(state).levels()
+    return any(level.settings.limits for level in levels) or any(plan.limits for plan in plans)

@@ -63,12 +63,17 @@ class Meter(Settings, frozen=True, kw_only=True):
     early: ClassVar[bool] = True
 
 
+class Limits(Settings, frozen=True, kw_only=True):
+    answer: int = 4096
+
+
 FILTERS: dict[str, type[Struct]] = {
     "auth": Auth,
     "route": Route,
     "conversations": Conversations,
     "headers": Headers,
     "cache": Cache,
+    "limits": Limits,
     "meter": Meter,
 }
 

@@ -6,7 +6,7 @@ import pytest
 from extproc.config.lookup import FILTERS
 from extproc.config.model import DEFAULT_FILTERS
 from extproc.filter import Filter
-from tests.config.settings import Auth, Cache, Conversations, Headers, Key, Load, Meter, Route, told
+from tests.config.settings import Auth, Cache, Conversations, Headers, Key, Limits, Load, Meter, Route, told
 
 BASE = """
 providers:
@@ -19,7 +19,7 @@ models:
 def test_the_default_filters(load_text: Load) -> None:
     loaded = load_text(BASE)
     assert loaded.problems == []
-    assert loaded.filters == (Meter(), Auth(), Route(), Conversations(), Headers(), Cache())
+    assert loaded.filters == (Meter(), Auth(), Route(), Conversations(), Headers(), Cache(), Limits())
     assert loaded.config is not None
     assert [next(iter(entry)) for entry in loaded.config.filters] == list(DEFAULT_FILTERS)
 

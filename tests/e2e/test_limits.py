@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -189,3 +190,18 @@ def test_limits_of_an_organization_hold_for_all_of_its_keys(gateway: Gateway) ->
         assert f"organization {id}: requests a day (Europe/Berlin)" in refused.json()["error"]["message"]
         gateway.until(lambda: f"organization {id}: requests a day (Europe/Berlin)" in counters(gateway), "it is shown", 20)
         gateway.until(lambda: gateway.metrics().get('ai_proxy_limit_refused_total{rule="organization"}', 0) >= 1, "it is counted")
+
+
+def test_a_key_has_its_limits_where_nobody_has_listed_filters(tmp_path: Path) -> None:
+    config: dict[str, Any] = {name: CONFIG[name] for name in ("providers", "models")}
+    one = Gateway(tmp_path, config)
+    made = one.run("keys", "create", "ci", str(one.path), "--limit", "requests=2/month")
+    assert made.returncode == 0, made.stderr
+    headers = {"authorization": f"Bearer {made.stdout.strip()}"}
+    with one:
+        # Each says something else: what the cache answers counts nowhere.
+        asked = [
+            httpx.post(f"{one.url}/v1/chat/completions", json=chat(text, max_tokens=5), headers=headers, timeout=30)
+            for text in ("one", "two", "three")
+        ]
+    assert [answer.status_code for answer in asked] == [200, 200, 429]
