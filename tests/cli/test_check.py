@@ -63,7 +63,7 @@ def test_all_of_them_say_where(tmp_path: Path, capsys: pytest.CaptureFixture[str
 BUDGET = """
 providers: {demo: {base_url: "demo:", dialect: openai}, lab: {dialect: openai, base_url: "http://lab.test/v1"}}
 models: [{name: m, targets: [demo, lab/own]}, {name: "x-*", targets: [lab]}]
-filters: [{auth: {}}, {route: {}}, {limits: {rules: [{RULE}]}}]
+filters: [{meter: {}}, {auth: {}}, {route: {}}, {limits: {rules: [{RULE}]}}]
 """
 
 
