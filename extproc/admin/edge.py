@@ -48,7 +48,7 @@ class Edge:
         try:
             await self._app(scope, receive, tell)
         except Exception:
-            _log.exception("%s %s failed (request %s)", scope["method"], scope["path"], id)
+            _log.exception("%s %r failed (request %s)", scope["method"], scope["path"], id)
             if begun:
                 raise
             await internal(Request(scope))(scope, receive, tell)

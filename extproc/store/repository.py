@@ -12,12 +12,16 @@ from sqlalchemy.orm import Session
 
 from extproc.errors import Reject
 from extproc.identity.ids import Ids, Kind, is_declared, kind_of
+from extproc.identity.settings import Settings
 from extproc.store.models import Actor, AuditEntry, Entity, Plan
 
 E = TypeVar("E", bound=Entity)
 
 MOST = 1000
 """Things in one page of a list."""
+
+MOST_LIMITS, MOST_TAGS = 100, 64
+"""In the settings of one level."""
 
 # What is nobody's business, and what an audit entry says otherwise.
 _SECRET = {"digest", "previous_digest", "version", "created_at", "updated_at"}
@@ -166,6 +170,8 @@ class Repository(Generic[E]):
         """Raises `Reject` for what may not be; `entity` is as it is to become."""
         if (plan := getattr(entity, "plan_id", None)) is not None:
             self._alive(Plan, plan, "plan_id")
+        if (settings := getattr(entity, "settings", None)) is not None:
+            _bounded(settings)
 
     def _may_go(self, entity: E) -> None:
         """Raises `Reject` for what others need."""
@@ -206,6 +212,13 @@ class Repository(Generic[E]):
         """How many there are."""
         query = select(func.count()).select_from(self.entity).where(self.entity.deleted_at.is_(None), *conditions)
         return self.session.scalars(query).one()
+
+
+def _bounded(settings: Settings) -> None:
+    """Raises `Reject` 422 for more than a request can bear: all of it is looked at for each, and callers set some for their own keys."""
+    for name, most in (("limits", MOST_LIMITS), ("tags", MOST_TAGS)):
+        if len(getattr(settings, name)) > most:
+            raise Reject(422, "invalid", f"There are more than {most} {name}.", param=f"settings.{name}")
 
 
 def checked_name(name: str) -> str:

@@ -26,7 +26,7 @@ async def test_a_bug_of_ours_is_logged_once(site: Site, caplog: pytest.LogCaptur
     with caplog.at_level(logging.ERROR):
         answer = await site.ask("GET", f"/organizations/{acme['id']}", x_request_id="request-4711")
     assert fault(answer) == (500, "internal_error") and answer.json()["error"]["request_id"] == "request-4711"
-    assert [record.message for record in caplog.records] == [f"GET /api/v1/organizations/{acme['id']} failed (request request-4711)"]
+    assert [record.message for record in caplog.records] == [f"GET '/api/v1/organizations/{acme['id']}' failed (request request-4711)"]
 
 
 async def test_every_answer_says_what_browsers_may_do_with_it(site: Site) -> None:

@@ -42,6 +42,9 @@ async def test_bodies(site: Site) -> None:
     ):  # fmt: skip
         sent = await site.ask("POST", "/organizations", content=content, content_type="application/json")
         assert fault(sent) == refused, content[:40]
+    many = {"limits": [{"unit": "requests", "amount": 1, "window": "day"}] * 101}, {"tags": {f"t{number}": "x" for number in range(65)}}
+    for settings in many:
+        assert fault(await site.ask("POST", "/organizations", {"name": "x", "settings": settings})) == (422, "invalid")
     limit = '{"name": "x", "settings": {"limits": [{"unit": "cost", "amount": %s, "window": "month"}]}}'
     for amount in ('"1e999999"', '"NaN"', '"-1"', "1e400"):
         sent = await site.ask("POST", "/organizations", content=(limit % amount).encode(), content_type="application/json")
