@@ -30,7 +30,7 @@ _ROUNDS = 20
 
 async def play(folder: Path, arguments: argparse.Namespace, scenes: Sequence[Scene] = SCENES) -> list[Shown]:
     """All scenes, one after the other. `folder`: of a short name, since sockets are there."""
-    provider = Provider(arguments.delay)
+    provider = Provider(arguments.delay, arguments.prompt)
     fleet = Fleet(folder, arguments.gateways, arguments.workers, arguments.budget, scenes)
     try:
         await fleet.start(await provider.start())
@@ -126,6 +126,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=12.0, help="for which the clients come, in each scene")
     parser.add_argument("--delay", type=float, default=1.0, help="seconds of an answer")
+    parser.add_argument("--prompt", type=int, default=60, help="tokens of each, of some 230 bytes")
     parser.add_argument("--budget", type=Decimal, default=Decimal(60), help="US dollars")
     return parser.parse_args(arguments)
 

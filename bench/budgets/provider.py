@@ -7,8 +7,6 @@ import random
 from collections import Counter
 from typing import Any
 
-PROMPT = 60
-"""Tokens of each prompt, as it says."""
 _LEAST = 5
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n%b\r\n\r\n"
 
@@ -16,8 +14,10 @@ _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n%b\r\n\r\n"
 class Provider:
     """Serves on a port of loopback. An answer has up to as many tokens as it may have, and takes `seconds`."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, prompt: int) -> None:
+        """`prompt`: tokens of each, as it says: no more than the request has bytes."""
         self._seconds = seconds
+        self._prompt = prompt
         self._random = random.Random(6)  # noqa: S311 - the same answers each time
         self._server: asyncio.Server | None = None
         self.given: Counter[str] = Counter()
@@ -44,7 +44,7 @@ class Provider:
         writer.close()
 
     def _tokens(self, asked: dict[str, Any]) -> int:
-        self.given[asked["model"]] += PROMPT
+        self.given[asked["model"]] += self._prompt
         return self._random.randint(_LEAST, asked["max_tokens"])
 
     async def _whole(self, asked: dict[str, Any], writer: asyncio.StreamWriter) -> None:
@@ -52,7 +52,7 @@ class Provider:
         await asyncio.sleep(self._seconds)
         self.given[asked["model"]] += tokens
         choice = {"index": 0, "message": {"role": "assistant", "content": "word " * tokens}, "finish_reason": "stop"}
-        body = json.dumps({**_about(asked, "chat.completion"), "choices": [choice], "usage": _usage(tokens)}).encode()
+        body = json.dumps({**_about(asked, "chat.completion"), "choices": [choice], "usage": self._usage(tokens)}).encode()
         writer.write(_HEAD % (b"application/json", b"content-length: %d" % len(body)) + body)
         await writer.drain()
 
@@ -66,9 +66,12 @@ class Provider:
             await _event(writer, json.dumps({**about, "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]}))
         await _event(writer, json.dumps({**about, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}))
         if (asked.get("stream_options") or {}).get("include_usage"):
-            await _event(writer, json.dumps({**about, "choices": [], "usage": _usage(tokens)}))
+            await _event(writer, json.dumps({**about, "choices": [], "usage": self._usage(tokens)}))
         await _event(writer, "[DONE]")
         writer.write(b"0\r\n\r\n")
+
+    def _usage(self, tokens: int) -> dict[str, int]:
+        return {"prompt_tokens": self._prompt, "completion_tokens": tokens, "total_tokens": self._prompt + tokens}
 
 
 async def _event(writer: asyncio.StreamWriter, data: str) -> None:
@@ -81,7 +84,3 @@ async def _event(writer: asyncio.StreamWriter, data: str) -> None:
 
 def _about(asked: dict[str, Any], kind: str) -> dict[str, Any]:
     return {"id": "c-1", "object": kind, "created": 1, "model": asked["model"]}
-
-
-def _usage(tokens: int) -> dict[str, int]:
-    return {"prompt_tokens": PROMPT, "completion_tokens": tokens, "total_tokens": PROMPT + tokens}

@@ -11,7 +11,22 @@ SCENES = (Scene("killed", "a worker of each gateway killed", kills=True), Scene(
 
 
 async def test_a_fleet_spends_its_budget_and_nothing_beyond() -> None:
-    small = ["--gateways", "2", "--workers", "2", "--clients", "40", "--seconds", "2", "--delay", "0.2", "--budget", "4"]
+    small = [
+        "--gateways",
+        "2",
+        "--workers",
+        "2",
+        "--clients",
+        "40",
+        "--seconds",
+        "2",
+        "--delay",
+        "0.2",
+        "--budget",
+        "12",
+        "--prompt",
+        "200",
+    ]
     # Near the root: a socket's path must be shorter than 108 bytes.
     with tempfile.TemporaryDirectory(prefix="hg-budgets-") as folder:
         shown = await play(Path(folder), parsed(small), SCENES)
