@@ -33,7 +33,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Describes the command."""
     parser = commands.add_parser("reconcile", help="compare the ledger with a provider's invoice or usage export")
     parser.description = "Exit code 0: they agree; 1: they do not, and each difference is named; 2: something cannot be read."
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="exports of one provider: CSV, or pages of its API as JSON")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="exports of providers: CSV, or pages of an API as JSON")
     parser.add_argument("--as", dest="format", choices=[one.name for one in FORMATS], help="what the files are, where they do not tell")
     parser.add_argument("--provider", action="append", default=[], metavar="NAME", help="whose entries: as it is configured; several times")
     parser.add_argument("--from", dest="first", metavar="DAY", type=_day, help="2026-11-01, UTC; the files' first day unless given")
@@ -62,48 +62,42 @@ def run(given: argparse.Namespace) -> int:
         print(f"there is no ledger in {state}: it is no state folder that a gateway has run with (--state)", file=sys.stderr)
         return _UNREADABLE
     warn_of_others(config)
-    first, after = _period(exports, given.first, given.after)
-    if first is None or after is None or first >= after:
-        print("there is no day to be compared: give --from and --to", file=sys.stderr)
-        return _UNREADABLE
     try:
         with closing(Store(database, read_only=True)) as store:
-            providers = given.provider or _providers(exports, ledger.providers(store), config)
-            if not providers:
-                print("which provider are they of? --provider NAME, as it is configured", file=sys.stderr)
-                return _UNREADABLE
-            days = ledger.read(store, providers, first, after)
+            found = [_beside(export, store, given, config) for export in exports]
     except sqlite3.Error as error:
         print(f"the ledger in {state} cannot be read: {error}", file=sys.stderr)
         return _UNREADABLE
-    found = [explained(compare(export, days, first, after, dict(given.same))) for export in exports]
-    print(_printed(given.form, found, providers, first, after), end="")
-    return _DIFFERENT if any(one.differences for one in found) else _EQUAL
+    except LookupError as error:
+        print(error.args[0], file=sys.stderr)
+        return _UNREADABLE
+    print({"csv": as_csv, "json": as_json, "table": as_table}[given.form](found), end="")
+    return _DIFFERENT if any(one.differences for one, _ in found) else _EQUAL
 
 
-def _printed(form: str, found: list[Compared], providers: list[str], first: date, after: date) -> str:
-    if form == "csv":
-        return as_csv(found)
-    return (as_json if form == "json" else as_table)(found, providers, first, after)
+def _beside(export: Export, store: Store, given: argparse.Namespace, config: "Config | None") -> tuple[Compared, list[str]]:
+    """What came of it, and whose entries it was compared with. Raises `LookupError` where it cannot be told what to compare."""
+    first: date | None = given.first or export.first
+    after: date | None = given.after or (export.last + timedelta(days=1) if export.last else None)
+    if first is None or after is None or first >= after:
+        raise LookupError(f"{export.format.name}: there is no day to be compared: give --from and --to")
+    providers = given.provider or _providers(export.format.vendor, ledger.providers(store), config)
+    if not providers:
+        raise LookupError(f"{export.format.name}: which provider is it of? --provider NAME, as it is configured")
+    days = ledger.read(store, providers, first, after)
+    return explained(compare(export, days, first, after, dict(given.same))), providers
 
 
-def _period(exports: Iterable[Export], first: date | None, after: date | None) -> tuple[date | None, date | None]:
-    begins = [one.first for one in exports if one.first is not None]
-    ends = [one.last for one in exports if one.last is not None]
-    return first or min(begins, default=None), after or (max(ends) + timedelta(days=1) if ends else None)
-
-
-def _providers(exports: Iterable[Export], known: Iterable[str], config: "Config | None") -> list[str]:
-    """Those of the ledger at the address of whom the exports are from; without a configuration that says so, of its name."""
-    vendors = {one.format.vendor for one in exports}
-    hosts = tuple(host for vendor in vendors for host in _HOSTS[vendor])
+def _providers(vendor: str, known: Iterable[str], config: "Config | None") -> list[str]:
+    """Those of the ledger at the address of whom an export is from; without a configuration that says so, of its name."""
+    hosts = _HOSTS[vendor]
     configured = config.providers if config is not None else {}
 
     def is_theirs(name: str) -> bool:
         if name in configured:
             host = urlsplit(configured[name].base_url).hostname or ""
             return host in hosts or host.endswith(tuple(f".{one}" for one in hosts))
-        return name in vendors
+        return name == vendor
 
     return [name for name in known if is_theirs(name)]
 

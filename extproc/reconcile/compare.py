@@ -55,6 +55,9 @@ class Compared(Struct, frozen=True):
     """What came of one export."""
 
     format: str
+    first: date
+    after: date
+    """The days that were compared: from the one on, and before the other."""
     keys: int
     """So many days, models and kinds were compared."""
     theirs: Side
@@ -82,7 +85,9 @@ def compare(export: Export, days: Days, first: date, after: date, same: Mapping[
         compared += len(keys)
         if models == any(named for named, _ in levels):
             theirs, ours = _all(theirs, (_side(total) for _, total, _ in sides)), _all(ours, (side for _, _, side in sides))
-    return Compared(export.format.name, compared, theirs, ours, tuple(sorted(found, key=lambda one: (one.day, one.model, one.kind))))
+    return Compared(
+        export.format.name, first, after, compared, theirs, ours, tuple(sorted(found, key=lambda one: (one.day, one.model, one.kind)))
+    )
 
 
 def _theirs(sums: Mapping[Key, Sum], called: Mapping[str, str]) -> dict[Key, Sum]:

@@ -74,7 +74,7 @@ class Export:
         """Of the days that it is about."""
         self.without_cache_writes = False
         """It is of a time when OpenAI did not tell them: they are in `input`."""
-        self._quantity_step = Decimal(1)
+        self._quantity_step: Decimal | None = None
         self._money_step = Decimal(1)
 
     def add(self, line: Line) -> None:
@@ -92,7 +92,8 @@ class Export:
 
     def blur(self, total: Sum) -> Decimal:
         """The same of quantities: none, where single pieces are told."""
-        return Decimal(0) if self._quantity_step <= 1 else self._quantity_step / 2 * total.rows
+        step = self._quantity_step
+        return Decimal(0) if step is None or step <= 1 else step / 2 * total.rows
 
     def _add(self, row: Row) -> None:
         self._about(row.day)
@@ -106,7 +107,7 @@ class Export:
             total.quantity = EXACT.add(total.quantity, pieces)
             # The finest that any line tells is what all lines could have told.
             step = _step(row.quantity) * row.unit
-            self._quantity_step = step if len(self.sums) == total.rows == 1 else min(self._quantity_step, step)
+            self._quantity_step = step if self._quantity_step is None else min(self._quantity_step, step)
         if row.money is not None:
             total.money = EXACT.add(total.money, row.money)
             self._money_step = min(self._money_step, _step(row.money))

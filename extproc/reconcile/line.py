@@ -4,7 +4,11 @@ All values are text, as it stands there: a number that has become a float is ano
 """
 
 import csv
+import gzip
+import io
 import json
+import re
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -14,10 +18,12 @@ from typing import IO, Any
 from extproc.reconcile.row import Malformed
 
 MOST_JSON = 256 * 2**20
-"""Bytes of a JSON file, which is read as a whole: an API's page has at most some thousand results."""
+"""Characters of a JSON file, which is read as a whole: an API's page has at most some thousand results."""
 _LONGEST = 2**20
 """Characters of a line of CSV."""
 _MOST = Decimal(10) ** 18
+_GZIP = b"\x1f\x8b"
+_SPACE = re.compile(r"\s*")
 
 
 class Line:
@@ -73,18 +79,24 @@ class Line:
 
 
 def lines(path: Path) -> Iterator[Line]:
-    """What a file has, CSV or JSON. Raises `Malformed`, OSError."""
-    with path.open("rb") as file:
-        begin = file.read(64).lstrip(b"\xef\xbb\xbf").lstrip()
-    return _pages(path) if begin[:1] in (b"{", b"[") else _table(path)
-
-
-def _table(path: Path) -> Iterator[Line]:
+    """What a file has, CSV or JSON, compressed by gzip or not. Raises `Malformed`, OSError."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _rows(path.name, file)
+        with _opened(path) as file:
+            begin = file.read(64).lstrip("\ufeff").lstrip()
+            file.seek(0)
+            yield from (_pages if begin[:1] in ("{", "[") else _rows)(path.name, file)
     except UnicodeDecodeError as error:
         raise Malformed(path.name, "", f"it is no UTF-8 ({error.reason})") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise Malformed(path.name, "", f"it is damaged ({error})") from None
+
+
+def _opened(path: Path) -> IO[str]:
+    with path.open("rb") as file:
+        compressed = file.read(2) == _GZIP
+    if not compressed:
+        return path.open(encoding="utf-8-sig", newline="")
+    return io.TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="")
 
 
 def _rows(name: str, file: IO[str]) -> Iterator[Line]:
@@ -94,7 +106,7 @@ def _rows(name: str, file: IO[str]) -> Iterator[Line]:
         if not columns:
             raise Malformed(name, "", "it is empty")
         if double := {column for column in columns if column and columns.count(column) > 1}:
-            raise Malformed(name, "line 1", f"`{min(double)}` is the name of several columns")
+            raise Malformed(name, "line 1", f"{min(double)!r} is the name of several columns")
         for row in reader:
             if not row:
                 continue
@@ -114,16 +126,17 @@ def _bounded(name: str, file: IO[str]) -> Iterator[str]:
         yield line
 
 
-def _pages(path: Path) -> Iterator[Line]:
+def _pages(name: str, file: IO[str]) -> Iterator[Line]:
     """Buckets' results, each with its bucket's times; of a bucket without results, the times alone."""
-    if path.stat().st_size > MOST_JSON:
-        raise Malformed(path.name, "", f"it is larger than {MOST_JSON >> 20} MiB: split it at its pages")
-    for number, page in enumerate(_documents(path), 1):
+    text = file.read(MOST_JSON + 1)
+    if len(text) > MOST_JSON:
+        raise Malformed(name, "", f"it is larger than {MOST_JSON >> 20} Mi characters: split it at its pages")
+    for number, page in enumerate(_documents(name, text), 1):
         where = f"page {number}: "
         if not isinstance(page, dict) or not isinstance(page.get("data"), list):
-            raise Malformed(path.name, where.rstrip(": "), "it is no page of an API's answer: it has no list `data`")
+            raise Malformed(name, where.rstrip(": "), "it is no page of an API's answer: it has no list `data`")
         for index, bucket in enumerate(page["data"]):
-            yield from _bucket(path.name, f"{where}data[{index}]", bucket)
+            yield from _bucket(name, f"{where}data[{index}]", bucket)
 
 
 def _bucket(name: str, where: str, bucket: Any) -> Iterator[Line]:
@@ -142,22 +155,23 @@ def _bucket(name: str, where: str, bucket: Any) -> Iterator[Line]:
         yield Line(name, f"{where}.results[{number}]", {**times, **dict(_flat(result))})
 
 
-def _documents(path: Path) -> Iterator[Any]:
+def _documents(name: str, text: str) -> Iterator[Any]:
     """One page, a list of them, or one after the other, as they are when each answer is appended to a file."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Malformed(path.name, "", f"it is no UTF-8 ({error.reason})") from None
     # Numbers stay as they are written.
-    decoder, at = json.JSONDecoder(parse_float=str, parse_int=str), 0
+    decoder, at = json.JSONDecoder(parse_float=str, parse_int=str), _after_space(text, 0)
     while at < len(text):
         try:
             found, at = decoder.raw_decode(text, at)
         except (json.JSONDecodeError, RecursionError) as error:
             place = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-            raise Malformed(path.name, place, "it is no JSON") from None
+            raise Malformed(name, place, "it is no JSON") from None
         yield from found if isinstance(found, list) else (found,)
-        at += len(text[at:]) - len(text[at:].lstrip())
+        at = _after_space(text, at)
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found is not None else at
 
 
 def _flat(fields: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

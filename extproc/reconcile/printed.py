@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -14,32 +14,36 @@ from extproc.reconcile.compare import Compared, Difference, Side
 _HEADER = ("format", "day", "model", "kind", "difference", "export_quantity", "ledger_quantity", "export_usd", "ledger_usd", "reasons")
 
 
-def as_json(found: Sequence[Compared], providers: Sequence[str], first: date, after: date) -> str:
+Beside = Sequence[tuple[Compared, Sequence[str]]]
+"""Each export, and the ledger's providers that it was compared with."""
+
+
+def as_json(found: Beside) -> str:
     """One object."""
     document = {
-        "from": first.isoformat(),
-        "to": after.isoformat(),
-        "providers": list(providers),
         "exports": [
             {
                 "format": one.format,
+                "from": one.first.isoformat(),
+                "to": one.after.isoformat(),
+                "providers": list(providers),
                 "compared": one.keys,
                 "export": _amounts(one.theirs),
                 "ledger": _amounts(one.ours),
                 "differences": [_named(each) for each in one.differences],
             }
-            for one in found
-        ],
+            for one, providers in found
+        ]
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
-def as_csv(found: Sequence[Compared]) -> str:
+def as_csv(found: Beside) -> str:
     """A line a difference."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_HEADER)
-    for one in (each for compared in found for each in compared.differences):
+    for one in (each for compared, _ in found for each in compared.differences):
         numbers = (one.theirs.quantity, one.ours.quantity, one.theirs.money, one.ours.money)
         writer.writerow(
             [one.format, one.day, _inert(one.model), _inert(one.kind), one.name, *map(plain, numbers), _inert("; ".join(one.reasons))]
@@ -47,11 +51,11 @@ def as_csv(found: Sequence[Compared]) -> str:
     return out.getvalue()
 
 
-def as_table(found: Sequence[Compared], providers: Sequence[str], first: date, after: date) -> str:
+def as_table(found: Beside) -> str:
     """For people."""
     shown = []
-    for one in found:
-        head = f"{one.format}: {first} to {after - timedelta(days=1)}, beside the ledger's {', '.join(providers)}"
+    for one, providers in found:
+        head = f"{one.format}: {one.first} to {one.after - timedelta(days=1)}, beside the ledger's {', '.join(providers)}"
         shown.append(f"{head}: {one.keys} compared, {_counted(len(one.differences))}")
         if one.theirs.money or one.ours.money:
             shown.append(f"  charged {plain(one.theirs.money)} USD, in the ledger {plain(one.ours.money)} USD")

@@ -18,6 +18,7 @@ from extproc.ledger.store import Store
 from extproc.reconcile import ledger
 from extproc.reconcile.compare import Compared, compare
 from extproc.reconcile.export import read
+from extproc.reconcile.line import Line
 from extproc.usage import Usage
 from tests.reconcile.books import PRICES, books, record
 
@@ -55,6 +56,21 @@ def counts(one: Record) -> dict[str, int]:
         "cache_write_1h": usage.cache_write_1h,
         "output": usage.output,
     }
+
+
+def openai_usage(made: list[Record]) -> Table:
+    """As the platform exports it: input with all of its parts."""
+    return [
+        {
+            "start_time": str(int(one.time) // 60 * 60),
+            "model": one.answered,
+            "input_tokens": str(one.usage.input),
+            "input_cached_tokens": f"{one.usage.cache_read}.0",
+            "input_cache_write_tokens": str(one.usage.cache_write),
+            "output_tokens": str(one.usage.output),
+        }
+        for one in made
+    ]
 
 
 def anthropic_usage(made: list[Record]) -> Table:
@@ -116,7 +132,7 @@ def told(made: list[Record], table: Table) -> Compared:
         return compare(export, days, BEGIN, BEGIN + timedelta(days=9), {})
 
 
-WRITERS = pytest.mark.parametrize("write", [anthropic_usage, anthropic_costs, cur], ids=lambda write: write.__name__)
+WRITERS = pytest.mark.parametrize("write", [openai_usage, anthropic_usage, anthropic_costs, cur], ids=lambda write: write.__name__)
 
 
 @WRITERS
@@ -138,9 +154,9 @@ def test_any_line_that_is_changed_is_named(write: Callable[[list[Record]], Table
         table = write(made)
         at = data.draw(st.integers(0, len(table) - 1))
         line = table[at]
-        numbers = [
-            name for name in line if name.startswith(("usage_input", "usage_output", "cost_usd", "line_item_usage_a", "line_item_unb"))
-        ]
+        ours = ("usage_input", "usage_output", "input_tokens", "input_cache", "output_tokens", "cost_usd")
+        numbers = [name for name in line if name.startswith(ours) or name.endswith(("amount", "cost"))]
+        (when,) = line.keys() & {"start_time", "usage_date_utc", "line_item_usage_start_date"}
         what = data.draw(st.sampled_from(["gone", "twice", "later", *numbers]))
         match what:
             case "gone":
@@ -149,15 +165,13 @@ def test_any_line_that_is_changed_is_named(write: Callable[[list[Record]], Table
             case "twice":
                 table.append(line)
             case "later":
-                when = "line_item_usage_start_date" if "line_item_usage_start_date" in line else "usage_date_utc"
                 table[at] = {**line, when: "2026-11-09"}
             case _:
                 # More than any rounding of the lines of a key can be.
-                table[at] = {**line, what: str(Decimal(line[what]) + (1 if what.startswith("usage_") else Decimal("0.1")))}
+                table[at] = {**line, what: str(Decimal(line[what]) + (1 if "tokens" in what else Decimal("0.1")))}
         differences = told(made, table).differences
         assert differences
-        days = {"2026-11-09", *(line[name][:10] for name in line if "date" in name)}
-        assert {one.day.isoformat() for one in differences} <= days
+        assert {one.day for one in differences} <= {date(2026, 11, 9), Line("", "", line).day(when)}
 
     is_named()
 

@@ -1,5 +1,6 @@
 """Files that cannot be read: they say where, and what is wrong."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ PAGE = '{"data": [{"starting_at": "2026-11-01T00:00:00Z", "results": [%s]}]}'
         (USAGE + "2026-11-01,m,-1,1\n", "export: line 2: `usage_input_tokens_no_cache`: -1 is less than nothing"),
         (USAGE + "2026-11-01,m,1e30,1\n", "'1e30' is no number that anybody pays"),
         (USAGE + "yesterday,m,1,1\n", "export: line 2: `usage_date_utc`: 'yesterday' is no day"),
-        ("a,a\n", "export: line 1: `a` is the name of several columns"),
+        ("a,a\n", "export: line 1: 'a' is the name of several columns"),
         (USAGE + '2026-11-01,"m,1,1\n', "export: line 2: unexpected end of data"),
         (USAGE + "2026-11-01,m" + "m" * 2**20 + ",1,1\n", "export: line 2: it is too long for a line"),
         ("{", "export: line 1, column 2: it is no JSON"),
@@ -55,7 +56,7 @@ def test_what_is_no_text(text: bytes, tmp_path: Path) -> None:
 def test_pages_that_were_put_into_one_file(tmp_path: Path) -> None:
     page = PAGE % '{"uncached_input_tokens": 3, "output_tokens": 1, "model": "m"}'
     empty = PAGE % ""
-    for text in (f"{empty}\n{page}\n{page}\n", f"[{empty}, {page}, {page}]", f"\ufeff{page}{page}"):
+    for text in (f"{empty}\n{page}\n{page}\n", f"[{empty}, {page}, {page}]", f"\ufeff {page}{page}"):
         (tmp_path / "export").write_text(text)
         (export,) = read([tmp_path / "export"])
         assert {kind: total.quantity for (_, _, kind), total in export.sums.items()} == {"input": 6, "output": 2}
@@ -67,6 +68,17 @@ def test_a_large_file_is_read_line_by_line(tmp_path: Path) -> None:
         file.writelines(f"2026-11-0{1 + number % 3},m,1,2\n" for number in range(30_000))
     (export,) = read([tmp_path / "export"])
     assert len(export.sums) == 6 and sum(total.quantity for total in export.sums.values()) == 90_000
+
+
+def test_a_file_that_was_compressed(tmp_path: Path) -> None:
+    whole = gzip.compress((USAGE + "2026-11-01,m,1,2\n" * 1000).encode())
+    (tmp_path / "export.csv.gz").write_bytes(whole)
+    (export,) = read([tmp_path / "export.csv.gz"])
+    assert sum(total.quantity for total in export.sums.values()) == 3000
+    for damaged in (whole[:-20], whole[:30] + b"damage" + whole[36:]):
+        (tmp_path / "export.csv.gz").write_bytes(damaged)
+        with pytest.raises(Malformed, match="damaged"):
+            read([tmp_path / "export.csv.gz"])
 
 
 def test_a_file_that_does_not_tell_what_it_is(tmp_path: Path) -> None:

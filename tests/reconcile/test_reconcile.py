@@ -63,6 +63,9 @@ def test_differences_for_programs(run: Run, tmp_path: Path) -> None:
 def test_several_files_are_one_export_of_each_format(run: Run) -> None:
     code, out, _ = run(EXPORTS / "openai-usage.json", EXPORTS / "openai-costs.json")
     assert code == 0 and out.count("no difference") == 2 and "charged 2.85999999999999994 USD, in the ledger 2.86 USD" in out
+    code, out, _ = run(EXPORTS / "openai-usage.csv", EXPORTS / "anthropic-usage.csv", "--json")
+    found = [(one["from"], one["providers"]) for one in json.loads(out)["exports"]]
+    assert code == 0 and found == [("2026-10-31", ["openai"]), ("2026-11-01", ["anthropic"])]
     assert run(EXPORTS / "openai-usage.json", EXPORTS / "openai-usage.csv")[0] == 1, "twice the same is twice as much"
 
 
@@ -142,7 +145,7 @@ def test_what_cannot_be_compared(run: Run, tmp_path: Path) -> None:
     for given, said in (
         ([tmp_path / "bad"], "no export that is known here"),
         ([tmp_path / "none"], "No such file"),
-        ([EXPORTS / "aws-cur.csv"], "which provider are they of?"),
+        ([EXPORTS / "aws-cur.csv"], "aws-cur: which provider is it of?"),
         ([EXPORTS / "aws-cur.csv", "--from", "2026-12-01"], "no day to be compared"),
     ):
         code, out, err = run(*given)
