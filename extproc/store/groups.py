@@ -28,6 +28,10 @@ class Organizations(Repository[Organization]):
         """The one with this name."""
         return self.session.scalars(select(Organization).where(Organization.name == name, Organization.deleted_at.is_(None))).first()
 
+    def ids(self) -> dict[str, str]:
+        """Of all of them by their names, those that are gone among them."""
+        return {row.name: row.id for row in self.session.execute(select(Organization.name, Organization.id))}
+
     def default(self) -> Organization:
         """The one of keys that are made without a word of whom they belong to."""
         return self.named(DEFAULT) or self.create(DEFAULT)

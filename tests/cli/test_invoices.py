@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from extproc.cli import main
+from extproc.identity.record import Owner
 from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
 from tests.ledger.test_aggregates import record
@@ -30,6 +31,29 @@ def test_a_month(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("month,organization,cost_centre,project,team,")
     assert main(["invoices", "--state", str(state), "--month", "2026-11"]) == 0
     assert capsys.readouterr().out == "nothing was used in 2026-11\n"
+
+
+def test_an_organization_by_name(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["organizations", "create", "acme", "--state", str(state)]) == 0
+    id = capsys.readouterr().out.strip()
+    journal = Journal(places(state).journal, "w2")
+    journal.append(record("b", day=6, owner=Owner(id), provider="demo", target="demo"))
+    journal.close()
+    asked = ["invoices", "--state", str(state), "--format", "json", "--month"]
+    for said in ("acme", id):
+        assert main([*asked, "2026-10", "--organization", said]) == 0
+        (made,) = json.loads(capsys.readouterr().out)
+        assert made["organization"] == id
+    assert main(["invoices", "--state", str(state), "--month", "2026-09", "--organization", "acme"]) == 0
+    assert capsys.readouterr().out == "nothing was used by acme in 2026-09\n"
+
+
+def test_an_unknown_organization_is_no_empty_invoice(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["organizations", "create", "acme", "--state", str(state)]) == 0
+    with pytest.raises(SystemExit, match="2"):
+        main(["invoices", "--state", str(state), "--month", "2026-10", "--organization", "acmee"])
+    told = capsys.readouterr().err
+    assert "no organization 'acmee'" in told and "did you mean 'acme'?" in told
 
 
 def test_focus(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
