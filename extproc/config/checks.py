@@ -187,19 +187,24 @@ def check_listeners(config: Config, filters: list[Setting], has_stored_keys: Cal
         report.error("$.admin.port", f"the callers' listener has the port {listener.port} already")
     if address_fault(admin.address) is None and not is_loopback(admin.address):
         report.warning("$.admin.address", "others than this machine can reach the operator's port, which asks for no key")
-    _check_api(config.api, report)
+    _check_api(config, report)
     if address_fault(listener.address) is None and not is_loopback(listener.address) and not listener.open:
         _check_door(config, filters, has_stored_keys, report)
 
 
-def _check_api(api: Api, report: Report) -> None:
+def _check_api(config: Config, report: Report) -> None:
+    api: Api = config.api
     if not sound(api) or not sound(api.address) or api.place is None:
         return
     address, port = api.place
     fault = address_fault(address) if 0 < port < 65536 else "a port is a number from 1 to 65535"
     if fault is not None:
         report.error("$.api.address", fault)
-    elif not is_loopback(address):
+        return
+    for section, whose in ((config.listener, "the callers' listener (`listener`)"), (config.admin, "the operator's port (`admin`)")):
+        if port == section.port and _overlap(address, section.address):
+            report.error("$.api.address", f"{whose} has the port {port} already; give the admin API another one, or `off`")
+    if not is_loopback(address):
         report.warning(
             "$.api.address", "others than this machine can reach the admin API, and keys get there in clear: put TLS in front of it"
         )

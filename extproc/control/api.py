@@ -18,6 +18,7 @@ from extproc.admin import operator_keys
 from extproc.admin.setup import READY, Setup, ready_file
 from extproc.config.model import Config
 from extproc.control.children import Child, Handed
+from extproc.control.ports import obstacle
 from extproc.envoy import names
 
 MISSING = "off: it needs packages that are not installed (pip install 'headgate[admin]')"
@@ -158,7 +159,11 @@ class AdminApi:
 def _port(address: str, port: int) -> socket.socket:
     listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    return _bound(listening, (address, port))
+    try:
+        return _bound(listening, (address, port))
+    except OSError as error:
+        # It may have been taken since the start has looked; and an upgrade looks nowhere else.
+        raise OSError(f"the admin API: {obstacle(address, port) or error}. Set another one: `api: {{address: ...}}`.") from None
 
 
 def _path(path: str) -> socket.socket:

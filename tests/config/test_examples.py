@@ -1,5 +1,6 @@
 """The examples load, do what they say, and satisfy the shipped schema that their first line names."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,15 @@ def test_quickstart_with_keys() -> None:
     assert targets["gpt-*"] == ("openai",)
     assert targets["claude-*"] == ("anthropic",)
     assert loaded.config.listener.port == 9000
+
+
+def test_a_second_quickstart_has_the_ports_that_the_readme_gives_it() -> None:
+    row = next(line for line in (EXAMPLES.parent / "README.md").read_text().splitlines() if "HEADGATE_API_PORT=" in line)
+    ports = dict(re.findall(r"(HEADGATE_\w*PORT)=(\d+)", row))
+    first, second = _load(EXAMPLES / "quickstart.yaml").config, _load(EXAMPLES / "quickstart.yaml", **ports).config
+    assert first is not None and second is not None
+    taken, fresh = ({one.listener.port, one.admin.port, (one.api.place or ("", 0))[1]} for one in (first, second))
+    assert len(fresh) == 3 and not taken & fresh
 
 
 def test_several_providers_with_and_without_keys() -> None:

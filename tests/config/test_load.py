@@ -45,6 +45,8 @@ def _with(**changes: Any) -> str:
         (_with(listener="{address: 0.0.0.0}"), "$.listener.address", "headgate keys create"),
         (_with(listener="{address: localhost}"), "$.listener.address", "such as 127.0.0.1"),
         (_with(listener="{port: 9180}"), "$.admin.port", "has the port 9180 already"),
+        (_with(admin="{port: 9181}"), "$.api.address", "(`admin`) has the port 9181 already"),
+        (_with(listener="{port: 9181}"), "$.api.address", "(`listener`) has the port 9181 already"),
         (_with(redis="{url: 'http://:s3cret@h'}"), "$.redis.url", "begin with `redis://`"),
         (_with(ledger="{url: 'mysql://u:s3cret@h/d'}"), "$.ledger.url", "no URL of PostgreSQL"),
         (_with(ledger="{url: 's3cret'}"), "$.ledger.url", "no URL of PostgreSQL"),

@@ -69,6 +69,6 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = config(address=f"127.0.0.1:{other.getsockname()[1]}")
         api = AdminApi(taken, tmp_path, tmp_path)
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(OSError, match=r"the admin API: port .* is taken by .*`api: {address: ...}`"):
             await api.start(taken, [], None)
         await api.stop(0)
