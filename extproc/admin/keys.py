@@ -17,11 +17,11 @@ from extproc.admin.resource import Resource, named, organization_of, own
 from extproc.admin.views import shown
 from extproc.errors import Reject
 from extproc.identity.roles import Action, Role, highest
-from extproc.keys import PREFIX
-from extproc.store.keys import SHOWN, Holder, Keys
+from extproc.store.keys import Holder, Keys, begins
 from extproc.store.models import Key
 from extproc.store.store import Tables
 
+_BEGINS = "How the key begins; all of it finds those that were imported as hashes, and a rotated key by its secret before, too."
 _HOLDERS = ("project_id", "team_id", "user_id", "service_account_id")
 
 
@@ -51,13 +51,14 @@ class KeyResource(Resource[Key]):
 
     def search(
         self, call: Called, page: Paged,
-        prefix: Annotated[str, Query(max_length=128, pattern=r"^[A-Za-z0-9_-]*$", description="How the key begins, or all of it.")] = "",
+        prefix: Annotated[str, Query(max_length=128, pattern=r"^[A-Za-z0-9_-]*$", description=_BEGINS)] = "",
     ) -> Response:  # fmt: skip
         """Lists keys, wherever they belong."""
 
         def look(tables: Tables, access: Access) -> tuple[Sequence[Any], str]:
-            begins = Key.prefix == prefix.removeprefix(PREFIX)[:SHOWN] if prefix else true()
-            found = tables.keys.list(begins, _visible(access), after=page.cursor, limit=page.limit, deleted=page.deleted)
+            found = tables.keys.list(
+                begins(prefix) if prefix else true(), _visible(access), after=page.cursor, limit=page.limit, deleted=page.deleted
+            )
             return [shown(self.view, key) for key in found.items], found.after
 
         return call.list(look)

@@ -4,14 +4,14 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from extproc.cli import imports, whose
 from extproc.cli.bounds import add_bounds, lasting, settings
 from extproc.cli.common import add_source
 from extproc.cli.place import Place, place
-from extproc.cli.table import bounds, moment, print_json, print_table, public
+from extproc.cli.table import bounds, moment, prefixed, print_json, print_table, public
 from extproc.errors import Reject
 from extproc.identity.ids import kind_of
 
@@ -20,6 +20,19 @@ if TYPE_CHECKING:
     from extproc.store.store import Tables
 
 _HEADINGS = ("NAME", "TENANT", "CREATED", "STATE", "PREFIX", "ID", "OF", "SET")
+
+
+class _Shown(NamedTuple):
+    """A line of a list."""
+
+    key: "Key"
+    tenant: str
+    note: str = ""
+    """What else there is to say of it."""
+
+    def noted(self) -> dict[str, str]:
+        """The same for programs."""
+        return {"note": self.note} if self.note else {}
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -114,8 +127,8 @@ def _list(given: argparse.Namespace) -> int:
         return 1
 
 
-def _listed(tables: "Tables", given: argparse.Namespace) -> Iterator[tuple["Key", str]]:
-    """Each key with its tenant; those that are gone, too, oldest first."""
+def _listed(tables: "Tables", given: argparse.Namespace) -> Iterator[_Shown]:
+    """Each key; those that are gone, too, oldest first."""
     table: Any = tables.keys.entity
     asked = any(getattr(given, name) is not None for name in ("organization", "user", *whose.PARTS))
     held = whose.holder(tables, given) if asked else None
@@ -126,7 +139,7 @@ def _listed(tables: "Tables", given: argparse.Namespace) -> Iterator[tuple["Key"
         page = tables.keys.list(*conditions, after=after or "", limit=1000, deleted=not given.in_force)
         for key in page.items:
             if not given.in_force or _state(key).startswith(("in force", "until")):
-                yield key, _tenant(tables, key)
+                yield _Shown(key, _tenant(tables, key))
         after = page.after
 
 
@@ -137,23 +150,40 @@ def _tenant(tables: "Tables", key: "Key") -> str:
 def _find(given: argparse.Namespace) -> int:
     where = place(given, reading=True)
     text = sys.stdin.readline().strip() if given.prefix == "-" else given.prefix
-    found = where.look(lambda tables: [(key, _tenant(tables, key)) for key in tables.keys.of_prefix(text)]) if where.exists() else []
+    found = where.look(lambda tables: list(_meant(tables, text))) if where.exists() else []
     if not found:
-        print("no key that is in force begins so; those that were imported by their hashes have no known beginning", file=sys.stderr)
+        print(
+            "no key that is in force begins so; those that were imported by their hashes, and secrets from before a rotation, are found "
+            "by the whole key alone",
+            file=sys.stderr,
+        )
         return 1
     return _print(found, as_json=given.json)
 
 
-def _print(found: list[tuple["Key", str]], *, as_json: bool) -> int:
+def _meant(tables: "Tables", text: str) -> Iterator[_Shown]:
+    """Each key, with what has to be said of the secret that was looked for."""
+    from extproc.store.keys import was_before  # noqa: PLC0415 - slow to import, and needed by few commands
+
+    for key in tables.keys.of_prefix(text):
+        before = was_before(key, text) and key.previous_until is not None
+        yield _Shown(key, _tenant(tables, key), f"previous secret, good until {_time(key.previous_until or 0)}" if before else "")
+
+
+def _print(found: Sequence[_Shown], *, as_json: bool) -> int:
     if as_json:
-        print_json([{**public(key), "tenant": tenant, "state": _state(key)} for key, tenant in found])
+        print_json([{**public(one.key), "tenant": one.tenant, "state": _state(one.key), **one.noted()} for one in found])
         return 0
     rows = [
-        (key.name, tenant, _time(key.created_at), _state(key), f"hg-{key.prefix}" if key.prefix else "", key.id, _of(key), _set(key))
-        for key, tenant in found
+        (key.name, tenant, _time(key.created_at), _noted(key, note), prefixed(key.prefix), key.id, _of(key), _set(key))
+        for key, tenant, note in found
     ]
     print_table([_HEADINGS, *rows])
     return 0
+
+
+def _noted(key: "Key", note: str) -> str:
+    return f"{_state(key)}; {note}" if note else _state(key)
 
 
 def _of(key: "Key") -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from extproc.identity.settings import NOTHING, Settings
 from extproc.identity.written import shown
+from extproc.keys import PREFIX
 
 if TYPE_CHECKING:
     from extproc.store.models import Entity
@@ -43,8 +44,15 @@ def public(entity: "Entity") -> dict[str, Any]:
     for column in entity.__table__.columns:
         if column.key not in _HIDDEN:
             value = getattr(entity, column.key)
+            if column.key == "prefix":
+                value = prefixed(value) or None
             found[column.key] = moment(value) if column.key.endswith((_TIMES, "_until")) and value is not None else value
     return {name: value for name, value in msgspec.to_builtins(found).items() if value not in (None, {}, [])}
+
+
+def prefixed(beginning: str | None) -> str:
+    """How a key begins, as whoever holds it sees it; empty where that is not known."""
+    return f"{PREFIX}{beginning}" if beginning else ""
 
 
 def moment(milliseconds: int) -> str:

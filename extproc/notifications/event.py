@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from extproc.config.notifications import Kind, Receiver
 from extproc.identity.record import ExpiringKey
+from extproc.keys import PREFIX
 from extproc.limits.limit import Crossed
 from extproc.limits.money import plain_dollars
 from extproc.limits.news import News, Reached, lasts, told_rule
@@ -98,7 +99,8 @@ def key_expires(key: ExpiringKey, days: int) -> Event:
     """A key expires within so many days; 0: it has. Of several machines that tell of it each uses the same id."""
     digest = hashlib.sha256(f"{key.id}|{key.expires_at}|{days}".encode()).hexdigest()[:24]
     data = {
-        "key": {"id": key.id, "name": key.name, "prefix": key.prefix}, "organization": _organization(key.organization),
+        "key": {"id": key.id, "name": key.name, "prefix": key.prefix and f"{PREFIX}{key.prefix}"},
+        "organization": _organization(key.organization),
         "team": key.team or None, "user": key.user or None, "expires": moment(key.expires_at / 1000),
     }  # fmt: skip
     more = {"days": days} if days else {}

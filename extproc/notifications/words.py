@@ -64,8 +64,9 @@ def _facts(event: Event) -> list[str]:
     for label, name in (("Room again", "resets"), ("Expires", "expires"), ("Why", "reason")):
         if data.get(name):
             facts.append(f"{label}: {clean(data[name])}")
-    if (prefix := data.get("key", {}).get("prefix") if isinstance(data.get("key"), Mapping) else None) is not None:
-        facts.append(f"It begins with: hg-{clean(prefix)}")
+    # Unknown of those that came as hashes.
+    if prefix := data.get("key", {}).get("prefix") if isinstance(data.get("key"), Mapping) else None:
+        facts.append(f"It begins with: {clean(prefix)}")
     return facts
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from extproc.errors import Reject
 from extproc.identity.settings import NOTHING, Settings
@@ -64,9 +64,8 @@ class Keys(Repository[Key]):
         return self._set(key, "rotate", values), clear
 
     def of_prefix(self, text: str) -> list[Key]:
-        """Keys that begin so; `text` may be a whole key, which somebody has found somewhere. With or without `hg-`."""
-        prefix = text.removeprefix(PREFIX)[:SHOWN]
-        return list(self.session.scalars(select(Key).where(Key.prefix == prefix, Key.deleted_at.is_(None)).order_by(Key.id).limit(100)))
+        """Keys that are meant by `text`: see `begins`."""
+        return list(self.session.scalars(select(Key).where(begins(text), Key.deleted_at.is_(None)).order_by(Key.id).limit(100)))
 
     def named(self, organization_id: str, name: str) -> Key | None:
         """The key of an organization that has, or had, this name."""
@@ -114,6 +113,23 @@ class Keys(Repository[Key]):
         if self.session.scalars(query.limit(1)).first() is None:
             where = "the organization or the team" if holder.team_id is not None else "the organization"
             raise Reject(422, "invalid", f"The user is no member of {where} that the key is to belong to.", param="user_id")
+
+
+def begins(text: str) -> ColumnElement[bool]:
+    """What is true of keys that begin so, with or without `hg-`; for a whole key, which somebody has found somewhere, also of those that
+    were imported by their hashes, and of the one whose secret it was before the last rotation.
+    """
+    secret = text.removeprefix(PREFIX)
+    known = Key.prefix == secret[:SHOWN]
+    if len(secret) <= SHOWN:
+        return known
+    digests = [digest(text), digest(PREFIX + secret)]
+    return or_(known, Key.digest.in_(digests), Key.previous_digest.in_(digests))
+
+
+def was_before(key: Key, text: str) -> bool:
+    """Whether `text`, which is a whole key, is what `key` was before its last rotation."""
+    return key.previous_digest in {digest(text), digest(PREFIX + text.removeprefix(PREFIX))}
 
 
 def prefix_of(clear: str) -> str:

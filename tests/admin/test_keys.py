@@ -27,6 +27,10 @@ async def test_a_key_is_found_by_how_it_begins(site: Site) -> None:
     for text in (key["prefix"], key["key"], key["prefix"].removeprefix("hg-")):
         assert [one["id"] for one in (await site.ask("GET", f"/keys?prefix={text}")).json()["data"]] == [key["id"]]
     assert len((await site.ask("GET", "/keys")).json()["data"]) == 2
+    rotated = (await site.ask("POST", f"/keys/{key['id']}/rotate", {"overlap": 60})).json()
+    for text in (key["key"], rotated["key"]):
+        assert [one["id"] for one in (await site.ask("GET", f"/keys?prefix={text}")).json()["data"]] == [key["id"]]
+    assert (await site.ask("GET", f"/keys?prefix={key['prefix']}")).json()["data"] == []
 
 
 async def test_a_key_is_rotated_with_an_overlap_and_suspended(site: Site) -> None:

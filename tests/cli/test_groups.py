@@ -80,7 +80,7 @@ def test_a_key_of_a_team_with_bounds(headgate: Command, folder: Path) -> None:
     )
     key = good(headgate, *create, "--models", "gpt-*", "--expires", "30d", "--plan", "free", "--networks", "10.0.0.0/8")
     (one,) = shown(headgate, "keys", "list", "--organization", "acme", "--team", "research")
-    assert (one["name"], one["tenant"], one["prefix"]) == ("ci", "acme", key[3:11])
+    assert (one["name"], one["tenant"], one["prefix"]) == ("ci", "acme", key[:11])
     assert one["settings"]["limits"] == [
         {"unit": "cost", "amount": "50", "window": "month"},
         {"unit": "requests", "amount": "1000", "window": "day"},
@@ -93,6 +93,17 @@ def test_a_key_of_a_team_with_bounds(headgate: Command, folder: Path) -> None:
     table = good(headgate, "keys", "list")
     assert "models: gpt-*; cost=50/month; requests=1000/day; plan plan_" in table.replace("networks: 10.0.0.0/8; ", "")
     assert "organization" in headgate("keys", "create", "x", "--organization", "nobody")[2]
+
+
+def test_a_secret_before_a_rotation_is_found(headgate: Command) -> None:
+    before = good(headgate, "keys", "create", "one").strip()
+    after = good(headgate, "keys", "rotate", "one", "--overlap", "1h").strip()
+    (found,) = shown(headgate, "keys", "find", before)
+    assert found["name"] == "one" and found["prefix"] == after[:11] and found["note"].startswith("previous secret, good until ")
+    assert "previous secret, good until " in good(headgate, "keys", "find", before)
+    (found,) = shown(headgate, "keys", "find", after)
+    assert found["state"] == "in force" and "note" not in found
+    assert [key["prefix"] for key in shown(headgate, "keys", "list")] == [after[:11]]
 
 
 def test_rotate_disable_enable_find(headgate: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +127,7 @@ def test_rotate_disable_enable_find(headgate: Command, folder: Path, monkeypatch
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{third}\n"))
     assert "one" in good(headgate, "keys", "find", "-")
     assert headgate("keys", "find", "hg-nobodys")[0] == 1
+    assert "by the whole key" in headgate("keys", "find", "hg-nobodys")[2]
     assert headgate("keys", "disable", "nobody")[0] == 1
     good(headgate, "keys", "revoke", found["id"])
     assert headgate("keys", "enable", "one")[0] == 1

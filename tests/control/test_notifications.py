@@ -202,7 +202,7 @@ async def test_a_key_that_expires_is_told_of_once(machine: Machine, tmp_path: Pa
         await until(lambda: len(types(hook)) > 1)
     assert types(hook) == ["key.expiring", "test"]
     told = json.loads(hook.taken[0][1])["data"]
-    assert (told["days"], told["key"]) == (7, {"id": made[0].id, "name": "one", "prefix": made[0].prefix})
+    assert (told["days"], told["key"]) == (7, {"id": made[0].id, "name": "one", "prefix": f"hg-{made[0].prefix}"})
 
 
 async def test_a_storm_is_bounded_and_put_together(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:

@@ -108,7 +108,7 @@ def test_keys_that_expire_have_one_id_wherever_they_are_found() -> None:
     assert [one.type for one in (week, day, over)] == ["key.expiring", "key.expiring", "key.expired"]
     assert len({week.id, day.id, over.id}) == 3
     assert event.key_expires(KEY, 7).id == week.id
-    assert week.data["key"] == {"id": "key_1", "name": "alice", "prefix": "abcdefgh"}
+    assert week.data["key"] == {"id": "key_1", "name": "alice", "prefix": "hg-abcdefgh"}
     assert (week.data["days"], week.data["team"], week.data["user"], "days" in over.data) == (7, "team_1", None, False)
     assert [title(one) for one in (week, day, over)] == [
         "Key alice expires in less than 7 days", "Key alice expires in less than a day", "Key alice has expired",
