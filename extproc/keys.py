@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
@@ -158,15 +159,19 @@ class StoredKeys:
         self.version += 1
 
     def find(self, digest: bytes) -> Identity | None:
-        """Whose key has this digest, or None. Raises `Reject` 503 if that cannot be known, 403 if whom it belongs to is suspended."""
+        """Whose key has this digest, or None. Raises `Reject` 503 if that cannot be known, 401 if it has expired, 403 if whom it belongs to
+        is suspended: whoever holds a key is told what has become of it.
+        """
         known = self._known
         found = known.get(digest)
         if found is None and self._mapped is not None and digest not in known:
             found = self._look(digest, self._mapped)
-        if found is None or (found.expires_at is not None and time.time() * 1000 >= found.expires_at):
-            if found is None and self._stale and digest not in self._changed:
+        if found is None:
+            if self._stale and digest not in self._changed:
                 raise _unknown()
             return None
+        if found.expires_at is not None and time.time() * 1000 >= found.expires_at:
+            raise _expired(found.expires_at)
         if found.grant.closed is not None:
             raise _suspended(found.grant.closed)
         return found
@@ -194,6 +199,12 @@ def _unknown() -> Reject:
     return Reject(503, "keys_unavailable", message, headers=(("retry-after", "1"),))
 
 
+def _expired(milliseconds: int) -> Reject:
+    since = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    message = f"This API key expired on {since:%Y-%m-%d at %H:%M:%S} UTC. Whoever made it can make another one."
+    return Reject(401, "expired_key", message, headers=(("www-authenticate", "Bearer"),))
+
+
 def _suspended(level: Level) -> Reject:
     what = level.kind.replace("_", " ")
     return Reject(403, "access_suspended", f"The {what} that this caller belongs to is suspended. Its administrators can say why.")
@@ -217,7 +228,7 @@ class KeyTable:
         return self._stored.exist if self._required is None else self._required
 
     def find(self, key: str) -> Identity | None:
-        """Whose key it is, or None. Raises `Reject` 503 if that cannot be known."""
+        """Whose key it is, or None. Raises `Reject` as `StoredKeys.find` does."""
         hashed = digest(key)
         own = self._own.get(hashed)
         return own if own is not None else self._stored.find(hashed)

@@ -35,6 +35,7 @@ from extproc import (
 )
 
 _BEARER = "bearer "
+_EXPIRED = 401
 _UNAVAILABLE = 503
 
 
@@ -98,13 +99,17 @@ class _Auth:
         if self._check_host:
             _check_loopback(request.headers)
 
-    def _another(self, request: Request, reject: Reject) -> Identity:
-        """Where nobody can tell whose a key is, another one that was sent may be known. Raises `reject` where none is."""
-        if reject.fault.status == _UNAVAILABLE:
+    def _another(self, request: Request, reject: Reject) -> Identity | None:
+        """Where nobody can tell whose a key is, or it has expired, another one that was sent may be good. Raises `reject` where none is;
+        None: without a good one the caller is a stranger, and strangers are let in.
+        """
+        if reject.fault.status in {_EXPIRED, _UNAVAILABLE}:
             for key in _sent_keys(request.headers, request.path):
                 with suppress(Reject):
                     if (identity := self._table.find(key)) is not None:
                         return identity
+        if reject.fault.status == _EXPIRED and not self._table.required:
+            return None
         raise reject
 
     def admit(self, request: Request) -> None:

@@ -190,7 +190,10 @@ def test_a_key_ends_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.Mo
     keys = StoredKeys(KeyState(written(tmp_path, ending[:1]), (ending[1],)), exist=True)
     assert [keys.find(key.digest) is not None for key in ending] == [True, True]
     now = 1000.0
-    assert [keys.find(key.digest) for key in ending] == [None, None]
+    for key in ending:
+        with pytest.raises(Reject, match="expired on 1970-01-01 at 00:16:40 UTC") as raised:
+            keys.find(key.digest)
+        assert (raised.value.fault.status, raised.value.fault.code) == (401, "expired_key")
 
 
 def owned(name: str, *, team: str = "", settings: Settings = NOTHING, plan: str = "") -> StoredKey:

@@ -55,6 +55,16 @@ def test_the_first_known_key_counts() -> None:
     assert asked(handler, {**head(), "authorization": "Bearer hg-1", "x-api-key": "hg-2"}) == Identity("acme", "one")
 
 
+def test_who_holds_an_expired_key_is_told_so() -> None:
+    over = msgspec.structs.replace(KEYS[0], expires_at=1_000)
+    handler = opened(keys=(over, KEYS[1]))
+    assert asked(handler, {**head(), "x-api-key": "hg-1"}) == (401, "expired_key")
+    assert asked(handler, {**head(), "x-api-key": "hg-3"}) == (401, "invalid_api_key")
+    # Another one that was sent may be good; and where nobody needs a key, nobody needs this one.
+    assert asked(handler, {**head(), "authorization": "Bearer hg-1", "x-api-key": "hg-2"}) == Identity("two", "two")
+    assert asked(opened(Auth(required=False), (over,)), {**head(), "x-api-key": "hg-1"}) == Identity()
+
+
 @pytest.mark.parametrize("protocols", ["openai-insecure-api-key.hg-1", "realtime, openai-insecure-api-key.hg-1 , openai-beta.realtime-v1"])
 def test_a_browsers_websocket(protocols: str) -> None:
     assert asked(opened(keys=KEYS), {**head(), "sec-websocket-protocol": protocols}) == Identity("acme", "one")
