@@ -308,8 +308,10 @@ class _Route:
         if len(one) > _LONGEST or (one and not self._shown(request, one)):
             raise self._unknown(request, one[:_LONGEST])
         asked, names = request.endpoint, self._routes.names()
-        if request.identity.grant is not EVERYTHING:
-            names = [name for name in names if self._shown(request, name)]
+        grant = request.identity.grant
+        if grant is not EVERYTHING:
+            # Of a configured pattern nobody can list the models, but for those that the caller may ask for by name.
+            names = [name for name in dict.fromkeys([*names, *grant.named_models]) if self._shown(request, name)]
         document = models_document(asked.dialect, names, one, path=request.path, sdk=asked.sdk)
         return Response(200, {"content-type": "application/json"}, msgspec.json.encode(document))
 

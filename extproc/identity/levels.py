@@ -83,7 +83,9 @@ class Grant:
     Asked for each request: nothing here depends on how many keys, teams or organizations there are.
     """
 
-    __slots__ = ("_known", "_models", "_networks", "closed", "cost_centre", "endpoints", "guardrails", "limits", "providers", "tags")
+    __slots__ = (
+        "_known", "_models", "_networks", "closed", "cost_centre", "endpoints", "guardrails", "limits", "named_models", "providers", "tags",
+    )  # fmt: skip
 
     def __init__(self, levels: Sequence[Level]) -> None:
         """`levels` from the outside in. See `inherit`."""
@@ -102,6 +104,8 @@ class Grant:
         """The innermost."""
         self.guardrails: tuple[str, ...] = tuple(dict.fromkeys(name for one in said for name in one.guardrails))
         """All that any level names, the outer ones' first."""
+        self.named_models: tuple[str, ...] = tuple(dict.fromkeys(name for one in said for name in one.models or () if "*" not in name))
+        """Those that levels name without a pattern; whether they may be asked for is another matter."""
         self._models = [_matcher(one.models) for one in said if one.models is not None]
         self._networks = [tuple(map(network, one.networks)) for one in said if one.networks is not None]
         self._known: dict[str, bool] = {}

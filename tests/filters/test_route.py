@@ -1,5 +1,6 @@
 """From the model that a request names to its targets, and the list of models."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -386,6 +387,14 @@ def granted(body: Any = CHAT, path: str = "/v1/chat/completions", method: str = 
 def refusal(outcome: Request | Response | Reject) -> tuple[int, str]:
     assert isinstance(outcome, Reject)
     return outcome.fault.status, outcome.fault.code
+
+
+def test_a_model_of_a_pattern_is_listed_for_who_may_ask_for_it_by_name() -> None:
+    told = granted(b"", "/v1/models", "GET", models=("claude-9", "claude-*", "gpt", "nobody"))
+    assert isinstance(told, Response)
+    assert [model["id"] for model in json.loads(told.body)["data"]] == ["gpt", "claude-9"]
+    told = granted(b"", "/v1/models", "GET", models=("claude-9",), providers=("openai",))
+    assert isinstance(told, Response) and json.loads(told.body)["data"] == []
 
 
 def test_a_bounded_caller_asks_for_what_he_may() -> None:
