@@ -174,7 +174,8 @@ PLURALS: dict[Kind, str] = {
 def own(entity: Entity) -> None:
     """Raises `Reject` 409 for what `gateway.yaml` declares: it is changed there."""
     if is_declared(entity.id):
-        raise Reject(409, "declared", f"The {entity.title_of} {entity.id!r} is declared in gateway.yaml: change it there.")
+        message = f"The {entity.title_of} {entity.id!r} is declared in gateway.yaml: change it there."
+        raise Reject(409, "managed_by_configuration", message)
 
 
 def named(repository: Repository[E], id: str, *, deleted: bool = False) -> E:

@@ -122,7 +122,7 @@ async def test_what_gateway_yaml_declares_is_nobodys_to_change_here(site: Site) 
     for path, id in ids.items():
         assert (await site.ask("GET", f"/{path}/{id}")).status_code == 200, path
         change: dict[str, Any] = {"name": "x"} if path == "plans" else {"disabled": True}
-        assert fault(await site.ask("PATCH", f"/{path}/{id}", change)) == (409, "declared"), path
-        assert fault(await site.ask("DELETE", f"/{path}/{id}")) == (409, "declared"), path
+        assert fault(await site.ask("PATCH", f"/{path}/{id}", change)) == (409, "managed_by_configuration"), path
+        assert fault(await site.ask("DELETE", f"/{path}/{id}")) == (409, "managed_by_configuration"), path
     for verb in ("rotate", "disable", "enable"):
-        assert fault(await site.ask("POST", f"/keys/{ids['keys']}/{verb}")) == (409, "declared"), verb
+        assert fault(await site.ask("POST", f"/keys/{ids['keys']}/{verb}")) == (409, "managed_by_configuration"), verb

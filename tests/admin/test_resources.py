@@ -125,8 +125,8 @@ async def test_what_gateway_yaml_declares_is_changed_there(site: Site) -> None:
             "INSERT INTO organizations (id, name, created_at, updated_at, version) VALUES ('org_acme', 'acme', 1, 1, 1)"
         )
     assert (await site.ask("GET", "/organizations/org_acme")).json()["name"] == "acme"
-    assert fault(await site.ask("PATCH", "/organizations/org_acme", {"disabled": True})) == (409, "declared")
-    assert fault(await site.ask("DELETE", "/organizations/org_acme")) == (409, "declared")
+    assert fault(await site.ask("PATCH", "/organizations/org_acme", {"disabled": True})) == (409, "managed_by_configuration")
+    assert fault(await site.ask("DELETE", "/organizations/org_acme")) == (409, "managed_by_configuration")
     await site.make("/organizations/org_acme/teams", name="red")
 
 
