@@ -10,6 +10,7 @@ from extproc.cli.common import add_source, load, source
 from extproc.config.model import Config
 from extproc.control import amazon, google, sealed
 from extproc.control.bounds import uncounted, unseen
+from extproc.control.moved import Unasked, left_behind
 from extproc.control.pricing import lists, unpriced
 from extproc.control.startup import faults, no_compiler
 from extproc.control.trust import ca_file
@@ -69,13 +70,22 @@ def run(given: argparse.Namespace) -> int:
     _tell_prices(config)
     if config.notifications.receivers:
         print(f"  notifications go to {', '.join(one.name for one in config.notifications.receivers)}")
-    for what in (*uncounted(loaded), *unseen(loaded, which.state_folder(config))):
+    state = which.state_folder(config)
+    for what in (*uncounted(loaded), *unseen(loaded, state), *_moved(config, state)):
         print(f"{which.path}: warning: {what}", file=sys.stderr)
     for told in filter(None, (settings.about() for settings in loaded.filters if isinstance(settings, Filter))):
         print(f"  {told}")
     for absent in loaded.absent:
         print(f"  {absent.kind} {absent.name} is left out: {absent.reason}")
     return 0
+
+
+def _moved(config: Config, state: Path) -> Iterator[str]:
+    try:
+        if told := left_behind(state, config.store.url if config.store is not None else ""):
+            yield told
+    except Unasked as error:
+        yield f"$.store.url: whether all keys of {state} are there could not be asked: {error}"
 
 
 def _tell_prices(config: Config) -> None:

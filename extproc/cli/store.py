@@ -21,7 +21,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     status.set_defaults(run=_status)
     migrate = actions.add_parser("migrate", help="bring the store to the version of this Headgate; one that is running goes on meanwhile")
     migrate.set_defaults(run=_migrate)
-    for action in (status, migrate):
+    copy = actions.add_parser(
+        "copy", help="take everything in the state folder's store over into an empty one elsewhere, ids and keys as they are"
+    )
+    copy.set_defaults(run=_copy)
+    for action in (status, migrate, copy):
         add_source(action)
         where = "PostgreSQL, instead of what the configuration says: `env:NAME` or `file:PATH` of a URL such as postgresql://user:password@host/name"
         action.add_argument("--url", help=where)
@@ -50,6 +54,34 @@ def _migrate(given: argparse.Namespace) -> int:
         return 0
 
     return _run(given, bring)
+
+
+def _copy(given: argparse.Namespace) -> int:
+    state = place(given, reading=True).state
+
+    def take_over(target: "Database") -> int:
+        from extproc.store import schema  # noqa: PLC0415 - see _run
+        from extproc.store.database import Database, in_folder  # noqa: PLC0415 - see _run
+        from extproc.store.transfer import Occupied, copy  # noqa: PLC0415 - see _run
+
+        with closing(Database(in_folder(state))) as source:
+            if not source.there():
+                print(f"there is no store in {state} (--state)", file=sys.stderr)
+                return 2
+            if target.url == source.url:
+                print("where to? set `store: {url: ...}` in the configuration, or say --url", file=sys.stderr)
+                return 2
+            try:
+                schema.ensure(target)
+                schema.ensure(source)
+                counts = copy(source, target)
+            except (schema.Unusable, Occupied) as error:
+                print(f"nothing is copied: {error}", file=sys.stderr)
+                return 1
+        print("copied: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count))
+        return 0
+
+    return _run(given, take_over)
 
 
 def _run(given: argparse.Namespace, what: "Callable[[Database], int]") -> int:

@@ -32,6 +32,7 @@ from extproc.control.envoy import Envoy
 from extproc.control.feed import Feed
 from extproc.control.handover import HandedEnvoy, Handover, Status, become, hold_signals, listen_to_signals, report, status, trial
 from extproc.control.identities import Identities
+from extproc.control.moved import Moved
 from extproc.control.pricing import marks
 from extproc.control.run_dir import sockets_folder
 from extproc.control.services import Services
@@ -87,6 +88,7 @@ class Gateway:
         self.run_dir = run_dir or sockets_folder(self.state)
         self._source = source
         self._feed, self._declaration = Feed(self.state), Declaration(self.state)
+        self._moved = Moved(self.state)
         self._loaded = loaded
         self._in_force = True
         """What the files say is what is in force."""
@@ -459,6 +461,7 @@ class Gateway:
         if self._envoy is not None:
             await self._envoy.rotate_logs()
         await self._services.sweep()
+        await self._moved.look(_store_of(self.config), up=self._feed.up)
         async with self._reloading:
             await self._take_keys(fold=True)
 

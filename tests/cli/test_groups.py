@@ -211,3 +211,35 @@ def test_the_store_that_the_configuration_names(headgate: Command, folder: Path,
     (folder / "gateway.yaml").write_text(f"{CONFIG}store: {{url: 'postgresql://nobody@/x?host={folder}'}}\n")
     code, _, told = headgate("keys", "list")
     assert code == 1 and told.startswith("the store cannot be used")
+
+
+def test_everything_moves_to_another_store(headgate: Command, folder: Path, postgres: PostgresServer) -> None:
+    good(headgate, "plans", "create", "free", "--limit", "requests=10/day")
+    good(headgate, "organizations", "create", "acme", "--budget", "5/month", "--plan", "free")
+    good(headgate, "teams", "create", "red", "--organization", "acme", "--models", "gpt-*")
+    key = good(headgate, "keys", "create", "one", "--organization", "acme", "--team", "red")
+    good(headgate, "keys", "rotate", "one", "--organization", "acme", "--overlap", "24h")
+    before = [shown(headgate, what, "list") for what in ("organizations", "plans", "keys")]
+    code, _, told = headgate("store", "copy")
+    assert (code, told) == (2, "where to? set `store: {url: ...}` in the configuration, or say --url\n")
+    url = postgres.url(postgres.create())
+    (folder / "gateway.yaml").write_text(f"{CONFIG}store: {{url: {json.dumps(url)}}}\n")
+    code, _, told = headgate("store", "copy")
+    assert code == 1 and "run `headgate store migrate`" in told
+    code, _, told = headgate("check", "--no-envoy")
+    assert code == 0 and "could not be asked" in told
+    good(headgate, "store", "migrate")
+    code, _, told = headgate("check", "--no-envoy")
+    assert code == 0 and "store.sqlite has 1 key that the store there does not know" in told
+    copied = good(headgate, "store", "copy")
+    assert copied.startswith("copied: ") and "1 keys" in copied and "1 teams" in copied
+    assert [shown(headgate, what, "list") for what in ("organizations", "plans", "keys")] == before
+    with contextlib.closing(Database(url_of(url))) as database:
+        assert digest(key) in {one.digest for one in Store(database).following.each()}, "the secret before is good as long as it was"
+    code, _, told = headgate("check", "--no-envoy")
+    assert (code, "does not know" in told) == (0, False)
+    code, _, told = headgate("store", "copy")
+    assert code == 1 and told.startswith("nothing is copied: there are ")
+    (folder / "gateway.yaml").write_text(f"{CONFIG}store: {{url: 'postgresql://nobody@/x?host={folder}'}}\n")
+    code, _, told = headgate("check", "--no-envoy")
+    assert code == 0 and "could not be asked" in told
