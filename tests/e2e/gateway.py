@@ -17,6 +17,8 @@ from typing import Any, Self
 import httpx
 import yaml
 
+from extproc.control.run_dir import sockets_folder
+from extproc.envoy import names
 from tests.e2e import starter
 from tests.e2e.ports import free_port
 
@@ -136,6 +138,12 @@ class Gateway:
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {seconds:g} s until {what}; the log:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.02)
+
+    def left_out(self) -> int:
+        """Workers' sockets that Envoy takes for dead: each has two, the gate's and the adapter's."""
+        socket = names.admin_socket(str(sockets_folder(self.state)))
+        with httpx.Client(transport=httpx.HTTPTransport(uds=socket, verify=False)) as client:
+            return sum("failed_active_hc" in line for line in client.get("http://envoy/clusters").text.splitlines())
 
     def ledger(self, by: str = "provider,model", *, requests: int | None = None, seconds: float = 30.0) -> list[dict[str, Any]]:
         """What `headgate usage` reports, once it has `requests` of them."""

@@ -9,8 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from extproc.control.run_dir import sockets_folder
-from extproc.envoy import names
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway, chat
 
@@ -47,12 +45,6 @@ class Callers:
             assert not thread.is_alive()
 
 
-def left_out(gateway: Gateway) -> int:
-    """Endpoints that Envoy takes for dead."""
-    with httpx.Client(transport=httpx.HTTPTransport(uds=names.admin_socket(str(sockets_folder(gateway.state))), verify=False)) as client:
-        return sum("failed_active_hc" in line for line in client.get("http://envoy/clusters").text.splitlines())
-
-
 def test_a_worker_that_hangs_is_left_out(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> None:
     with Gateway(folder(tmp_path_factory), {**config, "workers": 2}) as gateway:
         callers = Callers(gateway, 8)
@@ -63,12 +55,12 @@ def test_a_worker_that_hangs_is_left_out(tmp_path_factory: pytest.TempPathFactor
         # At once: it has more and more requests that are not answered, so the other one is given the new ones.
         gateway.until(lambda: len(callers.since(stopped)) > 100, "the other one takes the requests", 30)
         # Gate and adapter.
-        gateway.until(lambda: left_out(gateway) == 2, "it is left out", 40)
+        gateway.until(lambda: gateway.left_out() == 2, "it is left out", 40)
         # Its connections are given up, and with them the requests that it has.
         gateway.until(lambda: min(began for began, _, _ in callers.answered[-8:]) > stopped, "nobody waits for it any more", 40)
         gateway.until(lambda: hung not in (now := gateway.workers()) and len(now) == 2, "another one is in its place", 60)
         assert f"(pid {hung}) has said nothing for" in gateway.log.read_text()
-        gateway.until(lambda: left_out(gateway) == 0, "that one is given requests", 20)
+        gateway.until(lambda: gateway.left_out() == 0, "that one is given requests", 20)
         back = time.monotonic()
         gateway.until(lambda: len(callers.since(back)) > 50, "the load flows")
         callers.finish()
