@@ -14,6 +14,7 @@ from extproc.cli.place import Place, place
 from extproc.cli.table import bounds, moment, prefixed, print_json, print_table, public
 from extproc.errors import Reject
 from extproc.identity.ids import kind_of
+from extproc.store import DEFAULT
 
 if TYPE_CHECKING:
     from extproc.store.models import Key
@@ -222,7 +223,7 @@ def _one(given: argparse.Namespace, what: "Callable[[Tables, Key], object]", tol
         print(error, file=sys.stderr)
         return 1
     if done is None:
-        print(f"no key named {given.name!r} is in force in {where.called}; `headgate keys list` shows all of them", file=sys.stderr)
+        print(f"no key named {given.name!r} is in force {_where(where, given)}; `headgate keys list` shows all of them", file=sys.stderr)
         return 1
     if isinstance(done[0], str):
         print(done[0])
@@ -232,15 +233,30 @@ def _one(given: argparse.Namespace, what: "Callable[[Tables, Key], object]", tol
     return 0
 
 
+def _where(where: Place, given: argparse.Namespace) -> str:
+    """Where a key was looked for, and who else has one of its name."""
+    if not where.exists() or kind_of(given.name) == "key":
+        return f"in {where.called}"
+    elsewhere = where.look(lambda tables: whose.other_organizations(tables, tables.keys.list(tables.keys.entity.name == given.name).items))
+    return f"in the organization {given.organization or DEFAULT!r} of {where.called}{elsewhere}"
+
+
 def _changed(where: Place, given: argparse.Namespace, what: "Callable[[Tables, Key], object]") -> tuple[object] | None:
     def change(tables: "Tables") -> tuple[object] | None:
         if kind_of(given.name) == "key":
             key: Key | None = tables.keys.find(given.name)
         else:
-            key = tables.keys.named(whose.organization(tables, given.organization).id, given.name)
+            key = tables.keys.named(_within(tables, given), given.name)
         return (what(tables, key),) if key is not None and key.deleted_at is None else None
 
     return where.change(change)
+
+
+def _within(tables: "Tables", given: argparse.Namespace) -> str:
+    if given.organization is None and tables.organizations.named(DEFAULT) is None:
+        # Nobody has made a key without an organization yet: so there is none.
+        return ""
+    return whose.organization(tables, given.organization).id
 
 
 def _state(key: "Key") -> str:

@@ -1,8 +1,11 @@
 """Whom a command means: organizations, projects, teams, users, service accounts and plans, by name or id."""
 
 import argparse
+import shlex
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from extproc.config.nearest import hint
 from extproc.errors import Reject
 from extproc.identity.ids import kind_of
 from extproc.store import DEFAULT
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
     from extproc.store.models import Organization
     from extproc.store.store import Tables
 
+# Organizations that are named to who has forgotten his.
+_SAID = 3
 PARTS = ("project", "team", "service_account")
 
 
@@ -31,20 +36,37 @@ def organization(tables: "Tables", text: str | None, *, making: bool = False) ->
     text = text or DEFAULT
     found = tables.organizations.named(text)
     if found is None and kind_of(text) != "organization":
-        raise Reject(404, "not_found", f"There is no organization {text!r}.")
+        raise Reject(404, "not_found", f"There is no organization {text!r}{_others(tables, text)}.")
     return found or tables.organizations.find(text)
 
 
+def _others(tables: "Tables", text: str) -> str:
+    names = [one.name for one in tables.organizations.list(limit=1000).items]
+    if text == DEFAULT and names:
+        return f": say which one is meant, such as {shlex.join(('--organization', names[0]))}"
+    return hint(text, names, "there are")
+
+
 def part(tables: "Tables", kind: str, text: str, within: str) -> Any:
-    """A project, team or service account of an organization. Raises `Reject` 404."""
+    """A project, team or service account of an organization. Raises `Reject` 404, which says where there is one of this name."""
     repository = getattr(tables, f"{kind}s")
     table = repository.entity
     found = repository.list(table.organization_id == within, table.name == text).items
     if not found and kind_of(text) == kind:
         found = repository.list(table.organization_id == within, table.id == text).items
     if not found:
-        raise Reject(404, "not_found", f"There is no {table.title_of} {text!r} in this organization.")
+        here = tables.organizations.find(within).name
+        elsewhere = repository.list(table.name == text, limit=_SAID).items
+        message = f"There is no {table.title_of} {text!r} in the organization {here!r}{other_organizations(tables, elsewhere)}."
+        raise Reject(404, "not_found", message)
     return found[0]
+
+
+def other_organizations(tables: "Tables", found: Iterable[Any]) -> str:
+    """The end of a sentence about something that is not there: which organizations have what was `found`, and how to name them."""
+    names = sorted(tables.organizations.find(one.organization_id).name for one in found)
+    options = " or ".join(shlex.join(("--organization", name)) for name in names)
+    return f"; {' and '.join(names)} {'has' if len(names) == 1 else 'have'} one: {options}" if names else ""
 
 
 def user(tables: "Tables", text: str) -> Any:

@@ -95,6 +95,20 @@ def test_a_key_of_a_team_with_bounds(headgate: Command, folder: Path) -> None:
     assert "organization" in headgate("keys", "create", "x", "--organization", "nobody")[2]
 
 
+def test_who_forgets_the_organization_is_told_which_was_meant(headgate: Command) -> None:
+    good(headgate, "organizations", "create", "acme")
+    assert "--organization acme" in headgate("teams", "show", "research")[2]
+    good(headgate, "teams", "create", "research", "--organization", "acme")
+    good(headgate, "keys", "create", "main", "--organization", "acme")
+    assert "acme has one: --organization acme" in headgate("keys", "rotate", "main")[2]
+    good(headgate, "keys", "create", "other")
+    said = "no team 'research' in the organization 'default'; acme has one: --organization acme."
+    assert said in headgate("keys", "create", "x", "--team", "research")[2]
+    told = headgate("keys", "rotate", "main")[2]
+    assert "in the organization 'default' of " in told and "acme has one: --organization acme;" in told
+    assert "acme" not in headgate("keys", "rotate", "nobody")[2]
+
+
 def test_a_secret_before_a_rotation_is_found(headgate: Command) -> None:
     before = good(headgate, "keys", "create", "one").strip()
     after = good(headgate, "keys", "rotate", "one", "--overlap", "1h").strip()
