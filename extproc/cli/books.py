@@ -21,9 +21,21 @@ def add_books(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", help=where)
 
 
-def with_books(given: argparse.Namespace, what: Callable[[Books], None]) -> int:
-    """Does something with the books that are meant; the exit code."""
-    return _shared(given.url, what) if given.url is not None else _local(given, what)
+def with_books(given: argparse.Namespace, what: Callable[[Books], None], *, together: bool = False) -> int:
+    """Does something with the books that are meant; the exit code. `together`: where machines share a ledger, it is what is asked, also
+    where only the configuration names it.
+    """
+    if given.url is not None:
+        return _shared(given.url, what)
+    if together and (url := ledger_url(given)):
+        return _shared(url, what, "$.ledger.url")
+    return _local(given, what)
+
+
+def ledger_url(given: argparse.Namespace) -> str:
+    """Of the ledger that the configuration names; empty where it names none. Raises `SystemExit` as `state_folder` does."""
+    _, config = state_folder(given, reading=True)
+    return config.ledger.url if config is not None and config.ledger is not None else ""
 
 
 def warn_of_others(config: Config | None) -> None:
@@ -51,7 +63,7 @@ def _local(given: argparse.Namespace, what: Callable[[Books], None]) -> int:
     return 0
 
 
-def _shared(url: str, what: Callable[[Books], None]) -> int:
+def _shared(url: str, what: Callable[[Books], None], said: str = "--url") -> int:
     # Slow to import, for what few need.
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
@@ -59,7 +71,7 @@ def _shared(url: str, what: Callable[[Books], None]) -> int:
         with central_books(resolved(url)) as books:
             what(books)
     except ValueError as error:
-        print(f"--url: {error}", file=sys.stderr)
+        print(f"{said}: {error}", file=sys.stderr)
         return 2
     except SQLAlchemyError as error:
         # SQLAlchemy puts the statement behind the first line.

@@ -33,7 +33,7 @@ def run(given: argparse.Namespace) -> int:
     def tell(books: Books) -> None:
         _print(invoices(books, month, _organization(books, given)), given)
 
-    return with_books(given, tell)
+    return with_books(given, tell, together=True)
 
 
 def _organization(books: Books, given: argparse.Namespace) -> str | None:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from extproc.cli.common import resolved
+from extproc.cli.books import ledger_url
+from extproc.cli.common import add_source, resolved
 
 if TYPE_CHECKING:
     from extproc.ledger.central import Central
 
-_WHERE = "PostgreSQL: `env:NAME` or `file:PATH` of a URL such as postgresql://user:password@host/name"
+_WHERE = "PostgreSQL, instead of what the configuration says: `env:NAME` or `file:PATH` of postgresql://user:password@host/name"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,7 +24,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     migrate = actions.add_parser("migrate", help="bring it to the version of this Headgate; gateways go on meanwhile")
     migrate.set_defaults(run=_migrate)
     for action in (status, migrate):
-        action.add_argument("--url", required=True, help=_WHERE)
+        add_source(action)
+        action.add_argument("--url", help=_WHERE)
 
 
 def _status(given: argparse.Namespace) -> int:
@@ -60,11 +62,15 @@ def _run(given: argparse.Namespace, what: "Callable[[Central], int]") -> int:
 
     from extproc.ledger.central import Central  # noqa: PLC0415
 
+    said, url = ("--url", given.url) if given.url is not None else ("$.ledger.url", ledger_url(given))
+    if not url:
+        print("no ledger is shared: name it with --url, or as `ledger.url` in the configuration", file=sys.stderr)
+        return 2
     try:
-        with closing(Central(resolved(given.url))) as central:
+        with closing(Central(resolved(url))) as central:
             return what(central)
     except ValueError as error:
-        print(f"--url: {error}", file=sys.stderr)
+        print(f"{said}: {error}", file=sys.stderr)
         return 2
     except SQLAlchemyError as error:
         # SQLAlchemy puts the statement behind the first line.

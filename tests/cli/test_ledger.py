@@ -56,9 +56,12 @@ models: [{name: m, targets: [demo]}]
 ledger: {url: "env:LEDGER"}
 """)
     local = [str(tmp_path / "gateway.yaml"), "--state", str(tmp_path)]
-    for command in (asked, ["invoices", "--month", "2026-09"]):
+    assert main([*asked, *local]) == 0
+    assert "this machine alone" in capsys.readouterr().err
+    # What is about the ledger of all finds it where gateways do.
+    for command in (["invoices", "--month", "2026-09"], ["ledger", "status"], ["ledger", "migrate"]):
         assert main([*command, *local]) == 0
-        assert "this machine alone" in capsys.readouterr().err
+        assert not capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("url", "code"), [("env:NOWHERE_TO_BE_FOUND", 2), ("env:WRONG", 2), ("env:AWAY", 1)])
@@ -68,6 +71,12 @@ def test_what_is_wrong(url: str, code: int, monkeypatch: pytest.MonkeyPatch, cap
     for command in (["ledger", "status"], ["invoices", "--month", "2026-10"], ["usage", "--format", "focus"]):
         assert main([*command, "--url", url]) == code
         assert "secret" not in "".join(capsys.readouterr())
+
+
+def test_nobody_names_a_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["ledger", "status"]) == 2
+    assert "--url" in capsys.readouterr().err
 
 
 def test_identities_and_ledger_may_share_a_database(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
