@@ -25,7 +25,7 @@ def add_bounds(parser: argparse.ArgumentParser, *, updating: bool = False) -> No
     group.add_argument("--plan", metavar="PLAN", help="a plan, by name or id")
     group.add_argument("--tag", dest="tags", action="append", type=_tag, metavar="NAME=VALUE", help="marks entries of the ledger")
     group.add_argument("--cost-centre", metavar="NAME", help="who pays, in the words of the books")
-    group.add_argument("--guardrails", type=_names, metavar="NAMES", help="guardrails that have to be passed")
+    group.add_argument("--guardrails", type=_names, metavar="NAMES", help="guardrails, by name; kept and inherited, and not in force yet")
     if updating:
         group.add_argument("--clear", type=_cleared, default=(), metavar="NAMES", help=f"say nothing any more of: {', '.join(_CLEARED)}")
 

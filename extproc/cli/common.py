@@ -54,6 +54,8 @@ def state_folder(given: argparse.Namespace, *, reading: bool = False) -> tuple[P
     if given.state is not None and given.config is None:
         return given.state.absolute(), None
     print(format_problems(loaded.problems, which.path), file=sys.stderr)
+    # Of identities in PostgreSQL the configuration alone says where they are.
+    print("mend that, or name the state folder instead of the configuration: --state FOLDER", file=sys.stderr)
     raise SystemExit(2)
 
 

@@ -257,3 +257,11 @@ def test_everything_moves_to_another_store(headgate: Command, folder: Path, post
     (folder / "gateway.yaml").write_text(f"{CONFIG}store: {{url: 'postgresql://nobody@/x?host={folder}'}}\n")
     code, _, told = headgate("check", "--no-envoy")
     assert code == 0 and "could not be asked" in told
+
+
+def test_a_mistake_in_the_configuration_need_not_be_mended_first(headgate: Command, folder: Path) -> None:
+    good(headgate, "keys", "create", "one")
+    (folder / "gateway.yaml").write_text("modles: []\n")
+    code, _, err = headgate("keys", "list")
+    assert code == 2 and "--state FOLDER" in err
+    assert "one" in good(headgate, "keys", "list", "--state", ".headgate")
