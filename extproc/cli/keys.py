@@ -104,7 +104,7 @@ def _create(given: argparse.Namespace) -> int:
         return 2
     print(key)
     print(
-        f"This is the only time that it is shown. It is for the gateway on {where.called}, whose callers need a key from now on.",
+        f"This is the only time that it is shown. It is for the gateway {where.of_gateway}, whose callers need a key from now on.",
         file=sys.stderr,
     )
     print(f"To revoke this one: headgate keys revoke {_again(given)}", file=sys.stderr)
@@ -199,7 +199,9 @@ def _rotate(given: argparse.Namespace) -> int:
     def rotate(tables: "Tables", key: "Key") -> str:
         return tables.keys.rotate(key.id, overlap=given.overlap)[1]
 
-    return _one(given, rotate, "this is its only secret from now on" if not given.overlap else "the secret before is good for a while")
+    # The store's own moment comes a little later.
+    until = _time(int(time.time() * 1000) + given.overlap)
+    return _one(given, rotate, f"the secret before is good until {until}" if given.overlap else "this is its only secret from now on")
 
 
 def _disable(given: argparse.Namespace) -> int:

@@ -30,6 +30,11 @@ class Place(Struct, frozen=True):
         """What people are told of it."""
         return "the store" if self.url else str(self.state)
 
+    @property
+    def of_gateway(self) -> str:
+        """Which gateway works with it."""
+        return "that works with this store" if self.url else f"on {self.state}"
+
     def exists(self) -> bool:
         """Whether there is anything in it to read."""
         return bool(self.url) or (self.state / FILE).exists()

@@ -6,9 +6,14 @@ from typing import get_args
 
 import msgspec
 
+from extproc.config.nearest import hint
 from extproc.identity.settings import Limit, Unit, Window
 
-_LIMIT = re.compile(r"(?P<unit>[a-z_]+)=(?P<amount>[0-9]+(?:\.[0-9]+)?)(?P<times>[kM]?)(?:/(?P<window>[a-z]+|[0-9]+s))?(?:@(?P<zone>\S+))?")
+_LIMIT = re.compile(
+    r"(?P<unit>[a-z_]+)=(?P<amount>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:\.[0-9]+)?)(?P<times>[kM]?)"
+    r"(?:/(?P<window>[a-z]+|[0-9]+s))?(?:@(?P<zone>\S+))?"
+)
+_AMOUNT = re.compile(r"[0-9][0-9.,]*[kM]?")
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw])")
 _TIMES = {"": 1, "k": 1_000, "M": 1_000_000}
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -20,8 +25,10 @@ def limit(text: str, *, hard: bool = True) -> Limit:
     found = _LIMIT.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no limit: {_FORM}")
+    if found["unit"] not in (units := get_args(Unit)):
+        raise ValueError(f"{text!r} is no limit: there is no unit {found['unit']!r}{hint(found['unit'], units, 'there are')}")
     window = found["window"] or ""
-    said = {"unit": found["unit"], "amount": str(Decimal(found["amount"]) * _TIMES[found["times"]]), "hard": hard}
+    said = {"unit": found["unit"], "amount": str(Decimal(found["amount"].replace(",", "")) * _TIMES[found["times"]]), "hard": hard}
     if window.endswith("s") and window[:-1].isdigit():
         said["seconds"] = int(window[:-1])
     elif window:
@@ -31,12 +38,14 @@ def limit(text: str, *, hard: bool = True) -> Limit:
     try:
         return msgspec.convert(said, Limit)
     except msgspec.ValidationError as error:
-        units, windows = ", ".join(get_args(Unit)), ", ".join(get_args(Window))
-        raise ValueError(f"{text!r} is no limit: {error}. Units: {units}; windows: {windows}") from None
+        windows = ", ".join(get_args(Window))
+        raise ValueError(f"{text!r} is no limit: {error}. Units: {', '.join(units)}; windows: {windows}") from None
 
 
 def budget(text: str) -> Limit:
     """US dollars in a window, `50/month`. Raises `ValueError`."""
+    if _AMOUNT.fullmatch(text):
+        raise ValueError(f"{text!r} is no budget: it says no window, as {text}/month does")
     return limit(f"cost={text}")
 
 

@@ -111,7 +111,9 @@ def test_who_forgets_the_organization_is_told_which_was_meant(headgate: Command)
 
 def test_a_secret_before_a_rotation_is_found(headgate: Command) -> None:
     before = good(headgate, "keys", "create", "one").strip()
-    after = good(headgate, "keys", "rotate", "one", "--overlap", "1h").strip()
+    _, out, err = headgate("keys", "rotate", "one", "--overlap", "1h")
+    after = out.strip()
+    assert "the secret before is good until 20" in err
     (found,) = shown(headgate, "keys", "find", before)
     assert found["name"] == "one" and found["prefix"] == after[:11] and found["note"].startswith("previous secret, good until ")
     assert "previous secret, good until " in good(headgate, "keys", "find", before)

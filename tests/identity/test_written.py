@@ -15,6 +15,7 @@ from extproc.identity.written import budget, limit, shown, span
         ("tokens=2M/month@Europe/Berlin", Limit(unit="tokens", amount=Decimal(2_000_000), window="month", zone="Europe/Berlin")),
         ("input_tokens=5k/60s", Limit(unit="input_tokens", amount=Decimal(5000), seconds=60)),
         ("concurrency=5", Limit(unit="concurrency", amount=Decimal(5))),
+        ("tokens=1,500,000/day", Limit(unit="tokens", amount=Decimal(1_500_000), window="day")),
         ("cost=0.50/week", Limit(unit="cost", amount=Decimal("0.50"), window="week")),
     ],
 )
@@ -31,10 +32,17 @@ def test_budgets() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "requests", "requests=/day", "wishes=1/day", "requests=1/moon", "requests=1", "requests=0.5/day",
-    "concurrency=1/day", "requests=-1/day", "requests=1/0s"])  # fmt: skip
+    "requests=10,00/day", "concurrency=1/day", "requests=-1/day", "requests=1/0s"])  # fmt: skip
 def test_what_is_no_limit(text: str) -> None:
     with pytest.raises(ValueError, match="is no limit"):
         limit(text)
+
+
+def test_mistakes_are_told_with_what_was_probably_meant() -> None:
+    with pytest.raises(ValueError, match=r"no unit 'request'; did you mean \"requests\"\?"):
+        limit("request=10/day")
+    with pytest.raises(ValueError, match="'50' is no budget: it says no window, as 50/month does"):
+        budget("50")
 
 
 def test_spans() -> None:
