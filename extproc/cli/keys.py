@@ -12,7 +12,9 @@ from extproc.cli.bounds import add_bounds, lasting, settings
 from extproc.cli.common import add_source
 from extproc.cli.place import Place, place
 from extproc.cli.table import bounds, moment, prefixed, print_json, print_table, public
+from extproc.config.nearest import hint
 from extproc.errors import Reject
+from extproc.globs import may_meet
 from extproc.identity.ids import kind_of
 from extproc.store import DEFAULT
 
@@ -107,8 +109,15 @@ def _create(given: argparse.Namespace) -> int:
         f"This is the only time that it is shown. It is for the gateway {where.of_gateway}, whose callers need a key from now on.",
         file=sys.stderr,
     )
+    _warn(where, given.models or ())
     print(f"To revoke this one: headgate keys revoke {_again(given)}", file=sys.stderr)
     return 0
+
+
+def _warn(where: Place, models: Sequence[str]) -> None:
+    for name in models if where.models else ():
+        if not any(may_meet(name, known) for known in where.models):
+            print(f"warning: no configured model fits {name!r}{hint(name, where.models, 'there are')}", file=sys.stderr)
 
 
 def _again(given: argparse.Namespace) -> str:

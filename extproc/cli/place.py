@@ -24,6 +24,8 @@ class Place(Struct, frozen=True):
     state: Path
     url: str = ""
     """Of PostgreSQL, instead of the folder."""
+    models: tuple[str, ...] = ()
+    """Names, patterns and aliases that are configured; empty where nobody knows."""
 
     @property
     def called(self) -> str:
@@ -67,7 +69,10 @@ class Place(Struct, frozen=True):
 def place(given: argparse.Namespace, *, reading: bool = False) -> Place:
     """The one that the arguments name. `reading`: see `state_folder`. Raises `SystemExit` where there can be none."""
     state, config = state_folder(given, reading=reading)
-    return Place(state, config.store.url if config is not None and config.store is not None else "")
+    if config is None:
+        return Place(state)
+    models = tuple(name for model in config.models for name in (model.name, *model.aliases))
+    return Place(state, config.store.url if config.store is not None else "", models)
 
 
 def _opened(where: Place) -> "Store":

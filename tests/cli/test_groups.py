@@ -109,6 +109,13 @@ def test_who_forgets_the_organization_is_told_which_was_meant(headgate: Command)
     assert "acme" not in headgate("keys", "rotate", "nobody")[2]
 
 
+def test_models_that_no_configured_one_fits(headgate: Command, folder: Path) -> None:
+    (folder / "gateway.yaml").write_text(CONFIG.replace("name: m,", 'name: "gpt-*",'))
+    told = headgate("keys", "create", "one", "--models", "gtp-*,gpt-4o,*-mini,*")[2]
+    assert "warning: no configured model fits 'gtp-*'; did you mean \"gpt-*\"?" in told
+    assert told.count("warning") == 1
+
+
 def test_a_secret_before_a_rotation_is_found(headgate: Command) -> None:
     before = good(headgate, "keys", "create", "one").strip()
     _, out, err = headgate("keys", "rotate", "one", "--overlap", "1h")
