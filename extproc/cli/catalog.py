@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from extproc.cli.common import add_source, state_folder
+from extproc.cli.common import add_source, fault, state_folder
 from extproc.control.bounded import up_to
 from extproc.errors import ConfigError
 from extproc.ledger.installed import Entry, Installed, from_file
@@ -46,7 +46,7 @@ def _update(given: argparse.Namespace) -> int:
         print(f"{given.origin}: nothing has changed: {error}", file=sys.stderr)
         return 2
     except (OSError, ValueError) as error:
-        print(f"{given.origin}: nothing has changed: {error}", file=sys.stderr)
+        print(f"{given.origin}: nothing has changed: {fault(error)}", file=sys.stderr)
         return 1
     print(f"in force: {catalogue.version}, {catalogue.models} models of {len(catalogue.sheet.providers)} providers")
     return 0
@@ -62,7 +62,7 @@ def _show(given: argparse.Namespace) -> int:
             return 0
         catalogue = installed.read(entries[0])
     except (OSError, ValueError, ConfigError) as error:
-        print(f"the catalogue in {installed.pointer.parent} cannot be read: {error}", file=sys.stderr)
+        print(f"the catalogue in {installed.pointer.parent} cannot be read: {fault(error)}", file=sys.stderr)
         return 1
     source = f" ({catalogue.sheet.source})" if catalogue.sheet.source else ""
     print(f"in force: prices of {catalogue.sheet.date}{source}, {catalogue.models} models of {len(catalogue.sheet.providers)} providers")
@@ -82,7 +82,7 @@ def _revert(given: argparse.Namespace) -> int:
         print(error.args[0], file=sys.stderr)
         return 2
     except (OSError, ValueError, ConfigError) as error:
-        print(f"nothing has changed: {error}", file=sys.stderr)
+        print(f"nothing has changed: {fault(error)}", file=sys.stderr)
         return 1
     print(f"taken away:\n{_line(gone)}\nin force:\n{_line(now[0]) if now else '  the built-in list'}")
     return 0

@@ -65,3 +65,10 @@ def resolved(text: str) -> str:
     if isinstance(found, Unresolved):
         raise ValueError(found.message)  # noqa: TRY004 - it is a value that is wrong
     return found.text
+
+
+def fault(error: Exception) -> str:
+    """What is wrong, in words: without the number that the system has for it."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from extproc.cli.books import warn_of_others
-from extproc.cli.common import DEFAULT, state_folder
+from extproc.cli.common import DEFAULT, fault, state_folder
 from extproc.ledger.places import places
 from extproc.ledger.store import Store
 from extproc.reconcile import ledger
@@ -53,7 +53,7 @@ def run(given: argparse.Namespace) -> int:
     try:
         exports = read(given.files, given.format)
     except (Malformed, OSError) as error:
-        print(error, file=sys.stderr)
+        print(fault(error), file=sys.stderr)
         return _UNREADABLE
     given.config = given.configuration
     state, config = state_folder(given, reading=True)

@@ -144,7 +144,7 @@ def test_what_cannot_be_compared(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("a,b\n")
     for given, said in (
         ([tmp_path / "bad"], "no export that is known here"),
-        ([tmp_path / "none"], "No such file"),
+        ([tmp_path / "none"], f"{tmp_path / 'none'}: No such file"),
         ([EXPORTS / "aws-cur.csv"], "aws-cur: which provider is it of?"),
         ([EXPORTS / "aws-cur.csv", "--from", "2026-12-01"], "no day to be compared"),
     ):
