@@ -59,4 +59,4 @@ def _print(rows: Iterable[Mapping[str, Any]]) -> None:
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     amounts = ("-" if row[name] is None else row[name] for name in ("used", "reserved", "left"))
     unit = _UNITS.get(row["unit"], f" {row['unit']}")
-    return (row["counter"], *amounts, f"{row['amount']}{unit}{'' if row['hard'] else ' (soft)'}", row["resets"] or "-")
+    return (row.get("title", row["counter"]), *amounts, f"{row['amount']}{unit}{'' if row['hard'] else ' (soft)'}", row["resets"] or "-")

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from extproc.config.load import Loaded
 from extproc.control.settling import Run, Settling
+from extproc.identity.ids import kind_of
 from extproc.identity.levels import ORDER
+from extproc.identity.named import NAMED, Named, ids_in, in_words
 from extproc.ledger.spent import Spent
 from extproc.limits.limit import LimitsDown, Look
 from extproc.limits.money import NANOS, plain_dollars
@@ -55,6 +57,25 @@ async def counters(settling: Settling, spent: Spent, run: Run, own: Iterable[Rul
     looked = await asyncio.gather(*(_look(settling, each, now) for each in ({**known, **_by_counter(own)}).values()))
     rows = sorted(looked, key=lambda found: (-_share(*found), found[0].counter))[:_MOST]
     return {"data": [_row(counted, look, now) for counted, look in rows], "next_cursor": None}
+
+
+def ids(told: Mapping[str, Any]) -> set[str]:
+    """The ids that a document names."""
+    return {id for row in told["data"] for id in ids_in(row["counter"])}
+
+
+def with_names(told: Mapping[str, Any], known: Mapping[str, Named]) -> dict[str, Any]:
+    """The document for people who know names. Counters of what is in force no more are left out: nobody is held to them."""
+    names = {id: one.name for id, one in known.items()}
+    rows = ({**row, "title": in_words(row["counter"], names)} for row in told["data"] if _is_there(row["rule"], names))
+    return {**told, "data": list(rows)}
+
+
+def _is_there(rule: str, names: Mapping[str, str]) -> bool:
+    """Of a rule of somebody's: whether the store still knows whose. Also one that was used in another store, before this one."""
+    kind, _, rest = rule.partition(" ")
+    id = rest.partition(":")[0].partition(",")[0]
+    return kind not in NAMED or kind_of(id) != kind or id in names
 
 
 async def stand(settling: Settling, own: Iterable[Rule], now: float | None = None) -> dict[str, tuple[float, float]]:

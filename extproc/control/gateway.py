@@ -23,6 +23,7 @@ from extproc.config.urls import is_loopback
 from extproc.control import amazon, counted, operator, sealed
 from extproc.control.addresses import Addresses
 from extproc.control.api import AdminApi
+from extproc.control.aside import aside
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.declared import Declaration
 from extproc.control.directory import Directory
@@ -52,6 +53,7 @@ from extproc.version import VERSION
 
 _LOOK_EVERY = 0.25
 _READY_WITHIN = 30.0
+_NAMES_WITHIN = 5.0
 # So often a worker may have ended before the gateway is ready; more, and it will not get there.
 _STARTS = 2
 _HOUSEKEEPING_EVERY = 10.0
@@ -380,7 +382,16 @@ class Gateway:
     async def _limits(self) -> dict[str, Any]:
         if self._books is None:
             return {"data": [], "next_cursor": None}
-        return await self._books.counters(counted.rules(self._loaded))
+        told = await self._books.counters(counted.rules(self._loaded))
+        identities, wanted = Identities(self.state, _store_of(self.config)), counted.ids(told)
+        if not wanted or (_store_of(self.config) and not self._feed.up):
+            return told
+        try:
+            known = await asyncio.wait_for(aside(lambda: identities.named(wanted), "names of limits"), _NAMES_WITHIN)
+        except (OSError, TimeoutError) as error:
+            _log.warning("limits are shown without names: %s", error)
+            return told
+        return counted.with_names(told, known)
 
     # Upgrade.
 

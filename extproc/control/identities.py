@@ -2,13 +2,14 @@
 It makes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extproc.identity.claimed import Claimed, Resolved, TeamName
 from extproc.identity.levels import Level
+from extproc.identity.named import Named
 from extproc.identity.record import Changes, ExpiringKey, Owner, StoredKey
 from extproc.identity.settings import Plan
 from extproc.keyfile import Stamp
@@ -100,6 +101,11 @@ class Identities:
         """The teams of a caller."""
         with self._store() as store:
             return store.teams(owner) if store is not None else []
+
+    def named(self, ids: Collection[str]) -> dict[str, Named]:
+        """What these are called, as far as they are in force."""
+        with self._store() as store:
+            return store.named(ids) if store is not None else {}
 
     def levels(self) -> tuple[tuple[Level, ...], tuple[Plan, ...]]:
         """All levels that say something, and all plans."""

@@ -20,6 +20,7 @@ from extproc.control.handover import Handover
 from extproc.control.health import Checks
 from extproc.control.identities import Identities
 from extproc.control.issuers import Issuers
+from extproc.control.naming import Naming
 from extproc.control.notifications import Notifier
 from extproc.control.settling import Settling, log_news
 from extproc.control.slots import SlotService
@@ -88,6 +89,7 @@ class Services:
             state, metrics.notifications, ca_file=ca_file, keys=lambda *where: self._identities.expiring(*where),  # noqa: PLW0108 - another one after a reload
             stands=lambda: self.standing.stands(),  # noqa: PLW0108 - each knows the other
         )  # fmt: skip
+        self._naming = Naming(lambda ids: self._identities.named(ids), self.notifier.tell)  # noqa: PLW0108 - another one after a reload
         self.standing = Standing(lambda message: self._tell(STANDING, message), metrics.standing, attempts_log, self.notifier.changed)
         self.tokens = Tokens(lambda message: self._tell(TOKENS, message), metrics)
         self.checks = Checks(
@@ -166,6 +168,7 @@ class Services:
         await self._link.away(_HANDED_OVER)
         stands = tuple(self.standing.stands())
         await self.standing.close()
+        await self._naming.close()
         await self.notifier.close()
         await self._turns.close()
         return kept, stands
@@ -176,6 +179,7 @@ class Services:
         await self.tokens.close()
         await self.issuers.close()
         await self.standing.close()
+        await self._naming.close()
         await self.notifier.close()
         await self._link.close()
         await self._api_link.close()
@@ -205,7 +209,7 @@ class Services:
     def _limit_news(self, news: News) -> None:
         log_news(news)
         if (event := limit_event(news)) is not None:
-            self.notifier.tell(event)
+            self._naming.tell(event)
 
     async def _price(self, peer: Peer, payload: bytes) -> bytes:
         return quotes.encode(await self.quote(*quotes.read_asked(payload)))

@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from extproc.config.notifications import Kind, Receiver
+from extproc.identity.ids import kind_of
+from extproc.identity.named import Named, ids_in
 from extproc.identity.record import ExpiringKey
 from extproc.keys import PREFIX
 from extproc.limits.limit import Crossed
@@ -77,6 +80,28 @@ def limit_event(news: News) -> Event | None:
     if isinstance(news, Reached):
         return limit_threshold(rule, Crossed(news.counter, news.threshold, news.used, news.most), organization)
     return budget_exhausted(rule, news.counter, news.resets, organization) if news.unit == "cost" else None
+
+
+def ids_of(event: Event) -> set[str]:
+    """The ids of organizations, teams, keys, ... that it speaks of by nothing else."""
+    data = event.data
+    return (
+        {id for text in (data["rule"], *data["for"].values(), *event.organization[:1]) for id in ids_in(text)} if "rule" in data else set()
+    )
+
+
+def with_names(event: Event, known: Mapping[str, Named]) -> Event:
+    """An event of a limit or a budget with whose that is, as far as it is known: `key`, `team` and `organization`."""
+    found = {kind_of(id): one for id, one in known.items()}
+    key, team, organization = found.get("key"), found.get("team"), found.get("organization")
+    around = next((one.organization for one in (key, team, *known.values()) if one is not None and one.organization), ())
+    whose = event.organization if len(event.organization) > 1 else (organization.id, organization.name) if organization else around
+    data: dict[str, Any] = {**event.data, "organization": _organization(whose or event.organization)}
+    if key is not None:
+        data["key"] = {"id": key.id, "name": key.name, "prefix": key.prefix}
+    if team is not None or (key is not None and key.team):
+        data["team"] = _organization((team.id, team.name) if team is not None else key.team if key is not None else ())
+    return replace(event, data=data, organization=whose or event.organization)
 
 
 def _of_rule(rule: Rule, counter: str, organization: tuple[str, ...]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from extproc.identity.named import in_words
 from extproc.notifications.event import Event
 
 _LONGEST = 120
@@ -17,9 +18,9 @@ def title(event: Event) -> str:
     data = event.data
     match event.type:
         case "limit.threshold":
-            return f"{data['threshold'] * 100:g} % of a {'budget' if data['unit'] == 'cost' else 'limit'} used: {clean(data['rule'])}"
+            return f"{data['threshold'] * 100:g} % of a {'budget' if data['unit'] == 'cost' else 'limit'} used: {_whose(data)}"
         case "budget.exhausted":
-            return f"Budget exhausted: {clean(data['rule'])}"
+            return f"Budget exhausted: {_whose(data)}"
         case "key.expiring":
             days = data["days"]
             return f"Key {_name(data['key'])} expires in less than {f'{days} days' if days > 1 else 'a day'}"
@@ -54,7 +55,8 @@ def _facts(event: Event) -> list[str]:
     facts = []
     if (organization := data.get("organization")) is not None:
         facts.append(f"Organization: {_name(organization)}")
-    facts += [f"{label}: {clean(data[name])}" for label, name in (("Team", "team"), ("User", "user")) if data.get(name)]
+    told = (("Team", data.get("team")), ("User", data.get("user")), ("Key", data.get("key") if "rule" in data else None))
+    facts += [f"{label}: {_name(what) if isinstance(what, Mapping) else clean(what)}" for label, what in told if what]
     facts += [f"For {clean(name)}: {clean(value)}" for name, value in data.get("for", {}).items()]
     unit = {"cost": "USD"}.get(data.get("unit", ""), clean(data.get("unit", "")).replace("_", " "))
     if "used" in data:
@@ -88,6 +90,13 @@ def _advice(event: Event) -> str:
             return "too many were waiting, and the oldest made room: see why they are not taken, in the gateway's log."
         case "test":
             return "nothing; notifications arrive here."
+
+
+def _whose(data: Mapping[str, Any]) -> str:
+    """The rule, with names behind which ids stand, where those are known."""
+    named = (data.get(kind) for kind in ("organization", "team", "key"))
+    names = {one["id"]: one["name"] for one in named if isinstance(one, Mapping) and one.keys() >= {"id", "name"}}
+    return clean(in_words(data["rule"], names))
 
 
 def _name(named: Mapping[str, Any]) -> str:

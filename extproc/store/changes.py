@@ -13,6 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from extproc.identity.claimed import Claimed, Resolved, TeamName
 from extproc.identity.levels import Level, LevelKind
+from extproc.identity.named import Named
 from extproc.identity.record import Changes, ExpiringKey, Owner, StoredKey, membership_level
 from extproc.identity.settings import Plan
 from extproc.keyfile import Stamp
@@ -109,6 +110,11 @@ class Following:
         """The teams of a caller."""
         with self._database.read() as connection:
             return lookup.teams(connection, owner)
+
+    def named(self, ids: Collection[str]) -> dict[str, Named]:
+        """What these are called, as far as they are in force."""
+        with self._database.read() as connection:
+            return lookup.named(connection, ids)
 
     def levels(self) -> tuple[list[Level], dict[str, Plan]]:
         """All levels that say something, and all plans by id, which keys may name as well."""

@@ -1,12 +1,19 @@
 """Who is meant by what a token or a certificate says, and which teams somebody is in."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Select, or_, select
 
 from extproc.identity.claimed import Claimed, Resolved, TeamName
+from extproc.identity.ids import kind_of
+from extproc.identity.named import Named
 from extproc.identity.record import Owner
-from extproc.store.models import Membership, Organization, ServiceAccount, Team, User
+from extproc.store.models import Key, Membership, Organization, Plan, Project, ServiceAccount, Team, User
+
+_NAMED: dict[str, Any] = {"organization": Organization, "user": User, "plan": Plan}
+_PARTS: dict[str, Any] = {"project": Project, "team": Team, "service_account": ServiceAccount}
+_AROUND = (Organization.id.label("around"), Organization.name.label("around_name"))
 
 
 def resolve(connection: Connection, said: Claimed) -> Resolved:
@@ -43,6 +50,33 @@ def teams(connection: Connection, owner: Owner) -> list[TeamName]:
     else:
         return []
     return [TeamName(*row) for row in connection.execute(query)]
+
+
+def named(connection: Connection, ids: Iterable[str]) -> dict[str, Named]:
+    """What these are called, as far as they are there and in force."""
+    found: dict[str, Named] = {}
+    asked: dict[str, list[str]] = {}
+    for id in ids:
+        asked.setdefault(kind_of(id) or "", []).append(id)
+    for kind, table in _NAMED.items():
+        if some := asked.get(kind):
+            found |= {row.id: Named(row.id, row.name) for row in connection.execute(_of(table, some))}
+    for kind, table in _PARTS.items():
+        if some := asked.get(kind):
+            query = _of(table, some).join(Organization, Organization.id == table.organization_id)
+            rows = connection.execute(query.add_columns(*_AROUND))
+            found |= {row.id: Named(row.id, row.name, organization=(row.around, row.around_name)) for row in rows}
+    if some := asked.get("key"):
+        query = _of(Key, some).join(Organization, Organization.id == Key.organization_id).outerjoin(Team, Team.id == Key.team_id)
+        rows = connection.execute(query.add_columns(*_AROUND, Key.prefix, Key.team_id, Team.name.label("team_name")))
+        for row in rows:
+            team = (row.team_id, row.team_name) if row.team_id else ()
+            found[row.id] = Named(row.id, row.name, row.prefix or "", (row.around, row.around_name), team)
+    return found
+
+
+def _of(table: Any, ids: Sequence[str]) -> Select[Any]:
+    return select(table.id, table.name).where(table.id.in_(ids), table.deleted_at.is_(None))
 
 
 def _missing(what: str, text: str) -> Resolved:

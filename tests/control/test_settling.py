@@ -12,6 +12,7 @@ import pytest
 from extproc.config.model import Redis
 from extproc.control import counted
 from extproc.control.settling import Settling, log_news
+from extproc.identity.named import Named
 from extproc.ledger.prices import Priced
 from extproc.ledger.record import Record
 from extproc.ledger.spent import Spent
@@ -177,3 +178,19 @@ def test_metrics_have_few_labels() -> None:
     ]  # fmt: skip
     assert counted.label("key k1, plan free: cost a month", own) == "key"
     assert counted.label("sha256:e3b0", own) == "other"
+
+
+def test_counters_have_names_and_those_of_nobody_are_left_out() -> None:
+    team, key, gone = "team_red", "key_0123456789abcdefghjk", "org_0123456789abcdefghjk"
+    counters = [
+        f"team {team}, plan plan_free: cost a month|{key}",
+        f"organization {gone}: cost a month",
+        "cost a month|team_x",
+        "team red: mine",
+    ]
+    told = {"data": [{"counter": counter, "rule": counter.partition("|")[0]} for counter in counters], "next_cursor": None}
+    assert counted.ids(told) == {team, "plan_free", key, gone, "team_x"}
+    shown = counted.with_names(told, {team: Named(team, "Reds"), key: Named(key, "app")})
+    assert [row["title"] for row in shown["data"]] == [
+        f"team Reds ({team}), plan plan_free: cost a month|app ({key})", "cost a month|team_x", "team red: mine",
+    ]  # fmt: skip

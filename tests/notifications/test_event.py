@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from extproc.config.notifications import Email, Webhook
+from extproc.identity.named import Named
 from extproc.identity.record import ExpiringKey
 from extproc.limits.limit import Crossed
 from extproc.limits.money import NANOS, reserved
@@ -148,3 +149,20 @@ def test_whom_it_is_for() -> None:
     assert event.test("hook").is_for(hook(organizations=("acme",), events=("key.expired",)))
     assert ("notifications.dropped" in event.dropped("hook", 3).type) is event.dropped("hook", 3).is_for(hook(events=("key.expired",)))
     assert [title(event.dropped("h", 3)), title(event.test("h"))] == ["3 notifications dropped", "Test"]
+
+
+def test_whose_a_limit_is_gets_names() -> None:
+    key, team = "key_0123456789abcdefghjk", "team_red"
+    rule = Rule(id=f"key {key}: cost a month", unit="cost", amount=reserved(Decimal(50)), window=Window("month"), group="org_acme")
+    found = event.budget_exhausted(rule, rule.id, 0, ("org_acme",))
+    assert event.ids_of(found) == {key, "org_acme"}
+    known = {key: Named(key, "app", "abcdefgh", ("org_acme", "acme"), (team, "Reds"))}
+    named = event.with_names(found, known)
+    assert named.data["key"] == {"id": key, "name": "app", "prefix": "abcdefgh"} and named.data["team"] == {"id": team, "name": "Reds"}
+    assert named.data["organization"] == {"id": "org_acme", "name": "acme"} and named.organization == ("org_acme", "acme")
+    assert named.is_for(hook(organizations=("acme",))) and not found.is_for(hook(organizations=("acme",)))
+    assert title(named) == f"Budget exhausted: key app ({key}): cost a month"
+    assert all(line in text(named).splitlines() for line in ("Organization: acme", "Team: Reds", "Key: app", "It begins with: hg-abcdefgh"))
+    nobody = event.with_names(found, {})
+    assert nobody.data["organization"] == {"id": "org_acme"} and "key" not in nobody.data
+    assert event.ids_of(event.test("hook")) == set()

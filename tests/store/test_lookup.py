@@ -1,7 +1,9 @@
 """Who is meant by what a token says, and which teams somebody is in."""
 
 from extproc.identity.claimed import Claimed, Resolved, TeamName
+from extproc.identity.named import Named
 from extproc.identity.record import Owner
+from extproc.store.keys import Holder
 from extproc.store.models import Actor
 from extproc.store.store import Store
 
@@ -48,3 +50,16 @@ def test_teams(store: Store) -> None:
     assert teams(Owner(acme.id, team=third.id, user=ann.id)) == told[2:]
     assert teams(Owner(acme.id, user=ann.id)) == told[:2]
     assert teams(Owner(acme.id)) == []
+
+
+def test_names(store: Store) -> None:
+    with store.write(Actor("operator")) as tables:
+        acme, ann, free = tables.organizations.create("acme"), tables.users.create("Ann"), tables.plans.create("free")
+        team, gone = tables.teams.create(acme.id, "red"), tables.teams.create(acme.id, "gone")
+        key, _ = tables.keys.create(Holder(acme.id, team_id=team.id), "app")
+        tables.teams.delete(gone.id)
+    around = (acme.id, "acme")
+    assert store.following.named([acme.id, ann.id, free.id, team.id, gone.id, key.id, "team_nobodys", "nothing"]) == {
+        acme.id: Named(acme.id, "acme"), ann.id: Named(ann.id, "Ann"), free.id: Named(free.id, "free"),
+        team.id: Named(team.id, "red", organization=around), key.id: Named(key.id, "app", key.prefix or "", around, (team.id, "red")),
+    }  # fmt: skip
