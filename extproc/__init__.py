@@ -30,7 +30,7 @@ from extproc.identity.levels import EVERYTHING
 from extproc.inference import plain as plain_path
 from extproc.keys import KeyTable, StoredKey
 from extproc.limits.asking import Asking
-from extproc.limits.estimate import Measure
+from extproc.limits.estimate import Measure, is_capped
 from extproc.limits.estimate import amounts as reserved_amounts
 from extproc.limits.estimate import dollars as most_dollars
 from extproc.limits.limit import Granted, Refused
@@ -41,6 +41,7 @@ from extproc.limits.rule import Unit as LimitUnit
 from extproc.limits.ruling import InForce, Wish
 from extproc.limits.telling import headers as limit_headers
 from extproc.limits.telling import refusal as limit_refusal
+from extproc.limits.telling import shorter as shorter_answer
 from extproc.listing import models_document
 from extproc.needs import look_aside
 from extproc.pool import key_names
@@ -138,6 +139,7 @@ __all__ = [
     "glob_pattern",
     "input_tokens",
     "is_bulky",
+    "is_capped",
     "is_loopback_name",
     "kept",
     "key_names",
@@ -151,6 +153,7 @@ __all__ = [
     "plain_path",
     "providers_status",
     "reserved_amounts",
+    "shorter_answer",
     "shows",
     "to_provider",
     "together",

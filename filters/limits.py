@@ -35,11 +35,13 @@ from extproc import (
     Wish,
     counted,
     exhausted,
+    is_capped,
     leased,
     limit_headers,
     limit_refusal,
     most_dollars,
     reserved_amounts,
+    shorter_answer,
 )
 
 PlanName = Annotated[
@@ -133,7 +135,14 @@ class _Limits:
         # What is decided alone is this worker's share.
         news = None if refused.alone else exhausted(wish.want, wish.ruling.rule, refused.resets)
         self._counters.refused(wish.ruling.label, news)
-        return limit_refusal(request.endpoint.dialect, wish, refused, at)
+        return limit_refusal(request.endpoint.dialect, wish, refused, at, self._less(request, wish.ruling.rule.unit))
+
+    def _less(self, request: Request, unit: LimitUnit) -> str:
+        """How it could be asked for with less, where its answer is text."""
+        endpoint = request.endpoint
+        if not endpoint.json or endpoint.operation in _NO_TEXT or request.bulky:
+            return ""
+        return shorter_answer(endpoint.dialect, unit, 0 if is_capped(request.body) else self._answer)
 
 
 def _askable(request: Request) -> tuple[Target, ...]:

@@ -20,6 +20,7 @@ from extproc.admin.credentials import Credentials
 from extproc.admin.opened import Opened
 from extproc.admin.pages import Page
 from extproc.admin.problems import request_id
+from extproc.admin.unknown import near
 from extproc.envoy.names import API_ADDRESS_HEADER
 from extproc.errors import Reject
 from extproc.store.audit import Answer
@@ -81,7 +82,8 @@ class Call:
             return msgspec.json.decode(self._content, type=type)
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$")
-            raise Reject(422, "invalid", f"{message}.", param=path.strip("`.").removeprefix("[...]") or None) from None
+            where = path.strip("`.").removeprefix("[...]")
+            raise Reject(422, "invalid", f"{message}{near(message, type, where)}.", param=where or None) from None
         except ValueError:
             raise Reject(400, "invalid_json", "The body is no JSON.") from None
 

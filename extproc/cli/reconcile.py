@@ -64,6 +64,10 @@ def run(given: argparse.Namespace) -> int:
     warn_of_others(config)
     try:
         with closing(Store(database, read_only=True)) as store:
+            known = ledger.providers(store)
+            if unknown := [name for name in given.provider if name not in known]:
+                print(f"no entry of the ledger names the provider {unknown[0]!r}; it has: {', '.join(known) or 'none'}", file=sys.stderr)
+                return _UNREADABLE
             found = [_beside(export, store, given, config) for export in exports]
     except sqlite3.Error as error:
         print(f"the ledger in {state} cannot be read: {error}", file=sys.stderr)

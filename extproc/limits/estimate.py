@@ -125,6 +125,11 @@ def asked(body: bytes, *, most: int, unknown: int, generates: bool = True) -> As
     return Asked(given, (cap or unknown) * choices, plain and cap > 0, dearer)
 
 
+def is_capped(body: bytes) -> bool:
+    """Whether a request says how long its answer may be."""
+    return _caps(body)[0] > 0
+
+
 def dollars(request: Asked, prices: Sequence[Price | None], attempts: int) -> Decimal | None:
     """What it can cost at most: all attempts at the target that charges most. None: nobody knows the price of any."""
     known = [price.cost(request.input, request.output) + price.cost(request.input, 0) * (request.dearer - 1) for price in prices if price]

@@ -21,6 +21,13 @@ _ANTHROPICS: dict[Unit, str] = {
 """What Anthropic's are: https://docs.claude.com/en/api/rate-limits#response-headers"""
 
 
+_BOUNDS = {
+    "responses": "max_output_tokens", "gemini": "generationConfig.maxOutputTokens", "bedrock": "inferenceConfig.maxTokens",
+    "ollama": "options.num_predict",
+}  # fmt: skip
+"""What bounds an answer, by the client's dialect, where that is not `max_tokens`."""
+
+
 def headers(dialect: str, wishes: Sequence[Wish], states: Iterable[State], now: float) -> dict[str, str | None]:
     """Headers of an answer, as clients of its dialect know them: of each kind, those of the hard rule that has least left."""
     names = _ANTHROPICS if dialect == "anthropic" else _THEIRS
@@ -40,8 +47,8 @@ def headers(dialect: str, wishes: Sequence[Wish], states: Iterable[State], now: 
     return told
 
 
-def refusal(dialect: str, wish: Wish, refused: Refused, now: float) -> Reject:
-    """Why a request is refused, and when to come again."""
+def refusal(dialect: str, wish: Wish, refused: Refused, now: float, less: str = "") -> Reject:
+    """Why a request is refused, and when to come again. `less`: how it could ask for less, see `shorter`."""
     (rule, _, _), want = wish
     if refused.alone and rule.on_outage == "closed":
         message = f"Limits cannot be counted at the moment, and {rule.id!r} lets nobody pass meanwhile. Try again."
@@ -55,10 +62,19 @@ def refusal(dialect: str, wish: Wish, refused: Refused, now: float) -> Reject:
     if want.amount > rule.amount and rule.amount:
         # It need not come again as it is.
         message = f"This request may use up to {count(want.amount, rule.unit)}, which is more than may be used in all: {words}."
-        return Reject(status, code, f"{message} Ask for less, such as a shorter answer.", headers=said[1:])
+        return Reject(status, code, f"{message} Ask for less{f': {less}' if less else ', such as a shorter answer'}.", headers=said[1:])
     needs = f", of up to {count(want.amount, rule.unit)} that this request may use" if left and rule.unit != "requests" else ""
-    message = f"The limit is reached: {words}. {count(left, rule.unit)} left{needs}. There is room again at {moment(refused.resets)}."
+    hint = f" Or ask for less: {less}." if less and needs else ""
+    message = f"The limit is reached: {words}. {count(left, rule.unit)} left{needs}. There is room again at {moment(refused.resets)}.{hint}"
     return Reject(status, code, message, headers=said)
+
+
+def shorter(dialect: str, unit: Unit, assumed: int) -> str:
+    """How to ask for less. `assumed`: tokens that an answer was taken to have because the request does not bound it; 0: it does."""
+    if unit not in ("cost", "tokens", "output_tokens"):
+        return ""
+    name = _BOUNDS.get(dialect, "max_tokens")
+    return f"allow a shorter answer with `{name}`{f' ({assumed} tokens were assumed)' if assumed else ''}"
 
 
 def plain(text: str) -> str:

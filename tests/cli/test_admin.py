@@ -1,6 +1,7 @@
 """`headgate admin`, as far as it goes without a gateway: what is said wrongly, and keys that are made on the spot."""
 
 import argparse
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,18 @@ def test_what_options_say() -> None:
     for wrong in (lambda: said.budget("50"), lambda: said.seconds("soon"), lambda: said.pair("name"), lambda: said.pair("a..b=1")):
         with pytest.raises(argparse.ArgumentTypeError):
             wrong()
+
+
+def test_an_end_is_said_as_for_other_keys() -> None:
+    soon = datetime.fromisoformat(said.expiry("30d"))
+    assert timedelta(days=30) - (soon - datetime.now(UTC)) < timedelta(minutes=10)
+    assert said.expiry("2027-06-01T00:00:00Z") == "2027-06-01T00:00:00Z"
+
+
+def test_a_change_is_an_update_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("change", "update"):
+        assert main(["admin", "keys", name, "key_red", "--expires", "30d", "--key", "env:NO_SUCH_KEY"]) == 1
+        assert "--key" in capsys.readouterr().err
 
 
 def test_a_body_is_a_file_then_options_then_the_rest(tmp_path: Path) -> None:

@@ -265,6 +265,7 @@ def test_budgets_are_402() -> None:
     refused = scene.refused()
     assert (refused.fault.status, refused.fault.code) == (402, "insufficient_quota")
     assert "b: 0.15 USD a month" in refused.fault.message and "of up to" in refused.fault.message
+    assert refused.fault.message.endswith(" Or ask for less: allow a shorter answer with `max_tokens`.")
 
 
 def test_what_never_fits_is_told_to_ask_for_less() -> None:
@@ -272,6 +273,8 @@ def test_what_never_fits_is_told_to_ask_for_less() -> None:
     refused = scene.refused()
     assert "Ask for less" in refused.fault.message and "retry-after" not in dict(refused.headers)
     assert not scene.told, "others may have room"
+    unbounded = scene.refused(made({key: value for key, value in USER.items() if key != "max_tokens"}))
+    assert unbounded.fault.message.endswith(" Ask for less: allow a shorter answer with `max_tokens` (4096 tokens were assumed).")
 
 
 def test_slots_are_free_when_the_request_is_over_and_all_is_when_it_went_nowhere() -> None:

@@ -170,3 +170,8 @@ def test_whose_entries_are_compared(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["reconcile", str(EXPORTS / "aws-cur.csv"), "--config", str(config), "--state", state]) == 0
     assert main(["reconcile", str(EXPORTS / "anthropic-usage.csv"), "--config", str(config), "--state", state]) == 2
     assert "which provider" in capsys.readouterr().err
+
+
+def test_a_provider_that_the_ledger_does_not_have_is_told(run: Run) -> None:
+    code, out, told = run(EXPORTS / "anthropic-usage.csv", "--provider", "antropic")
+    assert (code, out) == (2, "") and told.startswith("no entry of the ledger names the provider 'antropic'; it has: anthropic, aws")

@@ -17,6 +17,8 @@ from extproc.config.references import References, Unresolved
 
 KEY = "HEADGATE_ADMIN_KEY"
 _URL = "http://127.0.0.1:9181"
+_TYPES = {"expires_at": said.expiry}
+"""Of fields that are not sent as they are written."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -44,11 +46,11 @@ def _add_kind(parser: argparse.ArgumentParser, plural: str, row: Row) -> None:
     _add_action(actions.add_parser("list", help="list them"), plural, "list")
     create = actions.add_parser("create", help=f"make {row.title}")
     for name in row.fields:
-        create.add_argument(_option(name), dest=name, required=name in row.needed)
+        create.add_argument(_option(name), dest=name, required=name in row.needed, type=_TYPES.get(name, str))
     _add_action(create, plural, "create")
-    change = actions.add_parser("change", help=f"change {row.title}")
+    change = actions.add_parser("change", aliases=["update"], help=f"change {row.title}")
     for name in row.fields:
-        change.add_argument(_option(name), dest=name)
+        change.add_argument(_option(name), dest=name, type=_TYPES.get(name, str))
     _add_action(change, plural, "change")
     verbs = {"show": "show", "delete": "delete"}
     verbs |= {"rotate": "give another secret to", "disable": "suspend", "enable": "take back the suspension of"} if plural == "keys" else {}

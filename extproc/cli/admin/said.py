@@ -2,12 +2,14 @@
 
 import argparse
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from extproc.cli.admin.client import Refused
+from extproc.identity.written import span
 
 _BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)/(second|minute|hour|day|week|month)")
 _SPAN = re.compile(r"([0-9]+)([smhd]?)")
@@ -28,6 +30,15 @@ def seconds(text: str) -> int:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no time, such as 90s, 15m, 1h or 7d")
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def expiry(text: str) -> str:
+    """A time as the API takes it: how long from now on, as `30d`, or a moment as it is."""
+    try:
+        lasts = span(text)
+    except ValueError:
+        return text
+    return (datetime.now(UTC) + timedelta(milliseconds=lasts)).isoformat(timespec="seconds")
 
 
 def pair(text: str) -> tuple[list[str], Any]:
