@@ -135,7 +135,7 @@ class _Limits:
         # What is decided alone is this worker's share.
         news = None if refused.alone else exhausted(wish.want, wish.ruling.rule, refused.resets)
         self._counters.refused(wish.ruling.label, news)
-        return limit_refusal(request.endpoint.dialect, wish, refused, at, self._less(request, wish.ruling.rule.unit))
+        return limit_refusal(request.endpoint.dialect, wish, refused, at, self._less(request, wish.ruling.rule.unit), request.identity.key)
 
     def _less(self, request: Request, unit: LimitUnit) -> str:
         """How it could be asked for with less, where its answer is text."""

@@ -1,6 +1,7 @@
 """What clients are told of limits: headers of their answers, and why they are refused."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from extproc.errors import Reject, come_again
@@ -21,6 +22,8 @@ _ANTHROPICS: dict[Unit, str] = {
 """What Anthropic's are: https://docs.claude.com/en/api/rate-limits#response-headers"""
 
 
+_OWN = re.compile(r"^key key_[a-z0-9-]+")
+"""Begins the rule that a key has for itself."""
 _BOUNDS = {
     "responses": "max_output_tokens", "gemini": "generationConfig.maxOutputTokens", "bedrock": "inferenceConfig.maxTokens",
     "ollama": "options.num_predict",
@@ -47,13 +50,15 @@ def headers(dialect: str, wishes: Sequence[Wish], states: Iterable[State], now: 
     return told
 
 
-def refusal(dialect: str, wish: Wish, refused: Refused, now: float, less: str = "") -> Reject:
-    """Why a request is refused, and when to come again. `less`: how it could ask for less, see `shorter`."""
+def refusal(dialect: str, wish: Wish, refused: Refused, now: float, less: str = "", name: str = "") -> Reject:
+    """Why a request is refused, and when to come again. `less`: how it could ask for less, see `shorter`. `name`: of the caller's key."""
     (rule, _, _), want = wish
     if refused.alone and rule.on_outage == "closed":
         message = f"Limits cannot be counted at the moment, and {rule.id!r} lets nobody pass meanwhile. Try again."
         return Reject(503, "limits_unavailable", message, headers=(come_again(1),))
-    words, left = title(rule.id, rule.amount, rule.unit, rule.window), max(0, refused.left)
+    # Whoever calls knows his key by its name.
+    whose = _OWN.sub(lambda _: f"key {name}", rule.id) if name else rule.id
+    words, left = title(whose, rule.amount, rule.unit, rule.window), max(0, refused.left)
     if rule.unit == "concurrency":
         return Reject(429, "concurrency_limit", f"As many requests are under way as may be: {words}. Try again.", headers=(come_again(1),))
     wait = refused.resets - now

@@ -330,6 +330,14 @@ def outcome(scene: Scene) -> int:
     return 200
 
 
+def test_a_caller_is_told_the_name_of_his_key_and_not_its_id() -> None:
+    key = "key_0123456789abcdefghjk"
+    own = Level(kind="key", id=key, settings=Settings(limits=(Limit(unit="requests", amount=Decimal(0), window="day"),)))
+    asked = made()
+    asked.identity = Identity("red", "ann-laptop", key, Owner("org_1"), None, inherit([own]))
+    assert "key ann-laptop: requests a day: 0 requests a day" in Scene().refused(asked).fault.message
+
+
 def test_limits_of_whoever_calls_are_counted_beside() -> None:
     team = Level(kind="team", id="t1", settings=Settings(limits=(Limit(unit="requests", amount=Decimal(1), window="day"),)))
     grant = inherit([team])
