@@ -7,9 +7,12 @@ from datetime import UTC
 
 from extproc.cli.books import add_books, warn_of_others, with_books
 from extproc.cli.common import state_folder
+from extproc.cli.place import place
+from extproc.control.identities import Identities
 from extproc.control.pricing import book
 from extproc.envoy.names import cluster_name
 from extproc.ledger import focus
+from extproc.ledger.report import Row
 from extproc.ledger.reports import FIRST, LAST, Books, Wanted
 from extproc.ledger.reports import usage as rows
 from extproc.ledger.usage_report import has_ledger, moment, summed_usage, usage
@@ -65,6 +68,17 @@ def _groups(given: argparse.Namespace) -> list[str]:
     return [name.strip() for name in given.by.split(",") if name.strip()]
 
 
+def _names(given: argparse.Namespace, found: list[Row]) -> dict[str, str]:
+    """Of organizations, projects and teams, by id, as far as the store can be asked."""
+    where = place(given, reading=True)
+    ids = {row.group[name] for row in found for name in ("organization", "project", "team")} - {""}
+    try:
+        return {id: one.name for id, one in Identities(where.state, where.url).named(ids).items()}
+    except OSError as error:
+        print(f"names are left out: {error}", file=sys.stderr)
+        return {}
+
+
 def _summed(given: argparse.Namespace) -> int:
     """By whole days: what is told of sums."""
     try:
@@ -79,7 +93,8 @@ def _summed(given: argparse.Namespace) -> int:
 
     def tell(books: Books) -> None:
         if given.form == "focus":
-            print(focus.csv(rows(books, wanted), given.issuer), end="")
+            found = list(rows(books, wanted))
+            print(focus.csv(found, given.issuer, _names(given, found)), end="")
         else:
             print(summed_usage(books, wanted, given.form))
 

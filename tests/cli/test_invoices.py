@@ -1,5 +1,7 @@
 """`headgate invoices` and `headgate usage --format focus`."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from extproc.identity.record import Owner
 from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
 from tests.ledger.test_aggregates import record
+from tests.stored import change
 
 
 @pytest.fixture
@@ -61,6 +64,17 @@ def test_focus(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     head, row = capsys.readouterr().out.splitlines()
     assert head.startswith("BilledCost,BillingAccountId,")
     assert ",Acme IT," in row
+
+
+def test_focus_has_the_names_of_the_store(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    organization = change(state, lambda tables, _: tables.organizations.create("acme").id)
+    team = change(state, lambda tables, _: tables.teams.create(organization, "Reds").id)
+    journal = Journal(places(state).journal, "v")
+    journal.append(record("b", day=5, owner=Owner(organization, team=team), provider="demo", target="demo"))
+    journal.close()
+    assert main(["usage", "--state", str(state), "--format", "focus", "--since", "2026-10-01"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {(row["BillingAccountName"], row["SubAccountName"]) for row in rows} >= {("acme", "Reds")}
 
 
 def test_what_is_wrong(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
