@@ -98,7 +98,7 @@ def with_names(event: Event, known: Mapping[str, Named]) -> Event:
     whose = event.organization if len(event.organization) > 1 else (organization.id, organization.name) if organization else around
     data: dict[str, Any] = {**event.data, "organization": _organization(whose or event.organization)}
     if key is not None:
-        data["key"] = {"id": key.id, "name": key.name, "prefix": key.prefix}
+        data["key"] = {"id": key.id, "name": key.name, "prefix": key.prefix and f"{PREFIX}{key.prefix}"}
     if team is not None or (key is not None and key.team):
         data["team"] = _organization((team.id, team.name) if team is not None else key.team if key is not None else ())
     return replace(event, data=data, organization=whose or event.organization)

@@ -28,6 +28,7 @@ from filters.route import Route
 from tests.scene import CHAT, Books, Shelf, request, run
 
 TEXT = """
+filters: [{meter: {}}, {auth: {}}, {route: {}}]
 providers:
   openai: {dialect: openai, base_url: "https://api.openai.com/v1", key: k}
   lab: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}

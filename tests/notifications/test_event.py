@@ -158,7 +158,7 @@ def test_whose_a_limit_is_gets_names() -> None:
     assert event.ids_of(found) == {key, "org_acme"}
     known = {key: Named(key, "app", "abcdefgh", ("org_acme", "acme"), (team, "Reds"))}
     named = event.with_names(found, known)
-    assert named.data["key"] == {"id": key, "name": "app", "prefix": "abcdefgh"} and named.data["team"] == {"id": team, "name": "Reds"}
+    assert named.data["key"] == {"id": key, "name": "app", "prefix": "hg-abcdefgh"} and named.data["team"] == {"id": team, "name": "Reds"}
     assert named.data["organization"] == {"id": "org_acme", "name": "acme"} and named.organization == ("org_acme", "acme")
     assert named.is_for(hook(organizations=("acme",))) and not found.is_for(hook(organizations=("acme",)))
     assert title(named) == f"Budget exhausted: key app ({key}): cost a month"
