@@ -50,7 +50,8 @@ def _ends() -> tuple[frozenset[str], frozenset[str]]:
             segments = path[1:].split("/")
             while segments[0] in _ROOTS:
                 del segments[0]
-            ends.add("/".join(segments))
+            # Of longer ones the last two tell enough.
+            ends.add("/".join(segments[-2:]))
     return frozenset(ends), frozenset(verbs)
 
 
