@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 
 from extproc.demo.app import build_app
+from extproc.errors import GONE
 from tests.e2e.books import Entry, entries, when
 from tests.e2e.conftest import folder
 from tests.e2e.gateway import Gateway, chat, message
@@ -381,7 +382,7 @@ def test_the_control_process_is_killed(gateway: Gateway, providers: tuple[Counte
         _log.info("all is gone after %.2f s", time.monotonic() - killed.before)
         gateway.until(lambda: all(asked.ended for asked in load.long), "all that had come is read")
     # A worker that notices first may have had time for last words.
-    assert all(asked.broken or "gateway_ending" in asked.text for asked in load.long)
+    assert all(asked.broken or GONE.message in asked.text for asked in load.long)
     assert all(provider.intruders == 0 for provider in providers)
     with gateway:
         found = check_books(gateway, providers)
