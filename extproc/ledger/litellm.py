@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from extproc.exact import EXACT
-from extproc.ledger.card import Card, Period, is_zone
+from extproc.ledger.card import Card, Period
 from extproc.ledger.tariff import Rates, Scale
+from extproc.limits.window import is_zone
 
 MOST_BYTES = 64 * 2**20
 _MILLION = 6

@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from extproc.errors import ConfigError
-from extproc.ledger.card import Card, Period, is_zone
+from extproc.ledger.card import Card, Period
 from extproc.ledger.tariff import KINDS, Rates, Scale
+from extproc.limits.window import is_zone
 
 FORMAT: Literal["headgate-catalogue/1"] = "headgate-catalogue/1"
 MOST_BYTES = 32 * 2**20
