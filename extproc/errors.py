@@ -56,3 +56,8 @@ class ConfigError(Exception):
         super().__init__(f"{path}: {message}")
         self.path = path
         self.message = message
+
+
+def headline(error: Exception) -> str:
+    """What is wrong, of an error of SQLAlchemy: behind the first line it puts the statement, and what was asked with it."""
+    return str(error).partition("\n")[0]

@@ -9,6 +9,7 @@ from extproc.cli.common import add_source, resolved, state_folder
 from extproc.config.model import Config
 from extproc.control.pricing import book
 from extproc.envoy.names import cluster_name
+from extproc.errors import headline
 from extproc.ledger.books import books_of, central_books
 from extproc.ledger.reports import Books
 from extproc.ledger.usage_report import collect_leftovers, has_ledger
@@ -74,7 +75,6 @@ def _shared(url: str, what: Callable[[Books], None], said: str = "--url") -> int
         print(f"{said}: {error}", file=sys.stderr)
         return 2
     except SQLAlchemyError as error:
-        # SQLAlchemy puts the statement behind the first line.
-        print(f"the ledger cannot be used: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+        print(f"the ledger cannot be used: {headline(error)}", file=sys.stderr)
         return 1
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from extproc.cli.books import ledger_url
 from extproc.cli.common import add_source, resolved
+from extproc.errors import headline
 
 if TYPE_CHECKING:
     from extproc.ledger.central import Central
@@ -73,6 +74,5 @@ def _run(given: argparse.Namespace, what: "Callable[[Central], int]") -> int:
         print(f"{said}: {error}", file=sys.stderr)
         return 2
     except SQLAlchemyError as error:
-        # SQLAlchemy puts the statement behind the first line.
-        print(f"the ledger cannot be used: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+        print(f"the ledger cannot be used: {headline(error)}", file=sys.stderr)
         return 1

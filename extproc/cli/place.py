@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 
 from extproc.cli.common import state_folder
+from extproc.errors import headline
 from extproc.store import FILE
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ class Place(Struct, frozen=True):
             with closing(_opened(self)) as store:
                 return what(store)
         except (SQLAlchemyError, Unusable) as error:
-            # SQLAlchemy puts the statement behind the first line.
-            print(f"the store cannot be used: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+            print(f"the store cannot be used: {headline(error)}", file=sys.stderr)
             raise SystemExit(1) from None
 
 

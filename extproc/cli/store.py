@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from extproc.cli.common import add_source, resolved
 from extproc.cli.place import place
+from extproc.errors import headline
 
 if TYPE_CHECKING:
     from extproc.store.database import Database
@@ -101,6 +102,5 @@ def _run(given: argparse.Namespace, what: "Callable[[Database], int]") -> int:
         print(f"--url: {error}", file=sys.stderr)
         return 2
     except (SQLAlchemyError, OSError) as error:
-        # SQLAlchemy puts the statement behind the first line.
-        print(f"the store cannot be used: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+        print(f"the store cannot be used: {headline(error)}", file=sys.stderr)
         return 1

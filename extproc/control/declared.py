@@ -6,7 +6,7 @@ from pathlib import Path
 from extproc.config.declared import rows
 from extproc.config.identities import Identities
 from extproc.config.model import Config
-from extproc.errors import Reject
+from extproc.errors import Reject, headline
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,5 @@ class Declaration:
             finally:
                 store.close()
         except (SQLAlchemyError, Unusable, Reject, OSError) as error:
-            # SQLAlchemy puts the statement behind the first line.
-            return str(error).partition("\n")[0]
+            return headline(error)
         return ""

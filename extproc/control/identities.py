@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from extproc.errors import headline
 from extproc.identity.claimed import Claimed, Resolved, TeamName
 from extproc.identity.levels import Level
 from extproc.identity.named import Named
@@ -37,7 +38,7 @@ class Identities:
             try:
                 yield opened_at(self._url)
             except (*FAULTS, ValueError) as error:
-                raise OSError(f"the store cannot be read: {str(error).partition(chr(10))[0]}") from None
+                raise OSError(f"the store cannot be read: {headline(error)}") from None
             return
         try:
             inode = self._path.stat().st_ino
@@ -50,8 +51,7 @@ class Identities:
         try:
             yield opened(self._state, inode)
         except FAULTS as error:
-            # SQLAlchemy puts the statement behind the first line.
-            raise OSError(f"the store {self._path} cannot be read: {str(error).partition(chr(10))[0]}") from None
+            raise OSError(f"the store {self._path} cannot be read: {headline(error)}") from None
 
     def version(self) -> tuple[tuple[int, int] | None, ...]:
         """Changes whenever those of the folder do, and at most other times, too: SQLite writes into its log first, and later into the file.

@@ -7,6 +7,7 @@ import logging
 from contextlib import closing
 from pathlib import Path
 
+from extproc.errors import headline
 from extproc.store import FILE
 
 _log = logging.getLogger(__name__)
@@ -30,8 +31,7 @@ def left_behind(state: Path, url: str) -> str:
         with closing(Database(in_folder(state), pooled=False)) as source, closing(Database(url_of(url), pooled=False)) as target:
             count = left_behind(source, target)
     except (SQLAlchemyError, ValueError) as error:
-        # SQLAlchemy puts the statement behind the first line.
-        raise Unasked(str(error).partition("\n")[0]) from None
+        raise Unasked(headline(error)) from None
     if not count:
         return ""
     many = f"{'at least ' if count >= LOOKED else ''}{count} key{'s' if count != 1 else ''}"

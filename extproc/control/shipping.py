@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extproc.config.ledger import Ledger
+from extproc.errors import headline
 from extproc.ledger.shipments import ShippingMetrics
 from extproc.loops import forever
 
@@ -71,8 +72,7 @@ class Shipping:
         except (SQLAlchemyError, Unusable, ValueError, *FAULTS) as error:
             if self._shipper is not None:
                 self._metrics.waiting(self._shipper.waiting())
-            # SQLAlchemy puts the statement behind the first line.
-            return str(error).partition("\n")[0]
+            return headline(error)
         return ""
 
     async def close(self) -> None:
