@@ -65,16 +65,24 @@ def _local(given: argparse.Namespace, what: Callable[[Books], None]) -> int:
 
 
 def _shared(url: str, what: Callable[[Books], None], said: str = "--url") -> int:
+    def read() -> int:
+        with central_books(resolved(url)) as books:
+            what(books)
+        return 0
+
+    return told(said, read)
+
+
+def told(said: str, what: Callable[[], int]) -> int:
+    """Does something with a shared ledger, whose URL stands at `said`; what goes wrong with it is told without a trace."""
     # Slow to import, for what few need.
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     try:
-        with central_books(resolved(url)) as books:
-            what(books)
+        return what()
     except ValueError as error:
         print(f"{said}: {error}", file=sys.stderr)
         return 2
     except SQLAlchemyError as error:
         print(f"the ledger cannot be used: {headline(error)}", file=sys.stderr)
         return 1
-    return 0

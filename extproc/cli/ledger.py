@@ -6,9 +6,8 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from extproc.cli.books import ledger_url
+from extproc.cli.books import ledger_url, told
 from extproc.cli.common import add_source, resolved
-from extproc.errors import headline
 
 if TYPE_CHECKING:
     from extproc.ledger.central import Central
@@ -57,22 +56,16 @@ def _migrate(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace, what: "Callable[[Central], int]") -> int:
-    """Does something with the ledger that is meant; what goes wrong is told without a trace."""
-    # Slow to import, for a command that few need.
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-
-    from extproc.ledger.central import Central  # noqa: PLC0415
+    """Does something with the ledger that is meant."""
+    from extproc.ledger.central import Central  # noqa: PLC0415 - slow to import, for a command that few need
 
     said, url = ("--url", given.url) if given.url is not None else ("$.ledger.url", ledger_url(given))
     if not url:
         print("no ledger is shared: name it with --url, or as `ledger.url` in the configuration", file=sys.stderr)
         return 2
-    try:
+
+    def use() -> int:
         with closing(Central(resolved(url))) as central:
             return what(central)
-    except ValueError as error:
-        print(f"{said}: {error}", file=sys.stderr)
-        return 2
-    except SQLAlchemyError as error:
-        print(f"the ledger cannot be used: {headline(error)}", file=sys.stderr)
-        return 1
+
+    return told(said, use)

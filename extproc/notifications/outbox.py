@@ -6,7 +6,6 @@ many rows; the oldest make room, and it is told how many have.
 """
 
 import logging
-import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,6 +16,7 @@ from msgspec import Struct
 
 from extproc.notifications.event import Event, dropped
 from extproc.notifications.schedule import LONGEST
+from extproc.sqlite import open_file
 from extproc.standing.cooling import Name
 
 FILE = "notifications.sqlite"
@@ -24,6 +24,7 @@ MOST = 10_000
 """Rows of one receiver."""
 
 _VERSION = 1
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 _SCHEMA = (
     """CREATE TABLE waiting (
          number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -86,19 +87,7 @@ class Outbox:
 
     def _open(self) -> sqlite3.Connection:
         if self._opened is None:
-            if not self._path.exists():
-                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
-            connection = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
-            try:
-                for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-                    connection.execute(f"PRAGMA {pragma}")
-                if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
-                    for statement in ("BEGIN IMMEDIATE", *_SCHEMA, "COMMIT"):
-                        connection.execute(statement)
-            except sqlite3.Error:
-                connection.close()
-                raise
-            self._opened = connection
+            self._opened = open_file(self._path, pragmas=_PRAGMAS, schema=_SCHEMA, version=_VERSION)
         return self._opened
 
     def close(self) -> None:

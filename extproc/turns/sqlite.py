@@ -4,17 +4,19 @@ A row is a turn, and knows the row of the turn before it, which is older than it
 without an id is found by nobody and is there only for those that build on it.
 """
 
-import os
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from extproc.sqlite import open_file
 from extproc.turns.turn import Chain, Keep, Turn
 
 _FILE = "conversations.sqlite"
 _VERSION = 2
+# What is forgotten is to be gone from the disk, too, and the file to shrink.
+_PRAGMAS = ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON")
 # Of version 1 all but the last index is there.
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS turns (
@@ -68,15 +70,7 @@ class SqliteTurns:
 
     def _open(self) -> sqlite3.Connection:
         if self._opened is None:
-            if not self._path.exists():
-                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
-            connection = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
-            # What is forgotten is to be gone from the disk, too, and the file to shrink.
-            for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
-                connection.execute(f"PRAGMA {pragma}")
-            if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
-                for statement in ("BEGIN IMMEDIATE", *_SCHEMA, "COMMIT"):
-                    connection.execute(statement)
+            connection = open_file(self._path, pragmas=_PRAGMAS, schema=_SCHEMA, version=_VERSION)
             self.count, self.size, self._held = 0, 0, Counter()
             for owner, count, size in connection.execute("SELECT owner, count(*), sum(size) FROM turns GROUP BY owner"):
                 self._count(owner, count, size)
