@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def open_file(path: Path, *, pragmas: Iterable[str], schema: Iterable[str], version: int) -> sqlite3.Connection:
-    """The file's connection, in autocommit. `schema` brings it to `version`, which its last statement has to say; raises `sqlite3.Error`."""
+    """The file's connection, in autocommit. `schema` brings it to `version`, and its last statement says so. Raises `sqlite3.Error`."""
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
