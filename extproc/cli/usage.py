@@ -12,7 +12,6 @@ from extproc.control.identities import Identities
 from extproc.control.pricing import book
 from extproc.envoy.names import cluster_name
 from extproc.ledger import focus
-from extproc.ledger.report import Row
 from extproc.ledger.reports import FIRST, LAST, Books, Wanted
 from extproc.ledger.reports import usage as rows
 from extproc.ledger.usage_report import has_ledger, moment, summed_usage, usage
@@ -52,7 +51,11 @@ def run(given: argparse.Namespace) -> int:
     clusters = {cluster_name(name): name for name in config.providers} if config is not None else None
     try:
         since, until = (moment(text) if text else None for text in (given.since, given.until))
-        print(usage(state, by, since, until, given.form, mirrors=given.mirrors, prices=prices, clusters=clusters))
+        told = usage(
+            state, by, since, until, given.form,
+            mirrors=given.mirrors, prices=prices, clusters=clusters, names=lambda ids: _names(given, ids),
+        )  # fmt: skip
+        print(told)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
@@ -68,10 +71,9 @@ def _groups(given: argparse.Namespace) -> list[str]:
     return [name.strip() for name in given.by.split(",") if name.strip()]
 
 
-def _names(given: argparse.Namespace, found: list[Row]) -> dict[str, str]:
-    """Of organizations, projects and teams, by id, as far as the store can be asked."""
+def _names(given: argparse.Namespace, ids: set[str]) -> dict[str, str]:
+    """What people call whatever has these ids, as far as the store can be asked."""
     where = place(given, reading=True)
-    ids = {row.group[name] for row in found for name in ("organization", "project", "team")} - {""}
     try:
         return {id: one.name for id, one in Identities(where.state, where.url).named(ids).items()}
     except OSError as error:
@@ -94,8 +96,9 @@ def _summed(given: argparse.Namespace) -> int:
     def tell(books: Books) -> None:
         if given.form == "focus":
             found = list(rows(books, wanted))
-            print(focus.csv(found, given.issuer, _names(given, found)), end="")
+            ids = {row.group[name] for row in found for name in ("organization", "project", "team")} - {""}
+            print(focus.csv(found, given.issuer, _names(given, ids)), end="")
         else:
-            print(summed_usage(books, wanted, given.form))
+            print(summed_usage(books, wanted, given.form, lambda ids: _names(given, ids)))
 
     return with_books(given, tell)

@@ -2,13 +2,14 @@
 
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from extproc.identity.named import ids_in, in_words
 from extproc.ledger.collector import Busy, Collector
 from extproc.ledger.money import plain
 from extproc.ledger.places import places
@@ -20,6 +21,8 @@ from extproc.ledger.spreadsheet import as_csv, cell
 from extproc.ledger.store import Store
 
 Form = Literal["table", "json", "csv"]
+Names = Callable[[set[str]], Mapping[str, str]]
+"""What people call whatever these ids are of, as far as that is known."""
 _NUMBERS = (
     "requests",
     "errors",
@@ -54,11 +57,12 @@ def usage(
     prices: PriceBook | None = None,
     access_log: Path | None = None,
     clusters: Mapping[str, str] | None = None,
+    names: Names | None = None,
 ) -> str:
     """The report, ready to print. While the gateway runs it only reads; otherwise it collects first what workers left, if given `prices`.
 
     `mirrors`: of copies that mirrors were asked, which are in no other report.
-    `access_log` and `clusters` are those of the collector that runs with the gateway.
+    `access_log` and `clusters` are those of the collector that runs with the gateway. `names`: for the table, which people read.
     Raises ValueError for an unknown group; sqlite3.Error and OSError when the ledger cannot be read.
     """
     where = places(state)
@@ -76,20 +80,25 @@ def usage(
             copies = 0 if mirrors else report(store, (), since, until, mirrors=True)[0].requests
         finally:
             store.close()
-    shown = _shown(form, by, since, until, rows, total)
+    shown = _shown(form, by, since, until, rows, total, names)
     return shown + (_MIRRORED.format(_requests(copies)) if copies and form == "table" else "")
 
 
-def summed_usage(books: Books, wanted: Wanted, form: Form = "table") -> str:
+def summed_usage(books: Books, wanted: Wanted, form: Form = "table", names: Names | None = None) -> str:
     """The same of sums, by whole days. Raises what the books raise."""
     rows, total = summed(books, wanted), summed(books, msgspec.structs.replace(wanted, by=()))
-    return _shown(form, wanted.by, wanted.since, wanted.until, rows, total[0] if total else None)
+    return _shown(form, wanted.by, wanted.since, wanted.until, rows, total[0] if total else None, names)
 
 
-def _shown(form: Form, by: Sequence[str], since: date | None, until: date | None, rows: list[Row], total: Row | None) -> str:
+def _shown(
+    form: Form, by: Sequence[str], since: date | None, until: date | None, rows: list[Row], total: Row | None, names: Names | None
+) -> str:
     if form == "json":
         return _json(by, since, until, rows, total)
-    return _csv(by, rows) if form == "csv" else _table(by, rows, total)
+    if form == "csv":
+        return _csv(by, rows)
+    ids = {id for row in rows for text in row.group.values() for id in ids_in(text)}
+    return _table(by, rows, total, names(ids) if names is not None and ids else {})
 
 
 def has_ledger(state: Path) -> bool:
@@ -154,7 +163,7 @@ def _csv(by: Sequence[str], rows: list[Row]) -> str:
     return as_csv(columns, ({name: cell(text) for name, text in row.group.items()} | _values(row) for row in rows))
 
 
-def _table(by: Sequence[str], rows: list[Row], total: Row | None) -> str:
+def _table(by: Sequence[str], rows: list[Row], total: Row | None, names: Mapping[str, str]) -> str:
     if total is None or not total.requests:
         return "no usage recorded\n"
     numbers = [name for name in _NUMBERS if name in _ALWAYS or getattr(total, name)]
@@ -165,7 +174,9 @@ def _table(by: Sequence[str], rows: list[Row], total: Row | None) -> str:
     lines = [[*by, *(name.replace("_", " ") for name in numbers), *["charged $"] * charged, "cost $"]]
     for row in [*rows, total]:
         group = (
-            [_printable(row.group.get(name, "")) or "-" for name in by] if row is not total else ["total", *[""] * (len(by) - 1)][: len(by)]
+            [_printable(in_words(row.group.get(name, ""), names)) or "-" for name in by]
+            if row is not total
+            else ["total", *[""] * (len(by) - 1)][: len(by)]
         )
         mark = "+?" if row.unpriced or row.unmetered else ""
         amounts = [f"{getattr(row, name):,.{places_needed}f}" for name in reversed(money)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from extproc.config.model import Price
+from extproc.identity.record import Owner
 from extproc.ledger.collector import Collector
 from extproc.ledger.journal import Journal
 from extproc.ledger.places import places
@@ -18,6 +19,7 @@ from extproc.ledger.usage_report import moment, usage
 from extproc.usage import Usage
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+RED, BLUE = "team_0000000000000000000a", "team_0000000000000000000b"
 PRICES = PriceBook((Price(model="p/*", input="1", output="3.3"),))
 
 
@@ -48,6 +50,25 @@ total                    4       0        1           1         1  1,234,582    
 def test_a_table_for_people(tmp_path: Path) -> None:
     write(tmp_path)
     assert usage(tmp_path, prices=PRICES) == TABLE
+
+
+def test_people_read_names(tmp_path: Path) -> None:
+    journal = Journal(places(tmp_path).journal, "w")
+    for at, team in enumerate((RED, BLUE)):
+        owner = Owner("org_00000000000000000001", team=team)
+        journal.append(Record(id=str(at), time=NOW.timestamp(), provider="p", target="m", attempts=1, owner=owner))
+    journal.close()
+    asked: list[set[str]] = []
+
+    def names(ids: set[str]) -> dict[str, str]:
+        asked.append(ids)
+        return {RED: "red"}
+
+    lines = usage(tmp_path, ["team"], prices=PRICES, names=names).splitlines()
+    assert [line.split("  ")[0] for line in lines[2:4]] == [f"red ({RED})", BLUE]
+    assert asked == [{RED, BLUE}]
+    assert [row["team"] for row in json.loads(usage(tmp_path, ["team"], form="json", names=names))["rows"]] == [RED, BLUE]
+    assert len(asked) == 1
 
 
 def test_copies_for_mirrors_are_named_and_not_counted(tmp_path: Path) -> None:
