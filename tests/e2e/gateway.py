@@ -22,6 +22,10 @@ from extproc.envoy import names
 from tests.e2e import starter
 from tests.e2e.ports import free_port
 
+BRIDGED = 2.0
+"""Seconds that a request waits for a worker at least: 40 retries with full jitter (`extproc/envoy/filters.py`), some 4 s as a rule. A busy
+machine may need longer than that to start one.
+"""
 # On a machine that does much else; it takes two seconds.
 _READY_WITHIN = 60.0
 # Nothing of the developer's own: a key in the environment would turn the demo into a real provider. PYTHONPATH: what is tested may be
@@ -131,8 +135,8 @@ class Gateway:
         (pid,) = self.children("--config-path")
         return pid
 
-    def until(self, true: Callable[[], object], what: str, seconds: float = 10.0) -> None:
-        """Waits until something is true; fails, with the log, if that takes longer than `seconds`."""
+    def until(self, true: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+        """Waits until something is true; fails, with the log, if that takes longer than `seconds`: more than a busy machine needs."""
         deadline = time.monotonic() + seconds
         while not true():
             if time.monotonic() > deadline:
@@ -141,9 +145,18 @@ class Gateway:
 
     def left_out(self) -> int:
         """Workers' sockets that Envoy takes for dead: each has two, the gate's and the adapter's."""
+        return sum("failed_active_hc" in line for line in self._clusters())
+
+    def dealt(self) -> list[int]:
+        """How many requests Envoy has given each worker's gate, checks of its health not counted."""
+        return [
+            int(line.rpartition("::")[2]) for line in self._clusters() if line.startswith(names.GATE_CLUSTER) and "::rq_total::" in line
+        ]
+
+    def _clusters(self) -> list[str]:
         socket = names.admin_socket(str(sockets_folder(self.state)))
         with httpx.Client(transport=httpx.HTTPTransport(uds=socket, verify=False)) as client:
-            return sum("failed_active_hc" in line for line in client.get("http://envoy/clusters").text.splitlines())
+            return client.get("http://envoy/clusters").text.splitlines()
 
     def ledger(self, by: str = "provider,model", *, requests: int | None = None, seconds: float = 30.0) -> list[dict[str, Any]]:
         """What `headgate usage` reports, once it has `requests` of them."""

@@ -73,7 +73,7 @@ def test_from_the_command_line_to_a_request_that_is_served(gateway: Administered
         for secret in (key["key"], fresh["key"]):
             gateway.until(lambda path=path, secret=secret: _chat(gateway, path, secret) == 200, "the key is known", 5)  # type: ignore[misc]
     assert gateway.admin("keys", "disable", key["id"])["disabled_at"]
-    gateway.until(lambda: _chat(gateway, "/v1/chat/completions", fresh["key"]) == 401, "the key is refused", 5)
+    gateway.until(lambda: _chat(gateway, "/v1/chat/completions", fresh["key"]) == 401, "the key is refused")
     assert gateway.run("admin", "keys", "delete", key["id"], "--config", str(gateway.path)).returncode == 0
     refused = gateway.run("admin", "teams", "show", "blue", "--organization", "acme", "--config", str(gateway.path))
     assert (refused.returncode, refused.stderr) == (1, "headgate admin: there is no team 'blue'\n")
@@ -91,7 +91,7 @@ def test_at_the_callers_listener(gateway: Administered) -> None:
     gateway.ask("POST", f"/organizations/{other['id']}/members", {"user_id": user["id"], "role": "admin"})
     made = gateway.ask("POST", f"/organizations/{other['id']}/keys", {"name": "olga's", "user_id": user["id"]}).json()
     key = made["key"]
-    gateway.until(lambda: _chat(gateway, "/v1/chat/completions", key) == 200, "the key is known", 5)
+    gateway.until(lambda: _chat(gateway, "/v1/chat/completions", key) == 200, "the key is known")
     before = gateway.metrics()
     me = gateway.ask("GET", "/me", key=key, listener=True)
     assert me.json()["organizations"] == {other["id"]: "admin"}
@@ -132,11 +132,11 @@ def test_a_reload_tells_it_of_issuers_and_an_upgrade_keeps_it(gateway: Administe
     token = signer.token(signer.claims(org="nobody", roles=["owner"]))
     assert gateway.ask("GET", "/me", key=token).status_code == 401
     gateway.write({**_CONFIG, "callers": {"jwt": [issuer]}})
-    gateway.until(lambda: gateway.ask("GET", "/me", key=token).status_code == 200, "its tokens are taken", 30)
-    gateway.until(lambda: before not in gateway.children(r"extproc\.admin"), "the one before has left", 30)
+    gateway.until(lambda: gateway.ask("GET", "/me", key=token).status_code == 200, "its tokens are taken")
+    gateway.until(lambda: before not in gateway.children(r"extproc\.admin"), "the one before has left")
     before = gateway.api()
     done = gateway.run("upgrade", str(gateway.path))
     assert done.returncode == 0, done.stderr + gateway.log.read_text()[-2000:]
     assert gateway.ask("GET", "/me", key=token).status_code == 200
-    gateway.until(lambda: before not in gateway.children(r"extproc\.admin"), "another one has taken its place", 30)
+    gateway.until(lambda: before not in gateway.children(r"extproc\.admin"), "another one has taken its place")
     assert gateway.ask("GET", "/me").json()["operator"]

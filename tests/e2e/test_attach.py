@@ -27,7 +27,7 @@ from tests.e2e.gateway import chat, message
 from tests.e2e.ports import free_port
 from tests.e2e.upstream import Demo, Scripted
 
-CLIENT = httpx.Client(verify=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+CLIENT = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 KEY = "a-callers-key"
 HASH = f"sha256:{hashlib.sha256(KEY.encode()).hexdigest()}"
 METERED = {"metered-o": ["o"], "metered-a": ["a"], "metered-o-then-a": ["o", "a"], "metered-a-then-o": ["a", "o"]}

@@ -137,7 +137,7 @@ def test_the_process_beside_is_killed(gateway: Gateway) -> None:
     answers: list[int] = []
     caller = threading.Thread(target=lambda: answers.append(post(gateway, many("one")).status_code))
     caller.start()
-    time.sleep(0.5)
+    time.sleep(2)  # what it has been given cannot be seen from outside
     os.kill(first, signal.SIGKILL)
     caller.join(60)
     assert answers == [500]

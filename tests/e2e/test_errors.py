@@ -35,7 +35,7 @@ TARGETS = {
 HASTE = {"first_byte": 0.3, "idle": 0.3}
 SMALL, LARGE = 64 * 1024, 2 * 1024 * 1024
 # One for all: each of its own would read the machine's certificates first. No connection outlives its request.
-CLIENT = httpx.Client(verify=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+CLIENT = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 
 each_client = pytest.mark.parametrize("dialect", CLIENTS)
 each_way = pytest.mark.parametrize("way", WAYS)

@@ -213,7 +213,7 @@ def test_each_is_in_the_ledger(gateway: Gateway, at_openai: Scripted) -> None:
             )
             return ledger.execute(query).fetchall()
 
-    gateway.until(lambda: {row[3] for row in rows()} == {200, 404}, "both are in the ledger", 30)
+    gateway.until(lambda: {row[3] for row in rows()} == {200, 404}, "both are in the ledger")
     assert ("/v1/files/file-2", "o", "caller", 404) in [row[:4] for row in rows()]
     assert any(row[:5] == ("/v1/files/file-1/content", "o", "caller", 200, 0) for row in rows())
 

@@ -120,10 +120,10 @@ def test_tokens_are_renewed_and_missed(gateway: Gateway, provider: Scripted, tok
         assert not _refused(gateway, "claude")
         return {headers["authorization"] for headers in provider.headers}
 
-    gateway.until(lambda: len(used()) >= 2, "two tokens have been used", 30)
+    gateway.until(lambda: len(used()) >= 2, "two tokens have been used")
     tokens.refuses = True
     before = gateway.log.read_text().count("has been read again")
-    gateway.until(lambda: _refused(gateway, "claude"), "the last token has ended", 30)
+    gateway.until(lambda: _refused(gateway, "claude"), "the last token has ended")
     assert not _refused(gateway, "claude-or-demo"), "the next target answers"
     assert "Invalid JWT Signature" in gateway.log.read_text()
     assert gateway.metrics()['ai_proxy_provider_token_failures_total{provider="claude"}'] >= 1

@@ -15,7 +15,7 @@ from tests.callers.signer import AUDIENCE, ISSUER, claims, jwks, public, token
 from tests.e2e.gateway import Gateway, chat, message
 from tests.e2e.upstream import Demo
 
-CLIENT = httpx.Client(verify=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+CLIENT = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 BOUNDED = {
     "models": Settings(models=("gpt-*", "o-then-a")),
     "networks": Settings(networks=("203.0.113.0/24",)),

@@ -15,7 +15,7 @@ from tests.e2e.gateway import Gateway, chat
 from tests.e2e.ports import free_port
 from tests.e2e.upstream import Scripted
 
-CLIENT = httpx.Client(verify=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+CLIENT = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 WAYS = {"same": "o/m", "translated": "a/m", "several": "o/m", "several-translated": "a/m"}
 each_way = pytest.mark.parametrize("way", WAYS)
 

@@ -27,7 +27,7 @@ from tests.e2e.ports import free_port
 from tests.e2e.test_auth import FILE_KEY, filters, hashed
 from tests.e2e.upstream import Demo, Scripted
 
-CLIENT = httpx.Client(verify=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+CLIENT = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 NOWHERE = f"http://127.0.0.1:{free_port()}/jwks"
 SECRET = "a-secret-of-the-operator"
 AUTH = filters(keys=[{"name": "of-the-file", "hash": hashed(FILE_KEY), "tenant": "the-tenant"}])
@@ -316,7 +316,7 @@ def test_callers_of_a_mesh(known: Gateway, tmp_path: Path) -> None:
     command = [find_envoy(), "-c", str(tmp_path / "mesh.yaml"), "--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
     envoy = subprocess.Popen(command, cwd=tmp_path)
     try:
-        known.until(lambda: answers(port), "the proxy listens", 30)
+        known.until(lambda: answers(port), "the proxy listens")
         url, spoofed = (
             f"https://127.0.0.1:{port}/v1/chat/completions",
             {"x-forwarded-client-cert": "URI=spiffe://mesh.test/ns/root/sa/root"},
@@ -348,4 +348,4 @@ def test_the_ledger_knows_who_called(known: Gateway, issuer: Issuer) -> None:
         alone, beside = ({key for tenant, key in rows if key.startswith(f"{begins}own:")} for begins in ("", "of-the-file/"))
         return len(alone) >= 2 and len(beside) >= 1 and rows >= expected
 
-    known.until(told, "all are in the ledger", 30)
+    known.until(told, "all are in the ledger")

@@ -82,7 +82,7 @@ def test_a_budget_is_a_402_once_it_is_spent(gateway: Gateway) -> None:
     gateway.until(
         lambda: "limit 'budget': requests are refused, there is no room for them in 2.5 USD" in gateway.log.read_text(), "the log says so"
     )
-    gateway.until(lambda: counters(gateway)["budget"]["reserved"] == "0", "what was reserved is settled", 20)
+    gateway.until(lambda: counters(gateway)["budget"]["reserved"] == "0", "what was reserved is settled")
     spent = sum(float(row["cost"]) for row in gateway.ledger("model") if row["model"] == "dear")
     assert float(counters(gateway)["budget"]["used"]) == pytest.approx(spent) and spent <= 2.5
 
@@ -107,7 +107,7 @@ def test_a_soft_rule_warns(gateway: Gateway) -> None:
     def warned() -> bool:
         return "gentle: 100% of 2 requests used" in ask(gateway, model="soft").headers.get("x-headgate-limit-warning", "")
 
-    gateway.until(warned, "what was settled is told", 20)
+    gateway.until(warned, "what was settled is told")
     gateway.until(lambda: "limit 'tokens': 0% of 1000000 tokens are used" in gateway.log.read_text(), "a threshold is told")
     assert gateway.log.read_text().count("limit 'tokens'") == 1
 
@@ -124,7 +124,7 @@ def test_what_is_under_way_is_bounded_and_comes_back(gateway: Gateway) -> None:
     with ThreadPoolExecutor(6) as threads:
         codes = list(threads.map(stream, range(6)))
     assert codes.count(200) >= 2 and set(codes) <= {200, 429}
-    gateway.until(lambda: counters(gateway)["at once"]["reserved"] == "0", "slots come back", 20)
+    gateway.until(lambda: counters(gateway)["at once"]["reserved"] == "0", "slots come back")
     # One after the other, nobody waits for anybody.
     assert [ask(gateway, model="slots").status_code for _ in range(4)] == [200] * 4
 
@@ -152,7 +152,7 @@ def test_what_a_killed_worker_had_reserved_is_settled(gateway: Gateway) -> None:
         rows = counters(gateway)
         return all(rows[name]["reserved"] == "0" for name in ("all", "tokens", "budget"))
 
-    gateway.until(settled, "nothing is reserved any more", 30)
+    gateway.until(settled, "nothing is reserved any more")
     told = sum(int(row["requests"]) for row in gateway.ledger("model"))
     assert counters(gateway)["all"]["used"] == str(told)
 
@@ -188,7 +188,7 @@ def test_limits_of_an_organization_hold_for_all_of_its_keys(gateway: Gateway) ->
         assert codes in ([200, 429, 429], [429] * 3), "one of them has been used, or two"
         refused = asked(second)
         assert f"organization {id}: requests a day (Europe/Berlin)" in refused.json()["error"]["message"]
-        gateway.until(lambda: f"organization {id}: requests a day (Europe/Berlin)" in counters(gateway), "it is shown", 20)
+        gateway.until(lambda: f"organization {id}: requests a day (Europe/Berlin)" in counters(gateway), "it is shown")
         gateway.until(lambda: gateway.metrics().get('ai_proxy_limit_refused_total{rule="organization"}', 0) >= 1, "it is counted")
 
 

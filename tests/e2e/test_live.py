@@ -131,7 +131,7 @@ def entry(gateway: Gateway, since: float, **least: float) -> dict[str, Any]:
             found[:] = [dict(row) for row in rows if all(row[name] >= value for name, value in least.items())]
         return bool(found)
 
-    gateway.until(told, "the connection is in the ledger", 30)
+    gateway.until(told, "the connection is in the ledger")
     return found[0]
 
 

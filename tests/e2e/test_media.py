@@ -95,7 +95,7 @@ def last(gateway: Gateway, since: float) -> dict[str, Any]:
                 found[:] = map(dict, ledger.execute("SELECT * FROM entries WHERE time >= ? ORDER BY time DESC", (since,)).fetchall())
         return bool(found)
 
-    gateway.until(told, "the request is in the ledger", 30)
+    gateway.until(told, "the request is in the ledger")
     return found[0]
 
 

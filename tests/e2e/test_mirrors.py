@@ -72,12 +72,12 @@ def test_a_copy_goes_to_the_mirror(gateway: Gateway, openai_provider: Demo, anth
 
 def test_whatever_the_mirror_does(gateway: Gateway, openai_provider: Demo) -> None:
     told = set()
-    for failure in ("status=500", "delay=30", "reset", "malformed", "break", "tokens=50 gap=0.5"):
+    for failure in ("status=500", "delay=30", "reset", "malformed", "break", "tokens=60 gap=0.5"):
         stream = failure not in ("malformed", "reset")
         began = time.monotonic()
         answer = ask(gateway, chat(f"Hello [demo@anthropic: {failure}]", "watched", stream=stream))
-        # The one that is silent, and the one that takes its time, are still asked.
-        assert time.monotonic() - began < 5, failure
+        # The one that is silent, and the one that takes its time, are still asked: for half a minute.
+        assert time.monotonic() - began < 20, failure
         assert answer.status_code == 200
         assert "Hello" in answer.text
         assert ("data: [DONE]" in answer.text) is stream

@@ -66,7 +66,7 @@ def test_a_breaker_is_told_of(tmp_path_factory: pytest.TempPathFactory, provider
     config = document(provider, receiver)
     with Gateway(folder(tmp_path_factory), config, {"HOOK_SECRET": SECRET}) as gateway:
         fail(gateway)
-        gateway.until(lambda: receiver.bodies, "it is told", 30)
+        gateway.until(lambda: receiver.bodies, "it is told")
         told = verified(receiver, 0)
         assert told["type"] == "breaker.opened"
         assert {name: told["data"][name] for name in ("provider", "model", "key")} == {"provider": "p", "model": "one", "key": None}
@@ -74,7 +74,7 @@ def test_a_breaker_is_told_of(tmp_path_factory: pytest.TempPathFactory, provider
         gateway.until(lambda: gateway.metrics().get('ai_proxy_notifications_total{receiver="ops",result="sent"}') == 1, "it is counted")
         # The operator has mended what is wrong: it is asked again.
         gateway.write({**config, "providers": {"p": {**config["providers"]["p"], "key": "sk-2"}}})
-        gateway.until(lambda: len(receiver.bodies) > 1, "it is told", 30)
+        gateway.until(lambda: len(receiver.bodies) > 1, "it is told")
         assert verified(receiver, 1)["type"] == "breaker.closed"
         done = gateway.run("notify", "test", str(gateway.path))
         assert (done.returncode, done.stdout) == (0, "ops: taken\n"), done.stderr
@@ -91,11 +91,11 @@ def test_what_waits_outlives_a_killed_gateway(tmp_path_factory: pytest.TempPathF
     gateway = Gateway(folder(tmp_path_factory), document(provider, receiver), {"HOOK_SECRET": SECRET})
     with gateway:
         fail(gateway)
-        gateway.until(lambda: receiver.bodies, "it is told", 30)
+        gateway.until(lambda: receiver.bodies, "it is told")
         os.kill(gateway.pid, signal.SIGKILL)
     receiver.handler, refused = takes, len(receiver.bodies)
     with gateway:
-        gateway.until(lambda: len(receiver.bodies) >= refused + 2, "it is told again, and of the end", 30)
+        gateway.until(lambda: len(receiver.bodies) >= refused + 2, "it is told again, and of the end")
     told = {receiver.headers[at]["webhook-id"]: verified(receiver, at)["type"] for at in range(len(receiver.bodies))}
     # Once, though it was asked several times; and after a new start nothing is open.
     assert sorted(told.values()) == ["breaker.closed", "breaker.opened"]
@@ -118,8 +118,8 @@ def test_limits_are_told_of(tmp_path_factory: pytest.TempPathFactory, receiver: 
             return httpx.post(f"{gateway.url}/v1/chat/completions", json=asked, timeout=20).status_code
 
         assert status() == 200
-        gateway.until(lambda: status() == 402, "it is used up", 30)
-        gateway.until(lambda: len(receiver.bodies) >= 2, "both are told", 30)
+        gateway.until(lambda: status() == 402, "it is used up")
+        gateway.until(lambda: len(receiver.bodies) >= 2, "both are told")
         told = {found["type"]: found["data"] for found in (verified(receiver, at) for at in range(2))}
         assert set(told) == {"limit.threshold", "budget.exhausted"}
         assert all((data["rule"], data["limit"], data["unit"]) == ("house", "2", "cost") for data in told.values())

@@ -93,7 +93,7 @@ def config(provider: Scripted, streaming: Demo) -> dict[str, Any]:
 def first(gateway: Gateway, config: dict[str, Any]) -> Iterator[None]:
     """Each test begins with the first configuration, and ends with a gateway that still answers."""
     gateway.write(config)
-    with httpx.Client(verify=False, timeout=10) as client:
+    with httpx.Client(verify=False, timeout=30) as client:
         gateway.until(lambda: ask(gateway, client, "same")[0] == "first", "the first configuration is in force", SOON)
         yield
         assert client.get(f"{gateway.url}/v1/models").status_code == 200
@@ -158,7 +158,7 @@ class Traffic:
 
 def wait_for(gateway: Gateway, name: str) -> None:
     """Until that configuration answers on every way."""
-    with httpx.Client(verify=False, timeout=10) as client:
+    with httpx.Client(verify=False, timeout=30) as client:
         gateway.until(lambda: all(ask(gateway, client, way)[0] == name for way in WAYS), f"{name} is in force", SOON)
 
 
@@ -181,7 +181,7 @@ def test_a_hang_up_signal_reads_it_again(gateway: Gateway, provider: Scripted, s
 
 
 def test_a_new_provider_with_its_model(gateway: Gateway, config: dict[str, Any], streaming: Demo) -> None:
-    with Traffic(gateway), Demo() as fresh, httpx.Client(verify=False, timeout=10) as client:
+    with Traffic(gateway), Demo() as fresh, httpx.Client(verify=False, timeout=30) as client:
 
         def status() -> int:
             return client.post(f"{gateway.url}/v1/messages", json=message("Hello", "new")).status_code
@@ -314,7 +314,7 @@ def test_a_secrets_file(gateway: Gateway, config: dict[str, Any], provider: Scri
     secret.write_text("sk-one\n")
     rotated = {**config["providers"], "o": {**config["providers"]["o"], "key": "file:secret"}}
     gateway.write({**config, "providers": rotated})
-    with httpx.Client(verify=False, timeout=10) as client:
+    with httpx.Client(verify=False, timeout=30) as client:
         gateway.until(lambda: ask(gateway, client, "same")[1][1] == "sk-one", "the file's key is used", SOON)
         secret.write_text("sk-two\n")
         gateway.until(lambda: ask(gateway, client, "same")[1][1] == "sk-two", "the new key is used", SOON)
@@ -326,7 +326,7 @@ def test_limits(gateway: Gateway, config: dict[str, Any]) -> None:
     def status(client: httpx.Client) -> int:
         return client.post(f"{gateway.url}/v1/chat/completions", json=body).status_code
 
-    with httpx.Client(verify=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0)) as client:
+    with httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0)) as client:
         gateway.write({**config, "limits": {"request_body": 100_000}})
         gateway.until(lambda: status(client) == 413, "it is too much", SOON)
         gateway.write({**config, "limits": {"request_body": 3_000_000, "request_headers": 30}})
@@ -354,7 +354,7 @@ def test_the_folder_of_the_configuration_is_not_touched(gateway: Gateway) -> Non
 
 def test_a_provider_moves(gateway: Gateway, config: dict[str, Any]) -> None:
     """Another address with another credential: neither address ever sees the other's, nor the other's name."""
-    with Demo() as old, Demo() as new, httpx.Client(verify=False, timeout=10) as client:
+    with Demo() as old, Demo() as new, httpx.Client(verify=False, timeout=30) as client:
         places = {"old": old, "new": new}
 
         def at(place: str) -> dict[str, Any]:

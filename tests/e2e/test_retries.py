@@ -69,7 +69,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Ite
             {"name": "again", "targets": ["p/a"], "retries": quick},
             {"name": "both", "targets": ["p/a", "p/b"], "retries": {**quick, "longest": 1}},
             {"name": "frugal", "targets": ["p/f", "p/b"], "retries": {"again": 1, "pause": 0.01, "budget": 0}},
-            {"name": "hasty", "targets": ["p/a"], "retries": {"again": 4, "pause": 0.1, "within": 0.35}},
+            {"name": "hasty", "targets": ["p/a"], "retries": {"again": 4, "pause": 1, "within": 3}},
             {"name": "choosy", "targets": ["p/a", "p/b"], "retries": {"on": [422]}},
             {"name": "named", "targets": ["p/a", "p/b"], "on_context_length": ["p/long"], "on_content_policy": ["p/free", "p/freer"]},
             {"name": "alone", "targets": ["p/a"], "on_context_length": ["p/long"]},
@@ -124,10 +124,11 @@ def test_a_provider_that_wants_a_pause_gets_it_or_is_left_alone(gateway: Gateway
 
 
 def test_who_has_asked_all_is_told_when_the_first_may_be_asked(gateway: Gateway, provider: Provider) -> None:
-    provider.will("a", 429, retry_after="7")
+    provider.will("a", 429, retry_after="70")
     provider.will("b", 429, retry_after="Wed, 22 Nov 2098 10:00:00 GMT")
     answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=chat("Hello", "both"), verify=False, timeout=20)
-    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+    assert answer.status_code == 429
+    assert 60 < int(answer.headers["retry-after"]) <= 70
 
 
 def test_only_so_many_requests_ask_again(gateway: Gateway, provider: Provider) -> None:

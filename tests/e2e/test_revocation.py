@@ -48,7 +48,7 @@ def test_while_the_key_store_is_broken(guarded: Gateway, config: dict[str, Any])
     aside.replace(store)
     guarded.write({**config, "models": [*config["models"], {"name": "later", "targets": ["o/demo"]}]})
     key = guarded.run("keys", "create", "carol", str(guarded.path)).stdout.strip()
-    guarded.until(lambda: status(guarded, key, "later") == 200, "it is all noticed", 15)
+    guarded.until(lambda: status(guarded, key, "later") == 200, "it is all noticed")
 
 
 def test_among_many(guarded: Gateway) -> None:
@@ -67,7 +67,7 @@ def test_among_many(guarded: Gateway) -> None:
     for pid in old:
         os.kill(pid, signal.SIGKILL)
     guarded.until(lambda: guarded.workers() and not set(old) & set(guarded.workers()), "there are others")
-    guarded.until(lambda: status(guarded, key) == 200, "requests are answered", 15)
+    guarded.until(lambda: status(guarded, key) == 200, "requests are answered")
     assert [status(guarded, f"hg-many-{number}") for number in (0, 1)] == [200, 401]
 
 
@@ -86,7 +86,7 @@ def test_a_key_file_that_is_lost(guarded: Gateway) -> None:
         assert status(guarded, "hg-many-1") in (401, 500, 503)
         return 200 in seen
 
-    guarded.until(mended, "the file is written again", 20)
+    guarded.until(mended, "the file is written again")
     assert seen <= {200, 500, 503}
 
 
