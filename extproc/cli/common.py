@@ -8,6 +8,7 @@ from pathlib import Path
 from extproc.config.load import Advice, Loaded, format_problems, nothing
 from extproc.config.model import Config
 from extproc.config.references import References, Unresolved
+from extproc.config.sidecar import Sidecar, place
 from extproc.control.source import Source, quickstart
 
 DEFAULT = "gateway.yaml"
@@ -20,12 +21,42 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", type=Path, help="state folder (journal, ledger, keys) instead of the one that the configuration names")
 
 
+def add_sidecar(parser: argparse.ArgumentParser) -> None:
+    """The arguments that have a gateway stand beside one application."""
+    text = "stand beside one application: requests are taken at 127.0.0.1:PORT, whatever `listener` says, and there is no admin API"
+    parser.add_argument("--sidecar", type=_port, metavar="PORT", help=text)
+    parser.add_argument("--admin", type=_place, metavar="ADDRESS:PORT", help="with --sidecar: the operator's port, whatever `admin` says")
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and text.isascii() and len(text) < 6 and 0 < int(text) < 65_536):
+        raise argparse.ArgumentTypeError(f"{text} is no port: a number from 1 to 65535")
+    return int(text)
+
+
+def _place(text: str) -> tuple[str, int]:
+    try:
+        return place(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def source(given: argparse.Namespace) -> Source:
     """The configuration that the arguments name."""
     path = given.config
     if path is None:
         path = Path(DEFAULT) if Path(DEFAULT).exists() else quickstart()
-    return Source(path.absolute(), given.state)
+    return Source(path.absolute(), given.state, sidecar=_sidecar(given))
+
+
+def _sidecar(given: argparse.Namespace) -> Sidecar | None:
+    port, admin = getattr(given, "sidecar", None), getattr(given, "admin", None)
+    if port is not None:
+        return Sidecar(port, admin)
+    if admin is not None:
+        print("--admin: this is for --sidecar; without it, say `admin: {address: ..., port: ...}` in the configuration", file=sys.stderr)
+        raise SystemExit(2)
+    return None
 
 
 def load(which: Source, faults: Advice = nothing, advice: Advice = nothing) -> Loaded | None:

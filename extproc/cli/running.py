@@ -90,6 +90,9 @@ def _checking(given: argparse.Namespace, *, with_envoy: bool) -> list[str]:
     """What `headgate upgrade --check` is told, so that it looks at what this command does."""
     told = [str(given.config.absolute())] if given.config is not None else []
     told += ["--state", str(given.state.absolute())] if given.state is not None else []
+    if with_envoy and given.sidecar is not None:
+        told += ["--sidecar", str(given.sidecar)]
+        told += ["--admin", f"{bracketed(given.admin[0])}:{given.admin[1]}"] if given.admin is not None else []
     if not with_envoy:
         told += ["--serve", *(["--private"] if given.private else [])]
     return told

@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from extproc.cli.common import add_source
+from extproc.cli.common import add_sidecar, add_source
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describes both commands."""
     up = commands.add_parser("up", help="start the gateway: Envoy, workers and all")
     add_source(up)
+    add_sidecar(up)
     up.set_defaults(run=lambda given: _run(given, with_envoy=True))
     serve = commands.add_parser("serve", help="start the ext_proc server alone, for an Envoy that is already there")
     add_source(serve)

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from extproc.cli.common import add_source, load, source, state_folder
+from extproc.cli.common import add_sidecar, add_source, load, source, state_folder
 from extproc.version import VERSION
 
 _ASK_EVERY = 0.1
@@ -19,6 +19,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Describes the command."""
     parser = commands.add_parser("upgrade", help="replace the gateway that runs by the version that is installed, without losing a request")
     add_source(parser)
+    add_sidecar(parser)
     check = "only say whether the version that is installed could take over; exit code 2 if not"
     parser.add_argument("--check", action="store_true", help=check)
     parser.add_argument("--serve", action="store_true", help="with --check: it is a `headgate serve` that runs")

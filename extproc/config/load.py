@@ -31,6 +31,7 @@ from extproc.config.optional import absent_providers, split_providers
 from extproc.config.problem import Mark, Problem, Problems, format_problems
 from extproc.config.receivers import check_notifications
 from extproc.config.references import References
+from extproc.config.sidecar import Sidecar
 from extproc.config.strategies import Chosen, check_choices, read_strategies, with_strategies
 from extproc.config.targets import Absent, check_models, check_prices, present
 from extproc.config.visitors import check_callers
@@ -73,13 +74,16 @@ def load(
     secrets: bool = True,
     faults: Advice = nothing,
     advice: Advice = nothing,
+    sidecar: Sidecar | None = None,
 ) -> Loaded:
     """Reads the configuration at `path`. Never raises for what is in it. `has_stored_keys` is asked with the state folder, if need be.
     `secrets`: see `References`; without them, providers and Redis are not checked. `faults`, `advice`: more errors and warnings, of a
-    configuration that has no other errors.
+    configuration that has no other errors. `sidecar`: stands where it says, whatever the file does.
     """
     reading = _Reading(path, References(environ, path.parent, secrets=secrets), find, (faults, advice))
     root = read_document(path, reading.problems)
+    if sidecar is not None and isinstance(root, MappingNode):
+        root = sidecar.over(root)
     loaded = reading.read(root, has_stored_keys) if root is not None else None
     problems = reading.problems.listed()
     files = (path, *sorted(reading.references.files))

@@ -10,6 +10,7 @@ from msgspec import Struct
 from extproc.config.load import Advice, Loaded, load, nothing
 from extproc.config.model import Config, Provider
 from extproc.config.notifications import Notifications
+from extproc.config.sidecar import Sidecar
 from extproc.control.identities import Identities
 from extproc.control.kept import remote_state
 from extproc.control.keyfiles import key_state
@@ -35,6 +36,8 @@ class Source(Struct, frozen=True):
     environ: Mapping[str, str] = os.environ
     private: bool = True
     """See `snapshot.Settings.private`."""
+    sidecar: Sidecar | None = None
+    """Where it stands, if beside one application."""
 
     def load(self, faults: Advice = nothing, advice: Advice = nothing) -> Loaded:
         """Reads and checks it. `faults`, `advice`: see `config.load.load`."""
@@ -42,7 +45,7 @@ class Source(Struct, frozen=True):
         def has_stored_keys(folder: Path) -> bool:
             return Identities(self.state or folder).exist()
 
-        return load(self.path, self.environ, has_stored_keys=has_stored_keys, faults=faults, advice=advice)
+        return load(self.path, self.environ, has_stored_keys=has_stored_keys, faults=faults, advice=advice, sidecar=self.sidecar)
 
     def outline(self) -> Loaded:
         """Reads it for whoever starts nothing: without secrets, which may be somebody else's, and without callers' keys, which may be to
