@@ -11,6 +11,8 @@ from extproc.cli import (
     check,
     compile_,
     groups,
+    inject,
+    injector,
     invoices,
     keys,
     ledger,
@@ -23,6 +25,7 @@ from extproc.cli import (
     upgrade,
     usage,
     version,
+    wait,
 )
 from extproc.version import VERSION
 
@@ -42,6 +45,7 @@ An AI gateway that lives inside Envoy: one URL in front of many providers, with 
   headgate catalog update FILE    bring newer prices and models, without an upgrade
   headgate notify test            tell the receivers of notifications of nothing, to see whether they hear
   headgate upgrade                have what is installed now take over, without losing a request
+  headgate inject -f app.yaml     put a gateway beside an application on Kubernetes
 """
 
 
@@ -67,6 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
         catalog,
         notify,
         upgrade,
+        inject,
+        injector,
+        wait,
         version,
     ):
         module.add(commands)

@@ -1,0 +1,48 @@
+"""`headgate inject`: what the webhook does, to manifests."""
+
+import argparse
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from extproc.cli.injector import add_settings
+from extproc.config.problem import format_problems
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describes the command."""
+    parser = commands.add_parser("inject", help="put a gateway beside the applications of Kubernetes manifests, as the webhook does")
+    parser.description = "Prints the manifests with the sidecar in all that make pods: kubectl apply -f <(headgate inject -f app.yaml)"
+    parser.add_argument("-f", "--file", required=True, metavar="FILE", help="manifests, as YAML or JSON; `-` for standard input")
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Prints them."""
+    import yaml  # noqa: PLC0415 - as below
+
+    from extproc.injector.cluster import has_native_sidecars, parse_version  # noqa: PLC0415 - no other command needs them
+    from extproc.injector.inject import inject  # noqa: PLC0415
+    from extproc.injector.manifests import Manifests  # noqa: PLC0415
+    from extproc.injector.settings import Settings, read_settings  # noqa: PLC0415
+
+    settings, problems = (Settings(), []) if given.settings is None else read_settings(given.settings, os.environ)
+    if problems:
+        print(format_problems(problems, given.settings), file=sys.stderr)
+    if settings is None:
+        return 2
+    try:
+        # Every version that is still cared for has them.
+        native = given.kubernetes_version is None or has_native_sidecars(parse_version(given.kubernetes_version))
+        text = sys.stdin.read() if given.file == "-" else Path(given.file).read_text(encoding="utf-8")
+        manifests = Manifests(partial(inject, settings=settings, native=native))
+        made = manifests.injected(text)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        print(f"headgate: {given.file}: {error}", file=sys.stderr)
+        return 2
+    for line in manifests.told:
+        print(f"headgate: {line}", file=sys.stderr)
+    print(made, end="")
+    return 0
