@@ -47,7 +47,7 @@ def environment(container: Plain, theirs: AbstractSet[str], settings: Settings) 
 
 def detour(container: Plain) -> str | None:
     """The variable by which the container's calls of the sidecar would go to a proxy instead; None if there is none."""
-    values = {entry.get("name"): entry.get("value") or "" for entry in container.get("env") or ()}
+    values = {str(entry.get("name")): str(entry.get("value") or "") for entry in container.get("env") or ()}
     exempt = ",".join(values.get(name, "") for name in _EXEMPT)
     if HOST in exempt or "*" in exempt.split(","):
         return None

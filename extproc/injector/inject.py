@@ -161,14 +161,15 @@ class _Pod:
         return [*before, *({"name": name} for name in self._settings.image_pull_secrets if name not in there)]
 
     def _warnings(self, told: list[str]) -> Iterator[str]:
-        ports = {self._settings.port, self._settings.admin_port}
+        ports = (self._settings.port, self._settings.admin_port)
         for kind in _KINDS:
             for one in _list(self._spec, kind):
                 name = _name(one)
                 if name == names.CONTAINER:
                     continue
-                if clash := ports & {port.get("containerPort") for port in _list(one, "ports")}:
-                    yield f"container {name} has the port {min(clash)}, which the sidecar wants; give it another: {names.PREFIX}port"
+                for port in _list(one, "ports"):
+                    if port.get("containerPort") in ports:
+                        yield f"container {name} has the port {port['containerPort']}, which the sidecar takes: see {names.PREFIX}port"
                 if name in told and (proxy := detour(one)) is not None:
                     yield f"container {name} sets {proxy}: its calls of the sidecar go there unless NO_PROXY has {names.HOST}"
 
