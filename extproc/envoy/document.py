@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from extproc.envoy.comments import with_comments
 from extproc.envoy.message import Plain
 
 # libyaml's writes the same bytes seven times as fast, where PyYAML has been built with it, as its wheels are.
@@ -20,14 +21,13 @@ class _Dumper(_SAFE):  # type: ignore[misc]  # which of the two it is, mypy cann
         return True
 
 
-def to_yaml(document: Plain, *, header: str = "", notes: Mapping[str, str] | None = None) -> str:
-    """The document with a comment above it, and `notes` above its top-level keys."""
-    parts = [_comment(header)]
-    for key, value in document.items():
-        if note := (notes or {}).get(key):
-            parts.append("\n" + _comment(note))
-        parts.append(yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140))
-    return "".join(parts)
+def to_yaml(document: Plain, *, header: str = "", notes: Mapping[str, str] | None = None, reasons: Mapping[str, str] | None = None) -> str:
+    """The document with a comment above it, `notes` above its top-level keys, and `reasons` inside it, each at the first path that ends
+    with it (see `with_comments`).
+    """
+    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
+    said = {f"/{key}": note for key, note in (notes or {}).items()} | dict(reasons or {})
+    return _comment(header) + (with_comments(text, document, said) if said else text)
 
 
 def replace(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from extproc.envoy.compile import compile_attach, compile_edge, compile_sidecar
 from extproc.envoy.document import to_yaml
 from extproc.envoy.message import Plain
 from extproc.envoy.places import Places
+from extproc.envoy.reasons import REASONS
 from extproc.envoy.sealed import secret_files
 
 Form = Literal["edge", "sidecar", "attach"]
@@ -56,10 +57,10 @@ def render(form: Form, config: Config, places: Places) -> str:
         callers = config.callers
         attach += f"\n{_FRONT}" if any(one.verify == "front" for one in callers.jwt) else ""
         attach += f"\n{_MESH}" if callers.mesh is not None and callers.mesh.trusted else ""
-        text = to_yaml(compile_attach(config, places), header=f"{made}\n{attach}", notes=_NOTES)
+        text = to_yaml(compile_attach(config, places), header=f"{made}\n{attach}", notes=_NOTES, reasons=REASONS)
     else:
         compiled = compile_edge if form == "edge" else compile_sidecar
-        text = to_yaml(compiled(config, places), header=f"{made}\n{_RUN}")
+        text = to_yaml(compiled(config, places), header=f"{made}\n{_RUN}", reasons=REASONS)
     files = secret_files(config, places).items()
     return text + "".join(f"\n# The file {path}, which has to be there first:\n{_quoted(document)}" for path, document in files)
 
