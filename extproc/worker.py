@@ -64,6 +64,8 @@ LINK = "control.sock"
 """The control process's socket, in the run folder."""
 SNAPSHOT = "snapshot"
 """The push that carries a snapshot."""
+ENDING = "ending"
+"""The push by which a worker says that it is not well, and serves all the same: the gateway is about to end."""
 FINISH = "finish"
 """The push that ends all streams with their last words: Envoy is about to be stopped."""
 
@@ -153,6 +155,7 @@ class Worker:
         self._end = end
         self._setup = setup
         self._loaded = asyncio.Event()
+        self._health = Health({names.SERVICE})
         self._servers: list[Server] = []
         self._journal = Journal(places(state).journal, self._name)
         pushes = {
@@ -161,6 +164,7 @@ class Worker:
             STANDING: self._heed,
             HEALTH: self._check,
             ISSUERS: self._trust,
+            ENDING: self._ending,
             FINISH: self._finish,
         }
         self._link = link = Link(f"{run_dir}/{LINK}", pushes, self._up)
@@ -210,6 +214,9 @@ class Worker:
 
     def _check(self, data: bytes) -> None:
         self._engine.standing.ill(decode_ill(data))
+
+    def _ending(self, _: bytes) -> None:
+        self._health.serving = False
 
     def _finish(self, _: bytes) -> None:
         self._engine.clock.finish()
@@ -263,10 +270,9 @@ class Worker:
 
     async def _serve(self) -> None:
         spare_collector()
-        health = Health({names.SERVICE})
-        self._servers += _servers(self._engine, health, self._setup, *self._where)
+        self._servers += _servers(self._engine, self._health, self._setup, *self._where)
         # First: whoever finds a socket may ask at once.
-        health.serving = True
+        self._health.serving = True
         for server in self._servers:
             await server.start()
         steps: tuple[tuple[str, float, Callable[[], None]], ...] = (
@@ -279,7 +285,7 @@ class Worker:
         )
         regular = [asyncio.ensure_future(forever(*step)) for step in steps]
         await self._end.asked.wait()
-        health.serving = False
+        self._health.serving = False
         # At once, so that another one takes our place.
         self._tell()
         # Nobody waits for those, so nothing of ours does.

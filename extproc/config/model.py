@@ -397,6 +397,9 @@ class Config(Section, frozen=True):
     drain: Annotated[float, Meta(ge=0, le=86_400)] = 25.0
     """Seconds that requests under way are given when the gateway, or one worker, is asked to end (SIGTERM); a second signal ends them.
     Whoever runs the gateway must wait a little longer than that: Kubernetes does for 30 s unless told otherwise, `docker stop` for 10 s."""
+    drain_delay: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    """Seconds before that in which a gateway that is asked to end still takes new requests, while it says that it is not ready: for whoever
+    sends callers here and needs time to learn that. In Kubernetes addresses go within a few seconds, and only after the signal."""
     envoy_version: Annotated[
         str, Meta(pattern=r"^1\.(3[6-9]|[4-9][0-9])$", description="a version of Envoy, such as `1.38`; 1.36 is the oldest")
     ] = "1.40"

@@ -4,7 +4,7 @@ from extproc.config.model import Config
 from extproc.envoy.silences import silences
 
 # Sections that count from the start on, until an upgrade.
-_AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "drain", "envoy_threads", "state", "ledger")
+_AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "drain", "drain_delay", "envoy_threads", "state", "ledger")
 
 
 def _in_listener(config: Config) -> object:

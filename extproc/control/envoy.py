@@ -309,13 +309,20 @@ class Envoy:
         async with self._session().post(f"http://envoy{path}", timeout=aiohttp.ClientTimeout(total=2)) as response:
             response.raise_for_status()
 
+    async def leave(self) -> None:
+        """Has it tell clients whose connection stays open to make another one: `connection: close` with each answer, or GOAWAY."""
+        try:
+            await self._post("/healthcheck/fail")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:  # it has ended, or hangs
+            _log.warning("Envoy does not tell its clients that it is about to end: %s", error)
+
     async def drain(self, until: float, hurry: asyncio.Event, finish: Callable[[], Awaitable[None]]) -> None:
         """Has it take no more requests, and returns when none is under way; at the loop's time `until`, or with `hurry`, in any case.
         `finish`: ends streams, a moment before that.
         """
         loop = asyncio.get_running_loop()
         try:
-            # The first tells clients whose connection stays open to make a new one next time; the second closes the door to new ones.
+            # The first is what `leave` says; the second closes the door to new clients.
             await self._post("/healthcheck/fail")
             await self._post("/drain_listeners")
             if active := await self._active():
@@ -372,8 +379,9 @@ class Envoy:
             await self._child.stop(grace=2.0)
         if self._base_id is not None:
             hot_restart.forget(self._base_id)
-        if self._http is not None:
-            await self._http.close()
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
 
 
 def compiling() -> bool:

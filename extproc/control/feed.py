@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from extproc.control.aside import aside
 from extproc.control.identities import Identities
+from extproc.control.kept import FILE
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -46,13 +47,19 @@ class Feed:
         self._gone = asyncio.Event()
         self._trouble = ""
         self._failures = 0
+        self._known = False
+
+    @property
+    def ignorant(self) -> bool:
+        """It has never told anything that is still known, so of no key of it anybody can tell."""
+        return bool(self._url) and not self._known and not (self._state / FILE).exists()
 
     async def follow(self, url: str) -> None:
         """From now on that one; none where it is empty. Returns when it can be asked, or has been tried, or soon."""
         if url == self._url:
             return
         await self.close()
-        self._url, self._tried, self._trouble = url, asyncio.Event(), ""
+        self._url, self._tried, self._trouble, self._known = url, asyncio.Event(), "", False
         if url:
             self._task = asyncio.get_running_loop().create_task(self._keep())
             try:
@@ -127,7 +134,7 @@ class Feed:
     def _found(self) -> None:
         if self._trouble:
             _log.info("the store answers again")
-        self.up, self._trouble, self._failures = True, "", 0
+        self.up, self._trouble, self._failures, self._known = True, "", 0, True
         self._gone.clear()
         self.version += 1
         self._tried.set()

@@ -4,6 +4,7 @@ Nothing of it lies on the path of a request but the shared cache, and workers go
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -194,17 +195,24 @@ class Gateway:
             _log.error("the admin API does not serve: %s", error)
 
     async def missing(self) -> list[str]:
-        """What is not ready yet."""
-        missing = self.workers.missing()
+        """Why callers should not be sent here."""
+        missing = await self._starting()
+        if self._feed.ignorant:
+            missing.append("the store has never answered, and nothing is known of it")
         if self._ending:
             missing.append("the gateway is ending")
+        return missing
+
+    async def _starting(self) -> list[str]:
+        """What does not serve yet."""
+        missing = self.workers.missing()
         if self._envoy is not None and not await self._envoy.ready():
             missing.append("envoy")
         return missing
 
     async def _until_ready(self) -> None:
         deadline = asyncio.get_running_loop().time() + _READY_WITHIN
-        while missing := await self.missing():
+        while missing := await self._starting():
             late = f"not ready after {_READY_WITHIN:g} s: {', '.join(missing)}" if asyncio.get_running_loop().time() > deadline else ""
             if self._handover is not None:
                 # Whatever is missing, the rest serves.
@@ -220,10 +228,14 @@ class Gateway:
             await asyncio.sleep(_LOOK_EVERY / 10)
 
     async def stop(self) -> None:
-        """Ends everything, and leaves nothing running. What is under way may end first, for `drain` seconds, unless `hurry` is called."""
+        """Ends everything, and leaves nothing running. All goes on for `drain_delay` seconds, what is then under way for `drain` seconds,
+        unless `hurry` is called.
+        """
         loop = asyncio.get_running_loop()
-        until = loop.time() + (self._running.drain if self._started else 0.0)
         self._ending = True
+        if self._started and self._running.drain_delay:
+            await self._serve_on(self._running.drain_delay)
+        until = loop.time() + (self._running.drain if self._started else 0.0)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -244,6 +256,17 @@ class Gateway:
             await self._books.close()
         if self._own_run_dir:
             shutil.rmtree(self.run_dir, ignore_errors=True)
+
+    async def _serve_on(self, seconds: float) -> None:
+        """Time for whoever sends callers here to learn that it is to send them elsewhere."""
+        _log.info("the gateway is ending: for %g s it still takes requests; the same signal again ends it", seconds)
+        if self._envoy is not None:
+            await self._envoy.leave()
+        else:
+            await self._services.ending()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
 
     def hurry(self) -> None:
         """What is under way ends now."""

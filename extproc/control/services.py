@@ -39,7 +39,7 @@ from extproc.standing.status import providers_status
 from extproc.standing.told import STANDING, Stand
 from extproc.tokens import TOKENS
 from extproc.turns.service import TurnService
-from extproc.worker import FINISH, LINK, NOTICE, SNAPSHOT, Notice
+from extproc.worker import ENDING, FINISH, LINK, NOTICE, SNAPSHOT, Notice
 
 Quote = Callable[[str, str], Awaitable[Price | None]]
 
@@ -139,6 +139,10 @@ class Services:
         """Makes a snapshot the one in force. Returns how many workers have taken it."""
         self.message = message
         return await self._link.push(SNAPSHOT, message)
+
+    async def ending(self) -> None:
+        """Has workers say that they are not well, while they serve on."""
+        await self._link.push(ENDING)
 
     async def finish(self) -> None:
         """Has workers end their streams with their last words."""

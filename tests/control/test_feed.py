@@ -8,7 +8,9 @@ import pytest
 
 from extproc.control.feed import Feed
 from extproc.control.identities import Identities
+from extproc.control.kept import FILE
 from tests import stored
+from tests.e2e.ports import free_port
 from tests.postgres import PostgresServer
 
 
@@ -63,6 +65,23 @@ def test_an_outage_is_told_and_ends(tmp_path: Path, store_url: str, postgres: Po
     with caplog.at_level("INFO"):
         asyncio.run(run())
     assert "known keys go on working" in caplog.text and "the store answers again" in caplog.text
+
+
+def test_whether_anything_is_known_of_it(tmp_path: Path, store_url: str) -> None:
+    async def run() -> None:
+        feed, nobody = Feed(tmp_path), f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+        assert not feed.ignorant, "there is none"
+        await feed.follow(nobody)
+        assert feed.ignorant
+        await feed.follow(store_url)
+        assert not feed.ignorant
+        await feed.follow(nobody)
+        assert feed.ignorant, "another one"
+        (tmp_path / FILE).touch()
+        assert not feed.ignorant, "what it told an earlier gateway is in force"
+        await feed.close()
+
+    asyncio.run(run())
 
 
 def test_a_store_without_tables_says_what_to_do(tmp_path: Path, postgres: PostgresServer, caplog: pytest.LogCaptureFixture) -> None:

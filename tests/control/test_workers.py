@@ -31,13 +31,14 @@ def short() -> Iterator[Path]:
         yield Path(folder)
 
 
-def made(folder: Path, *, workers: int = 1, patience: float = 3.0) -> Gateway:
+def made(folder: Path, *, workers: int = 1, patience: float = 3.0, drain_delay: float = 0.0) -> Gateway:
     document = {
         "providers": {"demo": {"dialect": "openai", "base_url": "demo:"}},
         "models": [{"name": "demo", "targets": ["demo"]}],
         "admin": {"port": free_port()},
         "api": {"address": "off"},
         "workers": workers,
+        "drain_delay": drain_delay,
     }
     (folder / "gateway.yaml").write_text(yaml.safe_dump(document))
     source = Source(folder / "gateway.yaml", folder / "state")
@@ -138,10 +139,28 @@ async def test_streams_of_somebody_else_s_envoy_may_end(short: Path, caplog: pyt
     assert "the gateway is ending" in await gateway.missing()
     assert not stopping.done()
     await call.done_writing()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stopping
     # It leaves because all is over.
     assert "takes its place" not in caplog.text
+
+
+async def test_for_a_while_they_take_new_ones(short: Path) -> None:
+    """Somebody else's Envoy learns by their health that it is to go elsewhere, and whoever has not learned yet is served."""
+    gateway = made(short, drain_delay=60)
+    await gateway.start()
+    call = await stream(gateway)
+    stopping = asyncio.ensure_future(gateway.stop())
+    async with asyncio.timeout(30):
+        while await answer(call) == Serving.SERVING:
+            await asyncio.sleep(0.01)
+    assert await gateway.missing() == ["the gateway is ending"]
+    # What is asked for here is such a stream.
+    assert connects(names.gate_socket(str(gateway.run_dir), 0))
+    await call.done_writing()
+    gateway.hurry()
+    async with asyncio.timeout(30):
+        await stopping
 
 
 async def test_and_do_not_where_there_is_hurry(short: Path) -> None:
@@ -151,7 +170,7 @@ async def test_and_do_not_where_there_is_hurry(short: Path) -> None:
     stopping = asyncio.ensure_future(gateway.stop())
     await until(lambda: not connects(names.gate_socket(str(gateway.run_dir), 0)))
     gateway.hurry()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stopping
     with pytest.raises(grpc.aio.AioRpcError):
         await call.read()

@@ -93,6 +93,8 @@ class Client(asyncio.Protocol):
         self.whole = 0
         """Streams that have ended as they should."""
         self.failed: list[str] = []
+        self.sent_away = False
+        """It has been told to ask elsewhere next time."""
         self._waiting = streams
         self._body = json.dumps({"model": model, "stream": True, "messages": [{"role": "user", "content": "Hello!"}]}).encode()
         encoder = hpack.Encoder()
@@ -127,6 +129,8 @@ class Client(asyncio.Protocol):
             self._seen[number] = seen + payload
         elif kind == RST_STREAM or (kind == GOAWAY and payload[4:8] != _NO_ERROR):
             self.failed.append(repr(heard))
+        elif kind == GOAWAY:
+            self.sent_away = True
         elif kind in {SETTINGS, PING} and not heard.flags & ACK:
             self._transport.write(frame(kind, ACK, 0, payload if kind == PING else b""))
         if heard.last:

@@ -4,6 +4,7 @@ A machine that is busy makes all of it slower. So there are two lengths of answe
 to be whole take seconds, those that are to be cut, and what there is to wait for otherwise (`drain`), twice `SOON`.
 """
 
+import asyncio
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 from tests.e2e.books import entries
 from tests.e2e.conftest import folder
+from tests.e2e.crowd import Client
 from tests.e2e.gateway import BRIDGED, Gateway, chat
 from tests.e2e.upstream import Demo
 
@@ -144,6 +146,39 @@ def refuses(gateway: Gateway) -> bool:
     except (httpx.ReadError, httpx.WriteError):
         return False
     return False
+
+
+def test_for_a_while_it_serves_on(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> None:
+    """Whoever asks is told to ask elsewhere next time. The second signal ends that, too."""
+    with Gateway(folder(tmp_path_factory), {**config, "drain_delay": LONG}) as gateway, httpx.Client(verify=False) as client:
+        url = f"{gateway.url}/v1/chat/completions"
+        assert "connection" not in client.post(url, json=chat("Short")).headers
+        os.kill(gateway.pid, signal.SIGTERM)
+        gateway.until(lambda: "still takes requests" in gateway.log.read_text(), "it has heard")
+        ready = httpx.get(f"{gateway.operator}/readyz", verify=False)
+        assert (ready.status_code, ready.json()["missing"][-1]) == (503, "the gateway is ending")
+        assert httpx.get(f"{gateway.operator}/healthz", verify=False).status_code == 200
+        # The same connection as before, then new ones.
+        gateway.until(lambda: client.post(url, json=chat("Short")).headers.get("connection") == "close", "Envoy has heard")
+        answers = [client.post(url, json=chat("Short")) for _ in range(3)]
+        assert [(answer.status_code, answer.headers["connection"]) for answer in answers] == [(200, "close")] * 3
+        assert asyncio.run(sent_away(gateway))
+        began = time.monotonic()
+        os.kill(gateway.pid, signal.SIGTERM)
+        assert gateway.wait() == 0
+        assert time.monotonic() - began < SOON
+
+
+async def sent_away(gateway: Gateway) -> bool:
+    """Whether a client that speaks HTTP/2 has its answer, and GOAWAY with it."""
+    client = Client(f"127.0.0.1:{gateway.port}", "demo", 1)
+    await asyncio.get_running_loop().create_connection(lambda: client, "127.0.0.1", gateway.port)
+    async with asyncio.timeout(SOON):
+        while not (client.failed and client.sent_away):
+            await asyncio.sleep(0.01)
+    client.close()
+    # It is not that client's own provider who has answered, and to its end.
+    return client.failed[0].endswith("data: [DONE]\\n\\n'")
 
 
 def test_the_second_signal_ends_all_at_once(

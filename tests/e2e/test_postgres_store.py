@@ -62,7 +62,9 @@ def test_changes_are_in_force_at_once(followed: Gateway, url: str) -> None:
     followed.until(lambda: status(followed, key, "gpt-5") == 401, "the key is refused")
 
 
-def test_an_outage(followed: Gateway, url: str, postgres: PostgresServer) -> None:
+def test_an_outage(
+    followed: Gateway, config: dict[str, Any], url: str, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:  # fmt: skip
     known, gone = stored.create(url, "known"), stored.create(url, "gone")
     followed.until(lambda: status(followed, known, "gpt-5") == status(followed, gone, "gpt-5") == 200, "the keys are known")
     stored.revoke(url, "gone")
@@ -76,6 +78,12 @@ def test_an_outage(followed: Gateway, url: str, postgres: PostgresServer) -> Non
         assert "known keys go on working" in followed.log.read_text()
         assert [status(followed, key, "gpt-5") for key in (known, "hg-unknown")] == [200, 503]
         assert status(followed, gone, "gpt-5") in (401, 503)
+        with Gateway(tmp_path_factory.mktemp("ignorant"), {**config, "store": {"url": "env:STORE_URL"}}, {"STORE_URL": url}) as ignorant:
+            # It lives, and nobody should be sent to it who has a key.
+            assert httpx.get(f"{ignorant.operator}/healthz", verify=False).status_code == 200
+            ready = httpx.get(f"{ignorant.operator}/readyz", verify=False)
+            assert (ready.status_code, ready.json()["missing"]) == (503, ["the store has never answered, and nothing is known of it"])
+            assert status(ignorant, known, "gpt-5") == 503
     new = stored.create(url, "new")
     followed.until(lambda: status(followed, new, "gpt-5") == 200, "it is followed again")
     assert [status(followed, key, "gpt-5") for key in (known, gone, "hg-unknown")] == [200, 401, 401]
