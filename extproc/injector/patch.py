@@ -28,23 +28,29 @@ def _of_objects(before: dict[str, Any], after: dict[str, Any], path: str) -> Ite
 
 
 def _of_arrays(before: list[Any], after: list[Any], path: str) -> Iterator[Operation]:
-    """What is the same at both ends stays; between them items change in place as far as there are any, then come or go."""
-    start = _alike(before, after)
-    end = _alike(before[start:][::-1], after[start:][::-1])
-    old, new = before[start : len(before) - end], after[start : len(after) - end]
-    for at in range(len(old) - 1, len(new) - 1, -1):
-        yield {"op": "remove", "path": f"{path}/{start + at}"}
-    for at, value in enumerate(new):
-        if at < len(old):
-            yield from difference(old[at], value, f"{path}/{start + at}")
-        else:
-            yield {"op": "add", "path": f"{path}/{start + at}", "value": value}
+    """Items that are the same, or have the same name, from the beginning and from the end change in place; those between go and come."""
+    start = _kin(before, after)
+    end = _kin(before[start:][::-1], after[start:][::-1])
+    for at in range(start):
+        yield from difference(before[at], after[at], f"{path}/{at}")
+    for at in range(len(before) - end - 1, start - 1, -1):
+        yield {"op": "remove", "path": f"{path}/{at}"}
+    for at in range(start, len(after) - end):
+        yield {"op": "add", "path": f"{path}/{at}", "value": after[at]}
+    for at in range(len(after) - end, len(after)):
+        yield from difference(before[at + len(before) - len(after)], after[at], f"{path}/{at}")
 
 
-def _alike(one: list[Any], other: list[Any]) -> int:
-    """How many items are the same from the beginning."""
+def _kin(one: list[Any], other: list[Any]) -> int:
+    """How many items go together from the beginning."""
     pairs = zip(one, other, strict=False)
-    return next((at for at, (left, right) in enumerate(pairs) if not _same(left, right)), min(len(one), len(other)))
+    return next((at for at, (left, right) in enumerate(pairs) if not _akin(left, right)), min(len(one), len(other)))
+
+
+def _akin(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict) and "name" in one and "name" in other:
+        return _same(one["name"], other["name"])
+    return _same(one, other)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -10,7 +10,12 @@ from tests.injector.patched import apply
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4)
 KEYS = st.text(alphabet='a/~01"é', max_size=4)
-JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=20)
+NAMED = st.fixed_dictionaries({"name": st.sampled_from("abc")}, optional={"x": LEAVES})
+JSON = st.recursive(
+    LEAVES | st.lists(NAMED, max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
 
 
 @given(JSON, JSON)
@@ -40,4 +45,13 @@ def test_keys_are_escaped() -> None:
 def test_what_comes_before_the_others_is_one_operation() -> None:
     assert list(difference([1, 2, 3], [0, 1, 2, 3])) == [{"op": "add", "path": "/0", "value": 0}]
     assert list(difference([1, 2, 3], [1, 3])) == [{"op": "remove", "path": "/1"}]
-    assert list(difference([{"a": 1}, 2], [{"a": 3}, 2])) == [{"op": "replace", "path": "/0/a", "value": 3}]
+    assert list(difference([1, 2], [3, 2])) == [{"op": "remove", "path": "/0"}, {"op": "add", "path": "/0", "value": 3}]
+
+
+def test_what_has_a_name_changes_in_place() -> None:
+    one, other, more = {"name": "a", "x": 1}, {"name": "a", "x": 2}, {"name": "b"}
+    assert list(difference([one], [more, other])) == [
+        {"op": "add", "path": "/0", "value": more},
+        {"op": "replace", "path": "/1/x", "value": 2},
+    ]
+    assert list(difference([more, one], [other])) == [{"op": "remove", "path": "/0"}, {"op": "replace", "path": "/0/x", "value": 2}]
