@@ -28,7 +28,7 @@ Quantity = Annotated[str, Meta(pattern=QUANTITY, description="an amount, such as
 class Resources(Section, frozen=True):
     """What the sidecar is promised, and what it may use at most, as Kubernetes has it."""
 
-    requests: dict[str, Quantity] = field(default_factory=lambda: {"cpu": "100m", "memory": "320Mi"})
+    requests: dict[str, Quantity] = field(default_factory=lambda: {"cpu": "100m", "memory": "256Mi"})
     """What a node must have left for it."""
     limits: dict[str, Quantity] = field(default_factory=lambda: {"memory": "1Gi"})
     """What it is ended, or held back, for. No limit of `cpu`: it would hold up answers of which the node has time for."""
