@@ -74,7 +74,7 @@ def test_what_is_wrong_is_told_with_its_object(text: str, why: str) -> None:
 
 def test_refusals_name_the_object() -> None:
     document = {"kind": "Pod", "metadata": {"name": "x", "labels": {"headgate.io/inject": "maybe"}}, "spec": {"containers": []}}
-    with pytest.raises(Wrong, match='Pod x: the label headgate[.]io/inject is "maybe"'):
+    with pytest.raises(Wrong, match=r'Pod x: the label headgate[.]io/inject is "maybe"'):
         Manifests(lambda pod: inject(pod, Settings(), native=True)).injected(yaml.safe_dump(document))
 
 
