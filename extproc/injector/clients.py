@@ -12,7 +12,7 @@ from extproc.injector.settings import ClientKey, Settings
 Plain = dict[str, Any]
 
 _BASES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    # openai for Python, Node, Go, Java, .NET and Ruby, and others' for its dialect; the second LiteLLM, LangChain, openai before 1.0.
+    # openai for Python, Node, Go, Java and Ruby, and others' for its dialect; the second LiteLLM, LangChain, openai before 1.0.
     ("/v1", ("OPENAI_BASE_URL", "OPENAI_API_BASE")),
     # anthropic for Python, Node, Go, Java and Ruby, and LiteLLM; the second LiteLLM alone.
     ("", ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE")),
