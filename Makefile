@@ -7,6 +7,7 @@ STATE  ?=
 JOBS   ?= 4
 ARGS   ?=
 FUZZ   ?= 600
+BUILD  ?= 2700
 
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --disable-pip-version-check
@@ -14,6 +15,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check
 MADE := $(VENV)/.made
 RUN  := $(VENV)/.run
 DEV  := $(VENV)/.dev
+K8S  := $(VENV)/.k8s
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --no-annotate --no-emit-index-url $(if $(UPGRADE),--upgrade)
 
 # File by file, in the order of tests/conftest.py: the longest first. Two jobs for each processor of the smallest machine: tests of whole
@@ -25,10 +27,10 @@ LINTERS := ruff format types imports dockerfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench bench-peers faults fuzz counts check lint $(LINTERS) lock protos golden clean
+.PHONY: help run test test-k8s test-manifests apiserver bench bench-peers faults fuzz counts check lint $(LINTERS) lock protos golden clean
 
 help: ## What there is to do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=$(PYTHON)  which Python makes the environment"
 	@echo "  CONFIG=$(CONFIG)  what \`make run\` serves;  STATE=...  where it keeps what it knows, instead of where the configuration says"
@@ -39,6 +41,17 @@ run: $(RUN) ## Start the gateway, with Envoy and all; Ctrl-C stops it
 
 test: $(DEV) ## Run all tests
 	@$(BIN)/python -m pytest $(SPREAD) $(ARGS)
+
+test-k8s: $(K8S) apiserver ## Run the tests of what runs in Kubernetes, on a real API server
+	@$(BIN)/python -m tests.k8s.checkov
+	@$(BIN)/python -m pytest tests/k8s -n 2 --dist loadfile $(ARGS)
+
+test-manifests: $(K8S) ## Those of them that need no API server
+	@$(BIN)/python -m tests.k8s.checkov
+	@$(BIN)/python -m pytest tests/k8s -n 2 --dist loadfile -m "not cluster" $(ARGS)
+
+apiserver: $(K8S) ## Build that API server, with etcd, of Go modules into build/k8s; ten minutes, once, and no more than BUILD=2700 seconds
+	@$(BIN)/python -m tests.k8s.apiserver $(BUILD)
 
 bench: $(DEV) ## Measure how fast it is, on this machine: docs/benchmarks (ARGS='--quick', ARGS='--help')
 	@$(BIN)/python -m bench $(ARGS)
@@ -82,6 +95,8 @@ lock: $(DEV) ## Write the lock files anew (UPGRADE=1: with the newest versions)
 	$(LOCK) pyproject.toml --extra all --constraints requirements-build.lock --output-file requirements.lock
 	$(LOCK) pyproject.toml --extra all --group build --group dev --constraints requirements-build.lock --constraints requirements.lock \
 	  --output-file requirements-dev.lock
+	$(LOCK) --group k8s --constraints requirements-dev.lock --output-file requirements-k8s.lock
+	$(LOCK) tests/k8s/checkov.in --output-file tests/k8s/checkov.lock
 	$(LOCK) bench/peers/litellm.in --output-file bench/peers/litellm.lock
 	$(LOCK) bench/peers/tensorzero.in --output-file bench/peers/tensorzero.lock
 
@@ -122,3 +137,8 @@ $(DEV): $(MADE) requirements-dev.lock pyproject.toml
 	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
 	@$(PIP) install --quiet --no-build-isolation --no-deps -e .
 	@touch $@ $(RUN)
+
+$(K8S): $(DEV) requirements-k8s.lock
+	@$(call says,requirements-k8s.lock,one or two minutes)
+	@$(PIP) install --quiet --require-hashes -r requirements-k8s.lock
+	@touch $@
