@@ -24,10 +24,8 @@ from tests.k8s.kubelet import Kubelet
 
 # Who may do what is said by the roles that every cluster has.
 _USERS = {"admin": "system:masters", "system:kube-controller-manager": ""}
-# Those that would look at nodes: ours has no heart that beats. The others that are left out want what is not there.
-_CONTROLLERS = (
-    "*,-node-lifecycle-controller,-node-ipam-controller,-node-route-controller,-cloud-node-lifecycle-controller,-taint-eviction-controller"
-)
+# Without those that would look at nodes: ours has no heart that beats.
+_CONTROLLERS = "*,-node-lifecycle-controller,-taint-eviction-controller,-node-ipam-controller"
 _LOCK, _ETCD, _PEERS, _SECURE, _CONTROLLER = 6440, 2379, 2380, 6443, 10257
 
 
@@ -43,6 +41,7 @@ class Cluster:
         self._tokens = {user: secrets.token_hex(16) for user in _USERS}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._kubelet: Kubelet | None = None
+        self._clients = contextlib.ExitStack()
         self.api: Api
 
     @property
@@ -69,10 +68,10 @@ class Cluster:
         self._write_secrets()
         self._spawn(ETCD, self._etcd())
         self._spawn(APISERVER, self._apiserver())
-        self.api = Api(self.url, self.authority, self._tokens["admin"])
+        self.api = self._client()
         self._wait(self._ready)
         self._spawn(CONTROLLERS, self._controllers())
-        self._kubelet = Kubelet(Api(self.url, self.authority, self._tokens["admin"]))
+        self._kubelet = Kubelet(self._client())
         self._kubelet.start()
         self._wait(lambda: self.api.find("v1/ServiceAccount", "default"))
 
@@ -80,6 +79,7 @@ class Cluster:
         """Ends all, with nothing left but the folder."""
         if self._kubelet is not None:
             self._kubelet.stop()
+        self._clients.close()
         for process in self._processes.values():
             process.kill()
             process.wait(30)
@@ -87,6 +87,9 @@ class Cluster:
     def log(self, name: str) -> str:
         """What one of the programs has written."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def _client(self) -> Api:
+        return self._clients.enter_context(Api(self.url, self.authority, self._tokens["admin"]))
 
     def _ready(self) -> bool:
         try:

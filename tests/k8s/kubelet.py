@@ -41,8 +41,8 @@ class Kubelet:
                 try:
                     self._look_after(pod)
                 except Refused as refused:
-                    # It has been deleted, or changed, since we looked.
-                    if refused.status not in {404, 409}:
+                    # It has been deleted, or changed, since we looked; or its namespace is about to be.
+                    if refused.status not in {403, 404, 409}:
                         raise
 
     def _look_after(self, pod: dict[str, Any]) -> None:
@@ -54,9 +54,8 @@ class Kubelet:
             target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
             binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target}
             self._api.call("POST", self._api.path("v1/Pod", namespace, name) + "/binding", binding)
-        status = _status(pod["spec"])
-        if pod.get("status", {}).get("phase") != status["phase"]:
-            self._api.patch("v1/Pod", name, {"status": status}, namespace, part="status")
+        if "containerStatuses" not in pod["status"]:
+            self._api.patch("v1/Pod", name, {"status": _status(pod["spec"])}, namespace, part="status")
 
 
 def _status(spec: dict[str, Any]) -> dict[str, Any]:
