@@ -24,7 +24,7 @@ def told() -> dict[str, set[str]]:
     metrics.websockets(0)
     names: dict[str, set[str]] = {}
     for collector, of_it in metrics.registry._collector_to_names.items():
-        names |= dict.fromkeys(of_it, set(collector._labelnames))  # type: ignore[attr-defined]
+        names |= {name: set(collector._labelnames) for name in of_it}  # type: ignore[attr-defined]
     return names
 
 
