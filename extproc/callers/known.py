@@ -24,7 +24,7 @@ class Known:
         self._joined = joined
         self._tokens = Tokens(callers.jwt, sets, now, joined)
         self._fronted = [one for one in callers.jwt if one.verify != "gateway"]
-        self._certified = Certified(callers.mesh) if callers.mesh is not None and callers.mesh.trusted else None
+        self._certified = Certified(callers.mesh) if callers.mesh is not None and config.certified else None
         self._own = OwnTable(callers)
 
     def __bool__(self) -> bool:

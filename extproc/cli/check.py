@@ -42,7 +42,7 @@ def run(given: argparse.Namespace) -> int:
         from extproc.envoy.compile import compile_edge  # noqa: PLC0415
         from extproc.envoy.document import replace, to_yaml  # noqa: PLC0415
         from extproc.envoy.places import below  # noqa: PLC0415
-        from extproc.envoy.sealed import secret_files  # noqa: PLC0415
+        from extproc.envoy.secrets import secret_files  # noqa: PLC0415
 
         try:
             with tempfile.TemporaryDirectory(prefix="headgate-") as folder:

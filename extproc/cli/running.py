@@ -155,12 +155,13 @@ def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
     listener = config.listener
     host = bracketed(listener.address)
     shown = "127.0.0.1" if listener.address in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    url = f"http://{shown}:{listener.port}"
+    scheme = "http" if listener.tls is None else "https"
+    url = f"{scheme}://{shown}:{listener.port}"
     required = gateway.keys_required
     who = "callers need a key" if required else f"no keys configured: {'anybody may call' if listener.open else 'this machine only'}"
     lines = ["", f"Headgate {VERSION} is ready."]
     if with_envoy:
-        lines.append(f"  callers    http://{host}:{listener.port}   ({who})")
+        lines.append(f"  callers    {scheme}://{host}:{listener.port}   ({who})")
     else:
         sockets = names.gate_socket(str(gateway.run_dir), 0)
         if config.workers > 1:

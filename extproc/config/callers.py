@@ -108,12 +108,15 @@ class Workload(Section, frozen=True):
 
 
 class Mesh(Section, frozen=True):
-    """Callers whose certificates somebody in front of the gateway has checked, and tells of in `x-forwarded-client-cert` (XFCC)."""
+    """Callers who are known by their certificates, which the listener has checked (`listener.tls.client_ca`), or somebody in front of the
+    gateway, who tells of them in `x-forwarded-client-cert` (XFCC).
+    """
 
     workloads: Annotated[tuple[Workload, ...], Meta(min_length=1, max_length=64)]
     """Who they are: the first pattern that fits counts."""
     trusted: bool = False
-    """Believe the header. Say this only where nobody but the mesh's proxy can reach the gateway: whoever else can is whom he says he is."""
+    """Believe the header of somebody in front. Say this only where nobody but the mesh's proxy can reach the gateway: whoever else can is
+    whom he says he is. Not needed for what the listener itself has checked."""
     element: Literal["first", "last"] = "last"
     """Which of several certificates counts: that of whoever spoke with the proxy right in front of the gateway, or of the first client."""
 
@@ -144,8 +147,8 @@ class Callers(Section, frozen=True):
 
     @property
     def known(self) -> bool:
-        """Whether anybody is known by what stands here, so that whoever is not may be refused."""
-        return bool(self.jwt or self.own_keys) or (self.mesh is not None and self.mesh.trusted)
+        """Whether anybody is known by what stands here, so that whoever is not may be refused. See `Config.certified` for certificates."""
+        return bool(self.jwt or self.own_keys)
 
 
 def path_of(claim: str | tuple[str, ...] | None) -> tuple[str, ...]:

@@ -244,7 +244,9 @@ def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callabl
 def _known(config: Config) -> bool:
     """Whether callers may be known by something else than a key; what is wrong has been told."""
     callers = config.callers
-    return not (sound(callers) and all(map(sound, (callers.jwt, callers.mesh, callers.own_keys)))) or callers.known
+    if not (sound(callers) and all(map(sound, (callers.jwt, callers.mesh, callers.own_keys, config.listener.tls)))):
+        return True
+    return callers.known or config.certified
 
 
 def _declared(config: Config) -> bool:

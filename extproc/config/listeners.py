@@ -4,7 +4,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from extproc.config.certificates import ListenerTls
 from extproc.config.section import Port, Section
+
+Network = Annotated[str, Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", description="an address or a network, such as `10.0.0.0/8`")]
 
 
 class Listener(Section, frozen=True):
@@ -19,6 +22,15 @@ class Listener(Section, frozen=True):
     proxies: Annotated[int, Meta(ge=0, le=16)] = 0
     """So many proxies stand in front of it, each of which appends whom it hears to `x-forwarded-for`: who is bounded to networks
     (`networks` of a key, a team, ...) is judged by what the outermost of them says."""
+    tls: ListenerTls | None = None
+    """Certificates: then it speaks TLS, and HTTP/2 with whoever offers that, and nothing else."""
+    http3: bool = False
+    """Speak HTTP/3 as well, at the UDP port of the same number. Needs `tls`. Answers tell clients of it (`alt-svc`)."""
+    http3_port: Port | None = None
+    """The port of HTTP/3 as clients are told it, where something in front has another one; `port` unless given."""
+    proxy_protocol: Annotated[tuple[Network, ...], Meta(max_length=64)] = ()
+    """The networks of load balancers that tell by the PROXY protocol (version 1 or 2) whom they speak for. Then nobody else is let in, and
+    each connection has to begin with it."""
 
 
 class Admin(Section, frozen=True):

@@ -20,6 +20,7 @@ from extproc.config.credentials import Keys, check_keys, prepare_keys, settled
 from extproc.config.declared import check_identities
 from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, read_document
+from extproc.config.entrance import check_entrance, located
 from extproc.config.filters import Setting, read_filters
 from extproc.config.forms import Name
 from extproc.config.loads import check_loads
@@ -162,6 +163,7 @@ class _Reading:
             check_databases(config, report)
             check_identities(config.identities, report)
         check_listeners(config, filters, lambda: has_stored_keys(self.folder / config.state), report)
+        check_entrance(config, report)
         check_ext_proc(config, report)
 
     def _settled(self, config: Config, filters: list[Setting]) -> tuple[Config, tuple[Struct, ...]] | None:
@@ -177,7 +179,8 @@ class _Reading:
         pricing = config.pricing
         if pricing.litellm is not None:
             pricing = replace(pricing, litellm=str(self.folder.absolute() / pricing.litellm))
-        config = replace(config, filters=named, ext_proc=beside(config.ext_proc, self.folder), pricing=pricing)
+        listener, network = located(config.listener, self.folder), beside(config.ext_proc, self.folder)
+        config = replace(config, filters=named, listener=listener, ext_proc=network, pricing=pricing)
         try:
             config = msgspec.convert(msgspec.to_builtins(config), Config)
         except msgspec.ValidationError as error:

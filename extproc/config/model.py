@@ -418,6 +418,12 @@ class Config(Section, frozen=True):
     """Where the ledgers of several machines come together."""
 
     @property
+    def certified(self) -> bool:
+        """Whether callers are known by certificates, which this listener has checked, or somebody in front who is believed."""
+        tls = self.listener.tls
+        return self.callers.mesh is not None and (self.callers.mesh.trusted or (tls is not None and tls.checks))
+
+    @property
     def mirrors(self) -> bool:
         """Whether any model has a mirror: then Envoy has a listener for copies of requests."""
         return any(model.mirror is not None for model in self.models)

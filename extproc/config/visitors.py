@@ -84,9 +84,11 @@ def _check_mesh(mesh: Mesh, config: Config, report: Report) -> None:
         joined = (workload.organization, workload.team, workload.service_account)
         if any("{tenant}" in text for text in joined) and "{tenant}" not in (workload.uri or workload.dns or "") and not workload.tenant:
             report.error(path, "`{tenant}` stands for nothing here: neither the pattern nor `tenant` says it")
-    if not mesh.trusted:
-        report.warning("$.callers.mesh", "this has no effect without `trusted: true`")
-    elif not is_loopback(config.listener.address):
+    if not config.certified:
+        report.warning(
+            "$.callers.mesh", "this has no effect without `trusted: true`, or a listener that asks for certificates (`tls.client_ca`)"
+        )
+    elif mesh.trusted and not is_loopback(config.listener.address):
         report.warning(
             "$.callers.mesh.trusted",
             f"others than this machine can reach {config.listener.address}: see to it that only the mesh's proxy can, "

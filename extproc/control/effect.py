@@ -9,7 +9,7 @@ _AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "drain", "
 
 def _in_listener(config: Config) -> object:
     callers = config.callers
-    return callers.mesh is not None and callers.mesh.trusted, [one for one in callers.jwt if one.verify != "gateway"]
+    return config.certified, callers.mesh is not None and callers.mesh.trusted, [one for one in callers.jwt if one.verify != "gateway"]
 
 
 def known_to_envoy(config: Config) -> object:

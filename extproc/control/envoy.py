@@ -208,7 +208,7 @@ class Envoy:
         """Clusters and routes. `keep`: clusters that Envoy has been told of, and that are gone, stay."""
         from extproc.envoy.compile import compile_clusters, compile_routes  # noqa: PLC0415
         from extproc.envoy.document import replace, to_yaml  # noqa: PLC0415
-        from extproc.envoy.sealed import secret_files  # noqa: PLC0415
+        from extproc.envoy.secrets import secret_files  # noqa: PLC0415
 
         # Before the clusters that name them: of a cluster whose file is not there Envoy takes nothing.
         for path, document in secret_files(config, self._places).items():

@@ -503,7 +503,7 @@ class Gateway:
 def keys_required(loaded: Loaded, state: Path) -> bool:
     """Whether callers need a key, as far as the configuration and the key store can tell."""
     configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in loaded.filters)
-    known = loaded.config is not None and loaded.config.callers.known
+    known = loaded.config is not None and (loaded.config.callers.known or loaded.config.certified)
     return configured or known or declares_keys(loaded.config) or Identities(state, _store_of(loaded.config)).exist()
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from extproc.config.listeners import ExtProc, ExtProcTls
 from extproc.config.model import Config
 from extproc.config.network import files, reached_by
-from extproc.control import pricing
+from extproc.control import certificates, pricing
 from extproc.control.google import origin
 from extproc.listening import tls_of
 from extproc.transport.tls import Tls, context
@@ -38,6 +38,7 @@ def faults(config: Config) -> list[str]:
     found += pricing.faults(config)
     found += [_NO_JWT] if any(one.verify == "gateway" for one in config.callers.jwt) and not _installed("cryptography") else []
     found += [_NO_POSTGRES] if config.store is not None and not _installed("psycopg") else []
+    found += certificates.faults(config)
     network = config.ext_proc
     return found if network is None or network.tls is None else found + _tls_faults(network, network.tls)
 

@@ -6,9 +6,10 @@ from envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.
 
 from extproc.config.model import Config
 from extproc.envoy import names
+from extproc.envoy.certificates import sds_clusters
 from extproc.envoy.chains import compiled_in
 from extproc.envoy.clusters import provider_clusters
-from extproc.envoy.listener import listener, mirrors_listener, watched
+from extproc.envoy.listener import listeners, watched
 from extproc.envoy.message import Plain, extension, plain
 from extproc.envoy.places import Places
 from extproc.envoy.workers import worker_clusters
@@ -19,22 +20,19 @@ _OWNER_ONLY = 0o600
 
 def bootstrap(config: Config, places: Places, *, address: str, files: bool) -> Plain:
     """The bootstrap with its listener on `address`. The workers' clusters are static: changing those would cut every stream."""
-    clusters = worker_clusters(config, places)
+    clusters = worker_clusters(config, places) + sds_clusters(config)
     dynamic: Plain = {}
     if files:
         dynamic = {"dynamic_resources": {"cds_config": watched(names.clusters_file(places.run_dir), places)}}
     else:
         clusters += provider_clusters(config, places)
-    listeners = [listener(config, places, address=address, files=files)]
-    if config.mirrors:
-        listeners.append(mirrors_listener(config, places, files=files))
     return {
         "node": plain(Node(id="headgate", cluster="headgate")),
         "admin": plain(Admin(address=Address(pipe=Pipe(path=names.admin_socket(places.run_dir), mode=_OWNER_ONLY)))),
         "overload_manager": {"resource_monitors": [_connections(config)]},
         "layered_runtime": runtime(config),
         **dynamic,
-        "static_resources": {"listeners": listeners, "clusters": clusters},
+        "static_resources": {"listeners": listeners(config, places, address=address, files=files), "clusters": clusters},
     }
 
 

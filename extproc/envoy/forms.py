@@ -9,7 +9,7 @@ from extproc.envoy.document import to_yaml
 from extproc.envoy.message import Plain
 from extproc.envoy.places import Places
 from extproc.envoy.reasons import REASONS
-from extproc.envoy.sealed import secret_files
+from extproc.envoy.secrets import secret_files
 
 Form = Literal["edge", "sidecar", "attach"]
 
@@ -56,7 +56,7 @@ def render(form: Form, config: Config, places: Places) -> str:
             attach += f"\n{_CERTIFICATES}"
         callers = config.callers
         attach += f"\n{_FRONT}" if any(one.verify == "front" for one in callers.jwt) else ""
-        attach += f"\n{_MESH}" if callers.mesh is not None and callers.mesh.trusted else ""
+        attach += f"\n{_MESH}" if config.certified else ""
         text = to_yaml(compile_attach(config, places), header=f"{made}\n{attach}", notes=_NOTES, reasons=REASONS)
     else:
         compiled = compile_edge if form == "edge" else compile_sidecar

@@ -1,11 +1,13 @@
 """The listener, and what its HTTP connection manager does to every request before and after the gate."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation, HeaderMutationRemoveOnMatch
 from envoy_data_plane.envoy.config.core.v3 import (
     Address,
     ApiVersion,
+    CidrRange,
     ConfigSource,
     DataSource,
     HttpProtocolOptions,
@@ -18,6 +20,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     WatchedDirectory,
 )
 from envoy_data_plane.envoy.config.listener.v3 import (
+    FilterChainMatch,
     Listener,
     ListenerConnectionBalanceConfig,
     ListenerConnectionBalanceConfigExactBalance,
@@ -25,21 +28,26 @@ from envoy_data_plane.envoy.config.listener.v3 import (
 from envoy_data_plane.envoy.extensions.filters.common.set_filter_state.v3 import FilterStateValue
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.http.set_filter_state.v3 import Config as SetFilterState
+from envoy_data_plane.envoy.extensions.filters.listener.proxy_protocol.v3 import ProxyProtocol
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
     HttpConnectionManagerForwardClientCertDetails,
     HttpConnectionManagerPathWithEscapedSlashesAction,
     HttpConnectionManagerServerHeaderTransformation,
+    HttpConnectionManagerSetCurrentClientCertDetails,
     HttpConnectionManagerUpgradeConfig,
 )
 from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutation.v3 import HeaderMutation as EarlyHeaderMutation
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import DownstreamTlsContext
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from extproc.config.model import Config
 from extproc.envoy import names
 from extproc.envoy.access_log import ATTEMPT, REQUEST, access_log, failed
+from extproc.envoy.certificates import server_context
 from extproc.envoy.chains import version
 from extproc.envoy.filters import gate, upstream_filters
+from extproc.envoy.http3 import offer, quic_listener
 from extproc.envoy.jwt import token_filter, vouches
 from extproc.envoy.local_reply import local_reply_config
 from extproc.envoy.message import Plain, extension, plain, typed
@@ -52,11 +60,22 @@ _MOST_BUFFERED = 2**31
 """The field has 32 bits."""
 
 
+def listeners(config: Config, places: Places, *, address: str, files: bool) -> list[Plain]:
+    """All that there are. `files`: their routes come from a file that Envoy watches."""
+    found = [listener(config, places, address=address, files=files)]
+    if config.listener.http3 and config.listener.tls is not None:
+        found.append(quic_listener(found[0], config.listener.tls, places))
+    if config.mirrors:
+        found.append(mirrors_listener(config, places, files=files))
+    return found
+
+
 def listener(config: Config, places: Places, *, address: str, files: bool) -> Plain:
-    """The callers' listener. `files`: its routes come from a file that Envoy watches."""
+    """The callers' listener."""
     message = Listener(
         name="headgate",
-        address=Address(socket_address=SocketAddress(address=address, port_value=config.listener.port)),
+        # `::` is all addresses of both families: without that, Linux gives Envoy those of IPv6 alone.
+        address=Address(socket_address=SocketAddress(address=address, port_value=config.listener.port, ipv4_compat=address == "::")),
         # A second Envoy on the port must fail, not share it. What reuse_port is for, even threads, exact balance does better.
         enable_reuse_port=False,
         # The end of an answer waits for the adapter. If a slow client's buffer fills up in that very moment, Envoy tells an upstream
@@ -66,7 +85,21 @@ def listener(config: Config, places: Places, *, address: str, files: bool) -> Pl
         connection_balance_config=ListenerConnectionBalanceConfig(exact_balance=ListenerConnectionBalanceConfigExactBalance()),
     )
     manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": _manager(config, places, files)}
-    return plain(message, filter_chains=[{"filters": [manager]}])
+    chain: Plain = {"filters": [manager]}
+    before: Plain = {}
+    if config.listener.proxy_protocol:
+        # Who is connected in truth, not whom he speaks for. Nobody else finds a chain of filters, and his connection is closed.
+        chain["filter_chain_match"] = plain(FilterChainMatch(direct_source_prefix_ranges=list(map(_range, config.listener.proxy_protocol))))
+        before = {"listener_filters": [extension("envoy.filters.listener.proxy_protocol", ProxyProtocol())]}
+    if config.listener.tls is not None:
+        context = typed(DownstreamTlsContext(), **server_context(config.listener.tls, places))
+        chain["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
+    return plain(message, **before, filter_chains=[chain])
+
+
+def _range(text: str) -> CidrRange:
+    network = ip_network(text)
+    return CidrRange(address_prefix=str(network.network_address), prefix_len=network.prefixlen)
 
 
 def _buffered(config: Config) -> int:
@@ -123,16 +156,28 @@ def _manager(config: Config, places: Places, files: bool) -> Plain:
         # HTTP/2 providers refuse a :scheme that is not their connection's.
         scheme_header_transformation=SchemeHeaderTransformation(match_upstream=True),
     )
-    if config.callers.mesh is not None and config.callers.mesh.trusted:
-        # Whoever is in front has checked certificates, not this listener, which would take the header off otherwise.
-        message.forward_client_cert_details = HttpConnectionManagerForwardClientCertDetails.ALWAYS_FORWARD_ONLY
+    _take_certificates(message, config)
     document = typed(message, **connection_manager_parts(config, places))
-    document["http_filters"] = [*document["http_filters"], _router(config, places)]
+    document["http_filters"] = [*offer(config.listener), *document["http_filters"], _router(config, places)]
     if files:
         document["rds"] = {"route_config_name": names.ROUTES, "config_source": watched(names.routes_file(places.run_dir), places)}
     else:
         document["route_config"] = route_configuration(config)
     return document
+
+
+def _take_certificates(message: HttpConnectionManager, config: Config) -> None:
+    """What becomes of `x-forwarded-client-cert`, which is taken off unless said otherwise."""
+    if not config.certified:
+        return
+    trusted, tls = config.callers.mesh is not None and config.callers.mesh.trusted, config.listener.tls
+    if tls is None or not tls.checks:
+        # Whoever is in front has checked certificates, not this listener.
+        message.forward_client_cert_details = HttpConnectionManagerForwardClientCertDetails.ALWAYS_FORWARD_ONLY
+        return
+    kind = HttpConnectionManagerForwardClientCertDetails
+    message.forward_client_cert_details = kind.APPEND_FORWARD if trusted else kind.SANITIZE_SET
+    message.set_current_client_cert_details = HttpConnectionManagerSetCurrentClientCertDetails(uri=True, dns=True)
 
 
 def watched(path: str, places: Places) -> Plain:

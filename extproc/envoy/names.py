@@ -24,6 +24,8 @@ CLEANER_FILTER = "headgate.cleaner"
 """Takes credentials off before the adapter, see `sealed`."""
 TRAILERS_FILTER = "headgate.trailers"
 """Takes the trailers of requests off, see `trailers`."""
+OFFER_FILTER = "headgate.http3"
+"""Tells clients of HTTP/3, see `http3`."""
 PATH_STATE = "headgate.path"
 """Filter state that keeps the client's own path, without its query: attempts rewrite `:path`, and queries may hold keys."""
 
@@ -49,6 +51,8 @@ NO_ADDRESS_CLUSTER = "headgate_no_address"
 """Where an attempt ends whose provider's name cannot be resolved: nobody is there, so that it fails and the next target is asked."""
 NO_ADDRESS = "no-address.sock"
 """The file of its socket, which never exists. `response.code_details` names it."""
+SDS_CLUSTER = "headgate_sds"
+"""Who hands out certificates."""
 API_CLUSTER = "headgate_api"
 """The admin API."""
 API_ADDRESS_HEADER = "x-headgate-caller-address"
@@ -143,6 +147,9 @@ def idle_key(timeouts: "Iterable[Timeouts]") -> str:
     return f"{max(silence(one) for one in timeouts):g}"
 
 
+QUIC = "headgate_http3"
+"""The listener of HTTP/3."""
+
 MIRROR_HEADER = "x-headgate-mirror"
 """Tells the gate of a copied request (`mirrored.py`). Believed of those alone that came to the mirrors' listener."""
 MIRRORS = "headgate_mirrors"
@@ -204,3 +211,8 @@ def routes_file(run_dir: str) -> str:
 def secret_file(run_dir: str, provider: str) -> str:
     """Where Envoy reads which file holds the key of a provider, see `sealed`."""
     return f"{run_dir}/key-{provider}.yaml"
+
+
+def certificate_file(run_dir: str, name: str) -> str:
+    """Where Envoy reads which files hold a certificate, or the authorities that vouch for others', see `certificates`."""
+    return f"{run_dir}/tls-{name}.yaml"
