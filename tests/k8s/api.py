@@ -116,7 +116,7 @@ class Api:
         return said
 
 
-def eventually(look: Callable[[], T], seconds: float = 60) -> T:
+def eventually(look: Callable[[], T | None], seconds: float = 60) -> T:
     """What `look` returns as soon as that is true. Its failed assertions count only when time is over."""
     end = time.monotonic() + seconds
     while True:

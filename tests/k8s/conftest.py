@@ -2,8 +2,10 @@
 
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from helm_python import Config
 
 from tests.k8s.cluster import Cluster, running_cluster
 
@@ -28,3 +30,11 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = cluster.namespace(f"t-{secrets.token_hex(4)}")
     yield name
     cluster.api.delete("v1/Namespace", name)
+
+
+@pytest.fixture
+def helm(cluster: Cluster, namespace: str) -> Iterator[Any]:
+    """Helm's own engine, for the release `gate` in the test's namespace; what it has of the whole cluster goes with the test."""
+    with Config(kubeconfig_path=cluster.kubeconfig, namespace=namespace) as config:
+        yield config
+        config.uninstall("gate", ignore_not_found=True)
