@@ -49,6 +49,10 @@ class Cluster:
         """A file for clients such as Helm, which may do everything."""
         return self.folder / "admin.yaml"
 
+    def client(self) -> Api:
+        """Another client that may do everything, for another thread."""
+        return Api(self.url, self.authority, self._tokens["admin"])
+
     def kubeconfig_of(self, account: str, namespace: str = "default") -> Path:
         """A file for a client that is a service account."""
         return self._write_kubeconfig(f"{namespace}.{account}.yaml", self.api.token(account, namespace), namespace)
@@ -68,10 +72,10 @@ class Cluster:
         self._write_secrets()
         self._spawn(ETCD, self._etcd())
         self._spawn(APISERVER, self._apiserver())
-        self.api = self._client()
+        self.api = self._clients.enter_context(self.client())
         self._wait(self._ready)
         self._spawn(CONTROLLERS, self._controllers())
-        self._kubelet = Kubelet(self._client())
+        self._kubelet = Kubelet(self._clients.enter_context(self.client()))
         self._kubelet.start()
         self._wait(lambda: self.api.find("v1/ServiceAccount", "default"))
 
@@ -87,9 +91,6 @@ class Cluster:
     def log(self, name: str) -> str:
         """What one of the programs has written."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
-
-    def _client(self) -> Api:
-        return self._clients.enter_context(Api(self.url, self.authority, self._tokens["admin"]))
 
     def _ready(self) -> bool:
         try:

@@ -62,9 +62,9 @@ class Injector:
         return self._folder / "injector.log"
 
     def reviews(self, namespace: str) -> list[Found]:
-        """What it wrote of pods of a namespace."""
+        """What it wrote of pods of a namespace, but for those of `awaited`."""
         lines = (json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{"))
-        return [line for line in lines if line.get("namespace") == namespace]
+        return [line for line in lines if line.get("namespace") == namespace and line["name"] != "probe"]
 
     def shown(self) -> bytes:
         """The certificate that it shows."""
@@ -110,6 +110,13 @@ def app(name: str = "app", labels: Mapping[str, str] | None = None, annotations:
         "metadata": metadata,
         "spec": {"securityContext": restricted, "containers": [container], **spec},
     }
+
+
+def awaited(cluster: Cluster, namespace: str, among: str = "initContainers") -> None:
+    """Waits until the API server knows of the webhook and of the namespace's label: it hears of both a moment after it has said that they
+    are there.
+    """
+    eventually(lambda: sidecar(cluster.api.create(app("probe"), namespace, dry_run=True), among))
 
 
 def sidecar(pod: Found, among: str = "initContainers") -> Found | None:

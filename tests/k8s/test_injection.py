@@ -7,7 +7,7 @@ import pytest
 
 from tests.k8s.api import Found, Refused, eventually
 from tests.k8s.cluster import Cluster
-from tests.k8s.injector import Injector, app, configure, environment, installed, opted_in, sidecar
+from tests.k8s.injector import Injector, app, awaited, configure, environment, installed, opted_in, sidecar
 
 LATE = "late.inject.headgate.io"
 
@@ -15,13 +15,17 @@ LATE = "late.inject.headgate.io"
 @pytest.fixture(scope="module")
 def injector(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Injector]:
     with installed(cluster, tmp_path_factory.mktemp("injector")) as made, made.running():
+        awaited(cluster, opted_in(cluster, cluster.namespace("injection")))
         yield made
+        cluster.api.delete("v1/Namespace", "injection")
 
 
 @pytest.fixture
 def within(cluster: Cluster, namespace: str, injector: Injector) -> str:
     """A namespace whose pods get sidecars."""
-    return opted_in(cluster, namespace)
+    opted_in(cluster, namespace)
+    awaited(cluster, namespace)
+    return namespace
 
 
 def workload(kind: str, name: str, **spec: Any) -> Found:
