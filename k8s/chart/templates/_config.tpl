@@ -18,6 +18,7 @@
   {{- $config = include "headgate.first" $root | fromYaml -}}
 {{- end -}}
 {{- include "headgate.clear" $config -}}
+{{- include "headgate.door" $config -}}
 {{- $config = include "headgate.agreed" (list $config (list "admin" "address") "0.0.0.0" "") | fromYaml -}}
 {{- $config = include "headgate.agreed" (list $config (list "admin" "port") $values.ports.admin "ports.admin") | fromYaml -}}
 {{- $config = include "headgate.agreed" (list $config (list "drain") $values.drain.seconds "drain.seconds") | fromYaml -}}
@@ -26,7 +27,6 @@
   {{- $config = include "headgate.agreed" (list $config (list "listener" "port") $values.ports.http "ports.http") | fromYaml -}}
   {{- $_ := unset $config "ext_proc" -}}
 {{- else -}}
-  {{- $_ := unset $config "listener" -}}
   {{- $_ := set $config "ext_proc" (include "headgate.extproc.section" $root | fromYaml) -}}
 {{- end -}}
 {{- if and (kindIs "map" $config.redis) (not (hasKey (default dict $config.redis) "machines")) -}}
@@ -68,11 +68,22 @@
   {{- end -}}
 {{- end -}}
 {{- range $name, $key := (default dict (default dict .identities).keys) -}}
+  {{- $key = default dict $key -}}
   {{- if and $key.secret (not (regexMatch $by $key.secret)) -}}{{- fail (printf $says (printf "identities.keys.%s.secret" $name)) -}}{{- end -}}
 {{- end -}}
 {{- $config := . -}}
 {{- range $section := list "redis" "store" "ledger" -}}
   {{- if regexMatch "://[^/@]*:[^/@]*@" (toString (get (default dict (get $config $section)) "url")) -}}{{- fail (printf $says (printf "%s.url" $section)) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Nobody makes a key in a pod before it has started, and it does not start as long as everybody could call. */}}
+{{- define "headgate.door" -}}
+{{- $auth := dict -}}
+{{- range .filters -}}{{- if hasKey . "auth" -}}{{- $auth = default dict .auth -}}{{- end -}}{{- end -}}
+{{- $declared := or .store (default dict .identities).keys .callers $auth.keys -}}
+{{- if not (or $declared (default dict .listener).open) -}}
+{{- fail "config: there is nobody who may call, and pods do not start so. Declare callers' keys (config.identities.keys, each with `secret: env:NAME`), or give config.store.url, where they are made later, or config.callers; or say config.listener.open, if something in front of the gateway authenticates" -}}
 {{- end -}}
 {{- end -}}
 

@@ -16,9 +16,14 @@ SECRETS = {
     "ANTHROPIC_API_KEY": "sk-2",
     "REDIS_URL": "redis://redis.internal:6379/0",
     "DATABASE_URL": "postgresql://headgate@db.internal/headgate",
+    "CALLER_KEY": f"hg-{'b' * 40}",
     "HEADGATE_FIRST_KEY": f"hg-{'a' * 40}",
 }
-OPENAI = {"providers": {"openai": {}}, "models": [{"name": "*", "targets": ["openai"]}]}
+OPENAI = {
+    "providers": {"openai": {}},
+    "models": [{"name": "*", "targets": ["openai"]}],
+    "identities": {"organizations": {"acme": {}}, "keys": {"ci": {"organization": "acme", "secret": "env:CALLER_KEY"}}},
+}
 SHARED = {"redis": {"url": "env:REDIS_URL"}, "store": {"url": "env:DATABASE_URL"}, "ledger": {"url": "env:DATABASE_URL"}}
 
 
@@ -64,7 +69,6 @@ def test_pods_have_the_ports_that_it_says() -> None:
     edge, extproc = (yaml.safe_load(configurations(manifests)[name]) for name in ("headgate", "headgate-extproc"))
     assert (edge["listener"]["port"], edge["admin"]["port"]) == (9000, 9001)
     assert "ext_proc" not in edge
-    assert "listener" not in extproc
     assert [extproc["ext_proc"][f"{name}_port"] for name in ("gate", "adapter", "health")] == [9002, 9003, 9004]
     for name, ports in (("headgate", [9000, 9001]), ("headgate-extproc", [9002, 9003, 9004, 9001])):
         (container, *_) = named(manifests, "Deployment", name)["spec"]["template"]["spec"]["containers"]
@@ -99,9 +103,25 @@ def test_what_pods_cannot_have_is_refused(config: dict[str, Any], told: str) -> 
         render({"config": merged(OPENAI, config)})
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"listener": {"open": True}},
+        {"store": SHARED["store"]},
+        {"callers": {"jwt": [{"issuer": "https://login.example.com/"}]}},
+        {"filters": [{"meter": {}}, {"auth": {"keys": [{"name": "a", "hash": f"sha256:{'0' * 64}"}]}}, {"route": {}}]},
+    ],
+)
+def test_who_may_call_can_be_said_in_several_ways(config: dict[str, Any]) -> None:
+    nobody = {name: section for name, section in OPENAI.items() if name != "identities"}
+    assert render({"config": nobody | config})
+    with pytest.raises(HelmRenderError, match="nobody who may call"):
+        render({"config": nobody})
+
+
 def test_no_secret_is_told() -> None:
     with pytest.raises(HelmRenderError) as raised:
-        render({"config": {"providers": {"openai": {"key": "sk-clear"}}}})
+        render({"config": merged(OPENAI, {"providers": {"openai": {"key": "sk-clear"}}})})
     assert "sk-clear" not in str(raised.value)
 
 
