@@ -32,6 +32,11 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # NEL ends a line in YAML 1.1, and PyYAML would write it as one that is folded.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "\x85" in text else None)
+
+
 def _integer(loader: Any, node: yaml.ScalarNode) -> int:
     text = node.value.replace("_", "").lower()
     sign, digits = (-1 if text.startswith("-") else 1), text.lstrip("+-")
@@ -46,3 +51,4 @@ for _tag, _pattern, _first in _RULES:
         _class.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), [*_first] if _tag != _NULL else [*_first, ""])
 Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^(?:<<)$"), ["<"])
 Loader.add_constructor(_INT, _integer)
+Dumper.add_representer(str, _text)
