@@ -17,6 +17,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--key", type=Path, required=True, help="PEM file of its private key")
     parser.add_argument("--address", default="0.0.0.0", help="address to bind (default: %(default)s)")  # noqa: S104 - the API server comes from elsewhere
     parser.add_argument("--port", type=int, default=8443, help="TCP port (default: %(default)s)")
+    delay = "seconds that it serves on when it is asked to end, for API servers that hear of it later (default: %(default)s)"
+    parser.add_argument("--drain-delay", type=float, default=5.0, metavar="SECONDS", help=delay)
     parser.set_defaults(run=run)
 
 
@@ -44,7 +46,7 @@ def run(given: argparse.Namespace) -> int:
     try:
         version = parse_version(given.kubernetes_version) if given.kubernetes_version is not None else None
         certificate = Certificate(given.certificate, given.key)
-        asyncio.run(serve(settings, Cluster(version=version), certificate, given.address, given.port))
+        asyncio.run(serve(settings, Cluster(version=version), certificate, (given.address, given.port), given.drain_delay))
     except (OSError, ValueError) as error:
         print(f"headgate: {error}", file=sys.stderr)
         return 2

@@ -19,6 +19,7 @@ from extproc.injector.status import Status, digest, read_status, status_text
 Plain = dict[str, Any]
 
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+_EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 _MIRROR = "kubernetes.io/config.mirror"
 _OS = "kubernetes.io/os"
 _KINDS = ("initContainers", "containers")
@@ -92,6 +93,9 @@ class _Pod:
             spec["imagePullSecrets"] = pulled
         status = Status(digest=self._digest, mode="native" if self._native else "classic", env=given)
         annotations = {**self._annotations, names.STATUS: status_text(status)}
+        # Else no node with such a pod would ever be found to be of no more use.
+        evictable = [name for name in str(annotations.get(_EVICTABLE, "")).split(",") if name]
+        annotations[_EVICTABLE] = ",".join(dict.fromkeys((*evictable, names.STATE_VOLUME, names.SCRATCH_VOLUME)))
         if not self._native and (first := self._first_of_theirs(spec)) is not None:
             # Else `kubectl logs` and `exec` would mean the sidecar.
             annotations.setdefault(_DEFAULT_CONTAINER, first)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 import ssl
 import subprocess
 import textwrap
@@ -69,36 +70,40 @@ class Webhook:
         out, log = self._folder / "out", self._folder / "log"
         arguments = [
             "injector", "--settings", "injector.yaml", "--certificate", "tls.crt", "--key", "tls.key", "--address", "127.0.0.1",
-            "--port", str(self._port), "--kubernetes-version", self._version,
+            "--port", str(self._port), "--kubernetes-version", self._version, "--drain-delay", "60",
         ]  # fmt: skip
         command = starter.Command(arguments, environ=environ(), folder=self._folder, out=out, errors=log)
         try:
             with httpx.Client(verify=self._trusting) as client:
-                self._until_ready(client, command, log)
+                self._until(client, command, 200)
                 answer = self._ask(client, "POST", "/mutate", content=asked(pod), headers={"content-type": "application/json"})
-            command.send_signal(15)
+                command.send_signal(signal.SIGTERM)
+                self._until(client, command, 503)
+                again = self._ask(client, "POST", "/mutate", content=asked(pod), headers={"content-type": "application/json"})
+                assert (again.json(), again.headers["connection"]) == (answer.json(), "close")
+            command.send_signal(signal.SIGTERM)
             assert command.wait(30) == 0
         finally:
             command.kill()
         response = answer.json()["response"]
         assert response["allowed"] is True and "warnings" not in response
-        (line,) = (json.loads(line) for line in out.read_text().splitlines())
-        assert line["decision"] == "injected"
+        assert [json.loads(line)["decision"] for line in out.read_text().splitlines()] == ["injected", "injected"]
         return dict(apply(json.loads(decoded(response["patch"])), pod))
 
     def _ask(self, client: httpx.Client, method: str, path: str, **more: Any) -> httpx.Response:
         # By the name that the API server asks for, which no resolver here knows.
         return client.request(method, f"https://127.0.0.1:{self._port}{path}", extensions={"sni_hostname": self.NAME}, **more)
 
-    def _until_ready(self, client: httpx.Client, command: starter.Command, log: Path) -> None:
+    def _until(self, client: httpx.Client, command: starter.Command, readiness: int) -> None:
         deadline = time.monotonic() + 60
         while True:
-            assert command.poll() is None and time.monotonic() < deadline, log.read_text()
+            assert command.poll() is None and time.monotonic() < deadline, (self._folder / "log").read_text()
             try:
-                if self._ask(client, "GET", "/readyz").status_code == 200:
+                if self._ask(client, "GET", "/readyz").status_code == readiness:
                     return
             except httpx.TransportError:
-                time.sleep(0.05)
+                pass
+            time.sleep(0.02)
 
 
 def environ() -> dict[str, str]:
