@@ -26,6 +26,8 @@ def add_sidecar(parser: argparse.ArgumentParser) -> None:
     text = "stand beside one application: requests are taken at 127.0.0.1:PORT, whatever `listener` says, and there is no admin API"
     parser.add_argument("--sidecar", type=_port, metavar="PORT", help=text)
     parser.add_argument("--admin", type=_place, metavar="ADDRESS:PORT", help="with --sidecar: the operator's port, whatever `admin` says")
+    text = "with --sidecar: how long it takes requests after SIGTERM, whatever `drain_delay` says"
+    parser.add_argument("--drain-delay", type=float, metavar="SECONDS", help=text)
 
 
 def _port(text: str) -> int:
@@ -50,12 +52,14 @@ def source(given: argparse.Namespace) -> Source:
 
 
 def _sidecar(given: argparse.Namespace) -> Sidecar | None:
-    port, admin = getattr(given, "sidecar", None), getattr(given, "admin", None)
-    if port is not None:
-        return Sidecar(port, admin)
-    if admin is not None:
-        print("--admin: this is for --sidecar; without it, say `admin: {address: ..., port: ...}` in the configuration", file=sys.stderr)
-        raise SystemExit(2)
+    if not hasattr(given, "sidecar"):
+        return None
+    if given.sidecar is not None:
+        return Sidecar(given.sidecar, given.admin, given.drain_delay)
+    for option, value in (("--admin", given.admin), ("--drain-delay", given.drain_delay)):
+        if value is not None:
+            print(f"{option}: this is for --sidecar; without it the configuration says so", file=sys.stderr)
+            raise SystemExit(2)
     return None
 
 

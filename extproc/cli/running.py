@@ -92,6 +92,7 @@ def _checking(given: argparse.Namespace, *, with_envoy: bool) -> list[str]:
     told += ["--state", str(given.state.absolute())] if given.state is not None else []
     if with_envoy and given.sidecar is not None:
         told += ["--sidecar", str(given.sidecar)]
+        told += ["--drain-delay", str(given.drain_delay)] if given.drain_delay is not None else []
         told += ["--admin", f"{bracketed(given.admin[0])}:{given.admin[1]}"] if given.admin is not None else []
     if not with_envoy:
         told += ["--serve", *(["--private"] if given.private else [])]

@@ -1,4 +1,4 @@
-"""A gateway beside one application: sections that whoever starts it says instead of the file, which others start as well."""
+"""A gateway beside one application: settings that whoever starts it says instead of the file, which others start as well."""
 
 import re
 from collections.abc import Mapping as Names
@@ -20,6 +20,8 @@ class Sidecar(Struct, frozen=True):
     """Requests are taken there, at 127.0.0.1 and nowhere else."""
     admin: tuple[str, int] | None = None
     """Address and port of the operator's port, unless it is where the file says."""
+    drain_delay: float | None = None
+    """Seconds that it takes requests after it has been asked to end, unless it is what the file says."""
 
     def over(self, root: Mapping) -> Mapping:
         """The document with it. Whole sections: what a listener for others has - TLS, proxies before it - is none of this one's.
@@ -28,9 +30,11 @@ class Sidecar(Struct, frozen=True):
         said = {"listener": {"address": LOOPBACK, "port": str(self.port)}, "api": {"address": "off"}}
         if self.admin is not None:
             said["admin"] = {"address": self.admin[0], "port": str(self.admin[1])}
-        entries = tuple(_entry(name, _section(values)) for name, values in said.items())
-        left = root.without(*said)
-        return replace(left, entries=left.entries + entries, nodes=left.nodes + sum(entry.value.nodes for entry in entries))
+        entries = [_entry(name, _section(values)) for name, values in said.items()]
+        if self.drain_delay is not None:
+            entries.append(_entry("drain_delay", _scalar(str(self.drain_delay))))
+        left = root.without(*(entry.key.text for entry in entries))
+        return replace(left, entries=(*left.entries, *entries), nodes=left.nodes + sum(entry.value.nodes for entry in entries))
 
 
 def place(text: str) -> tuple[str, int]:
@@ -42,8 +46,12 @@ def place(text: str) -> tuple[str, int]:
 
 
 def _section(values: Names[str, str]) -> Mapping:
-    return Mapping(Mark(), tuple(_entry(name, Scalar(Mark(), text, plain=True)) for name, text in values.items()), len(values) + 1)
+    return Mapping(Mark(), tuple(_entry(name, _scalar(text)) for name, text in values.items()), len(values) + 1)
 
 
 def _entry(name: str, value: Node) -> Entry:
-    return Entry(Scalar(Mark(), name, plain=True), value)
+    return Entry(_scalar(name), value)
+
+
+def _scalar(text: str) -> Scalar:
+    return Scalar(Mark(), text, plain=True)

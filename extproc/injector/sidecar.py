@@ -26,7 +26,7 @@ def container(settings: Settings, *, native: bool) -> Plain:
         "name": CONTAINER,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
-        "args": _arguments(settings),
+        "args": _arguments(settings, native=native),
         "ports": [{"name": _PORT_NAME, "containerPort": settings.admin_port, "protocol": "TCP"}],
         "resources": _resources(settings.resources),
         "startupProbe": {**_probe("/readyz", settings), "periodSeconds": 1, "failureThreshold": _STARTS_WITHIN},
@@ -46,8 +46,10 @@ def container(settings: Settings, *, native: bool) -> Plain:
     if settings.secret is not None:
         made["envFrom"] = [{"secretRef": {"name": settings.secret, "optional": True}}]
     if native:
-        return {**made, "restartPolicy": "Always"}
-    return made | _life(settings)
+        made["restartPolicy"] = "Always"
+    elif settings.hold:
+        made["lifecycle"] = {"postStart": {"exec": {"command": _waiting(settings)}}}
+    return made
 
 
 def volumes(settings: Settings) -> list[Plain]:
@@ -59,11 +61,13 @@ def volumes(settings: Settings) -> list[Plain]:
     ]
 
 
-def _arguments(settings: Settings) -> list[str]:
+def _arguments(settings: Settings, *, native: bool) -> list[str]:
     address = f"[{settings.admin_address}]" if ":" in settings.admin_address else settings.admin_address
     return [
         "up", f"{CONFIG_FOLDER}/{settings.config_key}", "--state", STATE_FOLDER,
         "--sidecar", str(settings.port), "--admin", f"{address}:{settings.admin_port}",
+        # A native one is asked to end when there is nobody left to ask anything.
+        "--drain-delay", "0" if native else str(settings.drain_delay),
     ]  # fmt: skip
 
 
@@ -94,13 +98,6 @@ def _security(settings: Settings) -> Plain:
     return made
 
 
-def _life(settings: Settings) -> Plain:
-    """Kubelets start containers in their order, and the next one after `postStart`; they end all at once."""
-    hooks: Plain = {}
-    if settings.hold:
-        hooks["postStart"] = {
-            "exec": {"command": ["headgate", "wait", "--port", str(settings.admin_port), "--within", str(_STARTS_WITHIN)]}
-        }
-    if settings.drain_delay:
-        hooks["preStop"] = {"exec": {"command": ["sleep", str(settings.drain_delay)]}}
-    return {"lifecycle": hooks} if hooks else {}
+def _waiting(settings: Settings) -> list[str]:
+    # Kubelets start containers in their order, and the next one after this.
+    return ["headgate", "wait", "--port", str(settings.admin_port), "--within", str(_STARTS_WITHIN)]

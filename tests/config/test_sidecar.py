@@ -32,6 +32,14 @@ def test_sections_for_others_do_not_count(tmp_path: Path) -> None:
     assert read(tmp_path, SHARED, Sidecar(15180)) == (listener, Admin(port=9000), None)
 
 
+def test_how_long_it_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(SHARED + "drain_delay: 5\n")
+    for said, expected in ((None, 5.0), (0.0, 0.0), (2.5, 2.5)):
+        loaded = load(path, {}, sidecar=Sidecar(15180, drain_delay=said))
+        assert loaded.config is not None and loaded.config.drain_delay == expected
+
+
 def test_what_the_file_says_nothing_of(tmp_path: Path) -> None:
     text = "\n".join(SHARED.splitlines()[:3])
     assert read(tmp_path, text, Sidecar(15180)) == (Listener(port=15180), Admin(), None)
