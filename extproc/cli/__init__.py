@@ -10,6 +10,7 @@ from extproc.cli import (
     catalog,
     check,
     compile_,
+    explain,
     groups,
     inject,
     injector,
@@ -34,6 +35,7 @@ An AI gateway that lives inside Envoy: one URL in front of many providers, with 
 
   headgate up                     start everything: Envoy, workers, ledger; no configuration needed
   headgate check gateway.yaml     say everything that is wrong with a configuration
+  headgate explain --model NAME   say which way a request would take, and why, without sending it
   headgate providers              list the providers that a configuration can name with one word
   headgate keys create alice      make a key for a caller
   headgate teams create research  and organizations, projects, users, service accounts and plans
@@ -58,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         serve,
         check,
         compile_,
+        explain,
         providers,
         keys,
         groups,
@@ -81,6 +84,9 @@ def main(arguments: list[str] | None = None) -> int:
     if len(rest) == 1 and not rest[0].startswith("-") and getattr(given, "config", ...) is None:
         # argparse before Python 3.13 takes an optional argument for absent when an option stands before it.
         given.config = Path(rest.pop())
+    if hasattr(given, "words") and not any(one.startswith("-") for one in rest):
+        # Nor does it take some of them before an option, and some behind it.
+        given.words, rest = [*given.words, *rest], []
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
