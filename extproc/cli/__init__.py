@@ -10,6 +10,7 @@ from extproc.cli import (
     catalog,
     check,
     compile_,
+    diff,
     explain,
     groups,
     inject,
@@ -36,6 +37,7 @@ An AI gateway that lives inside Envoy: one URL in front of many providers, with 
   headgate up                     start everything: Envoy, workers, ledger; no configuration needed
   headgate check gateway.yaml     say everything that is wrong with a configuration
   headgate explain --model NAME   say which way a request would take, and why, without sending it
+  headgate diff NEW               say what another configuration changes, and what that does to requests under way
   headgate providers              list the providers that a configuration can name with one word
   headgate keys create alice      make a key for a caller
   headgate teams create research  and organizations, projects, users, service accounts and plans
@@ -60,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         serve,
         check,
         compile_,
+        diff,
         explain,
         providers,
         keys,

@@ -1,6 +1,7 @@
 """What of a new configuration takes effect where, and when: in files that Envoy watches, in its bootstrap, in processes as they start."""
 
 from extproc.config.model import Config
+from extproc.envoy.buffers import buffered
 from extproc.envoy.silences import silences
 
 # Sections that count from the start on, until an upgrade.
@@ -28,4 +29,6 @@ def needs_restart(old: Config, new: Config) -> list[str]:
         found.append("`mirror`, which no model had before or none has now,")
     if old.api.place != new.api.place:
         found.append("api.address")
+    if buffered(old) != buffered(new):
+        found.append("what Envoy holds of a connection (`limits.request_body`, `limits.response_body`)")
     return found + [f"limits.{name}" for name in limits if getattr(old.limits, name) != getattr(new.limits, name)]

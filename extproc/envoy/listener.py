@@ -44,6 +44,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from extproc.config.model import Config
 from extproc.envoy import names
 from extproc.envoy.access_log import ATTEMPT, REQUEST, access_log, failed
+from extproc.envoy.buffers import buffered
 from extproc.envoy.certificates import server_context
 from extproc.envoy.chains import version
 from extproc.envoy.filters import gate, upstream_filters
@@ -54,10 +55,6 @@ from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
 from extproc.envoy.routes import route_configuration
 from extproc.envoy.trailers import trailers_filter
-
-_LEAST_BUFFERED = 64 * 1024 * 1024
-_MOST_BUFFERED = 2**31
-"""The field has 32 bits."""
 
 
 def listeners(config: Config, places: Places, *, address: str, files: bool) -> list[Plain]:
@@ -81,7 +78,7 @@ def listener(config: Config, places: Places, *, address: str, files: bool) -> Pl
         # The end of an answer waits for the adapter. If a slow client's buffer fills up in that very moment, Envoy tells an upstream
         # connection to pause that is no more, and crashes (tried on 1.40); so it has to be larger than any answer;
         # than streams, too, which `limits.response_body` does not bound.
-        per_connection_buffer_limit_bytes=_buffered(config),
+        per_connection_buffer_limit_bytes=buffered(config),
         connection_balance_config=ListenerConnectionBalanceConfig(exact_balance=ListenerConnectionBalanceConfigExactBalance()),
     )
     manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": _manager(config, places, files)}
@@ -102,15 +99,11 @@ def _range(text: str) -> CidrRange:
     return CidrRange(address_prefix=str(network.network_address), prefix_len=network.prefixlen)
 
 
-def _buffered(config: Config) -> int:
-    return min(max(_LEAST_BUFFERED, config.limits.response_body, config.limits.request_body), _MOST_BUFFERED)
-
-
 def mirrors_listener(config: Config, places: Places, *, files: bool) -> Plain:
     """The listener for copies of requests that workers send: the same gate and routes, on a socket that only this user can reach."""
     pipe = Pipe(path=names.mirror_socket(places.run_dir), mode=0o600)
     message = Listener(
-        name=names.MIRRORS, address=Address(pipe=pipe), per_connection_buffer_limit_bytes=_buffered(config), enable_reuse_port=False
+        name=names.MIRRORS, address=Address(pipe=pipe), per_connection_buffer_limit_bytes=buffered(config), enable_reuse_port=False
     )
     parts = _manager(config, places, files)
     parts["stat_prefix"] = names.MIRRORS

@@ -1,0 +1,46 @@
+"""What a new configuration does to a gateway that runs, and to what is under way there."""
+
+from collections.abc import Iterator, Sequence
+
+from extproc.compared.resources import Touched
+from extproc.config.model import Config
+from extproc.control.effect import needs_restart
+
+_UNTOUCHED = "nothing is cut: what is under way goes on to its end with the configuration that it began with"
+_FILES = "Envoy takes clusters and routes from files while it runs. An Envoy of yours has to be given what `headgate compile attach` prints"
+_STATE = (
+    "`state`: another folder is another gateway, so it takes a start. What is under way has {drain:g} s to end (`drain`), and is cut then"
+)
+_LATER = (
+    "with `headgate upgrade`, or with the next start: {names}. With an upgrade {who} replaced without losing a request; what is under "
+    "way has {drain:g} s to end (`drain`) with those before, and is cut then"
+)
+_GONE = "what is under way at {names} goes on there to its end: Envoy knows the old address and the new one for a while"
+    "what is under way at {names} ends there: Envoy forgets the address half a minute later, and connections that are in use end with it"
+)
+
+
+def effects(old: Config, new: Config, touched: Sequence[Touched]) -> Iterator[str]:
+    """Sentences, what happens at once first."""
+    later = needs_restart(old, new)
+    if _reloaded(old) != _reloaded(new) or not later:
+        yield f"with the reload that follows when the file is replaced; {_UNTOUCHED}"
+    if any(one.watched for one in touched):
+        yield _FILES
+    gone = [name for name in old.providers if name not in new.providers]
+    moved = [name for name, one in new.providers.items() if name in old.providers and one.base_url != old.providers[name].base_url]
+    if gone or moved:
+        yield _GONE.format(names=", ".join((*gone, *moved)))
+    if "state" in later:
+        yield _STATE.format(drain=old.drain)
+    if waits := [name for name in later if name != "state"]:
+        who = "the workers and Envoy are" if any(not one.watched for one in touched) else "the workers are"
+        yield _LATER.format(names=", ".join(waits), who=who, drain=old.drain)
+
+
+def _reloaded(config: Config) -> object:
+    """What a reload brings into force, as far as that can be told apart from the rest."""
+    return (
+        config.providers, config.models, config.filters, config.callers, config.limits, config.shedding, config.timeouts, config.prices,
+        config.pricing, config.retries, config.breaker, config.redis, config.notifications, config.store, config.identities,
+    )  # fmt: skip
