@@ -16,8 +16,6 @@ _LATER = (
     "way has {drain:g} s to end (`drain`) with those before, and is cut then"
 )
 _GONE = "what is under way at {names} goes on there to its end: Envoy knows the old address and the new one for a while"
-    "what is under way at {names} ends there: Envoy forgets the address half a minute later, and connections that are in use end with it"
-)
 
 
 def effects(old: Config, new: Config, touched: Sequence[Touched]) -> Iterator[str]:

@@ -31,4 +31,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
         found.append("api.address")
     if buffered(old) != buffered(new):
         found.append("what Envoy holds of a connection (`limits.request_body`, `limits.response_body`)")
+    elif old.limits.request_body != new.limits.request_body:
+        # The limit itself is the routes', and counts at once.
+        found.append("the number that Envoy's own 413 names (`limits.request_body`)")
     return found + [f"limits.{name}" for name in limits if getattr(old.limits, name) != getattr(new.limits, name)]
