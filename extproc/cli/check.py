@@ -23,13 +23,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = commands.add_parser("check", help="check a configuration; exit code 2 if it is wrong")
     add_source(parser)
     parser.add_argument("--no-envoy", action="store_true", help="do not ask Envoy itself to validate what is compiled")
+    parser.add_argument("--strict", action="store_true", help="exit code 1 where anything is warned of")
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Checks it."""
     which = source(given)
-    loaded = load(which, faults, _advice)
+    loaded = load(which, faults, _advice, lints=True)
     if loaded is None or loaded.config is None:
         return 2
     config = loaded.config
@@ -71,13 +72,14 @@ def run(given: argparse.Namespace) -> int:
     if config.notifications.receivers:
         print(f"  notifications go to {', '.join(one.name for one in config.notifications.receivers)}")
     state = which.state_folder(config)
-    for what in (*uncounted(loaded), *unseen(loaded, state), *_moved(config, state)):
+    warnings = (*uncounted(loaded), *unseen(loaded, state), *_moved(config, state))
+    for what in warnings:
         print(f"{which.path}: warning: {what}", file=sys.stderr)
     for told in filter(None, (settings.about() for settings in loaded.filters if isinstance(settings, Filter))):
         print(f"  {told}")
     for absent in loaded.absent:
         print(f"  {absent.kind} {absent.name} is left out: {absent.reason}")
-    return 0
+    return int(given.strict and bool(warnings or loaded.problems))
 
 
 def _moved(config: Config, state: Path) -> Iterator[str]:

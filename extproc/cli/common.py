@@ -63,11 +63,11 @@ def _sidecar(given: argparse.Namespace) -> Sidecar | None:
     return None
 
 
-def load(which: Source, faults: Advice = nothing, advice: Advice = nothing) -> Loaded | None:
+def load(which: Source, faults: Advice = nothing, advice: Advice = nothing, *, lints: bool = False) -> Loaded | None:
     """The checked configuration; None, with everything that is wrong printed, if it cannot be used. Warnings are printed, too.
-    `faults`, `advice`: see `config.load.load`.
+    `faults`, `advice`, `lints`: see `config.load.load`.
     """
-    loaded = which.load(faults, advice)
+    loaded = which.load(faults, advice, lints=lints)
     if loaded.problems:
         print(format_problems(loaded.problems, which.path), file=sys.stderr)
     return loaded if loaded.config is not None else None

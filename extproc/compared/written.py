@@ -114,7 +114,7 @@ def _hidden(text: str, path: tuple[str, ...]) -> str:
     keys = [one[1:] for one in path if one.startswith(".")]
     last = keys[-1] if keys else ""
     header = "set" in keys[:-1] and _HEADERS.search(last) is not None
-    hook = "receivers" in keys and last == "url"
+    hook = "webhooks" in keys and last == "url"
     if last in _SECRETS or header or hook:
         return HIDDEN
     return _USER.sub(HIDDEN, text)

@@ -23,6 +23,7 @@ from extproc.config.document import Node, read_document
 from extproc.config.entrance import check_entrance, located
 from extproc.config.filters import Setting, read_filters
 from extproc.config.forms import Name
+from extproc.config.lints import lint
 from extproc.config.loads import check_loads
 from extproc.config.lookup import FILTERS, FilterType
 from extproc.config.model import Config, Provider, aim
@@ -76,12 +77,13 @@ def load(
     faults: Advice = nothing,
     advice: Advice = nothing,
     sidecar: Sidecar | None = None,
+    lints: bool = False,
 ) -> Loaded:
     """Reads the configuration at `path`. Never raises for what is in it. `has_stored_keys` is asked with the state folder, if need be.
     `secrets`: see `References`; without them, providers and Redis are not checked. `faults`, `advice`: more errors and warnings, of a
-    configuration that has no other errors. `sidecar`: stands where it says, whatever the file does.
+    configuration that has no other errors. `sidecar`: stands where it says, whatever the file does. `lints`: see `lints.lint`.
     """
-    reading = _Reading(path, References(environ, path.parent, secrets=secrets), find, (faults, advice))
+    reading = _Reading(path, References(environ, path.parent, secrets=secrets), find, (faults, advice), lints=lints)
     root = read_document(path, reading.problems)
     if sidecar is not None and isinstance(root, MappingNode):
         root = sidecar.over(root)
@@ -97,7 +99,7 @@ def load(
 class _Reading:
     """One file while it is read."""
 
-    def __init__(self, path: Path, references: References, find: FilterType, others: tuple[Advice, Advice]) -> None:
+    def __init__(self, path: Path, references: References, find: FilterType, others: tuple[Advice, Advice], *, lints: bool) -> None:
         self.problems = Problems()
         self.folder = path.parent
         self.references = references
@@ -105,6 +107,7 @@ class _Reading:
         self._keys: dict[str, Keys] = {}
         self._find = find
         self._others = others
+        self._lints = lints
         self._walker = Walker(self.problems, self.references)
 
     def read(self, root: Node, has_stored_keys: Callable[[Path], bool]) -> tuple[Config, tuple[Struct, ...]] | None:
@@ -165,6 +168,8 @@ class _Reading:
         check_listeners(config, filters, lambda: has_stored_keys(self.folder / config.state), report)
         check_entrance(config, report)
         check_ext_proc(config, report)
+        if self._lints and not self.problems.errors:
+            lint(config, providers, filters, report)
 
     def _settled(self, config: Config, filters: list[Setting]) -> tuple[Config, tuple[Struct, ...]] | None:
         providers = {name: settled(one, self._keys.get(name, Keys()), self.folder) for name, one in config.providers.items()}

@@ -39,13 +39,15 @@ class Source(Struct, frozen=True):
     sidecar: Sidecar | None = None
     """Where it stands, if beside one application."""
 
-    def load(self, faults: Advice = nothing, advice: Advice = nothing) -> Loaded:
-        """Reads and checks it. `faults`, `advice`: see `config.load.load`."""
+    def load(self, faults: Advice = nothing, advice: Advice = nothing, *, lints: bool = False) -> Loaded:
+        """Reads and checks it. `faults`, `advice`, `lints`: see `config.load.load`."""
 
         def has_stored_keys(folder: Path) -> bool:
             return Identities(self.state or folder).exist()
 
-        return load(self.path, self.environ, has_stored_keys=has_stored_keys, faults=faults, advice=advice, sidecar=self.sidecar)
+        return load(
+            self.path, self.environ, has_stored_keys=has_stored_keys, faults=faults, advice=advice, sidecar=self.sidecar, lints=lints
+        )
 
     def outline(self) -> Loaded:
         """Reads it for whoever starts nothing: without secrets, which may be somebody else's, and without callers' keys, which may be to

@@ -51,6 +51,7 @@ def test_all_of_them_say_where(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["check", str(path), "--no-envoy"]) == 0
     told = [line.removeprefix(f"{path}:").split(": ")[:3] for line in capsys.readouterr().err.splitlines()]
     assert told == [
+        ["3:36", "warning", "$.providers.lab.base_url"],
         ["3:74", "warning", "$.providers.lab.envoy_key_file"],
         ["4:10", "warning", "$.providers.cloud"],
         ["9:28", "warning", "$.models[1].targets[1]"],
