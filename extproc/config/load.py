@@ -30,6 +30,8 @@ from extproc.config.model import Config, Provider, aim
 from extproc.config.network import beside, check_ext_proc
 from extproc.config.older import check_older
 from extproc.config.optional import absent_providers, split_providers
+from extproc.config.outside import at_home, check_egress, check_outside
+from extproc.config.outside import located as way_located
 from extproc.config.problem import Mark, Problem, Problems, format_problems
 from extproc.config.receivers import check_notifications
 from extproc.config.references import References
@@ -147,6 +149,7 @@ class _Reading:
                 # That an absent one has no key is what makes it absent.
                 there = replace(provider, key=None, keys=(), aws=None, google=None) if name in gone else provider
                 check_provider(path, there, report)
+                check_outside(path, there, report)
                 check_keys(path, there, self._keys.get(name, Keys()), report)
         check_models(config, providers, report.error)
         if not self.problems.errors:
@@ -162,6 +165,7 @@ class _Reading:
                 check_notifications(config.notifications, report)
         check_prices(config, providers, report.error)
         if self.references.secrets:
+            check_egress(config, report)
             check_redis(config, filters, report)
             check_databases(config, report)
             check_identities(config.identities, report)
@@ -172,7 +176,9 @@ class _Reading:
             lint(config, providers, filters, report)
 
     def _settled(self, config: Config, filters: list[Setting]) -> tuple[Config, tuple[Struct, ...]] | None:
-        providers = {name: settled(one, self._keys.get(name, Keys()), self.folder) for name, one in config.providers.items()}
+        providers = {
+            name: at_home(settled(one, self._keys.get(name, Keys()), self.folder), self.folder) for name, one in config.providers.items()
+        }
         whole, (config, models) = config, present(replace(config, providers=providers), self.absent)
         moved = _moved(whole, config) if self.absent else {}
         if not config.models:
@@ -185,7 +191,8 @@ class _Reading:
         if pricing.litellm is not None:
             pricing = replace(pricing, litellm=str(self.folder.absolute() / pricing.litellm))
         listener, network = located(config.listener, self.folder), beside(config.ext_proc, self.folder)
-        config = replace(config, filters=named, listener=listener, ext_proc=network, pricing=pricing)
+        egress = way_located(config.egress, self.folder)
+        config = replace(config, filters=named, listener=listener, ext_proc=network, egress=egress, pricing=pricing)
         try:
             config = msgspec.convert(msgspec.to_builtins(config), Config)
         except msgspec.ValidationError as error:

@@ -12,6 +12,7 @@ from msgspec import Meta, field
 from extproc.config.breaker import Breaker, Breakers
 from extproc.config.callers import Callers
 from extproc.config.concurrency import Concurrency, Many, Queue
+from extproc.config.egress import Egress
 from extproc.config.forms import Auth, DialectName, Folder, HeaderName, HeaderValue, Name, Operation, Path, SettingValue
 from extproc.config.health import Health
 from extproc.config.identities import Identities
@@ -160,6 +161,15 @@ class Provider(Section, frozen=True):
     """A check that is made again and again; without it, a provider's health shows in the answers that it gives."""
     tls_server_name: str | None = None
     """Name to ask for and to check in its certificate; the host of `base_url` unless given."""
+    ca_file: str | None = None
+    """Who vouches for its certificate: a PEM file, relative to the configuration file; whom the system trusts unless given. One that is
+    replaced by renaming counts for the connections that come then, as with the two below."""
+    client_certificate: str | None = None
+    """The PEM file of a certificate that we show it (mTLS), relative to the configuration file. Needs `client_key`."""
+    client_key: str | None = None
+    """The PEM file of its private key."""
+    proxy: str | None = None
+    """The URL of a proxy by which it is reached, in place of what `egress` says; `off`: without any."""
     http2: bool = True
     """Whether it is asked by HTTP/2 where it offers that over TLS. False: by HTTP/1.1 alone, of which no request is lost when the provider
     changes connections (docs/envoy.md)."""
@@ -366,6 +376,8 @@ class Config(Section, frozen=True):
     """Where callers come in."""
     callers: Callers = Callers()
     """Who may call beside those who have a virtual key."""
+    egress: Egress | None = None
+    """The proxy by which providers are reached, where there is one."""
     admin: Admin = Admin()
     """Where the operator looks in."""
     api: Api = Api()

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
+from extproc.config.egress import Egress, Proxy, proxy_for, way_to
 from extproc.config.model import Provider
 
 DEMO = "demo:"
@@ -65,6 +66,17 @@ def bracketed(host: str) -> str:
 def provider_url(provider: Provider) -> ProviderUrl:
     """Where `provider` is. Raises ValueError with a sentence that does not repeat the URL, which may hold a password."""
     return parse_provider_url(provider.base_url)
+
+
+def proxy_of(provider: Provider, egress: Egress | None) -> Proxy | None:
+    """The proxy by which `provider` is reached; None: without any."""
+    return proxy_for(provider_url(provider).host, egress, provider.proxy) if is_behind_proxy(provider, egress) else None
+
+
+def is_behind_proxy(provider: Provider, egress: Egress | None) -> bool:
+    """Whether there is one."""
+    url = provider_url(provider)
+    return url.scheme != "demo" and way_to(url.host, egress, provider.proxy) is not None
 
 
 def parse_provider_url(text: str) -> ProviderUrl:

@@ -25,7 +25,7 @@ _LISTS: dict[type[inspect.Type], Callable[[list[Any]], Any]] = {
     inspect.FrozenSetType: frozenset,
 }
 
-_SECRETS = ("$.providers", "$.redis", "$.filters", "$.callers", "$.notifications", "$.store", "$.identities", "$.ledger")
+_SECRETS = ("$.providers", "$.redis", "$.filters", "$.callers", "$.notifications", "$.store", "$.identities", "$.ledger", "$.egress")
 """Where secrets stand. Elsewhere a reference names a place or a number, and nothing could stand in for it unnoticed."""
 
 

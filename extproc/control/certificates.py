@@ -4,15 +4,36 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+from extproc.config.certificates import ListenerTls
 from extproc.config.entrance import named_files
-from extproc.config.model import Config
+from extproc.config.model import Config, Provider
 
 
 def faults(config: Config) -> Iterator[str]:
     """Each with the path of the setting that it is about; none if all is well."""
-    tls = config.listener.tls
-    if tls is None:
-        return
+    for name, provider in config.providers.items():
+        yield from _of_provider(f"$.providers.{name}", provider)
+    if config.egress is not None and config.egress.ca_file is not None:
+        yield from _read_authority("$.egress.ca_file", config.egress.ca_file)
+    if config.listener.tls is not None:
+        yield from _of_listener(config.listener.tls)
+
+
+def _of_provider(path: str, provider: Provider) -> Iterator[str]:
+    if provider.ca_file is not None:
+        yield from _read_authority(f"{path}.ca_file", provider.ca_file)
+    if provider.client_certificate is not None and provider.client_key is not None:
+        shown = ((f"{path}.client_certificate", provider.client_certificate), (f"{path}.client_key", provider.client_key))
+        unread = list(_unread(iter(shown)))
+        yield from unread or unfit(shown[0][0], provider.client_certificate, provider.client_key)
+
+
+def _read_authority(setting: str, path: str) -> Iterator[str]:
+    unread = list(_unread(iter([(setting, path)])))
+    yield from unread or _no_authority(setting, path)
+
+
+def _of_listener(tls: ListenerTls) -> Iterator[str]:
     unread = list(_unread(named_files(tls)))
     yield from unread
     if unread:

@@ -15,7 +15,7 @@ def _in_listener(config: Config) -> object:
 
 def known_to_envoy(config: Config) -> object:
     """What its watched files say of a configuration: whatever else changes is the workers' business alone."""
-    return config.providers, config.limits, silences(config), config.api.listener
+    return config.providers, config.egress, config.limits, silences(config), config.api.listener
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:

@@ -204,30 +204,33 @@ class Envoy:
             usable_envoy(version(config)), bootstrap, config.envoy_threads, config.drain, (listener.address, listener.port)
         )  # fmt: skip
 
-    def _texts(self, config: Config, *, keep: bool = False) -> tuple[str, str]:
-        """Clusters and routes. `keep`: clusters that Envoy has been told of, and that are gone, stay."""
-        from extproc.envoy.compile import compile_clusters, compile_routes  # noqa: PLC0415
+    def _texts(self, config: Config, *, keep: bool = False) -> tuple[str, str, str]:
+        """Clusters, routes and listeners. `keep`: clusters and listeners that Envoy has been told of, and that are gone, stay."""
+        from extproc.envoy.compile import compile_clusters, compile_listeners, compile_routes  # noqa: PLC0415
         from extproc.envoy.document import replace, to_yaml  # noqa: PLC0415
         from extproc.envoy.secrets import secret_files  # noqa: PLC0415
 
         # Before the clusters that name them: of a cluster whose file is not there Envoy takes nothing.
         for path, document in secret_files(config, self._places).items():
             replace(Path(path), to_yaml(document))
-        clusters = compile_clusters(config, self._places)["resources"]
-        known = {cluster["name"] for cluster in clusters}
-        kept = [cluster for cluster in _resources(self._told()[0]) if cluster["name"] not in known] if keep else []
-        return to_yaml({"resources": clusters + kept}), to_yaml(compile_routes(config))
+        clusters, _, listeners = self._told() if keep else ("", "", "")
+        return (
+            to_yaml(_with(compile_clusters(config, self._places), clusters)),
+            to_yaml(compile_routes(config)),
+            to_yaml(_with(compile_listeners(config), listeners)),
+        )
 
     @property
-    def _files(self) -> tuple[Path, Path]:
-        return Path(names.clusters_file(self._places.run_dir)), Path(names.routes_file(self._places.run_dir))
+    def _files(self) -> tuple[Path, Path, Path]:
+        run_dir = self._places.run_dir
+        return Path(names.clusters_file(run_dir)), Path(names.routes_file(run_dir)), Path(names.listeners_file(run_dir))
 
-    def _told(self) -> tuple[str, str]:
-        """Clusters and routes as they stand."""
-        clusters, routes = (path.read_text() if path.exists() else "" for path in self._files)
-        return clusters, routes
+    def _told(self) -> tuple[str, str, str]:
+        """Clusters, routes and listeners as they stand."""
+        clusters, routes, listeners = (path.read_text() if path.exists() else "" for path in self._files)
+        return clusters, routes, listeners
 
-    def _write(self, texts: tuple[str, str]) -> None:
+    def _write(self, texts: tuple[str, str, str]) -> None:
         from extproc.envoy.document import replace  # noqa: PLC0415
 
         for path, text in zip(self._files, texts, strict=True):
@@ -237,7 +240,7 @@ class Envoy:
         """Gives it the clusters and routes of `config`, and waits until it has taken them. Raises `RuntimeError` if it refuses them."""
         await self._give(await asyncio.to_thread(self._texts, config))
 
-    async def _give(self, texts: tuple[str, str]) -> None:
+    async def _give(self, texts: tuple[str, str, str]) -> None:
         before = await self._updates()
         await asyncio.to_thread(self._write, texts)
         end = asyncio.get_running_loop().time() + _TAKEN_WITHIN
@@ -251,7 +254,7 @@ class Envoy:
         raise RuntimeError("Envoy did not take its part of the configuration in time")
 
     async def _updates(self) -> dict[str, int]:
-        text = await self._get("/stats?filter=(cluster_manager.cds|rds.*)\\.update_(success|rejected)$")
+        text = await self._get("/stats?filter=(cluster_manager.cds|listener_manager.lds|rds.*)\\.update_(success|rejected)$")
         found = (line.rpartition(":") for line in text.splitlines())
         return {name.strip(): int(value) for name, _, value in found if value.strip().isdigit()}
 
@@ -391,6 +394,12 @@ def compiling() -> bool:
 
 async def _aside(function: Callable[[], T]) -> T:
     return await aside(function, _COMPILER)
+
+
+def _with(compiled: dict[str, Any], told: str) -> dict[str, Any]:
+    """What is compiled, and what Envoy has been told of and is not among that."""
+    known = {one["name"] for one in compiled["resources"]}
+    return {"resources": [*compiled["resources"], *(one for one in _resources(told) if one["name"] not in known)]}
 
 
 def _resources(text: str) -> list[dict[str, Any]]:

@@ -286,6 +286,7 @@ class Gateway:
                     await self._take(loaded, was_in_force)
                 except (OSError, RuntimeError, sqlite3.Error, aiohttp.ClientError) as error:
                     reason = str(error)
+                    self._services.lead(self.config)
                     await self._services.tokens.follow(self.config)
                     await self._services.issuers.follow(self.config)
                     await self._feed.follow(_store_of(self.config))
@@ -299,6 +300,7 @@ class Gateway:
     async def _take(self, loaded: Loaded, was_in_force: bool) -> None:
         config, before = loaded.config, self._services.message
         assert config is not None
+        self._services.lead(config)
         await self._services.tokens.follow(config)
         # Requests that began with the configuration before still need the keys of its issuers.
         await self._services.issuers.follow(self.config, config)

@@ -20,6 +20,7 @@ import msgspec
 from extproc.config.model import Config, Google
 from extproc.control.aside import aside
 from extproc.control.keepers import Keepers, pause_after
+from extproc.control.way_out import DIRECT, WayOut
 from extproc.ledger.metrics import Metrics
 from extproc.tokens import Token, encode_tokens, purpose, veiled
 
@@ -30,6 +31,8 @@ PATIENCE = 10.0
 _EARLY = 225.0
 _EARLY_PART = 0.25
 _SOONEST = 0.5
+_OUT = "https://oauth2.googleapis.com"
+"""By which way that is reached, so are the others of Google's who make tokens."""
 
 _STRANGERS = r"\s*The load_credentials_from_(file|dict) method is deprecated"
 
@@ -70,10 +73,13 @@ def _described(text: str, where: str) -> str:
 class Tokens:
     """The tokens that providers of a configuration want."""
 
-    def __init__(self, push: Callable[[bytes], Awaitable[object]], metrics: Metrics, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, push: Callable[[bytes], Awaitable[object]], metrics: Metrics, patience: float = PATIENCE, way: WayOut = DIRECT
+    ) -> None:
         """`push` gives them to the workers that are there."""
         self._push = push
         self._metrics = metrics
+        self._way = way
         self._keepers: Keepers[Google, _Keeper] = Keepers(patience)
 
     async def follow(self, config: Config) -> None:
@@ -82,7 +88,7 @@ class Tokens:
         for name, provider in config.providers.items():
             if provider.google is not None:
                 wanted.setdefault(provider.google, {})[name] = purpose(name, veiled(provider.google), provider.base_url)
-        await self._keepers.follow({google: partial(_Keeper, google, self._tell, self._metrics) for google in wanted})
+        await self._keepers.follow({google: partial(_Keeper, google, self._tell, self._metrics, self._way) for google in wanted})
         for google, purposes in wanted.items():
             self._keepers.all[google].purposes = purposes
         if await self._keepers.until_tried():
@@ -110,7 +116,7 @@ class Tokens:
 class _Keeper:
     """The token of one set of credentials."""
 
-    def __init__(self, google: Google, changed: Callable[[], Awaitable[object]], metrics: Metrics) -> None:
+    def __init__(self, google: Google, changed: Callable[[], Awaitable[object]], metrics: Metrics, way: WayOut) -> None:
         self.purposes: dict[str, str] = {}
         """What it is for, see `tokens.purpose`, by the provider's name."""
         self.token: Token | None = None
@@ -119,6 +125,7 @@ class _Keeper:
         self._google = google
         self._changed = changed
         self._metrics = metrics
+        self._way = way
         self._credentials: Any = None
         self._task = asyncio.get_running_loop().create_task(self._keep())
 
@@ -158,6 +165,7 @@ class _Keeper:
     def _fetch(self) -> Token:
         """A fresh one. Takes as long as Google does."""
         import google.auth  # noqa: PLC0415 - optional, and slow
+        import requests  # noqa: PLC0415 - comes with it
         from google.auth.transport.requests import Request  # noqa: PLC0415
 
         if self._credentials is None:
@@ -169,7 +177,11 @@ class _Keeper:
                 warnings.filterwarnings("ignore", message=_STRANGERS, category=DeprecationWarning)
                 known = msgspec.json.decode(self._google.credentials)
                 self._credentials, _ = google.auth.load_credentials_from_dict(known, scopes=scopes)  # type: ignore[no-untyped-call]
-        self._credentials.refresh(Request())
+        session = requests.Session()
+        if proxy := self._way.text(_OUT):
+            # Not for a metadata service, which is asked in clear and is this machine's own.
+            session.proxies["https"] = proxy
+        self._credentials.refresh(Request(session))
         until = self._credentials.expiry
         # Google's own are for an hour; what says nothing of its end is asked for again soon.
         return Token(self._credentials.token, until.replace(tzinfo=UTC).timestamp() if until else time.time() + 2 * _EARLY)

@@ -15,9 +15,11 @@ from msgspec.structs import replace
 
 from extproc.checked import encode_health
 from extproc.config.credentials import section
+from extproc.config.egress import Egress
 from extproc.config.health import Health
 from extproc.config.model import Config, Google, Provider
 from extproc.config.urls import bracketed, provider_url
+from extproc.control.way_out import DIRECT, WayOut
 from extproc.envoy import names
 from extproc.ledger.metrics import Metrics
 from extproc.upstream import compile_upstream
@@ -37,7 +39,14 @@ class Checks:
     """The checks of a configuration's providers."""
 
     def __init__(
-        self, push: Callable[[bytes], Awaitable[object]], metrics: Metrics, bearer: Bearer, *, run_dir: str, ca_file: Callable[[], str]
+        self,
+        push: Callable[[bytes], Awaitable[object]],
+        metrics: Metrics,
+        bearer: Bearer,
+        *,
+        run_dir: str,
+        ca_file: Callable[[], str],
+        way: WayOut = DIRECT,
     ) -> None:
         """`push` tells the workers that are there. `ca_file`: who vouches for providers."""
         self._push = push
@@ -45,12 +54,15 @@ class Checks:
         self._bearer = bearer
         self._run_dir = run_dir
         self._ca_file = ca_file
+        self._way = way
+        self._egress: Egress | None = None
         self._checkers: dict[str, _Checker] = {}
 
     async def follow(self, config: Config) -> None:
         """Checks that configuration's providers, and no others. What is known of one stays while its section does."""
         wanted = {name: provider for name, provider in config.providers.items() if provider.health is not None}
-        gone = [name for name, checker in self._checkers.items() if wanted.get(name) != checker.provider]
+        moved, self._egress = config.egress != self._egress, config.egress
+        gone = [name for name, checker in self._checkers.items() if moved or wanted.get(name) != checker.provider]
         for name in gone:
             await self._checkers.pop(name).close()
             self._metrics.providers.forget_health(name)
@@ -86,9 +98,17 @@ class Checks:
         url = provider_url(provider)
         if url.scheme == "demo":
             return aiohttp.ClientSession(connector=aiohttp.UnixConnector(names.origin_socket(self._run_dir)))
-        context = ssl.create_default_context(cafile=self._ca_file()) if url.scheme == "https" else False
+        way = self._way.session(provider.base_url, provider.proxy)
+        secure = url.scheme == "https" or str(way.get("proxy", "")).startswith("https:")
+        context = self._context(provider, proxied=bool(way)) if secure else False
         # Each check is a connection of its own: that one can be made is a part of what is checked.
-        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, force_close=True))
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, force_close=True), **way)
+
+    def _context(self, provider: Provider, *, proxied: bool) -> ssl.SSLContext:
+        context = self._way.context(provider.ca_file or self._ca_file(), proxied)
+        if provider.client_certificate is not None:
+            context.load_cert_chain(provider.client_certificate, provider.client_key)
+        return context
 
     def headers(self, name: str, provider: Provider) -> dict[str, str]:
         """What a request to it carries."""
@@ -119,10 +139,17 @@ class _Checker:
     async def _keep(self) -> None:
         health = self.provider.health
         assert health is not None
-        async with self._checks.open(self.provider) as session:
-            while True:
-                await self._take(await self._fault(session, health), health)
-                await asyncio.sleep(health.every * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - no secret
+        # Files of certificates are read when a session is opened, and may be others the next time.
+        kept = self.provider.client_certificate is None and self.provider.ca_file is None
+        while True:
+            async with self._checks.open(self.provider) as session:
+                await self._check(session, health)
+                while kept:
+                    await self._check(session, health)
+
+    async def _check(self, session: aiohttp.ClientSession, health: Health) -> None:
+        await self._take(await self._fault(session, health), health)
+        await asyncio.sleep(health.every * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - no secret
 
     async def _fault(self, session: aiohttp.ClientSession, health: Health) -> str:
         """What is wrong with it; empty if nothing is. Of several keys one may be refused: then it is asked with the next."""

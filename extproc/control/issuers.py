@@ -6,7 +6,6 @@ The last good ones count for as long as an issuer cannot be reached: a key is ta
 import asyncio
 import logging
 import re
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -21,6 +20,7 @@ from extproc.config.callers import Issuer, Refresh
 from extproc.config.model import Config
 from extproc.control.bounded import up_to
 from extproc.control.keepers import Keepers, pause_after
+from extproc.control.way_out import DIRECT, WayOut
 from extproc.ledger.metrics import Metrics
 from extproc.link.server import Peer
 
@@ -48,19 +48,21 @@ class Issuers:
     """The issuers of a configuration."""
 
     def __init__(
-        self, push: Callable[[bytes], Awaitable[object]], metrics: Metrics, *, ca_file: Callable[[], str], patience: float = PATIENCE
+        self, push: Callable[[bytes], Awaitable[object]], metrics: Metrics, *, ca_file: Callable[[], str], patience: float = PATIENCE,
+        way: WayOut = DIRECT,
     ) -> None:  # fmt: skip
         """`push` gives keys to the workers that are there. `ca_file`: who vouches for issuers."""
         self._push = push
         self._metrics = metrics
         self._ca_file = ca_file
+        self._way = way
         self._keepers: Keepers[str, _Keeper] = Keepers(patience)
 
     async def follow(self, *configs: Config) -> None:
         """Keeps the keys of those configurations' issuers, and of no others. Returns once those are there that can be had, or soon."""
         issuers = [one for config in configs for one in config.callers.jwt]
         wanted = {purpose_of(one): one for one in issuers if one.jwks_url is not None and one.verify == "gateway"}
-        make = {purpose: partial(_Keeper, one, self._tell, self._metrics, self._ca_file) for purpose, one in wanted.items()}
+        make = {purpose: partial(_Keeper, one, self._tell, self._metrics, self._ca_file, self._way) for purpose, one in wanted.items()}
         await self._keepers.follow(make)
         for purpose, issuer in wanted.items():
             self._keepers.all[purpose].refresh = issuer.refresh
@@ -90,7 +92,7 @@ class _Keeper:
     """The keys of one issuer."""
 
     def __init__(
-        self, issuer: Issuer, changed: Callable[[], Awaitable[object]], metrics: Metrics, ca_file: Callable[[], str]
+        self, issuer: Issuer, changed: Callable[[], Awaitable[object]], metrics: Metrics, ca_file: Callable[[], str], way: WayOut
     ) -> None:  # fmt: skip
         self.keys: list[dict[str, Any]] | None = None
         """As they were last to be had."""
@@ -103,6 +105,7 @@ class _Keeper:
         self._changed = changed
         self._metrics = metrics
         self._ca_file = ca_file
+        self._way = way
         self._failures = 0
         self._next = 0.0
         """When they may be asked for again because a key is not known."""
@@ -145,10 +148,11 @@ class _Keeper:
         return pause
 
     async def _asked(self) -> tuple[list[dict[str, Any]], float]:
-        context = ssl.create_default_context(cafile=self._ca_file()) if self._url.startswith("https:") else False
+        way = self._way.session(self._url)
+        context = self._way.context(self._ca_file(), bool(way)) if self._url.startswith("https:") else False
         connector = aiohttp.TCPConnector(ssl=context, force_close=True)
         async with (
-            aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as session,
+            aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, **way) as session,
             # Who may say where keys are is who is named; a redirect would let somebody else.
             session.get(self._url, allow_redirects=False, headers={"accept": "application/json"}) as answer,
         ):

@@ -17,6 +17,7 @@ from extproc.control.box import Box
 from extproc.control.carrier import Carrier
 from extproc.control.expiry import Find, look
 from extproc.control.mail import MailDelivery
+from extproc.control.way_out import DIRECT, WayOut
 from extproc.control.webhook import WebhookDelivery
 from extproc.ledger.notified import NotificationMetrics
 from extproc.loops import forever
@@ -43,7 +44,8 @@ class Notifier:
     """The notifications of one gateway. Without receivers it does nothing, and makes no file."""
 
     def __init__(
-        self, state: Path, metrics: NotificationMetrics, *, ca_file: Callable[[], str], stands: Callable[[], Iterable[Stand]], keys: Find
+        self, state: Path, metrics: NotificationMetrics, *, ca_file: Callable[[], str], stands: Callable[[], Iterable[Stand]], keys: Find,
+        way: WayOut = DIRECT,
     ) -> None:  # fmt: skip
         """`stands`: all targets and keys that do not stand well. `keys`: callers' keys, by when they expire. `ca_file`: who vouches for
         receivers.
@@ -51,6 +53,7 @@ class Notifier:
         self._state = state
         self._metrics = metrics
         self._ca_file = ca_file
+        self._way = way
         self._stands = stands
         self._keys = keys
         self._section: Notifications | None = None
@@ -101,7 +104,7 @@ class Notifier:
             for name, receiver in wanted.items():
                 if name not in self._carriers:
                     pace = Pace(receiver.per_minute, random.random)
-                    self._carriers[name] = Carrier(name, delivery(receiver, self._ca_file), pace, box, self._metrics)
+                    self._carriers[name] = Carrier(name, delivery(receiver, self._ca_file, self._way), pace, box, self._metrics)
             if not self._tasks:
                 self._run(self._loop)
         if wanted or before:
@@ -233,6 +236,6 @@ class Notifier:
             self._metrics.count(name, "dropped", count)
 
 
-def delivery(receiver: Receiver, ca_file: Callable[[], str]) -> Delivery:
-    """The way to a receiver."""
-    return WebhookDelivery(receiver, ca_file) if isinstance(receiver, Webhook) else MailDelivery(receiver, ca_file)
+def delivery(receiver: Receiver, ca_file: Callable[[], str], way: WayOut = DIRECT) -> Delivery:
+    """The way to a receiver. Mail takes no proxy."""
+    return WebhookDelivery(receiver, ca_file, way=way) if isinstance(receiver, Webhook) else MailDelivery(receiver, ca_file)

@@ -26,6 +26,7 @@ from extproc.control.settling import Settling, log_news
 from extproc.control.slots import SlotService
 from extproc.control.standing import Standing
 from extproc.control.trust import ca_file
+from extproc.control.way_out import WayOut
 from extproc.ledger.metrics import Metrics
 from extproc.limits import quotes
 from extproc.limits.news import News
@@ -73,6 +74,7 @@ class Services:
         self.message = b""
         """The snapshot in force, encoded."""
         self._silent = silent
+        self._way = WayOut()
         self._metrics = metrics
         self._workers_heard = heard
         self._cache = CacheService(shelf)
@@ -88,14 +90,16 @@ class Services:
         self.notifier = Notifier(
             state, metrics.notifications, ca_file=ca_file, keys=lambda *where: self._identities.expiring(*where),  # noqa: PLW0108 - another one after a reload
             stands=lambda: self.standing.stands(),  # noqa: PLW0108 - each knows the other
+            way=self._way,
         )  # fmt: skip
         self._naming = Naming(lambda ids: self._identities.named(ids), self.notifier.tell)  # noqa: PLW0108 - another one after a reload
         self.standing = Standing(lambda message: self._tell(STANDING, message), metrics.standing, attempts_log, self.notifier.changed)
-        self.tokens = Tokens(lambda message: self._tell(TOKENS, message), metrics)
+        self.tokens = Tokens(lambda message: self._tell(TOKENS, message), metrics, way=self._way)
         self.checks = Checks(
-            lambda message: self._tell(HEALTH, message), metrics, self.tokens.bearer, run_dir=str(run_dir), ca_file=ca_file
+            lambda message: self._tell(HEALTH, message), metrics, self.tokens.bearer, run_dir=str(run_dir), ca_file=ca_file,
+            way=self._way,
         )  # fmt: skip
-        self.issuers = Issuers(self._tell_issuers, metrics, ca_file=ca_file)
+        self.issuers = Issuers(self._tell_issuers, metrics, ca_file=ca_file, way=self._way)
         self._api_link = LinkServer(
             str(run_dir / API_LINK), {RENEW: self.issuers.renew}, on_connect=lambda peer: peer.push(ISSUERS, self.issuers.message())
         )  # fmt: skip
@@ -111,12 +115,17 @@ class Services:
         await self._tell(ISSUERS, message)
         await self._api_link.push(ISSUERS, message)
 
+    def lead(self, config: Config) -> None:
+        """By which way what is asked for from now on goes out."""
+        self._way.follow(config.egress)
+
     async def start(self, config: Config, handed: Handover) -> None:
         """Begins to answer. `handed`: what the control process before has left, of which this is the socket that is listened on, and what
         is known of targets.
         """
         await self._link.start(*(socket.socket(fileno=descriptor) for descriptor in handed.sockets.get("link", ())))
         await self._api_link.start()
+        self.lead(config)
         await self.tokens.follow(config)
         await self.issuers.follow(config)
         await self.standing.follow(config)

@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from extproc.config.egress import OFF
+from extproc.config.egress import veiled as digest
 from extproc.config.load import Advice, Loaded, load, nothing
 from extproc.config.model import Config, Provider
 from extproc.config.notifications import Notifications
@@ -76,9 +78,10 @@ class Source(Struct, frozen=True):
         # The filters travel as checked structs; what the file said of them is of no more use. Nor do workers notify anybody, or have any
         # business with databases.
         url = config.store.url if config.store is not None else ""
+        egress = config.egress and msgspec.structs.replace(config.egress, proxy=digest(config.egress.proxy))
         config = msgspec.structs.replace(
-            config, filters=(), providers=_without_credentials(config.providers), notifications=Notifications(), store=None,
-            identities=None, ledger=None,
+            config, egress=egress, filters=(), providers=_without_credentials(config.providers), notifications=Notifications(),
+            store=None, identities=None, ledger=None,
         )  # fmt: skip
         filters = tuple(zip(names, settings, strict=True))
         keys = remote_state(state, url, fold=fold, up=up) if url else key_state(state, fold=fold)
@@ -95,11 +98,16 @@ def declares_keys(config: Config | None) -> bool:
 
 
 def _without_credentials(providers: Mapping[str, Provider]) -> dict[str, Provider]:
-    """Workers are told tokens, never what these are made of."""
-    return {
-        name: msgspec.structs.replace(provider, google=veiled(provider.google)) if provider.google is not None else provider
-        for name, provider in providers.items()
-    }
+    """Workers are told tokens, never what these are made of; and of a proxy's password, which is Envoy's, that it is another one."""
+    return {name: _veiled(provider) for name, provider in providers.items()}
+
+
+def _veiled(provider: Provider) -> Provider:
+    if provider.google is not None:
+        provider = msgspec.structs.replace(provider, google=veiled(provider.google))
+    if provider.proxy is not None and provider.proxy != OFF:
+        provider = msgspec.structs.replace(provider, proxy=digest(provider.proxy))
+    return provider
 
 
 def fingerprint(files: tuple[Path, ...]) -> tuple[tuple[int, int, int] | None, ...]:

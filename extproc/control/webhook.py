@@ -17,6 +17,7 @@ import msgspec
 
 from extproc.config.notifications import Webhook
 from extproc.config.receivers import secret_bytes
+from extproc.control.way_out import DIRECT, WayOut
 from extproc.notifications.delivery import Undelivered
 from extproc.notifications.event import moment
 from extproc.notifications.outbox import Waiting
@@ -46,11 +47,12 @@ class WebhookDelivery:
 
     most = 1
 
-    def __init__(self, webhook: Webhook, ca_file: Callable[[], str], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, webhook: Webhook, ca_file: Callable[[], str], clock: Callable[[], float] = time.time, way: WayOut = DIRECT) -> None:
         """`ca_file`: who vouches for it."""
         self._webhook = webhook
         self._ca_file = ca_file
         self._clock = clock
+        self._way = way
         self._secrets = [one for one in (webhook.secret, webhook.previous_secret) if one is not None]
 
     async def deliver(self, waiting: Sequence[Waiting]) -> None:
@@ -65,6 +67,7 @@ class WebhookDelivery:
                 aiohttp.ClientSession(
                     connector=aiohttp.TCPConnector(ssl=context, force_close=True),
                     timeout=aiohttp.ClientTimeout(total=self._webhook.timeout),
+                    **self._way.session(self._webhook.url),
                 ) as session,
                 # Whom it is told is whom the operator has named: a redirect would let somebody else say it.
                 session.post(self._webhook.url, data=body, headers=headers, allow_redirects=False) as answer,
@@ -79,7 +82,7 @@ class WebhookDelivery:
 
     def _context(self) -> ssl.SSLContext:
         """Takes some milliseconds, in which nobody else is to wait."""
-        return ssl.create_default_context(cafile=self._ca_file())
+        return self._way.context(self._ca_file(), self._way.proxy(self._webhook.url) is not None)
 
 
 def _check(answer: aiohttp.ClientResponse) -> None:

@@ -1,4 +1,4 @@
-"""Envoy's bootstrap: all of it in one document, or with the providers and routes in files that Envoy watches."""
+"""Envoy's bootstrap: all of it in one document, or with the providers, their proxies and routes in files that Envoy watches."""
 
 from envoy_data_plane.envoy.config.bootstrap.v3 import Admin
 from envoy_data_plane.envoy.config.core.v3 import Address, Node, Pipe
@@ -9,6 +9,7 @@ from extproc.envoy import names
 from extproc.envoy.certificates import sds_clusters
 from extproc.envoy.chains import compiled_in
 from extproc.envoy.clusters import provider_clusters
+from extproc.envoy.egress import egress_listeners, extensions, proxies
 from extproc.envoy.listener import listeners, watched
 from extproc.envoy.message import Plain, extension, plain
 from extproc.envoy.places import Places
@@ -21,18 +22,23 @@ _OWNER_ONLY = 0o600
 def bootstrap(config: Config, places: Places, *, address: str, files: bool) -> Plain:
     """The bootstrap with its listener on `address`. The workers' clusters are static: changing those would cut every stream."""
     clusters = worker_clusters(config, places) + sds_clusters(config)
-    dynamic: Plain = {}
+    static = listeners(config, places, address=address, files=files)
+    more: Plain = {}
     if files:
-        dynamic = {"dynamic_resources": {"cds_config": watched(names.clusters_file(places.run_dir), places)}}
+        lds, cds = names.listeners_file(places.run_dir), names.clusters_file(places.run_dir)
+        more["dynamic_resources"] = {"lds_config": watched(lds, places), "cds_config": watched(cds, places)}
     else:
         clusters += provider_clusters(config, places)
+        static += egress_listeners(config)
+    if files or proxies(config):
+        more["bootstrap_extensions"] = extensions()
     return {
         "node": plain(Node(id="headgate", cluster="headgate")),
         "admin": plain(Admin(address=Address(pipe=Pipe(path=names.admin_socket(places.run_dir), mode=_OWNER_ONLY)))),
         "overload_manager": {"resource_monitors": [_connections(config)]},
         "layered_runtime": runtime(config),
-        **dynamic,
-        "static_resources": {"listeners": listeners(config, places, address=address, files=files), "clusters": clusters},
+        **more,
+        "static_resources": {"listeners": static, "clusters": clusters},
     }
 
 

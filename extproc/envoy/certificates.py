@@ -43,12 +43,12 @@ def server_context(tls: ListenerTls, places: Places, *, http3: bool = False) -> 
         alpn_protocols=_ALPN_3 if http3 else _ALPN,
         tls_params=TlsParameters(tls_minimum_protocol_version=TlsParametersTlsProtocol.TLSv1_3 if http3 else _OLDEST[tls.minimum]),
     )
-    shown = [_by_file(_own(at), places) for at in range(len(tls.files))] if tls.sds is None else [_by_server(tls.sds.certificate)]
+    shown = [by_file(_own(at), places) for at in range(len(tls.files))] if tls.sds is None else [_by_server(tls.sds.certificate)]
     parts = plain(common, tls_certificate_sds_secret_configs=shown)
     if tls.sds is not None and tls.sds.authority is not None:
         parts["validation_context_sds_secret_config"] = _by_server(tls.sds.authority)
     elif tls.client_ca is not None:
-        parts["validation_context_sds_secret_config"] = _by_file(_CLIENTS, places)
+        parts["validation_context_sds_secret_config"] = by_file(_CLIENTS, places)
     needed = tls.checks and tls.client_certificate == "required"
     return plain(DownstreamTlsContext(require_client_certificate=needed or None), common_tls_context=parts)
 
@@ -95,7 +95,8 @@ def _own(at: int) -> str:
     return f"{_OWN}-{at}"
 
 
-def _by_file(name: str, places: Places) -> Plain:
+def by_file(name: str, places: Places) -> Plain:
+    """A secret that a file tells of."""
     source = {"path_config_source": {"path": names.certificate_file(places.run_dir, name)}, "resource_api_version": "V3"}
     return {"name": name, "sds_config": source}
 

@@ -9,6 +9,7 @@ order: such a request has the first of its targets alone.
 from collections.abc import Iterator
 
 from extproc.config.model import Config, Model, aim
+from extproc.config.urls import is_behind_proxy
 
 FULL = (1, 40)
 """The version from which on a request can say itself which clusters are tried."""
@@ -34,10 +35,16 @@ def orders(config: Config) -> dict[tuple[str, ...], None]:
 
 def may_be_one(config: Config, order: tuple[str, ...]) -> bool:
     """Whether these providers can stand in one cluster. What signs requests, or sets a key that only Envoy reads, belongs to a whole
-    cluster, and the demo provider is reached by a socket, which no cluster with names may hold.
+    cluster, and the demo provider is reached by a socket, as one behind a proxy is by a listener, which no cluster with names may hold.
     """
     providers = [config.providers[name] for name in order]
-    return all(provider.aws is None and provider.envoy_key_file is None and provider.base_url != "demo:" for provider in providers)
+    return all(
+        provider.aws is None
+        and provider.envoy_key_file is None
+        and provider.base_url != "demo:"
+        and not is_behind_proxy(provider, config.egress)
+        for provider in providers
+    )
 
 
 def in_order(model: Model) -> tuple[str, ...]:

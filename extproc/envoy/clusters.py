@@ -6,12 +6,9 @@ attempt fails like any other, and the next target is asked. (`STRICT_DNS` could 
 cluster, but would close connections with each address that a provider's name no longer has; `LOGICAL_DNS` takes one endpoint only.)
 """
 
-import ipaddress
 from datetime import timedelta
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
-    CircuitBreakers,
-    CircuitBreakersThresholds,
     Cluster,
     ClusterDiscoveryType,
     ClusterDnsLookupFamily,
@@ -19,7 +16,6 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
 )
 from envoy_data_plane.envoy.config.core.v3 import (
     Address,
-    DataSource,
     Http1ProtocolOptions,
     Http2ProtocolOptions,
     HttpProtocolOptions,
@@ -28,28 +24,24 @@ from envoy_data_plane.envoy.config.core.v3 import (
 )
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy_data_plane.envoy.extensions.clusters.aggregate.v3 import ClusterConfig as Aggregate
-from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
-    CertificateValidationContext,
-    CommonTlsContext,
-    SubjectAltNameMatcher,
-    SubjectAltNameMatcherSanType,
-    UpstreamTlsContext,
-)
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOptions as Upstream
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOptionsAutoHttpConfig, HttpProtocolOptionsExplicitHttpConfig
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
+from extproc.config.egress import Proxy
 from extproc.config.model import Config, Provider
-from extproc.config.urls import ProviderUrl, provider_url
+from extproc.config.urls import ProviderUrl, provider_url, proxy_of
 from extproc.envoy import names
 from extproc.envoy.api import api_clusters
+from extproc.envoy.breakers import breakers
 from extproc.envoy.chains import orders, version
+from extproc.envoy.egress import egress_clusters, endpoint, inside
 from extproc.envoy.filters import upstream_filters
 from extproc.envoy.jwt import checked_by_envoy, cluster_of, origin
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
 from extproc.envoy.sealed import any_sealed, cleaner, injector, is_sealed
 from extproc.envoy.signing import signer
+from extproc.envoy.trusted import is_ip, provider_tls
 
 PROTOCOL = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 """Key of a cluster's HTTP options."""
@@ -65,22 +57,22 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
     named, clean = False, cleaner() if any_sealed(config) else None
     for name, provider in sorted(config.providers.items()):
         cluster, url = names.cluster_name(name), provider_url(provider)
-        discovery, address = _address(url, places)
+        discovery, address = _address(url, proxy_of(provider, config.egress), places)
         # A cluster's own filters stand in place of the router's.
         after = _after(name, provider, places)
         own = adapter or after or clean is not None
         filters = upstream_filters(*after, clean=clean, version=version(config)) if own else []
         if discovery is ClusterDiscoveryType.STATIC:
-            found.append(_owned(name, _provider(cluster, provider, address, discovery, config, places, filters)))
+            found.append(_owned(name, _provider(cluster, name, provider, address, discovery, config, places, filters)))
             continue
         named, resolved = True, names.resolved_name(cluster)
         # Of an aggregate's filters only its own run.
         found += [
             _owned(name, _named(cluster, resolved, config, filters)),
-            _provider(resolved, provider, address, discovery, config, places, []),
+            _provider(resolved, name, provider, address, discovery, config, places, []),
         ]
     found += [_issuer(at, one.jwks_url, config, places) for at, one in enumerate(checked_by_envoy(config)) if one.jwks_url is not None]
-    found += api_clusters(config, places)
+    found += api_clusters(config, places) + egress_clusters(config, places)
     found += [
         _chain(order, config, places, upstream_filters(clean=clean, version=version(config)) if adapter or clean is not None else [])
         for order in orders(config)
@@ -91,8 +83,8 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
 def _issuer(at: int, url: str, config: Config, places: Places) -> Plain:
     """Where Envoy fetches an issuer's keys."""
     where = Provider(dialect="openai", base_url=origin(url))
-    discovery, address = _address(provider_url(where), places)
-    return _provider(cluster_of(at), where, address, discovery, config, places, [])
+    discovery, address = _address(provider_url(where), proxy_of(where, config.egress), places)
+    return _provider(cluster_of(at), cluster_of(at), where, address, discovery, config, places, [])
 
 
 def _owned(name: str, cluster: Plain) -> Plain:
@@ -109,8 +101,9 @@ def _after(name: str, provider: Provider, places: Places) -> list[Plain]:
 
 def _provider(
     cluster: str,
+    name: str,
     provider: Provider,
-    address: Address,
+    address: Address | None,
     discovery: ClusterDiscoveryType,
     config: Config,
     places: Places,
@@ -123,14 +116,17 @@ def _provider(
         type=discovery,
         connect_timeout=timedelta(seconds=provider.timeouts.connect),
         circuit_breakers=breakers(config),
-        load_assignment=endpoints(cluster, [address]),
+        load_assignment=endpoints(cluster, [address] if address is not None else []),
     )
     if discovery is ClusterDiscoveryType.LOGICAL_DNS:
         # Both families, tried at once: `localhost` may be served on one of them only.
         message.dns_lookup_family = ClusterDnsLookupFamily.ALL
     document = plain(message, typed_extension_protocol_options={PROTOCOL: _protocol(secure and provider.http2, filters)})
     if secure:
-        document["transport_socket"] = _tls(_server_name(provider, url), places)
+        document["transport_socket"] = provider_tls(name, provider, places)
+    if (proxy := proxy_of(provider, config.egress)) is not None:
+        document["load_assignment"] = {"cluster_name": cluster, "endpoints": [{"lb_endpoints": [endpoint(proxy, url)]}]}
+        document["transport_socket"] = inside(document.get("transport_socket"))
     return document
 
 
@@ -153,7 +149,7 @@ def _chain(order: tuple[str, ...], config: Config, places: Places, filters: list
     groups = [_link(at, one, url) for at, (one, url) in enumerate(zip(order, urls, strict=True))]
     document["load_assignment"] = {"cluster_name": name, "endpoints": groups}
     document["transport_socket_matches"] = [
-        {"name": one, "match": {_WHOSE: one}, "transport_socket": _tls(_server_name(config.providers[one], url), places)}
+        {"name": one, "match": {_WHOSE: one}, "transport_socket": provider_tls(one, config.providers[one], places)}
         for one, url in dict(zip(order, urls, strict=True)).items()
         if url.scheme == "https"
     ]
@@ -188,7 +184,10 @@ def _no_address(config: Config, places: Places) -> Plain:
     return plain(message)
 
 
-def _address(url: ProviderUrl, places: Places) -> tuple[ClusterDiscoveryType, Address]:
+def _address(url: ProviderUrl, proxy: Proxy | None, places: Places) -> tuple[ClusterDiscoveryType, Address | None]:
+    """Where a provider is; None for one that a proxy finds."""
+    if proxy is not None:
+        return ClusterDiscoveryType.STATIC, None
     if url.scheme == "demo":
         return ClusterDiscoveryType.STATIC, Address(pipe=Pipe(path=names.origin_socket(places.run_dir)))
     address = Address(socket_address=SocketAddress(address=url.host, port_value=url.port))
@@ -207,51 +206,7 @@ def _protocol(negotiated: bool, filters: list[Plain]) -> Plain:
     return typed(options, **({"http_filters": filters} if filters else {}))
 
 
-def _server_name(provider: Provider, url: ProviderUrl) -> str:
-    """The name that is asked for, and that its certificate has to be for."""
-    return provider.tls_server_name or url.host.rstrip(".")
-
-
-def _tls(server_name: str, places: Places) -> Plain:
-    context = UpstreamTlsContext(common_tls_context=CommonTlsContext(validation_context=validation(server_name, places.ca_file)))
-    # Set here and not taken from :authority (auto_sni), which still is the client's when Envoy reads it.
-    context.sni = sni(server_name)
-    return extension("envoy.transport_sockets.tls", context)
-
-
-def validation(server_name: str, ca_file: str) -> CertificateValidationContext:
-    """A server's certificate has to be for this name or address."""
-    kind = SubjectAltNameMatcherSanType.IP_ADDRESS if is_ip(server_name) else SubjectAltNameMatcherSanType.DNS
-    matcher = SubjectAltNameMatcher(san_type=kind, matcher=StringMatcher(exact=server_name))
-    return CertificateValidationContext(trusted_ca=DataSource(filename=ca_file), match_typed_subject_alt_names=[matcher])
-
-
-def sni(server_name: str) -> str:
-    """The name to ask for; addresses are none (RFC 6066, section 3)."""
-    return "" if is_ip(server_name) else server_name
-
-
-def breakers(config: Config) -> CircuitBreakers:
-    """Room for as many streams, connections and retries as there may be requests."""
-    # Envoy's default of 1024 would count long streams as overload, its default of 3 retries would undo every bridge and fallback.
-    most = config.limits.concurrent_requests
-    return CircuitBreakers(
-        thresholds=[
-            CircuitBreakersThresholds(max_connections=most, max_pending_requests=most, max_requests=most, max_retries=most),
-        ]
-    )
-
-
 def endpoints(cluster: str, addresses: list[Address]) -> ClusterLoadAssignment:
     """All of them in one group."""
     members = [LbEndpoint(endpoint=Endpoint(address=address)) for address in addresses]
     return ClusterLoadAssignment(cluster_name=cluster, endpoints=[LocalityLbEndpoints(lb_endpoints=members)])
-
-
-def is_ip(host: str) -> bool:
-    """Whether it is an address, not a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

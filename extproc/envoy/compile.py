@@ -3,12 +3,14 @@ that somebody runs (attach).
 """
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.config.listener.v3 import Listener
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 
 from extproc.config.model import Config
 from extproc.envoy.attach import shared_manager_parts, shared_virtual_host
 from extproc.envoy.bootstrap import bootstrap, runtime
 from extproc.envoy.clusters import provider_clusters
+from extproc.envoy.egress import egress_listeners, extensions, proxies
 from extproc.envoy.message import Plain, typed
 from extproc.envoy.places import Places
 from extproc.envoy.routes import route_configuration
@@ -32,8 +34,10 @@ def compile_sidecar(config: Config, places: Places, *, files: bool = False) -> P
 def compile_attach(config: Config, places: Places) -> Plain:
     """What an Envoy that is already there needs: a runtime layer, fields of its HTTP connection manager, a virtual host, and clusters."""
     ours = worker_clusters(config, places) if config.ext_proc is None else network_clusters(config, config.ext_proc, places)
+    way_out: Plain = {"bootstrap_extensions": extensions(), "listeners": egress_listeners(config)} if proxies(config) else {}
     return {
         "layered_runtime": runtime(config),
+        **way_out,
         "http_connection_manager": shared_manager_parts(config, places),
         "virtual_host": shared_virtual_host(config),
         "validate_clusters": False,
@@ -44,6 +48,11 @@ def compile_attach(config: Config, places: Places) -> Plain:
 def compile_clusters(config: Config, places: Places) -> Plain:
     """The watched file of provider clusters (CDS)."""
     return {"resources": [typed(Cluster(), **cluster) for cluster in provider_clusters(config, places)]}
+
+
+def compile_listeners(config: Config) -> Plain:
+    """The watched file of listeners (LDS): those that may come and go. The callers' own is in the bootstrap."""
+    return {"resources": [typed(Listener(), **listener) for listener in egress_listeners(config)]}
 
 
 def compile_routes(config: Config) -> Plain:

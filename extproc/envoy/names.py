@@ -51,6 +51,10 @@ NO_ADDRESS_CLUSTER = "headgate_no_address"
 """Where an attempt ends whose provider's name cannot be resolved: nobody is there, so that it fails and the next target is asked."""
 NO_ADDRESS = "no-address.sock"
 """The file of its socket, which never exists. `response.code_details` names it."""
+EGRESS = "headgate_egress_"
+"""Begins the name of an internal listener that leads to a proxy, and of the proxy's cluster, see `egress`."""
+EGRESS_NAMESPACE = "headgate.egress"
+"""Metadata of an endpoint behind it: `to` is the host and the port that the proxy is asked for."""
 SDS_CLUSTER = "headgate_sds"
 """Who hands out certificates."""
 API_CLUSTER = "headgate_api"
@@ -206,6 +210,11 @@ def clusters_file(run_dir: str) -> str:
 def routes_file(run_dir: str) -> str:
     """The routes, watched by Envoy."""
     return f"{run_dir}/rds.yaml"
+
+
+def listeners_file(run_dir: str) -> str:
+    """Listeners that come and go while Envoy runs, watched by it."""
+    return f"{run_dir}/lds.yaml"
 
 
 def secret_file(run_dir: str, provider: str) -> str:

@@ -41,9 +41,11 @@ from extproc.config.listeners import ExtProc
 from extproc.config.model import Config
 from extproc.config.network import reached_by
 from extproc.envoy import names
-from extproc.envoy.clusters import PROTOCOL, breakers, endpoints, is_ip, sni, validation
+from extproc.envoy.breakers import breakers
+from extproc.envoy.clusters import PROTOCOL, endpoints
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
+from extproc.envoy.trusted import is_ip, sni, validation
 
 _MIB = 1024 * 1024
 _ALIVE = KeepaliveSettings(interval=timedelta(seconds=5), timeout=timedelta(seconds=15))

@@ -19,7 +19,7 @@ from extproc.config.listeners import Listener
 from extproc.config.model import Config, Limits, Provider
 from extproc.envoy import names
 from extproc.envoy.binary import arguments, find_envoy
-from extproc.envoy.compile import compile_clusters, compile_edge, compile_routes
+from extproc.envoy.compile import compile_clusters, compile_edge, compile_listeners, compile_routes
 from extproc.envoy.document import replace, to_yaml
 from extproc.envoy.places import Places, below
 from tests.e2e.ports import free_port
@@ -48,6 +48,7 @@ class Running:
         """Write the files that Envoy watches."""
         replace(Path(names.clusters_file(self.places.run_dir)), to_yaml(compile_clusters(config, self.places)))
         replace(Path(names.routes_file(self.places.run_dir)), to_yaml(compile_routes(config)))
+        replace(Path(names.listeners_file(self.places.run_dir)), to_yaml(compile_listeners(config)))
 
     def admin(self, path: str) -> str:
         """Ask the admin interface."""

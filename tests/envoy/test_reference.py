@@ -12,7 +12,7 @@ from extproc.config.load import load
 from extproc.config.mirror import Mirror
 from extproc.envoy import names
 from extproc.envoy.binary import validate
-from extproc.envoy.compile import compile_attach, compile_clusters, compile_edge, compile_routes, compile_sidecar
+from extproc.envoy.compile import compile_attach, compile_clusters, compile_edge, compile_listeners, compile_routes, compile_sidecar
 from extproc.envoy.document import to_yaml
 from extproc.envoy.forms import Form, render
 from extproc.envoy.message import Plain
@@ -89,6 +89,7 @@ def test_envoy_takes_it(compiled: Any, places: Places) -> None:
 def test_envoy_takes_the_files(places: Places) -> None:
     Path(names.clusters_file(places.run_dir)).write_text(to_yaml(compile_clusters(SEVERAL, places)))
     Path(names.routes_file(places.run_dir)).write_text(to_yaml(compile_routes(SEVERAL)))
+    Path(names.listeners_file(places.run_dir)).write_text(to_yaml(compile_listeners(SEVERAL)))
     assert validate(compile_edge(SEVERAL, places, files=True)) == []
 
 
