@@ -27,7 +27,7 @@ from extproc.errors import INTERNAL, Fault, Reject
 from extproc.exchange import Exchange
 from extproc.head import Head
 from extproc.intake import Forward
-from extproc.keeping import JOURNALLED, at_last, encode, record, take_use
+from extproc.keeping import JOURNALLED, at_last, encode, record, take_use, who
 from extproc.mirrored import decode
 from extproc.pressure import BUSY
 from extproc.streaming import Stream
@@ -209,10 +209,11 @@ class GateSession(Speaker):
             forward = intake.forward()
         except Reject as reject:
             return self._answer(delivery, delivery.refuse(reject.fault, dict(reject.headers)))
-        return [self._forward(delivery, part, forward)]
+        return [self._forward(exchange, part, forward)]
 
-    def _forward(self, delivery: Delivery, part: Part, forward: Forward) -> bytes:
+    def _forward(self, exchange: Exchange, part: Part, forward: Forward) -> bytes:
         """On to Envoy's router: where to, in which order, how patiently, and what is changed of the request."""
+        delivery = exchange.delivery
         call, outgoing = forward.call, forward.outgoing
         upgrade = "upgrade" in delivery.request.headers
         way = way_of(forward.clusters, forward.timeouts, call.dialect, forward.more, forward.chain, upgrade, call.stream)
@@ -221,6 +222,8 @@ class GateSession(Speaker):
             # Not a part of the way, of which there would be as many as clients have numbers.
             headers[WHOLE] = milliseconds(forward.whole + names.BACKSTOP * call.stream)
         own = way.own + entry(names.RECORD, encode(delivery.settle()))
+        if exchange.snapshot.told:
+            own += b"".join([entry(name, text) for name, text in who(delivery.request).items()])
         if forward.more is not None:
             own += entry(names.CALL, encode(call))
         return reply(
@@ -235,6 +238,8 @@ class GateSession(Speaker):
 
     def _answer(self, delivery: Delivery, response: Response) -> Replies:
         own: dict[str, str | bytes] = {names.DIALECT: delivery.request.endpoint.dialect, names.RECORD: encode(delivery.settle())}
+        if self._begun.snapshot.told:
+            own |= who(delivery.request)
         details = names.DETAILS_PREFIX + (delivery.request.record.error or delivery.request.record.cache or response.origin)
         headers = {name: value for name, value in response.headers.items() if value is not None}
         told = answer(response.status, headers, response.body, details=details, metadata={names.NAMESPACE: own})

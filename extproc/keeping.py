@@ -5,6 +5,7 @@ import msgspec
 from extproc.delivery import Delivery
 from extproc.envoy import names
 from extproc.use import USE_KEY, read_use
+from extproc.values import Request
 from extproc.wire.incoming import Incoming
 from extproc.wire.outgoing import Metadata
 
@@ -17,6 +18,12 @@ encode = msgspec.json.Encoder().encode
 def record(delivery: Delivery) -> Metadata:
     """The record as it stands."""
     return {names.NAMESPACE: {names.RECORD: encode(delivery.settle())}}
+
+
+def who(request: Request) -> dict[str, str]:
+    """Who calls, and for what model, for a log of people's."""
+    identity = request.identity
+    return {names.TENANT: identity.tenant, names.KEY: identity.key, names.MODEL: request.record.model}
 
 
 def at_last(delivery: Delivery) -> Metadata:

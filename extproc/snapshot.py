@@ -54,7 +54,7 @@ class Snapshot:
 
     __slots__ = (
         "chains", "config", "early", "environment", "filters", "generation", "mirrored", "mirrors", "particular", "pools", "quotas",
-        "readers", "upstreams", "vouches",
+        "readers", "told", "upstreams", "vouches",
     )  # fmt: skip
 
     def __init__(self, generation: str, environment: Environment, filters: Sequence[Filter]) -> None:
@@ -72,6 +72,7 @@ class Snapshot:
         """By the configured model: who is asked as well. None: nobody, of any."""
         if environment.mirrors is not None:
             self.mirrors = {one.name: one.mirror for one in self.config.models if one.mirror is not None and one.mirror.share} or None
+        self.told = self.config.access_log is not None
         self.vouches = any(one.verify != "gateway" for one in self.config.callers.jwt)
         """Envoy says who some callers are."""
         self.particular = bool(self.pools) or self.chains is not None or self.mirrors is not None

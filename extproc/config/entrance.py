@@ -1,4 +1,4 @@
-"""The callers' listener: what its types cannot say of TLS, HTTP/3 and the PROXY protocol."""
+"""The callers' listener: what its types cannot say of TLS, HTTP/3, the PROXY protocol, and of the log of what comes there."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from extproc.config.access_log import STREAMS, AccessLog, header_fault
 from extproc.config.certificates import Certificate, ListenerTls
 from extproc.config.checks import Report
 from extproc.config.listeners import Listener
@@ -18,7 +19,8 @@ _PEM = "-----BEGIN"
 
 
 def check_entrance(config: Config, report: Report) -> None:
-    """TLS, and what goes with it."""
+    """TLS, and what goes with it; the log."""
+    _check_log(config, report)
     listener = config.listener
     if not sound(listener) or not sound(listener.tls):
         return
@@ -28,6 +30,21 @@ def check_entrance(config: Config, report: Report) -> None:
     for at, network in enumerate(listener.proxy_protocol if sound(listener.proxy_protocol) else ()):
         if sound(network) and (fault := network_fault(network)) is not None:
             report.error(f"{_PATH}.proxy_protocol[{at}]", fault)
+
+
+def _check_log(config: Config, report: Report) -> None:
+    log = config.access_log
+    if log is None or not sound(log):
+        return
+    for key in ("request_headers", "response_headers"):
+        for at, name in enumerate(getattr(log, key)):
+            if sound(name) and (fault := header_fault(name)) is not None:
+                report.error(f"$.access_log.{key}[{at}]", fault)
+
+
+def log_located(log: AccessLog | None, folder: Path) -> AccessLog | None:
+    """The log with its path made absolute: it is relative to the configuration file."""
+    return log if log is None or log.path in STREAMS else replace(log, path=str(folder.absolute() / log.path))
 
 
 def network_fault(text: str) -> str | None:

@@ -20,7 +20,7 @@ from extproc.config.credentials import Keys, check_keys, prepare_keys, settled
 from extproc.config.declared import check_identities
 from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, read_document
-from extproc.config.entrance import check_entrance, located
+from extproc.config.entrance import check_entrance, located, log_located
 from extproc.config.filters import Setting, read_filters
 from extproc.config.forms import Name
 from extproc.config.lints import lint
@@ -193,6 +193,7 @@ class _Reading:
         listener, network = located(config.listener, self.folder), beside(config.ext_proc, self.folder)
         egress = way_located(config.egress, self.folder)
         config = replace(config, filters=named, listener=listener, ext_proc=network, egress=egress, pricing=pricing)
+        config = replace(config, access_log=log_located(config.access_log, self.folder))
         try:
             config = msgspec.convert(msgspec.to_builtins(config), Config)
         except msgspec.ValidationError as error:

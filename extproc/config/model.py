@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from extproc.config.access_log import AccessLog
 from extproc.config.breaker import Breaker, Breakers
 from extproc.config.callers import Callers
 from extproc.config.concurrency import Concurrency, Many, Queue
@@ -378,6 +379,8 @@ class Config(Section, frozen=True):
     """Who may call beside those who have a virtual key."""
     egress: Egress | None = None
     """The proxy by which providers are reached, where there is one."""
+    access_log: AccessLog | None = None
+    """A line for each request, for people."""
     admin: Admin = Admin()
     """Where the operator looks in."""
     api: Api = Api()

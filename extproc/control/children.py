@@ -78,9 +78,12 @@ class Child:
     """One process, started again whenever it ends, until `stop`."""
 
     def __init__(
-        self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None, log: str | None = None, sockets: Sequence[int] = ()
+        self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None, log: str | None = None, sockets: Sequence[int] = (),
+        *, speaks: bool = False,
     ) -> None:  # fmt: skip
-        """`log`: a file that takes its output; our own standard error unless given. `sockets`: descriptors that it has, too."""
+        """`log`: a file that takes its output; our own standard error unless given. `sockets`: descriptors that it has, too. `speaks`: its
+        standard output is ours.
+        """
         self.name = name
         self.restarts = 0
         self.command = list(command)
@@ -88,6 +91,7 @@ class Child:
         self._env = dict(env) if env is not None else None
         self._log = log
         self._sockets = tuple(sockets)
+        self._speaks = speaks
         self._process: Running | None = None
         self._began = 0.0
         self._backoff = 0.0
@@ -126,7 +130,8 @@ class Child:
         try:
             # A session of its own: Ctrl-C in the terminal reaches the control process alone, which then ends the others in order.
             process = await asyncio.create_subprocess_exec(
-                *command, env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                *command, env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=None if self._speaks else output,
+                stderr=output, start_new_session=True,
                 preexec_fn=die_with_parent, pass_fds=self._sockets,
             )  # fmt: skip
         finally:

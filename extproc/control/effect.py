@@ -5,7 +5,9 @@ from extproc.envoy.buffers import buffered
 from extproc.envoy.silences import silences
 
 # Sections that count from the start on, until an upgrade.
-_AT_START = ("listener", "admin", "workers", "transport", "ext_proc", "drain", "drain_delay", "envoy_threads", "state", "ledger")
+_AT_START = (
+    "listener", "admin", "workers", "transport", "ext_proc", "drain", "drain_delay", "envoy_threads", "state", "ledger", "access_log",
+)  # fmt: skip
 
 
 def _in_listener(config: Config) -> object:

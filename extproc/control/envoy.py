@@ -15,6 +15,7 @@ import yaml
 from msgspec import Struct
 
 from extproc.clock import LAST_WORDS
+from extproc.config.access_log import STREAMS
 from extproc.config.model import Config
 from extproc.control.addresses import SEPARATOR
 from extproc.control.aside import aside, busy
@@ -50,6 +51,8 @@ class _Compiled(Struct, frozen=True):
     threads: int
     drain: float
     listener: tuple[str, int]
+    log: str = ""
+    """Where its log for people is: a file, `stdout` or `stderr`; empty for none."""
 
     def signature(self) -> str:
         """The same as long as another Envoy would be no other."""
@@ -92,7 +95,7 @@ class Envoy:
         self._signature = compiled.signature()
         Path(self._bootstrap).write_text(compiled.bootstrap)
         self._http = self._admin()
-        self._child = Child("envoy", self._command(compiled), log=str(self._log))
+        self._child = self._made(compiled)
         await self._child.start()
 
     async def adopt(self, config: Config, handed: HandedEnvoy) -> bool:
@@ -103,7 +106,7 @@ class Envoy:
         self._base_id, self._signature = handed.base_id, handed.signature
         self._http = self._admin()
         compiled = self._compiled = await _aside(lambda: self._compile(config))
-        self._child = Child("envoy", self._command(compiled), log=str(self._log))
+        self._child = self._made(compiled)
         self._child.adopt(handed.processes, compiled.drain + _GRACE)
         # Requests under way may still need a provider that is gone.
         texts = await asyncio.to_thread(self._texts, config, keep=True)
@@ -179,6 +182,9 @@ class Envoy:
         # A connection that is kept would lead to an Envoy that another one has replaced.
         return aiohttp.ClientSession(connector=aiohttp.UnixConnector(names.admin_socket(self._places.run_dir), force_close=True))
 
+    def _made(self, compiled: _Compiled) -> Child:
+        return Child("envoy", self._command(compiled), log=str(self._log), speaks=compiled.log == "stdout")
+
     def _command(self, compiled: _Compiled, epoch: int = 0) -> list[str]:
         from extproc.envoy.binary import arguments  # noqa: PLC0415 - heavy, and only `up` needs it
 
@@ -201,7 +207,8 @@ class Envoy:
         bootstrap = to_yaml(compile_edge(config, self._places, files=True))
         listener = config.listener
         return _Compiled(
-            usable_envoy(version(config)), bootstrap, config.envoy_threads, config.drain, (listener.address, listener.port)
+            usable_envoy(version(config)), bootstrap, config.envoy_threads, config.drain, (listener.address, listener.port),
+            config.access_log.path if config.access_log is not None else "",
         )  # fmt: skip
 
     def _texts(self, config: Config, *, keep: bool = False) -> tuple[str, str, str]:
@@ -288,15 +295,21 @@ class Envoy:
         due = rotate_due(access_log, _LOG_MOST)
         if due:
             rotate(access_log)
-        if attempts_log.exists() and attempts_log.stat().st_size > _LOG_MOST:
-            # Nobody collects this one; the one before it is kept for people.
-            attempts_log.replace(attempts_log.with_name(f"{attempts_log.name}.1"))
-            due = True
+        for log in (attempts_log, *self._peoples()):
+            if log.exists() and log.stat().st_size > _LOG_MOST:
+                # Nobody collects these; the one before is kept for people.
+                log.replace(log.with_name(f"{log.name}.1"))
+                due = True
         if due:
             await self._post("/reopen_logs")
             if self._child is not None:
                 # https://www.envoyproxy.io/docs/envoy/latest/operations/cli: those that only finish what they have answer nobody else.
                 self._child.tell_leaving(signal.SIGUSR1)
+
+    def _peoples(self) -> list[Path]:
+        """The file of the log for people, where it is one."""
+        log = self._compiled.log if self._compiled is not None else ""
+        return [Path(log)] if log and log not in STREAMS else []
 
     def _session(self) -> aiohttp.ClientSession:
         """Raises `ConnectionError` as long as there is no Envoy to talk to."""

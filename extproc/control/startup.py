@@ -2,10 +2,12 @@
 
 import contextlib
 import importlib.util
+import os
 import ssl
 from pathlib import Path
 from typing import Any, cast
 
+from extproc.config.access_log import STREAMS
 from extproc.config.listeners import ExtProc, ExtProcTls
 from extproc.config.model import Config
 from extproc.config.network import files, reached_by
@@ -39,8 +41,16 @@ def faults(config: Config) -> list[str]:
     found += [_NO_JWT] if any(one.verify == "gateway" for one in config.callers.jwt) and not _installed("cryptography") else []
     found += [_NO_POSTGRES] if config.store is not None and not _installed("psycopg") else []
     found += certificates.faults(config)
+    found += _log_faults(config)
     network = config.ext_proc
     return found if network is None or network.tls is None else found + _tls_faults(network, network.tls)
+
+
+def _log_faults(config: Config) -> list[str]:
+    log = config.access_log
+    if log is None or log.path in STREAMS or os.access(Path(log.path).parent, os.W_OK | os.X_OK):
+        return []
+    return [f"$.access_log.path: the folder {Path(log.path).parent} is not there, or nothing can be written there"]
 
 
 def _google_faults(config: Config) -> list[str]:

@@ -43,7 +43,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from extproc.config.model import Config
 from extproc.envoy import names
-from extproc.envoy.access_log import ATTEMPT, REQUEST, access_log, failed
+from extproc.envoy.access_log import ATTEMPT, REQUEST, access_log, failed, people_log
 from extproc.envoy.buffers import buffered
 from extproc.envoy.certificates import server_context
 from extproc.envoy.chains import version
@@ -107,6 +107,8 @@ def mirrors_listener(config: Config, places: Places, *, files: bool) -> Plain:
     )
     parts = _manager(config, places, files)
     parts["stat_prefix"] = names.MIRRORS
+    # People have asked for none of these; the ledger knows of them.
+    del parts["access_log"][1:]
     parts["http_filters"] = [
         gate(mirrors=True) if one["name"] == names.GATE_FILTER else one
         for one in parts["http_filters"]
@@ -124,7 +126,7 @@ def connection_manager_parts(config: Config, places: Places) -> Plain:
         "early_header_mutation_extensions": [_early()],
         "upgrade_configs": [plain(HttpConnectionManagerUpgradeConfig(upgrade_type="websocket"))],
         "local_reply_config": local_reply_config(config),
-        "access_log": [access_log(places.access_log, REQUEST)],
+        "access_log": [access_log(places.access_log, REQUEST), *people_log(config)],
         "http_filters": [_path(), trailers_filter(), *token_filter(config), gate(vouches=vouches(config))],
     }
 

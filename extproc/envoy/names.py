@@ -5,7 +5,7 @@ Dynamic metadata, all of it untyped:
 - `headgate`: set by the gate, read by Envoy and by the adapter. `dialect` of the client; `idle` says that the request goes on, and picks
   the route with the right silence; `adapter` = "1" picks among those the one with the adapter; `record` is what the access log keeps;
   `call` is what the adapter has to know of the request. `judged`, set by the adapter: the last attempt that failed with an answer, and so
-  has had the pause after it.
+  has had the pause after it. `tenant`, `key` and `model`, where there is a log for people (`access_log`).
 - `headgate.use`: set by the adapter, read by the gate.
 - `headgate.targets`: set by the gate for a request that has several: the clusters to try, in order (see `targets`).
 
@@ -39,6 +39,8 @@ TOKEN_FILTER = "headgate.tokens"  # noqa: S105 - a name
 """Ours among filters of that kind."""
 TARGETS_NAMESPACE = "headgate.targets"
 DIALECT, ADAPTER, IDLE, RECORD, CALL, JUDGED, HANDED = "dialect", "adapter", "idle", "record", "call", "judged", "handed"
+TENANT, KEY, MODEL = "tenant", "key", "model"
+"""Said by the gate where there is a log for people: who calls, and what was asked for."""
 ADAPTER_ON = "1"
 UPGRADED = "upgrade"
 """Value of `idle` for a WebSocket."""
