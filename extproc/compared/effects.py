@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from extproc.compared.resources import Touched
 from extproc.config.model import Config
-from extproc.control.effect import needs_restart
+from extproc.control.effect import AT_START, needs_restart
 
 _UNTOUCHED = "nothing is cut: what is under way goes on to its end with the configuration that it began with"
 _FILES = "Envoy takes clusters and routes from files while it runs. An Envoy of yours has to be given what `headgate compile attach` prints"
@@ -37,8 +37,5 @@ def effects(old: Config, new: Config, touched: Sequence[Touched]) -> Iterator[st
 
 
 def _reloaded(config: Config) -> object:
-    """What a reload brings into force, as far as that can be told apart from the rest."""
-    return (
-        config.providers, config.models, config.filters, config.callers, config.limits, config.shedding, config.timeouts, config.prices,
-        config.pricing, config.retries, config.breaker, config.redis, config.notifications, config.store, config.identities,
-    )  # fmt: skip
+    """What a reload brings into force, as far as sections tell."""
+    return [getattr(config, name) for name in config.__struct_fields__ if name not in AT_START]

@@ -1,13 +1,13 @@
 """What Envoy is told, resource by resource, and which of them two configurations have otherwise."""
 
 import difflib
-from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from extproc.config.model import Aws, Config, Provider
-from extproc.envoy.compile import compile_edge
+from extproc.envoy.compile import compile_clusters, compile_edge, compile_listeners, compile_routes
 from extproc.envoy.document import to_yaml
 from extproc.envoy.message import Plain
 from extproc.envoy.places import Places
@@ -15,11 +15,16 @@ from extproc.envoy.places import Places
 Resources = dict[tuple[str, str], Plain]
 """By kind and name."""
 _CREDENTIALS = ("access_key", "secret_key", "session_token")
-_WATCHED = ("cluster", "route", "virtual host")
-"""Kinds that a running Envoy has from files that it watches."""
-_STATIC = "headgate_"
-"""Begins the names of clusters that stand in the bootstrap, but for one."""
-_NOBODY = "headgate_no_address"
+_CARRIERS = ("authorization", "proxy-authorization")
+
+
+class Told(Struct, frozen=True):
+    """What a gateway tells its Envoy."""
+
+    static: Resources
+    """In the bootstrap: it counts from Envoy's start on."""
+    watched: Resources
+    """In files that it watches."""
 
 
 class Touched(Struct, frozen=True, omit_defaults=True):
@@ -30,31 +35,39 @@ class Touched(Struct, frozen=True, omit_defaults=True):
     kind: str
     name: str
     diff: str = ""
-
-    @property
-    def watched(self) -> bool:
-        """A running Envoy takes it by itself."""
-        return self.kind in _WATCHED and (not self.name.startswith(_STATIC) or self.name == _NOBODY)
+    watched: bool = True
+    """A running Envoy takes it by itself."""
 
 
-def resources(config: Config, places: Places, marks: dict[str, str]) -> Resources:
-    """All that there are. `marks`: what stands in place of credentials that Envoy would be told, by these; it is added to."""
+def resources(config: Config, places: Places, marks: dict[str, str]) -> Told:
+    """All that there are. `marks`: what stands in place of credentials that Envoy is told, by these; it is added to."""
     bare = {name: replace(one, aws=_without(one, marks)) for name, one in config.providers.items()}
-    document = compile_edge(replace(config, providers=bare), places)
+    config = replace(config, providers=bare)
+    document = compile_edge(config, places, files=True)
     static = document.pop("static_resources")
-    found: Resources = {("bootstrap", key): {key: value} for key, value in document.items()}
-    for listener in static["listeners"]:
-        for host in _hosts(listener):
-            found |= {("route", route["name"]): route for route in host.pop("routes")}
-            found["virtual host", host["name"]] = host
-        found["listener", listener["name"]] = listener
-    return found | {("cluster", cluster["name"]): cluster for cluster in static["clusters"]}
+    told: Resources = {("bootstrap", key): {key: value} for key, value in document.items()}
+    told |= {("listener", one["name"]): one for one in static["listeners"]} | {("cluster", one["name"]): one for one in static["clusters"]}
+    watched: Resources = {("cluster", one["name"]): one for one in compile_clusters(config, places)["resources"]}
+    watched |= {("listener", one["name"]): _hidden(one, marks) for one in compile_listeners(config)["resources"]}
+    for host in compile_routes(config)["resources"][0]["virtual_hosts"]:
+        watched |= {("route", route["name"]): route for route in host.pop("routes")}
+        watched["virtual host", host["name"]] = host
+    return Told(told, watched)
 
 
-def _hosts(listener: Plain) -> Iterator[Plain]:
-    for chain in listener["filter_chains"]:
-        for one in chain["filters"]:
-            yield from one["typed_config"].pop("route_config", {}).get("virtual_hosts", ())
+def _hidden(value: Any, marks: dict[str, str]) -> Any:
+    """Without credentials in headers."""
+    if isinstance(value, list):
+        return [_hidden(one, marks) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("key") in _CARRIERS and isinstance(secret := value.get("value"), str):
+        return {**value, "value": _mark(secret, marks)}
+    return {name: _hidden(one, marks) for name, one in value.items()}
+
+
+def _mark(secret: str, marks: dict[str, str]) -> str:
+    return marks.setdefault(secret, f"not-shown-{len(marks) + 1}")
 
 
 def _without(provider: Provider, marks: dict[str, str]) -> Aws | None:
@@ -62,19 +75,20 @@ def _without(provider: Provider, marks: dict[str, str]) -> Aws | None:
     if aws is None:
         return None
     said = {name: value for name in _CREDENTIALS if (value := getattr(aws, name)) is not None}
-    return replace(aws, **{name: marks.setdefault(value, f"not-shown-{len(marks) + 1}") for name, value in said.items()})
+    return replace(aws, **{name: _mark(value, marks) for name, value in said.items()})
 
 
-def touched(before: Resources, after: Resources, *, full: bool) -> list[Touched]:
+def touched(before: Told, after: Told, *, full: bool) -> list[Touched]:
     """Those that differ, by kind. `full`: with the lines that do."""
     found: list[Touched] = []
-    for kind, name in sorted({*before, *after}):
-        old, new = before.get((kind, name)), after.get((kind, name))
-        if old == new:
-            continue
-        change = "added" if old is None else "removed" if new is None else "changed"
-        found.append(Touched(change, kind, name, _diff(f"{kind} {name}", old, new) if full else ""))
-    return found
+    for olds, news, watched in ((before.static, after.static, False), (before.watched, after.watched, True)):
+        for kind, name in {**olds, **news}:
+            old, new = olds.get((kind, name)), news.get((kind, name))
+            if old == new:
+                continue
+            change = "added" if old is None else "removed" if new is None else "changed"
+            found.append(Touched(change, kind, name, _diff(f"{kind} {name}", old, new) if full else "", watched))
+    return sorted(found, key=lambda one: (one.kind, one.name))
 
 
 def _diff(name: str, old: Plain | None, new: Plain | None) -> str:

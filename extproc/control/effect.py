@@ -5,7 +5,7 @@ from extproc.envoy.buffers import buffered
 from extproc.envoy.silences import silences
 
 # Sections that count from the start on, until an upgrade.
-_AT_START = (
+AT_START = (
     "listener", "admin", "workers", "transport", "ext_proc", "drain", "drain_delay", "envoy_threads", "state", "ledger", "access_log",
 )  # fmt: skip
 
@@ -22,7 +22,7 @@ def known_to_envoy(config: Config) -> object:
 
 def needs_restart(old: Config, new: Config) -> list[str]:
     """What of `new` takes effect at the next start, or with an upgrade: the names of settings, for people."""
-    found = [name for name in _AT_START if getattr(old, name) != getattr(new, name)]
+    found = [name for name in AT_START if getattr(old, name) != getattr(new, name)]
     if _in_listener(old) != _in_listener(new):
         found.append("what of `callers` Envoy's listener has to know")
     # These stand in Envoy's bootstrap; the other limits are the workers' or the routes'.

@@ -22,6 +22,20 @@ REASONS = {
         "Each of Envoy's threads gets as many connections as the others: few long streams would be shared out unevenly otherwise."
     ),
     "listeners/enable_reuse_port": "A second Envoy on this port has to fail, rather than to take a part of the requests.",
+    "listeners/address/socket_address/ipv4_compat": "`::` means both families; Linux would give Envoy IPv6 alone.",
+    "listeners/listener_filters": "Each connection begins with whom it speaks for (PROXY protocol), as the load balancer in front says it.",
+    "listeners/filter_chains/filter_chain_match": (
+        "Who is connected in truth: nobody else may say for whom he speaks, and whoever is elsewhere is not let in."
+    ),
+    "listeners/filter_chains/transport_socket": (
+        "Certificates stand in files of their own: one that is replaced counts for the connections that come then."
+    ),
+    "listeners[headgate_http3]/enable_reuse_port": (
+        "Each thread has a socket of its own: packets of a connection would be handed from one to another otherwise."
+    ),
+    "listeners[headgate_mirrors]": (
+        "For copies of requests that go to mirrors: the same gate and routes, on a socket that this user alone can reach."
+    ),
     "common_http_protocol_options/headers_with_underscores_action": (
         "Some servers take `x_api_key` for `x-api-key`: nobody gets a header past the gate by its other spelling."
     ),
@@ -48,6 +62,10 @@ REASONS = {
     ),
     "http_filters[envoy.filters.http.set_filter_state]": "The path without its query, which may hold a key, for the log.",
     "http_filters[headgate.trailers]": "Trailers of a request would reach providers unseen by the gate (HTTP/2), so all are taken off.",
+    "http_filters[headgate.http3]": "Tells clients that they may speak HTTP/3 the next time.",
+    "http_filters[headgate.tokens]": (
+        "Envoy checks the tokens of these issuers. Without one that is good a request goes on to the gate, which decides."
+    ),
     # The gate.
     "http_filters[headgate.gate]": (
         "The gate: who may call, and who is asked. Where no worker answers, requests are refused (503): it fails closed."
@@ -130,6 +148,7 @@ REASONS = {
         "the limit is 413 whatever the gate says later."
     ),
     "validate_clusters": "One cluster does not exist on purpose, and providers come and go by files.",
+    "routes[api-audit]": "The admin API, which authenticates by itself: past the gate, which knows nothing of it.",
     # Clusters.
     "clusters[headgate_gate]": "The workers: changing these clusters would cut all streams, so they are static.",
     "clusters[headgate_gate]/health_checks": (
@@ -161,14 +180,19 @@ REASONS = {
     ),
     "clusters/dns_lookup_family": "IPv6 and IPv4, tried at once.",
     "clusters/metadata/filter_metadata/headgate": "Envoy's own errors name the provider.",
-    "common_http_protocol_options/idle_timeout": (
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions/common_http_protocol_options/idle_timeout": (
         "Unused connections are closed before the provider closes them, in the middle of the next request."
     ),
     "auto_config": "HTTP/2 where the provider has it (ALPN).",
-    "transport_socket/common_tls_context/validation_context": (
+    "clusters/transport_socket/common_tls_context/validation_context": (
         "The certificate has to be signed by one of these authorities, and be for this very name."
     ),
-    "transport_socket/sni": "Said here, and not taken from the request's host, which still is the client's at that time.",
+    "clusters/transport_socket/sni": "Said here, and not taken from the request's host, which still is the client's at that time.",
+    "http_filters[envoy.filters.http.aws_request_signing]": "After the adapter, so that what is signed is what is sent.",
+    "http_filters[envoy.filters.http.credential_injector]": (
+        "Envoy alone reads this key, anew when its file is replaced. Without it the provider refuses, and the next target is asked."
+    ),
+    "http_filters[headgate.cleaner]": "What the attempt before has set is still there: no provider gets another one's credential.",
     "clusters[headgate_no_address]": "Nobody listens here: an attempt that fails is one after which the next target is asked.",
 }
 """By path: see `comments.with_comments`."""

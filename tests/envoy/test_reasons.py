@@ -16,23 +16,25 @@ from extproc.envoy.forms import render
 from extproc.envoy.places import Places
 from extproc.envoy.reasons import REASONS
 from tests.envoy.golden import ROOT
-from tests.envoy.samples import SEVERAL
+from tests.envoy.samples import EVERYTHING
 
 FORMS = ("edge", "sidecar", "attach")
 _PRINT = """
 import sys
 from extproc.envoy.forms import render
 from extproc.envoy.places import Places
-from tests.envoy.samples import SEVERAL
+from tests.envoy.samples import EVERYTHING, SEVERAL
 sys.stdout.write("".join(render(form, SEVERAL, Places()) for form in ("edge", "sidecar", "attach")))
+sys.stdout.write(render("edge", EVERYTHING, Places()))
 """
 
 
 @cache
 def printed(form: str) -> str:
-    """The reference output, each comment of it on one line."""
+    """The reference output, or what there is beside it, each comment of it on one line."""
+    text = render("edge", EVERYTHING, Places()) if form == "everything" else (ROOT / "envoy" / f"{form}.yaml").read_text(encoding="utf-8")
     lines: list[str] = []
-    for line in (ROOT / "envoy" / f"{form}.yaml").read_text(encoding="utf-8").splitlines():
+    for line in text.splitlines():
         bare = line.strip()
         if bare.startswith("# ") and lines and lines[-1].startswith("# "):
             lines[-1] += bare[1:]
@@ -43,14 +45,14 @@ def printed(form: str) -> str:
 
 @pytest.mark.parametrize("path", REASONS)
 def test_each_reason_is_told_once_where_it_is_told(path: str) -> None:
-    told = [printed(form).count(" ".join(REASONS[path].split())) for form in FORMS]
+    told = [printed(form).count(" ".join(REASONS[path].split())) for form in (*FORMS, "everything")]
     assert set(told) <= {0, 1}
     assert 1 in told, "no document has such a path: see `with_comments`"
 
 
 def test_comments_change_nothing() -> None:
-    document = compile_edge(SEVERAL, Places())
-    assert yaml.load(render("edge", SEVERAL, Places()), yaml.CSafeLoader) == yaml.load(to_yaml(document), yaml.CSafeLoader)
+    document = compile_edge(EVERYTHING, Places())
+    assert yaml.load(render("edge", EVERYTHING, Places()), yaml.CSafeLoader) == yaml.load(to_yaml(document), yaml.CSafeLoader)
 
 
 def test_the_same_bytes_in_every_process() -> None:
@@ -61,7 +63,10 @@ def test_the_same_bytes_in_every_process() -> None:
     ]
     one, other = (process.communicate()[0] for process in children)
     assert one == other
-    assert one == "".join((ROOT / "envoy" / f"{form}.yaml").read_text() for form in FORMS).encode()
+    assert (
+        one
+        == "".join((ROOT / "envoy" / f"{form}.yaml").read_text() for form in FORMS).encode() + render("edge", EVERYTHING, Places()).encode()
+    )
 
 
 def test_where_a_comment_stands() -> None:
