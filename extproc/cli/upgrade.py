@@ -24,7 +24,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--check", action="store_true", help=check)
     parser.add_argument("--serve", action="store_true", help="with --check: it is a `headgate serve` that runs")
     parser.add_argument("--private", action="store_true", help="with --check: that one has been told --private")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, strict=False)
 
 
 def run(given: argparse.Namespace) -> int:
