@@ -24,13 +24,14 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 def add_sidecar(parser: argparse.ArgumentParser) -> None:
     """The arguments that have a gateway stand beside one application."""
     text = "stand beside one application: requests are taken at 127.0.0.1:PORT, whatever `listener` says, and there is no admin API"
-    parser.add_argument("--sidecar", type=_port, metavar="PORT", help=text)
+    parser.add_argument("--sidecar", type=port_number, metavar="PORT", help=text)
     parser.add_argument("--admin", type=_place, metavar="ADDRESS:PORT", help="with --sidecar: the operator's port, whatever `admin` says")
     text = "with --sidecar: how long it takes requests after SIGTERM, whatever `drain_delay` says"
     parser.add_argument("--drain-delay", type=float, metavar="SECONDS", help=text)
 
 
-def _port(text: str) -> int:
+def port_number(text: str) -> int:
+    """A TCP port on the command line. Raises `ArgumentTypeError`."""
     if not (text.isdecimal() and text.isascii() and len(text) < 6 and 0 < int(text) < 65_536):
         raise argparse.ArgumentTypeError(f"{text} is no port: a number from 1 to 65535")
     return int(text)

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from extproc.cli.common import port_number
 from extproc.config.problem import format_problems
 
 
@@ -16,7 +17,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--certificate", type=Path, required=True, help="PEM file of the webhook's certificate; a new one is taken at once")
     parser.add_argument("--key", type=Path, required=True, help="PEM file of its private key")
     parser.add_argument("--address", default="0.0.0.0", help="address to bind (default: %(default)s)")  # noqa: S104 - the API server comes from elsewhere
-    parser.add_argument("--port", type=int, default=8443, help="TCP port (default: %(default)s)")
+    parser.add_argument("--port", type=port_number, default=8443, help="TCP port (default: %(default)s)")
     delay = "seconds that it serves on when it is asked to end, for API servers that hear of it later (default: %(default)s)"
     parser.add_argument("--drain-delay", type=float, default=5.0, metavar="SECONDS", help=delay)
     parser.set_defaults(run=run)

@@ -5,13 +5,15 @@ import http.client
 import sys
 import time
 
+from extproc.cli.common import port_number
+
 _LOOK_EVERY = 0.1
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describes the command."""
     parser = commands.add_parser("wait", help="wait until the gateway of this machine is ready; exit code 1 if it is not in time")
-    parser.add_argument("--port", type=int, default=9180, help="the operator's port (default: %(default)s)")
+    parser.add_argument("--port", type=port_number, default=9180, help="the operator's port (default: %(default)s)")
     parser.add_argument("--within", type=float, default=60.0, metavar="SECONDS", help="how long (default: %(default)s)")
     parser.set_defaults(run=run)
 

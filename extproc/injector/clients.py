@@ -28,7 +28,16 @@ _BASES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """What comes after the sidecar's address, and the variables of one provider: whoever has set one of them has said where it is."""
 
-_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "CO_API_KEY", "GROQ_API_KEY", "MISTRAL_API_KEY")
+_KEYS: tuple[tuple[str, ...], ...] = (
+    ("OPENAI_API_KEY",),
+    ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    ("CO_API_KEY",),
+    ("GROQ_API_KEY",),
+    ("MISTRAL_API_KEY",),
+    ("OLLAMA_API_KEY",),
+)
+"""The variable that gets the key, and those that would be heard beside it."""
 
 _PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _EXEMPT = ("NO_PROXY", "no_proxy")
@@ -41,7 +50,7 @@ def environment(container: Plain, theirs: AbstractSet[str], settings: Settings) 
     made: list[Plain] = [{"name": name, "value": address + path} for path, names in groups for name in names]
     # `env` goes before `envFrom`, and that is where keys mostly come from.
     if settings.client_key is not None and not container.get("envFrom"):
-        made += [{"name": name, "valueFrom": _reference(settings.client_key)} for name in _KEYS if name not in theirs]
+        made += [{"name": names[0], "valueFrom": _reference(settings.client_key)} for names in _KEYS if theirs.isdisjoint(names)]
     return made
 
 

@@ -30,9 +30,20 @@ KEY = "hg-of-the-application"
 IMAGES = {"headgate:test": Image(("headgate",), "/etc/headgate"), "app:1": Image(("python",), "/app")}
 APP = textwrap.dedent("""
     import json, signal, sys, threading
-    import anthropic, openai
+
+    def ask_others():
+        import cohere, ollama
+        from google import genai
+
+        client = genai.Client()
+        gemini = client.models.generate_content(model="demo", contents="Hello")
+        chat = cohere.ClientV2().chat(model="demo", messages=[{"role": "user", "content": "Hello"}])
+        local = ollama.chat("demo", [{"role": "user", "content": "Hello"}])
+        print(json.dumps([gemini.text, chat.message.content[0].text, local.message.content]), flush=True)
 
     def ask():
+        import anthropic, openai
+
         chat = openai.OpenAI(max_retries=0).chat.completions.create(model="demo", messages=[{"role": "user", "content": "Hello"}])
         stream = openai.OpenAI(max_retries=0).chat.completions.create(
             model="claude-demo", messages=[{"role": "user", "content": "Hello"}], stream=True)
@@ -43,8 +54,10 @@ APP = textwrap.dedent("""
 
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    ask()
-    if sys.argv[1] == "serve":
+    if sys.argv[1] == "once":
+        ask_others()
+    else:
+        ask()
         while not ended.wait(0.1):
             pass
         ask()  # what an application still has to say when it is asked to end

@@ -38,5 +38,5 @@ def test_manifests() -> None:
 def test_all_is_named() -> None:
     for name in _READERS:
         assert re.search(rf"headgate\.io/{name}\b|headgate\.io/{name.partition('-')[0]}-request`, `-limit`", PAGE), name
-    for name in (*_KEYS, *(name for _, names in _BASES for name in names)):
+    for name in (name for names in (*_KEYS, *(names for _, names in _BASES)) for name in names):
         assert f"`{name}`" in PAGE, name
