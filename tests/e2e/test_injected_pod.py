@@ -6,7 +6,6 @@ import os
 import signal
 import ssl
 import subprocess
-import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,40 +27,7 @@ from tests.injector.samples import asked
 
 KEY = "hg-of-the-application"
 IMAGES = {"headgate:test": Image(("headgate",), "/etc/headgate"), "app:1": Image(("python",), "/app")}
-APP = textwrap.dedent("""
-    import json, signal, sys, threading
-
-    def ask_others():
-        import cohere, ollama
-        from google import genai
-
-        client = genai.Client()
-        gemini = client.models.generate_content(model="demo", contents="Hello")
-        chat = cohere.ClientV2().chat(model="demo", messages=[{"role": "user", "content": "Hello"}])
-        local = ollama.chat("demo", [{"role": "user", "content": "Hello"}])
-        print(json.dumps([gemini.text, chat.message.content[0].text, local.message.content]), flush=True)
-
-    def ask():
-        import anthropic, openai
-
-        chat = openai.OpenAI(max_retries=0).chat.completions.create(model="demo", messages=[{"role": "user", "content": "Hello"}])
-        stream = openai.OpenAI(max_retries=0).chat.completions.create(
-            model="claude-demo", messages=[{"role": "user", "content": "Hello"}], stream=True)
-        words = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
-        message = anthropic.Anthropic(max_retries=0).messages.create(
-            model="demo", max_tokens=64, messages=[{"role": "user", "content": "Hello"}])
-        print(json.dumps([chat.choices[0].message.content, words, message.content[0].text]), flush=True)
-
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    if sys.argv[1] == "once":
-        ask_others()
-    else:
-        ask()
-        while not ended.wait(0.1):
-            pass
-        ask()  # what an application still has to say when it is asked to end
-""")
+APP = Path(__file__).with_name("unaware.py").read_text(encoding="utf-8")
 
 
 class Webhook:
