@@ -1,22 +1,20 @@
 """What the chart makes is valid, for each Kubernetes that it says it runs on."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import helm_python
-import kubernetes_validate
 import pytest
 import yaml
 
-from tests.k8s.chart.rendering import CHART, USES, Manifest, render
+from tests.k8s.chart.rendering import CHART, USES, Manifest, named, render, values
+from tests.k8s.chart.schemas import faults, newest
 
 OLDEST = 29
 
 
 def versions() -> list[str]:
-    newest = int(str(kubernetes_validate.latest_version()).split(".")[1])
-    return [f"1.{minor}" for minor in range(OLDEST, newest + 1)]
+    return [f"1.{minor}" for minor in range(OLDEST, newest() + 1)]
 
 
 def is_of_kubernetes(manifest: Manifest) -> bool:
@@ -24,22 +22,33 @@ def is_of_kubernetes(manifest: Manifest) -> bool:
     return not manifest["apiVersion"].startswith(("monitoring.coreos.com/", "cert-manager.io/", "gateway.networking.k8s.io/"))
 
 
+@pytest.fixture(scope="module")
+def manifests() -> list[Manifest]:
+    """All of all uses."""
+    made = [manifest for file in USES for manifest in render(yaml.safe_load(file.read_text()) or {})]
+    return list(filter(is_of_kubernetes, made))
+
+
 def test_the_oldest_is_the_one_of_the_chart() -> None:
     assert yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"] == f">=1.{OLDEST}.0-0"
 
 
-@pytest.fixture
-def schemas_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All definitions of a version are megabytes, and would be read for each manifest."""
-    monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", cache(kubernetes_validate.utils.schema_contents))
-
-
-@pytest.mark.usefixtures("schemas_read_once")
 @pytest.mark.parametrize("version", versions())
-def test_manifests(version: str) -> None:
-    for file in USES:
-        for manifest in filter(is_of_kubernetes, render(yaml.safe_load(file.read_text()) or {})):
-            assert kubernetes_validate.validate(manifest, version, strict=True) == version
+def test_manifests(version: str, manifests: list[Manifest]) -> None:
+    assert [fault for manifest in manifests for fault in faults(manifest, version)] == []
+
+
+def test_what_is_wrong_is_seen() -> None:
+    deployment = named(render({}), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    pod["containers"][0]["imagePullPolice"] = "Always"
+    pod["enableServiceLinks"] = "no"
+    assert len(faults(deployment, "1.33")) == 2
+    # Native sidecars came with the oldest version that there is to be.
+    pod = {"containers": [{"name": "a"}], "initContainers": [{"name": "b", "restartPolicy": "Always"}]}
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": pod}
+    assert faults(manifest, "1.27")
+    assert not faults(manifest, f"1.{OLDEST}")
 
 
 @pytest.mark.parametrize("file", USES, ids=lambda path: path.stem)
@@ -54,8 +63,7 @@ def test_lint(file: Path) -> None:
     ("name", "namespace"), [("headgate", "n"), ("1e3", "1e3"), ("on", "on"), ("r" * 53, "null"), ("r" * 63, "0x1f"), ("7", "a" * 63)]
 )
 def test_names_that_yaml_or_dns_might_not_take(name: str, namespace: str) -> None:
-    given = {"extproc": {"enabled": True}, "injector": {"enabled": True}, "allowLocalState": True}
-    given["config"] = {"providers": {"demo": {"dialect": "openai", "base_url": "demo:"}}, "models": [{"name": "*", "targets": ["demo"]}]}
+    given = {"extproc": {"enabled": True}, "injector": {"enabled": True}, "allowLocalState": True, "config": values("extproc")["config"]}
     for manifest in render(given, name=name, namespace=namespace):
         meta = manifest["metadata"]
         assert isinstance(meta["name"], str)
