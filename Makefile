@@ -101,7 +101,7 @@ lock: $(DEV) ## Write the lock files anew (UPGRADE=1: with the newest versions)
 	$(LOCK) bench/peers/tensorzero.in --output-file bench/peers/tensorzero.lock
 
 protos: $(DEV) ## Compile extproc/wire/*.proto
-	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. extproc/wire/ext_proc.proto
+	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. extproc/wire/*.proto
 
 golden: $(DEV) ## Write the golden files anew; look at the difference before you commit it
 	$(BIN)/python -m pytest $(SPREAD) --update $(ARGS)

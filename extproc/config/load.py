@@ -28,6 +28,7 @@ from extproc.config.loads import check_loads
 from extproc.config.lookup import FILTERS, FilterType
 from extproc.config.model import Config, Provider, aim
 from extproc.config.network import beside, check_ext_proc
+from extproc.config.nodes import check_fleet, fleet_beside
 from extproc.config.older import check_older
 from extproc.config.optional import absent_providers, split_providers
 from extproc.config.outside import at_home, check_egress, check_outside
@@ -172,6 +173,7 @@ class _Reading:
         check_listeners(config, filters, lambda: has_stored_keys(self.folder / config.state), report)
         check_entrance(config, report)
         check_ext_proc(config, report)
+        check_fleet(config.fleet, report)
         if self._lints and not self.problems.errors:
             lint(config, providers, filters, report)
 
@@ -190,10 +192,16 @@ class _Reading:
         pricing = config.pricing
         if pricing.litellm is not None:
             pricing = replace(pricing, litellm=str(self.folder.absolute() / pricing.litellm))
-        listener, network = located(config.listener, self.folder), beside(config.ext_proc, self.folder)
-        egress = way_located(config.egress, self.folder)
-        config = replace(config, filters=named, listener=listener, ext_proc=network, egress=egress, pricing=pricing)
-        config = replace(config, access_log=log_located(config.access_log, self.folder))
+        config = replace(
+            config,
+            filters=named,
+            listener=located(config.listener, self.folder),
+            ext_proc=beside(config.ext_proc, self.folder),
+            egress=way_located(config.egress, self.folder),
+            access_log=log_located(config.access_log, self.folder),
+            pricing=pricing,
+            fleet=fleet_beside(config.fleet, self.folder),
+        )
         try:
             config = msgspec.convert(msgspec.to_builtins(config), Config)
         except msgspec.ValidationError as error:

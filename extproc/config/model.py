@@ -14,6 +14,7 @@ from extproc.config.breaker import Breaker, Breakers
 from extproc.config.callers import Callers
 from extproc.config.concurrency import Concurrency, Many, Queue
 from extproc.config.egress import Egress
+from extproc.config.fleet import Fleet
 from extproc.config.forms import Auth, DialectName, Folder, HeaderName, HeaderValue, Name, Operation, Path, SettingValue
 from extproc.config.health import Health
 from extproc.config.identities import Identities
@@ -431,6 +432,8 @@ class Config(Section, frozen=True):
 
     ledger: Ledger | None = None
     """Where the ledgers of several machines come together."""
+    fleet: Fleet | None = None
+    """Several Envoys that are told their configuration over the network, by `headgate fleet serve`."""
 
     @property
     def certified(self) -> bool:

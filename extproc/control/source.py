@@ -81,7 +81,7 @@ class Source(Struct, frozen=True):
         egress = config.egress and msgspec.structs.replace(config.egress, proxy=digest(config.egress.proxy))
         config = msgspec.structs.replace(
             config, egress=egress, filters=(), providers=_without_credentials(config.providers), notifications=Notifications(),
-            store=None, identities=None, ledger=None,
+            store=None, identities=None, ledger=None, fleet=None,
         )  # fmt: skip
         filters = tuple(zip(names, settings, strict=True))
         keys = remote_state(state, url, fold=fold, up=up) if url else key_state(state, fold=fold)

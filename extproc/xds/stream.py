@@ -1,0 +1,207 @@
+"""One node's stream, whichever protocol it speaks: what it wants, what it has, and what it is to be told next. No sockets, no clock.
+
+Kinds are told one after the other: the next when the one before has been taken. What a node newly asks for is answered at once. What
+is gone from a version lingers at the nodes that have it, until nobody can mean it any more. A version of which a part was refused is not
+pressed on: nothing more is told of it, until there is another one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+
+from msgspec import Struct, field
+
+from extproc.xds.kinds import CLUSTERS, FOLLOWERS, LINGERING, ORDER
+from extproc.xds.messages import Answer, News, Refused, Taken, why
+from extproc.xds.resources import Resource, Version
+
+EVERYTHING = "*"
+UNKNOWN = "?"
+"""Version of what a node may or may not have, since it has refused the answer that it was in."""
+
+
+class Sent(Struct, frozen=True):
+    """An answer that the node has not said anything of yet."""
+
+    version: str
+    """Of all, not of the answer."""
+    resources: dict[str, Resource | None]
+    """None: it is removed."""
+    changed: frozenset[str]
+
+
+class Leaving(Struct):
+    """What is gone from the version, and still at the node."""
+
+    resource: Resource
+    until: float | None = None
+    """None: as long as the node has not taken the rest."""
+
+
+class Kind(Struct):
+    """What a node wants and has of one kind."""
+
+    everything: bool = False
+    names: set[str] = field(default_factory=set)
+    """What it wants by name."""
+    told: dict[str, str] = field(default_factory=dict)
+    """Versions by name, of what it was told."""
+    taken: dict[str, Resource] = field(default_factory=dict)
+    """What it has taken."""
+    sent: dict[str, Sent] = field(default_factory=dict)
+    """By nonce."""
+    answered: bool = False
+    """False: it has to be answered, also if there is nothing to tell."""
+    again: set[str] = field(default_factory=set)
+    """To be told once more, though the node has it."""
+    leaving: dict[str, Leaving] = field(default_factory=dict)
+    version: str = ""
+    """The last version of all of which it has taken an answer."""
+
+    def wants(self, name: str) -> bool:
+        """Whether it has asked for that."""
+        return self.everything or name in self.names
+
+
+class Stream(ABC):
+    """What both protocols share."""
+
+    def __init__(self, linger: float) -> None:
+        """`linger`: seconds for which a node keeps what is gone from the configuration."""
+        self._linger = linger
+        self._kinds: dict[str, Kind] = {}
+        self._wanted: Version | None = None
+        self._refused = ""
+        self._nonce = 0
+        self._complete = ""
+        self._news: list[News] = []
+
+    @property
+    def complete(self) -> str:
+        """The version of which it has everything; empty if there is none."""
+        return self._complete
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """By kind, the version of which it has taken the last answer."""
+        return {kind: one.version for kind, one in self._kinds.items()}
+
+    def news(self) -> list[News]:
+        """What has happened since this was asked before."""
+        news, self._news = self._news, []
+        return news
+
+    def offer(self, version: Version, now: float) -> list[Answer]:
+        """From now on it is to have this version."""
+        if self._wanted is not None and self._wanted.id == version.id:
+            return []
+        self._wanted, self._refused = version, ""
+        for kind, one in self._kinds.items():
+            self._retire(kind, one)
+        return self._advance(now)
+
+    def tick(self, now: float) -> list[Answer]:
+        """Time passes: what has lingered long enough goes."""
+        over = False
+        for one in self._kinds.values():
+            for name in [name for name, entry in one.leaving.items() if entry.until is not None and entry.until <= now]:
+                del one.leaving[name]
+                over = True
+        return self._advance(now) if over else []
+
+    @abstractmethod
+    def _answer(self, kind: str, one: Kind, only: Collection[str] | None) -> Answer | None:
+        """What is to be told of one kind, or of some of it, so that the node has its target; None if it has been told."""
+
+    @abstractmethod
+    def _take(self, one: Kind, sent: Sent) -> None:
+        """The node has taken an answer."""
+
+    def _retire(self, kind: str, one: Kind) -> None:
+        """What the node has, and is gone from what it is to have, begins to linger."""
+        if self._wanted is None or kind not in LINGERING:
+            return
+        new = self._wanted.of(kind)
+        for name, resource in one.taken.items():
+            if name not in new:
+                one.leaving.setdefault(name, Leaving(resource))
+        for name in new:
+            one.leaving.pop(name, None)
+
+    def _heard(self, kind: str, one: Kind, nonce: str, error: str | None) -> None:
+        """What became of an answer."""
+        sent = one.sent.pop(nonce, None)
+        if sent is None:
+            return
+        if error is None:
+            self._take(one, sent)
+            one.version = sent.version
+            self._follow(kind, sent.changed)
+            return
+        # Envoy may have taken some of it, and does not say which.
+        one.answered = False
+        for name in sent.resources:
+            one.told[name] = UNKNOWN
+        self._complete = ""
+        self._refused = sent.version
+        self._news.append(Refused(sent.version, kind, why(error)))
+
+    def _follow(self, kind: str, changed: frozenset[str]) -> None:
+        follower = self._kinds.get(FOLLOWERS.get(kind, ""))
+        if follower is not None and changed:
+            # Endpoints are named as their cluster is; any listener may have any routes.
+            follower.again |= set(follower.taken) & changed if kind == CLUSTERS else set(follower.taken)
+
+    def _target(self, kind: str, one: Kind) -> dict[str, Resource]:
+        """All that the node is to have of what it wants."""
+        wanted = self._wanted.of(kind) if self._wanted is not None else {}
+        leaving = {name: entry.resource for name, entry in one.leaving.items()}
+        return {name: resource for name, resource in {**leaving, **wanted}.items() if one.wants(name)}
+
+    def _at_once(self, kind: str, one: Kind, only: Collection[str] | None = None) -> list[Answer]:
+        """What the node has just asked for waits for no other kind."""
+        answer = self._answer(kind, one, only) if self._wanted is not None else None
+        return [answer] if answer is not None else []
+
+    def _advance(self, now: float) -> list[Answer]:
+        """The next thing to tell, if the node has said what became of the one before."""
+        if self._wanted is None or self._refused == self._wanted.id:
+            return []
+        for kind in ORDER:
+            one = self._kinds.get(kind)
+            if one is None:
+                continue
+            if not one.sent and (answer := self._answer(kind, one, None)) is not None:
+                return [answer]
+            if one.sent:
+                return []
+        self._finish(self._wanted, now)
+        return []
+
+    def _finish(self, wanted: Version, now: float) -> None:
+        """All has been told, and taken. The node has a version when it has asked for all of it."""
+        for kind, named in wanted.resources.items():
+            one = self._kinds.get(kind)
+            if named and (one is None or any(one.told.get(name) != resource.version for name, resource in named.items())):
+                return
+        for one in self._kinds.values():
+            one.version = wanted.id
+            for entry in one.leaving.values():
+                entry.until = now + self._linger if entry.until is None else entry.until
+        if self._complete != wanted.id:
+            self._complete = wanted.id
+            self._news.append(Taken(wanted.id))
+
+    def _sent(self, kind: str, one: Kind, resources: dict[str, Resource | None], version: str, removed: tuple[str, ...] = ()) -> Answer:
+        assert self._wanted is not None
+        self._nonce += 1
+        nonce = str(self._nonce)
+        changed = frozenset(
+            name
+            for name, resource in resources.items()
+            if resource is not None and ((old := one.taken.get(name)) is None or old.version != resource.version)
+        )
+        one.sent[nonce] = Sent(self._wanted.id, resources, changed)
+        one.answered = True
+        one.again -= resources.keys()
+        told = tuple(resource for resource in resources.values() if resource is not None)
+        return Answer(kind=kind, version=version, nonce=nonce, resources=told, removed=removed)
