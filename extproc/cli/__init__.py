@@ -12,6 +12,7 @@ from extproc.cli import (
     compile_,
     diff,
     explain,
+    fleet,
     groups,
     inject,
     injector,
@@ -48,6 +49,7 @@ An AI gateway that lives inside Envoy: one URL in front of many providers, with 
   headgate limits                 what is left of limits and budgets, now
   headgate catalog update FILE    bring newer prices and models, without an upgrade
   headgate notify test            tell the receivers of notifications of nothing, to see whether they hear
+  headgate fleet                  show the Envoys that `headgate fleet serve` tells their configuration
   headgate upgrade                have what is installed now take over, without losing a request
   headgate inject -f app.yaml     put a gateway beside an application on Kubernetes
 """
@@ -80,6 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
         inject,
         injector,
         wait,
+        fleet,
         version,
     ):
         module.add(commands)

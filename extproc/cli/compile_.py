@@ -10,18 +10,24 @@ from extproc.cli.common import add_source, load, source
 from extproc.config.model import Config
 from extproc.control.startup import no_compiler
 
-FORMS = ("edge", "sidecar", "attach")
+FORMS = ("edge", "sidecar", "attach", "xds")
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describes the command."""
     parser = commands.add_parser("compile", help="print the Envoy configuration")
     parser.add_argument(
-        "form", choices=FORMS, help="edge: a gateway of its own; sidecar: beside one application; attach: parts for an Envoy of yours"
+        "form",
+        choices=FORMS,
+        help="edge: a gateway of its own; sidecar: beside one application; attach: parts for an Envoy of yours; xds: the bootstrap of a "
+        "node of a fleet",
     )
     add_source(parser)
     parser.add_argument("--envoy", metavar="VERSION", help="the Envoy that it is for, such as 1.38, in place of `envoy_version`")
     parser.add_argument("--run-dir", type=Path, default=Path("/run/headgate"), help="folder of the workers' sockets, as Envoy sees it")
+    parser.add_argument("--node", default="", help="with xds: the node's id, which Envoy's --service-node says unless given")
+    certificates = "with xds: folder of ca.crt, tls.crt and tls.key, as Envoy sees it (default: %(default)s)"
+    parser.add_argument("--certificates", type=Path, default=Path("/etc/envoy/headgate"), help=certificates)
     parser.set_defaults(run=run)
 
 
@@ -41,8 +47,28 @@ def run(given: argparse.Namespace) -> int:
     if (missing := no_compiler()) is not None:
         print(f"headgate: {missing}", file=sys.stderr)
         return 2
+    if given.form == "xds":
+        return _node(given, config)
     from extproc.envoy.forms import render  # noqa: PLC0415 - heavy
     from extproc.envoy.places import below  # noqa: PLC0415
 
     print(render(given.form, config, below(str(given.run_dir))), end="")
+    return 0
+
+
+def _node(given: argparse.Namespace, config: Config) -> int:
+    if config.fleet is None:
+        print("headgate: the configuration has no section `fleet`: which control plane is the node to ask?", file=sys.stderr)
+        return 2
+    from extproc.envoy.forms import render_node  # noqa: PLC0415 - heavy
+    from extproc.envoy.places import below  # noqa: PLC0415
+
+    folder = given.certificates
+    places = msgspec.structs.replace(
+        below(config.fleet.run_dir),
+        worker_ca=str(folder / "ca.crt"),
+        client_certificate=str(folder / "tls.crt"),
+        client_key=str(folder / "tls.key"),
+    )
+    print(render_node(config, config.fleet, places, node=given.node), end="")
     return 0

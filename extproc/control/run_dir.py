@@ -35,6 +35,11 @@ def sockets_folder(state: Path) -> Path:
     raise FileExistsError(f"{parent}/{name} and {_TRIES - 1} more are somebody else's; give the gateway a shorter --state")
 
 
+def fleet_socket(state: Path) -> Path:
+    """Where the control plane of a fleet answers on its own machine."""
+    return sockets_folder(state) / "fleet.sock"
+
+
 def _is_ours(folder: Path) -> bool:
     """Whether it is a folder of ours alone. Made where there is nothing."""
     try:

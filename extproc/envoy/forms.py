@@ -2,10 +2,12 @@
 
 from typing import Literal
 
+from extproc.config.fleet import Fleet
 from extproc.config.model import Config
 from extproc.config.network import reached_by
 from extproc.envoy.compile import compile_attach, compile_edge, compile_sidecar
 from extproc.envoy.document import to_yaml
+from extproc.envoy.fleet import FLEET_CLUSTER, compile_xds
 from extproc.envoy.message import Plain
 from extproc.envoy.places import Places
 from extproc.envoy.reasons import REASONS
@@ -65,6 +67,28 @@ def render(form: Form, config: Config, places: Places) -> str:
         text = to_yaml(compiled(config, places), header=f"{made}\n{_RUN}", reasons=REASONS)
     files = secret_files(config, places).items()
     return text + "".join(f"\n# The file {path}, which has to be there first:\n{_quoted(document)}" for path, document in files)
+
+
+_NODE = (
+    "The bootstrap of a node of a fleet. Needs Envoy 1.40, `headgate serve` {workers}, and `headgate fleet serve` at {plane}.\n"
+    "Run Envoy with --disable-hot-restart --file-flush-interval-msec 250{name}."
+)
+_NODE_NOTES = {
+    "node": "What the control plane knows this Envoy by. `metadata` beside the id can make it a canary (`fleet.canary.metadata`).",
+    "dynamic_resources": "All else comes from the control plane, by one stream. With initial_fetch_timeout 0s Envoy waits for it, and\n"
+    "is not ready (/ready of its admin interface) before it has everything. What it has, it keeps while the control plane is away.",
+    "static_resources": "The clusters of the workers are told here, since changing them would cut every answer under way;\n"
+    "{plane} is the control plane.",
+}
+
+
+def render_node(config: Config, fleet: Fleet, places: Places, *, node: str = "") -> str:
+    """The bootstrap of a node of a fleet. `node`: its id."""
+    where = "on the same machine" if config.ext_proc is None else f"on {reached_by(config.ext_proc)}"
+    name = "" if node else " --service-node NAME, a name that no other node has"
+    header = _NODE.format(workers=where, plane=f"{fleet.reached_by}:{fleet.port}", name=name)
+    notes = {key: note.format(plane=FLEET_CLUSTER) for key, note in _NODE_NOTES.items()}
+    return to_yaml(compile_xds(config, fleet, places, node=node), header=f"{_MADE.format(form='xds')}\n{header}", notes=notes)
 
 
 def _quoted(document: Plain) -> str:

@@ -36,7 +36,7 @@ class DeltaStream(Stream):
             answered=bool(ask.initial),
         )
         self._subscribe(one, ask)
-        self._retire(ask.kind, one)
+        self._retire(ask.kind, one.taken)
         return self._at_once(ask.kind, one)
 
     @staticmethod
@@ -53,7 +53,6 @@ class DeltaStream(Stream):
         for name in [name for name in one.told if not one.wants(name)]:
             del one.told[name]
             one.taken.pop(name, None)
-            one.leaving.pop(name, None)
 
     def _answer(self, kind: str, one: Kind, only: Collection[str] | None) -> Answer | None:
         target = self._target(kind, one)

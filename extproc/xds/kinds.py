@@ -19,6 +19,5 @@ WHOLE = (CLUSTERS, LISTENERS)
 """Of these, who names nothing wants all."""
 LINGERING = (CLUSTERS, ENDPOINTS, SECRETS)
 """What stays for a while when it is gone: requests under way may still name it. A listener goes at once, and drains."""
-FOLLOWERS = {CLUSTERS: ENDPOINTS, LISTENERS: ROUTES}
-"""What is told again after something that refers to it has changed: a changed cluster waits for its endpoints, also for those that it
-had before."""
+FOLLOWERS = {CLUSTERS: ENDPOINTS}
+"""What is told again right behind something that refers to it and has changed."""

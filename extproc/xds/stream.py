@@ -1,16 +1,17 @@
 """One node's stream, whichever protocol it speaks: what it wants, what it has, and what it is to be told next. No sockets, no clock.
 
 Kinds are told one after the other: the next when the one before has been taken. What a node newly asks for is answered at once. What
-is gone from a version lingers at the nodes that have it, until nobody can mean it any more. A version of which a part was refused is not
-pressed on: nothing more is told of it, until there is another one.
+is gone from a version lingers at the nodes that have it, until nobody can mean it any more. Behind a cluster that has changed, its
+endpoints are told again: Envoy says nothing of clusters before they are there, and does not ask for them (tried on 1.40). A version
+of which a part was refused is not pressed on: nothing more is told of it, until there is another one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct, field
 
-from extproc.xds.kinds import CLUSTERS, FOLLOWERS, LINGERING, ORDER
+from extproc.xds.kinds import ENDPOINTS, FOLLOWERS, LINGERING, ORDER, SECRETS
 from extproc.xds.messages import Answer, News, Refused, Taken, why
 from extproc.xds.resources import Resource, Version
 
@@ -53,7 +54,6 @@ class Kind(Struct):
     """False: it has to be answered, also if there is nothing to tell."""
     again: set[str] = field(default_factory=set)
     """To be told once more, though the node has it."""
-    leaving: dict[str, Leaving] = field(default_factory=dict)
     version: str = ""
     """The last version of all of which it has taken an answer."""
 
@@ -69,6 +69,7 @@ class Stream(ABC):
         """`linger`: seconds for which a node keeps what is gone from the configuration."""
         self._linger = linger
         self._kinds: dict[str, Kind] = {}
+        self._leaving: dict[str, dict[str, Leaving]] = {kind: {} for kind in LINGERING}
         self._wanted: Version | None = None
         self._refused = ""
         self._nonce = 0
@@ -94,17 +95,23 @@ class Stream(ABC):
         """From now on it is to have this version."""
         if self._wanted is not None and self._wanted.id == version.id:
             return []
-        self._wanted, self._refused = version, ""
+        before, self._wanted, self._refused = self._wanted, version, ""
+        if before is not None:
+            # What is told by name may be asked for after it has gone, by whoever has the cluster that it belongs to.
+            self._retire(ENDPOINTS, before.of(ENDPOINTS))
+            self._retire(SECRETS, before.of(SECRETS))
         for kind, one in self._kinds.items():
-            self._retire(kind, one)
+            for sent in one.sent.values():
+                self._retire(kind, {name: resource for name, resource in sent.resources.items() if resource is not None})
+            self._retire(kind, one.taken)
         return self._advance(now)
 
     def tick(self, now: float) -> list[Answer]:
         """Time passes: what has lingered long enough goes."""
         over = False
-        for one in self._kinds.values():
-            for name in [name for name, entry in one.leaving.items() if entry.until is not None and entry.until <= now]:
-                del one.leaving[name]
+        for leaving in self._leaving.values():
+            for name in [name for name, entry in leaving.items() if entry.until is not None and entry.until <= now]:
+                del leaving[name]
                 over = True
         return self._advance(now) if over else []
 
@@ -116,16 +123,17 @@ class Stream(ABC):
     def _take(self, one: Kind, sent: Sent) -> None:
         """The node has taken an answer."""
 
-    def _retire(self, kind: str, one: Kind) -> None:
+    def _retire(self, kind: str, has: Mapping[str, Resource]) -> None:
         """What the node has, and is gone from what it is to have, begins to linger."""
-        if self._wanted is None or kind not in LINGERING:
+        leaving = self._leaving.get(kind)
+        if self._wanted is None or leaving is None:
             return
         new = self._wanted.of(kind)
-        for name, resource in one.taken.items():
+        for name, resource in has.items():
             if name not in new:
-                one.leaving.setdefault(name, Leaving(resource))
+                leaving.setdefault(name, Leaving(resource))
         for name in new:
-            one.leaving.pop(name, None)
+            leaving.pop(name, None)
 
     def _heard(self, kind: str, one: Kind, nonce: str, error: str | None) -> None:
         """What became of an answer."""
@@ -135,43 +143,58 @@ class Stream(ABC):
         if error is None:
             self._take(one, sent)
             one.version = sent.version
-            self._follow(kind, sent.changed)
             return
         # Envoy may have taken some of it, and does not say which.
         one.answered = False
         for name in sent.resources:
             one.told[name] = UNKNOWN
+            if name not in one.taken:
+                self._leaving.get(kind, {}).pop(name, None)
         self._complete = ""
         self._refused = sent.version
         self._news.append(Refused(sent.version, kind, why(error)))
 
-    def _follow(self, kind: str, changed: frozenset[str]) -> None:
-        follower = self._kinds.get(FOLLOWERS.get(kind, ""))
-        if follower is not None and changed:
-            # Endpoints are named as their cluster is; any listener may have any routes.
-            follower.again |= set(follower.taken) & changed if kind == CLUSTERS else set(follower.taken)
+    def _followed(self, answer: Answer) -> list[Answer]:
+        """An answer, and what is to be told again right behind it."""
+        changed = self._kinds[answer.kind].sent[answer.nonce].changed
+        kind = FOLLOWERS.get(answer.kind, "")
+        follower = self._kinds.get(kind)
+        if follower is None or not changed:
+            return [answer]
+        # They are named alike.
+        follower.again |= follower.told.keys() & changed
+        return [answer, *self._once_more(kind, follower)]
+
+    def _once_more(self, kind: str, one: Kind) -> list[Answer]:
+        if not one.again or one.sent:
+            return []
+        answer = self._answer(kind, one, one.again)
+        return [answer] if answer is not None else []
 
     def _target(self, kind: str, one: Kind) -> dict[str, Resource]:
         """All that the node is to have of what it wants."""
         wanted = self._wanted.of(kind) if self._wanted is not None else {}
-        leaving = {name: entry.resource for name, entry in one.leaving.items()}
+        leaving = {name: entry.resource for name, entry in self._leaving.get(kind, {}).items()}
         return {name: resource for name, resource in {**leaving, **wanted}.items() if one.wants(name)}
 
     def _at_once(self, kind: str, one: Kind, only: Collection[str] | None = None) -> list[Answer]:
         """What the node has just asked for waits for no other kind."""
         answer = self._answer(kind, one, only) if self._wanted is not None else None
-        return [answer] if answer is not None else []
+        return self._followed(answer) if answer is not None else []
 
     def _advance(self, now: float) -> list[Answer]:
         """The next thing to tell, if the node has said what became of the one before."""
         if self._wanted is None or self._refused == self._wanted.id:
             return []
+        for kind, asking in self._kinds.items():
+            if answers := self._once_more(kind, asking):
+                return answers
         for kind in ORDER:
             one = self._kinds.get(kind)
             if one is None:
                 continue
             if not one.sent and (answer := self._answer(kind, one, None)) is not None:
-                return [answer]
+                return self._followed(answer)
             if one.sent:
                 return []
         self._finish(self._wanted, now)
@@ -185,7 +208,8 @@ class Stream(ABC):
                 return
         for one in self._kinds.values():
             one.version = wanted.id
-            for entry in one.leaving.values():
+        for leaving in self._leaving.values():
+            for entry in leaving.values():
                 entry.until = now + self._linger if entry.until is None else entry.until
         if self._complete != wanted.id:
             self._complete = wanted.id

@@ -33,6 +33,7 @@ class Client:
         self.inbox: list[Answer] = []
         self.answers = 0
         self.now = 0.0
+        self._held: list[Answer] = []
         self.starved: set[str] = set()
         """Clusters that changed, and have not been told their endpoints since."""
 
@@ -62,16 +63,21 @@ class Client:
             return
         before = dict(self.has[answer.kind])
         self._keep(answer)
-        self._say(answer)
         after = self.has[answer.kind]
         if answer.kind == CLUSTERS:
             changed = {name for name in after if before.get(name) != after[name]}
             self.starved = (self.starved | changed) & set(after)
             self._name(ENDPOINTS, set(after))
+            # As Envoy does: nothing is said of clusters as long as some of them wait for their endpoints.
+            self._held.append(answer)
+        else:
+            self._say(answer)
         if answer.kind == LISTENERS:
             self._name(ROUTES, {"r"} if after else set())
         if answer.kind == ENDPOINTS:
-            self.starved -= {one.name for one in answer.resources}
+            self.starved -= {one.name for one in answer.resources} | set(answer.removed)
+        while self._held and not self.starved:
+            self._say(self._held.pop(0))
 
     def contents(self) -> dict[str, dict[str, str]]:
         """What it has, by kind and name."""
