@@ -20,11 +20,12 @@ from msgspec import Struct
 from extproc.config.fleet import Fleet
 from extproc.config.model import Config
 from extproc.envoy.bootstrap import bootstrap
-from extproc.envoy.clusters import PROTOCOL, endpoints, is_ip, sni, validation
+from extproc.envoy.clusters import PROTOCOL, endpoints
 from extproc.envoy.compile import compile_clusters, compile_routes
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
-from extproc.envoy.sealed import secret_files
+from extproc.envoy.secrets import secret_files
+from extproc.envoy.trusted import is_ip, sni, validation
 from extproc.envoy.workers import network_clusters
 
 FLEET_CLUSTER = "headgate_fleet"
