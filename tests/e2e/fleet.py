@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -18,6 +19,11 @@ import yaml
 from extproc.envoy.binary import find_envoy
 from tests.e2e import starter
 from tests.e2e.ports import free_port
+
+# Made once: reading all authorities of the machine takes longer than a request.
+_UNCHECKED = ssl.create_default_context()
+_UNCHECKED.check_hostname = False
+_UNCHECKED.verify_mode = ssl.CERT_NONE
 
 Protocol = Literal["delta", "sotw"]
 
@@ -84,7 +90,7 @@ class FleetOfEnvoys:
     def __init__(self, folder: Path, config: Mapping[str, Any], fleet: Mapping[str, Any], protocol: Protocol, nodes: int = 3) -> None:
         self.folder = folder
         self.port, self.plane_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"https://127.0.0.1:{self.port}"
         self.path = folder / "fleet.yaml"
         self._plane_logs: list[Path] = []
         self.protocol = protocol
@@ -115,10 +121,11 @@ class FleetOfEnvoys:
         (where / "tls.crt").write_bytes(pair.cert_chain_pems[0].bytes())
         (where / "ca.crt").write_bytes(self.authority.cert_pem.bytes())
 
-    def write(self, config: Mapping[str, Any], **sections: Any) -> None:
-        """Another configuration for the control plane."""
+    def write(self, config: Mapping[str, Any], *, port: int | None = None) -> None:
+        """Another configuration for the control plane. `port`: the callers'."""
         tls = {"certificate": "plane/tls.crt", "key": "plane/tls.key", "client_ca": "ca.crt"}
-        document = {**self._served, **config, "state": "fleet", "fleet": {"tls": tls, **self._fleet}, **sections}
+        document = {**self._served, **config, "state": "fleet", "fleet": {"tls": tls, **self._fleet}}
+        document["listener"] = {**document["listener"], "port": port or self.port}
         fresh = self.path.with_suffix(".new")
         fresh.write_text(yaml.safe_dump(document))
         fresh.replace(self.path)
@@ -222,7 +229,7 @@ class Load:
     def _ask(self, caller: int) -> None:
         stream = caller % 2 == 1
         while not self._over.is_set():
-            with httpx.Client(verify=False, timeout=30) as client:
+            with httpx.Client(verify=_UNCHECKED, timeout=30) as client:
                 for _ in range(10):
                     body = {"model": self._model, "messages": [{"role": "user", "content": "Hello"}], "stream": stream}
                     try:

@@ -14,7 +14,7 @@ import trustme
 from extproc.wire import discovery_pb2 as wire
 from extproc.xds.kinds import CLUSTERS
 from extproc.xds.wire import DELTA
-from tests.e2e.fleet import FleetOfEnvoys, Load, Protocol, until
+from tests.e2e.fleet import FleetOfEnvoys, Load, Node, Protocol, until
 from tests.e2e.upstream import Demo
 
 CHANGES = 4
@@ -82,6 +82,27 @@ def test_the_same_is_told_nobody_again(fleet: FleetOfEnvoys) -> None:
     assert fleet.settled() and fleet.status()["stable"] == before
 
 
+def secrets(node: Node) -> str:
+    """What a node has of the callers' certificate."""
+    return node.admin("/config_dump?resource=dynamic_active_secrets")
+
+
+def test_a_new_certificate_is_everywhere_within_a_moment(fleet: FleetOfEnvoys) -> None:
+    before = [secrets(node) for node in fleet.nodes]
+    listeners = [node.stats("listener_(added|modified)$") for node in fleet.nodes]
+    assert all("listener-0" in one for one in before)
+    with Load(fleet.url, "m") as load:
+        # In place: nobody has to edit the configuration.
+        fleet.certify("callers", "127.0.0.1", "localhost")
+        until(lambda: not any(secrets(node) == one for node, one in zip(fleet.nodes, before, strict=True)), "all have it")
+        done = load.done
+        until(lambda: load.done > done + 10, "callers see it")
+    assert not load.failed
+    assert [node.stats("listener_(added|modified)$") for node in fleet.nodes] == listeners
+    # The private key is no more than mentioned.
+    assert "BEGIN" not in secrets(fleet.nodes[0])
+
+
 def updates(fleet: FleetOfEnvoys) -> list[dict[str, int]]:
     """What nodes count when they are told something."""
     pattern = "(cds|lds|rds.headgate).update_(success|rejected)$|listener_(added|modified|removed)$|cluster_(added|modified|removed)$"
@@ -109,7 +130,7 @@ def test_what_a_canary_refuses_reaches_nobody_else(fleet: FleetOfEnvoys, demo: D
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         # Nobody but the node itself can know that its port is taken.
-        fleet.write(config, listener={"port": taken.getsockname()[1]})
+        fleet.write(config, port=taken.getsockname()[1])
         until(lambda: (fleet.status().get("refusal") or {}).get("node") == "node-0", "the canary has refused it")
         refusal = fleet.status()["refusal"]
         assert refusal["kind"] == "LDS" and "cannot bind" in refusal["why"]
