@@ -1,4 +1,5 @@
-# `helm test` runs this in each use's own image: `serving.py USE HOST PORT`. It exits with 0 when the use answers, within half a minute.
+# `helm test` runs this in the image of the release: `serving.py http|https|tcp HOST PORT PATH`. It exits with 0 when that answers, within half
+# a minute. Nobody here has a caller's key: 401 is an answer, and one for which Envoy and a worker both have to be there.
 import http.client
 import socket
 import ssl
@@ -6,39 +7,34 @@ import sys
 import time
 
 
-def ask(use, host, port):
+def ask(speaks, host, port, path):
     """What it answers; raises `OSError` or `HTTPException` where it does not."""
-    if use == "extproc":
-        # Its health port speaks gRPC: that somebody takes connections there is what its readiness probe has let through.
+    if speaks == "tcp":
         socket.create_connection((host, port), timeout=5).close()
         return "connected"
-    if use == "injector":
-        # Whether its certificate is the one that the API server expects is the API server's to check.
-        connection = http.client.HTTPSConnection(host, port, timeout=5, context=ssl._create_unverified_context())
-        path = "/readyz"
+    if speaks == "https":
+        # Whose certificate it is, is for callers and the API server to check.
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection(host, port, timeout=5, context=context)
     else:
-        # Without a key, which is refused by the gate: so Envoy and a worker are both there.
         connection = http.client.HTTPConnection(host, port, timeout=5)
-        path = "/v1/models"
     connection.request("GET", path)
     return connection.getresponse().status
 
 
-def main():
-    use, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    wanted = {"edge": (200, 401), "extproc": ("connected",), "injector": (200,)}[use]
+def main(speaks, host, port, path):
     until = time.monotonic() + 30
     while True:
         try:
-            answer = ask(use, host, port)
+            answer = ask(speaks, host, int(port), path)
         except (OSError, http.client.HTTPException) as error:
             answer = error
-        print(f"{use} at {host}:{port}: {answer}", flush=True)
-        if answer in wanted:
+        print(f"{host}:{port}: {answer}", flush=True)
+        if answer in ("connected", 200, 401):
             return 0
         if time.monotonic() > until:
             return 1
         time.sleep(1)
 
 
-sys.exit(main())
+sys.exit(main(*sys.argv[1:]))

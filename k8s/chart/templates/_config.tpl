@@ -22,9 +22,18 @@
 {{- $config = include "headgate.agreed" (list $config (list "admin" "address") "0.0.0.0" "") | fromYaml -}}
 {{- $config = include "headgate.agreed" (list $config (list "admin" "port") $values.ports.admin "ports.admin") | fromYaml -}}
 {{- $config = include "headgate.agreed" (list $config (list "drain") $values.drain.seconds "drain.seconds") | fromYaml -}}
+{{- $config = include "headgate.agreed" (list $config (list "state") "/var/lib/headgate" "the pod's folder for it") | fromYaml -}}
 {{- if eq $use "edge" -}}
   {{- $config = include "headgate.agreed" (list $config (list "listener" "address") "0.0.0.0" "") | fromYaml -}}
   {{- $config = include "headgate.agreed" (list $config (list "listener" "port") $values.ports.http "ports.http") | fromYaml -}}
+  {{- if $values.edge.tls.existingSecret -}}
+    {{- $config = include "headgate.agreed" (list $config (list "listener" "tls" "certificate") "/run/headgate-tls/tls.crt" "edge.tls.existingSecret, a file,") | fromYaml -}}
+    {{- $config = include "headgate.agreed" (list $config (list "listener" "tls" "key") "/run/headgate-tls/tls.key" "edge.tls.existingSecret, a file,") | fromYaml -}}
+  {{- end -}}
+  {{- if $values.edge.tls.http3 -}}
+    {{- $config = include "headgate.agreed" (list $config (list "listener" "http3") true "edge.tls.http3") | fromYaml -}}
+    {{- $config = include "headgate.agreed" (list $config (list "listener" "http3_port") (include "headgate.edge.port" $root | int) "") | fromYaml -}}
+  {{- end -}}
   {{- $_ := unset $config "ext_proc" -}}
 {{- else -}}
   {{- $_ := set $config "ext_proc" (include "headgate.extproc.section" $root | fromYaml) -}}

@@ -35,20 +35,16 @@ app.kubernetes.io/component: {{ index . 1 | quote }}
 {{/* Of pods: (list . "edge"). Without the chart's version, which says nothing of them and would replace them. */}}
 {{- define "headgate.podLabels" -}}
 {{- $root := index . 0 -}}
-{{ include "headgate.selector" . }}
-app.kubernetes.io/version: {{ default $root.Chart.AppVersion $root.Values.image.tag | replace "+" "_" | trunc 63 | trimAll "-_." | quote }}
-app.kubernetes.io/part-of: headgate
-app.kubernetes.io/managed-by: {{ $root.Release.Service | quote }}
-{{- with $root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $version := default $root.Chart.AppVersion $root.Values.image.tag | replace "+" "_" | trunc 63 | trimAll "-_." -}}
+{{- $ours := dict "app.kubernetes.io/version" $version "app.kubernetes.io/part-of" "headgate" "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- merge (include "headgate.selector" . | fromYaml) $root.Values.commonLabels $ours | toYaml -}}
 {{- end -}}
 
 {{/* Of everything: (list . "edge"). */}}
 {{- define "headgate.labels" -}}
 {{- $chart := (index . 0).Chart -}}
-helm.sh/chart: {{ printf "%s-%s" $chart.Name $chart.Version | replace "+" "_" | trunc 63 | trimAll "-_." | quote }}
-{{ include "headgate.podLabels" . }}
+{{- $ours := dict "helm.sh/chart" (printf "%s-%s" $chart.Name $chart.Version | replace "+" "_" | trunc 63 | trimAll "-_.") -}}
+{{- merge (include "headgate.podLabels" . | fromYaml) $ours | toYaml -}}
 {{- end -}}
 
 {{/* A manifest's metadata: (dict "root" . "use" "edge" "name" ... "labels" {} "annotations" {} "cluster" false). */}}
@@ -59,10 +55,7 @@ name: {{ .name | quote }}
 namespace: {{ .root.Release.Namespace | quote }}
 {{- end }}
 labels:
-  {{- include "headgate.labels" (list .root .use) | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (include "headgate.labels" (list .root .use) | fromYaml) (default dict .labels) | toYaml | nindent 2 }}
 {{- with $annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

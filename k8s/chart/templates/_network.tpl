@@ -5,8 +5,12 @@
 {{- $protocols := default (list "TCP") .protocols -}}
 - ports:
     {{- range $port := .ports }}
-    {{- range $protocols }}
-    - {port: {{ kindIs "string" $port | ternary $port (int (kindIs "string" $port | ternary 0 $port)) }}, protocol: {{ . }}}
+    {{- if kindIs "map" $port }}
+    - {{ toYaml $port | nindent 6 | trim }}
+    {{- else }}
+    {{- range eq (toString $port) "http3" | ternary (list "UDP") $protocols }}
+    - {port: {{ toYaml $port }}, protocol: {{ . }}}
+    {{- end }}
     {{- end }}
     {{- end }}
   {{- with .peers }}

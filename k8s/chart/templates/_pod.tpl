@@ -33,13 +33,9 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "headgate.podLabels" $which | nindent 8 }}
-        {{- with .labels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-        {{- with $pod.labels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+        # A sidecar beside a gateway would be a gateway too many.
+        {{- $ours := merge (include "headgate.podLabels" $which | fromYaml) (dict "headgate.io/inject" "false") (default dict .labels) }}
+        {{- merge $ours (default dict $pod.labels) | toYaml | nindent 8 }}
       {{- $annotations := deepCopy (default dict $pod.annotations) }}
       {{- if .checksum }}{{- $_ := set $annotations "checksum/config" (sha256sum .checksum) }}{{- end }}
       {{- with $annotations }}

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-_KEY = re.compile(r"( *)([A-Za-z]+):")
+_KEY = re.compile(r"( *)([A-Za-z0-9]+):")
 BEGIN = "<!-- settings: made of values.yaml -->\n"
 END = "<!-- end of settings -->\n"
 

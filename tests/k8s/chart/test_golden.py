@@ -12,6 +12,17 @@ GOLDEN = Path(__file__).with_name("golden")
 WHOLE = ("edge-minimal", "extproc", "injector")
 
 
+class Dumper(yaml.SafeDumper):
+    """Texts of several lines as lines."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+Dumper.add_representer(str, _text)
+
+
 def masked(value: Any) -> Any:
     """Without what is made anew by each rendering."""
     if isinstance(value, dict):
@@ -40,7 +51,7 @@ def compare(file: Path, text: str, pytestconfig: pytest.Config) -> None:
 def test_smallest(name: str, pytestconfig: pytest.Config) -> None:
     (values,) = (file for file in USES if file.stem == f"{name}-values")
     manifests = [shown(one) for one in render(yaml.safe_load(values.read_text()) or {})]
-    compare(GOLDEN / f"{name}.yaml", yaml.safe_dump_all(manifests, sort_keys=False, width=140), pytestconfig)
+    compare(GOLDEN / f"{name}.yaml", yaml.dump_all(manifests, Dumper=Dumper, sort_keys=False, width=140), pytestconfig)
 
 
 def test_what_there_is(pytestconfig: pytest.Config) -> None:

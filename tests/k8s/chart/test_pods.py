@@ -15,7 +15,7 @@ import yaml
 
 from tests.e2e.ports import free_port
 from tests.k8s.chart.processes import Pod, running
-from tests.k8s.chart.rendering import CHART, Manifest, merged, named, render, values
+from tests.k8s.chart.rendering import Manifest, merged, named, render, values
 from tests.postgres import PostgresServer, postgres
 
 __all__ = ["postgres"]
@@ -31,10 +31,12 @@ def secret(manifests: list[Manifest], name: str, key: str) -> bytes:
     return base64.b64decode(named(manifests, "Secret", name)["data"][key])
 
 
-def is_tested(use: str, port: int) -> bool:
+def is_tested(manifests: list[Manifest], use: str, port: int) -> bool:
     """What `helm test` finds, with the Service being this machine."""
-    script = (CHART / "files" / "serving.py").read_text()
-    return subprocess.run([sys.executable, "-c", script, use, "127.0.0.1", str(port)], timeout=60, check=False).returncode == 0
+    (container,) = (one for one in named(manifests, "Pod")["spec"]["containers"] if one["name"] == use)
+    speaks, _, _, path = container["args"]
+    command = [sys.executable, *container["command"][1:], speaks, "127.0.0.1", str(port), path]
+    return subprocess.run(command, timeout=60, check=False).returncode == 0
 
 
 def test_the_gateway_serves_a_newcomer(tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ def test_the_gateway_serves_a_newcomer(tmp_path: Path) -> None:
     with running(pod), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         assert pod.probe("readinessProbe")
         assert pod.probe("livenessProbe")
-        assert is_tested("edge", port)
+        assert is_tested(manifests, "edge", port)
         asked = {"model": "demo", "messages": [{"role": "user", "content": "Hello!"}]}
         assert client.post("/v1/chat/completions", json=asked).status_code == 401
         answer = client.post("/v1/chat/completions", json=asked, headers={"authorization": f"Bearer {key}"})
@@ -70,7 +72,7 @@ def test_the_ext_proc_service_takes_envoys_that_show_their_certificate(tmp_path:
     with running(pod):
         assert pod.probe("readinessProbe")
         assert pod.probe("livenessProbe")
-        assert is_tested("extproc", given["ports"]["health"])
+        assert is_tested(manifests, "extproc", given["ports"]["health"])
         for name in ("gate", "adapter"):
             assert is_greeted(envoy, given["ports"][name])
             assert not is_greeted(stranger, given["ports"][name])
@@ -109,7 +111,7 @@ def test_the_injector_has_the_certificate_that_the_api_server_expects(tmp_path: 
     }  # fmt: skip
     with running(pod), httpx.Client(verify=context) as client:
         assert pod.probe("readinessProbe")
-        assert is_tested("injector", port)
+        assert is_tested(manifests, "injector", port)
         answer = client.post(
             f"https://127.0.0.1:{port}{service['path']}", json=asked,
             extensions={"sni_hostname": f"{service['name']}.{service['namespace']}.svc"},
