@@ -16,7 +16,7 @@ from helm_python import Config
 from tests.k8s.api import Found, eventually
 from tests.k8s.chart.rendering import CHART, merged, values
 from tests.k8s.cluster import Cluster
-from tests.k8s.container import Mounts, running
+from tests.k8s.container import Container
 
 _WEBHOOKS = "admissionregistration.k8s.io/v1/MutatingWebhookConfiguration"
 
@@ -31,26 +31,23 @@ class Injector:
         (deployment,) = cluster.api.list("apps/v1/Deployment", namespace)
         self._pod = deployment["spec"]["template"]["spec"]
         (self._webhooks,) = cluster.api.list(_WEBHOOKS, labelSelector="app.kubernetes.io/instance=gate")
-        self.mounts: Mounts
-        """Of the process that was started last."""
+        self.container: Container
+        """The one that was started last."""
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Runs it, from when it is ready."""
-        (container,) = self._pod["containers"]
-        (port,) = self._service["spec"]["ports"]
-        address = self._service["spec"]["clusterIP"]
-        folder = self._folder / str(next(self._numbers))
-        self.mounts = Mounts(self._api, self.namespace, self._pod, folder)
-        with running(self.mounts, container, self._log, "--address", address, "--port", str(port["port"])) as process:
-            probe = container["readinessProbe"]["httpGet"]
+        self.container = Container(self._api, self.namespace, self._pod, self._folder / str(next(self._numbers)))
+        address, port = self._address
+        with self.container.running("--address", address, "--port", str(port)) as process:
+            probe = self.container.spec["readinessProbe"]["httpGet"]
 
             def ready() -> bool:
                 if process.poll() is not None:
-                    raise RuntimeError(f"it ended with {process.returncode}: {self._log.read_text()}")
+                    raise RuntimeError(f"it ended with {process.returncode}: {self.container.log}")
                 with contextlib.suppress(httpx.TransportError):
-                    # As kubelets do: they ask for no certificate that they know.
-                    url = f"{probe['scheme'].lower()}://{address}:{port['port']}{probe['path']}"
+                    # As kubelets do, which take any certificate.
+                    url = f"{probe['scheme'].lower()}://{address}:{port}{probe['path']}"
                     return httpx.get(url, verify=_trusting_all(), trust_env=False).is_success
                 return False
 
@@ -58,18 +55,19 @@ class Injector:
             yield
 
     @property
-    def _log(self) -> Path:
-        return self._folder / "injector.log"
+    def _address(self) -> tuple[str, int]:
+        """Where the API server asks."""
+        spec = self._service["spec"]
+        return spec["clusterIP"], spec["ports"][0]["port"]
 
     def reviews(self, namespace: str) -> list[Found]:
         """What it wrote of pods of a namespace, but for those of `awaited`."""
-        lines = (json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{"))
+        lines = (json.loads(line) for line in self.container.log.splitlines() if line.startswith("{"))
         return [line for line in lines if line.get("namespace") == namespace and line["name"] != "probe"]
 
     def shown(self) -> bytes:
         """The certificate that it shows."""
-        address = (self._service["spec"]["clusterIP"], self._service["spec"]["ports"][0]["port"])
-        return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(address))
+        return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(self._address))
 
 
 @contextlib.contextmanager
