@@ -16,7 +16,13 @@ KINDS = (
     "autoscaling/v2/HorizontalPodAutoscaler", "networking.k8s.io/v1/NetworkPolicy", "networking.k8s.io/v1/Ingress", "batch/v1/Job",
 )  # fmt: skip
 OWN = "app.kubernetes.io/instance=gate"
-OTHER = {"config": {"providers": {"openai": {"optional": True}}, "models": [{"name": "other", "targets": ["openai"]}]}}
+OTHER = {
+    "config": {
+        "providers": {"openai": {"optional": True}},
+        "models": [{"name": "other", "targets": ["openai"]}],
+        "listener": {"open": True},
+    }
+}
 RESTRICTED = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
 BROKEN = {"image": {"tag": "missing"}}
 """An image that nobody can pull: tests/k8s/kubelet.py."""
