@@ -79,7 +79,8 @@ def _matching(value: str, pattern: str, what: str) -> str:
 def _mode(value: str, settings: Settings) -> Settings:
     if value not in get_args(Mode):
         raise ValueError(f"it has to be one of {', '.join(get_args(Mode))}")
-    return replace(settings, mode=value)
+    # `auto` is what the injector goes by, who may not have asked the server.
+    return settings if value == "auto" else replace(settings, mode=value)
 
 
 def _environment(value: str, settings: Settings) -> Settings:

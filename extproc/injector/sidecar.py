@@ -1,6 +1,5 @@
 """What is put into a pod: the sidecar's container, and the volumes that it mounts. As `restricted` pods want it, and without privileges."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from extproc.injector.names import (
@@ -11,7 +10,7 @@ from extproc.injector.names import (
     STATE_FOLDER,
     STATE_VOLUME,
 )
-from extproc.injector.settings import Resources, Settings
+from extproc.injector.settings import Settings
 
 Plain = dict[str, Any]
 
@@ -28,7 +27,7 @@ def container(settings: Settings, *, native: bool) -> Plain:
         "imagePullPolicy": settings.image_pull_policy,
         "args": _arguments(settings, native=native),
         "ports": [{"name": _PORT_NAME, "containerPort": settings.admin_port, "protocol": "TCP"}],
-        "resources": _resources(settings.resources),
+        "resources": {"requests": dict(settings.resources.requests), "limits": dict(settings.resources.limits)},
         "startupProbe": {**_probe("/readyz", settings), "periodSeconds": 1, "failureThreshold": _STARTS_WITHIN},
         "readinessProbe": {**_probe("/readyz", settings), "periodSeconds": 5, "failureThreshold": 3},
         "livenessProbe": {**_probe("/healthz", settings), "periodSeconds": 10, "failureThreshold": 3},
@@ -72,15 +71,7 @@ def _arguments(settings: Settings, *, native: bool) -> list[str]:
 
 
 def _probe(path: str, settings: Settings) -> Plain:
-    # The scheme, too: a server of before 1.21 does not add it to what comes of a webhook's patch.
-    return {"httpGet": {"path": path, "port": settings.admin_port, "scheme": "HTTP"}, "timeoutSeconds": 3}
-
-
-def _resources(resources: Resources) -> Plain:
-    # What is limited and not asked for is asked for as it is limited. The server would say so itself, and what it has added would differ
-    # from what we say when it asks again.
-    requests: Mapping[str, str] = {**resources.limits, **resources.requests}
-    return {"requests": dict(requests), "limits": dict(resources.limits)}
+    return {"httpGet": {"path": path, "port": settings.admin_port}, "timeoutSeconds": 3}
 
 
 def _security(settings: Settings) -> Plain:

@@ -173,9 +173,7 @@ class Node:
         """Whether a probe succeeds now, asked at the pod's address."""
         said = container[kind]["httpGet"]
         try:
-            answer = httpx.get(
-                f"{said['scheme'].lower()}://127.0.0.1:{said['port']}{said['path']}", timeout=container[kind]["timeoutSeconds"]
-            )
+            answer = httpx.get(f"http://127.0.0.1:{said['port']}{said['path']}", timeout=container[kind]["timeoutSeconds"])
         except httpx.TransportError:
             return False
         return 200 <= answer.status_code < 400
