@@ -86,6 +86,8 @@ def load(
     `secrets`: see `References`; without them, providers and Redis are not checked. `faults`, `advice`: more errors and warnings, of a
     configuration that has no other errors. `sidecar`: stands where it says, whatever the file does. `lints`: see `lints.lint`.
     """
+    if sidecar is not None:
+        faults = _both(faults, sidecar.faults)
     reading = _Reading(path, References(environ, path.parent, secrets=secrets), find, (faults, advice), lints=lints)
     root = read_document(path, reading.problems)
     if sidecar is not None and isinstance(root, MappingNode):
@@ -97,6 +99,10 @@ def load(
         return Loaded(None, (), problems, tuple(reading.absent), files)
     config, filters = loaded
     return Loaded(config, filters, problems, tuple(reading.absent), files)
+
+
+def _both(one: Advice, other: Advice) -> Advice:
+    return lambda config: (*one(config), *other(config))
 
 
 class _Reading:

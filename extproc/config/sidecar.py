@@ -1,12 +1,14 @@
 """A gateway beside one application: settings that whoever starts it says instead of the file, which others start as well."""
 
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping as Names
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from extproc.config.document import Entry, Mapping, Node, Scalar
+from extproc.config.model import Config
 from extproc.config.problem import Mark
 
 LOOPBACK = "127.0.0.1"
@@ -22,6 +24,14 @@ class Sidecar(Struct, frozen=True):
     """Address and port of the operator's port, unless it is where the file says."""
     drain_delay: float | None = None
     """Seconds that it takes requests after it has been asked to end, unless it is what the file says."""
+
+    def faults(self, config: Config) -> Iterator[str]:
+        """What others' gateways may say, and this one must not."""
+        if config.callers.mesh is not None and config.callers.mesh.trusted:
+            yield (
+                "$.callers.mesh.trusted: before a sidecar there is no proxy of a mesh that takes off what callers say of themselves, and "
+                "its application could be anybody: give it a configuration without this"
+            )
 
     def over(self, root: Mapping) -> Mapping:
         """The document with it. Whole sections: what a listener for others has - TLS, proxies before it - is none of this one's.

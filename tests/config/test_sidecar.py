@@ -32,6 +32,24 @@ def test_sections_for_others_do_not_count(tmp_path: Path) -> None:
     assert read(tmp_path, SHARED, Sidecar(15180)) == (listener, Admin(port=9000), None)
 
 
+def errors(folder: Path, text: str, sidecar: Sidecar | None) -> list[str]:
+    path = folder / "gateway.yaml"
+    path.write_text(text)
+    return [problem.path for problem in load(path, {}, sidecar=sidecar).problems if problem.severity == "error"]
+
+
+def test_what_others_need_of_their_listener_is_not_looked_at(tmp_path: Path) -> None:
+    text = SHARED.replace("proxies: 2", "http3: true, proxy_protocol: [10.0.0.0/8]")
+    assert errors(tmp_path, text, None)
+    assert not errors(tmp_path, text, Sidecar(15180))
+
+
+def test_an_application_says_nothing_of_itself_that_a_proxy_would_have_taken_off(tmp_path: Path) -> None:
+    text = SHARED + "callers: {mesh: {trusted: true, workloads: [{uri: 'spiffe://cluster.local/ns/{tenant}/sa/{key}'}]}}\n"
+    assert errors(tmp_path, text, Sidecar(15180)) == ["$.callers.mesh.trusted"]
+    assert not errors(tmp_path, text, None)
+
+
 def test_how_long_it_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(SHARED + "drain_delay: 5\n")
