@@ -13,6 +13,7 @@ from extproc.cli import (
     diff,
     explain,
     fleet,
+    doctor,
     groups,
     inject,
     injector,
@@ -50,6 +51,7 @@ An AI gateway that lives inside Envoy: one URL in front of many providers, with 
   headgate catalog update FILE    bring newer prices and models, without an upgrade
   headgate notify test            tell the receivers of notifications of nothing, to see whether they hear
   headgate fleet                  show the Envoys that `headgate fleet serve` tells their configuration
+  headgate doctor URL             say what in a running Envoy breaks or weakens Headgate
   headgate upgrade                have what is installed now take over, without losing a request
   headgate inject -f app.yaml     put a gateway beside an application on Kubernetes
 """
@@ -66,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         compile_,
         diff,
         explain,
+        doctor,
         providers,
         keys,
         groups,

@@ -1,0 +1,1 @@
+"""What is wrong, for us, with an Envoy that somebody runs: read from its admin port, and never changed there."""
