@@ -298,7 +298,9 @@ class GateSession(Speaker):
         return self._guarded(self._response_body, delivery, incoming)
 
     def _response_headers(self, delivery: Delivery, incoming: Incoming) -> bytes:
-        details = str(incoming.attribute(names.DETAILS_ATTRIBUTE) or "")
+        told = incoming.attribute(names.DETAILS_ATTRIBUTE)
+        # A platform may have no way to ask for it; whatever answers is taken for a provider's there.
+        details = names.VIA_UPSTREAM if told is None else str(told)
         cluster = str(incoming.attribute(names.CLUSTER_ATTRIBUTE) or "")
         attempts = int(incoming.attribute(names.ATTEMPT_ATTRIBUTE) or 0)
         local = reason = ""
@@ -327,10 +329,10 @@ class GateSession(Speaker):
             mode = BodyMode.FULL_DUPLEX_STREAMED
             assert delivery.call is not None
             self._stream = Stream(self._engine, delivery, self._begun.intake.patience(delivery.call), self.say)
-        told = (_head if tried else _usual_head)(tuple(head.headers.items()), head.remove, mode)
+        reply = (_head if tried else _usual_head)(tuple(head.headers.items()), head.remove, mode)
         self._told = time.monotonic()
         # Of a single target Envoy has known from the start who answers, and the head says nothing else that it does not see itself.
-        return told + aside(record(delivery)) if delivery.relayed else told
+        return reply + aside(record(delivery)) if delivery.relayed else reply
 
     def _instead(self, delivery: Delivery, seen: dict[str, str], head: Head, body: bytes) -> bytes:
         """An answer of ours in place of one without a body, or with one that nobody waits for; what may cross of its head stays."""

@@ -27,7 +27,7 @@ def to_yaml(document: Plain, *, header: str = "", notes: Mapping[str, str] | Non
     """
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
     said = {f"/{key}": note for key, note in (notes or {}).items()} | dict(reasons or {})
-    return _comment(header) + (with_comments(text, document, said) if said else text)
+    return comment(header) + (with_comments(text, document, said) if said else text)
 
 
 def replace(path: Path, text: str) -> None:
@@ -39,5 +39,6 @@ def replace(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
+    """The lines of a text as comments."""
     return "".join(f"# {line}\n" for line in text.splitlines())

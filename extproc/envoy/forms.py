@@ -42,7 +42,8 @@ _NOTES = {
     "http_connection_manager": "Fields for your HTTP connection manager. http_filters go directly before its router filter.\n"
     "For a line an attempt, add access_log's file logger to that router's upstream_log as well, with another path.\n"
     "Your other virtual hosts are left alone, but that callers' x-request-id and x-envoy-* headers are taken off there, too.",
-    "virtual_host": "For the virtual_hosts of its route configuration; narrow the domains to those that it shall serve.\n"
+    "virtual_host": "For the virtual_hosts of its route configuration. Where you narrow the domains to those that it shall serve, name\n"
+    "the providers' hosts, too: the gate sets a provider's before Envoy chooses the route again, and would find none.\n"
     "Keep its name: by it, Envoy's own replies and the log's lines are known for ours.",
     "validate_clusters": "For that route configuration itself: a request without a target is sent to a cluster that exists nowhere,\n"
     "and Envoy would refuse the routes otherwise.",
