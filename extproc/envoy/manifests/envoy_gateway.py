@@ -8,9 +8,8 @@ from extproc.config.model import Config, Provider
 from extproc.config.network import reached_by
 from extproc.config.urls import provider_url
 from extproc.envoy import names
-from extproc.envoy.clusters import is_ip
+from extproc.envoy.buffers import buffered
 from extproc.envoy.filters import GATE_PATIENCE
-from extproc.envoy.listener import buffered
 from extproc.envoy.manifests.manifest import (
     AUTHORITY,
     CERTIFICATE,
@@ -25,6 +24,7 @@ from extproc.envoy.manifests.manifest import (
 )
 from extproc.envoy.manifests.routes import http_routes, route_names
 from extproc.envoy.message import Plain
+from extproc.envoy.trusted import is_ip
 
 _GROUP = "gateway.envoyproxy.io"
 _API = f"{_GROUP}/v1alpha1"

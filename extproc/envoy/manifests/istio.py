@@ -1,8 +1,8 @@
 """Istio: an EnvoyFilter that puts the parts of `headgate compile attach` into a gateway's Envoy, all of them and as they are."""
 
 from extproc.config.model import Config
+from extproc.envoy.buffers import buffered
 from extproc.envoy.compile import compile_attach
-from extproc.envoy.listener import buffered
 from extproc.envoy.manifests.manifest import NAME, Spot, hosts, manifest, network
 from extproc.envoy.message import Plain
 from extproc.envoy.places import Places

@@ -4,8 +4,8 @@ from extproc.config.model import Config
 from extproc.config.network import reached_by
 from extproc.config.urls import provider_url
 from extproc.envoy import names
+from extproc.envoy.buffers import buffered
 from extproc.envoy.filters import GATE_PATIENCE
-from extproc.envoy.listener import buffered
 from extproc.envoy.manifests.manifest import CERTIFICATE, NAME, Spot, manifest, network, object_name, reference, served
 from extproc.envoy.manifests.routes import http_routes, route_names
 from extproc.envoy.message import Plain

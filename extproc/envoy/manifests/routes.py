@@ -6,10 +6,10 @@ A request that the gate has not judged, or has sent to several targets, is met b
 from extproc.config.model import Config
 from extproc.config.urls import provider_url
 from extproc.envoy import names
-from extproc.envoy.clusters import is_ip
 from extproc.envoy.manifests.manifest import GATEWAY_API, NAME, Spot, manifest, object_name, reference, served
 from extproc.envoy.message import Plain
 from extproc.envoy.routes import INTERNAL_HEADERS
+from extproc.envoy.trusted import is_ip
 
 _RULES = 15
 """In one object there may be 16."""
