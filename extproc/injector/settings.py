@@ -1,16 +1,16 @@
 """The injector's settings: what it puts beside an application, unless that pod's annotations say otherwise."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
 from extproc.config.document import read_document
-from extproc.config.problem import Problem, Problems
+from extproc.config.problem import Mark, Problem, Problems
 from extproc.config.references import References
 from extproc.config.section import Port, Section
-from extproc.config.walk import Walker
+from extproc.config.walk import Place, Walker
 from extproc.version import VERSION
 
 Mode = Literal["auto", "native", "classic"]
@@ -90,5 +90,18 @@ def read_settings(path: Path, environ: Mapping[str, str]) -> tuple[Settings | No
     """The settings of a file, or None, with all that is wrong."""
     problems = Problems()
     root = read_document(path, problems)
-    made = Walker(problems, References(environ, path.parent)).struct(root, Settings, "$") if root is not None else None
+    walker = Walker(problems, References(environ, path.parent))
+    made = walker.struct(root, Settings, "$") if root is not None else None
+    if isinstance(made, Settings) and not problems.errors:
+        for place, message in _refused(made):
+            problems.error(place, walker.places.get(place, Place(Mark())).mark, message)
     return (made if isinstance(made, Settings) and not problems.errors else None), problems.listed()
+
+
+def _refused(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What would have every pod refused: by us, or by the server."""
+    if settings.port == settings.admin_port:
+        yield "$.admin_port", f"`port` is {settings.port}, too; each needs a port of its own"
+    for at, entry in enumerate(settings.env):
+        if not isinstance(entry.get("name"), str) or not entry["name"]:
+            yield f"$.env[{at}]", "the key `name` is missing: {name: ..., value: ...}, as Kubernetes has it"

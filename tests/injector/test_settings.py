@@ -43,3 +43,15 @@ def test_bad(tmp_path: Path) -> None:
     ]  # fmt: skip
     path.unlink()
     assert read_settings(path, {})[0] is None
+
+
+def test_what_would_have_every_pod_refused(tmp_path: Path) -> None:
+    path = tmp_path / "injector.yaml"
+    for text, places in (
+        ("port: 15181", ["$.admin_port"]),
+        ("port: 1000\nadmin_port: 1000", ["$.admin_port"]),
+        ("env: [{name: A, value: b}, {value: x}, {name: ''}]", ["$.env[1]", "$.env[2]"]),
+    ):
+        path.write_text(text)
+        settings, problems = read_settings(path, {})
+        assert settings is None and [problem.path for problem in problems] == places
