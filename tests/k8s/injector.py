@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 from helm_python import Config
 
 from tests.k8s.api import Found, eventually
+from tests.k8s.chart.processes import running
 from tests.k8s.chart.rendering import CHART, merged, values
 from tests.k8s.cluster import Cluster
-from tests.k8s.container import Container
+from tests.k8s.mounted import MountedPod, at
 
 _WEBHOOKS = "admissionregistration.k8s.io/v1/MutatingWebhookConfiguration"
 
@@ -29,29 +29,17 @@ class Injector:
         self._numbers = itertools.count()
         (self._service,) = cluster.api.list("v1/Service", namespace)
         (deployment,) = cluster.api.list("apps/v1/Deployment", namespace)
-        self._pod = deployment["spec"]["template"]["spec"]
-        (self._webhooks,) = cluster.api.list(_WEBHOOKS, labelSelector="app.kubernetes.io/instance=gate")
-        self.container: Container
+        self._template = deployment["spec"]["template"]
+        self.pod: MountedPod
         """The one that was started last."""
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Runs it, from when it is ready."""
-        self.container = Container(self._api, self.namespace, self._pod, self._folder / str(next(self._numbers)))
-        address, port = self._address
-        with self.container.running("--address", address, "--port", str(port)) as process:
-            probe = self.container.spec["readinessProbe"]["httpGet"]
-
-            def ready() -> bool:
-                if process.poll() is not None:
-                    raise RuntimeError(f"it ended with {process.returncode}: {self.container.log}")
-                with contextlib.suppress(httpx.TransportError):
-                    # As kubelets do, which take any certificate.
-                    url = f"{probe['scheme'].lower()}://{address}:{port}{probe['path']}"
-                    return httpx.get(url, verify=_trusting_all(), trust_env=False).is_success
-                return False
-
-            eventually(ready)
+        folder = self._folder / str(next(self._numbers))
+        self.pod = MountedPod(folder, self._api, self.namespace, at(self._template, *self._address))
+        self.pod.host, _ = self._address
+        with running(self.pod):
             yield
 
     @property
@@ -62,7 +50,7 @@ class Injector:
 
     def reviews(self, namespace: str) -> list[Found]:
         """What it wrote of pods of a namespace, but for those of `awaited`."""
-        lines = (json.loads(line) for line in self.container.log.splitlines() if line.startswith("{"))
+        lines = (json.loads(line) for line in self.pod.log.splitlines() if line.startswith("{"))
         return [line for line in lines if line.get("namespace") == namespace and line["name"] != "probe"]
 
     def shown(self) -> bytes:
@@ -128,10 +116,3 @@ def environment(pod: Found, container: str = "app") -> dict[str, str]:
     """The variables of a container."""
     (found,) = (one for one in pod["spec"]["containers"] if one["name"] == container)
     return {one["name"]: one.get("value", "") for one in found.get("env", [])}
-
-
-def _trusting_all() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

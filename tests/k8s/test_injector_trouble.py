@@ -146,7 +146,7 @@ def test_a_certificate_is_renewed_while_pods_are_made(cluster: Cluster, within: 
                 for _ in range(3):
                     before, count = injector.shown(), len(made)
                     certificates.renew(injector.namespace)
-                    injector.container.update()
+                    injector.pod.update()
                     eventually(partial(_is_other, injector, before))
                     eventually(partial(_are_more, made, count + 5))
         assert set(made) == {"sidecar"}

@@ -25,6 +25,9 @@ _LONGEST = 60.0
 class Pod:
     """The pod of a Deployment or a Job; `folder` is its root: paths of mounts are below it."""
 
+    host = "127.0.0.1"
+    """Its address."""
+
     def __init__(self, folder: Path, manifests: list[Manifest], template: Manifest, environ: dict[str, str]) -> None:
         """`manifests`: where its ConfigMaps and Secrets are. `environ`: what it has of Secrets that are not the chart's."""
         self.spec: dict[str, Any] = template["spec"]
@@ -52,12 +55,16 @@ class Pod:
         if "emptyDir" in volume:
             # As a kubelet makes it: anybody may write there.
             place.chmod(0o777)
-        elif "configMap" in volume:
-            for name, text in self._found("ConfigMap", volume["configMap"]["name"])["data"].items():
-                (place / name).write_text(self.here(text))
-        else:
-            for name, text in self._found("Secret", volume["secret"]["secretName"])["data"].items():
-                (place / name).write_bytes(base64.b64decode(text))
+        for name, content in self._files(volume).items():
+            (place / name).write_bytes(content)
+
+    def _files(self, volume: dict[str, Any]) -> dict[str, bytes]:
+        """What a ConfigMap or a Secret has for a volume."""
+        if "configMap" in volume:
+            return {name: self.here(text).encode() for name, text in self._found("ConfigMap", volume["configMap"]["name"])["data"].items()}
+        if "secret" in volume:
+            return {name: base64.b64decode(text) for name, text in self._found("Secret", volume["secret"]["secretName"])["data"].items()}
+        return {}
 
     def _found(self, kind: str, name: str) -> Manifest:
         (found,) = (one for one in self._manifests if one["kind"] == kind and one["metadata"]["name"] == name)
@@ -89,13 +96,13 @@ class Pod:
         """Whether a probe of the container succeeds, as a kubelet tries it."""
         probe = self.container()[name]
         if "grpc" in probe:
-            return serves(probe["grpc"]["port"])
+            return serves(self.host, probe["grpc"]["port"])
         get = probe["httpGet"]
         if get.get("scheme") == "HTTPS":
             context = ssl._create_unverified_context()
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection("127.0.0.1", self._port(get["port"]), context=context)
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(self.host, self._port(get["port"]), context=context)
         else:
-            connection = http.client.HTTPConnection("127.0.0.1", self._port(get["port"]))
+            connection = http.client.HTTPConnection(self.host, self._port(get["port"]))
         try:
             connection.request("GET", get["path"])
             return connection.getresponse().status == 200
@@ -105,10 +112,10 @@ class Pod:
             connection.close()
 
 
-def serves(port: int) -> bool:
+def serves(host: str, port: int) -> bool:
     """Whether `grpc.health.v1` says so there."""
     try:
-        return health.ask(f"127.0.0.1:{port}") == health.SERVING
+        return health.ask(f"{host}:{port}") == health.SERVING
     except grpc.RpcError:
         return False
 
