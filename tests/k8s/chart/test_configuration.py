@@ -72,7 +72,7 @@ def test_pods_have_the_ports_that_it_says() -> None:
     assert [extproc["ext_proc"][f"{name}_port"] for name in ("gate", "adapter", "health")] == [9002, 9003, 9004]
     for name, ports in (("headgate", [9000, 9001]), ("headgate-extproc", [9002, 9003, 9004, 9001])):
         (container, *_) = named(manifests, "Deployment", name)["spec"]["template"]["spec"]["containers"]
-        assert [port["containerPort"] for port in container["ports"]] == ports
+        assert [port["containerPort"] for port in container["ports"] if port["protocol"] == "TCP"] == ports
 
 
 def test_numbers_stay_what_they_are() -> None:
