@@ -22,6 +22,7 @@
 {{- $config = include "headgate.agreed" (list $config (list "admin" "address") "0.0.0.0" "") | fromYaml -}}
 {{- $config = include "headgate.agreed" (list $config (list "admin" "port") $values.ports.admin "ports.admin") | fromYaml -}}
 {{- $config = include "headgate.agreed" (list $config (list "drain") $values.drain.seconds "drain.seconds") | fromYaml -}}
+{{- $config = include "headgate.agreed" (list $config (list "drain_delay") $values.drain.delay "drain.delay") | fromYaml -}}
 {{- $config = include "headgate.agreed" (list $config (list "state") "/var/lib/headgate" "the pod's folder for it") | fromYaml -}}
 {{- if eq $use "edge" -}}
   {{- $config = include "headgate.agreed" (list $config (list "listener" "address") "0.0.0.0" "") | fromYaml -}}

@@ -105,16 +105,15 @@ spec:
         {{- end }}
 {{- end -}}
 
-{{/* Seconds from SIGTERM to SIGKILL: (list . pod "edge"). */}}
+{{/* Seconds from SIGTERM to SIGKILL: (list . pod "edge"). The injector has nothing under way that takes long. */}}
 {{- define "headgate.grace" -}}
-{{- $root := index . 0 -}}
-{{- $drain := $root.Values.drain -}}
-{{- $needed := add (ceil (addf $drain.delay $drain.seconds)) 10 -}}
+{{- $drain := (index . 0).Values.drain -}}
+{{- $needed := int (ceil (addf $drain.delay (eq (index . 2) "injector" | ternary 15 $drain.seconds))) -}}
 {{- $given := (index . 1).terminationGracePeriodSeconds -}}
 {{- if kindIs "invalid" $given -}}
-{{- eq (index . 2) "injector" | ternary 30 $needed -}}
-{{- else if and (ne (index . 2) "injector") (lt (int $given) (int (sub $needed 5))) -}}
-{{- fail (printf "pod.terminationGracePeriodSeconds is %d: pods would be killed while they drain, which takes drain.delay and drain.seconds, and 5 more: %d" (int $given) (int (sub $needed 5))) -}}
+{{- add $needed 10 -}}
+{{- else if lt (int $given) (int (add $needed 5)) -}}
+{{- fail (printf "pod.terminationGracePeriodSeconds is %d: pods would be killed while they drain, which takes drain.delay, drain.seconds and 5 more: %d" (int $given) (int (add $needed 5))) -}}
 {{- else -}}
 {{- int $given -}}
 {{- end -}}

@@ -88,6 +88,8 @@ def test_numbers_stay_what_they_are() -> None:
         ({"listener": {"port": 9000}}, "config.listener.port is 9000, and ports.http is 8080"),
         ({"admin": {"port": 9000}}, "config.admin.port is 9000, and ports.admin is 9180"),
         ({"drain": 90}, "config.drain is 90, and drain.seconds is 25"),
+        ({"drain_delay": 0}, "config.drain_delay is 0, and drain.delay is 5"),
+        ({"state": ".headgate"}, "config.state is .headgate, and"),
         ({"providers": {"openai": {"key": "sk-clear"}}}, "config.providers.openai.key is a secret in clear"),
         ({"providers": {"openai": {"keys": ["env:A", {"key": "sk-clear"}]}}}, r"config.providers.openai.keys\[1\] is a secret"),
         ({"providers": {"openai": {"keys": ["sk-clear"]}}}, r"config.providers.openai.keys\[0\] is a secret"),

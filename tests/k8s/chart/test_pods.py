@@ -24,7 +24,7 @@ SECRETS = {"OPENAI_API_KEY": "sk-1", "CALLER_KEY": f"hg-{'a' * 40}"}
 
 
 def ports(*names: str) -> dict[str, Any]:
-    return {"ports": {name: free_port() for name in names}}
+    return {"ports": {name: free_port() for name in names}, "drain": {"delay": 0.5, "seconds": 1}}
 
 
 def secret(manifests: list[Manifest], name: str, key: str) -> bytes:

@@ -7,6 +7,7 @@ import helm_python
 import pytest
 import yaml
 
+from extproc.version import VERSION
 from tests.k8s.chart.rendering import CHART, USES, Manifest, named, render, values
 from tests.k8s.chart.schemas import faults, newest
 
@@ -29,8 +30,9 @@ def manifests() -> list[Manifest]:
     return list(filter(is_of_kubernetes, made))
 
 
-def test_the_oldest_is_the_one_of_the_chart() -> None:
-    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"] == f">=1.{OLDEST}.0-0"
+def test_the_chart_says_which_kubernetes_and_which_headgate_it_is_for() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["kubeVersion"], chart["appVersion"]) == (f">=1.{OLDEST}.0-0", VERSION)
 
 
 @pytest.mark.parametrize("version", versions())

@@ -6,6 +6,7 @@ args:
   - --key=/tls/tls.key
   - --address=0.0.0.0
   - --port={{ int .root.Values.injector.port }}
+  - --drain-delay={{ .root.Values.drain.delay }}
   # So the API server need not be asked, and the pod has no token. What counts is whether it has native sidecars.
   - --kubernetes-version={{ .root.Capabilities.KubeVersion.Major }}.{{ trimSuffix "+" .root.Capabilities.KubeVersion.Minor }}
 ports:
