@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,24 +37,17 @@ def run(given: argparse.Namespace) -> int:
         if (missing := no_compiler()) is not None:
             print(f"headgate: {missing}; or `--no-envoy`, to check the file alone", file=sys.stderr)
             return 2
-        from extproc.envoy.binary import usable_envoy, validate  # noqa: PLC0415 - heavy
+        from extproc.envoy.binary import usable_envoy  # noqa: PLC0415 - heavy
         from extproc.envoy.chains import version  # noqa: PLC0415
-        from extproc.envoy.compile import compile_edge  # noqa: PLC0415
-        from extproc.envoy.document import replace, to_yaml  # noqa: PLC0415
-        from extproc.envoy.places import below  # noqa: PLC0415
-        from extproc.envoy.secrets import secret_files  # noqa: PLC0415
+        from extproc.envoy.proof import refusals  # noqa: PLC0415
 
         try:
-            with tempfile.TemporaryDirectory(prefix="headgate-") as folder:
-                places = below(folder, ca_file())
-                for path, document in secret_files(config, places).items():
-                    replace(Path(path), to_yaml(document))
-                errors = validate(compile_edge(config, places), binary=usable_envoy(version(config)))
+            errors = list(refusals(config, usable_envoy(version(config)), ca_file()))
         except FileNotFoundError as gone:
             print(f"headgate: {gone}", file=sys.stderr)
             return 2
         for error in errors:
-            print(f"{which.path}: error: Envoy refuses what is compiled from it: {error}", file=sys.stderr)
+            print(f"{which.path}: error: {error.removeprefix('$: ')}", file=sys.stderr)
         if errors:
             return 2
     print(f"{which.path}: good; {len(config.providers)} providers, {len(config.models)} models")

@@ -22,6 +22,7 @@ from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, read_document
 from extproc.config.entrance import check_entrance, located, log_located
 from extproc.config.filters import Setting, read_filters
+from extproc.config.foreign import check_fragments, read_fragments
 from extproc.config.forms import Name
 from extproc.config.lints import lint
 from extproc.config.loads import check_loads
@@ -134,6 +135,7 @@ class _Reading:
         if not isinstance(config, Config) or not (sound(config.providers) and sound(config.models)):
             return None
         config = with_strategies(config, chosen)
+        config = read_fragments(config, self.references, Report(self.problems, self._walker.places))
         self._check(config, gone, filters, has_stored_keys)
         return None if self.problems.errors else self._settled(config, filters)
 
@@ -178,6 +180,7 @@ class _Reading:
             check_identities(config.identities, report)
         check_listeners(config, filters, lambda: has_stored_keys(self.folder / config.state), report)
         check_entrance(config, report)
+        check_fragments(config, report)
         check_ext_proc(config, report)
         check_fleet(config.fleet, report)
         if self._lints and not self.problems.errors:

@@ -16,6 +16,7 @@ from extproc.config.concurrency import Concurrency, Many, Queue
 from extproc.config.egress import Egress
 from extproc.config.fleet import Fleet
 from extproc.config.forms import Auth, DialectName, Folder, HeaderName, HeaderValue, Name, Operation, Path, SettingValue
+from extproc.config.fragments import Fragments
 from extproc.config.health import Health
 from extproc.config.identities import Identities
 from extproc.config.ledger import Ledger
@@ -421,6 +422,8 @@ class Config(Section, frozen=True):
     ] = "1.40"
     """The Envoy that is told. Before 1.40, the orders in which a model's targets are tried are compiled in (docs/envoy.md, "Older Envoys"),
     and `headgate check` says what that costs. `headgate up` starts none that is older than this."""
+    envoy: Fragments | None = None
+    """What the operator adds to Envoy's configuration."""
     envoy_threads: Annotated[int, Meta(ge=1, le=256)] = 2
     """Envoy's worker threads (`--concurrency`)."""
     state: Folder = ".headgate"

@@ -25,8 +25,23 @@ _LISTS: dict[type[inspect.Type], Callable[[list[Any]], Any]] = {
     inspect.FrozenSetType: frozenset,
 }
 
-_SECRETS = ("$.providers", "$.redis", "$.filters", "$.callers", "$.notifications", "$.store", "$.identities", "$.ledger", "$.egress")
+_SECRETS = (
+    "$.providers",
+    "$.redis",
+    "$.filters",
+    "$.callers",
+    "$.notifications",
+    "$.store",
+    "$.identities",
+    "$.ledger",
+    "$.egress",
+    "$.envoy",
+)
 """Where secrets stand. Elsewhere a reference names a place or a number, and nothing could stand in for it unnoticed."""
+
+
+_OPEN = ("$.envoy.",)
+"""Where files hold settings, which others may read."""
 
 
 class _Invalid:
@@ -187,7 +202,7 @@ class Walker:
                 self._problems.error(path, node.mark, resolved.message)
             return INVALID
         self.places[path] = Place(node.mark, resolved.referred)
-        if resolved.warning:
+        if resolved.warning and not path.startswith(_OPEN):
             self._problems.warning(path, node.mark, resolved.warning)
         return resolved.text
 

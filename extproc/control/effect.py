@@ -1,5 +1,6 @@
 """What of a new configuration takes effect where, and when: in files that Envoy watches, in its bootstrap, in processes as they start."""
 
+from extproc.config.fragments import PLACES, at, path_of
 from extproc.config.model import Config
 from extproc.envoy.buffers import buffered
 from extproc.envoy.silences import silences
@@ -9,15 +10,22 @@ AT_START = (
     "listener", "admin", "workers", "transport", "ext_proc", "drain", "drain_delay", "envoy_threads", "state", "ledger", "access_log",
 )  # fmt: skip
 
+_WATCHED = (("clusters",), ("listeners",), ("routes",))
+"""What the operator adds to Envoy's watched files, of all that he adds."""
+
 
 def _in_listener(config: Config) -> object:
     callers = config.callers
     return config.certified, callers.mesh is not None and callers.mesh.trusted, [one for one in callers.jwt if one.verify != "gateway"]
 
 
+def _said(config: Config, place: tuple[str, ...]) -> object:
+    return (config.envoy and at(config.envoy, place)) or None
+
+
 def known_to_envoy(config: Config) -> object:
     """What its watched files say of a configuration: whatever else changes is the workers' business alone."""
-    return config.providers, config.egress, config.limits, silences(config), config.api.listener
+    return config.providers, config.egress, config.envoy, config.limits, silences(config), config.api.listener
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:
@@ -25,6 +33,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     found = [name for name in AT_START if getattr(old, name) != getattr(new, name)]
     if _in_listener(old) != _in_listener(new):
         found.append("what of `callers` Envoy's listener has to know")
+    found += [path_of(place)[2:] for place in PLACES if place not in _WATCHED and _said(old, place) != _said(new, place)]
     # These stand in Envoy's bootstrap; the other limits are the workers' or the routes'.
     limits = ("request_headers", "concurrent_requests")
     if old.mirrors != new.mirrors:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from extproc.clock import LAST_WORDS
 from extproc.config.access_log import STREAMS
+from extproc.config.fragments import Fragments
 from extproc.config.model import Config
 from extproc.control.addresses import SEPARATOR
 from extproc.control.aside import aside, busy
@@ -73,6 +74,7 @@ class Envoy:
         self._compiled: _Compiled | None = None
         self._base_id: int | None = None
         self._signature = ""
+        self._proven: Fragments | None = None
         self._renewing = False
         self._silent = False
         """It serves, and answers nobody who asks how it fares."""
@@ -195,8 +197,24 @@ class Envoy:
 
     def _prepare(self, config: Config) -> _Compiled:
         compiled = self._compile(config)
+        self._prove(config)
         self._write(self._texts(config))
         return compiled
+
+    def _prove(self, config: Config) -> None:
+        """Has another Envoy look at what the operator adds, where that is new. Raises `RuntimeError` with what it refuses.
+
+        What is wrong in a file that Envoy watches it would tell when it is too late: routes are taken as a whole, or not at all.
+        """
+        if config.envoy == self._proven:
+            return
+        from extproc.envoy.binary import usable_envoy  # noqa: PLC0415 - heavy
+        from extproc.envoy.chains import version  # noqa: PLC0415
+        from extproc.envoy.proof import refusals  # noqa: PLC0415
+
+        if config.envoy is not None and (refused := list(refusals(config, usable_envoy(version(config)), self._places.ca_file))):
+            raise RuntimeError("\n".join(refused))
+        self._proven = config.envoy
 
     def _compile(self, config: Config) -> _Compiled:
         from extproc.envoy.binary import usable_envoy  # noqa: PLC0415 - heavy, and only `up` needs it
@@ -245,15 +263,18 @@ class Envoy:
 
     async def follow(self, config: Config) -> None:
         """Gives it the clusters and routes of `config`, and waits until it has taken them. Raises `RuntimeError` if it refuses them."""
+        await asyncio.to_thread(self._prove, config)
         await self._give(await asyncio.to_thread(self._texts, config))
 
     async def _give(self, texts: tuple[str, str, str]) -> None:
-        before = await self._updates()
+        before, told = await self._updates(), self._told()
         await asyncio.to_thread(self._write, texts)
         end = asyncio.get_running_loop().time() + _TAKEN_WITHIN
         while asyncio.get_running_loop().time() < end:
             now = await self._updates()
             if any(now[key] > before.get(key, 0) for key in now if key.endswith("rejected")):
+                # Another Envoy would begin with what is there.
+                await asyncio.to_thread(self._write, told)
                 raise RuntimeError(f"Envoy refused its part of the configuration; {self._log} says why")
             if all(now[key] > before.get(key, 0) for key in now if key.endswith("success")):
                 return

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from extproc.config.egress import OFF
 from extproc.config.egress import veiled as digest
+from extproc.config.fragments import Fragments
 from extproc.config.load import Advice, Loaded, load, nothing
 from extproc.config.model import Config, Provider
 from extproc.config.notifications import Notifications
@@ -79,9 +80,11 @@ class Source(Struct, frozen=True):
         # business with databases.
         url = config.store.url if config.store is not None else ""
         egress = config.egress and msgspec.structs.replace(config.egress, proxy=digest(config.egress.proxy))
+        # Of what is Envoy's alone they are told that it is another one, so that it is a reload.
+        fragments = config.envoy and Fragments(bootstrap=digest(repr(config.envoy)))
         config = msgspec.structs.replace(
-            config, egress=egress, filters=(), providers=_without_credentials(config.providers), notifications=Notifications(),
-            store=None, identities=None, ledger=None, fleet=None,
+            config, envoy=fragments, egress=egress, filters=(), providers=_without_credentials(config.providers),
+            notifications=Notifications(), store=None, identities=None, ledger=None, fleet=None,
         )  # fmt: skip
         filters = tuple(zip(names, settings, strict=True))
         keys = remote_state(state, url, fold=fold, up=up) if url else key_state(state, fold=fold)

@@ -10,6 +10,7 @@ from extproc.envoy.certificates import sds_clusters
 from extproc.envoy.chains import compiled_in
 from extproc.envoy.clusters import provider_clusters
 from extproc.envoy.egress import egress_listeners, extensions, proxies
+from extproc.envoy.fragments import bootstrap_parts, overlaid, theirs
 from extproc.envoy.listener import listeners, watched
 from extproc.envoy.message import Plain, extension, plain
 from extproc.envoy.places import Places
@@ -29,10 +30,10 @@ def bootstrap(config: Config, places: Places, *, address: str, files: bool) -> P
         more["dynamic_resources"] = {"lds_config": watched(lds, places), "cds_config": watched(cds, places)}
     else:
         clusters += provider_clusters(config, places)
-        static += egress_listeners(config)
+        static += own_listeners(config)
     if files or proxies(config):
         more["bootstrap_extensions"] = extensions()
-    return {
+    ours = {
         "node": plain(Node(id="headgate", cluster="headgate")),
         "admin": plain(Admin(address=Address(pipe=Pipe(path=names.admin_socket(places.run_dir), mode=_OWNER_ONLY)))),
         "overload_manager": {"resource_monitors": [_connections(config)]},
@@ -40,6 +41,12 @@ def bootstrap(config: Config, places: Places, *, address: str, files: bool) -> P
         **more,
         "static_resources": {"listeners": static, "clusters": clusters},
     }
+    return overlaid(ours, bootstrap_parts(config))
+
+
+def own_listeners(config: Config) -> list[Plain]:
+    """Listeners that may come and go: those that lead to proxies, and the operator's own."""
+    return egress_listeners(config) + theirs(config, "listeners")
 
 
 def runtime(config: Config) -> Plain:

@@ -36,6 +36,7 @@ from extproc.envoy.breakers import breakers
 from extproc.envoy.chains import orders, version
 from extproc.envoy.egress import egress_clusters, endpoint, inside
 from extproc.envoy.filters import upstream_filters
+from extproc.envoy.fragments import theirs
 from extproc.envoy.jwt import checked_by_envoy, cluster_of, origin
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
@@ -55,13 +56,14 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
     """The providers. `adapter`: with the adapter in each of them, where the router's own upstream filters cannot be set."""
     found: list[Plain] = []
     named, clean = False, cleaner() if any_sealed(config) else None
+    added = theirs(config, "http_filters", "upstream")
     for name, provider in sorted(config.providers.items()):
         cluster, url = names.cluster_name(name), provider_url(provider)
         discovery, address = _address(url, proxy_of(provider, config.egress), places)
         # A cluster's own filters stand in place of the router's.
         after = _after(name, provider, places)
         own = adapter or after or clean is not None
-        filters = upstream_filters(*after, clean=clean, version=version(config)) if own else []
+        filters = upstream_filters(*added, *after, clean=clean, version=version(config)) if own else []
         if discovery is ClusterDiscoveryType.STATIC:
             found.append(_owned(name, _provider(cluster, name, provider, address, discovery, config, places, filters)))
             continue
@@ -74,9 +76,12 @@ def provider_clusters(config: Config, places: Places, *, adapter: bool = False) 
     found += [_issuer(at, one.jwks_url, config, places) for at, one in enumerate(checked_by_envoy(config)) if one.jwks_url is not None]
     found += api_clusters(config, places) + egress_clusters(config, places)
     found += [
-        _chain(order, config, places, upstream_filters(clean=clean, version=version(config)) if adapter or clean is not None else [])
+        _chain(
+            order, config, places, upstream_filters(*added, clean=clean, version=version(config)) if adapter or clean is not None else []
+        )
         for order in orders(config)
     ]
+    found += theirs(config, "clusters")
     return [*found, _no_address(config, places)] if named else found
 
 

@@ -8,9 +8,10 @@ from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 
 from extproc.config.model import Config
 from extproc.envoy.attach import shared_manager_parts, shared_virtual_host
-from extproc.envoy.bootstrap import bootstrap, runtime
+from extproc.envoy.bootstrap import bootstrap, own_listeners, runtime
 from extproc.envoy.clusters import provider_clusters
-from extproc.envoy.egress import egress_listeners, extensions, proxies
+from extproc.envoy.egress import extensions, proxies
+from extproc.envoy.fragments import bootstrap_parts
 from extproc.envoy.message import Plain, typed
 from extproc.envoy.places import Places
 from extproc.envoy.routes import route_configuration
@@ -34,7 +35,11 @@ def compile_sidecar(config: Config, places: Places, *, files: bool = False) -> P
 def compile_attach(config: Config, places: Places) -> Plain:
     """What an Envoy that is already there needs: a runtime layer, fields of its HTTP connection manager, a virtual host, and clusters."""
     ours = worker_clusters(config, places) if config.ext_proc is None else network_clusters(config, config.ext_proc, places)
-    way_out: Plain = {"bootstrap_extensions": extensions(), "listeners": egress_listeners(config)} if proxies(config) else {}
+    way_out: Plain = {"bootstrap_extensions": extensions()} if proxies(config) else {}
+    if more := own_listeners(config):
+        way_out["listeners"] = more
+    if parts := bootstrap_parts(config):
+        way_out["bootstrap"] = parts
     return {
         "layered_runtime": runtime(config),
         **way_out,
@@ -52,7 +57,7 @@ def compile_clusters(config: Config, places: Places) -> Plain:
 
 def compile_listeners(config: Config) -> Plain:
     """The watched file of listeners (LDS): those that may come and go. The callers' own is in the bootstrap."""
-    return {"resources": [typed(Listener(), **listener) for listener in egress_listeners(config)]}
+    return {"resources": [typed(Listener(), **listener) for listener in own_listeners(config)]}
 
 
 def compile_routes(config: Config) -> Plain:

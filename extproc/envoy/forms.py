@@ -39,6 +39,7 @@ _NOTES = {
     "reason give your listener a per_connection_buffer_limit_bytes larger than any answer.",
     "bootstrap_extensions": "For your bootstrap: the way out leads through a proxy, by internal listeners.",
     "listeners": "For static_resources.listeners. They hold the proxy's password, where it has one.",
+    "bootstrap": "For your bootstrap: what `envoy.bootstrap` and `envoy.stats_sinks` say.",
     "http_connection_manager": "Fields for your HTTP connection manager. http_filters go directly before its router filter.\n"
     "For a line an attempt, add access_log's file logger to that router's upstream_log as well, with another path.\n"
     "Your other virtual hosts are left alone, but that callers' x-request-id and x-envoy-* headers are taken off there, too.",

@@ -48,6 +48,7 @@ from extproc.envoy.buffers import buffered
 from extproc.envoy.certificates import server_context
 from extproc.envoy.chains import version
 from extproc.envoy.filters import gate, upstream_filters
+from extproc.envoy.fragments import manager_parts, their_filters, theirs
 from extproc.envoy.http3 import offer, quic_listener
 from extproc.envoy.jwt import token_filter, vouches
 from extproc.envoy.local_reply import local_reply_config
@@ -112,7 +113,7 @@ def mirrors_listener(config: Config, places: Places, *, files: bool) -> Plain:
     parts["http_filters"] = [
         gate(mirrors=True) if one["name"] == names.GATE_FILTER else one
         for one in parts["http_filters"]
-        if one["name"] != names.TOKEN_FILTER
+        if one["name"] not in {names.TOKEN_FILTER, *their_filters(config)}
     ]
     manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": parts}
     return plain(message, filter_chains=[{"name": names.MIRRORS, "filters": [manager]}])
@@ -126,8 +127,16 @@ def connection_manager_parts(config: Config, places: Places) -> Plain:
         "early_header_mutation_extensions": [_early()],
         "upgrade_configs": [plain(HttpConnectionManagerUpgradeConfig(upgrade_type="websocket"))],
         "local_reply_config": local_reply_config(config),
-        "access_log": [access_log(places.access_log, REQUEST), *people_log(config)],
-        "http_filters": [_path(), trailers_filter(), *token_filter(config), gate(vouches=vouches(config))],
+        "access_log": [access_log(places.access_log, REQUEST), *people_log(config), *theirs(config, "access_logs")],
+        **manager_parts(config),
+        "http_filters": [
+            _path(),
+            *theirs(config, "http_filters", "before_gate"),
+            trailers_filter(),
+            *token_filter(config),
+            gate(vouches=vouches(config)),
+            *theirs(config, "http_filters", "after_gate"),
+        ],
     }
 
 
@@ -205,5 +214,5 @@ def _router(config: Config, places: Places) -> Plain:
         "envoy.filters.http.router",
         router,
         upstream_log=[{**access_log(places.attempts_log, ATTEMPT), "filter": failed()}],
-        upstream_http_filters=upstream_filters(version=version(config)),
+        upstream_http_filters=upstream_filters(*theirs(config, "http_filters", "upstream"), version=version(config)),
     )

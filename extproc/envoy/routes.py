@@ -37,6 +37,7 @@ from extproc.envoy import names
 from extproc.envoy.api import api_routes
 from extproc.envoy.chains import compiled_in
 from extproc.envoy.filters import adapted, unbuffered
+from extproc.envoy.fragments import their_routes
 from extproc.envoy.message import Plain, plain, untyped
 from extproc.envoy.sealed import any_sealed, cleaned
 from extproc.envoy.silences import Silence, silences
@@ -85,6 +86,8 @@ def virtual_host(config: Config) -> Plain:
         *_judged("websocket", StringMatcher(exact=names.UPGRADED), several, idle=(_QUIET, _QUIET)),
         # A silence of which Envoy has not heard yet, or no more: the configuration changes at this moment.
         *_judged("judged", None, several),
+        # After those of what has been judged: by now its path is the provider's, and may be like one of theirs.
+        *their_routes(config),
         _route("upgrade", RouteMatch(prefix="/", headers=[upgrade]), _NOWHERE, idle=_QUIET, typed_per_filter_config=unbuffered()),
         _route("json", RouteMatch(prefix="/", headers=[json]), _NOWHERE),
         _route("form", RouteMatch(safe_regex=RegexMatcher(regex=_FORMS), headers=[form]), _NOWHERE),

@@ -77,3 +77,18 @@ def test_budgets_without_prices(tmp_path: Path, capsys: pytest.CaptureFixture[st
     path.write_text(BUDGET.replace("RULE", "tokens: 5, window: day"))
     assert main(["check", str(path), "--no-envoy"]) == 0
     assert "budgets" not in capsys.readouterr().err
+
+
+FRAGMENT = """
+providers: {one: {dialect: openai, base_url: "demo:"}}
+models: [{name: m, targets: [one]}]
+envoy: {clusters: [{name: mine, connect_timeout: soon}]}
+"""
+
+
+def test_envoy_s_word_on_the_operator_s_own_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(FRAGMENT)
+    assert main(["check", str(path)]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"{path}: error: $.envoy.clusters[0]: Envoy refuses it: ") and "connect_timeout" in told
