@@ -5,7 +5,9 @@ that somebody runs (attach).
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.listener.v3 import Listener
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
+from msgspec.structs import replace
 
+from extproc.config.listeners import Listener as Listening
 from extproc.config.model import Config
 from extproc.envoy.attach import shared_manager_parts, shared_virtual_host
 from extproc.envoy.bootstrap import bootstrap, own_listeners, runtime
@@ -28,8 +30,15 @@ def compile_edge(config: Config, places: Places, *, files: bool = False) -> Plai
 
 
 def compile_sidecar(config: Config, places: Places, *, files: bool = False) -> Plain:
-    """The bootstrap of a gateway beside one application: reached by loopback, whatever address is configured."""
-    return bootstrap(config, places, address=LOOPBACK, files=files)
+    """The bootstrap of a gateway beside one application, see `beside`."""
+    return bootstrap(beside(config), places, address=LOOPBACK, files=files)
+
+
+def beside(config: Config) -> Config:
+    """The configuration of a gateway that is reached by loopback alone: what a listener for others has - TLS, proxies before it - is none
+    of its.
+    """
+    return replace(config, listener=Listening(port=config.listener.port))
 
 
 def compile_attach(config: Config, places: Places) -> Plain:

@@ -5,7 +5,7 @@ from typing import Literal
 from extproc.config.fleet import Fleet
 from extproc.config.model import Config
 from extproc.config.network import reached_by
-from extproc.envoy.compile import compile_attach, compile_edge, compile_sidecar
+from extproc.envoy.compile import beside, compile_attach, compile_edge
 from extproc.envoy.document import to_yaml
 from extproc.envoy.fleet import FLEET_CLUSTER, compile_xds
 from extproc.envoy.message import Plain
@@ -65,8 +65,8 @@ def render(form: Form, config: Config, places: Places) -> str:
         attach += f"\n{_MESH}" if config.certified else ""
         text = to_yaml(compile_attach(config, places), header=f"{made}\n{attach}", notes=_NOTES, reasons=REASONS)
     else:
-        compiled = compile_edge if form == "edge" else compile_sidecar
-        text = to_yaml(compiled(config, places), header=f"{made}\n{_RUN}", reasons=REASONS)
+        config = config if form == "edge" else beside(config)
+        text = to_yaml(compile_edge(config, places), header=f"{made}\n{_RUN}", reasons=REASONS)
     files = secret_files(config, places).items()
     return text + "".join(f"\n# The file {path}, which has to be there first:\n{_quoted(document)}" for path, document in files)
 

@@ -133,6 +133,21 @@ def test_a_renewed_certificate_is_shown_without_a_reload(door: Door) -> None:
     assert answer.status == 200
 
 
+def test_another_envoy_takes_over_both_ports(door: Door) -> None:
+    """Without a moment in which one of them is nobody's."""
+    before = door.gateway.envoy()
+    text = door.gateway.path.read_text()
+    door.gateway.path.with_suffix(".new").write_text(f"{text}envoy_threads: 1\n")
+    door.gateway.path.with_suffix(".new").replace(door.gateway.path)
+    door.gateway.until(lambda: "envoy_threads has changed" in door.gateway.log.read_text(), "it has been read")
+    done = door.gateway.run("upgrade", str(door.gateway.path))
+    assert done.returncode == 0, done.stderr
+    assert before in door.gateway.children("--config-path")
+    assert door.ask().status_code == 200
+    answer = quic.post(door.gateway.port, COMPLETIONS, chat("x"), authority=door.authority.cert_pem.bytes(), shown=door.client)
+    assert answer.status == 200
+
+
 # The PROXY protocol, and certificates that somebody else hands out.
 
 
