@@ -19,7 +19,8 @@ from msgspec import Struct
 
 from extproc.config.fleet import Fleet
 from extproc.config.model import Config
-from extproc.envoy.bootstrap import bootstrap
+from extproc.envoy.bootstrap import bootstrap, own_listeners
+from extproc.envoy.certificates import sds_clusters
 from extproc.envoy.clusters import PROTOCOL, endpoints
 from extproc.envoy.compile import compile_clusters, compile_routes
 from extproc.envoy.message import Plain, extension, plain, typed
@@ -45,7 +46,7 @@ def compile_xds(config: Config, fleet: Fleet, places: Places, *, node: str = "")
     """The bootstrap of a node. `node`: its id; without one, Envoy's `--service-node` says it."""
     whole = bootstrap(config, places, address=config.listener.address, files=True)
     static = whole["static_resources"]
-    workers = static["clusters"] if config.ext_proc is None else network_clusters(config, config.ext_proc, places)
+    workers = static["clusters"] if config.ext_proc is None else network_clusters(config, config.ext_proc, places) + sds_clusters(config)
     ads = {
         "api_type": "DELTA_GRPC" if fleet.protocol == "delta" else "GRPC",
         "transport_api_version": "V3",
@@ -74,6 +75,7 @@ def resources(config: Config, places: Places, *, secrets: bool) -> Told:
     Envoy is told the files' names. Raises `OSError` where one of them cannot be read.
     """
     listeners = bootstrap(config, places, address=config.listener.address, files=True)["static_resources"]["listeners"]
+    listeners += own_listeners(config)
     over = _Over({path: file["resources"][0] for path, file in secret_files(config, places).items()} if secrets else {}, secrets)
     listed = [over.ads({"@type": _LISTENER, **_shared(one)}) for one in listeners]
     clusters = [over.ads(one) for one in compile_clusters(config, places)["resources"]]
@@ -83,7 +85,7 @@ def resources(config: Config, places: Places, *, secrets: bool) -> Told:
 
 def _shared(listener: Plain) -> Plain:
     """A listener whose port another Envoy may have as well: a node's successor, say, while the one before ends."""
-    return {**listener, "enable_reuse_port": True} if "socket_address" in listener["address"] else listener
+    return {**listener, "enable_reuse_port": True} if "socket_address" in listener.get("address", {}) else listener
 
 
 def _plane(fleet: Fleet, places: Places) -> Plain:

@@ -24,7 +24,8 @@ def their_routes(config: Config) -> list[Plain]:
     if checked_by_envoy(config):
         past[names.TOKEN_FILTER] = typed(PerRouteConfig(disabled=True))
     return [
-        {**route, "typed_per_filter_config": {**route.get("typed_per_filter_config", {}), **past}} for route in theirs(config, "routes")
+        {"name": f"own-{number}", **route, "typed_per_filter_config": {**route.get("typed_per_filter_config", {}), **past}}
+        for number, route in enumerate(theirs(config, "routes"))
     ]
 
 

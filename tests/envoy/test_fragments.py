@@ -6,11 +6,12 @@ import certifi
 import pytest
 from msgspec.structs import replace
 
+from extproc.config.egress import Egress
 from extproc.config.fragments import Fragments, HttpFilters
 from extproc.config.mirror import Mirror
 from extproc.config.model import Aws, Config
 from extproc.control.effect import known_to_envoy, needs_restart
-from extproc.envoy import names
+from extproc.envoy import fleet, names
 from extproc.envoy.binary import usable_envoy
 from extproc.envoy.compile import compile_attach, compile_clusters, compile_edge, compile_listeners, compile_routes
 from extproc.envoy.fragments import clashes, overlaid
@@ -116,6 +117,13 @@ def test_in_somebody_else_s_envoy_they_touch_our_virtual_host_alone() -> None:
     ours, own = log["filter"]["and_filter"]["filters"]
     assert "extension_filter" in ours and own == {"not_health_check_filter": {}}
     assert named(parts["listeners"]) == ["tcp"] and parts["bootstrap"]["stats_sinks"] == [SINK]
+
+
+def test_a_fleet_is_told_of_them_and_of_the_way_out() -> None:
+    told = fleet.resources(replace(CONFIG, egress=Egress(proxy="http://proxy.test")), Places(), secrets=False)
+    listeners = [one["name"] for one in told.documents if one["@type"].endswith("Listener")]
+    assert listeners[0] == "headgate" and listeners[1].startswith(names.EGRESS) and listeners[2] == "tcp"
+    assert {"docs", listeners[1]} <= {one["name"] for one in told.documents if one["@type"].endswith("Cluster")}
 
 
 def test_copies_for_mirrors_meet_none_of_them() -> None:
