@@ -2,6 +2,7 @@
 
 from extproc.config.load import Loaded
 from extproc.config.model import Config
+from extproc.config.urls import bracketed
 from extproc.delivery import Delivery
 from extproc.envoy.routes import virtual_host
 from extproc.explain.attempts import attempts, told_of_retries, told_of_time, told_to_envoy
@@ -31,6 +32,7 @@ _STRANGER = "nobody in particular: the gateway has no keys, and takes what comes
 _OPEN = "nobody in particular: `listener.open` lets everybody in who sends no key"
 
 _UNCOUNTED = "limits are told as if nothing had been used so far: `headgate limits` says what is left"
+_UNCHECKED = "tokens are not checked here, since a running gateway has the issuers' keys: `--as TENANT` stands for who has a good one"
 _LEFT = "ratelimit"
 _DRAWN = "the strategy may give another order to the next request: this is one of them"
 
@@ -46,7 +48,7 @@ def explain(loaded: Loaded, data: bytes, question: Question) -> Explanation:
     request = passage.request
     told = Explanation(
         request=f"{question.method} {request.path}",
-        listener=f"{address}:{config.listener.port}",
+        listener=_listener(config),
         before=way(routes, request.headers, {}),
         dialect=request.endpoint.dialect,
         operation=request.endpoint.kind,
@@ -68,6 +70,18 @@ def explain(loaded: Loaded, data: bytes, question: Question) -> Explanation:
     return told
 
 
+def _listener(config: Config) -> str:
+    one = config.listener
+    says = [f"{bracketed(one.address)}:{one.port}"]
+    if one.tls is not None:
+        says.append("TLS, with clients' certificates" if one.tls.checks else "TLS")
+    if one.http3:
+        says.append("HTTP/3")
+    if one.proxy_protocol:
+        says.append(f"PROXY protocol from {', '.join(one.proxy_protocol)}")
+    return ", ".join(says)
+
+
 def _tell_caller(told: Explanation, request: Request, config: Config) -> None:
     identity: Identity = request.identity
     refused = any(step.did == "refused" and step.filter == "auth" for step in told.filters)
@@ -78,6 +92,8 @@ def _tell_caller(told: Explanation, request: Request, config: Config) -> None:
         told.caller = f"somebody with a key of his own for {', '.join(request.own.providers)}"
     elif refused:
         told.caller = "nobody who may call: see the answer"
+        if config.callers.jwt:
+            told.notes.append(_UNCHECKED)
     elif all(step.filter != "auth" for step in told.filters):
         told.caller = "nobody asks: there is no filter `auth`"
     else:

@@ -1,9 +1,9 @@
 """One request on its way through the engine, filter by filter, with a note of what each of them did."""
 
+import asyncio
 import time
 from collections.abc import Iterable
 
-from extproc.drive import begin
 from extproc.engine import Engine
 from extproc.errors import Reject
 from extproc.exchange import Exchange
@@ -44,7 +44,7 @@ class Passage:
         """What the gateway itself answers."""
         self.forward: Forward | None = None
         """Where it goes on."""
-        begin(self._run(question.body))
+        asyncio.run(self._run(question.body))
 
     @property
     def request(self) -> Request:

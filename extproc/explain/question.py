@@ -10,7 +10,8 @@ from extproc.envoy import names
 
 _HELLO = "Hello"
 _MESSAGES = {"messages": [{"role": "user", "content": _HELLO}]}
-_PARTS = {"contents": [{"role": "user", "parts": [{"text": _HELLO}]}]}
+_TEXT = {"parts": [{"text": _HELLO}]}
+_PARTS = {"contents": [{"role": "user", **_TEXT}]}
 _BLOCKS = {"messages": [{"role": "user", "content": [{"text": _HELLO}]}]}
 _CHATS: dict[str, dict[str, Any]] = {
     "anthropic": {"max_tokens": 256, **_MESSAGES},
@@ -20,11 +21,15 @@ _CHATS: dict[str, dict[str, Any]] = {
 }
 """Conversations, by the dialect; the others have messages."""
 _OTHERS: dict[str, dict[str, Any]] = {
+    "gemini embeddings": {"requests": [{"model": "models/any", "content": _TEXT}]},
+    "embed_content": {"content": _TEXT},
+    "bedrock count": {"input": {"converse": _BLOCKS}},
     "embeddings": {"input": _HELLO},
     "rerank": {"query": _HELLO, "documents": [_HELLO]},
     "completions": {"prompt": _HELLO},
     "generate": {"prompt": _HELLO},
 }
+"""Whatever else is asked for, by the dialect and the kind of request, or by the kind alone."""
 _CONVERSES = ("chat", "count")
 
 
@@ -55,8 +60,8 @@ def usual_body(method: str, path: str, headers: dict[str, str], model: str) -> b
     asked = endpoint(method, named_provider(path)[1], {"content-type": "application/json", **headers})
     if not asked.json:
         return b""
-    said = _CHATS.get(asked.dialect, _MESSAGES) if asked.operation in _CONVERSES else _OTHERS.get(asked.operation, {})
-    if asked.operation == "embeddings" and asked.dialect == "gemini":
-        said = {"content": {"parts": [{"text": _HELLO}]}}
+    said = _OTHERS.get(f"{asked.dialect} {asked.kind}") or _OTHERS.get(asked.kind)
+    if said is None:
+        said = _CHATS.get(asked.dialect, _MESSAGES) if asked.operation in _CONVERSES else {}
     named = {} if asked.model or not model else {"model": model}
     return msgspec.json.encode({**named, **said})

@@ -39,6 +39,11 @@ def check_clear(config: Config, providers: Mapping[str, Provider], filters: Sequ
             f"whoever reaches {listener.address} may use the providers' keys without one of his own; leave this out unless something in "
             "front of it authenticates",
         )
+    elif listener.tls is None and not is_loopback(listener.address) and not listener.proxies and not listener.proxy_protocol:
+        report.warning(
+            "$.listener.address",
+            f"callers' keys come to {listener.address} in clear; say `tls`, or how many proxies with TLS stand in front of it (`proxies`)",
+        )
 
 
 def _check_way(path: str, provider: Provider, report: Report) -> None:
