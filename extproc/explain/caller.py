@@ -10,6 +10,9 @@ from extproc.identity.record import StoredKey
 from extproc.keys import digest, make_key
 from extproc.snapshot import Message
 
+ASSUMED = "assumed"
+"""The name of a key that there is not."""
+
 
 class Stood(Struct, frozen=True):
     """A snapshot in which the caller is known by a secret that was made for this."""
@@ -20,7 +23,7 @@ class Stood(Struct, frozen=True):
 
 def as_tenant(data: bytes, tenant: str) -> Stood:
     """Somebody with a key of this tenant's, of which nothing else is set."""
-    return _standing(data, StoredKey("explained", b"", tenant))
+    return _standing(data, StoredKey(ASSUMED, b"", tenant))
 
 
 def as_key(data: bytes, name: str, stored: Iterable[StoredKey]) -> Stood:

@@ -3,9 +3,11 @@
 from extproc.config.load import Loaded
 from extproc.config.model import Config
 from extproc.config.urls import bracketed
+from extproc.crossing import without_credential
 from extproc.delivery import Delivery
 from extproc.envoy.routes import virtual_host
 from extproc.explain.attempts import attempts, told_of_retries, told_of_time, told_to_envoy
+from extproc.explain.caller import ASSUMED
 from extproc.explain.explanation import Answer, Explanation
 from extproc.explain.models import entry, passed_over
 from extproc.explain.passage import Passage
@@ -47,7 +49,7 @@ def explain(loaded: Loaded, data: bytes, question: Question) -> Explanation:
     passage = Passage(data, question, host)
     request = passage.request
     told = Explanation(
-        request=f"{question.method} {request.path}",
+        request=f"{question.method} {without_credential(request.path)}",
         listener=_listener(config),
         before=way(routes, request.headers, {}),
         dialect=request.endpoint.dialect,
@@ -86,10 +88,12 @@ def _tell_caller(told: Explanation, request: Request, config: Config) -> None:
     identity: Identity = request.identity
     refused = any(step.did == "refused" and step.filter == "auth" for step in told.filters)
     told.key, told.tenant = identity.key, identity.tenant
-    if identity.key:
+    if request.own is not None:
+        told.caller = f"{identity.tenant}, somebody with a key of his own for {', '.join(request.own.providers)}"
+    elif identity.key == ASSUMED and not identity.id:
+        told.caller = f"somebody of the tenant {identity.tenant}"
+    elif identity.key:
         told.caller = f"the key {identity.key}{f' ({identity.id})' if identity.id else ''} of the tenant {identity.tenant}"
-    elif request.own is not None:
-        told.caller = f"somebody with a key of his own for {', '.join(request.own.providers)}"
     elif refused:
         told.caller = "nobody who may call: see the answer"
         if config.callers.jwt:

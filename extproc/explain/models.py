@@ -78,6 +78,8 @@ def _reason(passage: Passage, placed: Placed, target: Target, facts: Facts, by: 
         return f"the filter `{name}` has left it out"
     if passage.forward is None:
         return "the request does not go on"
+    if passage.exchange.snapshot.chains is not None and upstream.ready:
+        return "an Envoy of before 1.40 takes no such order of targets, so the first is asked alone"
     return "a target before it is asked alone" if upstream.ready else "its keys are at their limits, or it has no access token"
 
 
