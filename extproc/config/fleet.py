@@ -44,7 +44,7 @@ class Fleet(Section, frozen=True):
     host: str | None = None
     """Name or address by which nodes reach the control plane, and which its certificate is for; `address` unless given."""
     tls: FleetTls | None = None
-    """Certificates. Without them, secrets stay in files on the nodes."""
+    """Certificates. Without them nodes can be told no secrets, such as the keys of certificates."""
     protocol: Literal["delta", "sotw"] = "delta"
     """What nodes are told to speak: what has changed, or everything each time (state of the world). The control plane speaks both."""
     run_dir: Annotated[str, Meta(pattern=r"^/", max_length=80, description="an absolute path")] = "/run/headgate"

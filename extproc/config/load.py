@@ -182,7 +182,7 @@ class _Reading:
         check_entrance(config, report)
         check_fragments(config, report)
         check_ext_proc(config, report)
-        check_fleet(config.fleet, report)
+        check_fleet(config, report)
         if self._lints and not self.problems.errors:
             lint(config, providers, filters, report)
 

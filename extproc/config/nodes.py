@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from extproc.config.checks import Report
 from extproc.config.fleet import Fleet, FleetTls
+from extproc.config.model import Config
 from extproc.config.urls import address_fault, is_host_name, is_loopback
 from extproc.config.walk import sound
 
@@ -15,10 +16,13 @@ _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _PEM = "-----BEGIN"
 
 
-def check_fleet(fleet: Fleet | None, report: Report) -> None:
+def check_fleet(config: Config, report: Report) -> None:
     """Addresses and certificates."""
+    fleet = config.fleet
     if fleet is None or not sound(fleet):
         return
+    if fleet.tls is None and (secret := _secret(config)) is not None:
+        report.error(f"{_PATH}.tls", f"nodes are told what is in {secret}, which no connection without TLS may carry: this needs `tls`")
     if (fault := address_fault(fleet.address)) is not None:
         report.error(f"{_PATH}.address", fault)
     elif not is_loopback(fleet.address) and fleet.tls is None:
@@ -36,6 +40,20 @@ def check_fleet(fleet: Fleet | None, report: Report) -> None:
         report.error(f"{_PATH}.canary", "this chooses nobody: give `nodes`, `metadata` or `share`, or take it out")
     if fleet.metrics is not None and sound(fleet.metrics):
         _check_metrics(fleet.metrics, report)
+
+
+def _secret(config: Config) -> str | None:
+    """Something that nodes are told, and nobody else may read."""
+    if sound(config.listener) and sound(config.listener.tls) and config.listener.tls is not None and config.listener.tls.files:
+        return "`listener.tls`"
+    if sound(config.egress) and config.egress is not None:
+        return "`egress`"
+    for name, provider in config.providers.items():
+        if sound(provider):
+            for key in ("envoy_key_file", "client_key", "aws", "proxy"):
+                if getattr(provider, key) not in (None, "off"):
+                    return f"`providers.{name}.{key}`"
+    return None
 
 
 def _check_metrics(text: str, report: Report) -> None:

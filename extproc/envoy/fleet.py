@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from extproc.config.fleet import Fleet
 from extproc.config.model import Config
-from extproc.envoy.bootstrap import bootstrap, own_listeners
+from extproc.envoy.bootstrap import bootstrap
 from extproc.envoy.certificates import sds_clusters
 from extproc.envoy.clusters import PROTOCOL, endpoints
 from extproc.envoy.compile import compile_clusters, compile_routes
@@ -70,14 +70,12 @@ class Told(Struct, frozen=True):
     """What of it was read from other files than the configuration."""
 
 
-def resources(config: Config, places: Places, *, secrets: bool) -> Told:
-    """All that a node is told. `secrets`: with what is in files on this machine, for a connection that nobody else can read; without,
-    Envoy is told the files' names. Raises `OSError` where one of them cannot be read.
-    """
+def resources(config: Config, places: Places) -> Told:
+    """All that a node is told, with what is in files on this machine. Raises `OSError` where one of them cannot be read."""
     listeners = bootstrap(config, places, address=config.listener.address, files=True)["static_resources"]["listeners"]
-    listeners += own_listeners(config)
-    over = _Over({path: file["resources"][0] for path, file in secret_files(config, places).items()} if secrets else {}, secrets)
-    listed = [over.ads({"@type": _LISTENER, **_shared(one)}) for one in listeners]
+    listeners = [*({"@type": _LISTENER, **_shared(one)} for one in listeners), *compile_listeners(config)["resources"]]
+    over = _Over({path: file["resources"][0] for path, file in secret_files(config, places).items()})
+    listed = [over.ads(one) for one in listeners]
     clusters = [over.ads(one) for one in compile_clusters(config, places)["resources"]]
     split = [part for cluster in clusters for part in _split(cluster)]
     return Told([*split, *listed, *compile_routes(config)["resources"], *over.secrets.values()], frozenset(over.read))

@@ -21,7 +21,7 @@ class Offer(Struct, frozen=True):
 
 def offered(config: Config, fleet: Fleet, types: Types) -> Offer:
     """Of one configuration. Raises `OSError` where a file cannot be read, `ValueError` where Envoy has no message for what is said."""
-    told = resources(config, below(fleet.run_dir), secrets=fleet.tls is not None)
+    told = resources(config, below(fleet.run_dir))
     found: dict[str, list[Resource]] = {}
     for document in told.documents:
         name = document["cluster_name"] if "cluster_name" in document else document["name"]

@@ -102,9 +102,10 @@ class FleetOfEnvoys:
         self.authority = trustme.CA()
         (folder / "ca.crt").write_bytes(self.authority.cert_pem.bytes())
         self.certify("plane", "127.0.0.1")
+        self.certify("callers", "127.0.0.1")
         self._served = {
             **config,
-            "listener": {"port": self.port},
+            "listener": {"port": self.port, "tls": {"certificate": "callers/tls.crt", "key": "callers/tls.key"}},
             "admin": {"port": free_port()},
             "api": {"address": "off"},
             "breaker": "off",
