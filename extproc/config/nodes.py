@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from extproc.config.checks import Report
-from extproc.config.fleet import Fleet, FleetTls
+from extproc.config.fleet import Canary, Fleet, FleetTls
 from extproc.config.model import Config
 from extproc.config.urls import address_fault, is_host_name, is_loopback
 from extproc.config.walk import sound
@@ -36,7 +36,7 @@ def check_fleet(config: Config, report: Report) -> None:
             if sound(path) and path.lstrip().startswith(_PEM):
                 report.error(f"{_PATH}.tls.{name}", "the path of a PEM file is wanted here, not what is in it: leave `file:` out")
     canary = fleet.canary
-    if canary is not None and sound(canary) and not (canary.nodes or canary.metadata or canary.share):
+    if canary is not None and sound(canary) and all(value in ((), {}, 0.0) for value in _chosen(canary)):
         report.error(f"{_PATH}.canary", "this chooses nobody: give `nodes`, `metadata` or `share`, or take it out")
     if fleet.metrics is not None and sound(fleet.metrics):
         _check_metrics(fleet.metrics, report)
@@ -54,6 +54,10 @@ def _secret(config: Config) -> str | None:
                 if getattr(provider, key) not in (None, "off"):
                     return f"`providers.{name}.{key}`"
     return None
+
+
+def _chosen(canary: Canary) -> tuple[object, ...]:
+    return canary.nodes, canary.metadata, canary.share
 
 
 def _check_metrics(text: str, report: Report) -> None:

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from extproc.cli import main
+
+CONFIG = """
+providers: {p: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}}
+models: [{name: m, targets: [p]}]
+state: state
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    found = tmp_path / "gateway.yaml"
+    found.write_text(CONFIG)
+    return found
+
+
+@pytest.mark.parametrize("what", ["status", "promote", "rollback"])
+def test_where_no_control_plane_runs(path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", what, str(path)]) == 1
+    assert "no control plane runs on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["fleet", "serve"], ["compile", "xds"]])
+def test_without_the_section(path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, str(path)]) == 2
+    assert "no section `fleet`" in capsys.readouterr().err
+
+
+def test_a_bootstrap_names_the_node_and_the_files_that_it_needs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_text(CONFIG + "fleet: {tls: {certificate: a, key: b, client_ca: c}, run_dir: /run/x}\n")
+    assert main(["compile", "xds", str(path), "--node", "edge-1", "--certificates", "/certificates"]) == 0
+    printed = capsys.readouterr().out
+    assert "id: edge-1" in printed and "/certificates/tls.key" in printed and "/run/x/worker-0.gate.sock" in printed
+    assert "--service-node" not in printed.partition("static_resources")[0].partition("\nnode")[0]
