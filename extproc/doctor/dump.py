@@ -20,6 +20,8 @@ class Processor(Struct, frozen=True):
     where: str
     settings: Plain
     adapter: bool = False
+    by_header: bool = False
+    """Routes ask for the header by which it names a target, as those of platforms do, and set the host themselves."""
 
     @property
     def cluster(self) -> str:
@@ -120,7 +122,7 @@ class Dump:
     def gates(self) -> list[Processor]:
         """The gate, in each of them."""
         return [
-            Processor(f"{manager.where}, filter {one['name']}", next(typed_within(one, _PROCESSOR)))
+            Processor(f"{manager.where}, filter {one['name']}", next(typed_within(one, _PROCESSOR)), by_header=_by_header(manager.routes))
             for manager in self.attached
             for one in manager.filters
             if self.is_gate(one)
@@ -184,6 +186,11 @@ class Dump:
 
 def _chains(listener: Plain) -> list[Plain]:
     return [chain for chain in [*listener.get("filter_chains", ()), listener.get("default_filter_chain")] if chain]
+
+
+def _by_header(routes: Plain) -> bool:
+    matches = [route.get("match", {}) for host in routes.get("virtual_hosts", ()) for route in host.get("routes", ())]
+    return any(header.get("name") == names.CLUSTER_HEADER for match in matches for header in match.get("headers", ()))
 
 
 def _received(processor: Plain) -> list[Any]:

@@ -149,7 +149,7 @@ def _adapter_modes(one: Processor) -> Iterator[Finding]:
 
 def _mutations(one: Processor) -> Iterator[Finding]:
     rules = one.settings.get("mutation_rules") or {}
-    if not rules.get("allow_all_routing"):
+    if not rules.get("allow_all_routing") and not one.by_header:
         yield breaks(
             one.where,
             "mutation_rules.allow_all_routing is off",
@@ -174,12 +174,10 @@ def _metadata(one: Processor) -> Iterator[Finding]:
     options = one.settings.get("metadata_options") or {}
     wanted = {names.NAMESPACE, names.TARGETS_NAMESPACE} | ({names.USE_NAMESPACE} if one.adapter else set())
     if missing := wanted.difference(dig(options, "receiving_namespaces", "untyped") or ()):
-        yield breaks(
-            one.where,
-            f"metadata is not taken: {', '.join(sorted(missing))}",
-            "routes are chosen, targets named and use is told by it",
-            metadata_options={"receiving_namespaces": {"untyped": sorted(wanted)}},
-        )
+        level = weakens if one.by_header else breaks
+        why = "requests with several targets go nowhere" if one.by_header else "routes are chosen, targets named and use is told by it"
+        mend = {"receiving_namespaces": {"untyped": sorted(wanted)}}
+        yield level(one.where, f"metadata is not taken: {', '.join(sorted(missing))}", why, metadata_options=mend)
     read = names.NAMESPACE if one.adapter else names.USE_NAMESPACE
     if read not in (dig(options, "forwarding_namespaces", "untyped") or ()):
         level = breaks if one.adapter else weakens
@@ -189,9 +187,13 @@ def _metadata(one: Processor) -> Iterator[Finding]:
 
 def _attributes(one: Processor) -> Iterator[Finding]:
     key, wanted = ("request_attributes", _ATTRIBUTES[:2]) if one.adapter else ("response_attributes", _ATTRIBUTES)
+    if one.by_header:
+        # Of a single target the cluster tells nothing new.
+        wanted = _ATTRIBUTES[1:]
     if missing := [name for name in wanted if name not in one.settings.get(key, ())]:
+        level = weakens if one.by_header else breaks
         why = "which attempt it was, and whether Envoy or a provider has answered, is not known"
-        yield breaks(one.where, f"{key} leaves out {', '.join(missing)}", why, **{key: list(wanted)})
+        yield level(one.where, f"{key} leaves out {', '.join(missing)}", why, **{key: list(wanted)})
 
 
 def _headers(one: Processor) -> Iterator[Finding]:

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from extproc.config.model import Limits
+from extproc.doctor.admin import ask
+from extproc.doctor.examine import examine
 from tests.e2e.gateway import chat
 from tests.e2e.ports import free_port
 from tests.e2e.test_attach import CLIENT, HASH, KEY, Beside, ask_anthropic, ask_openai, by_name, cluster, theirs, until
@@ -62,7 +65,8 @@ def istio(openai_provider: Demo, anthropic_provider: Demo, app: Scripted) -> Ite
 def kgateway(openai_provider: Demo, anthropic_provider: Demo, app: Scripted) -> Iterator[Beside]:
     with tempfile.TemporaryDirectory(prefix="hg-") as name:
         beside = configured(openai_provider, anthropic_provider, Path(name))
-        with beside.running(translated(theirs(beside.port, app), manifests(beside, "kgateway"))):
+        bootstrap = translated(theirs(beside.port, app), manifests(beside, "kgateway"))
+        with beside.running({**bootstrap, "admin": {"address": {"pipe": {"path": f"{name}/admin.sock"}}}}):
             yield beside
 
 
@@ -209,3 +213,14 @@ def test_requests_are_metered_there(kgateway: Beside) -> None:
     before = kgateway.requests("model").get("a", 0)
     ask_openai(kgateway, "a", "Hello", stream=True)
     until(lambda: kgateway.requests("model").get("a", 0) == before + 1, "it is in the ledger")
+
+
+def test_the_doctor_knows_what_kgateway_leaves(kgateway: Beside) -> None:
+    found = examine(ask(f"unix:{kgateway.folder}/admin.sock", Limits()))
+    ours = [f"{one.level}: {one.what}" for one in found if one.where == f"listener theirs, filter {GATE}"]
+    assert ours == [
+        "weakens: mutation_rules.allow_envoy is off",
+        "weakens: metadata is not taken: headgate, headgate.targets",
+        "weakens: response_attributes leaves out upstream.request_attempt_count, response.code_details",
+    ]
+    assert [one.what for one in found if one.level == "breaks"] == []

@@ -45,7 +45,7 @@ def platforms(cluster: Cluster) -> Cluster:
     for one in found:
         cluster.api.apply(one)
     names = [one["metadata"]["name"] for one in found]
-    eventually(lambda: all(map(lambda name: established(cluster, name), names)), 120)
+    eventually(lambda: all(established(cluster, name) for name in names), 120)
     return cluster
 
 
