@@ -49,7 +49,7 @@ class RedisServer:
             self._process = subprocess.Popen(
                 [self._binary, *arguments, *self._options], stdout=output, stderr=output, stdin=subprocess.DEVNULL
             )
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         with redis.Redis.from_url(self.url) as client:
             while True:
                 with contextlib.suppress(redis.ConnectionError):

@@ -16,6 +16,7 @@ from extproc.limits.limit import Charge, Crossed, Granted, Held, LimitsDown, Loo
 from extproc.limits.redis import RedisLimits
 from extproc.limits.rule import Terms, Want
 from extproc.limits.window import UNDER_WAY, Window
+from tests.e2e.ports import free_port
 from tests.limits.model import SOURCE, START, TERMS, TTL, Counting, Reserved
 from tests.servers import RedisServer, running_redis
 
@@ -270,7 +271,9 @@ async def test_redis_away_and_back(own_redis: RedisServer) -> None:
 
 async def test_in_a_cluster() -> None:
     """One node that has all slots: it refuses commands whose keys are in several."""
-    with running_redis("--cluster-enabled", "yes") as server:
+    # Nodes speak with each other at a port that is 10,000 above this one: without any they would all be at the same.
+    port = ("--bind", "127.0.0.1", "--port", str(free_port()))
+    with running_redis(*port, "--cluster-enabled", "yes") as server:
         with client.Redis.from_url(server.url) as admin:
             admin.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
             await until(lambda: ready(admin))
