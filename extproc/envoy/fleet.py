@@ -22,7 +22,7 @@ from extproc.config.model import Config
 from extproc.envoy.bootstrap import bootstrap
 from extproc.envoy.certificates import sds_clusters
 from extproc.envoy.clusters import PROTOCOL, endpoints
-from extproc.envoy.compile import compile_clusters, compile_routes
+from extproc.envoy.compile import compile_clusters, compile_listeners, compile_routes
 from extproc.envoy.message import Plain, extension, plain, typed
 from extproc.envoy.places import Places
 from extproc.envoy.secrets import secret_files
@@ -34,7 +34,6 @@ FLEET_CLUSTER = "headgate_fleet"
 
 _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 _ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-_SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105 - a type
 # Envoy waits for the control plane as long as it takes: without listeners it would be of no use, and say that it is ready.
 _ADS: Plain = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 # When it comes back, nodes do: by default they would ask after up to 30 s.
@@ -46,7 +45,7 @@ def compile_xds(config: Config, fleet: Fleet, places: Places, *, node: str = "")
     """The bootstrap of a node. `node`: its id; without one, Envoy's `--service-node` says it."""
     whole = bootstrap(config, places, address=config.listener.address, files=True)
     static = whole["static_resources"]
-    workers = static["clusters"] if config.ext_proc is None else network_clusters(config, config.ext_proc, places) + sds_clusters(config)
+    workers = static["clusters"] if config.ext_proc is None else [*network_clusters(config, config.ext_proc, places), *sds_clusters(config)]
     ads = {
         "api_type": "DELTA_GRPC" if fleet.protocol == "delta" else "GRPC",
         "transport_api_version": "V3",
@@ -125,9 +124,8 @@ def _split(cluster: Plain) -> list[Plain]:
 class _Over:
     """Documents for files, made into such for the control plane; and the secrets that they then need."""
 
-    def __init__(self, files: Mapping[str, Plain], inline: bool) -> None:
+    def __init__(self, files: Mapping[str, Plain]) -> None:
         self._files = files
-        self._inline = inline
         self.secrets: dict[str, Plain] = {}
         self.read: set[Path] = set()
 
@@ -141,17 +139,7 @@ class _Over:
             return {**value, "config_source": _ADS}
         if (path := value.get("sds_config", {}).get("path_config_source", {}).get("path")) in self._files:
             return self._secret(Path(path).stem, {**self._files[path]})
-        if self._inline and "tls_certificates" in value and str(value["tls_certificates"]).count("filename"):
-            return self._certificates({key: self.ads(one) for key, one in value.items()})
         return {key: self.ads(one) for key, one in value.items()}
-
-    def _certificates(self, context: Plain) -> Plain:
-        sources = []
-        for certificate in context["tls_certificates"]:
-            kept = {key: value for key, value in certificate.items() if key != "watched_directory"}
-            sources.append(self._secret(f"certificate-{len(self.secrets)}", {"@type": _SECRET, "tls_certificate": kept}))
-        rest = {key: value for key, value in context.items() if key != "tls_certificates"}
-        return {**rest, "tls_certificate_sds_secret_configs": sources}
 
     def _secret(self, name: str, secret: Plain) -> Plain:
         self.secrets[name] = {**self._with_contents(secret), "name": name}

@@ -120,7 +120,7 @@ def test_in_somebody_else_s_envoy_they_touch_our_virtual_host_alone() -> None:
 
 
 def test_a_fleet_is_told_of_them_and_of_the_way_out() -> None:
-    told = fleet.resources(replace(CONFIG, egress=Egress(proxy="http://proxy.test")), Places(), secrets=False)
+    told = fleet.resources(replace(CONFIG, egress=Egress(proxy="http://proxy.test")), Places())
     listeners = [one["name"] for one in told.documents if one["@type"].endswith("Listener")]
     assert listeners[0] == "headgate" and listeners[1].startswith(names.EGRESS) and listeners[2] == "tcp"
     assert {"docs", listeners[1]} <= {one["name"] for one in told.documents if one["@type"].endswith("Cluster")}
