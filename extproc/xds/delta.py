@@ -29,12 +29,13 @@ class DeltaStream(Stream):
 
     def _begin(self, ask: DeltaAsk) -> list[Answer]:
         # What the node has from an earlier stream, perhaps with a control plane before this one. It needs no bodies.
-        one = self._kinds[ask.kind] = Kind(
+        one = Kind(
             everything=not ask.subscribe and ask.kind in WHOLE,
             told=dict(ask.initial),
             taken={name: Resource(name, version, b"") for name, version in ask.initial.items()},
             answered=bool(ask.initial),
         )
+        self._asked_first(ask.kind, one)
         self._subscribe(one, ask)
         self._retire(ask.kind, one.taken)
         return self._at_once(ask.kind, one)

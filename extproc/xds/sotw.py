@@ -30,14 +30,14 @@ class WholeStream(Stream):
         return self._at_once(ask.kind, one)
 
     def _begin(self, ask: Ask) -> list[Answer]:
-        one = self._kinds[ask.kind] = Kind()
+        one = Kind()
         self._name(one, ask, first=True)
         target = self._target(ask.kind, one)
         if self._wanted is not None and ask.version and ask.version == digest(target):
             # From an earlier stream, perhaps with a control plane before this one.
             one.taken, one.told = target, {name: resource.version for name, resource in target.items()}
             one.answered, one.version = True, self._wanted.id
-            return []
+        self._asked_first(ask.kind, one)
         return self._at_once(ask.kind, one)
 
     @staticmethod

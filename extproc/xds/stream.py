@@ -70,6 +70,8 @@ class Stream(ABC):
         self._linger = linger
         self._kinds: dict[str, Kind] = {}
         self._leaving: dict[str, dict[str, Leaving]] = {kind: {} for kind in LINGERING}
+        self._owed: set[str] = set()
+        """Endpoints to be told again, though the node has them, when it asks for endpoints."""
         self._wanted: Version | None = None
         self._refused = ""
         self._nonce = 0
@@ -156,14 +158,22 @@ class Stream(ABC):
 
     def _followed(self, answer: Answer) -> list[Answer]:
         """An answer, and what is to be told again right behind it."""
-        changed = self._kinds[answer.kind].sent[answer.nonce].changed
-        kind = FOLLOWERS.get(answer.kind, "")
-        follower = self._kinds.get(kind)
-        if follower is None or not changed:
+        kind, changed = FOLLOWERS.get(answer.kind, ""), self._kinds[answer.kind].sent[answer.nonce].changed
+        if not kind or not changed:
             return [answer]
         # They are named alike.
+        if (follower := self._kinds.get(kind)) is None:
+            self._owed |= changed
+            return [answer]
         follower.again |= follower.told.keys() & changed
         return [answer, *self._once_more(kind, follower)]
+
+    def _asked_first(self, kind: str, one: Kind) -> None:
+        """The node asks for a kind for the first time on this stream."""
+        self._kinds[kind] = one
+        if kind in FOLLOWERS.values():
+            # What it has from an earlier stream may belong to a cluster that has changed on this one.
+            one.again, self._owed = one.told.keys() & self._owed, set()
 
     def _once_more(self, kind: str, one: Kind) -> list[Answer]:
         if not one.again or one.sent:

@@ -148,11 +148,14 @@ def test_after_a_restart_of_the_control_plane_nothing_is_told(connect: Connect) 
 
 @BOTH
 def test_after_a_restart_what_has_changed_meanwhile_is_told(connect: Connect) -> None:
-    before = begun(connect, made({"a": 0, "b": 1}))
+    before = begun(connect, made({"a": 0, "b": 0}))
     client = connect(before=before)
+    # Its endpoints are the same, and it waits for them all the same.
     client.offer(made({"b": 2}))
     client.start()
     client.settle()
+    assert not client.starved
+    assert client.stream.complete == made({"b": 2}).id
     client.pass_(LINGER)
     client.settle()
     assert client.contents() == contents(made({"b": 2}))
