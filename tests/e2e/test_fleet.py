@@ -123,6 +123,17 @@ def test_a_control_plane_that_is_killed_and_started_again_changes_nothing(fleet:
     assert updates(fleet) == before
 
 
+def test_what_has_changed_while_there_was_none_is_told_when_it_is_back(fleet: FleetOfEnvoys, demo: Demo) -> None:
+    before = fleet.status()["stable"]
+    with Load(fleet.url, "m") as load:
+        fleet.kill_plane()
+        # A cluster that nodes have changes, and its endpoints do not.
+        fleet.write(changed(configuration(demo), CHANGES))
+        fleet.start_plane()
+        fleet.until_changed(before)
+    assert not load.failed
+
+
 def test_what_a_canary_refuses_reaches_nobody_else(fleet: FleetOfEnvoys, demo: Demo) -> None:
     config = configuration(demo)
     before, version = updates(fleet), fleet.status()["stable"]
