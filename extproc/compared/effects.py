@@ -15,6 +15,10 @@ _LATER = (
     "with `headgate upgrade`, or with the next start: {names}. With an upgrade {who} replaced without losing a request; what is under "
     "way has {drain:g} s to end (`drain`) with those before, and is cut then"
 )
+_FLEET = "with `headgate fleet serve`: the nodes are told by a roll-out, canaries first and the others {settle:g} s later (`settle`)"
+_CLOSED = (
+    "nodes of the fleet whose listener differs let what is under way go on for Envoy's --drain-time-s (600 s unless given), and cut it then"
+)
 _GONE = "what is under way at {names} goes on there to its end: Envoy knows the old address and the new one for a while"
 
 
@@ -25,6 +29,10 @@ def effects(old: Config, new: Config, touched: Sequence[Touched]) -> Iterator[st
         yield f"with the reload that follows when the file is replaced; {_UNTOUCHED}"
     if any(one.watched for one in touched):
         yield _FILES
+    if new.fleet is not None and touched:
+        yield _FLEET.format(settle=new.fleet.settle)
+        if any(one.kind == "listener" for one in touched):
+            yield _CLOSED
     gone = [name for name in old.providers if name not in new.providers]
     moved = [name for name, one in new.providers.items() if name in old.providers and one.base_url != old.providers[name].base_url]
     if gone or moved:
