@@ -37,7 +37,10 @@
   {{- end -}}
   {{- $_ := unset $config "ext_proc" -}}
 {{- else -}}
-  {{- $_ := set $config "ext_proc" (include "headgate.extproc.section" $root | fromYaml) -}}
+  {{- range $port := list "gate" "adapter" "health" -}}
+    {{- $config = include "headgate.agreed" (list $config (list "ext_proc" (printf "%s_port" $port)) (get $values.ports $port) (printf "ports.%s" $port)) | fromYaml -}}
+  {{- end -}}
+  {{- $_ := set $config "ext_proc" (merge (dict) $config.ext_proc (include "headgate.extproc.section" $root | fromYaml)) -}}
 {{- end -}}
 {{- if and (kindIs "map" $config.redis) (not (hasKey (default dict $config.redis) "machines")) -}}
   {{- $_ := set $config.redis "machines" (include "headgate.machines" $root | int) -}}

@@ -54,6 +54,27 @@ def laid_out(folder: Path, given: dict[str, Any]) -> list[Path]:
     return written
 
 
+@pytest.mark.parametrize("platform", ["envoy-gateway", "kgateway"])
+def test_what_a_gateway_is_told_of_the_service_is_there(
+    platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    manifests = render(values("extproc"))
+    path = tmp_path / "gateway.yaml"
+    path.write_text("envoy_version: '1.38'\n" + configurations(manifests)["headgate-extproc"])
+    where = ["--namespace", "ai", "--gateway", "gateway", "--listener", "http", "--host", "ai.example.com"]
+    assert main(["compile", "attach", "--for", platform, *where, str(path)]) == 0
+    told = capsys.readouterr().out
+    service = named(manifests, "Service", "headgate-extproc")
+    assert f"{service['metadata']['name']}.ai.svc" in told
+    assert str(service["spec"]["ports"][0]["port"]) in told
+    for kind, name in (("Secret", "headgate-client"), ("ConfigMap", "headgate-ca")):
+        assert "ca.crt" in named(manifests, kind, name)["data"]
+    assert "headgate-client" in told
+    assert ("headgate-ca" in told) == (platform == "envoy-gateway"), "kgateway looks for `ca.crt` in the Secret"
+
+
 @pytest.mark.parametrize("file", USES, ids=lambda path: path.stem)
 def test_headgate_takes_it(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SECRETS.items():

@@ -26,7 +26,7 @@ Dumper.add_representer(str, _text)
 def masked(value: Any) -> Any:
     """Without what is made anew by each rendering."""
     if isinstance(value, dict):
-        return {key: "..." if key == "caBundle" else masked(inner) for key, inner in value.items()}
+        return {key: "..." if key in {"caBundle", "ca.crt"} else masked(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [masked(inner) for inner in value]
     return value

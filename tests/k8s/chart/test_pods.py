@@ -63,7 +63,7 @@ def test_the_ext_proc_service_takes_envoys_that_show_their_certificate(tmp_path:
     manifests = render(given)
     pod = Pod(tmp_path, manifests, named(manifests, "Deployment")["spec"]["template"], SECRETS)
     for name in ("tls.crt", "tls.key", "ca.crt"):
-        (tmp_path / name).write_bytes(secret(manifests, "headgate-extproc-client", name))
+        (tmp_path / name).write_bytes(secret(manifests, "headgate-client", name))
     envoy = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
     stranger = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
     for context in (envoy, stranger):

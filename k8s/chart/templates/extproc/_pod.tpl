@@ -35,13 +35,10 @@ volumeMounts:
 {{- end -}}
 {{- end -}}
 
-{{/* The section `ext_proc` of gateway.yaml. */}}
+{{/* The section `ext_proc` of gateway.yaml, as far as it is not said. */}}
 {{- define "headgate.extproc.section" -}}
 address: 0.0.0.0
 host: {{ printf "%s.%s.svc" (include "headgate.use" (list . "extproc")) .Release.Namespace | quote }}
-gate_port: {{ int .Values.ports.gate }}
-adapter_port: {{ int .Values.ports.adapter }}
-health_port: {{ int .Values.ports.health }}
 tls:
   certificate: /run/headgate-tls/tls.crt
   key: /run/headgate-tls/tls.key
