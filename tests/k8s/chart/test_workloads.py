@@ -57,6 +57,14 @@ def test_what_a_use_says_of_its_pods_goes_before_what_all_have() -> None:
     assert (injector["nodeSelector"], injector["priorityClassName"], injector["automountServiceAccountToken"]) == ({"a": "b"}, "high", True)
 
 
+def test_a_platform_that_chooses_users_itself_is_let() -> None:
+    chosen = dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"))
+    manifests = render({"pod": {"podSecurityContext": chosen}})
+    for spec in (pod(manifests), named(manifests, "Pod")["spec"]):
+        assert not chosen.keys() & spec["securityContext"].keys()
+        assert spec["securityContext"]["runAsNonRoot"] is True
+
+
 def test_labels_of_somebody_else_do_not_replace_those_that_pods_are_found_by() -> None:
     taken = {"app.kubernetes.io/name": "mine", "app.kubernetes.io/component": "mine", "team": "a"}
     manifests = render({"commonLabels": taken, "pod": {"labels": {**taken, "more": "b"}}})
