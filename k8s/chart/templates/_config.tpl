@@ -19,26 +19,26 @@
 {{- end -}}
 {{- include "headgate.clear" $config -}}
 {{- include "headgate.door" $config -}}
-{{- $config = include "headgate.agreed" (list $config (list "admin" "address") "0.0.0.0" "") | fromYaml -}}
-{{- $config = include "headgate.agreed" (list $config (list "admin" "port") $values.ports.admin "ports.admin") | fromYaml -}}
-{{- $config = include "headgate.agreed" (list $config (list "drain") $values.drain.seconds "drain.seconds") | fromYaml -}}
-{{- $config = include "headgate.agreed" (list $config (list "drain_delay") $values.drain.delay "drain.delay") | fromYaml -}}
-{{- $config = include "headgate.agreed" (list $config (list "state") "/var/lib/headgate" "the pod's folder for it") | fromYaml -}}
+{{- include "headgate.agreed" (list $config (list "admin" "address") "0.0.0.0" "") -}}
+{{- include "headgate.agreed" (list $config (list "admin" "port") $values.ports.admin "ports.admin") -}}
+{{- include "headgate.agreed" (list $config (list "drain") $values.drain.seconds "drain.seconds") -}}
+{{- include "headgate.agreed" (list $config (list "drain_delay") $values.drain.delay "drain.delay") -}}
+{{- include "headgate.agreed" (list $config (list "state") "/var/lib/headgate" "the pod's folder for it") -}}
 {{- if eq $use "edge" -}}
-  {{- $config = include "headgate.agreed" (list $config (list "listener" "address") "0.0.0.0" "") | fromYaml -}}
-  {{- $config = include "headgate.agreed" (list $config (list "listener" "port") $values.ports.http "ports.http") | fromYaml -}}
+  {{- include "headgate.agreed" (list $config (list "listener" "address") "0.0.0.0" "") -}}
+  {{- include "headgate.agreed" (list $config (list "listener" "port") $values.ports.http "ports.http") -}}
   {{- if $values.edge.tls.existingSecret -}}
-    {{- $config = include "headgate.agreed" (list $config (list "listener" "tls" "certificate") "/run/headgate-tls/tls.crt" "edge.tls.existingSecret, a file,") | fromYaml -}}
-    {{- $config = include "headgate.agreed" (list $config (list "listener" "tls" "key") "/run/headgate-tls/tls.key" "edge.tls.existingSecret, a file,") | fromYaml -}}
+    {{- include "headgate.agreed" (list $config (list "listener" "tls" "certificate") "/run/headgate-tls/tls.crt" "edge.tls.existingSecret, a file,") -}}
+    {{- include "headgate.agreed" (list $config (list "listener" "tls" "key") "/run/headgate-tls/tls.key" "edge.tls.existingSecret, a file,") -}}
   {{- end -}}
   {{- if $values.edge.tls.http3 -}}
-    {{- $config = include "headgate.agreed" (list $config (list "listener" "http3") true "edge.tls.http3") | fromYaml -}}
-    {{- $config = include "headgate.agreed" (list $config (list "listener" "http3_port") (include "headgate.edge.port" $root | int) "") | fromYaml -}}
+    {{- include "headgate.agreed" (list $config (list "listener" "http3") true "edge.tls.http3") -}}
+    {{- include "headgate.agreed" (list $config (list "listener" "http3_port") (include "headgate.edge.port" $root | int) "") -}}
   {{- end -}}
   {{- $_ := unset $config "ext_proc" -}}
 {{- else -}}
   {{- range $port := list "gate" "adapter" "health" -}}
-    {{- $config = include "headgate.agreed" (list $config (list "ext_proc" (printf "%s_port" $port)) (get $values.ports $port) (printf "ports.%s" $port)) | fromYaml -}}
+    {{- include "headgate.agreed" (list $config (list "ext_proc" (printf "%s_port" $port)) (get $values.ports $port) (printf "ports.%s" $port)) -}}
   {{- end -}}
   {{- $_ := set $config "ext_proc" (merge (dict) $config.ext_proc (include "headgate.extproc.section" $root | fromYaml)) -}}
 {{- end -}}
@@ -48,7 +48,7 @@
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* What is set if nothing is said, and refused if something else is: (list config path value "name of the value"). */}}
+{{/* What is set in `config` if nothing is said, and refused if something else is: (list config path value "name of the value"). */}}
 {{- define "headgate.agreed" -}}
 {{- $config := index . 0 -}}{{- $path := index . 1 -}}{{- $value := index . 2 -}}{{- $name := index . 3 -}}
 {{- $holder := $config -}}
@@ -61,7 +61,6 @@
 {{- else if and $name (ne (toString (index $holder (last $path))) (toString $value)) -}}
   {{- fail (printf "config.%s is %v, and %s is %v: say it there alone, since the pod has to agree" (join "." $path) (index $holder (last $path)) $name $value) -}}
 {{- end -}}
-{{- toYaml $config -}}
 {{- end -}}
 
 {{/* Secrets in clear are refused: a ConfigMap is for everybody to read. */}}
