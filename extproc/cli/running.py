@@ -140,7 +140,8 @@ def _taken(loaded: Loaded, with_envoy: bool) -> list[str]:
     if (place := config.api.place) is not None and installed():
         wanted.append(("api: {address: ...}", *place))
     if with_envoy:
-        wanted.insert(0, ("listener: {port: ...}", config.listener.address, config.listener.port))
+        also = [("listener: {also: [...]}", *place) for place in config.listener.places[1:]]
+        wanted = [("listener: {port: ...}", config.listener.address, config.listener.port), *also, *wanted]
     if (network := config.ext_proc) is not None:
         wanted += [
             ("ext_proc: {gate_port: ...}", network.address, network.gate_port),

@@ -8,7 +8,7 @@ import msgspec
 
 from extproc.config.filters import Setting
 from extproc.config.ledger import Ledger
-from extproc.config.listeners import Api
+from extproc.config.listeners import Api, Listener
 from extproc.config.model import Aws, Config, Google, Paths, Provider, Redis
 from extproc.config.nearest import quoted
 from extproc.config.problem import Mark, Problems
@@ -183,13 +183,26 @@ def check_listeners(config: Config, filters: list[Setting], has_stored_keys: Cal
         if fault is not None:
             report.error(f"$.{name}.address", fault)
     listener, admin = config.listener, config.admin
-    if listener.port and listener.port == admin.port and _overlap(listener.address, admin.address):
-        report.error("$.admin.port", f"the callers' listener has the port {listener.port} already")
+    if not sound(listener.also) or not all(map(sound, listener.also)):
+        return
+    _check_places(listener, report)
+    if any(port == admin.port and _overlap(address, admin.address) for address, port in listener.places):
+        report.error("$.admin.port", f"the callers' listener has the port {admin.port} already")
     if address_fault(admin.address) is None and not is_loopback(admin.address):
         report.warning("$.admin.address", "others than this machine can reach the operator's port, which asks for no key")
     _check_api(config, report)
-    if address_fault(listener.address) is None and not is_loopback(listener.address) and not listener.open:
+    if address_fault(listener.outermost) is None and not is_loopback(listener.outermost) and not listener.open:
         _check_door(config, filters, has_stored_keys, report)
+
+
+def _check_places(listener: Listener, report: Report) -> None:
+    places = listener.places
+    for at, (address, port) in enumerate(places[1:]):
+        path = f"$.listener.also[{at}]"
+        if (fault := address_fault(address) if 0 < port < 65536 else "a port is a number from 1 to 65535") is not None:
+            report.error(path, fault)
+        elif any(port == other and _overlap(address, where) for where, other in places[: at + 1]):
+            report.error(path, f"the port {port} is taken by an address before it")
 
 
 def _check_api(config: Config, report: Report) -> None:
@@ -201,8 +214,10 @@ def _check_api(config: Config, report: Report) -> None:
     if fault is not None:
         report.error("$.api.address", fault)
         return
-    for section, whose in ((config.listener, "the callers' listener (`listener`)"), (config.admin, "the operator's port (`admin`)")):
-        if port == section.port and _overlap(address, section.address):
+    callers = [(place, "the callers' listener (`listener`)") for place in config.listener.places]
+    operator = ((config.admin.address, config.admin.port), "the operator's port (`admin`)")
+    for (where, taken), whose in (*callers, operator):
+        if port == taken and _overlap(address, where):
             report.error("$.api.address", f"{whose} has the port {port} already; give the admin API another one, or `off`")
     if not is_loopback(address):
         report.warning(
@@ -215,7 +230,7 @@ def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callabl
     if auth is None or auth.settings is INVALID:
         # Has been told; whether there are keys cannot be said.
         return
-    address = config.listener.address
+    address = config.listener.outermost
     required = getattr(auth.settings, "required", None)
     if required is False:
         report.error(

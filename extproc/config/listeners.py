@@ -6,8 +6,12 @@ from msgspec import Meta
 
 from extproc.config.certificates import ListenerTls
 from extproc.config.section import Port, Section
+from extproc.hosts import is_loopback_name
 
 Network = Annotated[str, Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", description="an address or a network, such as `10.0.0.0/8`")]
+Place = Annotated[
+    str, Meta(pattern=r"^([0-9.]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$", description="an address with its port, such as `[::1]:8080`")
+]
 
 
 class Listener(Section, frozen=True):
@@ -17,6 +21,8 @@ class Listener(Section, frozen=True):
     """Address to bind. Anything but loopback needs callers' keys, or `open: true`."""
     port: Port = 8080
     """TCP port."""
+    also: Annotated[tuple[Place, ...], Meta(max_length=16)] = ()
+    """More addresses with their ports, such as `[::1]:8080` or `10.0.0.1:8443`, at which the same is served."""
     open: bool = False
     """Serve without callers' keys on an address that others can reach. Say this only behind something else that authenticates."""
     proxies: Annotated[int, Meta(ge=0, le=16)] = 0
@@ -31,6 +37,16 @@ class Listener(Section, frozen=True):
     proxy_protocol: Annotated[tuple[Network, ...], Meta(max_length=64)] = ()
     """The networks of load balancers that tell by the PROXY protocol (version 1 or 2) whom they speak for. Then nobody else is let in, and
     each connection has to begin with it."""
+
+    @property
+    def places(self) -> tuple[tuple[str, int], ...]:
+        """All addresses, each with its port."""
+        return ((self.address, self.port), *map(split_place, self.also))
+
+    @property
+    def outermost(self) -> str:
+        """The first address that others than this machine can reach; where there is none, the first of all."""
+        return next((address for address, _ in self.places if not is_loopback_name(address)), self.address)
 
 
 class Admin(Section, frozen=True):
@@ -58,8 +74,7 @@ class Api(Section, frozen=True):
         """Address and port; None where it is off."""
         if self.address == "off":
             return None
-        address, _, port = self.address.rpartition(":")
-        return address.strip("[]"), int(port)
+        return split_place(self.address)
 
 
 class ExtProcTls(Section, frozen=True):
@@ -90,3 +105,9 @@ class ExtProc(Section, frozen=True):
     """Address to bind for it; `address` unless given."""
     tls: ExtProcTls | None = None
     """Certificates."""
+
+
+def split_place(text: str) -> tuple[str, int]:
+    """Address and port."""
+    address, _, port = text.rpartition(":")
+    return address.strip("[]"), int(port)

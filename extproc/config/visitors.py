@@ -88,10 +88,10 @@ def _check_mesh(mesh: Mesh, config: Config, report: Report) -> None:
         report.warning(
             "$.callers.mesh", "this has no effect without `trusted: true`, or a listener that asks for certificates (`tls.client_ca`)"
         )
-    elif mesh.trusted and not is_loopback(config.listener.address):
+    elif mesh.trusted and not is_loopback(config.listener.outermost):
         report.warning(
             "$.callers.mesh.trusted",
-            f"others than this machine can reach {config.listener.address}: see to it that only the mesh's proxy can, "
+            f"others than this machine can reach {config.listener.outermost}: see to it that only the mesh's proxy can, "
             "for whoever else does is whom he says he is",
         )
 

@@ -51,7 +51,7 @@ class _Compiled(Struct, frozen=True):
     bootstrap: str
     threads: int
     drain: float
-    listener: tuple[str, int]
+    places: tuple[tuple[str, int], ...]
     log: str = ""
     """Where its log for people is: a file, `stdout` or `stderr`; empty for none."""
 
@@ -142,9 +142,10 @@ class Envoy:
             return f"nobody can be asked whether another Envoy could take over: {error}"
         if ours != theirs:
             return f"no other Envoy of that version can take over from this one (their hot restart versions are {ours} and {theirs})"
-        if (found := obstacle(*compiled.listener)) is not None and f"(pid {child.pid})" not in found:
-            # Envoy would find out when it has begun, and after that no other one can.
-            return found
+        for place in compiled.places:
+            if (found := obstacle(*place)) is not None and f"(pid {child.pid})" not in found:
+                # Envoy would find out when it has begun, and after that no other one can.
+                return found
         return await self._replace(compiled, child, epoch + 1)
 
     async def _replace(self, compiled: _Compiled, child: Child, epoch: int) -> str:
@@ -223,9 +224,8 @@ class Envoy:
         from extproc.envoy.document import to_yaml  # noqa: PLC0415
 
         bootstrap = to_yaml(compile_edge(config, self._places, files=True))
-        listener = config.listener
         return _Compiled(
-            usable_envoy(version(config)), bootstrap, config.envoy_threads, config.drain, (listener.address, listener.port),
+            usable_envoy(version(config)), bootstrap, config.envoy_threads, config.drain, config.listener.places,
             config.access_log.path if config.access_log is not None else "",
         )  # fmt: skip
 

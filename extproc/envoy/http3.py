@@ -31,7 +31,7 @@ def offer(listener: Listener) -> list[Plain]:
 
 def quic_listener(base: Plain, tls: ListenerTls, places: Places) -> Plain:
     """The listener beside `base`, which is the one of TCP."""
-    address = {"socket_address": {**base["address"]["socket_address"], "protocol": "UDP"}}
+    more = {"additional_addresses": [{"address": _udp(one["address"])} for one in base.get("additional_addresses", ())]}
     (chain,) = base["filter_chains"]
     (manager,) = chain["filters"]
     # A manager has one codec, and of that listener it can be no other.
@@ -45,10 +45,15 @@ def quic_listener(base: Plain, tls: ListenerTls, places: Places) -> Plain:
     }
     return {
         "name": names.QUIC,
-        "address": address,
+        "address": _udp(base["address"]),
+        **(more if more["additional_addresses"] else {}),
         "per_connection_buffer_limit_bytes": base["per_connection_buffer_limit_bytes"],
         # Each thread has a socket: without, packets of a connection would be handed from one to the other.
         "enable_reuse_port": True,
         "udp_listener_config": {"quic_options": {}, "downstream_socket_config": {"prefer_gro": True}},
         "filter_chains": [{"filters": [spoken], "transport_socket": socket}],
     }
+
+
+def _udp(address: Plain) -> Plain:
+    return {"socket_address": {**address["socket_address"], "protocol": "UDP"}}

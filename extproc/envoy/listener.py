@@ -20,6 +20,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     WatchedDirectory,
 )
 from envoy_data_plane.envoy.config.listener.v3 import (
+    AdditionalAddress,
     FilterChainMatch,
     Listener,
     ListenerConnectionBalanceConfig,
@@ -72,8 +73,8 @@ def listener(config: Config, places: Places, *, address: str, files: bool) -> Pl
     """The callers' listener."""
     message = Listener(
         name="headgate",
-        # `::` is all addresses of both families: without that, Linux gives Envoy those of IPv6 alone.
-        address=Address(socket_address=SocketAddress(address=address, port_value=config.listener.port, ipv4_compat=address == "::")),
+        address=_address(address, config.listener.port),
+        additional_addresses=[AdditionalAddress(address=_address(*place)) for place in config.listener.places[1:]],
         # A second Envoy on the port must fail, not share it. What reuse_port is for, even threads, exact balance does better.
         enable_reuse_port=False,
         # The end of an answer waits for the adapter. If a slow client's buffer fills up in that very moment, Envoy tells an upstream
@@ -93,6 +94,11 @@ def listener(config: Config, places: Places, *, address: str, files: bool) -> Pl
         context = typed(DownstreamTlsContext(), **server_context(config.listener.tls, places))
         chain["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
     return plain(message, **before, filter_chains=[chain])
+
+
+def _address(address: str, port: int) -> Address:
+    # `::` is all addresses of both families: without that, Linux gives Envoy those of IPv6 alone.
+    return Address(socket_address=SocketAddress(address=address, port_value=port, ipv4_compat=address == "::"))
 
 
 def _range(text: str) -> CidrRange:

@@ -27,6 +27,11 @@ def problems(tmp_path: Path, listener: str, more: str = "") -> list[tuple[str, s
         ("{http3_port: 443}", "$.listener.http3_port", "no effect"),
         (f"{{tls: {{{PAIR}}}, http3: true, proxy_protocol: [10.0.0.0/8]}}", "$.listener.http3", "is for TCP"),
         ("{proxy_protocol: [10.0.0.1/8]}", "$.listener.proxy_protocol[0]", "host bits"),
+        ("{also: ['127.0.0.1:0']}", "$.listener.also[0]", "from 1 to 65535"),
+        ("{also: ['127.0.0.1:8080']}", "$.listener.also[0]", "taken by an address before it"),
+        ("{also: ['127.0.0.1:9180']}", "$.admin.port", "has the port 9180 already"),
+        ("{also: ['127.0.0.1:9181']}", "$.api.address", "has the port 9181 already"),
+        ("{also: ['0.0.0.0:8081']}", "$.listener.address", "others can reach 0.0.0.0"),
         ("{tls: {certificate: 1}}", "$.listener.tls", "go together"),
     ],
 )

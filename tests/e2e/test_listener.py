@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 import trustme
+import yaml
 
 from tests.e2e import quic
 from tests.e2e.certified import Folder, client_context, pair, written
 from tests.e2e.gateway import Gateway, chat
+from tests.e2e.ports import free_port
 from tests.e2e.sds import SecretServer
 from tests.e2e.upstream import Demo
 
@@ -64,13 +66,14 @@ def door(tmp_path_factory: pytest.TempPathFactory, config: dict[str, Any]) -> It
         "certificate": "secret/tls.crt", "key": "secret/tls.key", "certificates": [{"certificate": other[0], "key": other[1]}],
         "client_ca": "clients.pem", "client_certificate": "wanted", "minimum": "1.3",
     }  # fmt: skip
-    whole = {**config, "listener": {"tls": tls, "http3": True}, "callers": {"mesh": MESH}}
+    listener = {"address": "::", "also": [f"127.0.0.1:{free_port()}"], "tls": tls, "http3": True}
+    whole = {**config, "listener": listener, "callers": {"mesh": MESH}}
     with Gateway(base, whole) as running:
         yield Door(running, authority, folder, written(authority.issue_cert(CLIENT), base, "client"))
 
 
 def test_each_version_of_http_is_spoken(door: Door, openai_provider: Demo) -> None:
-    assert door.gateway.log.read_text().count(f"https://127.0.0.1:{door.gateway.port}") >= 1
+    assert f"https://[::]:{door.gateway.port}" in door.gateway.log.read_text()
     first = door.ask(http2=False)
     assert (first.status_code, first.http_version) == (200, "HTTP/1.1")
     second = door.ask(http2=True)
@@ -79,7 +82,15 @@ def test_each_version_of_http_is_spoken(door: Door, openai_provider: Demo) -> No
     assert first.headers["alt-svc"] == second.headers["alt-svc"] == told
     third = quic.post(door.gateway.port, COMPLETIONS, chat("Hello"), authority=door.authority.cert_pem.bytes(), shown=door.client)
     assert (third.status, third.json()["object"]) == (200, "chat.completion")
-    assert len(openai_provider.requests()) == 3
+    # At each of its addresses: by IPv6 and IPv4, and at another port.
+    more = int(yaml.safe_load(door.gateway.path.read_text())["listener"]["also"][0].rpartition(":")[2])
+    for place in (f"[::1]:{door.gateway.port}", f"127.0.0.1:{door.gateway.port}", f"127.0.0.1:{more}"):
+        context = client_context(door.authority, door.client)
+        context.check_hostname = False
+        with httpx.Client(verify=context) as client:
+            assert client.get(f"https://{place}/v1/models").status_code == 200
+    assert quic.post(more, COMPLETIONS, chat("Hello"), authority=door.authority.cert_pem.bytes(), shown=door.client).status == 200
+    assert len(openai_provider.requests()) == 4
     assert "x-forwarded-client-cert" not in str(openai_provider.requests())
 
 

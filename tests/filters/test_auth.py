@@ -119,6 +119,7 @@ def test_while_the_key_file_cannot_be_read() -> None:
         (Auth(required=False), (), False, {"address": "0.0.0.0"}, False),
         (Auth(), (), False, {"address": "::"}, False),
         (Auth(), (), False, {"address": "10.0.0.7"}, False),
+        (Auth(), (), False, {"also": ("10.0.0.7:8081",)}, False),
         (Auth(), (), False, {"address": "0.0.0.0", "open": True}, True),
         (Auth(), KEYS, True, {"address": "0.0.0.0", "open": True}, False),
         (Auth(), (), True, {"address": "0.0.0.0", "open": True}, False),

@@ -33,10 +33,10 @@ def check_clear(config: Config, providers: Mapping[str, Provider], filters: Sequ
     _check_redis(config, report)
     _check_receivers(config, report)
     listener = config.listener
-    if listener.open and not is_loopback(listener.address):
+    if listener.open and not is_loopback(listener.outermost):
         report.warning(
             "$.listener.open",
-            f"whoever reaches {listener.address} may use the providers' keys without one of his own; leave this out unless something in "
+            f"whoever reaches {listener.outermost} may use the providers' keys without one of his own; leave this out unless something in "
             "front of it authenticates",
         )
     elif listener.tls is None and not is_loopback(listener.address) and not listener.proxies and not listener.proxy_protocol:
