@@ -39,10 +39,10 @@ def check_clear(config: Config, providers: Mapping[str, Provider], filters: Sequ
             f"whoever reaches {listener.outermost} may use the providers' keys without one of his own; leave this out unless something in "
             "front of it authenticates",
         )
-    elif listener.tls is None and not is_loopback(listener.address) and not listener.proxies and not listener.proxy_protocol:
+    elif listener.tls is None and not is_loopback(listener.outermost) and not listener.proxies and not listener.proxy_protocol:
         report.warning(
             "$.listener.address",
-            f"callers' keys come to {listener.address} in clear; say `tls`, or how many proxies with TLS stand in front of it (`proxies`)",
+            f"callers' keys come to {listener.outermost} in clear; say `tls`, or how many proxies with TLS stand in front (`proxies`)",
         )
 
 
