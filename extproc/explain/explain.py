@@ -35,6 +35,8 @@ _OPEN = "nobody in particular: `listener.open` lets everybody in who sends no ke
 
 _UNCOUNTED = "limits are told as if nothing had been used so far: `headgate limits` says what is left"
 _UNCHECKED = "tokens are not checked here, since a running gateway has the issuers' keys: `--as TENANT` stands for who has a good one"
+_API = "api-"
+"""Begins the names of routes that lead past the gate."""
 _LEFT = "ratelimit"
 _DRAWN = "the strategy may give another order to the next request: this is one of them"
 
@@ -46,12 +48,16 @@ def explain(loaded: Loaded, data: bytes, question: Question) -> Explanation:
     address = config.listener.address
     host = f"{address if is_loopback_name(address) else 'localhost'}:{config.listener.port}"
     routes = virtual_host(config)["routes"]
+    before = way(routes, question.head(host), {})
+    if before is not None and before.name.startswith(_API):
+        shown = f"{question.method} {without_credential(question.path)}"
+        return Explanation(request=shown, listener=_listener(config), before=before, asks="the admin API", outcome="past the gate")
     passage = Passage(data, question, host)
     request = passage.request
     told = Explanation(
         request=f"{question.method} {without_credential(request.path)}",
         listener=_listener(config),
-        before=way(routes, request.headers, {}),
+        before=before,
         dialect=request.endpoint.dialect,
         operation=request.endpoint.kind,
         asks=_ASKS.get(request.endpoint.kind, request.endpoint.operation),
@@ -63,7 +69,7 @@ def explain(loaded: Loaded, data: bytes, question: Question) -> Explanation:
         told.entry = entry(config, request.record.model, request.record.route)
         told.passed_over = passed_over(passage, request.record.model)
         mirror = next((one.mirror for one in config.models if one.name == request.record.route), None)
-        if mirror is not None and mirror.share:
+        if mirror is not None and mirror.share and request.endpoint.converses and request.own is None:
             told.mirror = f"{mirror.share:.0%} of such requests are sent to {mirror.to} as well"
     _tell_filters(told, passage, loaded)
     _tell_outcome(told, passage, config)

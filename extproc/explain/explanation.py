@@ -114,7 +114,7 @@ class Explanation(Struct, kw_only=True, omit_defaults=True):
     limits: list[Rule] = []
     mirror: str = ""
     outcome: str = ""
-    """`forwarded`, `answered` or `refused`."""
+    """`forwarded`, `answered`, `refused`, or `past the gate`, which says nothing of it."""
     answer: Answer | None = None
     notes: list[str] = []
     """What could not be known here."""

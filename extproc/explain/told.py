@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from extproc.explain.explanation import Asked, Explanation, Way
+from extproc.explain.explanation import Asked, Explanation, Rule, Way
 
 _MARGIN = 15
 _WIDTH = 118
@@ -34,6 +34,9 @@ def told(of: Explanation) -> str:
 def _said(of: Explanation) -> Iterator[tuple[str, str]]:
     yield "request", of.request
     yield "listener", of.listener
+    if not of.dialect:
+        yield "Envoy's route", f"{_way(of.before)}; it leads past the gate, to {of.asks}, which knows its callers itself"
+        return
     yield "Envoy's route", f"{_way(of.before)}; the gate is asked what next"
     yield "asks for", f"{of.asks}, in the dialect {of.dialect}"
     yield "caller", of.caller
@@ -45,7 +48,7 @@ def _said(of: Explanation) -> Iterator[tuple[str, str]]:
         if what:
             yield word, what
     for rule in of.limits:
-        yield "limit", f"{rule.rule}: {f'wants {rule.wants}' if rule.wants else f'not asked; {rule.why}'}"
+        yield "limit", f"{rule.rule}: {_wanted(rule) if rule.wants else f'not asked; {rule.why}'}"
     if of.answer is not None:
         yield of.outcome, f"by {of.answer.by}: {of.answer.status} {of.answer.code}".rstrip()
         yield "", f"{_VERBATIM}{of.answer.body}"
@@ -90,6 +93,11 @@ def _asked(one: Asked) -> str:
     if one.removes:
         more.append(f"takes off {', '.join(one.removes)}")
     return f"{one.target}, {one.url}\n  " + "\n  ".join(more)
+
+
+def _wanted(rule: Rule) -> str:
+    """What a request wants of a rule, and of which of its counters, where it has several."""
+    return f"wants {rule.wants}" + (f", counted for {rule.counter.partition('|')[2]}" if "|" in rule.counter else "")
 
 
 def _way(of: Way | None) -> str:
