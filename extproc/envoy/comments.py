@@ -41,10 +41,10 @@ class _Weaver:
             parts = tuple(path.split("/"))
             self._left.setdefault(parts[-1], []).append((parts, why))
 
-    def mapping(self, value: Plain, column: int, path: Path) -> None:
-        """A mapping whose keys begin at `column`."""
-        for key, child in value.items():
-            self._at = self._line(column)
+    def mapping(self, value: Plain, column: int, path: Path, *, item: bool = False) -> None:
+        """A mapping whose keys begin at `column`. `item`: of a list."""
+        for at, (key, child) in enumerate(value.items()):
+            self._at = self._line(column, dash=item and at == 0)
             below = path if key == _UNSAID else (*path, key)
             if key in self._left:
                 self._tell(key, below, self._at)
@@ -56,20 +56,26 @@ class _Weaver:
     def _list(self, items: list[Any], column: int, path: Path) -> None:
         """A list whose items begin at `column`, behind their dashes."""
         for item in items:
-            if isinstance(item, list):
+            if not item or not isinstance(item, dict | list):
+                self._at = self._line(column, dash=True)
+            elif isinstance(item, list):
                 self._list(item, column + _STEP, path)
-            elif isinstance(item, dict):
+            else:
                 name = item.get("name")
                 own = (*path[:-1], f"{path[-1]}[{name}]") if isinstance(name, str) else path
                 if own[-1] in self._left and own is not path:
-                    self._tell(own[-1], own, self._line(column))
-                self.mapping(item, column, own)
+                    self._tell(own[-1], own, self._line(column, dash=True))
+                self.mapping(item, column, own, item=True)
 
-    def _line(self, column: int) -> int:
-        """The next line that has a key at `column`. Lines that go on with a value are deeper than its key, and lists of it have dashes."""
+    def _line(self, column: int, *, dash: bool) -> int:
+        """The next line that has a key at `column`. Lines that go on with a value are deeper than its key, or than the dash before it.
+        `dash`: there is one before the key.
+        """
         for at in range(self._at + 1, len(self._lines)):
             line = self._lines[at]
-            if len(line) > column and line[column] not in " -" and not line[:column].strip(" -"):
+            if len(line) <= column or line[column] == " " or line[:column].strip(" -") or line[column:].startswith("- "):
+                continue
+            if not dash or line[:column].endswith("- "):
                 return at
         raise ValueError(f"there is no key at column {column} behind line {self._at + 1}")
 

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from extproc.envoy.comments import with_comments
 from extproc.envoy.compile import compile_edge
@@ -87,3 +90,14 @@ def test_long_comments_are_wrapped_where_they_stand() -> None:
     lines = text.splitlines()[1:-1]
     assert lines
     assert all(line.startswith("  # word") and len(line) <= 140 for line in lines)
+
+
+_NAMES = st.sampled_from(["a", "name", "-b", "c d", "e:", "#f", "typed_config"])
+_LEAVES = st.text("ab:#-'\"\n ", max_size=200) | st.integers() | st.booleans() | st.none()
+_DOCUMENTS = st.recursive(_LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=4), max_leaves=20)
+
+
+@given(st.dictionaries(_NAMES, _DOCUMENTS, max_size=5))
+def test_any_document_stays_what_it_is(document: dict[str, Any]) -> None:
+    reasons = {"a": "why a", "name": "why name", "a/a": "deeper", "-b": "why b", "c d": "why c", "/a": "the whole", "e:": "why e"}
+    assert yaml.load(to_yaml(document, reasons=reasons), yaml.CSafeLoader) == document
