@@ -27,7 +27,7 @@ LINTERS := ruff format types imports dockerfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-k8s test-manifests apiserver bench bench-peers faults fuzz counts check lint $(LINTERS) lock protos golden clean
+.PHONY: help run test test-k8s test-platforms test-manifests apiserver bench bench-peers faults fuzz counts check lint $(LINTERS) lock protos golden clean
 
 help: ## What there is to do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ test-k8s: $(K8S) apiserver ## Run the tests of what runs in Kubernetes, on a rea
 test-manifests: $(K8S) ## Those of them that need no API server
 	@$(BIN)/python -m tests.k8s.checkov
 	@$(BIN)/python -m pytest tests/k8s -n 2 --dist loadfile -m "not cluster" $(ARGS)
+
+test-platforms: $(K8S) ## Build Envoy Gateway's own translator of Go modules (ten minutes, once), and run requests through what it makes of ours
+	@$(BIN)/python -m tests.platforms.egctl $(BUILD)
+	@$(BIN)/python -m pytest tests/platforms $(ARGS)
 
 apiserver: $(K8S) ## Build that API server, with etcd, of Go modules into build/k8s; ten minutes, once, and no more than BUILD=2700 seconds
 	@$(BIN)/python -m tests.k8s.apiserver $(BUILD)

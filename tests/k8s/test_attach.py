@@ -11,6 +11,9 @@ from tests.k8s.api import Refused, eventually
 from tests.k8s.cluster import Cluster
 from tests.k8s.platforms import PLACES, definitions
 
+# Of the first one, that is: a cluster starts, and is told of 30 kinds.
+pytestmark = pytest.mark.timeout(400)
+
 Found = dict[str, Any]
 FOLDER = Path(__file__).parents[2] / "k8s" / "attach"
 # Of which resource, where in it, and what it is there. The patches of an EnvoyFilter are Envoy's, of which the API server knows nothing.
