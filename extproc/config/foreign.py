@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from extproc.config.checks import Report
 from extproc.config.document import parse_document
-from extproc.config.fragments import PLACES, Fragments, Piece, assembled, at, is_single, path_of, pieces
+from extproc.config.fragments import PLACES, Fragments, Piece, assembled, at, is_single, path_of, pieces, snake_case
 from extproc.config.model import Config
 from extproc.config.nearest import hint, quoted
 from extproc.config.problem import Problems
@@ -35,7 +35,11 @@ _REFUSED = {
     "tracing": "it goes into `envoy.tracing`",
 }
 _EDGES = ("cluster", "cluster_name")
+_SEVERAL = "clusters"
+"""Of a weighted route, or of a cluster that is made of others (`envoy.clusters.aggregate`)."""
 _CHOSEN = ("cluster_header", "cluster_specifier_plugin", "inline_cluster_specifier_plugin")
+_LOOKED_AT = frozenset((*_EDGES, *_CHOSEN, "weighted_clusters", "typed_config", "typed_per_filter_config", "config_discovery"))
+"""Fields that are looked at here, wherever they stand."""
 
 
 def read_fragments(config: Config, references: References, report: Report) -> Config:
@@ -111,8 +115,10 @@ def _faults(piece: Piece) -> Iterator[tuple[str, str]]:
             yield from _type_faults(piece)
         case ("bootstrap",):
             yield from ((f"{piece.path}.{key}", f"this is not merged: {why}") for key, why in _REFUSED.items() if key in piece.value)
-    if piece.place != ("clusters",):
-        yield from _ways(piece.value, piece.path)
+    for key in piece.value:
+        if (right := snake_case(key)) != key and right not in _LOOKED_AT:
+            yield f"{piece.path}.{key}", _other_form(right)
+    yield from _ways(piece.value, piece.path)
 
 
 def _nowhere(piece: Piece, known: set[str]) -> Iterator[tuple[str, str]]:
@@ -172,12 +178,22 @@ def _ways(value: Any, path: str) -> Iterator[tuple[str, str]]:
         return
     for key, one in value.items():
         here = f"{path}.{key}"
-        if key in _CHOSEN:
+        if (right := snake_case(key)) != key and right in _LOOKED_AT:
+            yield here, _other_form(right)
+        elif key in _CHOSEN:
             yield here, "callers could choose a provider's cluster by that; name a `cluster`"
-        elif key in _EDGES and isinstance(one, str) and one.startswith(_OURS):
-            yield here, f"{quoted(one)} is a cluster of ours: nobody gets to it but by the gate"
-        elif key == "weighted_clusters" and isinstance(one, dict):
-            for each in one.get("clusters", ()):
-                if isinstance(each, dict) and str(each.get("name", "")).startswith(_OURS):
-                    yield here, f"{quoted(str(each['name']))} is a cluster of ours: nobody gets to it but by the gate"
+        elif key in _EDGES or key == _SEVERAL:
+            yield from ((here, f"{quoted(name)} is a cluster of ours: nobody gets to it but by the gate") for name in _ours(one))
         yield from _ways(one, here)
+
+
+def _ours(named: Any) -> Iterator[str]:
+    """Names of clusters of ours: of one, or in a list of them, or of what has such a name."""
+    for one in named if isinstance(named, list) else (named,):
+        name = one.get("name") if isinstance(one, dict) else one
+        if isinstance(name, str) and name.startswith(_OURS):
+            yield name
+
+
+def _other_form(right: str) -> str:
+    return f"Envoy takes this name, too, but what is checked and merged here goes by the other one: write `{right}`"

@@ -1,5 +1,6 @@
 """The section `envoy`: what the operator adds to Envoy's configuration, in Envoy's own words, at the places that are named here."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
@@ -94,6 +95,11 @@ def pieces(fragments: Fragments | None) -> Iterator[Piece]:
                 yield Piece(path_of(place), place, found, single=True)
         elif not isinstance(found, str):
             yield from (Piece(f"{path_of(place)}[{number}]", place, one) for number, one in enumerate(found))
+
+
+def snake_case(key: str) -> str:
+    """A field's name as Envoy's documentation has it: in JSON it may be written `likeThis` as well."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: "_" + found[1].lower(), key)
 
 
 def assembled(found: Iterable[Piece]) -> Fragments:

@@ -6,7 +6,7 @@ from envoy_data_plane.envoy.config.route.v3 import FilterConfig
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import ExtProcPerRoute
 from envoy_data_plane.envoy.extensions.filters.http.jwt_authn.v3 import PerRouteConfig
 
-from extproc.config.fragments import at
+from extproc.config.fragments import at, snake_case
 from extproc.config.model import Config
 from extproc.envoy import names
 from extproc.envoy.jwt import checked_by_envoy
@@ -75,5 +75,12 @@ def overlaid(ours: Plain, more: Plain) -> Plain:
 def clashes(ours: Any, more: Any, path: str) -> list[str]:
     """Paths of what both say, and cannot be joined."""
     if isinstance(ours, dict) and isinstance(more, dict):
-        return [clash for key, value in more.items() if key in ours for clash in clashes(ours[key], value, f"{path}.{key}")]
+        found = ((key, snake_case(key), value) for key, value in more.items())
+        # A field that stands there twice, under both of its names, would be Envoy's to choose from.
+        return [
+            clash
+            for key, right, value in found
+            if right in ours
+            for clash in ([f"{path}.{key}"] if right != key else clashes(ours[key], value, f"{path}.{key}"))
+        ]
     return [] if (isinstance(ours, list) and isinstance(more, list)) or ours == more else [path]

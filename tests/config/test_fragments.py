@@ -72,9 +72,21 @@ def test_parts_stand_here_or_in_files(tmp_path: Path) -> None:
         ({"routes": [{**ROUTE, "route": {"cluster_header": "x"}}]}, "$.envoy.routes[0].route.cluster_header", "callers could choose"),
         (
             {"routes": [{**ROUTE, "route": {"weighted_clusters": {"clusters": [{"name": "chain_a"}]}}}]},
-            "$.envoy.routes[0].route.weighted_clusters",
+            "$.envoy.routes[0].route.weighted_clusters.clusters",
             "but by the gate",
         ),
+        ({"routes": [{**ROUTE, "route": {"clusterHeader": "x"}}]}, "$.envoy.routes[0].route.clusterHeader", "write `cluster_header`"),
+        (
+            {"routes": [{**ROUTE, "route": {"weightedClusters": {"clusters": []}}}]},
+            "$.envoy.routes[0].route.weightedClusters",
+            "write `weighted_clusters`",
+        ),
+        (
+            {"clusters": [{**CLUSTER, "cluster_type": {"typed_config": {"clusters": ["docs", "provider_o"]}}}]},
+            "$.envoy.clusters[0].cluster_type.typed_config.clusters",
+            "but by the gate",
+        ),
+        ({"bootstrap": {"staticResources": {}}}, "$.envoy.bootstrap.staticResources", "write `static_resources`"),
         (
             {"listeners": [{"name": "tcp", "filter_chains": [{"filters": [{"typed_config": {"cluster": "provider_o"}}]}]}]},
             "$.envoy.listeners[0].filter_chains[0].filters[0].typed_config.cluster",
