@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from extproc.config.egress import way_to
 from extproc.config.listeners import ExtProc
 from extproc.config.model import Config, Provider
 from extproc.config.urls import DEMO, provider_url
@@ -53,12 +54,13 @@ def network(config: Config) -> ExtProc:
 
 def served(config: Config) -> dict[str, Provider]:
     """The providers that a platform's own routes can lead to."""
-    return {name: one for name, one in sorted(config.providers.items()) if not _bound(one)}
+    return {name: one for name, one in sorted(config.providers.items()) if not _bound(one, config)}
 
 
-def _bound(provider: Provider) -> bool:
-    """To a filter of ours in its cluster, or to this machine."""
-    return provider.base_url == DEMO or provider.aws is not None or provider.envoy_key_file is not None
+def _bound(provider: Provider, config: Config) -> bool:
+    """To a filter of ours in its cluster, to files of Envoy's, to a proxy, or to this machine."""
+    own = (provider.aws, provider.envoy_key_file, provider.ca_file, provider.client_certificate)
+    return provider.base_url == DEMO or any(own) or way_to(provider_url(provider).host, config.egress, provider.proxy) is not None
 
 
 def hosts(config: Config, own: str) -> list[str]:

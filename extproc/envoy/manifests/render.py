@@ -28,7 +28,7 @@ the patch of the bootstrap counts from the start on.""",
 There has to be in this namespace the secret {CERTIFICATE} (tls.crt, tls.key and ca.crt), which Envoy shows Headgate's workers.""",
 }
 _ONE = "One target for each request: models that have several get 503 here ({models})."
-_LEFT = "Left out, because Envoy would have to sign for them or be on one machine with them: {providers}."
+_LEFT = "Left out, because of what only an Envoy of ours does for them (docs/attach.md): {providers}."
 _OLD = "For an Envoy of version {version}, as `envoy_version` says."
 
 

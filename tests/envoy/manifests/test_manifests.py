@@ -82,9 +82,15 @@ def test_names_that_kubernetes_would_not_take(made: Any) -> None:
 
 
 def test_what_only_an_envoy_of_ours_can_do_is_told() -> None:
-    providers = {**CONFIG.providers, "demo": Provider(dialect="openai", base_url="demo:")}
-    config = replaced(providers=providers)
-    assert left_out(config) == ["demo"]
+    url = "https://x.example/v1"
+    bound = {
+        "demo": Provider(dialect="openai", base_url="demo:"),
+        "private": Provider(dialect="openai", base_url=url, ca_file="/etc/ca.crt"),
+        "proxied": Provider(dialect="openai", base_url=url, proxy="http://proxy.example:3128"),
+        "sealed": Provider(dialect="openai", base_url=url, envoy_key_file="/etc/key"),
+    }
+    config = replaced(providers={**CONFIG.providers, **bound})
+    assert left_out(config) == ["demo", "private", "proxied", "sealed"]
     for platform in ("envoy-gateway", "kgateway"):
         several, left = shortfalls(platform, config)
         assert "(smart)" in several
