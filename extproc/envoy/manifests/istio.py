@@ -9,6 +9,7 @@ from extproc.envoy.places import Places
 
 _HCM = "envoy.filters.network.http_connection_manager"
 _KIND = "http_connection_manager.v3.HttpConnectionManager"
+_OF_BOOTSTRAP = ("layered_runtime", "bootstrap_extensions")
 _FOLDER = "/etc/headgate-client"
 """Where the gateway's pods have the secret."""
 
@@ -26,8 +27,10 @@ def istio(config: Config, spot: Spot) -> list[Plain]:
     typed = {"@type": f"type.googleapis.com/envoy.extensions.filters.network.{_KIND}", **manager}
     router = _chain(spot, subFilter={"name": "envoy.filters.http.router"})
     patches = [
-        _patch("BOOTSTRAP", "MERGE", {}, {"layered_runtime": parts["layered_runtime"]}, anywhere=True),
+        _patch("BOOTSTRAP", "MERGE", {}, {key: parts[key] for key in _OF_BOOTSTRAP if key in parts}, anywhere=True),
         *(_patch("CLUSTER", "ADD", {}, cluster) for cluster in parts["clusters"]),
+        # Inside of Envoy, before a proxy on the way to providers.
+        *(_patch("LISTENER", "ADD", {}, listener) for listener in parts.get("listeners", ())),
         _patch("LISTENER", "MERGE", {"listener": {"portNumber": spot.port}}, {"per_connection_buffer_limit_bytes": buffered(config)}),
         _patch("NETWORK_FILTER", "MERGE", _chain(spot), {"name": _HCM, "typed_config": typed}),
         # Each goes directly before the router, so behind those before it.

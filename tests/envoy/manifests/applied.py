@@ -17,6 +17,8 @@ def applied(bootstrap: Plain, envoy_filter: Plain, listener: str) -> Plain:
                 merge(bootstrap, value)
             case "CLUSTER", "ADD":
                 resources["clusters"].append(value)
+            case "LISTENER", "ADD":
+                resources["listeners"].append(value)
             case "LISTENER", "MERGE":
                 merge(target, value)
             case "NETWORK_FILTER", "MERGE":

@@ -113,6 +113,16 @@ def theirs() -> dict[str, Any]:
     return {"static_resources": {"listeners": [listener], "clusters": []}}
 
 
+def test_providers_behind_a_proxy_are_reached_with_istio() -> None:
+    proxied = Provider(dialect="openai", base_url="https://x.example/v1", proxy="http://proxy.example:3128")
+    network = msgspec.structs.replace(CONFIG.ext_proc, tls=None)  # type: ignore[type-var]
+    config = replaced(providers={"x": proxied}, models=(Model(name="*", targets=("x",)),), ext_proc=network)
+    (envoy_filter,) = istio(config, SPOT)
+    bootstrap = applied(theirs(), envoy_filter, "theirs")
+    assert len(bootstrap["static_resources"]["listeners"]) == 2
+    assert validate(bootstrap) == []
+
+
 @pytest.mark.parametrize("version", ["1.39", "1.40"])
 def test_envoy_takes_what_istio_would_patch(version: str) -> None:
     plain = replaced(envoy_version=version, ext_proc=msgspec.structs.replace(CONFIG.ext_proc, tls=None))  # type: ignore[type-var]
