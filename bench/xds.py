@@ -39,6 +39,7 @@ def _configuration(demo: Demo, at: int) -> dict[str, Any]:
         return config
     changed = copy.deepcopy(config)
     changed["providers"]["o"]["timeouts"] = {"connect": 2 + at % 10 / 10, "idle": 60 + at // 2}
+    changed["limits"] = {"request_body": 32 * 1024 * 1024 + at // 2}
     for name, host in (("p", f"127.0.0.{at % 200 + 2}"), ("n", f"n{at}.localhost")):
         changed["providers"][f"{name}{at}"] = {"dialect": "openai", "base_url": f"http://{host}:9/v1"}
     return changed

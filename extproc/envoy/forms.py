@@ -90,9 +90,8 @@ def render_node(config: Config, fleet: Fleet, places: Places, *, node: str = "")
     name = "" if node else " --service-node NAME, a name that no other node has"
     header = _NODE.format(workers=where, plane=f"{fleet.reached_by}:{fleet.port}", name=name)
     notes = {key: note.format(plane=FLEET_CLUSTER) for key, note in _NODE_NOTES.items()}
-    return to_yaml(
-        compile_xds(config, fleet, places, node=node), header=f"{_MADE.format(form='xds')}\n{header}", notes=notes, reasons=REASONS
-    )
+    made = compile_xds(config, fleet, places, node=node)
+    return to_yaml(made, header=f"{_MADE.format(form='xds')}\n{header}", notes=notes, reasons=REASONS)
 
 
 def _quoted(document: Plain) -> str:

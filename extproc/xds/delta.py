@@ -57,7 +57,9 @@ class DeltaStream(Stream):
 
     def _answer(self, kind: str, one: Kind, only: Collection[str] | None) -> Answer | None:
         target = self._target(kind, one)
-        changed = {name: resource for name, resource in target.items() if one.told.get(name) != resource.version or name in one.again}
+        # Of what the node has from an earlier stream, and is gone since, no more is known than the version.
+        known = {name: resource for name, resource in target.items() if resource.body}
+        changed = {name: resource for name, resource in known.items() if one.told.get(name) != resource.version or name in one.again}
         gone = [name for name in sorted({*one.told, *one.names}) if name not in target and one.told.get(name) != GONE]
         if only is not None:
             changed = {name: resource for name, resource in changed.items() if name in only}

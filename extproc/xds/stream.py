@@ -105,7 +105,8 @@ class Stream(ABC):
         for kind, one in self._kinds.items():
             for sent in one.sent.values():
                 self._retire(kind, {name: resource for name, resource in sent.resources.items() if resource is not None})
-            self._retire(kind, one.taken)
+            # But not what it has been told to give up, and has not answered yet.
+            self._retire(kind, {name: resource for name, resource in one.taken.items() if name in one.told})
         return self._advance(now)
 
     def tick(self, now: float) -> list[Answer]:

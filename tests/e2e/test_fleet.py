@@ -31,7 +31,8 @@ def configuration(demo: Demo) -> dict[str, Any]:
 def changed(config: dict[str, Any], at: int) -> dict[str, Any]:
     """Another configuration for each number: a cluster more and one less, one that is in use changed, and every second time the routes."""
     made = copy.deepcopy(config)
-    made["providers"]["o"]["timeouts"] = {"connect": 2 + at / 10, "idle": 60 + at // 2}
+    made["providers"]["o"]["timeouts"] = {"connect": 2 + at / 10}
+    made["limits"] = {"request_body": 32 * 1024 * 1024 + at // 2}
     made["providers"][f"p{at}"] = {"dialect": "openai", "base_url": f"http://127.0.0.{at % 200 + 2}:9/v1"}
     made["providers"][f"n{at}"] = {"dialect": "openai", "base_url": f"http://n{at}.localhost:9/v1"}
     return made

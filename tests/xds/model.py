@@ -58,6 +58,7 @@ class Client:
         """Reads the next answer."""
         answer = self.inbox.pop(0)
         self.answers += 1
+        assert all(one.body for one in answer.resources)
         if any(one.body.decode() in self.bad for one in answer.resources):
             self._refuse(answer)
             return

@@ -46,6 +46,10 @@ def test_who_is_nobody(id: str) -> None:
             'Proto constraint validation failed (ClusterValidationError.Name): name: ""\nsecret_key: "x"',
             "Proto constraint validation failed (ClusterValidationError.Name)",
         ),
+        (
+            "goo.gle/debugproto  \n: Proto constraint validation failed (ClusterValidationError.Name: too short)",
+            "Proto constraint validation failed (ClusterValidationError.Name: too short)",
+        ),
         ("one\ntwo secret", "one"),
         (" \n", "no reason given"),
         ("x" * 10_000, "x" * 500),

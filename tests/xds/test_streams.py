@@ -162,6 +162,21 @@ def test_after_a_restart_what_has_changed_meanwhile_is_told(connect: Connect) ->
 
 
 @BOTH
+def test_what_is_being_taken_away_does_not_come_back(connect: Connect) -> None:
+    client = connect(before=begun(connect, made({"a": 0, "b": 0})))
+    client.offer(made({"a": 0, "b": 0}))
+    client.start()
+    client.offer(made({"b": 0}))
+    client.settle()
+    client.pass_(LINGER)
+    assert client.inbox
+    # The node has not said yet that it has gone.
+    client.offer(made({"b": 0}, routes=1))
+    client.settle()
+    assert client.contents() == contents(made({"b": 0}, routes=1))
+
+
+@BOTH
 @given(first=VERSIONS, steps=STEPS, bad=st.frozensets(st.sampled_from(["a 1", "b 2", "l 1", "m 2", "r 1"]), max_size=2))
 def test_whatever_happens_in_the_end_a_node_has_what_it_is_to_have(
     connect: Connect, first: Version, steps: list[Version | str], bad: frozenset[str]
