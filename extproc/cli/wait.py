@@ -8,6 +8,8 @@ import time
 from extproc.cli.common import port_number
 
 _LOOK_EVERY = 0.1
+_ADDRESSES = ("127.0.0.1", "::1")
+"""One that listens at `::` does so by IPv6 alone."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,13 +33,24 @@ def run(given: argparse.Namespace) -> int:
 
 def _missing(port: int) -> str | None:
     """What the gateway waits for; None if it is ready."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    told = ""
+    for address in _ADDRESSES:
+        try:
+            said = _said(address, port)
+        except (OSError, http.client.HTTPException) as error:
+            told = told or str(error)
+        else:
+            return said
+    return told
+
+
+def _said(address: str, port: int) -> str | None:
+    """The same, as that address says it."""
+    connection = http.client.HTTPConnection(address, port, timeout=5)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
         said = response.read().decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        return str(error)
     finally:
         connection.close()
     return None if response.status == http.client.OK else said

@@ -1,6 +1,9 @@
 """`headgate wait`, for a port that is ready at once, later, or never."""
 
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -23,17 +26,34 @@ class Ready(BaseHTTPRequestHandler):
         pass
 
 
-def test_until_it_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
-    with HTTPServer(("127.0.0.1", 0), Ready) as server:
+class Sixth(HTTPServer):
+    """By IPv6 alone."""
+
+    address_family = socket.AF_INET6
+
+
+@contextmanager
+def serving(server: HTTPServer) -> Iterator[str]:
+    Ready.asked = 0
+    with server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            port = str(server.server_port)
-            assert main(["wait", "--port", port, "--within", "0"]) == 1
-            assert "not ready after 0 s: not yet" in capsys.readouterr().err
-            assert main(["wait", "--port", port, "--within", "60"]) == 0
-            assert Ready.asked == 3
+            yield str(server.server_port)
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_until_it_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(HTTPServer(("127.0.0.1", 0), Ready)) as port:
+        assert main(["wait", "--port", port, "--within", "0"]) == 1
+        assert "not ready after 0 s: not yet" in capsys.readouterr().err
+        assert main(["wait", "--port", port, "--within", "60"]) == 0
+        assert Ready.asked == 3
     assert main(["wait", "--port", port, "--within", "0"]) == 1
+
+
+def test_where_there_is_ipv6_alone() -> None:
+    with serving(Sixth(("::1", 0), Ready)) as port:
+        assert main(["wait", "--port", port, "--within", "60"]) == 0
