@@ -12,6 +12,8 @@ from extproc.config.model import Config
 from extproc.config.problem import Mark
 
 LOOPBACK = "127.0.0.1"
+_OTHERS = ("ext_proc", "fleet")
+"""Sections that are for Envoys elsewhere."""
 _PLACE = re.compile(r"(?P<address>[0-9.]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
 
 
@@ -35,7 +37,7 @@ class Sidecar(Struct, frozen=True):
 
     def over(self, root: Mapping) -> Mapping:
         """The document with it. Whole sections: what a listener for others has - TLS, proxies before it - is none of this one's.
-        An admin API would change what is gone with the application.
+        An admin API would change what is gone with the application; at the ports of `ext_proc` others would be told providers' keys.
         """
         said = {"listener": {"address": LOOPBACK, "port": str(self.port)}, "api": {"address": "off"}}
         if self.admin is not None:
@@ -43,7 +45,7 @@ class Sidecar(Struct, frozen=True):
         entries = [_entry(name, _section(values)) for name, values in said.items()]
         if self.drain_delay is not None:
             entries.append(_entry("drain_delay", _scalar(str(self.drain_delay))))
-        left = root.without(*(entry.key.text for entry in entries))
+        left = root.without(*(entry.key.text for entry in entries), *_OTHERS)
         return replace(left, entries=(*left.entries, *entries), nodes=left.nodes + sum(entry.value.nodes for entry in entries))
 
 

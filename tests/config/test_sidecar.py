@@ -32,6 +32,13 @@ def test_sections_for_others_do_not_count(tmp_path: Path) -> None:
     assert read(tmp_path, SHARED, Sidecar(15180)) == (listener, Admin(port=9000), None)
 
 
+def test_nothing_is_served_to_envoys_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(SHARED + "ext_proc: {address: 0.0.0.0, tls: {certificate: a.pem, key: a.key, client_ca: ca.pem}}\n")
+    loaded = load(path, {}, sidecar=Sidecar(15180))
+    assert loaded.config is not None and loaded.config.ext_proc is None
+
+
 def errors(folder: Path, text: str, sidecar: Sidecar | None) -> list[str]:
     path = folder / "gateway.yaml"
     path.write_text(text)
