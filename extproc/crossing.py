@@ -59,7 +59,12 @@ def to_provider(name: str) -> bool:
     """May a caller's header go to a provider of the caller's dialect?"""
     if name.startswith(":") or _INBOUND.match(name):
         return False
-    return name in _NO_SECRET or not _SECRET.search(name)
+    return not looks_secret(name)
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a header of that name may hold a secret."""
+    return name not in _NO_SECRET and _SECRET.search(name) is not None
 
 
 @lru_cache(maxsize=4096)

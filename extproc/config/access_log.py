@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta
 
 from extproc.config.section import Section
+from extproc.crossing import looks_secret
 
 LogField = Literal[
     "time", "request_id", "client", "protocol", "method", "path", "status", "details", "flags", "bytes_in", "bytes_out", "duration_ms",
@@ -33,17 +34,20 @@ class AccessLog(Section, frozen=True):
     """Headers of answers to log as well, as `response_header_NAME`."""
 
 
-_CREDENTIALS = frozenset(
-    ("auth", "authorization", "authenticate", "authentication", "cookie", "credential", "credentials", "jwt", "key", "password", "secret",
-     "signature", "token", "session", "apikey", "cert")
-)  # fmt: skip
-_URLS = frozenset(("referer", "referrer", "location", "x-original-url", "x-envoy-original-path", "x-forwarded-uri", "x-rewrite-url"))
+_CREDENTIALS = frozenset(("assertion", "bearer", "cert", "certificate", "creds", "pwd"))
+"""Words of a name, beside those that keep a header from a provider."""
+_PROTOCOLS = "sec-websocket-protocol"
+"""Where browsers have the key of a WebSocket."""
+_COUNTS = "ratelimit"
+"""In such headers providers say how many tokens are left."""
+_URLS = frozenset(("destination", "link", "location", "path", "referer", "referrer", "uri", "url"))
 
 
 def header_fault(name: str) -> str | None:
     """Why a header is not logged; None if it may be."""
-    if _CREDENTIALS & set(name.replace("_", "-").split("-")):
+    words = set(name.replace("_", "-").split("-"))
+    if name == _PROTOCOLS or _CREDENTIALS & words or (looks_secret(name) and _COUNTS not in words):
         return "a header of that name may hold a credential, which belongs into no log"
-    if name in _URLS:
+    if _URLS & words:
         return "that header holds a URL, whose query may hold a credential, which belongs into no log"
     return None
