@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from extproc.cli.common import port_number
+from extproc.cli.common import fault, port_number
 from extproc.config.problem import format_problems
 
 
@@ -49,6 +49,6 @@ def run(given: argparse.Namespace) -> int:
         certificate = Certificate(given.certificate, given.key)
         asyncio.run(serve(settings, Cluster(version=version), certificate, (given.address, given.port), given.drain_delay))
     except (OSError, ValueError) as error:
-        print(f"headgate: {error}", file=sys.stderr)
+        print(f"headgate: {fault(error)}", file=sys.stderr)
         return 2
     return 0

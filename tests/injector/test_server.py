@@ -58,6 +58,14 @@ def serial(pem: Path) -> int:
     return x509.load_pem_x509_certificate(pem.read_bytes()).serial_number
 
 
+def locked(pem: Path) -> bytes:
+    """That key with a password, for which nobody can be asked."""
+    from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415 - of tests only
+
+    key = form.load_pem_private_key(pem.read_bytes(), None)
+    return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.BestAvailableEncryption(b"secret"))
+
+
 class Webhook:
     def __init__(self, session: aiohttp.ClientSession, place: tuple[str, int], trusting: ssl.SSLContext, log: io.StringIO) -> None:
         self._session, self.place, self._trusting, self._log = session, place, trusting, log
@@ -160,11 +168,19 @@ async def test_certificates_change_under_load(secret: Secret) -> None:
         assert answered >= 50
 
 
+def test_what_is_no_pair_is_told_at_the_start(secret: Secret) -> None:
+    path = secret.folder / "tls.key"
+    path.write_bytes(locked(path))
+    with pytest.raises(ValueError, match=r"tls\.crt and .*tls\.key are no certificate and its key, in PEM and without a password"):
+        secret.certificate()
+
+
 async def test_what_is_no_pair_is_left(secret: Secret, tmp_path: Path) -> None:
     certificate = secret.certificate()
     async with serving(secret, certificate, Cluster(version=(1, 33))) as webhook:
         shown = await webhook.shown()
         broken: tuple[Callable[[], object], ...] = (
+            lambda: (tmp_path / "..data" / "tls.key").write_bytes(locked(tmp_path / "tls.key")),
             lambda: (tmp_path / "..data" / "tls.key").write_bytes(trustme.CA().issue_cert("x").private_key_pem.bytes()),
             lambda: (tmp_path / "..data" / "tls.crt").write_bytes(b"-----BEGIN"),
             (tmp_path / "..data").unlink,
