@@ -48,9 +48,14 @@ def faults(config: Config) -> list[str]:
 
 def _log_faults(config: Config) -> list[str]:
     log = config.access_log
-    if log is None or log.path in STREAMS or os.access(Path(log.path).parent, os.W_OK | os.X_OK):
+    if log is None or log.path in STREAMS:
         return []
-    return [f"$.access_log.path: the folder {Path(log.path).parent} is not there, or nothing can be written there"]
+    file = Path(log.path)
+    if file.exists():
+        return [f"$.access_log.path: {file} is no file that can be written"] if file.is_dir() or not os.access(file, os.W_OK) else []
+    if os.access(file.parent, os.W_OK | os.X_OK):
+        return []
+    return [f"$.access_log.path: the folder {file.parent} is not there, or nothing can be written there"]
 
 
 def _google_faults(config: Config) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trustme
 
+from extproc.config.access_log import AccessLog
 from extproc.config.listeners import ExtProc, ExtProcTls
 from extproc.config.model import Config, Model, Provider, Redis
 from extproc.control.startup import faults, no_compiler
@@ -39,6 +40,14 @@ def test_all_is_well(pems: Path) -> None:
     assert faults(config(ext_proc=ExtProc())) == []
     assert faults(config(transport="grpcio")) == []
     assert faults(secured(pems / "tls.crt", pems / "tls.key", pems / "ca.crt")) == []
+
+
+def test_a_log_that_cannot_be_written(tmp_path: Path) -> None:
+    assert faults(config(access_log=AccessLog(path=str(tmp_path / "log.json")))) == []
+    (told,) = faults(config(access_log=AccessLog(path=str(tmp_path / "gone" / "log.json"))))
+    assert told.startswith(f"$.access_log.path: the folder {tmp_path / 'gone'} is not there")
+    (told,) = faults(config(access_log=AccessLog(path=str(tmp_path))))
+    assert told == f"$.access_log.path: {tmp_path} is no file that can be written"
 
 
 def test_grpcio_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 """The operator's own parts, and where they end up."""
 
+from pathlib import Path
 from typing import Any
 
 import certifi
 import pytest
 from msgspec.structs import replace
 
+from extproc.config.access_log import AccessLog
 from extproc.config.egress import Egress
 from extproc.config.fragments import Fragments, HttpFilters
 from extproc.config.mirror import Mirror
@@ -144,8 +146,10 @@ def refused(config: Config) -> list[str]:
     return list(refusals(config, usable_envoy(), certifi.where()))
 
 
-def test_envoy_takes_them_all() -> None:
-    assert refused(CONFIG) == []
+def test_envoy_takes_them_all_and_leaves_no_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    assert refused(replace(CONFIG, access_log=AccessLog(path=str(path)))) == []
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("version", ["1.38"])
