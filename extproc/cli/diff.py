@@ -5,11 +5,13 @@ import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from extproc.cli.common import DEFAULT, fault
+from extproc.compared.hidden import Marks, fragment_hidden
 from extproc.compared.written import Change, changes, plain
 from extproc.config.document import read_document
 from extproc.config.load import format_problems
@@ -17,6 +19,9 @@ from extproc.config.model import Config
 from extproc.config.problem import Problems
 from extproc.control.source import Source, quickstart
 from extproc.control.startup import no_compiler
+
+if TYPE_CHECKING:
+    from extproc.compared.resources import Told
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": "~"}
 _WIDTH = 118
@@ -86,14 +91,37 @@ def _read(path: Path, name: str) -> _Side | None:
     return _Side(name, loaded.config, plain(root))
 
 
-def _compare(old: _Side, new: _Side, given: argparse.Namespace) -> int:
-    from extproc.compared.effects import effects  # noqa: PLC0415 - heavy: Envoy's types
-    from extproc.compared.resources import resources, touched  # noqa: PLC0415
+def _without_secrets(side: _Side, marks: Marks) -> Any:
+    """What stands in the file, where nobody but Envoy knows what is a secret."""
+    document = side.document
+    if isinstance(document, dict) and "envoy" in document:
+        return {**document, "envoy": fragment_hidden(document["envoy"], marks)}
+    return document
+
+
+def _resources(side: _Side, marks: Marks) -> "Told | None":
+    """What Envoy is told; None, with the reason printed, where nothing can be."""
+    from extproc.compared.resources import resources  # noqa: PLC0415 - heavy: Envoy's types
     from extproc.envoy.places import Places  # noqa: PLC0415
 
-    places, marks = Places(), dict[str, str]()
-    found = list(changes(old.document, new.document))
-    at_envoy = touched(resources(old.config, places, marks), resources(new.config, places, marks), full=given.full)
+    try:
+        return resources(side.config, Places(), marks)
+    except ValueError as error:
+        # What goes by secrets is not checked without them.
+        print(f"headgate: {side.name} cannot be used, and `headgate check` says where it is wrong: {error}", file=sys.stderr)
+        return None
+
+
+def _compare(old: _Side, new: _Side, given: argparse.Namespace) -> int:
+    from extproc.compared.effects import effects  # noqa: PLC0415 - heavy: Envoy's types
+    from extproc.compared.resources import touched  # noqa: PLC0415
+
+    marks: Marks = {}
+    found = list(changes(_without_secrets(old, marks), _without_secrets(new, marks)))
+    before, after = _resources(old, marks), _resources(new, marks)
+    if before is None or after is None:
+        return 2
+    at_envoy = touched(before, after, full=given.full)
     told = list(effects(old.config, new.config, at_envoy)) if found or at_envoy else []
     if given.json:
         print(msgspec.json.format(msgspec.json.encode({"headgate": found, "envoy": at_envoy, "effects": told}), indent=2).decode())

@@ -6,6 +6,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from extproc.compared.hidden import Marks, fragment_hidden, mark
+from extproc.config.fragments import Fragments, assembled, pieces
 from extproc.config.model import Aws, Config, Provider
 from extproc.envoy.compile import compile_clusters, compile_edge, compile_listeners, compile_routes
 from extproc.envoy.document import to_yaml
@@ -39,10 +41,10 @@ class Touched(Struct, frozen=True, omit_defaults=True):
     """A running Envoy takes it by itself."""
 
 
-def resources(config: Config, places: Places, marks: dict[str, str]) -> Told:
+def resources(config: Config, places: Places, marks: Marks) -> Told:
     """All that there are. `marks`: what stands in place of credentials that Envoy is told, by these; it is added to."""
     bare = {name: replace(one, aws=_without(one, marks)) for name, one in config.providers.items()}
-    config = replace(config, providers=bare)
+    config = replace(config, providers=bare, envoy=_veiled(config.envoy, marks))
     document = compile_edge(config, places, files=True)
     static = document.pop("static_resources")
     told: Resources = {("bootstrap", key): {key: value} for key, value in document.items()}
@@ -55,27 +57,27 @@ def resources(config: Config, places: Places, marks: dict[str, str]) -> Told:
     return Told(told, watched)
 
 
-def _hidden(value: Any, marks: dict[str, str]) -> Any:
+def _veiled(fragments: Fragments | None, marks: Marks) -> Fragments | None:
+    return assembled(replace(one, value=fragment_hidden(one.value, marks)) for one in pieces(fragments)) if fragments is not None else None
+
+
+def _hidden(value: Any, marks: Marks) -> Any:
     """Without credentials in headers."""
     if isinstance(value, list):
         return [_hidden(one, marks) for one in value]
     if not isinstance(value, dict):
         return value
     if value.get("key") in _CARRIERS and isinstance(secret := value.get("value"), str):
-        return {**value, "value": _mark(secret, marks)}
+        return {**value, "value": mark(secret, marks)}
     return {name: _hidden(one, marks) for name, one in value.items()}
 
 
-def _mark(secret: str, marks: dict[str, str]) -> str:
-    return marks.setdefault(secret, f"not-shown-{len(marks) + 1}")
-
-
-def _without(provider: Provider, marks: dict[str, str]) -> Aws | None:
+def _without(provider: Provider, marks: Marks) -> Aws | None:
     aws = provider.aws
     if aws is None:
         return None
     said = {name: value for name in _CREDENTIALS if (value := getattr(aws, name)) is not None}
-    return replace(aws, **{name: _mark(value, marks) for name, value in said.items()})
+    return replace(aws, **{name: mark(value, marks) for name, value in said.items()})
 
 
 def touched(before: Told, after: Told, *, full: bool) -> list[Touched]:

@@ -1,25 +1,20 @@
 """What stands otherwise in two files, by the path where it stands. References are told as they are written, secrets not at all."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from extproc.compared.hidden import HEADERS, HIDDEN, is_reference, url_hidden
 from extproc.config.document import Mapping as MappingNode
 from extproc.config.document import Node, Scalar
-from extproc.config.references import PATTERN
 
 _LONGEST = 160
 _SECRETS = frozenset({"key", "keys", "secret", "previous_secret", "access_key", "secret_key", "session_token", "credentials", "password"})
 """Keys of what is a secret, or a list of such."""
 _NAMES = ("name", "to", "model")
 """Keys that tell an item of a list from others."""
-_HEADERS = re.compile("auth|cookie|credential|key|secret|token", re.IGNORECASE)
-"""In the name of a header that may carry a secret."""
-_USER = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-HIDDEN = "(secret)"
 
 
 class Change(Struct, frozen=True, omit_defaults=True):
@@ -109,15 +104,15 @@ def _veiled(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def _hidden(text: str, path: tuple[str, ...]) -> str:
-    if re.match(PATTERN, text):
+    if is_reference(text):
         return text
     keys = [one[1:] for one in path if one.startswith(".")]
     last = keys[-1] if keys else ""
-    header = "set" in keys[:-1] and _HEADERS.search(last) is not None
+    header = "set" in keys[:-1] and HEADERS.search(last) is not None
     hook = "webhooks" in keys and last == "url"
     if last in _SECRETS or header or hook:
         return HIDDEN
-    return _USER.sub(HIDDEN, text)
+    return url_hidden(text)
 
 
 def _joined(path: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from extproc.config.fragments import PLACES, Fragments, Piece, assembled, at, is
 from extproc.config.model import Config
 from extproc.config.nearest import hint, quoted
 from extproc.config.problem import Problems
-from extproc.config.references import References
+from extproc.config.references import PLACEHOLDER, References
 from extproc.config.walk import Walker, sound
 from extproc.envoy import names
 
@@ -60,11 +60,11 @@ def read_fragments(config: Config, references: References, report: Report) -> Co
 
 
 def _parsed(text: str, place: tuple[str, ...], references: References, report: Report) -> Any:
-    """What a file holds; None if it is wrong, or if whoever asks may not have it."""
+    """What a file holds; None if it is wrong, or not there for somebody who may do without."""
     path = path_of(place)
     if not report.referred(path):
         report.error(path, f"this is {'a section' if is_single(place) else 'a list'}, or `file:PATH` of a file that holds it")
-    if not references.secrets or not report.referred(path):
+    if text == PLACEHOLDER or not report.referred(path):
         return None
     problems = Problems()
     node = parse_document(text, problems)

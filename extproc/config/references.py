@@ -14,8 +14,10 @@ from extproc.config.nearest import nearest, quoted
 
 MAX_VALUE_BYTES = 64 * 1024
 
-_PLACEHOLDER = "not-there"
-"""Fits wherever a secret does."""
+PLACEHOLDER = "not-there"
+"""Fits wherever a secret does, but in a URL."""
+NO_URL = f"http://{PLACEHOLDER}.invalid"
+"""Fits where a URL does that may hold one."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INSIDE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<body>[^}]*)(?P<close>\}?))")
@@ -51,9 +53,9 @@ class References:
         self.files: set[Path] = set()
         """Files that values came from, or would have."""
 
-    def resolve(self, text: str, *, secret: bool = False) -> Resolved | Unresolved:
+    def resolve(self, text: str, *, secret: bool = False, instead: str = PLACEHOLDER) -> Resolved | Unresolved:
         """What `text` stands for; itself, if it refers to nothing. `secret`: it stands where secrets do. For whoever needs none, an `env:`
-        or `file:` that gives nothing there is a placeholder.
+        or `file:` that gives nothing there is a placeholder (`instead`).
         """
         if text.startswith("env:"):
             found = self._env(text[4:])
@@ -61,7 +63,7 @@ class References:
             found = self._file(text[5:])
         else:
             return self._inside(text) if "$" in text else Resolved(text, False)
-        return Resolved(_PLACEHOLDER, True) if secret and not self.secrets and type(found) is Unresolved else found
+        return Resolved(instead, True) if secret and not self.secrets and type(found) is Unresolved else found
 
     def _env(self, name: str) -> Resolved | Unresolved:
         if not _NAME.fullmatch(name):

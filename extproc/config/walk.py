@@ -14,7 +14,7 @@ from msgspec import Struct, inspect
 from extproc.config.document import Mapping, Node, Scalar, Sequence
 from extproc.config.nearest import hint, nearest, quoted
 from extproc.config.problem import Mark, Problems
-from extproc.config.references import References, Unresolved
+from extproc.config.references import NO_URL, PLACEHOLDER, References, Unresolved
 from extproc.config.scalars import bare, fits, given, is_nothing, meaning_of, read_scalar, wanted, wrong_text
 
 _List = inspect.VarTupleType | inspect.ListType | inspect.SetType | inspect.FrozenSetType
@@ -38,7 +38,8 @@ _SECRETS = (
     "$.envoy",
 )
 """Where secrets stand. Elsewhere a reference names a place or a number, and nothing could stand in for it unnoticed."""
-
+_URLS = (".base_url", ".proxy", ".url")
+"""What paths of URLs end with that may hold a secret."""
 
 _OPEN = ("$.envoy.",)
 """Where files hold settings, which others may read."""
@@ -181,7 +182,9 @@ class Walker:
         if isinstance(node, Mapping):
             self._faults(node, path)
             return {entry.key.text: self.walk(entry.value, inspect.AnyType(), child(path, entry.key.text)) for entry in node.entries}
-        text = self._resolved(node, path)
+        # Whoever needs no secrets has no business with those either of which nobody knows but Envoy that they are some.
+        as_written = path.startswith(_OPEN) and not self._references.secrets
+        text = node.text if as_written else self._resolved(node, path)
         if isinstance(text, _Invalid) or not node.plain:
             return text
         return meaning_of(text)
@@ -196,7 +199,8 @@ class Walker:
             return self._wrong(path, node.mark, str(error))
 
     def _resolved(self, node: Scalar, path: str) -> str | _Invalid:
-        resolved = self._references.resolve(node.text, secret=path.startswith(_SECRETS))
+        instead = NO_URL if path.endswith(_URLS) else PLACEHOLDER
+        resolved = self._references.resolve(node.text, secret=path.startswith(_SECRETS), instead=instead)
         if isinstance(resolved, Unresolved):
             if not (self._lenient and resolved.missing):
                 self._problems.error(path, node.mark, resolved.message)

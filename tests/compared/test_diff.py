@@ -38,3 +38,12 @@ def test_standard_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", str(tmp_path / "a"), str(tmp_path / "b")]) == 2
     assert "there is no such file" in capsys.readouterr().err
+
+
+def test_what_only_whoever_has_the_secrets_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(
+            'providers: {one: {dialect: openai, base_url: "http://one.test?a"}}\nmodels: [{name: m, targets: [one]}]\n'
+        )
+    assert main(["diff", str(tmp_path / "a"), str(tmp_path / "b")]) == 2
+    assert "`headgate check` says where it is wrong" in capsys.readouterr().err
