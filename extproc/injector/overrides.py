@@ -14,6 +14,8 @@ CONTAINERS = "containers"
 """Annotation: which containers get the environment."""
 
 _OTHERS = (CONTAINERS, "status", "inject")
+_VEILED = ("client-key", "secret")
+"""Annotations that name Secrets."""
 
 
 class Wrong(ValueError):
@@ -45,6 +47,8 @@ def overridden(settings: Settings, annotations: Mapping[str, Any]) -> tuple[Sett
             settings = _read(name, value.strip(), read, settings)
     if settings.port == settings.admin_port:
         raise Wrong(f"{PREFIX}port and {PREFIX}admin-port are both {settings.port}; each needs a port of its own")
+    for name, request, limit in settings.resources.excesses():
+        raise Wrong(f"the sidecar would ask for more {name}, {request}, than it may use, {limit}: see {PREFIX}{name}-request and -limit")
     return settings, unknown
 
 
@@ -67,7 +71,9 @@ def _read(name: str, value: str, read: _Reader, settings: Settings) -> Settings:
     try:
         return read(value, settings)
     except ValueError as error:
-        raise Wrong(f"the annotation {name} is {_shown(value)}; {error}") from None
+        # Somebody may have taken what names a Secret for what is in one; and this is logged.
+        shown = "no such name" if name.removeprefix(PREFIX) in _VEILED else _shown(value)
+        raise Wrong(f"the annotation {name} is {shown}; {error}") from None
 
 
 def _matching(value: str, pattern: str, what: str) -> str:

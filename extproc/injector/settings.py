@@ -11,6 +11,7 @@ from extproc.config.problem import Mark, Problem, Problems
 from extproc.config.references import References
 from extproc.config.section import Port, Section
 from extproc.config.walk import Place, Walker
+from extproc.injector.quantity import amount
 from extproc.version import VERSION
 
 Mode = Literal["auto", "native", "classic"]
@@ -32,6 +33,12 @@ class Resources(Section, frozen=True):
     """What a node must have left for it."""
     limits: dict[str, Quantity] = field(default_factory=lambda: {"memory": "1Gi"})
     """What it is ended, or held back, for. No limit of `cpu`: it would hold up answers of which the node has time for."""
+
+    def excesses(self) -> Iterator[tuple[str, str, str]]:
+        """What it would be promised more of than it may use, with both amounts: servers refuse that."""
+        for name, request in self.requests.items():
+            if (limit := self.limits.get(name)) is not None and amount(request) > amount(limit):
+                yield name, request, limit
 
 
 class ClientKey(Section, frozen=True):
@@ -102,6 +109,8 @@ def _refused(settings: Settings) -> Iterator[tuple[str, str]]:
     """What would have every pod refused: by us, or by the server."""
     if settings.port == settings.admin_port:
         yield "$.admin_port", f"`port` is {settings.port}, too; each needs a port of its own"
+    for name, request, limit in settings.resources.excesses():
+        yield f"$.resources.requests.{name}", f"{request} is more than its limit, {limit}"
     for at, entry in enumerate(settings.env):
         if not isinstance(entry.get("name"), str) or not entry["name"]:
             yield f"$.env[{at}]", "the key `name` is missing: {name: ..., value: ...}, as Kubernetes has it"

@@ -50,6 +50,7 @@ def test_what_would_have_every_pod_refused(tmp_path: Path) -> None:
     for text, places in (
         ("port: 15181", ["$.admin_port"]),
         ("port: 1000\nadmin_port: 1000", ["$.admin_port"]),
+        ("resources: {requests: {cpu: 2, memory: 1Gi}, limits: {cpu: 1500m, memory: 1073741824}}", ["$.resources.requests.cpu"]),
         ("env: [{name: A, value: b}, {value: x}, {name: ''}]", ["$.env[1]", "$.env[2]"]),
     ):
         path.write_text(text)
