@@ -89,7 +89,7 @@ class Dump:
     @cached_property
     def bootstrap(self) -> Plain:
         """What it was started with."""
-        return next((one["bootstrap"] for one in self._of("BootstrapConfigDump")), {})
+        return next((one["bootstrap"] for one in self._of("BootstrapConfigDump") if "bootstrap" in one), {})
 
     @cached_property
     def clusters(self) -> dict[str, Cluster]:
@@ -99,6 +99,8 @@ class Dump:
             for one in self._of("ClustersConfigDump")
             for key in _CLUSTERS
             for entry in one.get(key, ())
+            # Of what Envoy has refused there may be nothing but the reason.
+            if "cluster" in entry
         ]
         return {cluster.name: cluster for cluster in found}
 
@@ -171,7 +173,7 @@ class Dump:
 
     def _listeners(self) -> Iterator[tuple[Plain, bool]]:
         for one in self._of("ListenersConfigDump"):
-            yield from ((entry["listener"], False) for entry in one.get("static_listeners", ()))
+            yield from ((entry["listener"], False) for entry in one.get("static_listeners", ()) if "listener" in entry)
             for entry in one.get("dynamic_listeners", ()):
                 if (active := dig(entry, "active_state", "listener")) is not None:
                     yield active, True
@@ -180,8 +182,8 @@ class Dump:
         if "route_config" in settings:
             return dict(settings["route_config"])
         name = dig(settings, "rds", "route_config_name")
-        entries = [entry["route_config"] for one in self._of("RoutesConfigDump") for entry in one.get("dynamic_route_configs", ())]
-        return next((entry for entry in entries if entry.get("name") == name), {})
+        entries = [entry.get("route_config") for one in self._of("RoutesConfigDump") for entry in one.get("dynamic_route_configs", ())]
+        return next((entry for entry in entries if dig(entry, "name") == name), {})
 
 
 def _chains(listener: Plain) -> list[Plain]:

@@ -187,3 +187,14 @@ def test_a_file_that_is_no_dump(tmp_path: Path, text: str, said: str) -> None:
         read(path, Limits())
     with pytest.raises(Unreadable, match="No such file"):
         read(tmp_path / "nothing", Limits())
+
+
+def test_parts_of_a_dump_that_say_nothing() -> None:
+    configs: list[dict[str, Any]] = [
+        {"@type": "x.BootstrapConfigDump"},
+        {"@type": "x.ClustersConfigDump", "dynamic_warming_clusters": [{"error_state": {}}]},
+        {"@type": "x.ListenersConfigDump", "static_listeners": [{}], "dynamic_listeners": [{"name": "a", "error_state": {}}]},
+        {"@type": "x.RoutesConfigDump", "dynamic_route_configs": [{"error_state": {}}]},
+    ]
+    dump = Dump(configs, limits=Limits())
+    assert (dump.bootstrap, dump.clusters, dump.managers) == ({}, {}, [])
