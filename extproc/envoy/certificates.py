@@ -104,4 +104,6 @@ def by_file(name: str, places: Places) -> Plain:
 def _by_server(name: str) -> Plain:
     asked = {"envoy_grpc": {"cluster_name": names.SDS_CLUSTER}}
     source = {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [asked]}
-    return {"name": name, "sds_config": {"api_config_source": source, "resource_api_version": "V3"}}
+    # However long that takes: without a certificate Envoy would listen after 15 s, say that it is ready, and close every connection.
+    waiting = {"initial_fetch_timeout": "0s"}
+    return {"name": name, "sds_config": {"api_config_source": source, "resource_api_version": "V3", **waiting}}

@@ -84,6 +84,9 @@ def test_sds_is_asked_on_its_socket() -> None:
     compiled = compile_edge(replace(SEVERAL, listener=Listener(tls=tls)), Places())["static_resources"]
     assert names.SDS_CLUSTER in {cluster["name"] for cluster in compiled["clusters"]}
     assert "spiffe://mesh.test" in str(compiled["listeners"]) and secret_files(SEVERAL, Places()) == {}
+    (chain,) = compiled["listeners"][0]["filter_chains"]
+    (shown,) = chain["transport_socket"]["typed_config"]["common_tls_context"]["tls_certificate_sds_secret_configs"]
+    assert shown["sds_config"]["initial_fetch_timeout"] == "0s", "no listener without a certificate"
 
 
 def test_what_does_not_fit_is_told_before(tmp_path: Path) -> None:
