@@ -2,17 +2,20 @@
 
 import hashlib
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Meta, Struct
 
+from extproc.config.nearest import quoted
 from extproc.config.section import Section
 from extproc.hosts import is_loopback_name
 
 OFF = "off"
 """In place of a provider's proxy: none."""
+_NAME = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?")
 _PORTS = {"http": 3128, "https": 443}
 
 Host = Annotated[
@@ -63,12 +66,34 @@ def parse_proxy(text: str) -> Proxy:
         raise ValueError("this is no URL of a proxy, such as http://proxy.example:3128") from None
     if parts.scheme not in _PORTS:
         raise ValueError("the URL of a proxy begins with `http://` or `https://`")
-    if not host or parts.path not in ("", "/") or parts.query or parts.fragment:
+    if not _is_host(host) or port == 0 or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("the URL of a proxy is a scheme, a host and a port, such as http://proxy.example:3128, and ends there")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if any(not one.isprintable() for one in (user, password)) or ":" in user:
         raise ValueError("the user or the password in the URL of the proxy holds what none may")
     return Proxy(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, user, password)
+
+
+def host_fault(pattern: str) -> str | None:
+    """Why nobody would ever be among these; None if somebody may be."""
+    name = pattern.removeprefix("*.").removeprefix(".")
+    if _is_host(name):
+        return None
+    try:
+        ipaddress.ip_network(pattern, strict=False)
+    except ValueError:
+        return f"{quoted(pattern)} is no host's name, without a port, no `*.internal`, no address and no network such as `10.0.0.0/8`"
+    return None
+
+
+def _is_host(text: str) -> bool:
+    if _NAME.fullmatch(text) is not None:
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def way_to(host: str, egress: Egress | None, own: str | None = None) -> str | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from extproc.config.checks import Report
-from extproc.config.egress import OFF, Egress, parse_proxy
+from extproc.config.egress import OFF, Egress, host_fault, parse_proxy
 from extproc.config.model import Config, Provider
 from extproc.config.urls import DEMO
 from extproc.config.walk import sound
@@ -15,9 +15,15 @@ _FILES = ("ca_file", "client_certificate", "client_key")
 
 
 def check_egress(config: Config, report: Report) -> None:
-    """The proxy of all."""
-    if isinstance(config.egress, Egress) and sound(config.egress.proxy):
-        _check_proxy("$.egress.proxy", config.egress.proxy, report)
+    """The proxy of all, and who is reached without it."""
+    egress = config.egress
+    if not isinstance(egress, Egress):
+        return
+    if sound(egress.proxy):
+        _check_proxy("$.egress.proxy", egress.proxy, report)
+    for at, pattern in enumerate(egress.direct if sound(egress.direct) else ()):
+        if sound(pattern) and (fault := host_fault(pattern)) is not None:
+            report.error(f"$.egress.direct[{at}]", fault)
 
 
 def check_outside(path: str, provider: Provider, report: Report) -> None:

@@ -21,7 +21,19 @@ def test_a_proxy_is_a_url(text: str, expected: Proxy) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["proxy.test:3128", "socks5://p", "http://", "http://p/path", "http://p:x", "http://p?q", "http://a:b%0ac@p"]
+    "text",
+    [
+        "http://p r",
+        "http://p:0",
+        "http://*",
+        "proxy.test:3128",
+        "socks5://p",
+        "http://",
+        "http://p/path",
+        "http://p:x",
+        "http://p?q",
+        "http://a:b%0ac@p",
+    ],
 )
 def test_what_is_none_is_told_without_its_password(text: str) -> None:
     with pytest.raises(ValueError, match=r"proxy") as error:
@@ -61,6 +73,10 @@ def test_the_way() -> None:
     [
         ("", "egress: {proxy: 'ftp://p'}", "$.egress.proxy", "begins with"),
         ("", "egress: {proxy: 'http://a:b@p'}", "$.egress.proxy", "plainly"),
+        ("", "egress: {proxy: 'http://p', direct: [a, 10.0.0.1/8, 'host:8080']}", "$.egress.direct[2]", "without a port"),
+        ("", "egress: {proxy: 'http://p', direct: ['*']}", "$.egress.direct[0]", "no host's name"),
+        ("", "egress: {proxy: 'http://p', direct: [.a, 'a.*']}", "$.egress.direct[1]", "no host's name"),
+        ("", "egress: {proxy: 'http://p', direct: [fd00::/8, 10.0.0.0/33]}", "$.egress.direct[1]", "no network"),
         (", proxy: p", "", "$.providers.o.proxy", "begins with"),
         (", client_key: a", "", "$.providers.o", "go together"),
         (", ca_file: '-----BEGIN'", "", "$.providers.o.ca_file", "the path of a PEM file"),
