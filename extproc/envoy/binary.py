@@ -10,6 +10,7 @@ from pathlib import Path
 
 from extproc.envoy import hot_restart
 from extproc.envoy.chains import FULL
+from extproc.envoy.complaint import without_quotes
 from extproc.envoy.document import to_yaml
 from extproc.envoy.message import Plain
 
@@ -85,6 +86,5 @@ def _errors(output: str, path: str) -> list[str]:
     for part in re.split(r"\n(?=\[\d{4}-)", output.strip()):
         if match := _TROUBLE.match(part):
             text = match["text"].replace(f"error initializing configuration '{path}': ", "")
-            # Envoy appends the whole document to what it says about it.
-            found.append(" ".join(text.partition(': {"')[0].split())[:_LONGEST])
-    return list(dict.fromkeys(found)) or [output.strip() or "Envoy refused the configuration without a word"]
+            found.append(without_quotes(text)[:_LONGEST])
+    return list(dict.fromkeys(found)) or [without_quotes(output)[:_LONGEST] or "Envoy refused the configuration without a word"]

@@ -1,9 +1,8 @@
 """What a node and the control plane say to each other, as plain values."""
 
-import re
-
 from msgspec import Struct, field
 
+from extproc.envoy.complaint import without_quotes
 from extproc.xds.resources import Resource
 
 
@@ -63,14 +62,8 @@ News = Taken | Refused
 
 
 _LONGEST = 500
-_INVALID = re.compile(r"Proto constraint validation failed \([^)]*\)")
-_QUOTED = "goo.gle/debug"
-"""Begins what protobuf prints of a message."""
 
 
 def why(text: str) -> str:
-    """What may be shown of a refusal: Envoy repeats whole messages in it, in which there may be secrets."""
-    if (invalid := _INVALID.search(text)) is not None:
-        return invalid[0][:_LONGEST]
-    lines = [line for line in text.strip().splitlines() if line.strip() and not line.startswith(_QUOTED)]
-    return lines[0][:_LONGEST] if lines else "no reason given"
+    """What may be shown of a refusal."""
+    return without_quotes(text, brief=True)[:_LONGEST] or "no reason given"
