@@ -49,6 +49,10 @@ class Report:
         place = self._places.get(path)
         return place is not None and place.referred
 
+    def refers_within(self, path: str) -> bool:
+        """Whether any value there, or below, came from a reference."""
+        return any(place.referred and one.startswith((f"{path}.", f"{path}[")) for one, place in self._places.items())
+
     def _mark(self, path: str) -> Mark:
         # A value that was left to its default stands nowhere: then the section that it belongs to.
         while path:

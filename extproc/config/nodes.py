@@ -21,7 +21,7 @@ def check_fleet(config: Config, report: Report) -> None:
     fleet = config.fleet
     if fleet is None or not sound(fleet):
         return
-    if fleet.tls is None and (secret := _secret(config)) is not None:
+    if fleet.tls is None and (secret := _secret(config, report)) is not None:
         report.error(f"{_PATH}.tls", f"nodes are told what is in {secret}, which no connection without TLS may carry: this needs `tls`")
     if (fault := address_fault(fleet.address)) is not None:
         report.error(f"{_PATH}.address", fault)
@@ -42,12 +42,14 @@ def check_fleet(config: Config, report: Report) -> None:
         _check_metrics(fleet.metrics, report)
 
 
-def _secret(config: Config) -> str | None:
+def _secret(config: Config, report: Report) -> str | None:
     """Something that nodes are told, and nobody else may read."""
     if sound(config.listener) and sound(config.listener.tls) and config.listener.tls is not None and config.listener.tls.files:
         return "`listener.tls`"
     if sound(config.egress) and config.egress is not None:
         return "`egress`"
+    if report.refers_within("$.envoy"):
+        return "what `envoy` refers to (`env:`, `file:`, `${...}`)"
     for name, provider in config.providers.items():
         if sound(provider):
             for key in ("envoy_key_file", "client_key", "aws", "proxy"):

@@ -80,3 +80,10 @@ def test_paths_begin_at_the_file(load_text: Load, tmp_path: Path) -> None:
     config = read(load_text, f"{{{TLS}}}").config
     assert config is not None and config.fleet is not None and config.fleet.tls is not None
     assert config.fleet.tls.key == str(tmp_path / "plane.key")
+
+
+@pytest.mark.parametrize(("value", "refused"), [("env:KEY", True), ("plain", False)])
+def test_what_envoy_alone_is_told_is_a_secret_where_it_is_referred_to(load_text: Load, value: str, *, refused: bool) -> None:
+    part = f"{{bootstrap: {{stats_config: {{stats_tags: [{{tag_name: a, fixed_value: '{value}'}}]}}}}}}"
+    assert bool(errors(read(load_text, "{}", envoy=part))) is refused
+    assert not errors(read(load_text, f"{{{TLS}}}", envoy=part))
