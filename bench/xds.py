@@ -42,6 +42,8 @@ def _configuration(demo: Demo, at: int) -> dict[str, Any]:
     changed["limits"] = {"request_body": 32 * 1024 * 1024 + at // 2}
     for name, host in (("p", f"127.0.0.{at % 200 + 2}"), ("n", f"n{at}.localhost")):
         changed["providers"][f"{name}{at}"] = {"dialect": "openai", "base_url": f"http://{host}:9/v1"}
+    # A silence that nobody else may have is a route more.
+    changed["providers"][f"p{at}"]["timeouts"] = {"idle": 200 + at // 2}
     return changed
 
 

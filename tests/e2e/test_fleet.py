@@ -73,6 +73,7 @@ def test_changes_lose_no_request(fleet: FleetOfEnvoys, demo: Demo) -> None:
         until(lambda node=node: "provider_p" not in node.admin("/clusters"), "the clusters of before are gone")  # type: ignore[misc]
         assert not sum(node.stats("update_rejected$").values())
         assert node.stats("cluster_manager.cds.update_success$")["cluster_manager.cds.update_success"] > CHANGES
+        assert node.stats("rds.headgate.update_success$")["http.headgate.rds.headgate.update_success"] > CHANGES // 2
 
 
 def test_the_same_is_told_nobody_again(fleet: FleetOfEnvoys) -> None:
