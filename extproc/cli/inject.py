@@ -6,6 +6,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from extproc.cli.common import fault
 from extproc.cli.injector import add_settings
 from extproc.config.problem import format_problems
 
@@ -39,7 +40,10 @@ def run(given: argparse.Namespace) -> int:
         text = sys.stdin.read() if given.file == "-" else Path(given.file).read_text(encoding="utf-8")
         manifests = Manifests(partial(inject, settings=settings, native=native))
         made = manifests.injected(text)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+    except OSError as error:
+        print(f"headgate: {fault(error)}", file=sys.stderr)
+        return 2
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         print(f"headgate: {given.file}: {error}", file=sys.stderr)
         return 2
     for line in manifests.told:

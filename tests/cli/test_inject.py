@@ -55,4 +55,6 @@ def test_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert main(["inject", "-f", str(path), *more]) == 2
         told = capsys.readouterr()
         assert why in told.err and not told.out
+    capsys.readouterr()
     assert main(["inject", "-f", str(tmp_path / "gone")]) == 2
+    assert capsys.readouterr().err == f"headgate: {tmp_path / 'gone'}: No such file or directory\n"
