@@ -15,6 +15,7 @@ import msgspec
 from extproc.admin import API
 from extproc.admin.operator_keys import KEY_FILE
 from extproc.cli.common import load, source
+from extproc.config.fragments import bound
 from extproc.config.listeners import ExtProc
 from extproc.config.load import Loaded
 from extproc.config.network import reached_by
@@ -141,7 +142,8 @@ def _taken(loaded: Loaded, with_envoy: bool) -> list[str]:
         wanted.append(("api: {address: ...}", *place))
     if with_envoy:
         also = [("listener: {also: [...]}", *place) for place in config.listener.places[1:]]
-        wanted = [("listener: {port: ...}", config.listener.address, config.listener.port), *also, *wanted]
+        # Without a port of the operator's own listeners Envoy would start, and say so in its log alone.
+        wanted = [("listener: {port: ...}", config.listener.address, config.listener.port), *also, *bound(config.envoy), *wanted]
     if (network := config.ext_proc) is not None:
         wanted += [
             ("ext_proc: {gate_port: ...}", network.address, network.gate_port),

@@ -97,6 +97,16 @@ def pieces(fragments: Fragments | None) -> Iterator[Piece]:
             yield from (Piece(f"{path_of(place)}[{number}]", place, one) for number, one in enumerate(found))
 
 
+def bound(fragments: Fragments | None) -> Iterator[tuple[str, str, int]]:
+    """The TCP ports of listeners: the path of each, its address and its port."""
+    for piece in pieces(fragments):
+        address = piece.value.get("address") if piece.place == ("listeners",) else None
+        socket = address.get("socket_address") if isinstance(address, dict) else None
+        match socket:
+            case {"address": str() as host, "port_value": int() as port} if socket.get("protocol", "TCP") == "TCP":
+                yield piece.path, host, port
+
+
 def snake_case(key: str) -> str:
     """A field's name as Envoy's documentation has it: in JSON it may be written `likeThis` as well."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: "_" + found[1].lower(), key)

@@ -1,9 +1,17 @@
 """How the process ends that runs the gateway."""
 
+import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
+
+from extproc.cli import main
+from tests.e2e.ports import free_port
 
 # A start that is given up while Envoy's configuration is compiled, or after that; the thread lives on when its work is done.
 STORY = """
@@ -34,3 +42,27 @@ def test_nobody_waits_for_a_compilation_and_none_is_torn_apart(takes: int, waits
         [sys.executable, "-c", STORY.format(takes=takes, waits=waits)], capture_output=True, text=True, timeout=30, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (3, said, "")
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """What the command changes of this process."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_port_of_the_operator_s_own_listener_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        own = {"name": "own", "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}, "filter_chains": []}
+        whole = {
+            "providers": {"demo": {"dialect": "openai", "base_url": "demo:"}}, "models": [{"name": "*", "targets": ["demo"]}],
+            "listener": {"port": free_port()}, "admin": {"port": free_port()}, "api": {"address": "off"}, "envoy": {"listeners": [own]},
+        }  # fmt: skip
+        path = tmp_path / "gateway.yaml"
+        path.write_text(yaml.safe_dump(whole))
+        assert main(["up", str(path), "--state", str(tmp_path / "state")]) == 1
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith(f"headgate: port {port} ")]
+        assert " on 127.0.0.1 is taken by " in line and line.endswith("`$.envoy.listeners[0]`.")
