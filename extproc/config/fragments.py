@@ -103,7 +103,9 @@ def bound(fragments: Fragments | None) -> Iterator[tuple[str, str, int]]:
         address = piece.value.get("address") if piece.place == ("listeners",) else None
         socket = address.get("socket_address") if isinstance(address, dict) else None
         match socket:
-            case {"address": str() as host, "port_value": int() as port} if socket.get("protocol", "TCP") == "TCP":
+            case {"protocol": str() as protocol} if protocol != "TCP":
+                pass
+            case {"address": str() as host, "port_value": int() as port}:
                 yield piece.path, host, port
 
 
