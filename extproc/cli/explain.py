@@ -84,7 +84,7 @@ def _question(given: argparse.Namespace, method: str, path: str) -> Question:
     for one in given.header:
         name, colon, value = one.partition(":")
         if not colon or not name.strip():
-            raise ValueError(f"--header: {one!r} is not like 'x-headgate-tags: red'")
+            raise ValueError("--header: what stands there is not like 'x-headgate-tags: red'")
         headers[name.strip().lower()] = value.strip()
     if given.body is not None:
         body = sys.stdin.buffer.read() if given.body == "-" else Path(given.body).read_bytes()

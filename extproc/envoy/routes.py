@@ -54,7 +54,8 @@ INTERNAL_HEADERS = [
 
 _OPENAIS = "|".join(path.removeprefix("/v1/") for path in FORM_PATHS)
 # With a provider's name before it, or as Azure's clients ask (`deployments.py`).
-_FORMS = f"(?:/providers/[^/]+)?/(?:v1/|openai/(?:v1/|deployments/[^/]+/)?)(?:{_OPENAIS})"
+FORMS = f"(?:/providers/[^/]+)?/(?:v1/|openai/(?:v1/|deployments/[^/]+/)?)(?:{_OPENAIS})"
+"""Paths where forms name a model, as a regular expression."""
 
 _UNSEEN = "connect-failure,refused-stream,reset-before-request"
 """What happens before a provider has seen anything of a request."""
@@ -90,7 +91,7 @@ def virtual_host(config: Config) -> Plain:
         *their_routes(config),
         _route("upgrade", RouteMatch(prefix="/", headers=[upgrade]), _NOWHERE, idle=_QUIET, typed_per_filter_config=unbuffered()),
         _route("json", RouteMatch(prefix="/", headers=[json]), _NOWHERE),
-        _route("form", RouteMatch(safe_regex=RegexMatcher(regex=_FORMS), headers=[form]), _NOWHERE),
+        _route("form", RouteMatch(safe_regex=RegexMatcher(regex=FORMS), headers=[form]), _NOWHERE),
         _route("other", RouteMatch(prefix="/"), _NOWHERE, typed_per_filter_config=unbuffered()),
     ]
     if any_sealed(config):

@@ -35,8 +35,7 @@ _OPEN = "nobody in particular: `listener.open` lets everybody in who sends no ke
 
 _UNCOUNTED = "limits are told as if nothing had been used so far: `headgate limits` says what is left"
 _UNCHECKED = "tokens are not checked here, since a running gateway has the issuers' keys: `--as TENANT` stands for who has a good one"
-_API = "api-"
-"""Begins the names of routes that lead past the gate."""
+_DOUBT = "before this one Envoy tries the route {}, of which it is not known here whether it fits: what it leads to is past the gate"
 _LEFT = "ratelimit"
 _DRAWN = "the strategy may give another order to the next request: this is one of them"
 
@@ -49,9 +48,12 @@ def explain(loaded: Loaded, data: bytes, question: Question) -> Explanation:
     host = f"{address if is_loopback_name(address) else 'localhost'}:{config.listener.port}"
     routes = virtual_host(config)["routes"]
     before = way(routes, question.head(host), {})
-    if before is not None and before.name.startswith(_API):
+    doubts = [_DOUBT.format(one) for one in before.doubts] if before is not None else []
+    if before is not None and before.past:
         shown = f"{question.method} {without_credential(question.path)}"
-        return Explanation(request=shown, listener=_listener(config), before=before, asks="the admin API", outcome="past the gate")
+        return Explanation(
+            request=shown, listener=_listener(config), before=before, asks=before.past, outcome="past the gate", notes=doubts
+        )
     passage = Passage(data, question, host)
     request = passage.request
     told = Explanation(
@@ -63,6 +65,7 @@ def explain(loaded: Loaded, data: bytes, question: Question) -> Explanation:
         asks=_ASKS.get(request.endpoint.kind, request.endpoint.operation),
         filters=passage.steps,
         model=request.record.model,
+        notes=doubts,
     )
     _tell_caller(told, request, config)
     if request.record.route:

@@ -9,6 +9,10 @@ class Way(Struct, frozen=True, omit_defaults=True):
     name: str
     why: str
     """What of the request it asks for."""
+    past: str = ""
+    """Where it leads, past the gate."""
+    doubts: tuple[str, ...] = ()
+    """Routes before it of which it is not known here whether the request would get them."""
 
 
 class Step(Struct, frozen=True, omit_defaults=True):

@@ -35,7 +35,8 @@ def _said(of: Explanation) -> Iterator[tuple[str, str]]:
     yield "request", of.request
     yield "listener", of.listener
     if not of.dialect:
-        yield "Envoy's route", f"{_way(of.before)}; it leads past the gate, to {of.asks}, which knows its callers itself"
+        yield "Envoy's route", f"{_way(of.before)}; it leads past the gate, to {of.asks}"
+        yield from (("note", note) for note in of.notes)
         return
     yield "Envoy's route", f"{_way(of.before)}; the gate is asked what next"
     yield "asks for", f"{of.asks}, in the dialect {of.dialect}"
