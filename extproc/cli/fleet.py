@@ -75,9 +75,13 @@ async def _ask(state: Path, what: str) -> dict[str, Any]:
     from extproc.control.run_dir import fleet_socket  # noqa: PLC0415
 
     connector, method = aiohttp.UnixConnector(str(fleet_socket(state))), "GET" if what == "status" else "POST"
-    async with aiohttp.ClientSession(connector=connector) as session, session.request(method, f"http://fleet/{what}") as response:
-        answer: dict[str, Any] = await response.json()
-        return answer
+    try:
+        async with aiohttp.ClientSession(connector=connector) as session, session.request(method, f"http://fleet/{what}") as response:
+            answer: dict[str, Any] = await response.json()
+            return answer
+    except aiohttp.ClientError as error:
+        # Also where it ends while it is asked, which aiohttp does not take for an OSError.
+        raise OSError(error) from error
 
 
 _PHASES = {

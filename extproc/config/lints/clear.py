@@ -1,11 +1,13 @@
 """Credentials that can be read: in the file itself, or on their way."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from extproc.config.checks import Report
 from extproc.config.filters import Setting
+from extproc.config.fragments import path_of, pieces
 from extproc.config.model import Config, HeaderEdits, Provider
 from extproc.config.urls import is_loopback, parse_provider_url
 from extproc.config.walk import child
@@ -15,6 +17,10 @@ _SECRET = re.compile(r"auth|cookie|credential|password|secret|token(?!s)|(^|-)ke
 """In the name of a header that carries one."""
 _SHORTEST = 8
 """Characters of a secret."""
+_HELD = re.compile(r"password|private_?key|secret|token$", re.IGNORECASE)
+"""In the name of a field of Envoy's that holds one, or what stands there in place of a file."""
+_INLINE = frozenset({"inline_string", "inline_bytes"})
+_PLAIN = "if this is a secret, it is written here plainly; take it from `env:NAME`, `file:PATH` or `${NAME}`"
 _QUERY = re.compile(r"[?&][^=&]*(key|token|secret|sig)[^=&]*=", re.IGNORECASE)
 
 
@@ -32,6 +38,7 @@ def check_clear(config: Config, providers: Mapping[str, Provider], filters: Sequ
                     _check_headers(f"{setting.path}.rules[{at}].{way}.set", edited.set, report)
     _check_redis(config, report)
     _check_receivers(config, report)
+    _check_fragments(config, report)
     listener = config.listener
     if listener.open and not is_loopback(listener.outermost):
         report.warning(
@@ -57,9 +64,31 @@ def _check_way(path: str, provider: Provider, report: Report) -> None:
 def _check_headers(path: str, edits: Mapping[str, str], report: Report) -> None:
     for name, value in edits.items():
         if len(value) >= _SHORTEST and _SECRET.search(name) and not report.referred(child(path, name)):
-            report.warning(
-                child(path, name), "if this is a secret, it is written here plainly; take it from `env:NAME`, `file:PATH` or `${NAME}`"
-            )
+            report.warning(child(path, name), _PLAIN)
+
+
+def _check_fragments(config: Config, report: Report) -> None:
+    for piece in pieces(config.envoy):
+        # What a file of its own refers to is not known here.
+        if not report.referred(path_of(piece.place)):
+            for path in _secrets(piece.value, piece.path):
+                if not report.referred(path):
+                    report.warning(path, _PLAIN)
+
+
+def _secrets(value: Any, path: str, *, held: bool = False) -> Iterator[str]:
+    """Paths of texts that are secrets by all that can be known. `held`: of what is named so."""
+    if isinstance(value, list):
+        for at, one in enumerate(value):
+            yield from _secrets(one, f"{path}[{at}]")
+    if not isinstance(value, dict):
+        return
+    carrier = isinstance(header := value.get("key"), str) and _SECRET.search(header) is not None
+    for name, one in value.items():
+        within, named = child(path, name), _HELD.search(name) is not None
+        if isinstance(one, str) and ((carrier and name == "value") or (held and name in _INLINE) or named) and len(one) >= _SHORTEST:
+            yield within
+        yield from _secrets(one, within, held=named)
 
 
 def _check_redis(config: Config, report: Report) -> None:
