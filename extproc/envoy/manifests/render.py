@@ -1,8 +1,12 @@
 """What `headgate compile attach --for` prints: objects with comments that say what has to be there first, and what they cannot do."""
 
+from collections.abc import Iterator
 from typing import Literal
 
+from extproc.config.egress import proxy_for
+from extproc.config.fragments import pieces
 from extproc.config.model import Config
+from extproc.config.urls import DEMO, provider_url
 from extproc.envoy.chains import FULL, version
 from extproc.envoy.document import comment, to_yaml
 from extproc.envoy.manifests.envoy_gateway import envoy_gateway
@@ -29,6 +33,11 @@ There has to be in this namespace the secret {CERTIFICATE} (tls.crt, tls.key and
 }
 _ONE = "One target for each request: models that have several get 503 here ({models})."
 _LEFT = "Left out, because of what only an Envoy of ours does for them (docs/attach.md): {providers}."
+_PARTS = "Left out: what `envoy` adds, for which the platform has words of its own."
+_SECRETS = (
+    "Holds secrets in clear, for Envoy has to be told them ({what}): whoever may read this EnvoyFilter has them. "
+    "Keep it out of repositories."
+)
 _OLD = "For an Envoy of version {version}, as `envoy_version` says."
 
 
@@ -45,7 +54,20 @@ def render(platform: Platform, config: Config, spot: Spot) -> str:
 def shortfalls(platform: Platform, config: Config) -> list[str]:
     """What of the configuration the platform cannot do."""
     if platform == "istio":
-        return []
+        return [_SECRETS.format(what=", ".join(what))] if (what := list(_secrets(config))) else []
     several = [model.name for model in config.models if len(model.targets) > 1]
     said = [_ONE.format(models=", ".join(several))] if several else []
-    return said + ([_LEFT.format(providers=", ".join(missing))] if (missing := left_out(config)) else [])
+    said += [_LEFT.format(providers=", ".join(missing))] if (missing := left_out(config)) else []
+    return said + ([_PARTS] if any(pieces(config.envoy)) else [])
+
+
+def _secrets(config: Config) -> Iterator[str]:
+    """What an Envoy is told that may hold some."""
+    for name, one in sorted(config.providers.items()):
+        if one.aws is not None and one.aws.access_key is not None:
+            yield f"providers.{name}.aws"
+        proxy = proxy_for(provider_url(one).host, config.egress, one.proxy) if one.base_url != DEMO else None
+        if proxy is not None and proxy.password:
+            yield f"providers.{name}: its proxy's password"
+    if any(pieces(config.envoy)):
+        yield "perhaps what `envoy` refers to"

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 import yaml
 
-from extproc.config.model import Config, Model, Provider
+from extproc.config.fragments import Fragments
+from extproc.config.model import Aws, Config, Model, Provider
 from extproc.envoy.binary import validate
 from extproc.envoy.manifests.envoy_gateway import envoy_gateway
 from extproc.envoy.manifests.istio import istio
@@ -97,6 +98,19 @@ def test_what_only_an_envoy_of_ours_can_do_is_told() -> None:
         assert "demo" in left
         assert "several get 503 here (smart)" in render(platform, config, SPOT)
     assert shortfalls("istio", config) == []
+
+
+def test_secrets_in_what_is_printed_are_told_and_parts_that_are_not_there() -> None:
+    url = "https://x.example/v1"
+    bound = {
+        "proxied": Provider(dialect="openai", base_url=url, proxy="http://user:password@proxy.example:3128"),
+        "signed": Provider(dialect="bedrock", base_url=url, aws=Aws(region="eu-west-1", access_key="a", secret_key="b")),
+    }
+    config = replaced(providers=bound, envoy=Fragments(clusters=({"name": "docs"},)))
+    (told,) = shortfalls("istio", config)
+    assert "(providers.proxied: its proxy's password, providers.signed.aws, perhaps what `envoy` refers to)" in told
+    for platform in ("envoy-gateway", "kgateway"):
+        assert "what `envoy` adds" in shortfalls(platform, config)[-1]
 
 
 def theirs() -> dict[str, Any]:
