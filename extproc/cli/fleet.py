@@ -3,13 +3,19 @@
 import argparse
 import asyncio
 import importlib.util
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from extproc.cli.common import add_source, fault, load, source, state_folder
+from extproc.cli.lock import CONTROL_PLANE, hold, unusable
 from extproc.cli.table import print_json, print_table
+from extproc.config.fleet import Fleet
+from extproc.config.load import Loaded
+from extproc.control.ports import obstacle
+from extproc.control.source import Source
 from extproc.control.startup import no_compiler
 from extproc.version import VERSION
 
@@ -58,8 +64,25 @@ def _serve(given: argparse.Namespace) -> int:
     if missing is not None:
         print(f"headgate: {missing}", file=sys.stderr)
         return 2
+    state = which.state_folder(loaded.config)
+    try:
+        lock = hold(state, CONTROL_PLANE, "a control plane")
+    except OSError as error:
+        print(f"headgate: {unusable(state, error)}", file=sys.stderr)
+        return 1
+    try:
+        return _run(which, loaded, loaded.config.fleet)
+    finally:
+        os.close(lock)
+
+
+def _run(which: Source, loaded: Loaded, fleet: Fleet) -> int:
     from extproc.control.controlplane import serve  # noqa: PLC0415 - heavy, and no other command needs it
 
+    # What gRPC says of a port that is taken is not for people.
+    if fleet.port and (what := obstacle(fleet.address, fleet.port)) is not None:
+        print(f"headgate: {what}. Stop that, or set another one: `fleet: {{port: ...}}`.", file=sys.stderr)
+        return 1
     print(f"Headgate {VERSION} is starting the control plane with {which.path} ...", file=sys.stderr)
     try:
         asyncio.run(serve(which, loaded))

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import fcntl
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from extproc.admin import API
 from extproc.admin.operator_keys import KEY_FILE
 from extproc.cli.common import load, source
 from extproc.config.fragments import bound
+from extproc.cli.lock import GATEWAY, hold, unusable
 from extproc.config.listeners import ExtProc
 from extproc.config.load import Loaded
 from extproc.config.network import reached_by
@@ -55,13 +55,9 @@ def run_gateway(given: argparse.Namespace, *, with_envoy: bool) -> int:
     state = which.state_folder(loaded.config)
     handover = taken()
     try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = handover.lock if handover is not None else _lock(state)
-    except BlockingIOError as error:
-        print(f"headgate: {error}", file=sys.stderr)
-        return 1
+        lock = handover.lock if handover is not None else hold(state, GATEWAY, "a gateway")
     except OSError as error:
-        print(f"headgate: the state folder {state} cannot be used: {error.strerror}. Choose another with --state.", file=sys.stderr)
+        print(f"headgate: {unusable(state, error)}", file=sys.stderr)
         return 1
     if handover is None and (obstacles := _taken(loaded, with_envoy)):
         print("\n".join(f"headgate: {line}" for line in obstacles), file=sys.stderr)
@@ -116,22 +112,6 @@ def _ended(code: int) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
-
-
-def _lock(state: Path) -> int:
-    """Holds the state folder for this process. Raises `OSError` that names the process which has it."""
-    descriptor = os.open(state / "headgate.pid", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        other = os.read(descriptor, 32).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise BlockingIOError(
-            f"a gateway runs already on {state} (pid {other}). Stop it (kill {other}), or give this one another --state."
-        ) from None
-    os.truncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor
 
 
 def _taken(loaded: Loaded, with_envoy: bool) -> list[str]:

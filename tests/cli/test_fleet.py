@@ -1,8 +1,11 @@
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from extproc.cli import main
+from extproc.cli.lock import CONTROL_PLANE, hold
 
 CONFIG = """
 providers: {p: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}}
@@ -36,3 +39,27 @@ def test_a_bootstrap_names_the_node_and_the_files_that_it_needs(path: Path, caps
     printed = capsys.readouterr().out
     assert "id: edge-1" in printed and "/certificates/tls.key" in printed and "/run/x/worker-0.gate.sock" in printed
     assert "--service-node" not in printed.partition("static_resources")[0].partition("\nnode")[0]
+
+
+def test_a_second_control_plane_leaves_the_first_one_alone(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_text(CONFIG + "fleet: {}\n")
+    state = path.parent / "state"
+    lock = hold(state, CONTROL_PLANE, "a control plane")
+    before = sorted(state.rglob("*"))
+    try:
+        assert main(["fleet", "serve", str(path)]) == 1
+        assert f"a control plane runs already on {state} (pid {os.getpid()})" in capsys.readouterr().err
+        assert sorted(state.rglob("*")) == before
+    finally:
+        os.close(lock)
+
+
+def test_a_port_that_is_taken_is_said_in_words(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path.write_text(CONFIG + f"fleet: {{port: {port}}}\n")
+        assert main(["fleet", "serve", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert f"port {port} on 127.0.0.1 is taken by" in said and "`fleet: {port: ...}`" in said
+    # Who goes lets go of the folder.
+    os.close(hold(path.parent / "state", CONTROL_PLANE, "a control plane"))
