@@ -1,7 +1,8 @@
 """Replies that Envoy makes itself, in the shape of the client's dialect, with advice instead of Envoy's words.
 
 The dialect is what the gate said, else what the path or the headers show. What the gate answers is left alone: its details begin
-with a prefix. Envoy's details of an ext_proc failure may hold a Python error's text, so none of those reach a client.
+with a prefix. So is what a route of the operator's answers. Envoy's details of an ext_proc failure may hold a Python error's text, so none
+of those reach a client.
 """
 
 from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import ExpressionFilter
@@ -165,6 +166,8 @@ def _failures() -> tuple[Reply, ...]:
 
 
 _REQUEST_ID = "%REQ(X-REQUEST-ID)%"
+_THEIRS = 'response.code_details == "direct_response"'
+"""What a route says itself, or where it sends a client instead. None of ours does, so it is one of the operator's."""
 _NOT_OURS = f'!response.code_details.startsWith("{names.DETAILS_PREFIX}")'
 _SAID = f'"{names.NAMESPACE}" in metadata.filter_metadata && "{names.DIALECT}" in metadata.filter_metadata["{names.NAMESPACE}"]'
 
@@ -176,7 +179,8 @@ def local_reply_config(config: Config, *, only: str = "") -> Plain:
     """
     replies = _refusals(config.limits) + _failures()
     first = f"{only} && {_NOT_OURS}" if only else _NOT_OURS
-    mappers: list[Plain] = []
+    # The first mapper that matches is taken, and one without a body leaves the reply's own.
+    mappers: list[Plain] = [{"filter": _condition(f"{only} && {_THEIRS}" if only else _THEIRS)}]
     last = DIALECTS[FALLBACK]
     # Responses' errors are those of the fallback, which says them without asking who speaks.
     unlike = [dialect for dialect in DIALECTS.values() if any(_body(dialect, reply) != _body(last, reply) for reply in replies)]
@@ -207,9 +211,12 @@ def _speaks(dialect: Dialect) -> str:
 
 
 def _mapper(expression: str, body: Plain, status: int | None) -> Plain:
-    condition = extension("envoy.access_loggers.extension_filters.cel", ExpressionFilter(expression=expression))
     told = {"status_code": status} if status else {}
-    return {"filter": {"extension_filter": condition}, **told, "body_format_override": {"json_format": body}}
+    return {"filter": _condition(expression), **told, "body_format_override": {"json_format": body}}
+
+
+def _condition(expression: str) -> Plain:
+    return {"extension_filter": extension("envoy.access_loggers.extension_filters.cel", ExpressionFilter(expression=expression))}
 
 
 def _body(dialect: Dialect, reply: Reply) -> Plain:

@@ -54,7 +54,7 @@ REASONS = {
     "upgrade_configs": "Realtime APIs are WebSockets.",
     "local_reply_config/mappers": (
         "What Envoy answers by itself gets the form of errors that the client's dialect has, so that SDKs read it. What the gate has "
-        "answered (`headgate_...`) is in that form already."
+        "answered (`headgate_...`) is in that form already, and what a route of yours answers stays as it is."
     ),
     "access_log": (
         "The second witness: a worker that is killed has told Envoy what was under way, and the ledger finds it here by request id. No "

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from msgspec.structs import replace as changed
 
+from extproc.config.fragments import Fragments
 from extproc.config.listeners import Listener
 from extproc.config.model import Config, Limits, Provider
 from extproc.envoy import names
@@ -94,6 +95,19 @@ def test_headers_with_underscores(envoy: Running) -> None:
     answer = httpx.get(envoy.url, headers={"x_api_key": "1"}, verify=False)
     assert answer.status_code == 400
     assert "underscore" in answer.json()["error"]["message"]
+
+
+def test_what_the_operators_own_routes_answer_is_left_alone(envoy: Running) -> None:
+    said = {"match": {"path": "/own"}, "direct_response": {"status": 404, "body": {"inline_string": "nobody's"}}}
+    moved = {"match": {"path": "/old"}, "redirect": {"path_redirect": "/new"}}
+    envoy.tell(changed(envoy.config, envoy=Fragments(routes=(said, moved))))
+    try:
+        eventually(lambda: httpx.get(f"{envoy.url}/own", verify=False).text == "nobody's")
+        assert httpx.get(f"{envoy.url}/own", verify=False).headers["content-type"] == "text/plain"
+        answer = httpx.get(f"{envoy.url}/old", verify=False)
+        assert (answer.status_code, answer.headers["location"], answer.text) == (301, f"{envoy.url}/new", "")
+    finally:
+        envoy.tell(envoy.config)
 
 
 def test_without_a_worker_nothing_passes(envoy: Running) -> None:
