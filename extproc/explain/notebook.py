@@ -1,11 +1,16 @@
-"""What an engine that explains has behind it: it writes down what it is asked, lets everything pass, and keeps nothing."""
+"""What an engine that explains has behind it: it writes down what it is asked, and keeps nothing. Limits are unused, so they
+refuse only what is more than they let pass in all.
+"""
 
 from extproc.cachestore.entry import Entry, Lead
 from extproc.ledger.record import Record
-from extproc.limits.limit import Granted, State
+from extproc.limits.limit import Granted, Refused
 from extproc.limits.news import Exhausted
 from extproc.limits.rule import Want
+from extproc.limits.table import Table
 from extproc.turns.turn import Chain, Keep, Turn
+
+_TTL = 60.0
 
 
 class Notebook:
@@ -31,10 +36,10 @@ class Notebook:
     async def abandon(self, key: bytes, lead: Lead) -> None:
         """See `cachestore.entry.Store`."""
 
-    async def reserve(self, ticket: bytes, wants: tuple[Want, ...], at: float) -> Granted:
+    async def reserve(self, ticket: bytes, wants: tuple[Want, ...], at: float) -> Granted | Refused:
         """See `limits.limit.Limits`."""
         self.wants = wants
-        return Granted(tuple(State(want.terms.most, 0, 0) for want in wants))
+        return Table().reserve(ticket, wants, at, _TTL)
 
     def release(self, ticket: bytes) -> None:
         """See `limits.limit.Limits`."""
