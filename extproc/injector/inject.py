@@ -45,14 +45,18 @@ def inject(pod: Plain, settings: Settings, *, native: bool) -> Injected:
     asked = overrides.wanted(labels)
     if asked is False or _MIRROR in annotations:
         return Injected(pod, done=False)
+    against, told = overrides.misplaced(labels, annotations)
+    before = () if told is None else (told,)
+    if against:
+        return Injected(pod, done=False, warnings=before)
     settings, unknown = overrides.overridden(settings, annotations)
     is_native = native if settings.mode == "auto" else settings.mode == "native"
     status = read_status(annotations) if _has_ours(spec) else None
     if (why := _unfit(spec, status, native=is_native)) is not None:
         if asked:
             raise Wrong(f"it asks for a sidecar ({names.INJECT}), but {why}")
-        return Injected(pod, done=False, warnings=(f"no Headgate sidecar: {why}",))
-    return _Pod(spec, annotations, settings, status, native=is_native).injected(pod, metadata, tuple(unknown))
+        return Injected(pod, done=False, warnings=(*before, f"no Headgate sidecar: {why}"))
+    return _Pod(spec, annotations, settings, status, native=is_native).injected(pod, metadata, (*before, *unknown))
 
 
 def _unfit(spec: Plain, status: Status | None, *, native: bool) -> str | None:

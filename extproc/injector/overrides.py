@@ -30,6 +30,22 @@ def wanted(labels: Mapping[str, Any]) -> bool | None:
     return None if said is None else said == "true"
 
 
+def misplaced(labels: Mapping[str, Any], annotations: Mapping[str, Any]) -> tuple[bool, str | None]:
+    """Whether an annotation keeps the pod from a sidecar, where the label says nothing; and what to tell of it, since it has to be a label.
+    Raises `Wrong`.
+    """
+    said = annotations.get(INJECT)
+    if said is None:
+        return False, None
+    if said not in ("true", "false"):
+        raise Wrong(f'the annotation {INJECT} is {_shown(said)}; it has to be a label, and "true" or "false"')
+    if INJECT in labels:
+        return False, f"the annotation {INJECT} is not heard, since there is a label of that name"
+    if said == "true":
+        return False, f"{INJECT} is an annotation here; to ask for a sidecar it has to be a label"
+    return True, f'{INJECT}: "false" is an annotation here and has been heard; make it a label, which keeps the webhook from being asked'
+
+
 def overridden(settings: Settings, annotations: Mapping[str, Any]) -> tuple[Settings, list[str]]:
     """The settings for one pod, and what of its annotations is not known. Raises `Wrong`."""
     unknown = []
