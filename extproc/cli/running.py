@@ -21,7 +21,7 @@ from extproc.config.load import Loaded
 from extproc.config.network import reached_by
 from extproc.config.urls import bracketed
 from extproc.control.api import MISSING, installed
-from extproc.control.envoy import compiling
+from extproc.control.compiler import compiling
 from extproc.control.gateway import Gateway, keys_required
 from extproc.control.handover import taken
 from extproc.control.ports import obstacle

@@ -483,9 +483,9 @@ class Gateway:
         self._metrics.restarts("admin-api", self.api.restarts)
         if self._envoy is not None:
             self._metrics.restarts("envoy", self._envoy.restarts)
-            self._metrics.under_way(await self._envoy.active())
-            self._metrics.websockets(await self._envoy.websockets())
-            for provider, is_open in (await self._envoy.open_breakers()).items():
+            self._metrics.under_way(await self._envoy.admin.active())
+            self._metrics.websockets(await self._envoy.admin.websockets())
+            for provider, is_open in (await self._envoy.admin.open_breakers()).items():
                 self._metrics.providers.full(provider, is_open)
         await self._services.show()
         if self._books is not None:

@@ -17,7 +17,7 @@ from tests.e2e.ports import free_port
 STORY = """
 import asyncio, atexit, sys, threading, time
 from extproc.cli.running import _ended
-from extproc.control.envoy import _aside
+from extproc.control.compiler import _aside
 
 def linger(frame, event, _):
     if event == "return" and frame.f_code.co_name == "run" and frame.f_code.co_filename.endswith("aside.py"):

@@ -15,6 +15,6 @@ async def test_it_is_asked_before_it_has_been_started(tmp_path: Path) -> None:
     # The operator's port is open by then, and asks on everybody's behalf.
     envoy = Envoy(below(str(tmp_path)), tmp_path / "envoy.log")
     assert not await envoy.ready()
-    assert await envoy.open_breakers() == {}
+    assert await envoy.admin.open_breakers() == {}
     await envoy.drain(asyncio.get_running_loop().time() + 5, asyncio.Event(), nothing)
     await envoy.stop()
