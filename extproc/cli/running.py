@@ -22,10 +22,11 @@ from extproc.config.network import reached_by
 from extproc.config.urls import bracketed
 from extproc.control.api import MISSING, installed
 from extproc.control.compiler import compiling
-from extproc.control.gateway import Gateway, keys_required
+from extproc.control.gateway import Gateway
 from extproc.control.handover import taken
 from extproc.control.ports import obstacle
 from extproc.control.signals import run
+from extproc.control.source import keys_required
 from extproc.control.startup import faults, no_compiler
 from extproc.envoy import names
 from extproc.ledger.collector import Busy

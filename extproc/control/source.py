@@ -78,7 +78,7 @@ class Source(Struct, frozen=True):
         settings = [msgspec.Raw(msgspec.msgpack.encode(settings)) for settings in loaded.filters]
         # The filters travel as checked structs; what the file said of them is of no more use. Nor do workers notify anybody, or have any
         # business with databases.
-        url = config.store.url if config.store is not None else ""
+        url = store_of(config)
         egress = config.egress and msgspec.structs.replace(config.egress, proxy=digest(config.egress.proxy))
         # Of what is Envoy's alone they are told that it is another one, so that it is a reload.
         fragments = config.envoy and Fragments(bootstrap=digest(repr(config.envoy)))
@@ -98,6 +98,18 @@ class Source(Struct, frozen=True):
 def declares_keys(config: Config | None) -> bool:
     """Whether any stand in `identities`."""
     return config is not None and config.identities is not None and bool(config.identities.keys)
+
+
+def keys_required(loaded: Loaded, state: Path) -> bool:
+    """Whether callers need a key, as far as the configuration and the key store can tell."""
+    configured = any(getattr(settings, "keys", ()) or getattr(settings, "required", False) for settings in loaded.filters)
+    known = loaded.config is not None and (loaded.config.callers.known or loaded.config.certified)
+    return configured or known or declares_keys(loaded.config) or Identities(state, store_of(loaded.config)).exist()
+
+
+def store_of(config: Config | None) -> str:
+    """The URL of the store; empty where that is in the state folder."""
+    return config.store.url if config is not None and config.store is not None else ""
 
 
 def _without_credentials(providers: Mapping[str, Provider]) -> dict[str, Provider]:
