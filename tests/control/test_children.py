@@ -87,7 +87,7 @@ async def test_it_is_started_again(children: Children, number: signal.Signals, c
     child.send(number)
     await children.until_started(2)
     assert child.restarts == 1
-    assert child.pid is not None and child.pid != first
+    await until(lambda: child.pid not in {None, first})
     assert f"killed by {number.name}" in caplog.text
 
 
@@ -214,6 +214,8 @@ async def test_one_that_another_program_has_started(children: Children, caplog: 
     assert child.pid == running.pid
     os.kill(running.pid, signal.SIGKILL)
     await children.until_started(1)
+    # It may have spoken before the loop knows that it has begun.
+    await until(lambda: child.pid is not None)
     assert (child.pid, child.restarts) == (children.started()[0], 4)
     assert f"child (pid {running.pid}) ended: killed by SIGKILL" in caplog.text
     assert leaving.pid not in (child.pid, *child.handed().leaving)
