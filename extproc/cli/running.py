@@ -14,8 +14,8 @@ import msgspec
 from extproc.admin import API
 from extproc.admin.operator_keys import KEY_FILE
 from extproc.cli.common import load, source
-from extproc.config.fragments import bound
 from extproc.cli.lock import GATEWAY, hold, unusable
+from extproc.config.fragments import bound
 from extproc.config.listeners import ExtProc
 from extproc.config.load import Loaded
 from extproc.config.network import reached_by
