@@ -20,20 +20,36 @@ from extproc.control.startup import no_compiler
 from extproc.version import VERSION
 
 _NO_GRPCIO = "grpcio is not installed, which the control plane needs: `pip install 'headgate[envoy,fleet]'`"
+_WHATS = ("status", "serve", "promote", "rollback")
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Describes the command."""
     parser = commands.add_parser("fleet", help="tell several Envoys their configuration over the network (xDS), and show how they stand")
     what = "status (the default): show the nodes; serve: run the control plane; promote: do not wait for the canaries; rollback: go back"
-    parser.add_argument("what", nargs="?", choices=("status", "serve", "promote", "rollback"), default="status", help=what)
+    parser.add_argument("what", nargs="?", type=_what, default="status", metavar=f"{{{','.join(_WHATS)}}}", help=what)
     add_source(parser)
     parser.add_argument("--json", action="store_true", help="the status as JSON")
     parser.set_defaults(run=run)
 
 
+def _what(text: str) -> str | Path:
+    """One of them, or a configuration whose status is asked for. Raises `ArgumentTypeError` for what looks like neither."""
+    if text in _WHATS:
+        return text
+    path = Path(text)
+    if path.suffix or path.exists():
+        return path
+    raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(_WHATS)}, and no file")
+
+
 def run(given: argparse.Namespace) -> int:
     """Serves, or asks the control plane that does."""
+    if isinstance(given.what, Path):
+        if given.config is not None:
+            print(f"headgate: the configuration stands last: headgate fleet {given.config} {given.what}", file=sys.stderr)
+            return 2
+        given.what, given.config = "status", given.what
     if given.what == "serve":
         return _serve(given)
     state, _ = state_folder(given, reading=True)

@@ -27,6 +27,20 @@ def test_where_no_control_plane_runs(path: Path, what: str, capsys: pytest.Captu
     assert "no control plane runs on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_the_file_alone_asks_for_the_status(path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", *arguments, str(path)]) == 1
+    assert f"no control plane runs on {path.parent / 'state'}" in capsys.readouterr().err
+
+
+def test_neither_a_file_nor_something_to_do(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fleet", "promot", str(path)])
+    assert "promot is none of status, serve, promote, rollback, and no file" in capsys.readouterr().err
+    assert main(["fleet", str(path), "promote"]) == 2
+    assert f"headgate fleet promote {path}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["fleet", "serve"], ["compile", "xds"]])
 def test_without_the_section(path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments, str(path)]) == 2
