@@ -15,7 +15,7 @@ from extproc.control.addresses import Addresses
 from extproc.control.api import AdminApi
 from extproc.control.bookkeeper import Bookkeeper
 from extproc.control.declared import Declaration
-from extproc.control.effect import known_to_envoy, needs_restart
+from extproc.control.effect import IN_BOOTSTRAP, known_to_envoy, needs_restart
 from extproc.control.envoy import Envoy
 from extproc.control.feed import Feed
 from extproc.control.handover import HandedEnvoy
@@ -161,7 +161,10 @@ class InForce:
             await self._envoy.follow(self._addresses.seen_by_envoy(old, config))
             self._tasks.begin(self._prune(config))
         elif self._envoy is None and (config.providers, silences(config)) != (old.providers, silences(old)):
-            _log.warning("providers or timeouts have changed: give your Envoy what `headgate compile attach` prints now")
+            if config.fleet is not None:
+                _log.info("providers or timeouts have changed: Envoy hears of that from the control plane of the fleet")
+            else:
+                _log.warning("providers or timeouts have changed: give your Envoy what `headgate compile attach` prints now")
         self.config = config
         await self._services.standing.follow(config)
         self._warn(config)
@@ -171,10 +174,7 @@ class InForce:
         self._tasks.begin(self._api.follow(config))
         if self.books is not None:
             self.books.follow(config, self._aliases(config))
-        for name in needs_restart(self._running, config):
-            # Another state folder is another gateway.
-            sooner = "" if name == "state" else ", or, without losing a request, with `headgate upgrade`"
-            _log.warning("%s has changed: it takes effect at the next start%s", name, sooner)
+        self._tell_what_waits(config)
         level = logging.INFO if taken >= len(self._workers) else logging.ERROR
         _log.log(level, "new configuration in force in %d of %d workers", taken, len(self._workers))
 
@@ -186,6 +186,14 @@ class InForce:
                     await self._envoy.follow(self._addresses.seen_by_envoy(config))
                 except (OSError, RuntimeError) as error:
                     _log.warning("providers that are gone stay in Envoy for now: %s", error)
+
+    def _tell_what_waits(self, config: Config) -> None:
+        told = self._envoy is None and config.fleet is not None
+        for name in needs_restart(self._running, config, told=told):
+            # Another state folder is another gateway.
+            sooner = "" if name == "state" else ", or, without losing a request, with `headgate upgrade`"
+            envoy = ", and Envoy needs what `headgate compile xds` prints now" if told and name in IN_BOOTSTRAP else ""
+            _log.warning("%s has changed: it takes effect at the next start%s%s", name, sooner, envoy)
 
     def _warn(self, config: Config) -> None:
         # Somebody else's Envoy looks elsewhere for them.

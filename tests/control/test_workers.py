@@ -198,3 +198,20 @@ async def test_it_says_who_is_missing(short: Path) -> None:
     assert await gateway.missing() == []
     await gateway.stop()
     assert await gateway.missing() == ["worker-0", "worker-1", "the gateway is ending"]
+
+
+async def test_at_a_node_of_a_fleet_nobody_is_sent_to_do_what_the_control_plane_does(short: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    gateway = made(short)
+    path = short / "gateway.yaml"
+    document = {**yaml.safe_load(path.read_text()), "fleet": {}}
+    more = {"listener": {"port": free_port()}, "providers": {**document["providers"], "more": {"dialect": "openai", "base_url": "demo:"}}}
+    await gateway.start()
+    try:
+        path.write_text(yaml.safe_dump({**document, **more, "limits": {"concurrent_requests": 77}}))
+        assert await gateway.reload()
+    finally:
+        await gateway.stop()
+    assert "Envoy hears of that from the control plane of the fleet" in caplog.text
+    assert "compile attach" not in caplog.text and "listener has changed" not in caplog.text
+    assert "limits.concurrent_requests has changed" in caplog.text and "what `headgate compile xds` prints now" in caplog.text
