@@ -63,7 +63,7 @@ class Auth(Filter, frozen=True, kw_only=True):
     def open(self, environment: Environment) -> Handler:
         """See `Filter.open`."""
         listener = environment.config.listener
-        private = listener.open or (environment.private and is_loopback_name(listener.outermost))
+        private = listener.open or (environment.private and listener.private)
         own = [StoredKey(key.name, binascii.unhexlify(key.hash.removeprefix("sha256:")), key.tenant) for key in self.keys]
         known = Known(environment.config, environment.issuers, Joined(environment.directory, environment.stored_keys))
         required = self.required if private else True

@@ -195,7 +195,9 @@ def check_listeners(config: Config, filters: list[Setting], has_stored_keys: Cal
     if address_fault(admin.address) is None and not is_loopback(admin.address):
         report.warning("$.admin.address", "others than this machine can reach the operator's port, which asks for no key")
     _check_api(config, report)
-    if address_fault(listener.outermost) is None and not is_loopback(listener.outermost) and not listener.open:
+    if not sound(listener.proxy_protocol) or not all(map(sound, listener.proxy_protocol)):
+        return
+    if address_fault(listener.outermost) is None and not listener.private and not listener.open:
         _check_door(config, filters, has_stored_keys, report)
 
 
@@ -235,11 +237,15 @@ def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callabl
         # Has been told; whether there are keys cannot be said.
         return
     address = config.listener.outermost
+    by_balancer = is_loopback(address)
+    who = "whoever a balancer speaks for (`listener.proxy_protocol`) can reach this" if by_balancer else f"others can reach {address}"
+    instead = "leave `proxy_protocol` out" if by_balancer else "listen on 127.0.0.1"
+    where = "$.listener.proxy_protocol" if by_balancer else "$.listener.address"
     required = getattr(auth.settings, "required", None)
     if required is False:
         report.error(
             f"{auth.path}.required",
-            f"others can reach {address}, so everybody needs a key; take this out, listen on 127.0.0.1, or say `listener.open: true`",
+            f"{who}, so everybody needs a key; take this out, {instead}, or say `listener.open: true`",
         )
     elif (
         not getattr(auth.settings, "keys", ())
@@ -249,15 +255,13 @@ def _check_door(config: Config, filters: list[Setting], has_stored_keys: Callabl
         and not has_stored_keys()
     ):
         message = (
-            f"others can reach {address}, and there are no callers' keys: make one with `headgate keys create`, or list them at "
-            "`filters: - auth: {keys: ...}`; or listen on 127.0.0.1; or say `listener.open: true` if something else authenticates"
+            f"{who}, and there are no callers' keys: make one with `headgate keys create`, or list them at "
+            f"`filters: - auth: {{keys: ...}}`; or {instead}; or say `listener.open: true` if something else authenticates"
         )
         if required is True:
-            report.warning(
-                "$.listener.address", "there are no callers' keys yet, so everybody is refused; `headgate keys create` makes one"
-            )
+            report.warning(where, "there are no callers' keys yet, so everybody is refused; `headgate keys create` makes one")
         else:
-            report.error("$.listener.address", message)
+            report.error(where, message)
 
 
 def _known(config: Config) -> bool:

@@ -18,7 +18,7 @@ class Listener(Section, frozen=True):
     """Where Envoy takes requests."""
 
     address: str = "127.0.0.1"
-    """Address to bind. Anything but loopback needs callers' keys, or `open: true`."""
+    """Address to bind. Anything but loopback needs callers' keys, or `open: true`; so does `proxy_protocol`."""
     port: Port = 8080
     """TCP port."""
     also: Annotated[tuple[Place, ...], Meta(max_length=16)] = ()
@@ -47,6 +47,11 @@ class Listener(Section, frozen=True):
     def outermost(self) -> str:
         """The first address that others than this machine can reach; where there is none, the first of all."""
         return next((address for address, _ in self.places if not is_loopback_name(address)), self.address)
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody but this machine can reach it: not by an address, nor by a balancer, which may speak for anybody."""
+        return is_loopback_name(self.outermost) and not self.proxy_protocol
 
 
 class Admin(Section, frozen=True):

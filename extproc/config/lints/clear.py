@@ -40,7 +40,7 @@ def check_clear(config: Config, providers: Mapping[str, Provider], filters: Sequ
     _check_receivers(config, report)
     _check_fragments(config, report)
     listener = config.listener
-    if listener.open and not is_loopback(listener.outermost):
+    if listener.open and not listener.private:
         report.warning(
             "$.listener.open",
             f"whoever reaches {listener.outermost} may use the providers' keys without one of his own; leave this out unless something in "
