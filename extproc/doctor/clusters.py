@@ -5,7 +5,7 @@ from typing import Any
 
 from extproc.doctor.dump import Cluster, Dump
 from extproc.doctor.finding import Finding, breaks, weakens
-from extproc.doctor.plain import Plain, dig
+from extproc.doctor.plain import Plain, dig, typed_within
 from extproc.envoy import names
 
 _ROOM = {"max_connections": 1024, "max_pending_requests": 1024, "max_requests": 1024, "max_retries": 3}
@@ -74,7 +74,8 @@ def _certificate(cluster: Cluster) -> Iterator[Finding]:
         context = dig(options, "common_tls_context", "validation_context") or dig(
             options, "common_tls_context", "combined_validation_context", "default_validation_context"
         )
-        trusted = dig(context, "trusted_ca") or dig(context, "system_root_certs") is not None
+        combined = dig(options, "common_tls_context", "combined_validation_context", "validation_context_sds_secret_config")
+        trusted = dig(context, "trusted_ca") or dig(context, "system_root_certs") is not None or combined is not None
         secret = dig(options, "common_tls_context", "validation_context_sds_secret_config") is not None
         matched = dig(context, "match_typed_subject_alt_names") or options.get("auto_sni_san_validation")
         if not secret and not (trusted and matched):
@@ -87,11 +88,14 @@ def _certificate(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _tls(settings: Plain) -> Iterator[tuple[str, Plain]]:
-    if context := dig(settings, "transport_socket", "typed_config"):
-        yield "", context
-    for one in settings.get("transport_socket_matches", ()):
-        if context := dig(one, "transport_socket", "typed_config"):
-            yield f", {one.get('name')}", context
+    """Contexts, whatever is around them: with a proxy, TLS is inside another transport socket, or there is none."""
+    sockets = [("", settings.get("transport_socket"))]
+    sockets += [(f", {one.get('name')}", one.get("transport_socket")) for one in settings.get("transport_socket_matches", ())]
+    for name, socket in sockets:
+        for context in typed_within(socket, "UpstreamTlsContext"):
+            yield name, context
+        for quic in typed_within(socket, "QuicUpstreamTransport"):
+            yield name, quic.get("upstream_tls_context", {})
 
 
 _KEY = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

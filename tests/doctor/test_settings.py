@@ -13,6 +13,7 @@ from extproc.doctor.admin import ask
 from extproc.doctor.examine import examine
 from extproc.doctor.finding import Finding
 from extproc.envoy.compile import compile_edge
+from extproc.envoy.egress import extensions, inside
 from extproc.envoy.places import below
 from tests.doctor.running import running
 
@@ -310,6 +311,16 @@ def unpinged(one: Plain) -> None:
     options["explicit_http_config"]["http2_protocol_options"].pop("connection_keepalive")
 
 
+def authority(one: Plain) -> None:
+    """As with `ca_file`."""
+    common = one["transport_socket"]["typed_config"]["common_tls_context"]
+    context = common.pop("validation_context")
+    context.pop("trusted_ca")
+    path = {"path_config_source": {"path": "/dev/null"}}
+    secret = {"name": "authority", "sds_config": path}
+    common["combined_validation_context"] = {"default_validation_context": context, "validation_context_sds_secret_config": secret}
+
+
 OF_WORKERS: dict[str, Callable[[Plain], Any]] = {
     # With a health check of gRPC, Envoy itself would refuse it.
     "http1": lambda one: (one.pop("typed_extension_protocol_options"), one.pop("health_checks")),
@@ -324,6 +335,11 @@ OF_PROVIDERS: dict[str, Callable[[Plain], Any]] = {
     "any-name": lambda one: one["transport_socket"]["typed_config"]["common_tls_context"]["validation_context"].pop(
         "match_typed_subject_alt_names"
     ),
+    # Without TLS there is no ALPN, which Envoy would miss.
+    "in-clear-by-a-proxy": lambda one: (one.update(transport_socket=inside(None)), one.pop("typed_extension_protocol_options")),
+    "by-a-proxy": lambda one: one.update(transport_socket=inside(one["transport_socket"])),
+    "anybody-by-a-proxy": lambda one: (OF_PROVIDERS["anybody"](one), OF_PROVIDERS["by-a-proxy"](one)),
+    "authority": authority,
 }
 ROOM = "weakens: circuit breakers: max_connections 1024, max_pending_requests 1024, max_requests 1024, max_retries 3"
 OF_CLUSTERS = {
@@ -335,6 +351,10 @@ OF_CLUSTERS = {
     "provider_breakers": [ROOM],
     "provider_anybody": ["breaks: its certificate is not checked"],
     "provider_any-name": ["breaks: its certificate is not checked"],
+    "provider_in-clear-by-a-proxy": [],
+    "provider_by-a-proxy": [],
+    "provider_anybody-by-a-proxy": ["breaks: its certificate is not checked"],
+    "provider_authority": [],
     "provider_one": [],
     "headgate_gate": [],
     "headgate_adapter": [],
@@ -344,6 +364,7 @@ OF_CLUSTERS = {
 def broken(folder: Path) -> Plain:
     """All of them in one bootstrap."""
     bootstrap = compile_edge(CONFIG, below(str(folder)))
+    bootstrap["bootstrap_extensions"] = extensions()
     resources = bootstrap["static_resources"]
     (sound,) = resources["listeners"]
     # The first of them will do, and is much less to copy and to read.
