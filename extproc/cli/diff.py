@@ -32,6 +32,8 @@ class _Side(Struct, frozen=True):
     name: str
     config: Config
     document: object
+    absent: tuple[str, ...]
+    """What is left out here, and why."""
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -83,12 +85,12 @@ def _side(path: Path, beside: Path) -> _Side | None:
 
 
 def _read(path: Path, name: str) -> _Side | None:
-    loaded = Source(path).outline()
+    loaded = Source(path).outline_here()
     root = read_document(path, Problems()) if loaded.config is not None else None
     if loaded.config is None or root is None:
         print(format_problems(loaded.problems, name), file=sys.stderr)
         return None
-    return _Side(name, loaded.config, plain(root))
+    return _Side(name, loaded.config, plain(root), tuple(f"{one.kind} {one.name} is left out: {one.reason}" for one in loaded.absent))
 
 
 def _without_secrets(side: _Side, marks: Marks) -> Any:
@@ -123,8 +125,10 @@ def _compare(old: _Side, new: _Side, given: argparse.Namespace) -> int:
         return 2
     at_envoy = touched(before, after, full=given.full)
     told = list(effects(old.config, new.config, at_envoy)) if found or at_envoy else []
+    absent = list(dict.fromkeys((*old.absent, *new.absent)))
     if given.json:
-        print(msgspec.json.format(msgspec.json.encode({"headgate": found, "envoy": at_envoy, "effects": told}), indent=2).decode())
+        whole = {"headgate": found, "envoy": at_envoy, "effects": told, "left_out": absent}
+        print(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode())
         return int(bool(told))
     if not told:
         print(f"{old.name} and {new.name} say the same")
@@ -135,6 +139,8 @@ def _compare(old: _Side, new: _Side, given: argparse.Namespace) -> int:
     print("Envoy:" if at_envoy else "Envoy is told the same.")
     for one in at_envoy:
         print(f"  {_SIGNS[one.change]} {one.kind} {one.name}")
+    for line in absent:
+        print(f"  {line}")
     for one in at_envoy:
         if one.diff:
             print(f"\n{one.diff}")

@@ -98,7 +98,7 @@ def _explained(which: Source, question: Question, given: argparse.Namespace) -> 
 
     loaded, notes = which.load(), []
     if loaded.config is None:
-        loaded = which.outline()
+        loaded = which.outline_here()
         notes.append(_WITHOUT)
     if loaded.config is None:
         print(format_problems(loaded.problems, which.path), file=sys.stderr)
@@ -108,7 +108,7 @@ def _explained(which: Source, question: Question, given: argparse.Namespace) -> 
         stood = as_tenant(data, given.tenant) if given.tenant is not None else as_key(data, given.key, _keys(which, loaded))
         data, question = stood.data, replace(question, headers={**question.headers, "authorization": f"Bearer {stood.secret}"})
     explanation = explain(loaded, data, question)
-    explanation.notes += notes
+    explanation.notes += [*notes, *(f"{one.kind} {one.name} is left out: {one.reason}" for one in loaded.absent)]
     return explanation
 
 

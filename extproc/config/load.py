@@ -78,18 +78,22 @@ def load(
     has_stored_keys: Callable[[Path], bool] = lambda folder: False,
     find: FilterType = FILTERS.find,
     secrets: bool = True,
+    leave_out: bool = False,
     faults: Advice = nothing,
     advice: Advice = nothing,
     sidecar: Sidecar | None = None,
     lints: bool = False,
 ) -> Loaded:
     """Reads the configuration at `path`. Never raises for what is in it. `has_stored_keys` is asked with the state folder, if need be.
-    `secrets`: see `References`; without them, providers and Redis are not checked. `faults`, `advice`: more errors and warnings, of a
+    `secrets`: see `References`; without them, providers and Redis are not checked, and optional providers are there, unless `leave_out`
+    says that their keys are looked for all the same. `faults`, `advice`: more errors and warnings, of a
     configuration that has no other errors. `sidecar`: stands where it says, whatever the file does. `lints`: see `lints.lint`.
     """
     if sidecar is not None:
         faults = _both(faults, sidecar.faults)
     reading = _Reading(path, References(environ, path.parent, secrets=secrets), find, (faults, advice), lints=lints)
+    if leave_out:
+        reading.keys = References(environ, path.parent)
     root = read_document(path, reading.problems)
     if sidecar is not None and isinstance(root, MappingNode):
         root = sidecar.over(root)
@@ -112,7 +116,8 @@ class _Reading:
     def __init__(self, path: Path, references: References, find: FilterType, others: tuple[Advice, Advice], *, lints: bool) -> None:
         self.problems = Problems()
         self.folder = path.parent
-        self.references = references
+        self.references = self.keys = references
+        """`keys`: by which it is known whose are not there."""
         self.absent: list[Absent] = []
         self._keys: dict[str, Keys] = {}
         self._find = find
@@ -140,7 +145,7 @@ class _Reading:
         return None if self.problems.errors else self._settled(config, filters)
 
     def _leave_out(self, root: MappingNode) -> tuple[MappingNode, dict[str, Any]]:
-        reasons = absent_providers(root, self.references)
+        reasons = absent_providers(root, self.keys)
         self.absent += [Absent("provider", name, reason) for name, reason in reasons.items()]
         root, gone = split_providers(root, reasons)
         # What an absent provider says has to be right all the same; only what it refers to may be absent with its key.

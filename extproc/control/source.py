@@ -58,6 +58,13 @@ class Source(Struct, frozen=True):
         """
         return load(self.path, self.environ, has_stored_keys=lambda folder: True, secrets=False)
 
+    def outline_here(self) -> Loaded:
+        """The same without the optional providers whose keys are not there, as a gateway here would do without them. Where nothing would be
+        left, with them.
+        """
+        loaded = load(self.path, self.environ, has_stored_keys=lambda folder: True, secrets=False, leave_out=True)
+        return loaded if loaded.config is not None else self.outline()
+
     def state_folder(self, config: Config) -> Path:
         """Where the journal, the ledger and the keys are."""
         if self.state is not None:
