@@ -19,6 +19,10 @@
 {{- end -}}
 {{- include "headgate.clear" $config -}}
 {{- include "headgate.door" $config -}}
+{{- $pod := include "headgate.pod" . | fromYaml -}}
+{{- if and (contains "file:/run/secrets/headgate/" (toYaml $config)) (not (or $values.existingSecretFiles $pod.extraVolumeMounts)) -}}
+  {{- fail "config refers to files below /run/secrets/headgate, where nothing is: name the Secret that has them (existingSecretFiles)" -}}
+{{- end -}}
 {{- include "headgate.agreed" (list $config (list "admin" "address") "0.0.0.0" "") -}}
 {{- include "headgate.agreed" (list $config (list "admin" "port") $values.ports.admin "ports.admin") -}}
 {{- include "headgate.agreed" (list $config (list "drain") $values.drain.seconds "drain.seconds") -}}
@@ -103,6 +107,17 @@
 {{- define "headgate.first" -}}
 {{- $values := .Values -}}
 {{- tpl (.Files.Get "files/first.yaml") . -}}
+{{- end -}}
+
+{{/* "yes" if `config` takes something from the environment, and pods of a use that is on have nothing there. */}}
+{{- define "headgate.unset" -}}
+{{- $values := .Values -}}
+{{- $found := false -}}
+{{- range $use := list "edge" "extproc" -}}
+{{- $pod := include "headgate.pod" (list $ $use) | fromYaml -}}
+{{- if and (get $values $use).enabled (not (or $values.existingSecret $pod.extraEnv $pod.extraEnvFrom)) -}}{{- $found = true -}}{{- end -}}
+{{- end -}}
+{{- if and $found (regexMatch "(^|[^A-Za-z0-9_])env:[A-Za-z_]" (toYaml $values.config)) -}}yes{{- end -}}
 {{- end -}}
 
 {{/* Whether the configuration has a section; "yes" or nothing: (list . "redis"). One that nobody can see has it. */}}

@@ -127,6 +127,26 @@ def test_what_pods_cannot_have_is_refused(config: dict[str, Any], told: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"edge": {"enabled": False}}, "all off"),
+        ({"config": OPENAI, "existingConfigMap": "mine"}, "both given"),
+        (
+            {"allowLocalState": True, "edge": {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}}},
+            "edge.autoscaling.minReplicas is 5",
+        ),
+        ({"edge": {"tls": {"http3": True}}}, "edge.tls.http3 takes a certificate"),
+        ({"edge": {"ingress": {"enabled": True}}}, "edge.ingress.hosts: say"),
+        ({"edge": {"httpRoute": {"enabled": True}}}, "edge.httpRoute.parentRefs: say"),
+        ({"config": OPENAI | {"redis": {"url": "file:/run/secrets/headgate/REDIS_URL"}}}, "existingSecretFiles"),
+    ],
+)
+def test_what_would_only_fail_in_the_cluster_is_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(HelmRenderError, match=told):
+        render(given)
+
+
+@pytest.mark.parametrize(
     "config",
     [
         {"listener": {"open": True}},
@@ -212,6 +232,24 @@ def test_of_a_configuration_of_yours_what_it_should_say_is_told() -> None:
     assert {"name": "config", "configMap": {"name": "mine"}} in pod["spec"]["volumes"]
     assert "checksum/config" not in pod["metadata"].get("annotations", {})
     assert "should name `store.url`" in " ".join(notes(given).split()).replace("it should", "should")
+
+
+def test_how_one_comes_by_a_key_is_told() -> None:
+    made = "KEY=$(kubectl --namespace ai exec deploy/headgate -- headgate keys create alice)"
+    assert made in notes({"config": OPENAI | SHARED})
+    assert made in notes({"existingConfigMap": "mine"})
+    assert "KEY=..." in notes({"config": OPENAI})
+
+
+def test_secrets_that_pods_will_not_find_are_told() -> None:
+    told = "Name the Secret that has\nthem (existingSecret)"
+    assert told in notes({"config": OPENAI})
+    for more in ({"existingSecret": "mine"}, {"edge": {"pod": {"extraEnvFrom": [{"secretRef": {"name": "mine"}}]}}}):
+        assert told not in notes({"config": OPENAI} | more)
+
+
+def test_of_the_injector_alone_nothing_is_told_that_is_of_gateways() -> None:
+    assert "WORTH KNOWING" not in notes(values("injector"))
 
 
 def test_tables_are_brought_up_to_date_before_pods() -> None:

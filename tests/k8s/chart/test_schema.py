@@ -8,7 +8,9 @@ import jsonschema
 import pytest
 import yaml
 from helm_python import HelmValuesError
+from msgspec.structs import fields
 
+from extproc.injector.settings import ClientKey, Resources, Settings
 from tests.k8s.chart.rendering import CHART, chart, render
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -58,8 +60,17 @@ def test_all_that_is_described_has_a_default() -> None:
 
     found = list(missing(SCHEMA, VALUES, "$"))
     # What each use's own pods have otherwise is nothing unless given; neither is what Kubernetes or cert-manager has names for.
+    # The injector has defaults of its own.
     rest = [path for path in found if ".pod." not in path and ".issuerRef." not in path and not path.endswith(".claims")]
+    rest = [path for path in rest if ".settings." not in path]
     assert rest == ["$.enabled"]
+
+
+def test_the_injector_is_told_what_it_knows() -> None:
+    described_here = described(SCHEMA, ("injector", "settings"))["properties"]
+    assert list(described_here) == [one.name for one in fields(Settings)]
+    for name, inner in (("client_key", ClientKey), ("resources", Resources)):
+        assert list(described_here[name]["properties"]) == [one.name for one in fields(inner)]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +89,9 @@ def test_all_that_is_described_has_a_default() -> None:
         ({"edge": {"pod": {"replicas": 1}}}, "replicas"),
         ({"config": "providers: {}"}, "/config"),
         ({"commonLabels": {"build": 7}}, "/commonLabels/build"),
+        ({"injector": {"settings": {"mod": "native"}}}, "mod"),
+        ({"injector": {"settings": {"mode": "natve"}}}, "/injector/settings/mode"),
+        ({"injector": {"settings": {"port": 0}}}, "/injector/settings/port"),
         ({"edge": {"ingress": {"hosts": ["ai.example.com"]}}}, "/edge/ingress/hosts/0"),
     ],
 )
