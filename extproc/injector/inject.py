@@ -22,6 +22,10 @@ _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 _MIRROR = "kubernetes.io/config.mirror"
 _OS = "kubernetes.io/os"
+_GRACE = 30
+"""Seconds that a pod has to end in, where it says nothing (`terminationGracePeriodSeconds`)."""
+DRAIN = 25
+"""Seconds that a sidecar gives requests under way, where its configuration says nothing of `drain`: that is not to be seen here."""
 _KINDS = ("initContainers", "containers")
 
 
@@ -169,6 +173,8 @@ class _Pod:
         return [*before, *({"name": name} for name in self._settings.image_pull_secrets if name not in there)]
 
     def _warnings(self, told: list[str]) -> Iterator[str]:
+        if not self._native:
+            yield from self._killed()
         ports = (self._settings.port, self._settings.admin_port)
         for kind in _KINDS:
             for one in _list(self._spec, kind):
@@ -180,6 +186,16 @@ class _Pod:
                         yield f"container {name} has the port {port['containerPort']}, which the sidecar takes: see {names.PREFIX}port"
                 if name in told and (proxy := detour(one)) is not None:
                     yield f"container {name} sets {proxy}: its calls of the sidecar go there unless NO_PROXY has {names.HOST}"
+
+    def _killed(self) -> Iterator[str]:
+        grace, delay = self._spec.get("terminationGracePeriodSeconds"), self._settings.drain_delay
+        if not isinstance(grace, int):
+            grace = _GRACE
+        if grace <= delay + DRAIN:
+            yield (
+                f"a classic sidecar may take {delay + DRAIN} seconds to end (drain_delay {delay}, and `drain`, {DRAIN} unless configured), "
+                f"and the pod is killed after {grace}: say terminationGracePeriodSeconds: {delay + DRAIN + 5}, or {names.PREFIX}drain-delay"
+            )
 
 
 def _has_ours(spec: Plain) -> bool:

@@ -9,9 +9,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
+from extproc.config.model import Config
 from extproc.injector.cluster import has_native_sidecars, parse_version
-from extproc.injector.inject import Injected, inject
+from extproc.injector.inject import DRAIN, Injected, inject
 from extproc.injector.overrides import Wrong
 from extproc.injector.patch import difference
 from extproc.injector.settings import Settings
@@ -159,6 +161,18 @@ def by_name(items: list[dict[str, Any]]) -> dict[str, Any]:
         item["name"]: {**item, "env": by_name(item["env"])} if item.get("env") else {k: v for k, v in item.items() if k != "env"}
         for item in items
     }
+
+
+@pytest.mark.parametrize(("grace", "warned"), [(None, True), (20, True), (30, True), (31, False), (60, False)])
+def test_pods_that_would_be_killed_before_a_classic_sidecar_has_ended_are_warned_of(grace: int | None, warned: bool) -> None:
+    pod = {**POD, "spec": {**POD["spec"], "terminationGracePeriodSeconds": grace}}
+    assert bool(inject(pod, Settings(), native=False).warnings) == warned
+    assert not inject(pod, Settings(), native=True).warnings
+    assert not inject(annotated({**POD, "spec": {**POD["spec"]}}, drain_delay="4"), Settings(), native=False).warnings
+
+
+def test_what_is_taken_for_drain_is_what_a_configuration_has_unless_it_says_otherwise() -> None:
+    assert {field.name: field.default for field in fields(Config)}["drain"] == DRAIN
 
 
 HOSTILE: list[Any] = [

@@ -127,7 +127,7 @@ def test_a_restricted_namespace_takes_what_was_injected(cluster: Cluster, within
     labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
     cluster.api.patch("v1/Namespace", within, {"metadata": {"labels": labels}})
     for mode, among in (("native", "initContainers"), ("classic", "containers")):
-        made = cluster.api.create(app(mode, annotations={"headgate.io/mode": mode}), within)
+        made = cluster.api.create(app(mode, annotations={"headgate.io/mode": mode}, terminationGracePeriodSeconds=40), within)
         assert sidecar(made, among)
         assert not cluster.api.warnings
 
