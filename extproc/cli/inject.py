@@ -6,7 +6,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from extproc.cli.common import fault
 from extproc.cli.injector import add_settings
 from extproc.config.problem import format_problems
 
@@ -40,13 +39,28 @@ def run(given: argparse.Namespace) -> int:
         text = sys.stdin.read() if given.file == "-" else Path(given.file).read_text(encoding="utf-8")
         manifests = Manifests(partial(inject, settings=settings, native=native))
         made = manifests.injected(text)
-    except OSError as error:
-        print(f"headgate: {fault(error)}", file=sys.stderr)
-        return 2
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        print(f"headgate: {given.file}: {error}", file=sys.stderr)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        print(f"headgate: {given.file}{_explained(error)}", file=sys.stderr)
         return 2
     for line in manifests.told:
         print(f"headgate: {line}", file=sys.stderr)
     print(made, end="")
     return 0
+
+
+def _explained(error: Exception) -> str:
+    """What is wrong, in a line, with its place if it has one."""
+    if isinstance(error, FileNotFoundError):
+        return ": there is no such file"
+    if isinstance(error, OSError):
+        return f": the file cannot be read: {error.strerror or error}"
+    if isinstance(error, UnicodeDecodeError):
+        return ": the file is not in UTF-8"
+    if isinstance(error, RecursionError):
+        return ": this is nested too deeply"
+    # Both of PyYAML, whose own words for them are of several lines, and name no file.
+    if (mark := getattr(error, "problem_mark", None)) is not None:
+        return f":{mark.line + 1}:{mark.column + 1}: this is not YAML: {getattr(error, 'problem', None)}"
+    if (position := getattr(error, "position", None)) is not None:
+        return f": character {position + 1} is a control character; take it out"
+    return f": {error}"

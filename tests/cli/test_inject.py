@@ -46,7 +46,8 @@ def test_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     path, settings = tmp_path / "pod.yaml", tmp_path / "injector.yaml"
     settings.write_text("imgae: x\n")
     for text, more, why in (
-        ("kind: [", [], "pod.yaml"),
+        ("kind: Pod\nmetadata: [", [], "pod.yaml:2:12: this is not YAML: "),
+        ("kind: \x00", [], "pod.yaml: character 7 is a control character"),
         ("kind: Pod\nmetadata: {labels: {headgate.io/inject: x}}", [], "has to be"),
         (POD, ["--settings", str(settings)], 'unknown key "imgae"; did you mean "image"?'),
         (POD, ["--kubernetes-version", "new"], "no version of Kubernetes"),
@@ -55,6 +56,10 @@ def test_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert main(["inject", "-f", str(path), *more]) == 2
         told = capsys.readouterr()
         assert why in told.err and not told.out
-    capsys.readouterr()
-    assert main(["inject", "-f", str(tmp_path / "gone")]) == 2
-    assert capsys.readouterr().err == f"headgate: {tmp_path / 'gone'}: No such file or directory\n"
+        assert len(told.err.splitlines()) == 1
+    for name, why in (("gone", "gone: there is no such file"), ("", "the file cannot be read: Is a directory")):
+        assert main(["inject", "-f", str(tmp_path / name)]) == 2
+        assert why in capsys.readouterr().err
+    path.write_bytes(b"kind: \xff")
+    assert main(["inject", "-f", str(path)]) == 2
+    assert "pod.yaml: the file is not in UTF-8" in capsys.readouterr().err
