@@ -6,6 +6,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from extproc.cli.common import fault
 from extproc.cli.injector import add_settings
 from extproc.config.problem import format_problems
 
@@ -39,7 +40,10 @@ def run(given: argparse.Namespace) -> int:
         text = sys.stdin.read() if given.file == "-" else Path(given.file).read_text(encoding="utf-8")
         manifests = Manifests(partial(inject, settings=settings, native=native))
         made = manifests.injected(text)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+    except OSError as error:
+        print(f"headgate: {fault(error)}", file=sys.stderr)
+        return 2
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         print(f"headgate: {given.file}{_explained(error)}", file=sys.stderr)
         return 2
     for line in manifests.told:
@@ -50,10 +54,6 @@ def run(given: argparse.Namespace) -> int:
 
 def _explained(error: Exception) -> str:
     """What is wrong, in a line, with its place if it has one."""
-    if isinstance(error, FileNotFoundError):
-        return ": there is no such file"
-    if isinstance(error, OSError):
-        return f": the file cannot be read: {error.strerror or error}"
     if isinstance(error, UnicodeDecodeError):
         return ": the file is not in UTF-8"
     if isinstance(error, RecursionError):

@@ -57,9 +57,8 @@ def test_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         told = capsys.readouterr()
         assert why in told.err and not told.out
         assert len(told.err.splitlines()) == 1
-    for name, why in (("gone", "gone: there is no such file"), ("", "the file cannot be read: Is a directory")):
-        assert main(["inject", "-f", str(tmp_path / name)]) == 2
-        assert why in capsys.readouterr().err
     path.write_bytes(b"kind: \xff")
     assert main(["inject", "-f", str(path)]) == 2
     assert "pod.yaml: the file is not in UTF-8" in capsys.readouterr().err
+    assert main(["inject", "-f", str(tmp_path / "gone")]) == 2
+    assert capsys.readouterr().err == f"headgate: {tmp_path / 'gone'}: No such file or directory\n"
