@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from extproc.cli.lock import GATEWAY, hold, unusable
 from extproc.config.fragments import bound
 from extproc.config.listeners import ExtProc
 from extproc.config.load import Loaded
+from extproc.config.model import Config
 from extproc.config.network import reached_by
 from extproc.config.urls import bracketed
 from extproc.control.api import MISSING, installed
@@ -36,7 +38,9 @@ _OPEN_DOOR = """\
 there are no keys, so everybody who reaches that Envoy could use the gateway. Make a key (headgate keys create NAME); or, if only this
 machine can reach it, say --private; or, if something in front of it authenticates, `listener: {open: true}`."""
 
-_CURL = """curl -sS {url}/v1/chat/completions{auth} -H 'content-type: application/json' \\
+_KEY = " -H 'authorization: Bearer YOUR_KEY'"
+_CERTIFICATE = " --cert YOUR.crt --key YOUR.key"
+_CURL = """curl -sS {url}/v1/chat/completions{options} -H 'content-type: application/json' \\
     -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'"""
 
 
@@ -142,8 +146,7 @@ def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
     shown = "127.0.0.1" if listener.address in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     scheme = "http" if listener.tls is None else "https"
     url = f"{scheme}://{shown}:{listener.port}"
-    required = gateway.keys_required
-    who = "callers need a key" if required else f"no keys configured: {'anybody may call' if listener.open else 'this machine only'}"
+    who, options = told_of_callers(config, loaded.filters, keys=gateway.keys_required, with_envoy=with_envoy)
     lines = ["", f"Headgate {VERSION} is ready."]
     if with_envoy:
         lines.append(f"  callers    {scheme}://{host}:{listener.port}   ({who})")
@@ -160,10 +163,24 @@ def _banner(gateway: Gateway, loaded: Loaded, with_envoy: bool) -> str:
     lines += [f"             {absent.name}: left out, {absent.reason}" for absent in loaded.absent if absent.kind == "provider"]
     lines.append(f"  state      {gateway.state}")
     if with_envoy:
-        auth = " -H 'authorization: Bearer YOUR_KEY'" if required else ""
-        lines += ["", "Try it:", "", "  " + _CURL.format(url=url, auth=auth, model=_a_model(loaded)), ""]
+        lines += ["", "Try it:", "", "  " + _CURL.format(url=url, options=options, model=_a_model(loaded)), ""]
     lines.append("Ctrl-C stops everything.")
     return "\n".join(lines)
+
+
+def told_of_callers(config: Config, filters: Sequence[object], *, keys: bool, with_envoy: bool) -> tuple[str, str]:
+    """What callers need, in words, and the options of curl that give it. `keys`: there are some, or other ways to be known."""
+    listener, tls = config.listener, config.listener.tls
+    certificate = with_envoy and tls is not None and tls.checks and tls.client_certificate == "required"
+    waived = any(getattr(settings, "required", None) is False for settings in filters)
+    if not keys or (waived and (listener.open or (with_envoy and listener.private))):
+        without = "no key is needed" if keys else "no keys configured"
+        who = f"{without}: {'anybody may call' if listener.open else 'this machine only'}"
+        return f"{who}, with a certificate" if certificate else who, _CERTIFICATE if certificate else ""
+    if certificate:
+        known = config.certified
+        return "callers need a certificate" if known else "callers need a certificate and a key", _CERTIFICATE + ("" if known else _KEY)
+    return "callers need a key", _KEY
 
 
 def _api(gateway: Gateway) -> str:
