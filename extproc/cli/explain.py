@@ -1,4 +1,4 @@
-"""`headgate explain`: which way a request would take, and why, without sending it."""
+"""`headgate explain`: which way a request would take, and why, without sending it. The exit code is 1 if it would be refused."""
 
 import argparse
 import itertools
@@ -62,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
         from extproc.explain.told import told  # noqa: PLC0415 - as below
 
         print(told(explanation), end="")
-    return 0
+    return int(explanation.outcome == "refused")
 
 
 def _default() -> Path:

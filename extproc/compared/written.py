@@ -1,5 +1,6 @@
 """What stands otherwise in two files, by the path where it stands. References are told as they are written, secrets not at all."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,8 +14,16 @@ from extproc.config.document import Node, Scalar
 _LONGEST = 160
 _SECRETS = frozenset({"key", "keys", "secret", "previous_secret", "access_key", "secret_key", "session_token", "credentials", "password"})
 """Keys of what is a secret, or a list of such."""
+_BARE = re.compile(r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+"""What is no text where it stands without quotes."""
 _NAMES = ("name", "to", "model")
 """Keys that tell an item of a list from others."""
+
+
+class Bare(str):
+    """A number or a truth value, as it is written. It is compared as text: whoever quotes it says the same."""
+
+    __slots__ = ()
 
 
 class Change(Struct, frozen=True, omit_defaults=True):
@@ -30,7 +39,7 @@ class Change(Struct, frozen=True, omit_defaults=True):
 def plain(node: Node) -> Any:
     """A tree of texts."""
     if isinstance(node, Scalar):
-        return node.text
+        return Bare(node.text) if node.plain and _BARE.fullmatch(node.text) else node.text
     if isinstance(node, MappingNode):
         return {entry.key.text: plain(entry.value) for entry in node.entries}
     return [plain(item) for item in node.items]
@@ -100,7 +109,8 @@ def _veiled(value: Any, path: tuple[str, ...]) -> Any:
         return {name: _veiled(one, (*path, f".{name}")) for name, one in value.items()}
     if isinstance(value, list):
         return [_veiled(one, path) for one in value]
-    return _hidden(value, path)
+    text = _hidden(value, path)
+    return msgspec.Raw(text) if isinstance(value, Bare) and text == value else text
 
 
 def _hidden(text: str, path: tuple[str, ...]) -> str:

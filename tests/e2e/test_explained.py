@@ -63,8 +63,9 @@ def test_explained_as_it_is(
     body = gateway.folder / "body.json"
     body.write_text(json.dumps(document))
     given = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
-    assert main(["explain", "POST", path, str(gateway.path), "--body", str(body), "--json", *given]) == 0
+    code = main(["explain", "POST", path, str(gateway.path), "--body", str(body), "--json", *given])
     told = json.loads(capsys.readouterr().out)
+    assert code == (1 if told["outcome"] == "refused" else 0)
     answer = httpx.post(f"{gateway.url}{path}", json=document, headers=headers, timeout=20)
     seen = [
         (name, one["path"], one["body"]) for name, demo in (("o", openai_provider), ("a", anthropic_provider)) for one in demo.requests()

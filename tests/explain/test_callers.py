@@ -28,8 +28,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def explained(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     capsys.readouterr()
-    assert main(["explain", *arguments, "--json"]) == 0
+    code = main(["explain", *arguments, "--json"])
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert code == (1 if told["outcome"] == "refused" else 0)
     return told
 
 
