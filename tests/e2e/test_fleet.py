@@ -99,6 +99,8 @@ def test_a_new_certificate_is_everywhere_within_a_moment(fleet: FleetOfEnvoys) -
         until(lambda: not any(secrets(node) == one for node, one in zip(fleet.nodes, before, strict=True)), "all have it")
         done = load.done
         until(lambda: load.done > done + 10, "callers see it")
+    # What all nodes have is the stable one a moment later.
+    until(fleet.settled, "it is what the fleet has")
     assert not load.failed
     assert [node.stats("listener_(added|modified)$") for node in fleet.nodes] == listeners
     # The private key is no more than mentioned.
@@ -112,7 +114,7 @@ def updates(fleet: FleetOfEnvoys) -> list[dict[str, int]]:
 
 
 def test_a_control_plane_that_is_killed_and_started_again_changes_nothing(fleet: FleetOfEnvoys) -> None:
-    until(lambda: updates(fleet) == updates(fleet), "all is quiet")
+    until(lambda: fleet.settled() and updates(fleet) == updates(fleet), "all is quiet")
     before, version = updates(fleet), fleet.status()["stable"]
     with Load(fleet.url, "m") as load:
         fleet.kill_plane()
