@@ -52,7 +52,8 @@ def build(seconds: float = _PATIENCE) -> None:
         return
     made.parent.mkdir(parents=True, exist_ok=True)
     unfinished = made.with_name(f"egctl.{os.getpid()}")
-    settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
+    # It wants a newer Go than Kubernetes is built with; Go fetches that one, too.
+    settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
     command = [go(), "build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o", str(unfinished), _PACKAGE]
     subprocess.run(command, check=True, cwd=HERE, env={**os.environ, **settings}, timeout=seconds)
     unfinished.rename(made)
