@@ -14,6 +14,7 @@ from extproc.config.nearest import quoted
 from extproc.config.pool import ProviderKey
 from extproc.config.problem import Problems
 from extproc.config.references import References, Resolved, Unresolved
+from extproc.config.relative import absolute
 from extproc.config.walk import child, sound
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -156,7 +157,7 @@ def settled(provider: Provider, known: Keys, folder: Path) -> Provider:
     paths are relative to.
     """
     if provider.envoy_key_file is not None:
-        return replace(provider, envoy_key_file=str(folder.absolute() / provider.envoy_key_file))
+        return absolute(provider, folder, "envoy_key_file")
     if not provider.keys:
         return provider
     there = [(at, section(key)) for at, key in enumerate(provider.keys) if at not in known.absent]

@@ -7,11 +7,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from extproc.config.access_log import STREAMS, AccessLog, header_fault
-from extproc.config.certificates import Certificate, ListenerTls
+from extproc.config.certificates import ListenerTls
 from extproc.config.checks import Report
 from extproc.config.listeners import Listener
 from extproc.config.model import Config
 from extproc.config.nearest import quoted
+from extproc.config.relative import absolute
 from extproc.config.walk import sound
 
 _PATH = "$.listener"
@@ -44,7 +45,7 @@ def _check_log(config: Config, report: Report) -> None:
 
 def log_located(log: AccessLog | None, folder: Path) -> AccessLog | None:
     """The log with its path made absolute: it is relative to the configuration file."""
-    return log if log is None or log.path in STREAMS else replace(log, path=str(folder.absolute() / log.path))
+    return log if log is None or log.path in STREAMS else absolute(log, folder, "path")
 
 
 def network_fault(text: str) -> str | None:
@@ -62,19 +63,9 @@ def located(listener: Listener, folder: Path) -> Listener:
     if tls is None:
         return listener
 
-    def path(text: str | None) -> str | None:
-        return None if text is None else str(folder.absolute() / text)
-
-    more = tuple(
-        Certificate(certificate=str(folder.absolute() / one.certificate), key=str(folder.absolute() / one.key)) for one in tls.certificates
-    )
-    sds = None if tls.sds is None else replace(tls.sds, socket=str(folder.absolute() / tls.sds.socket))
-    return replace(
-        listener,
-        tls=replace(
-            tls, certificate=path(tls.certificate), key=path(tls.key), certificates=more, client_ca=path(tls.client_ca), sds=sds
-        ),
-    )  # fmt: skip
+    more = tuple(absolute(one, folder, "certificate", "key") for one in tls.certificates)
+    sds = tls.sds and absolute(tls.sds, folder, "socket")
+    return replace(listener, tls=replace(absolute(tls, folder, "certificate", "key", "client_ca"), certificates=more, sds=sds))
 
 
 def named_files(tls: ListenerTls) -> Iterator[tuple[str, str]]:

@@ -37,6 +37,7 @@ from extproc.config.outside import located as way_located
 from extproc.config.problem import Mark, Problem, Problems, format_problems
 from extproc.config.receivers import check_notifications
 from extproc.config.references import References
+from extproc.config.relative import absolute
 from extproc.config.sidecar import Sidecar
 from extproc.config.strategies import Chosen, check_choices, read_strategies, with_strategies
 from extproc.config.targets import Absent, check_models, check_prices, present
@@ -203,9 +204,6 @@ class _Reading:
             return None
         self.absent += models
         named = tuple({setting.name: msgspec.to_builtins(setting.settings)} for setting in filters)
-        pricing = config.pricing
-        if pricing.litellm is not None:
-            pricing = replace(pricing, litellm=str(self.folder.absolute() / pricing.litellm))
         config = replace(
             config,
             filters=named,
@@ -213,7 +211,7 @@ class _Reading:
             ext_proc=beside(config.ext_proc, self.folder),
             egress=way_located(config.egress, self.folder),
             access_log=log_located(config.access_log, self.folder),
-            pricing=pricing,
+            pricing=absolute(config.pricing, self.folder, "litellm"),
             fleet=fleet_beside(config.fleet, self.folder),
         )
         try:

@@ -13,6 +13,7 @@ from extproc.config.checks import Report
 from extproc.config.listeners import ExtProc, ExtProcTls
 from extproc.config.model import Config
 from extproc.config.nearest import quoted
+from extproc.config.relative import absolute
 from extproc.config.urls import DEMO, address_fault, is_host_name, is_loopback
 from extproc.config.walk import sound
 
@@ -44,7 +45,7 @@ def beside(network: ExtProc | None, folder: Path) -> ExtProc | None:
     """The section with its paths made absolute: they are relative to the configuration file."""
     if network is None or network.tls is None:
         return network
-    return replace(network, tls=replace(network.tls, **{name: str(folder.absolute() / path) for name, path in files(network.tls)}))
+    return replace(network, tls=absolute(network.tls, folder, *dict(files(network.tls))))
 
 
 def files(tls: ExtProcTls) -> Iterator[tuple[str, str]]:

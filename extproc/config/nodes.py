@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from extproc.config.checks import Report
 from extproc.config.fleet import Canary, Fleet, FleetTls
 from extproc.config.model import Config
+from extproc.config.relative import absolute
 from extproc.config.urls import address_fault, is_host_name, is_loopback
 from extproc.config.walk import sound
 
@@ -74,7 +75,7 @@ def fleet_beside(fleet: Fleet | None, folder: Path) -> Fleet | None:
     """The section with its paths made absolute: they are relative to the configuration file."""
     if fleet is None or fleet.tls is None:
         return fleet
-    return replace(fleet, tls=replace(fleet.tls, **{name: str(folder.absolute() / path) for name, path in files(fleet.tls)}))
+    return replace(fleet, tls=absolute(fleet.tls, folder, *dict(files(fleet.tls))))
 
 
 def files(tls: FleetTls) -> Iterator[tuple[str, str]]:

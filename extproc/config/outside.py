@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from extproc.config.checks import Report
 from extproc.config.egress import OFF, Egress, host_fault, parse_proxy
 from extproc.config.model import Config, Provider
+from extproc.config.relative import absolute
 from extproc.config.urls import DEMO
 from extproc.config.walk import sound
 
@@ -44,13 +43,12 @@ def check_outside(path: str, provider: Provider, report: Report) -> None:
 
 def at_home(provider: Provider, folder: Path) -> Provider:
     """The provider with the paths of its certificates made absolute: they are relative to the configuration file."""
-    given = {name: str(folder.absolute() / path) for name in _FILES if (path := getattr(provider, name)) is not None}
-    return replace(provider, **given) if given else provider
+    return absolute(provider, folder, *_FILES)
 
 
 def located(egress: Egress | None, folder: Path) -> Egress | None:
     """The same of the proxy's."""
-    return egress if egress is None or egress.ca_file is None else replace(egress, ca_file=str(folder.absolute() / egress.ca_file))
+    return egress and absolute(egress, folder, "ca_file")
 
 
 def _check_proxy(path: str, text: str, report: Report) -> None:
